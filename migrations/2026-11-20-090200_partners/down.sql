@@ -1,0 +1,10 @@
+DROP POLICY users_partner ON users;
+ALTER TABLE users DROP CONSTRAINT users_default_partner_id_fkey;
+DROP INDEX users_default_partner_id_idx;
+DROP TABLE partner_profiles;
+DROP POLICY partners_gate ON partners;
+DROP TABLE partner_users;
+DROP TABLE partners;
+DROP DOMAIN payment_method;
+DROP DOMAIN partner_user_role;
+DROP DOMAIN partner_status;

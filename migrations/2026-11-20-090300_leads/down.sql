@@ -1,0 +1,4 @@
+DROP TABLE lead_status_changes;
+DROP TABLE partner_leads;
+DROP FUNCTION partner_leads_count();
+DROP DOMAIN lead_status;

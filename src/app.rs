@@ -1,0 +1,42 @@
+//! What every request shares.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    auth::{
+        development::{Bearer, DevelopmentIssuer},
+        verifier::TokenVerifier,
+    },
+    clock::Clock,
+    db::Pool,
+    graphql::PortalSchema,
+    keyring::Keyring,
+};
+
+/// The parts of a running server.
+pub struct App {
+    /// Connections to the database.
+    pub pool: Pool,
+    /// The executable schema.
+    pub schema: PortalSchema,
+    /// Checks session tokens.
+    pub verifier: TokenVerifier,
+    /// Seals account numbers.
+    pub keyring: Arc<Keyring>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// The longest that one operation may take.
+    pub operation_timeout: Duration,
+    /// What is there in development only; `None` in production.
+    pub development: Option<Development>,
+}
+
+/// The pages and tokens for whoever develops against the server.
+pub struct Development {
+    /// Issues tokens.
+    pub issuer: DevelopmentIssuer,
+    /// Whom `GraphiQL` acts for.
+    pub explorer: Bearer,
+    /// Where `GraphiQL`'s assets are kept once fetched.
+    pub assets: std::path::PathBuf,
+}

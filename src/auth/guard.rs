@@ -1,0 +1,106 @@
+//! The session guard: takes a request's headers, gives its database session and its [`Viewer`].
+//!
+//! Who is asking is read in the transaction that the answer is read in, in the same round trip as its start. Whoever presents a
+//! valid token for the first time is registered here.
+
+use axum::http::HeaderMap;
+
+use super::{
+    Role, Viewer, bearer,
+    claims::Claims,
+    verifier::{TokenFault, TokenVerifier},
+    viewer::ActivePartner,
+};
+use crate::{
+    db::{
+        Pool,
+        session::{Caller, Session},
+    },
+    error::{Error, Result},
+    models::{
+        identity::{Identity, SignIn},
+        partner_user::PartnerUserRole,
+    },
+};
+
+/// The verified claims of a request's token.
+pub async fn claims(verifier: &TokenVerifier, headers: &HeaderMap) -> Result<Claims> {
+    Ok(verifier.verify(&bearer::token(headers)?).await?)
+}
+
+/// Opens the request's session and finds out who is asking.
+pub async fn admit(pool: &Pool, claims: Claims) -> Result<(Session, Viewer)> {
+    let lookup = SignIn::from(&claims);
+    let gate = Caller::Gate {
+        issuer: lookup.issuer.clone(),
+        subject: lookup.subject.clone(),
+        organization: lookup.organization.clone(),
+    };
+    let (session, found) = Session::open(pool, gate, async |connection| Identity::find(connection, &lookup).await).await?;
+    let mut identity = only(found)?;
+    if must_sign_in(&identity, &lookup) {
+        let writing = session.write().await?;
+        lookup.register(&writing, &identity).await?;
+        writing.commit().await?;
+        let reading = session.read().await?;
+        identity = only(Identity::find(&reading, &lookup).await?)?;
+        drop(reading);
+    }
+    let viewer = viewer(identity, claims)?;
+    session.switch(viewer.caller()).await?;
+    Ok((session, viewer))
+}
+
+/// One issuer may serve several tenants; its tokens must then say which. More than one match is as good as none.
+fn only(mut found: Vec<Identity>) -> Result<Identity> {
+    match (found.pop(), found.is_empty()) {
+        (Some(identity), true) => Ok(identity),
+        _ => Err(TokenFault::Tenant.into()),
+    }
+}
+
+/// The role that the issuer's administrators give by `metadata.role`.
+fn staff_role(claims: &Claims) -> Option<Role> {
+    match claims.metadata_role.as_deref() {
+        Some("operator") => Some(Role::Operator),
+        Some("service") => Some(Role::Service),
+        _ => None,
+    }
+}
+
+fn must_sign_in(identity: &Identity, says: &SignIn) -> bool {
+    let newer = |said: &Option<String>, stored: &Option<String>| said.is_some() && said != stored;
+    let joins = !says.is_staff && identity.partner_id.is_some() && identity.partner_role.is_none();
+    identity.user_id.is_none() || joins || newer(&says.email, &identity.email) || newer(&says.name, &identity.user_name)
+}
+
+fn viewer(identity: Identity, claims: Claims) -> Result<Viewer> {
+    let user = identity.user_id.ok_or_else(|| Error::internal("a registered user is not there"))?;
+    let role = staff_role(&claims).unwrap_or(match identity.partner_role {
+        Some(PartnerUserRole::Owner) => Role::PartnerOwner,
+        Some(PartnerUserRole::Member) | None => Role::PartnerMember,
+    });
+    let partner = match role {
+        Role::Operator | Role::Service => None,
+        Role::PartnerOwner | Role::PartnerMember => {
+            identity.partner_id.zip(identity.partner_status).map(|(id, status)| ActivePartner { id, status })
+        }
+    };
+    Ok(Viewer { tenant: identity.tenant, user, role, partner, claims })
+}
+
+impl From<&Claims> for SignIn {
+    fn from(claims: &Claims) -> Self {
+        let organization = claims.organization.as_ref();
+        Self {
+            issuer: claims.issuer.clone(),
+            subject: claims.subject.clone(),
+            tenant: claims.tenant.clone(),
+            organization: organization.map(|organization| organization.id.clone()),
+            manages_organization: organization.is_some_and(|organization| organization.role.as_deref() == Some("org:admin")),
+            email: claims.email.clone().filter(|email| email.chars().count() <= 254),
+            name: claims.name.clone().filter(|name| name.chars().count() <= 200 && !name.chars().any(char::is_control)),
+            is_staff: staff_role(claims).is_some(),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The public keys that tokens are checked with, and the cache of an issuer's key set (JWKS, RFC 7517).
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde_json::Value;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::clock::Clock;
+
+/// How long a fetched key set is used without asking again.
+const FRESH_FOR: TimeDelta = TimeDelta::minutes(5);
+/// How long to wait after a fetch, also a failed one, before an unknown key id or a stale set causes another.
+const PAUSE: TimeDelta = TimeDelta::seconds(30);
+/// How long one fetch may take.
+const FETCH_LIMIT: Duration = Duration::from_secs(5);
+
+/// A public key and the algorithm that its set restricts it to, if it does.
+#[derive(Clone)]
+struct Key {
+    key: DecodingKey,
+    algorithm: Option<Algorithm>,
+}
+
+/// Keys by their id.
+#[derive(Clone, Default)]
+pub struct KeySet(HashMap<String, Key>);
+
+impl KeySet {
+    /// Reads a key set. Keys that cannot sign a session token (another type or use, no id) are passed over.
+    pub fn from_json(set: &Value) -> Self {
+        let keys = set["keys"].as_array().into_iter().flatten();
+        Self(keys.filter_map(|key| Some((key["kid"].as_str()?.to_owned(), Self::read(key)?))).collect())
+    }
+
+    fn read(key: &Value) -> Option<Key> {
+        let signs = key.get("use").is_none_or(|purpose| purpose == "sig");
+        let algorithm = match key.get("alg").map(Value::as_str) {
+            None => None,
+            Some(name) => Some(name?.parse().ok()?),
+        };
+        (key["kty"] == "RSA" && signs).then_some(())?;
+        Some(Key { key: DecodingKey::from_rsa_components(key["n"].as_str()?, key["e"].as_str()?).ok()?, algorithm })
+    }
+
+    fn find(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+        let key = self.0.get(kid)?;
+        key.algorithm.is_none_or(|only| only == algorithm).then(|| key.key.clone())
+    }
+}
+
+/// Where an issuer's keys come from.
+pub enum KeySource {
+    /// One key from the settings; the network is not asked. It serves whatever id a token names.
+    Pem(Box<DecodingKey>),
+    /// A set that is known here: the development issuer's.
+    Known(KeySet),
+    /// The issuer's published set.
+    Published(KeyCache),
+}
+
+impl KeySource {
+    /// The key to check a token with; `None` where there is none of that id.
+    pub async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
+        match self {
+            Self::Pem(key) => Some((**key).clone()),
+            Self::Known(set) => set.find(kid?, algorithm),
+            Self::Published(cache) => cache.find(kid?, algorithm).await,
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Cached {
+    set: Arc<KeySet>,
+    fetched: Option<DateTime<Utc>>,
+    tried: Option<DateTime<Utc>>,
+}
+
+/// A published key set, fetched when it is needed and kept for five minutes.
+pub struct KeyCache {
+    url: Url,
+    client: reqwest::Client,
+    clock: Clock,
+    // Read by every request, so behind a lock that is never held while waiting.
+    cached: std::sync::RwLock<Cached>,
+    // Held while fetching: requests that need the same fetch wait for it.
+    fetching: Mutex<()>,
+}
+
+impl KeyCache {
+    /// A cache of the set at `url`; nothing is fetched yet.
+    pub fn new(url: Url, clock: Clock) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder().timeout(FETCH_LIMIT).redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok(Self { url, client, clock, cached: std::sync::RwLock::default(), fetching: Mutex::new(()) })
+    }
+
+    async fn find(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+        let cached = self.cached();
+        if let Some(key) = cached.set.find(kid, algorithm)
+            && self.is_fresh(&cached)
+        {
+            return Some(key);
+        }
+        let _turn = self.fetching.lock().await;
+        let cached = self.cached();
+        let known = cached.set.find(kid, algorithm);
+        let settled = known.is_some() && self.is_fresh(&cached);
+        if settled || cached.tried.is_some_and(|tried| self.clock.now() - tried < PAUSE) {
+            return known;
+        }
+        self.fetch(cached).await.set.find(kid, algorithm)
+    }
+
+    fn is_fresh(&self, cached: &Cached) -> bool {
+        cached.fetched.is_some_and(|fetched| self.clock.now() - fetched < FRESH_FOR)
+    }
+
+    fn cached(&self) -> Cached {
+        self.cached.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Asks for the set. When that fails the old one stays in use.
+    async fn fetch(&self, old: Cached) -> Cached {
+        let now = self.clock.now();
+        let new = match self.download().await {
+            Ok(set) => Cached { set: Arc::new(KeySet::from_json(&set)), fetched: Some(now), tried: Some(now) },
+            Err(error) => {
+                tracing::warn!(url = %self.url, %error, "the key set could not be fetched; the known keys stay in use");
+                Cached { tried: Some(now), ..old }
+            }
+        };
+        *self.cached.write().unwrap_or_else(std::sync::PoisonError::into_inner) = new.clone();
+        new
+    }
+
+    async fn download(&self) -> Result<Value, reqwest::Error> {
+        self.client.get(self.url.clone()).send().await?.error_for_status()?.json().await
+    }
+}

@@ -1,0 +1,187 @@
+//! Checks a session token (JWT, RFC 7519; signatures as RFC 7515 and RFC 7518 §3.3 say).
+//!
+//! The order is fixed: the form, the header, the key, the signature, and only then what the token claims. Nothing of an
+//! unsigned text is believed, not even which issuer it names.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, crypto};
+use serde::Deserialize;
+
+use super::{
+    claims::{Claims, CoreClaims},
+    keys::KeySource,
+};
+use crate::clock::Clock;
+
+/// How far the issuer's clock and ours may differ.
+const LEEWAY_SECONDS: f64 = 5.0;
+/// Longer texts are not looked at. Clerk's tokens stay below 4 KB, a cookie's limit.
+const MAX_TOKEN_LENGTH: usize = 16 * 1024;
+
+/// What is wrong with a request's token. For the log and for tests; the caller is told UNAUTHENTICATED and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's message says it")]
+pub enum TokenFault {
+    #[error("no token")]
+    Missing,
+    #[error("the Authorization header is not one Bearer token")]
+    NotBearer,
+    #[error("not three base64url parts of JSON")]
+    Malformed,
+    #[error("a type other than JWT")]
+    Type,
+    #[error("an algorithm other than RS256, RS384, RS512")]
+    Algorithm,
+    #[error("a critical header extension")]
+    Critical,
+    #[error("no key of that id")]
+    UnknownKey,
+    #[error("the signature does not match")]
+    Signature,
+    #[error("claims of the wrong type, or missing")]
+    Claims,
+    #[error("another issuer")]
+    Issuer,
+    #[error("expired")]
+    Expired,
+    #[error("not valid yet")]
+    NotYet,
+    #[error("issued in the future")]
+    IssuedLater,
+    #[error("another authorized party, or none")]
+    Party,
+    #[error("the session is pending")]
+    Pending,
+    #[error("no tenant for this issuer and claim")]
+    Tenant,
+}
+
+impl From<TokenFault> for crate::Error {
+    fn from(fault: TokenFault) -> Self {
+        tracing::debug!(%fault, "token refused");
+        Self::Unauthenticated("token refused")
+    }
+}
+
+/// What to do about the claim `azp`, which names the front end that asked for the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum AzpPolicy {
+    /// Check it where the token has it. Tokens made by back ends and some templates lack it.
+    #[default]
+    WhenPresent,
+    /// Refuse tokens without it.
+    Required,
+    /// Let tokens without it pass even when authorized parties are configured, and check nothing when none are.
+    Off,
+}
+
+/// One issuer whose tokens are believed.
+pub struct TrustedIssuer {
+    /// Its `iss` claim, compared exactly.
+    pub name: String,
+    /// The keys that it signs with.
+    pub keys: KeySource,
+}
+
+/// Turns a token into claims that can be believed.
+pub struct TokenVerifier {
+    /// The issuers; a token is believed under the one whose key signed it.
+    pub issuers: Vec<TrustedIssuer>,
+    /// The front ends that tokens may be for; with none, any.
+    pub authorized_parties: Vec<String>,
+    /// What to do about `azp`.
+    pub azp: AzpPolicy,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    typ: Option<String>,
+    kid: Option<String>,
+    crit: Option<serde_json::Value>,
+}
+
+impl TokenVerifier {
+    /// What the token says, if all of it holds.
+    pub async fn verify(&self, token: &str) -> Result<Claims, TokenFault> {
+        let (message, signature, header, payload) = split(token)?;
+        let header: Header = json(header)?;
+        if header.typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
+            return Err(TokenFault::Type);
+        }
+        let algorithm = match header.alg.as_str() {
+            "RS256" => Algorithm::RS256,
+            "RS384" => Algorithm::RS384,
+            "RS512" => Algorithm::RS512,
+            _ => return Err(TokenFault::Algorithm),
+        };
+        if header.crit.is_some() {
+            return Err(TokenFault::Critical);
+        }
+
+        let mut fault = TokenFault::UnknownKey;
+        for issuer in &self.issuers {
+            let Some(key) = issuer.keys.find(header.kid.as_deref(), algorithm).await else { continue };
+            match crypto::verify(signature, message.as_bytes(), &key, algorithm) {
+                Ok(true) => return self.check(json(payload)?, &issuer.name),
+                _ => fault = TokenFault::Signature,
+            }
+        }
+        Err(fault)
+    }
+
+    fn check(&self, claims: CoreClaims, issuer: &str) -> Result<Claims, TokenFault> {
+        #[expect(clippy::cast_precision_loss, reason = "seconds stay below 2^52 for a hundred million years")]
+        let now = self.clock.now().timestamp() as f64;
+        if claims.iss != issuer {
+            return Err(TokenFault::Issuer);
+        }
+        if claims.sub.is_empty() || claims.sub.len() > 255 || claims.sub.chars().any(char::is_control) {
+            return Err(TokenFault::Claims);
+        }
+        if claims.exp + LEEWAY_SECONDS <= now {
+            return Err(TokenFault::Expired);
+        }
+        if claims.nbf.is_some_and(|nbf| nbf - LEEWAY_SECONDS > now) {
+            return Err(TokenFault::NotYet);
+        }
+        if claims.iat.is_some_and(|iat| iat - LEEWAY_SECONDS > now) {
+            return Err(TokenFault::IssuedLater);
+        }
+        if !self.is_for_us(claims.azp.as_deref()) {
+            return Err(TokenFault::Party);
+        }
+        if claims.sts.as_deref() == Some("pending") {
+            return Err(TokenFault::Pending);
+        }
+        Ok(Claims::from_core(claims))
+    }
+
+    fn is_for_us(&self, azp: Option<&str>) -> bool {
+        match azp {
+            Some(party) => self.authorized_parties.is_empty() || self.authorized_parties.iter().any(|known| known == party),
+            None => self.azp != AzpPolicy::Required,
+        }
+    }
+}
+
+/// The signed text, the signature, and the two parts of the signed text.
+fn split(token: &str) -> Result<(&str, &str, &str, &str), TokenFault> {
+    if token.len() > MAX_TOKEN_LENGTH {
+        return Err(TokenFault::Malformed);
+    }
+    let (message, signature) = token.rsplit_once('.').ok_or(TokenFault::Malformed)?;
+    let (header, payload) = message.split_once('.').ok_or(TokenFault::Malformed)?;
+    if payload.contains('.') || header.is_empty() || payload.is_empty() || signature.is_empty() {
+        return Err(TokenFault::Malformed);
+    }
+    Ok((message, signature, header, payload))
+}
+
+fn json<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, TokenFault> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Malformed)?;
+    serde_json::from_slice(&bytes).map_err(|error| if error.is_data() { TokenFault::Claims } else { TokenFault::Malformed })
+}

@@ -1,0 +1,104 @@
+//! The database that a command works with: the configured one, or the embedded one.
+
+use diesel_async::AsyncPgConnection;
+use tokio_postgres::Config;
+
+use super::Failure;
+use crate::{
+    config::Settings,
+    db::{
+        connect,
+        embedded::{Embedded, Options},
+        migrations,
+    },
+    keyring::Keyring,
+};
+
+/// Where the database is.
+pub struct Database {
+    /// As the owner of the tables.
+    pub owner: Config,
+    /// As the server.
+    pub login: Config,
+    embedded: Option<Embedded>,
+}
+
+impl Database {
+    /// Finds the database; starts the embedded one where none is configured.
+    pub async fn open(settings: &Settings) -> Result<Self, Failure> {
+        if let Some(login) = settings.database_url.clone() {
+            let owner = settings.owner_url.clone().unwrap_or_else(|| login.clone());
+            return Ok(Self { owner, login, embedded: None });
+        }
+        let options = Options {
+            cache: settings.data_dir.join("npm"),
+            bin_dir: settings.pg_bin_dir.clone(),
+            source: settings.postgres_source,
+            throw_away: false,
+        };
+        let embedded = Embedded::start(&settings.data_dir.join("postgres"), &options).await?;
+        Ok(Self { owner: embedded.owner(), login: embedded.login(), embedded: Some(embedded) })
+    }
+
+    /// The same, with every migration applied.
+    pub async fn open_migrated(settings: &Settings) -> Result<Self, Failure> {
+        let database = Self::open(settings).await?;
+        if let Err(failure) = database.migrate().await {
+            database.close().await;
+            return Err(failure);
+        }
+        Ok(database)
+    }
+
+    /// Applies the migrations that are missing, and gives their names.
+    pub async fn migrate(&self) -> Result<Vec<String>, Failure> {
+        let applied = migrations::run(&self.owner).await?;
+        for name in &applied {
+            tracing::info!(name, "migration applied");
+        }
+        if let Some(embedded) = &self.embedded {
+            embedded.grant_roles().await?;
+        }
+        Ok(applied)
+    }
+
+    /// A connection as the owner of the tables, whom row-level security does not hold.
+    pub async fn connect(&self) -> Result<AsyncPgConnection, Failure> {
+        Ok(connect::establish(&self.owner, None).await?)
+    }
+
+    /// Ends the embedded server, if this process started it.
+    pub async fn close(self) {
+        if let Some(embedded) = self.embedded {
+            embedded.stop().await;
+        }
+    }
+}
+
+/// The encryption keys: configured, or for the embedded database made on the first call and kept beside it.
+pub fn keyring(settings: &Settings) -> Result<Keyring, Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    if let Some(keyring) = &settings.encryption_keys {
+        return Ok(keyring.clone());
+    }
+    let path = settings.data_dir.join("encryption-keys");
+    let named = |error: &dyn std::fmt::Display| Failure(format!("{}: {error}", path.display()));
+    if settings.database_url.is_some() {
+        return Err(Failure::new("PORTAL_ENCRYPTION_KEYS (--encryption-keys) is not set"));
+    }
+    std::fs::create_dir_all(&settings.data_dir).map_err(|error| named(&error))?;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            let (keyring, setting) = Keyring::generate()?;
+            std::io::Write::write_all(&mut file, setting.as_bytes()).map_err(|error| named(&error))?;
+            Ok(keyring)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => std::fs::read_to_string(&path)
+            .map_err(|error| named(&error))?
+            .trim()
+            .parse()
+            .map_err(|error: crate::keyring::KeyringError| named(&error)),
+        Err(error) => Err(named(&error)),
+    }
+}

@@ -1,0 +1,164 @@
+//! The commands: one file each. They put the other modules together and speak to the person at the terminal.
+
+mod database;
+mod id;
+mod migrate;
+mod rotate_keys;
+mod seed;
+mod serve;
+mod tenant;
+mod token;
+mod welcome;
+
+use std::{fmt, process::ExitCode};
+
+use clap::{
+    CommandFactory, Parser, Subcommand,
+    builder::PossibleValue,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+use tracing_subscriber::{EnvFilter, fmt as log};
+
+use crate::config::{LogFormat, Settings};
+
+/// A GraphQL API server for partner portals. With nothing set it brings its own PostgreSQL, demo data and tokens.
+#[derive(Parser)]
+#[command(name = "partner-portal", version, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server (the default)
+    Serve,
+    /// Apply the migrations that are missing, and end
+    Migrate,
+    /// Print the GraphQL schema (SDL)
+    Schema,
+    /// Print a session token for development
+    Token(token::Arguments),
+    /// Add, list or change tenants
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Fill a tenant with made-up partners and leads
+    Seed(seed::Arguments),
+    /// Decode an id to its UUID, or encode a UUID
+    Id(id::Arguments),
+    /// Seal tax ids and bank accounts anew with the newest encryption key
+    RotateKeys,
+}
+
+/// Why a command failed: one line for the person at the terminal.
+pub struct Failure(String);
+
+impl Failure {
+    fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let outcome = Cli::try_parse().map_err(|error| unparsed(&error)).and_then(|cli| {
+        start_log(&cli.settings)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(run(cli))
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(text)) if text.is_empty() => ExitCode::SUCCESS,
+        Err(Failure(text)) => {
+            eprintln!("partner-portal: {}", text.replace('\n', " "));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(Cli { command, settings }: Cli) -> Result<(), Failure> {
+    settings_hold(&settings, command.as_ref())?;
+    match command.unwrap_or(Command::Serve) {
+        Command::Serve => serve::run(settings).await,
+        Command::Migrate => migrate::run(&settings).await,
+        Command::Schema => {
+            print!("{}", crate::graphql::sdl());
+            Ok(())
+        }
+        Command::Token(arguments) => token::run(&settings, arguments).await,
+        Command::Tenant(command) => tenant::run(&settings, command).await,
+        Command::Seed(arguments) => seed::run(&settings, arguments).await,
+        Command::Id(arguments) => id::run(&arguments),
+        Command::RotateKeys => rotate_keys::run(&settings).await,
+    }
+}
+
+/// The server and what it seals need all settings right; other commands need just a database.
+fn settings_hold(settings: &Settings, command: Option<&Command>) -> Result<(), Failure> {
+    match command {
+        None | Some(Command::Serve) => settings.check().map_err(Failure::new),
+        _ => Ok(()),
+    }
+}
+
+fn start_log(settings: &Settings) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&settings.log).map_err(|error| Failure(format!("PORTAL_LOG (--log): {error}")))?;
+    let log = log()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    match settings.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// What clap says of wrong arguments, in one line that names the setting by its variable and its flag. Help and version are
+/// printed here, and no failure.
+fn unparsed(error: &clap::Error) -> Failure {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = error.print();
+        return Failure(String::new());
+    }
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let named = text(ContextKind::InvalidArg).and_then(|shown| {
+        let flag = shown.split_whitespace().next()?.trim_start_matches('-').to_owned();
+        Cli::command().get_arguments().find(|argument| argument.get_long() == Some(flag.as_str())).cloned()
+    });
+    let (Some(argument), ErrorKind::ValueValidation | ErrorKind::InvalidValue) = (named, error.kind()) else {
+        let rendered = error.to_string();
+        let first = rendered.lines().next().unwrap_or_default();
+        return Failure(format!("{}; see --help", first.trim_start_matches("error: ")));
+    };
+    let flag = argument.get_long().unwrap_or_default();
+    let name = argument.get_env().map_or_else(|| format!("--{flag}"), |env| format!("{} (--{flag})", env.to_string_lossy()));
+    // A secret is not repeated.
+    let value = text(ContextKind::InvalidValue).filter(|_| !argument.is_hide_env_values_set()).map(|value| format!(" {value:?}"));
+    let reason = std::error::Error::source(error).map_or_else(
+        || {
+            let possible = argument.get_possible_values();
+            format!("expected one of {}", possible.iter().map(PossibleValue::get_name).collect::<Vec<_>>().join(", "))
+        },
+        ToString::to_string,
+    );
+    Failure(format!("{name}:{} cannot be used: {reason}", value.unwrap_or_default()))
+}

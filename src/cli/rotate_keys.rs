@@ -1,0 +1,18 @@
+//! `partner-portal rotate-keys`
+
+use super::{
+    Failure,
+    database::{self, Database},
+};
+use crate::{config::Settings, models::profile::Profile};
+
+pub async fn run(settings: &Settings) -> Result<(), Failure> {
+    let keyring = database::keyring(settings)?;
+    let database = Database::open_migrated(settings).await?;
+    let connection = database.connect().await?;
+    let outcome = Profile::rotate_keys(&connection, &keyring).await;
+    drop(connection);
+    database.close().await;
+    println!("{} profiles are sealed anew with key {}.", outcome?, keyring.active_version());
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! `partner-portal serve`: everything from the settings to a server that takes traffic, and back.
+
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
+
+use jsonwebtoken::DecodingKey;
+use tokio::{net::TcpListener, signal};
+
+use super::{
+    Failure,
+    database::{self, Database},
+    token::{self, Kind},
+    welcome,
+};
+use crate::{
+    app::{App, Development},
+    auth::{
+        development::{self, DevelopmentIssuer},
+        keys::{KeyCache, KeySource},
+        verifier::{TokenVerifier, TrustedIssuer},
+    },
+    clock::Clock,
+    config::Settings,
+    db::{self, PoolSettings},
+    graphql, http,
+    ids::TenantId,
+    keyring::Keyring,
+    models::tenant::{NewTenant, PartnerOnSignup, Tenant},
+    seed::demo,
+};
+
+/// How long the tokens of the start screen are good for.
+const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
+
+pub async fn run(settings: Settings) -> Result<(), Failure> {
+    let keyring = Arc::new(database::keyring(&settings)?);
+    let database = Database::open_migrated(&settings).await?;
+    let outcome = serve(&settings, &database, keyring).await;
+    database.close().await;
+    outcome
+}
+
+async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) -> Result<(), Failure> {
+    let clock = Clock::default();
+    first_start(settings, database, &keyring, &clock).await?;
+    let development = development(settings)?;
+    let pool_settings =
+        PoolSettings { size: settings.pool_size, wait: settings.pool_wait, statement_timeout: settings.statement_timeout };
+    let app = Arc::new(App {
+        pool: db::pool(database.login.clone(), pool_settings)?,
+        schema: graphql::schema(),
+        verifier: verifier(settings, development.as_ref(), &clock)?,
+        keyring,
+        clock: clock.clone(),
+        operation_timeout: settings.operation_timeout,
+        development,
+    });
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .map_err(|error| Failure(format!("PORTAL_LISTEN (--listen): cannot listen on {}: {error}", settings.listen)))?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "listening");
+    if let Some(development) = &app.development {
+        greet(address, development, &clock)?;
+        fetch_assets(&development.assets);
+    }
+    let pool = app.pool.clone();
+    let outcome = until_stopped(listener, http::router(app), settings).await;
+    // No connection is left open when the database is told to stop.
+    pool.close();
+    outcome
+}
+
+/// Serves until a signal comes, then lets requests in flight finish. A second signal, or the time limit, ends them.
+async fn until_stopped(listener: TcpListener, router: axum::Router, settings: &Settings) -> Result<(), Failure> {
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let asked = move || {
+        let mut stopping = stopping.clone();
+        async move {
+            let _ = stopping.wait_for(|&stop| stop).await;
+        }
+    };
+    let server = axum::serve(listener, router).with_graceful_shutdown(asked());
+    let limit = async {
+        stop_signal().await;
+        tracing::info!("stopping: requests in flight finish first");
+        let _ = stop.send(true);
+        tokio::select! {
+            () = tokio::time::sleep(settings.shutdown_timeout) => tracing::warn!("requests in flight did not finish in time"),
+            () = stop_signal() => tracing::warn!("asked twice: requests in flight are cut off"),
+        }
+    };
+    tokio::select! {
+        ended = async { server.await } => ended?,
+        () = limit => {}
+    }
+    Ok(())
+}
+
+fn stop_signal() -> impl Future<Output = ()> {
+    // Registered at once, so that no signal is missed from here on.
+    let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());
+    let interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt());
+    async move {
+        match (terminate, interrupt) {
+            (Ok(mut terminate), Ok(mut interrupt)) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            }
+            _ => std::future::pending().await,
+        }
+    }
+}
+
+/// On an empty database: demo data in development, else the first tenant, of the configured issuer.
+async fn first_start(settings: &Settings, database: &Database, keyring: &Keyring, clock: &Clock) -> Result<(), Failure> {
+    let mut connection = database.connect().await?;
+    if !Tenant::all(&connection).await?.is_empty() {
+        return Ok(());
+    }
+    if settings.database_url.is_none() {
+        let issuer = settings.issuer.first().map_or(development::ISSUER, |issuer| issuer.0.as_str());
+        return demo::fill(&mut connection, issuer, keyring, clock).await.map_err(Failure);
+    }
+    let Some(issuer) = settings.issuer.first() else { return Ok(()) };
+    let host = url::Url::parse(&issuer.0).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let new = NewTenant {
+        id: TenantId::new(),
+        slug: "main",
+        name: &host,
+        issuer: &issuer.0,
+        default_currency: "USD",
+        partner_on_signup: PartnerOnSignup::Pending,
+    };
+    Tenant::insert(&connection, &new).await?;
+    tracing::info!(issuer = issuer.0, "the first tenant is made: `tenant set main` gives it its name and currency");
+    Ok(())
+}
+
+fn development(settings: &Settings) -> Result<Option<Development>, Failure> {
+    if !settings.is_development() {
+        return Ok(None);
+    }
+    let issuer = DevelopmentIssuer::open(&settings.data_dir)?;
+    let explorer = token::bearer(Kind::Partner, None, demo::FIRST_TENANT);
+    Ok(Some(Development { issuer, explorer, assets: settings.data_dir.join("npm") }))
+}
+
+/// Believes the configured issuers, or in development our own.
+pub fn verifier(settings: &Settings, development: Option<&Development>, clock: &Clock) -> Result<TokenVerifier, Failure> {
+    let mut issuers = Vec::new();
+    if let Some(development) = development {
+        issuers.push(TrustedIssuer { name: development::ISSUER.to_owned(), keys: KeySource::Known(development.issuer.keys()) });
+    }
+    for issuer in &settings.issuer {
+        let keys = if let Some(pem) = &settings.jwt_key {
+            pem_key(pem)?
+        } else {
+            let url = settings.jwks_url.clone().map_or_else(|| issuer.jwks_url(), Ok).map_err(Failure)?;
+            KeySource::Published(KeyCache::new(url, clock.clone())?)
+        };
+        issuers.push(TrustedIssuer { name: issuer.0.clone(), keys });
+    }
+    let authorized_parties = settings.authorized_parties.clone();
+    Ok(TokenVerifier { issuers, authorized_parties, azp: settings.azp_policy, clock: clock.clone() })
+}
+
+/// In an environment file the line breaks of a key are often written as `\n`.
+fn pem_key(pem: &str) -> Result<KeySource, Failure> {
+    match DecodingKey::from_rsa_pem(pem.replace("\\n", "\n").as_bytes()) {
+        Ok(key) => Ok(KeySource::Pem(Box::new(key))),
+        Err(error) => Err(Failure(format!("CLERK_JWT_KEY (--jwt-key): not an RSA public key in PEM: {error}"))),
+    }
+}
+
+fn greet(address: SocketAddr, development: &Development, clock: &Clock) -> Result<(), Failure> {
+    let mint = |kind| development.issuer.mint(&token::bearer(kind, None, demo::FIRST_TENANT), WELCOME_TOKEN_SECONDS, clock);
+    welcome::print(address, &mint(Kind::Partner)?, &mint(Kind::Operator)?);
+    Ok(())
+}
+
+/// Has the page's assets ready before somebody opens it. Without them the page says what to do.
+fn fetch_assets(folder: &Path) {
+    let folder = folder.to_owned();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = http::fetch_assets(&folder) {
+            tracing::warn!(%error, "GraphiQL's assets could not be fetched");
+        }
+    });
+}

@@ -1,0 +1,143 @@
+//! `partner-portal tenant`
+
+use clap::{Args, Subcommand};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel_async::AsyncPgConnection;
+
+use super::{Failure, database::Database};
+use crate::{
+    auth::development,
+    config::{Issuer, Settings},
+    ids::TenantId,
+    models::tenant::{NewTenant, PartnerOnSignup, Tenant, TenantChanges},
+    validation,
+};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Add a tenant
+    Add(AddArguments),
+    /// List the tenants
+    List,
+    /// Change a tenant
+    Set(SetArguments),
+}
+
+#[derive(Args)]
+pub struct AddArguments {
+    /// Its name in tokens and commands: lower-case letters, digits and inner dashes
+    #[arg(value_parser = slug)]
+    slug: String,
+    /// Its name
+    #[arg(long, value_parser = name)]
+    name: String,
+    /// The issuer of its tokens; the configured one where it is not given
+    #[arg(long = "tenant-issuer", value_name = "URL")]
+    issuer: Option<Issuer>,
+    /// The currency of its amounts (ISO 4217)
+    #[arg(long, default_value = "USD", value_parser = currency)]
+    currency: String,
+    /// What a first sign-in makes: none, or a partner that is pending or active
+    #[arg(long, default_value = "pending")]
+    partner_on_signup: PartnerOnSignup,
+}
+
+#[derive(Args)]
+pub struct SetArguments {
+    /// The tenant's slug
+    slug: String,
+    /// Its name
+    #[arg(long, value_parser = name)]
+    name: Option<String>,
+    /// The issuer of its tokens
+    #[arg(long = "tenant-issuer", value_name = "URL")]
+    issuer: Option<Issuer>,
+    /// The currency of its amounts (ISO 4217). Amounts that are there keep theirs
+    #[arg(long, value_parser = currency)]
+    currency: Option<String>,
+    /// What a first sign-in makes: none, or a partner that is pending or active
+    #[arg(long)]
+    partner_on_signup: Option<PartnerOnSignup>,
+}
+
+fn slug(text: &str) -> Result<String, String> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let good = (1..=63).contains(&text.len()) && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-');
+    if good { Ok(text.to_owned()) } else { Err("expected 1 to 63 lower-case letters, digits and inner dashes".to_owned()) }
+}
+
+fn name(text: &str) -> Result<String, String> {
+    validation::line(text, 200).map_err(|wrong| wrong.message)
+}
+
+fn currency(text: &str) -> Result<String, String> {
+    let known = iso_currency::Currency::from_code(text).ok_or("expected an ISO 4217 code such as USD")?;
+    Ok(known.code().to_owned())
+}
+
+pub async fn run(settings: &Settings, command: Command) -> Result<(), Failure> {
+    let database = Database::open_migrated(settings).await?;
+    let outcome = match database.connect().await {
+        Ok(connection) => carry_out(&connection, settings, command).await,
+        Err(failure) => Err(failure),
+    };
+    database.close().await;
+    outcome
+}
+
+async fn carry_out(connection: &AsyncPgConnection, settings: &Settings, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Add(arguments) => add(connection, settings, arguments).await,
+        Command::List => list(connection).await,
+        Command::Set(arguments) => set(connection, arguments).await,
+    }
+}
+
+async fn add(connection: &AsyncPgConnection, settings: &Settings, arguments: AddArguments) -> Result<(), Failure> {
+    let issuer = match (&arguments.issuer, settings.issuer.as_slice()) {
+        (Some(issuer), _) | (None, [issuer]) => issuer.0.as_str(),
+        (None, []) if settings.is_development() => development::ISSUER,
+        (None, _) => return Err(Failure::new("--tenant-issuer is needed: CLERK_ISSUER does not name exactly one")),
+    };
+    let new = NewTenant {
+        id: TenantId::new(),
+        slug: &arguments.slug,
+        name: &arguments.name,
+        issuer,
+        default_currency: &arguments.currency,
+        partner_on_signup: arguments.partner_on_signup,
+    };
+    match Tenant::insert(connection, &new).await {
+        Ok(()) => println!("{} is added as {}.", arguments.slug, new.id),
+        Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
+            return Err(Failure(format!("there is a tenant {:?} already; `tenant set` changes it", arguments.slug)));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+async fn list(connection: &AsyncPgConnection) -> Result<(), Failure> {
+    for tenant in Tenant::all(connection).await? {
+        let Tenant { id, slug, name, issuer, default_currency, partner_on_signup, .. } = tenant;
+        println!("{slug}\t{name}\t{default_currency}\tsign-up: {}\t{issuer}\t{id}", partner_on_signup.as_str());
+    }
+    Ok(())
+}
+
+async fn set(connection: &AsyncPgConnection, arguments: SetArguments) -> Result<(), Failure> {
+    let changes = TenantChanges {
+        name: arguments.name.as_deref(),
+        issuer: arguments.issuer.as_ref().map(|issuer| issuer.0.as_str()),
+        default_currency: arguments.currency.as_deref(),
+        partner_on_signup: arguments.partner_on_signup,
+    };
+    if changes.is_empty() {
+        return Err(Failure::new("nothing to change: give --name, --tenant-issuer, --currency or --partner-on-signup"));
+    }
+    if !Tenant::update(connection, &arguments.slug, &changes).await? {
+        return Err(Failure(format!("there is no tenant {:?}; `tenant list` shows them", arguments.slug)));
+    }
+    println!("{} is changed.", arguments.slug);
+    Ok(())
+}

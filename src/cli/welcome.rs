@@ -1,0 +1,28 @@
+//! What a developer sees when the server is up.
+
+use std::net::SocketAddr;
+
+/// Prints where to look, with what token, and what to try next.
+pub fn print(address: SocketAddr, owner: &str, operator: &str) {
+    println!(
+        "
+  Partner portal (development)
+
+  Explore      http://{address}/
+  API          POST http://{address}/graphql
+
+  A partner's owner, good for 12 hours:
+{owner}
+
+  An operator, good for 12 hours:
+{operator}
+
+  Try next, in another terminal:
+    curl -s http://{address}/graphql -H 'content-type: application/json' \\
+      -H \"authorization: Bearer $(cargo run -q -- token)\" \\
+      -d '{{\"query\":\"{{ dashboard {{ partner {{ companyName }} stats {{ totalReferrals }} }} }}\"}}'
+
+  Ctrl-C stops the server and its database.
+"
+    );
+}

@@ -1,0 +1,173 @@
+//! Every setting: a flag, an environment variable, a default, a sentence.
+#![expect(clippy::doc_markdown, reason = "--help shows these comments as they stand")]
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{Args, ValueEnum};
+use url::Url;
+
+use crate::{auth::verifier::AzpPolicy, db::embedded::Source, keyring::Keyring};
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// An issuer's `iss` claim: an `https` URL, or `http` on this machine, kept to the letter because tokens are compared with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issuer(pub String);
+
+impl FromStr for Issuer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        secure_url(text)?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl Issuer {
+    /// Where its keys are published unless a setting says otherwise.
+    pub fn jwks_url(&self) -> Result<Url, String> {
+        let base = self.0.trim_end_matches('/');
+        Url::parse(&format!("{base}/.well-known/jwks.json")).map_err(|error| error.to_string())
+    }
+}
+
+fn secure_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if local => Ok(url),
+        _ => Err("expected an https URL, or http on this machine".to_owned()),
+    }
+}
+
+fn database_url(text: &str) -> Result<tokio_postgres::Config, String> {
+    text.parse().map_err(|error: tokio_postgres::Error| {
+        std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("expected a number of seconds from 0.001 to 86400".to_owned()),
+    }
+}
+
+fn pool_size(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|size| (1..=1_000).contains(size)).ok_or_else(|| "expected a whole number from 1 to 1000".to_owned())
+}
+
+/// The settings of all commands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Settings {
+    /// The PostgreSQL database (a URL, or key=value pairs). Without it the program runs a PostgreSQL of its own.
+    #[arg(long, env = "DATABASE_URL", global = true, hide_env_values = true, value_name = "URL", value_parser = database_url)]
+    pub database_url: Option<tokio_postgres::Config>,
+
+    /// The same database as the owner of the tables, for migrations and administration; DATABASE_URL where it is not set.
+    #[arg(long, env = "PORTAL_OWNER_URL", global = true, hide_env_values = true, value_name = "URL", value_parser = database_url)]
+    pub owner_url: Option<tokio_postgres::Config>,
+
+    /// The address to listen on.
+    #[arg(long, env = "PORTAL_LISTEN", global = true, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// The folder of the embedded PostgreSQL and of what is fetched for development.
+    #[arg(long, env = "PORTAL_DATA_DIR", global = true, value_name = "FOLDER", default_value = ".portal")]
+    pub data_dir: PathBuf,
+
+    /// The folder of the programs postgres and initdb, for the embedded PostgreSQL.
+    #[arg(long, env = "PG_BIN_DIR", global = true, value_name = "FOLDER")]
+    pub pg_bin_dir: Option<PathBuf>,
+
+    /// Where the embedded PostgreSQL's programs come from: this machine if it has them, or always the pinned download.
+    #[arg(long, env = "PORTAL_POSTGRES_SOURCE", global = true, value_enum, default_value_t)]
+    pub postgres_source: Source,
+
+    /// What is logged: a level, or levels by module, such as info,partner_portal=debug.
+    #[arg(long, env = "PORTAL_LOG", global = true, value_name = "FILTER", default_value = "info")]
+    pub log: String,
+
+    /// How the log is written.
+    #[arg(long, env = "PORTAL_LOG_FORMAT", global = true, value_enum, default_value_t)]
+    pub log_format: LogFormat,
+
+    /// The issuers whose session tokens are believed (their iss claims, exactly), separated by commas.
+    #[arg(long, env = "CLERK_ISSUER", global = true, value_name = "URL", value_delimiter = ',')]
+    pub issuer: Vec<Issuer>,
+
+    /// Where the issuer publishes its keys; <issuer>/.well-known/jwks.json where it is not set. For a single issuer.
+    #[arg(long, env = "CLERK_JWKS_URL", global = true, value_name = "URL", value_parser = secure_url)]
+    pub jwks_url: Option<Url>,
+
+    /// The issuer's public key in PEM, instead of fetching its keys. For a single issuer.
+    #[arg(long, env = "CLERK_JWT_KEY", global = true, hide_env_values = true, value_name = "PEM")]
+    pub jwt_key: Option<String>,
+
+    /// The front ends (origins) that tokens may be made for, separated by commas; any where it is not set.
+    #[arg(long, env = "CLERK_AUTHORIZED_PARTIES", global = true, value_name = "ORIGINS", value_delimiter = ',')]
+    pub authorized_parties: Vec<String>,
+
+    /// What to do about the claim azp, which names the front end: a wrong one is always refused, a missing one if required.
+    #[arg(long, env = "CLERK_AZP_POLICY", global = true, value_enum, default_value_t)]
+    pub azp_policy: AzpPolicy,
+
+    /// The keys that seal tax ids and bank accounts: VERSION:KEY pairs separated by commas, each key 32 bytes in base64. New
+    /// values are sealed with the highest version. The embedded database has a key made for it.
+    #[arg(long, env = "PORTAL_ENCRYPTION_KEYS", global = true, hide_env_values = true, value_name = "KEYS")]
+    pub encryption_keys: Option<Keyring>,
+
+    /// How many database connections at most. A few for each core of the database serve more than many do.
+    #[arg(long, env = "PORTAL_POOL_SIZE", global = true, value_name = "COUNT", default_value = "8", value_parser = pool_size)]
+    pub pool_size: usize,
+
+    /// How many seconds a request may wait for a database connection.
+    #[arg(long, env = "PORTAL_POOL_WAIT", global = true, value_name = "SECONDS", default_value = "3", value_parser = seconds)]
+    pub pool_wait: Duration,
+
+    /// How many seconds one SQL statement may run.
+    #[arg(long, env = "PORTAL_STATEMENT_TIMEOUT", global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub statement_timeout: Duration,
+
+    /// How many seconds one operation may take.
+    #[arg(long, env = "PORTAL_OPERATION_TIMEOUT", global = true, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
+    pub operation_timeout: Duration,
+
+    /// How many seconds requests in flight have to finish when the server is asked to stop.
+    #[arg(long, env = "PORTAL_SHUTDOWN_TIMEOUT", global = true, value_name = "SECONDS", default_value = "20", value_parser = seconds)]
+    pub shutdown_timeout: Duration,
+}
+
+impl Settings {
+    /// Whether this is development: an embedded database, and nobody else's tokens.
+    pub fn is_development(&self) -> bool {
+        self.database_url.is_none() && self.issuer.is_empty()
+    }
+
+    /// What cannot be right together. Each is one line that names the setting.
+    pub fn check(&self) -> Result<(), String> {
+        if self.database_url.is_some() && self.issuer.is_empty() {
+            return Err("CLERK_ISSUER (--issuer) is not set: with DATABASE_URL there is no development issuer, and no token would be believed".to_owned());
+        }
+        if self.database_url.is_some() && self.encryption_keys.is_none() {
+            return Err("PORTAL_ENCRYPTION_KEYS (--encryption-keys) is not set: it seals tax ids and bank accounts; `openssl rand -base64 32` makes a key".to_owned());
+        }
+        if self.database_url.is_none() && self.owner_url.is_some() {
+            return Err("PORTAL_OWNER_URL (--owner-url) is set without DATABASE_URL".to_owned());
+        }
+        if self.issuer.len() != 1 && (self.jwks_url.is_some() || self.jwt_key.is_some()) {
+            return Err("CLERK_JWKS_URL and CLERK_JWT_KEY are for a single issuer in CLERK_ISSUER (--issuer)".to_owned());
+        }
+        Ok(())
+    }
+}

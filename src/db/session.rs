@@ -1,0 +1,297 @@
+//! One request, one connection, one instant.
+//!
+//! A [`Session`] holds the connection that a request works with. Reading happens in one `READ ONLY REPEATABLE READ`
+//! transaction, so that everything in one answer is true at the same instant; a mutation works in a transaction of its own,
+//! after which reading starts afresh. Each transaction begins by telling PostgreSQL who is asking, and row-level security
+//! holds it to that.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use diesel::{
+    QueryResult,
+    connection::InstrumentationEvent,
+    sql_types::{Nullable, Text},
+};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, pooled_connection::deadpool::Object};
+use futures_util::try_join;
+use tokio::{
+    runtime::Handle,
+    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use super::{
+    Pool,
+    statement::{Bind, statement},
+};
+use crate::{
+    error::{Error, Result},
+    ids::{PartnerId, TenantId, UserId},
+};
+
+/// On whose behalf a transaction runs: the database role it takes, and the settings that the policies compare rows with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// The session guard, before it is known who is asking.
+    Gate {
+        /// The verified token's issuer.
+        issuer: String,
+        /// The verified token's subject.
+        subject: String,
+        /// The verified token's active organisation.
+        organization: Option<String>,
+    },
+    /// A member of one partner, or of none yet.
+    Partner {
+        /// Their tenant.
+        tenant: TenantId,
+        /// The active partner.
+        partner: Option<PartnerId>,
+        /// The person.
+        user: UserId,
+    },
+    /// Staff of the tenant.
+    Operator {
+        /// Their tenant.
+        tenant: TenantId,
+        /// The person.
+        user: UserId,
+    },
+    /// A machine of the tenant.
+    Service {
+        /// Its tenant.
+        tenant: TenantId,
+        /// Its user.
+        user: UserId,
+    },
+}
+
+type Settings = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
+
+impl Caller {
+    /// Tells PostgreSQL, for the rest of the transaction. All settings are written each time: none is left over from before.
+    async fn announce(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
+        // In here alone: in scope elsewhere it takes `load` away from the counters.
+        use diesel_async::RunQueryDsl;
+
+        let nil = uuid::Uuid::nil().to_string();
+        let (role, tenant, partner, user) = match self {
+            Self::Gate { .. } => ("portal_gate", None, None, None),
+            Self::Partner { tenant, partner, user } => ("portal_partner", Some(tenant), *partner, Some(user)),
+            Self::Operator { tenant, user } => ("portal_operator", Some(tenant), None, Some(user)),
+            Self::Service { tenant, user } => ("portal_service", Some(tenant), None, Some(user)),
+        };
+        let (issuer, subject, organization) = match self {
+            Self::Gate { issuer, subject, organization } => {
+                (issuer.clone(), subject.clone(), organization.clone().unwrap_or_default())
+            }
+            Self::Partner { .. } | Self::Operator { .. } | Self::Service { .. } => Default::default(),
+        };
+        let text = |value: String| Bind::Text(Some(value));
+        let id = |value: Option<uuid::Uuid>| text(value.map_or_else(|| nil.clone(), |id| id.to_string()));
+        statement::<Settings>(
+            "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true), set_config('app.partner_id', ?, true), \
+             set_config('app.user_id', ?, true), set_config('app.issuer', ?, true), set_config('app.subject', ?, true), \
+             set_config('app.org_id', ?, true)",
+            vec![
+                text(role.to_owned()),
+                id(tenant.map(|t| t.uuid())),
+                id(partner.map(PartnerId::uuid)),
+                id(user.map(|u| u.uuid())),
+                text(issuer),
+                text(subject),
+                text(organization),
+            ],
+        )
+        .execute(&mut connection)
+        .await
+        .map(drop)
+    }
+}
+
+const BEGIN_READING: &str = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ";
+const BEGIN_WRITING: &str = "BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// No transaction is open.
+    Idle,
+    /// The reading transaction is open.
+    Reading,
+    /// A writing transaction was begun and neither committed nor rolled back.
+    Abandoned,
+}
+
+struct Line {
+    // Taken only when the session ends.
+    connection: Option<Object<AsyncPgConnection>>,
+    caller: Caller,
+    phase: Phase,
+}
+
+impl Line {
+    fn connection(&self) -> &AsyncPgConnection {
+        self.connection.as_ref().expect("a session has its connection until it is dropped")
+    }
+
+    /// Opens a transaction for the caller, in one round trip.
+    async fn begin(&mut self, how: &str) -> Result<()> {
+        self.end().await?;
+        self.phase = Phase::Abandoned;
+        let connection = self.connection();
+        try_join!(async { (&mut &*connection).batch_execute(how).await }, self.caller.announce(connection))?;
+        Ok(())
+    }
+
+    async fn end(&mut self) -> Result<()> {
+        let how = match self.phase {
+            Phase::Idle => return Ok(()),
+            Phase::Reading => "COMMIT",
+            Phase::Abandoned => "ROLLBACK",
+        };
+        (&mut self.connection()).batch_execute(how).await?;
+        self.phase = Phase::Idle;
+        Ok(())
+    }
+}
+
+/// A request's connection. Dropping it, at any point, ends its transaction and gives the connection back.
+pub struct Session {
+    line: RwLock<Line>,
+    statements: Arc<AtomicU32>,
+    own: AtomicU32,
+}
+
+/// The right to read. Several can be held at once; what is polled together is sent together.
+pub type Reading<'s> = RwLockReadGuard<'s, AsyncPgConnection>;
+
+impl Session {
+    /// Takes a connection for `caller` and runs the first query on it, in one round trip with the start of the transaction.
+    pub async fn open<T>(
+        pool: &Pool,
+        caller: Caller,
+        first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<(Self, T)> {
+        let mut connection = pool.get().await.map_err(Error::unavailable)?;
+        let statements = Arc::new(AtomicU32::new(0));
+        let counter = Arc::clone(&statements);
+        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let session = Self {
+            line: RwLock::new(Line { connection: Some(connection), caller, phase: Phase::Abandoned }),
+            statements,
+            own: AtomicU32::new(0),
+        };
+        let answer = {
+            let mut line = session.line.write().await;
+            let connection = line.connection();
+            let ((), (), answer) = try_join!(
+                async { (&mut &*connection).batch_execute(BEGIN_READING).await },
+                line.caller.announce(connection),
+                first(connection)
+            )?;
+            line.phase = Phase::Reading;
+            answer
+        };
+        session.disregard_statements();
+        Ok((session, answer))
+    }
+
+    /// Goes on as another caller; a reading transaction that is open goes on too, at the same instant.
+    pub async fn switch(&self, caller: Caller) -> Result<()> {
+        let mut line = self.line.write().await;
+        line.caller = caller;
+        if line.phase == Phase::Reading {
+            line.caller.announce(line.connection()).await?;
+        }
+        drop(line);
+        self.disregard_statements();
+        Ok(())
+    }
+
+    /// The connection for reading, within the request's one instant.
+    pub async fn read(&self) -> Result<Reading<'_>> {
+        let line = self.line.read().await;
+        if line.phase == Phase::Reading {
+            return Ok(RwLockReadGuard::map(line, Line::connection));
+        }
+        drop(line);
+        let mut line = self.line.write().await;
+        if line.phase != Phase::Reading {
+            let before = self.statements();
+            line.begin(BEGIN_READING).await?;
+            line.phase = Phase::Reading;
+            self.own.fetch_add(self.statements() - before, Ordering::Relaxed);
+        }
+        Ok(RwLockReadGuard::map(line.downgrade(), Line::connection))
+    }
+
+    /// A transaction for writing. Nothing else uses the connection while it lives; the next reading begins afresh.
+    pub async fn write(&self) -> Result<Writing<'_>> {
+        let mut line = self.line.write().await;
+        let before = self.statements();
+        line.begin(BEGIN_WRITING).await?;
+        self.own.fetch_add(self.statements() - before, Ordering::Relaxed);
+        Ok(Writing { line, own: &self.own })
+    }
+
+    /// How many statements have run, apart from the session's own (transaction control and saying who is asking).
+    pub fn statements(&self) -> u32 {
+        self.statements.load(Ordering::Relaxed) - self.own.load(Ordering::Relaxed)
+    }
+
+    fn disregard_statements(&self) {
+        self.own.store(self.statements.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let line = self.line.get_mut();
+        let Some(connection) = line.connection.take() else { return };
+        let how = match line.phase {
+            Phase::Idle => return,
+            Phase::Reading => "COMMIT",
+            Phase::Abandoned => "ROLLBACK",
+        };
+        // The answer need not wait for this. Without a runtime, or when it fails, the connection is closed, not reused.
+        match Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move {
+                if let Err(error) = (&mut &*connection).batch_execute(how).await {
+                    tracing::warn!(%error, "a session could not end its transaction; its connection is closed");
+                    drop(Object::take(connection));
+                }
+            })),
+            Err(_) => drop(Object::take(connection)),
+        }
+    }
+}
+
+/// A transaction that writes. Without [`Writing::commit`] nothing of it stays.
+pub struct Writing<'s> {
+    line: RwLockWriteGuard<'s, Line>,
+    own: &'s AtomicU32,
+}
+
+impl Writing<'_> {
+    /// Makes it last. An error says that it did not, or that nobody knows.
+    pub async fn commit(mut self) -> Result<()> {
+        self.own.fetch_add(1, Ordering::Relaxed);
+        (&mut self.line.connection()).batch_execute("COMMIT").await?;
+        self.line.phase = Phase::Idle;
+        Ok(())
+    }
+}
+
+impl std::ops::Deref for Writing<'_> {
+    type Target = AsyncPgConnection;
+
+    fn deref(&self) -> &AsyncPgConnection {
+        self.line.connection()
+    }
+}

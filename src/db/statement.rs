@@ -1,0 +1,102 @@
+//! Hand-written SQL that diesel prepares once per connection, for what its query builder cannot say.
+//!
+//! diesel's own `sql_query` is parsed and planned at every execution; these are cached by their text.
+
+use std::borrow::Cow;
+
+use diesel::{
+    expression::{AppearsOnTable, Expression, SelectableExpression, TypedExpressionType, ValidGrouping, is_aggregate},
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    result::QueryResult,
+    sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+};
+use uuid::Uuid;
+
+/// A value to bind.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Bind {
+    /// A text, or NULL.
+    Text(Option<String>),
+    /// A UUID.
+    Uuid(Uuid),
+    /// An array of UUIDs.
+    Uuids(Vec<Uuid>),
+    /// A whole number.
+    BigInt(i64),
+    /// An instant.
+    Time(chrono::DateTime<chrono::Utc>),
+}
+
+impl Bind {
+    fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        match self {
+            Self::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
+            Self::Uuid(value) => out.push_bind_param::<SqlUuid, _>(value),
+            Self::Uuids(value) => out.push_bind_param::<Array<SqlUuid>, _>(value),
+            Self::BigInt(value) => out.push_bind_param::<BigInt, _>(value),
+            Self::Time(value) => out.push_bind_param::<Timestamptz, _>(value),
+        }
+    }
+}
+
+/// A text with a `?` for each bound value, in their order. As a statement it answers rows of `ST`; inside a query of the
+/// builder it is an expression of type `ST`.
+#[derive(Debug, Clone)]
+pub struct Statement<ST> {
+    text: Cow<'static, str>,
+    binds: Vec<Bind>,
+    answer: std::marker::PhantomData<ST>,
+}
+
+/// A statement from its text and values.
+pub fn statement<ST>(text: impl Into<Cow<'static, str>>, binds: Vec<Bind>) -> Statement<ST> {
+    let text = text.into();
+    debug_assert_eq!(text.matches('?').count(), binds.len(), "a value for each question mark: {text}");
+    Statement { text, binds, answer: std::marker::PhantomData }
+}
+
+/// A condition for a query of the builder.
+pub fn condition(text: impl Into<Cow<'static, str>>, binds: Vec<Bind>) -> Statement<Bool> {
+    statement(text, binds)
+}
+
+impl<ST> QueryFragment<Pg> for Statement<ST> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        let mut parts = self.text.split('?');
+        out.push_sql(parts.next().unwrap_or_default());
+        for (part, bind) in parts.zip(&self.binds) {
+            bind.push(&mut out)?;
+            out.push_sql(part);
+        }
+        Ok(())
+    }
+}
+
+impl<ST> QueryId for Statement<ST> {
+    type QueryId = ();
+    // Cached by its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<ST> Query for Statement<ST>
+where
+    ST: TypedExpressionType,
+{
+    type SqlType = ST;
+}
+
+impl<ST, Conn> diesel::RunQueryDsl<Conn> for Statement<ST> {}
+
+impl<ST> Expression for Statement<ST>
+where
+    ST: TypedExpressionType,
+{
+    type SqlType = ST;
+}
+
+impl<ST, QS> AppearsOnTable<QS> for Statement<ST> where Self: Expression {}
+impl<ST, QS> SelectableExpression<QS> for Statement<ST> where Self: AppearsOnTable<QS> {}
+impl<ST, GB> ValidGrouping<GB> for Statement<ST> {
+    type IsAggregate = is_aggregate::Never;
+}

@@ -1,0 +1,106 @@
+//! The one error type: what can go wrong on the way of a request, and what the person who asked may know of it.
+//!
+//! [`Error::code`] and [`Error::public_message`] are all that leaves the server. Causes (SQL, paths, constraint names) stay in
+//! the log. What a person can put right in a mutation's input is not an error but data: see [`crate::validation`].
+
+use std::sync::Arc;
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// Why an operation, or a field of it, has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// There is no valid session token. The reason is for the log alone: an attacker learns nothing from the answer.
+    #[error("unauthenticated: {0}")]
+    Unauthenticated(&'static str),
+    /// The caller's role, or its partner's status, does not allow the action. The text says which and what to do.
+    #[error("{0}")]
+    Forbidden(String),
+    /// There is no such thing, or it is not the caller's: the two are not told apart.
+    #[error("{0}")]
+    NotFound(String),
+    /// An argument makes no sense. The text names it.
+    #[error("{0}")]
+    BadUserInput(String),
+    /// The operation ran longer than it may.
+    #[error("The operation took longer than it may. Ask for less at once, or try again.")]
+    Timeout,
+    /// The database cannot be reached or has no free connection.
+    #[error("service unavailable: {0}")]
+    Unavailable(Arc<str>),
+    /// A fault of ours.
+    #[error("internal error: {0}")]
+    Internal(Arc<str>),
+}
+
+/// What most functions of this crate return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// The value of `extensions.code`, the part of an error that a program may depend on.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated(_) => "UNAUTHENTICATED",
+            Self::Forbidden(_) => "FORBIDDEN",
+            Self::NotFound(_) => "NOT_FOUND",
+            Self::BadUserInput(_) => "BAD_USER_INPUT",
+            Self::Timeout => "TIMEOUT",
+            Self::Unavailable(_) => "SERVICE_UNAVAILABLE",
+            Self::Internal(_) => "INTERNAL_SERVER_ERROR",
+        }
+    }
+
+    /// The sentence for the person who asked.
+    pub fn public_message(&self) -> String {
+        match self {
+            Self::Unauthenticated(_) => "A valid session token is needed.".to_owned(),
+            Self::Unavailable(_) => "The service is not available at the moment. Try again in a few seconds.".to_owned(),
+            Self::Internal(_) => {
+                "Something went wrong on our side. Try again; if it stays, tell support the request id.".to_owned()
+            }
+            Self::Forbidden(_) | Self::NotFound(_) | Self::BadUserInput(_) | Self::Timeout => self.to_string(),
+        }
+    }
+
+    /// A fault of ours, with what is known of it for the log.
+    pub fn internal(cause: impl std::fmt::Display) -> Self {
+        Self::Internal(cause.to_string().into())
+    }
+
+    /// The database cannot serve, with what is known of it for the log.
+    pub fn unavailable(cause: impl std::fmt::Display) -> Self {
+        Self::Unavailable(cause.to_string().into())
+    }
+}
+
+impl From<DieselError> for Error {
+    fn from(error: DieselError) -> Self {
+        match &error {
+            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Self::unavailable(error),
+            // SQLSTATE 57014 (query_canceled) has no kind of its own in diesel; its text is PostgreSQL's.
+            DieselError::DatabaseError(_, info) if info.message().contains("statement timeout") => Self::Timeout,
+            // SQLSTATE class 57P: the server is going down or coming up.
+            DieselError::DatabaseError(_, info)
+                if info.message().starts_with("terminating connection")
+                    || info.message().starts_with("the database system is") =>
+            {
+                Self::unavailable(error)
+            }
+            _ => Self::internal(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What only the log may know is not in the public message.
+    #[test]
+    fn causes_stay_inside() {
+        for error in [Error::Unauthenticated("signature"), Error::internal("relation \"x\""), Error::unavailable("/run/x")] {
+            let message = error.public_message();
+            assert!(!message.contains("signature") && !message.contains("relation") && !message.contains("/run"), "{message}");
+        }
+    }
+}

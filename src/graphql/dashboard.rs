@@ -1,0 +1,59 @@
+//! What a partner's home page shows, in one query.
+
+use async_graphql::{Context, Object};
+
+use super::{
+    context::{ContextExt, missing},
+    lead::Lead,
+    partner::{Partner, PartnerStats},
+};
+use crate::{
+    auth::viewer::ActivePartner,
+    error::{Error, Result},
+    models::{page::PageArguments, partner::PartnerStatus},
+};
+
+/// The dashboard of one partner.
+pub struct Dashboard {
+    partner: ActivePartner,
+}
+
+/// What a partner's home page shows. All of it is true at the same instant.
+#[Object]
+impl Dashboard {
+    /// The partner.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+        Partner::by_id(ctx, self.partner.id).await?.ok_or_else(|| missing("the viewer's partner"))
+    }
+
+    /// Whether the partner may work, and not only read: it is active.
+    async fn can_access_dashboard(&self) -> bool {
+        self.partner.status == PartnerStatus::Active
+    }
+
+    /// What the partner has achieved so far.
+    async fn stats(&self, ctx: &Context<'_>) -> Result<PartnerStats> {
+        let partner = Partner::by_id(ctx, self.partner.id).await?.ok_or_else(|| missing("the viewer's partner"))?;
+        Ok(partner.achievements())
+    }
+
+    /// The newest leads.
+    async fn recent_leads(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 5, desc = "How many: 1 to 500.")] first: i32,
+    ) -> Result<Vec<Lead>> {
+        let page = PageArguments { first: Some(first), ..PageArguments::default() };
+        let leads = Lead::of_partner(ctx, self.partner.id, page, None, None).await?;
+        Ok(leads.edges.into_iter().map(|edge| edge.node).collect())
+    }
+}
+
+impl Dashboard {
+    /// The viewer's dashboard.
+    pub fn of_viewer(ctx: &Context<'_>) -> Result<Self> {
+        let none =
+            || Error::NotFound("The dashboard is a partner's, and you act for none. Read `partner(id:)` instead.".to_owned());
+        ctx.viewer().partner.map(|partner| Self { partner }).ok_or_else(none)
+    }
+}

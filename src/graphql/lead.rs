@@ -1,0 +1,354 @@
+//! Leads as the API shows them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Context, Enum, InputObject, Object};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+use futures_util::future::try_join_all;
+
+use super::{
+    context::{ContextExt, missing},
+    loaders::BatchKey,
+    pagination::{Connection, connect},
+    partner::Partner,
+    query::{OrderDirection, search_text},
+    scalars::{DateTime, EmailAddress, Money},
+    user::User,
+};
+use crate::{
+    error::Result,
+    ids::{LeadId, PartnerId},
+    models::{
+        self,
+        lead_list::{BY_CLIENT_NAME, BY_CREATED, BY_DEAL_VALUE, BY_UPDATED, LeadFilter},
+        lead_status::{self, LeadStatus},
+        page::{Page, PageArguments, Slice, SortKey},
+        scope::Scope,
+    },
+};
+
+/// A lead.
+#[derive(Clone)]
+pub struct Lead(pub Arc<models::lead::Lead>);
+
+/// A person or company that a partner has sent to the tenant.
+#[Object]
+impl Lead {
+    /// Its id.
+    pub async fn id(&self) -> LeadId {
+        self.0.id
+    }
+
+    /// The partner that sent it.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+        Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a lead's partner"))
+    }
+
+    /// The client's name.
+    async fn client_name(&self) -> &str {
+        &self.0.client_name
+    }
+
+    /// The client's e-mail address.
+    async fn client_email(&self) -> EmailAddress {
+        EmailAddress(self.0.client_email.clone())
+    }
+
+    /// The client's phone number. Null where none is given.
+    async fn client_phone(&self) -> Option<&str> {
+        self.0.client_phone.as_deref()
+    }
+
+    /// What the client is interested in.
+    async fn service(&self) -> &str {
+        &self.0.service
+    }
+
+    /// How far it has come.
+    async fn status(&self) -> LeadStatus {
+        self.0.status
+    }
+
+    /// What the deal is worth. Null while nobody knows.
+    async fn deal_value(&self) -> Option<Result<Money>> {
+        self.0.deal_value.map(|value| Money::stored(value, &self.0.currency))
+    }
+
+    /// What the partner earns if it converts: its share of the deal, unless an operator has set another amount.
+    async fn commission(&self) -> Result<Money> {
+        Money::stored(self.0.commission, &self.0.currency)
+    }
+
+    /// Whether the commission has been paid.
+    async fn commission_paid(&self) -> bool {
+        self.0.commission_paid
+    }
+
+    /// The partner's notes. Null where there are none.
+    async fn notes(&self) -> Option<&str> {
+        self.0.notes.as_deref()
+    }
+
+    /// The statuses that `updateLeadStatus` accepts from here. Empty once it has converted.
+    async fn next_statuses(&self) -> &[LeadStatus] {
+        self.0.status.next()
+    }
+
+    /// Every step it has taken, the first one first.
+    async fn history(&self, ctx: &Context<'_>) -> Result<Vec<LeadStatusChange>> {
+        let steps = ctx.load(HistoryByLead(self.0.id)).await?.unwrap_or_default();
+        Ok(steps.iter().cloned().map(LeadStatusChange).collect())
+    }
+
+    /// When it was sent.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it converted. Null until then.
+    async fn converted_at(&self) -> Option<DateTime> {
+        self.0.converted_at.map(DateTime)
+    }
+
+    /// When it last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// A step of a lead.
+pub struct LeadStatusChange(lead_status::LeadStatusChange);
+
+/// One step that a lead has taken.
+#[Object]
+impl LeadStatusChange {
+    /// The status before. Null for the first entry, which tells what it was created as.
+    async fn from(&self) -> Option<LeadStatus> {
+        self.0.from_status
+    }
+
+    /// The status after.
+    async fn to(&self) -> LeadStatus {
+        self.0.to_status
+    }
+
+    /// Who did it. Null where no person did, and where it was a person of another organisation than yours.
+    async fn changed_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.changed_by?).await.transpose()
+    }
+
+    /// When.
+    async fn at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// What was noted. Null where nothing was.
+    async fn note(&self) -> Option<&str> {
+        self.0.note.as_deref()
+    }
+}
+
+impl From<Arc<models::lead::Lead>> for Lead {
+    fn from(row: Arc<models::lead::Lead>) -> Self {
+        Self(row)
+    }
+}
+
+impl Lead {
+    /// The lead of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: LeadId) -> Result<Option<Self>> {
+        Ok(ctx.load(LeadById(id)).await?.map(Self))
+    }
+
+    /// One page of the leads that the viewer may see.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<LeadFilterInput>,
+        order: Option<LeadOrder>,
+    ) -> Result<Connection<Self>> {
+        let LeadList { filter, page } = LeadList::new(arguments, filter, order)?;
+        let reading = ctx.read().await?;
+        let slice = models::lead::Lead::page(&reading, ctx.viewer().scope(), &filter, &page).await?.shared();
+        Ok(connect(&page, &slice, LeadCount(filter), models::lead::Lead::cursor))
+    }
+
+    /// One page of a partner's leads, fetched together with those of its siblings.
+    pub async fn of_partner(
+        ctx: &Context<'_>,
+        partner: PartnerId,
+        arguments: PageArguments,
+        filter: Option<LeadFilterInput>,
+        order: Option<LeadOrder>,
+    ) -> Result<Connection<Self>> {
+        let list = Arc::new(LeadList::new(arguments, filter, order)?);
+        let slice = ctx.load(LeadsByPartner { partner, list: Arc::clone(&list) }).await?.unwrap_or_default();
+        let count = LeadCountByPartner { partner, filter: list.filter.clone() };
+        Ok(connect(&list.page, &slice, count, models::lead::Lead::cursor))
+    }
+}
+
+/// Which leads to show.
+#[derive(InputObject)]
+#[graphql(name = "LeadFilter")]
+pub struct LeadFilterInput {
+    /// Only those of one of these statuses.
+    status: Option<Vec<LeadStatus>>,
+    /// Only those whose client's name or e-mail address contains this text, without regard to case.
+    search: Option<String>,
+    /// Only those created at this instant or later.
+    created_from: Option<DateTime>,
+    /// Only those created before this instant.
+    created_before: Option<DateTime>,
+}
+
+/// How to order leads.
+#[derive(InputObject, Default)]
+pub struct LeadOrder {
+    /// By what.
+    field: LeadOrderField,
+    /// In which direction.
+    #[graphql(default)]
+    direction: OrderDirection,
+}
+
+/// What leads can be ordered by.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LeadOrderField {
+    /// When they were sent.
+    #[default]
+    CreatedAt,
+    /// When they last changed.
+    UpdatedAt,
+    /// The client's name, without regard to case.
+    ClientName,
+    /// What the deal is worth; unknown counts as nothing.
+    DealValue,
+}
+
+impl LeadOrderField {
+    fn sort_key(self) -> SortKey {
+        match self {
+            Self::CreatedAt => BY_CREATED,
+            Self::UpdatedAt => BY_UPDATED,
+            Self::ClientName => BY_CLIENT_NAME,
+            Self::DealValue => BY_DEAL_VALUE,
+        }
+    }
+}
+
+/// A list's filter and page, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct LeadList {
+    filter: LeadFilter,
+    page: Page,
+}
+
+impl LeadList {
+    fn new(arguments: PageArguments, filter: Option<LeadFilterInput>, order: Option<LeadOrder>) -> Result<Self> {
+        let order = order.unwrap_or_default();
+        let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
+        let Some(filter) = filter else { return Ok(Self { filter: LeadFilter::default(), page }) };
+        let filter = LeadFilter {
+            statuses: filter.status.unwrap_or_default(),
+            search: search_text(filter.search)?,
+            created_from: filter.created_from.map(|time| time.0),
+            created_before: filter.created_before.map(|time| time.0),
+        };
+        Ok(Self { filter, page })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct LeadById(LeadId);
+
+impl BatchKey for LeadById {
+    type Value = Arc<models::lead::Lead>;
+
+    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let rows = models::lead::Lead::by_ids(connection, scope, &ids).await?;
+        Ok(rows.into_iter().map(|(id, row)| (Self(id), Arc::new(row))).collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct HistoryByLead(LeadId);
+
+impl BatchKey for HistoryByLead {
+    type Value = Arc<[lead_status::LeadStatusChange]>;
+
+    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let steps = lead_status::LeadStatusChange::by_leads(connection, scope, &ids).await?;
+        Ok(steps.into_iter().map(|(lead, steps)| (Self(lead), steps.into())).collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct LeadsByPartner {
+    partner: PartnerId,
+    list: Arc<LeadList>,
+}
+
+impl BatchKey for LeadsByPartner {
+    type Value = Arc<Slice<Arc<models::lead::Lead>>>;
+
+    /// One statement for each distinct list that the document asks for.
+    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
+        let mut lists = HashMap::<&Arc<LeadList>, Vec<PartnerId>>::new();
+        for key in keys {
+            lists.entry(&key.list).or_default().push(key.partner);
+        }
+        let pages = lists.into_iter().map(async |(list, partners)| {
+            let slices = models::lead::Lead::page_by_partners(connection, scope, &partners, &list.filter, &list.page).await?;
+            QueryResult::Ok(
+                slices
+                    .into_iter()
+                    .map(|(partner, slice)| (Self { partner, list: Arc::clone(list) }, Arc::new(slice.shared())))
+                    .collect::<Vec<_>>(),
+            )
+        });
+        Ok(try_join_all(pages).await?.into_iter().flatten().collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct LeadCountByPartner {
+    partner: PartnerId,
+    filter: LeadFilter,
+}
+
+impl BatchKey for LeadCountByPartner {
+    type Value = i64;
+
+    /// One statement for each distinct filter that the document asks for.
+    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, i64>> {
+        let mut filters = HashMap::<&LeadFilter, Vec<PartnerId>>::new();
+        for key in keys {
+            filters.entry(&key.filter).or_default().push(key.partner);
+        }
+        let counts = filters.into_iter().map(async |(filter, partners)| {
+            let counts = models::lead::Lead::count_by_partners(connection, scope, &partners, filter).await?;
+            QueryResult::Ok(
+                counts.into_iter().map(|(partner, count)| (Self { partner, filter: filter.clone() }, count)).collect::<Vec<_>>(),
+            )
+        });
+        Ok(try_join_all(counts).await?.into_iter().flatten().collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct LeadCount(LeadFilter);
+
+impl BatchKey for LeadCount {
+    type Value = i64;
+
+    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, i64>> {
+        let counts = keys
+            .iter()
+            .map(async |key| QueryResult::Ok((key.clone(), models::lead::Lead::count(connection, scope, &key.0).await?)));
+        Ok(try_join_all(counts).await?.into_iter().collect())
+    }
+}

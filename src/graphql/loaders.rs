@@ -1,0 +1,97 @@
+//! Batching: what sibling fields ask for one by one is fetched in one statement.
+//!
+//! A loader's key names its query: [`BatchKey`] is implemented beside the type that it fetches. The crate `dataloader` gathers
+//! keys while the executor polls siblings and calls [`BatchKey::fetch`] once; nothing outside this file names it.
+
+use std::{
+    any::{Any, TypeId},
+    collections::HashMap,
+    fmt::Debug,
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use dataloader::{BatchFn, cached::Loader};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+
+use crate::{
+    db::session::Session,
+    error::{Error, Result},
+    models::scope::Scope,
+};
+
+/// A key of one kind of batched query.
+pub trait BatchKey: Clone + Eq + Hash + Debug + Send + Sync + 'static {
+    /// What is found under a key. Cloned for each field that asks, so rows are behind an `Arc`.
+    type Value: Clone + Send + Sync + 'static;
+
+    /// Finds all keys' values in a number of statements that does not depend on how many keys there are.
+    fn fetch(
+        connection: &AsyncPgConnection,
+        scope: Scope,
+        keys: &[Self],
+    ) -> impl Future<Output = QueryResult<HashMap<Self, Self::Value>>> + Send;
+}
+
+type Found<K> = Result<Option<<K as BatchKey>::Value>>;
+
+struct Batch<K> {
+    session: Arc<Session>,
+    scope: Scope,
+    kind: std::marker::PhantomData<fn() -> K>,
+}
+
+impl<K: BatchKey> BatchFn<K, Found<K>> for Batch<K> {
+    /// Answers every key: a key without an answer would be a panic in the crate's `load` and an error in its `try_load`.
+    async fn load(&mut self, keys: &[K]) -> HashMap<K, Found<K>> {
+        let fetched = async {
+            let reading = self.session.read().await?;
+            Ok::<_, Error>(K::fetch(&reading, self.scope, keys).await?)
+        };
+        match fetched.await {
+            Ok(mut values) => keys.iter().map(|key| (key.clone(), Ok(values.remove(key)))).collect(),
+            Err(error) => keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect(),
+        }
+    }
+}
+
+type LoaderOf<K> = Loader<K, Found<K>, Batch<K>>;
+
+/// The loaders of one reading transaction; what they have fetched is not fetched again.
+pub struct Loaders {
+    session: Arc<Session>,
+    scope: Scope,
+    by_kind: Mutex<HashMap<TypeId, Box<dyn Any + Send>>>,
+}
+
+impl Loaders {
+    /// Loaders that read on `session` what is in `scope`.
+    pub fn new(session: Arc<Session>, scope: Scope) -> Self {
+        Self { session, scope, by_kind: Mutex::default() }
+    }
+
+    /// One value by its key.
+    pub async fn load<K: BatchKey>(&self, key: K) -> Found<K> {
+        let loader = self.loader::<K>();
+        // When the field that leads a batch is dropped (a sibling's error propagates), those that wait for it are told that
+        // nothing was found. They ask once more, for themselves.
+        for _ in 0..2 {
+            if let Ok(found) = loader.try_load(key.clone()).await {
+                return found;
+            }
+        }
+        Err(Error::internal(format!("the batch of {key:?} was dropped")))
+    }
+
+    fn loader<K: BatchKey>(&self) -> LoaderOf<K> {
+        let mut by_kind = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || -> Box<dyn Any + Send> {
+            let batch = Batch::<K> { session: Arc::clone(&self.session), scope: self.scope, kind: std::marker::PhantomData };
+            // One batch however many keys: the number of statements depends on a query's shape alone.
+            Box::new(Loader::new(batch).with_max_batch_size(usize::MAX))
+        };
+        let loader = by_kind.entry(TypeId::of::<K>()).or_insert_with(make);
+        loader.downcast_ref::<LoaderOf<K>>().expect("a loader is filed under its key's type").clone()
+    }
+}

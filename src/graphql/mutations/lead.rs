@@ -1,0 +1,269 @@
+//! Mutations of leads.
+
+use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
+
+use super::{Refusal, UserError, settle};
+use crate::{
+    auth::Permission,
+    error::{Error, Result},
+    graphql::{
+        context::ContextExt,
+        lead::Lead,
+        scalars::{Decimal, EmailAddress, currency},
+    },
+    ids::{LeadId, PartnerId},
+    models::{
+        self,
+        lead::{LeadChanges, NewLead, commission},
+        lead_status::LeadStatus,
+        partner::Partner,
+    },
+    money::minor_units,
+    validation::{FaultCode, Faults, amount, email, line, paragraphs, phone},
+};
+
+const MAX_NAME: usize = 200;
+const MAX_NOTES: usize = 5_000;
+const MAX_NOTE: usize = 1_000;
+
+/// What is wrong with a commission that a partner wants to set.
+const COMMISSION_IS_OPERATORS: &str = "Only an operator can set a commission by hand; it follows from the deal's value.";
+
+/// A lead to be sent.
+#[derive(InputObject)]
+struct CreateLeadInput {
+    /// The partner that sends it. Operators must name one; for others it is their own.
+    partner_id: Option<PartnerId>,
+    /// The client's name, at most 200 characters.
+    client_name: String,
+    /// The client's e-mail address.
+    client_email: EmailAddress,
+    /// The client's phone number, 6 to 15 digits.
+    client_phone: Option<String>,
+    /// What the client is interested in, at most 200 characters.
+    service: String,
+    /// What the deal is worth, in the tenant's default currency.
+    deal_value: Option<Decimal>,
+    /// The partner's notes, at most 5,000 characters.
+    notes: Option<String>,
+}
+
+/// What became of `createLead`.
+#[derive(SimpleObject)]
+struct CreateLeadPayload {
+    /// The new lead. Null where there are user errors.
+    lead: Option<Lead>,
+    /// What is wrong with the input. Empty when the lead was created.
+    user_errors: Vec<UserError>,
+}
+
+/// What to change of a lead: a field that is left out stays as it is, one that is null is cleared.
+#[derive(InputObject)]
+struct UpdateLeadInput {
+    /// The lead.
+    id: LeadId,
+    /// The client's name, at most 200 characters.
+    client_name: Option<String>,
+    /// The client's e-mail address.
+    client_email: Option<EmailAddress>,
+    /// The client's phone number, 6 to 15 digits.
+    client_phone: MaybeUndefined<String>,
+    /// What the client is interested in, at most 200 characters.
+    service: Option<String>,
+    /// What the deal is worth, in the lead's currency. The commission follows, unless an operator has set it by hand.
+    deal_value: MaybeUndefined<Decimal>,
+    /// The commission, set by hand; operators only. Null lets it follow from the deal's value again.
+    commission: MaybeUndefined<Decimal>,
+    /// The partner's notes, at most 5,000 characters.
+    notes: MaybeUndefined<String>,
+}
+
+/// What became of `updateLead`.
+#[derive(SimpleObject)]
+struct UpdateLeadPayload {
+    /// The lead as it is now. Null where there are user errors.
+    lead: Option<Lead>,
+    /// What is wrong with the input. Empty when the lead was changed.
+    user_errors: Vec<UserError>,
+}
+
+/// A step of a lead.
+#[derive(InputObject)]
+struct UpdateLeadStatusInput {
+    /// The lead.
+    id: LeadId,
+    /// The status to give it: one of its `nextStatuses`, or the one that it has already, which changes nothing.
+    status: LeadStatus,
+    /// A note for its history, at most 1,000 characters.
+    note: Option<String>,
+}
+
+/// What became of `updateLeadStatus`.
+#[derive(SimpleObject)]
+struct UpdateLeadStatusPayload {
+    /// The lead as it is now. Null where there are user errors.
+    lead: Option<Lead>,
+    /// What is wrong with the input. Empty when the lead has the status.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct LeadMutations;
+
+#[Object]
+impl LeadMutations {
+    /// Sends a lead. Needs `LEADS_WRITE`.
+    async fn create_lead(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The lead.")] input: CreateLeadInput,
+    ) -> Result<CreateLeadPayload> {
+        ctx.require(Permission::LeadsWrite)?;
+        let (id, user_errors) = settle(create(ctx, input).await)?;
+        Ok(CreateLeadPayload { lead: changed(ctx, id).await?, user_errors })
+    }
+
+    /// Changes what is known of a lead. Needs `LEADS_WRITE`.
+    async fn update_lead(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The changes.")] input: UpdateLeadInput,
+    ) -> Result<UpdateLeadPayload> {
+        ctx.require(Permission::LeadsWrite)?;
+        if !input.commission.is_undefined() && !ctx.viewer().is_operator() {
+            return Err(Error::Forbidden(COMMISSION_IS_OPERATORS.to_owned()));
+        }
+        let (id, user_errors) = settle(update(ctx, input).await)?;
+        Ok(UpdateLeadPayload { lead: changed(ctx, id).await?, user_errors })
+    }
+
+    /// Takes a lead one step through the pipeline. Giving it the status that it has already succeeds and changes nothing, so a
+    /// retry is safe. Needs `LEADS_WRITE`.
+    async fn update_lead_status(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The lead and its new status.")] input: UpdateLeadStatusInput,
+    ) -> Result<UpdateLeadStatusPayload> {
+        ctx.require(Permission::LeadsWrite)?;
+        let (id, user_errors) = settle(update_status(ctx, input).await)?;
+        Ok(UpdateLeadStatusPayload { lead: changed(ctx, id).await?, user_errors })
+    }
+}
+
+async fn changed(ctx: &Context<'_>, id: Option<LeadId>) -> Result<Option<Lead>> {
+    match id {
+        Some(id) => Lead::by_id(ctx, id).await,
+        None => Ok(None),
+    }
+}
+
+async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<LeadId, Refusal> {
+    let viewer = ctx.viewer();
+    let currency = currency(&viewer.tenant.default_currency)?;
+    let mut faults = Faults::default();
+    let partner_id = input.partner_id.or(viewer.partner.map(|partner| partner.id));
+    if partner_id.is_none() {
+        faults.add("input.partnerId", FaultCode::Required, "Name the partner that sends the lead.");
+    }
+    let client_name = faults.check("input.clientName", line(&input.client_name, MAX_NAME));
+    let client_email = faults.check("input.clientEmail", email(&input.client_email.0));
+    let client_phone = faults.check_option("input.clientPhone", input.client_phone.as_deref(), phone);
+    let service = faults.check("input.service", line(&input.service, MAX_NAME));
+    let deal_value = input.deal_value.and_then(|value| faults.check("input.dealValue", amount(value.0, minor_units(currency))));
+    let notes = faults.check_option("input.notes", input.notes.as_deref(), |text| paragraphs(text, MAX_NOTES));
+    let (Some(partner_id), Some(client_name), Some(client_email), Some(service), true) =
+        (partner_id, client_name, client_email, service, faults.is_empty())
+    else {
+        return Err(faults.into());
+    };
+
+    let scope = viewer.scope();
+    let writing = ctx.write().await?;
+    let partners = Partner::by_ids(&writing, scope, &[partner_id]).await?;
+    let partner = partners.get(&partner_id).ok_or_else(|| Refusal::not_found("input.partnerId", "partner"))?;
+    let new = NewLead { partner_id, client_name, client_email, client_phone, service, deal_value, currency, notes };
+    let id = models::lead::Lead::insert(&writing, scope, &new, partner.commission_rate, viewer.user).await?;
+    writing.commit().await?;
+    Ok(id)
+}
+
+async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Refusal> {
+    let scope = ctx.viewer().scope();
+    let mut faults = Faults::default();
+    let mut changes = LeadChanges {
+        client_name: input.client_name.and_then(|text| faults.check("input.clientName", line(&text, MAX_NAME))),
+        client_email: input.client_email.and_then(|text| faults.check("input.clientEmail", email(&text.0))),
+        client_phone: cleared_or(input.client_phone, |text| faults.check("input.clientPhone", phone(&text))),
+        service: input.service.and_then(|text| faults.check("input.service", line(&text, MAX_NAME))),
+        notes: cleared_or(input.notes, |text| faults.check("input.notes", paragraphs(&text, MAX_NOTES))),
+        ..LeadChanges::default()
+    };
+
+    let writing = ctx.write().await?;
+    let lead =
+        models::lead::Lead::lock(&writing, scope, input.id).await?.ok_or_else(|| Refusal::not_found("input.id", "lead"))?;
+    let currency = currency(&lead.currency)?;
+    let digits = minor_units(currency);
+    changes.deal_value = cleared_or(input.deal_value, |value| faults.check("input.dealValue", amount(value.0, digits)));
+    let by_hand = cleared_or(input.commission, |value| faults.check("input.commission", amount(value.0, digits)));
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+
+    let stays_fixed = lead.commission_fixed && by_hand.is_none();
+    match by_hand {
+        Some(Some(by_hand)) => {
+            changes.commission = Some(by_hand);
+            changes.commission_fixed = Some(true);
+        }
+        None if stays_fixed || changes.deal_value.is_none() => {}
+        Some(None) | None => {
+            let partners = Partner::by_ids(&writing, scope, &[lead.partner_id]).await?;
+            let rate = partners.get(&lead.partner_id).map(|partner| partner.commission_rate).unwrap_or_default();
+            changes.commission = Some(commission(changes.deal_value.unwrap_or(lead.deal_value), rate, currency));
+            changes.commission_fixed = by_hand.map(|_| false);
+        }
+    }
+    lead.update(&writing, &changes).await?;
+    writing.commit().await?;
+    Ok(input.id)
+}
+
+async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Result<LeadId, Refusal> {
+    let mut faults = Faults::default();
+    let note = faults.check_option("input.note", input.note.as_deref(), |text| paragraphs(text, MAX_NOTE));
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let writing = ctx.write().await?;
+    let lead = models::lead::Lead::lock(&writing, ctx.viewer().scope(), input.id).await?;
+    let lead = lead.ok_or_else(|| Refusal::not_found("input.id", "lead"))?;
+    if lead.status == input.status {
+        return Ok(input.id);
+    }
+    if !lead.status.next().contains(&input.status) {
+        return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, no_way(lead.status, input.status)));
+    }
+    lead.step(&writing, input.status, ctx.viewer().user, note.as_deref()).await?;
+    writing.commit().await?;
+    Ok(input.id)
+}
+
+fn no_way(from: LeadStatus, to: LeadStatus) -> String {
+    let name = |status: &LeadStatus| status.as_str().to_uppercase();
+    let next: Vec<String> = from.next().iter().map(name).collect();
+    match next.as_slice() {
+        [] => format!("The lead is {}, which is final.", name(&from)),
+        next => format!("A lead that is {} cannot become {}; it can become {}.", name(&from), name(&to), next.join(", ")),
+    }
+}
+
+/// `None` where the field was left out, `Some(None)` where it was null, else what the rule makes of its value.
+#[expect(clippy::option_option, reason = "the three cases of a change")]
+pub(super) fn cleared_or<T, U>(field: MaybeUndefined<T>, rule: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
+    match field {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => rule(value).map(Some),
+    }
+}

@@ -1,0 +1,78 @@
+//! Mutations: one file per aggregate, each with input, payload and resolver side by side.
+//!
+//! A mutation's body goes in one order: permission, checks of the input, transaction, find under lock, change, commit. What it
+//! answers is read after the commit, in a fresh transaction. What the person can put right comes back as `userErrors`, and then
+//! nothing has been changed.
+
+mod lead;
+mod partner;
+mod profile;
+
+use async_graphql::{MergedObject, SimpleObject};
+
+use crate::{
+    error::{Error, Result},
+    validation::{Fault, FaultCode, Faults},
+};
+
+/// Everything that can be changed. Each mutation is done whole or not at all.
+#[derive(MergedObject, Default)]
+pub struct Mutation(lead::LeadMutations, profile::ProfileMutations, partner::PartnerMutations);
+
+/// Something the person can put right. What they cannot (no permission, a malformed document, a fault here) is a GraphQL error
+/// with `extensions.code`.
+#[derive(SimpleObject)]
+pub struct UserError {
+    /// What kind of fault.
+    code: FaultCode,
+    /// What is wrong, and what would be right.
+    message: String,
+    /// The way to the field in the mutation's arguments: `["input", "clientEmail"]`.
+    field: Vec<&'static str>,
+}
+
+impl From<Fault> for UserError {
+    fn from(Fault { code, message, field }: Fault) -> Self {
+        Self { code, message, field }
+    }
+}
+
+/// Why a mutation changed nothing.
+enum Refusal {
+    /// The input is at fault: goes into the payload.
+    Faults(Faults),
+    /// Anything else: a GraphQL error.
+    Error(Error),
+}
+
+impl Refusal {
+    fn fault(path: &'static str, code: FaultCode, message: impl Into<String>) -> Self {
+        Self::Faults(Faults::one(path, code, message))
+    }
+
+    /// There is no such thing, or it is not the viewer's: one answer for both.
+    fn not_found(path: &'static str, what: &str) -> Self {
+        Self::fault(path, FaultCode::NotFound, format!("There is no {what} of this id."))
+    }
+}
+
+impl<E: Into<Error>> From<E> for Refusal {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<Faults> for Refusal {
+    fn from(faults: Faults) -> Self {
+        Self::Faults(faults)
+    }
+}
+
+/// Splits what a mutation came to into what it changed and what was wrong with its input.
+fn settle<T>(outcome: Result<T, Refusal>) -> Result<(Option<T>, Vec<UserError>)> {
+    match outcome {
+        Ok(changed) => Ok((Some(changed), Vec::new())),
+        Err(Refusal::Faults(faults)) => Ok((None, faults.into_vec().into_iter().map(UserError::from).collect())),
+        Err(Refusal::Error(error)) => Err(error),
+    }
+}

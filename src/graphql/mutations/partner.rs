@@ -1,0 +1,200 @@
+//! Mutations of partners, for operators.
+
+use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+use super::{Refusal, UserError, lead::cleared_or, settle};
+use crate::{
+    auth::Permission,
+    error::Result,
+    graphql::{context::ContextExt, partner::Partner, scalars::Decimal},
+    ids::PartnerId,
+    models::partner::{self, NewPartner, PartnerChanges, PartnerStatus},
+    validation::{FaultCode, Faults, line, rate},
+};
+
+const MAX_NAME: usize = 200;
+
+/// A partner to be added.
+#[derive(InputObject)]
+struct CreatePartnerInput {
+    /// Its company's name, at most 200 characters.
+    company_name: String,
+    /// Its default share of a sale, as a fraction: "0.1" is ten per cent. The tenant's default where it is not given.
+    commission_rate: Option<Decimal>,
+    /// The organisation at the sign-in service whose members act for it.
+    clerk_org_id: Option<String>,
+    /// Whether it may work at once.
+    #[graphql(default_with = "PartnerStatus::Active")]
+    status: PartnerStatus,
+}
+
+/// What became of `createPartner`.
+#[derive(SimpleObject)]
+struct CreatePartnerPayload {
+    /// The new partner. Null where there are user errors.
+    partner: Option<Partner>,
+    /// What is wrong with the input. Empty when the partner was created.
+    user_errors: Vec<UserError>,
+}
+
+/// What to change of a partner: a field that is left out stays as it is.
+#[derive(InputObject)]
+struct UpdatePartnerInput {
+    /// The partner.
+    id: PartnerId,
+    /// Its company's name, at most 200 characters.
+    company_name: Option<String>,
+    /// Its default share of a sale, as a fraction. Leads that are there already keep the commission that they have.
+    commission_rate: Option<Decimal>,
+    /// The organisation at the sign-in service whose members act for it. Null takes it away.
+    clerk_org_id: MaybeUndefined<String>,
+}
+
+/// What became of `updatePartner`.
+#[derive(SimpleObject)]
+struct UpdatePartnerPayload {
+    /// The partner as it is now. Null where there are user errors.
+    partner: Option<Partner>,
+    /// What is wrong with the input. Empty when the partner was changed.
+    user_errors: Vec<UserError>,
+}
+
+/// A partner's new status.
+#[derive(InputObject)]
+struct ChangePartnerStatusInput {
+    /// The partner.
+    id: PartnerId,
+    /// The status to give it. Giving it the one that it has already changes nothing.
+    status: PartnerStatus,
+}
+
+/// What became of `changePartnerStatus`.
+#[derive(SimpleObject)]
+struct ChangePartnerStatusPayload {
+    /// The partner as it is now. Null where there are user errors.
+    partner: Option<Partner>,
+    /// What is wrong with the input. Empty when the partner has the status.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct PartnerMutations;
+
+#[Object]
+impl PartnerMutations {
+    /// Adds a partner. Needs `PARTNERS_MANAGE`.
+    async fn create_partner(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The partner.")] input: CreatePartnerInput,
+    ) -> Result<CreatePartnerPayload> {
+        ctx.require(Permission::PartnersManage)?;
+        let (id, user_errors) = settle(create(ctx, input).await)?;
+        Ok(CreatePartnerPayload { partner: changed(ctx, id).await?, user_errors })
+    }
+
+    /// Changes a partner. Needs `PARTNERS_MANAGE`.
+    async fn update_partner(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The changes.")] input: UpdatePartnerInput,
+    ) -> Result<UpdatePartnerPayload> {
+        ctx.require(Permission::PartnersManage)?;
+        let (id, user_errors) = settle(update(ctx, input).await)?;
+        Ok(UpdatePartnerPayload { partner: changed(ctx, id).await?, user_errors })
+    }
+
+    /// Approves, suspends, resumes or closes a partner. Its people can read in every status, and write while it is active. Needs
+    /// `PARTNERS_MANAGE`.
+    async fn change_partner_status(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The partner and its new status.")] input: ChangePartnerStatusInput,
+    ) -> Result<ChangePartnerStatusPayload> {
+        ctx.require(Permission::PartnersManage)?;
+        let (id, user_errors) = settle(change_status(ctx, input).await)?;
+        Ok(ChangePartnerStatusPayload { partner: changed(ctx, id).await?, user_errors })
+    }
+}
+
+async fn changed(ctx: &Context<'_>, id: Option<PartnerId>) -> Result<Option<Partner>> {
+    match id {
+        Some(id) => Partner::by_id(ctx, id).await,
+        None => Ok(None),
+    }
+}
+
+async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<PartnerId, Refusal> {
+    let tenant = &ctx.viewer().tenant;
+    let mut faults = Faults::default();
+    let company_name = faults.check("input.companyName", line(&input.company_name, MAX_NAME));
+    let commission_rate = match input.commission_rate {
+        Some(given) => faults.check("input.commissionRate", rate(given.0)),
+        None => Some(tenant.default_commission_rate),
+    };
+    let clerk_org_id = faults.check_option("input.clerkOrgId", input.clerk_org_id.as_deref(), |text| line(text, MAX_NAME));
+    let (Some(company_name), Some(commission_rate), true) = (company_name, commission_rate, faults.is_empty()) else {
+        return Err(faults.into());
+    };
+    let new = NewPartner {
+        tenant_id: tenant.id,
+        id: PartnerId::new(),
+        company_name: &company_name,
+        status: input.status,
+        commission_rate,
+        clerk_org_id: clerk_org_id.as_deref(),
+    };
+    let writing = ctx.write().await?;
+    partner::Partner::insert(&writing, &new).await.map_err(violation)?;
+    writing.commit().await?;
+    Ok(new.id)
+}
+
+async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<PartnerId, Refusal> {
+    let mut faults = Faults::default();
+    let changes = PartnerChanges {
+        company_name: input.company_name.and_then(|text| faults.check("input.companyName", line(&text, MAX_NAME))),
+        commission_rate: input.commission_rate.and_then(|given| faults.check("input.commissionRate", rate(given.0))),
+        clerk_org_id: cleared_or(input.clerk_org_id, |text| faults.check("input.clerkOrgId", line(&text, MAX_NAME))),
+        status: None,
+    };
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let writing = ctx.write().await?;
+    let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
+    let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
+    partner.update(&writing, &changes).await.map_err(violation)?;
+    writing.commit().await?;
+    Ok(input.id)
+}
+
+async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Result<PartnerId, Refusal> {
+    let writing = ctx.write().await?;
+    let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
+    let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
+    if partner.status == input.status {
+        return Ok(input.id);
+    }
+    if !partner.status.may_become(input.status) {
+        let name = |status: PartnerStatus| status.as_str().to_uppercase();
+        let message = format!("A partner that is {} cannot become {}.", name(partner.status), name(input.status));
+        return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, message));
+    }
+    partner.update(&writing, &PartnerChanges { status: Some(input.status), ..PartnerChanges::default() }).await?;
+    writing.commit().await?;
+    Ok(input.id)
+}
+
+/// What a person can put right of what the database refused.
+fn violation(error: DieselError) -> Refusal {
+    match &error {
+        DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
+            if info.constraint_name() == Some(partner::ORGANIZATION_IS_UNIQUE) =>
+        {
+            Refusal::fault("input.clerkOrgId", FaultCode::Taken, "Another partner has this organisation already.")
+        }
+        _ => error.into(),
+    }
+}

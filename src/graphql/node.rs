@@ -1,0 +1,43 @@
+//! Relay's global objects: whatever has an id can be fetched by it.
+
+use async_graphql::{Context, ID, Interface};
+
+use super::{lead::Lead, partner::Partner, tenant::Tenant, user::User};
+use crate::{
+    error::{Error, Result},
+    ids::{self, LeadId, PartnerId, TenantId, UserId},
+};
+
+/// Anything with an id that `node` can fetch again.
+#[derive(Interface, Clone)]
+#[graphql(field(name = "id", ty = "ID", desc = "Its id, unique among everything here. Its prefix says what it is the id of."))]
+pub enum Node {
+    /// A lead.
+    Lead(Lead),
+    /// A partner.
+    Partner(Partner),
+    /// A tenant.
+    Tenant(Tenant),
+    /// A user.
+    User(User),
+}
+
+/// What has that id, if the viewer may see it.
+pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
+    let Some((prefix, uuid)) = ids::parse_any(id) else {
+        let shown: String = id.chars().take(90).collect();
+        return Err(Error::BadUserInput(format!("{shown:?} is not an id.")));
+    };
+    Ok(match prefix.as_str() {
+        LeadId::PREFIX => Lead::by_id(ctx, uuid.into()).await?.map(Node::Lead),
+        PartnerId::PREFIX => Partner::by_id(ctx, uuid.into()).await?.map(Node::Partner),
+        TenantId::PREFIX => Tenant::by_id(ctx, uuid.into()).await?.map(Node::Tenant),
+        UserId::PREFIX => User::by_id(ctx, uuid.into()).await?.map(Node::User),
+        _ => {
+            return Err(Error::BadUserInput(format!(
+                "{:?} is the id of a {prefix}, which is nothing that can be fetched here.",
+                id.as_str()
+            )));
+        }
+    })
+}

@@ -1,0 +1,257 @@
+//! Partners as the API shows them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+
+use super::{
+    context::ContextExt,
+    lead::{Lead, LeadFilterInput, LeadOrder},
+    loaders::BatchKey,
+    pagination::{Connection, connect},
+    profile::PartnerProfile,
+    query::{OrderDirection, search_text},
+    scalars::{DateTime, Decimal},
+    user::User,
+};
+use crate::{
+    auth::Role,
+    error::Result,
+    ids::PartnerId,
+    models::{
+        self,
+        page::{Page, PageArguments},
+        partner::{BY_CREATED, BY_NAME, BY_UPDATED, PartnerFilter, PartnerStatus},
+        partner_user::{self, PartnerUserRole},
+        scope::Scope,
+    },
+};
+
+/// A partner.
+#[derive(Clone)]
+pub struct Partner(pub Arc<models::partner::Partner>);
+
+/// An organisation that sells for the tenant.
+#[Object]
+impl Partner {
+    /// Its id.
+    pub async fn id(&self) -> PartnerId {
+        self.0.id
+    }
+
+    /// Its company's name.
+    async fn company_name(&self) -> &str {
+        &self.0.company_name
+    }
+
+    /// Whether it may work.
+    async fn status(&self) -> PartnerStatus {
+        self.0.status
+    }
+
+    /// The default share of a sale, as a fraction: "0.1000" is ten per cent.
+    async fn commission_rate(&self) -> Decimal {
+        Decimal(self.0.commission_rate)
+    }
+
+    /// What it has achieved so far.
+    async fn stats(&self) -> PartnerStats {
+        self.achievements()
+    }
+
+    /// How it is paid and reached. Null to whoever may not read it: only its owners and operators may.
+    async fn profile(&self, ctx: &Context<'_>) -> Option<Result<PartnerProfile>> {
+        match ctx.viewer().role {
+            Role::PartnerOwner | Role::Operator => PartnerProfile::by_partner(ctx, self.0.id).await.transpose(),
+            Role::PartnerMember | Role::Service => None,
+        }
+    }
+
+    /// The people who act for it, in the order in which they joined.
+    async fn users(&self, ctx: &Context<'_>) -> Result<Vec<PartnerUser>> {
+        let users = ctx.load(UsersByPartner(self.0.id)).await?.unwrap_or_default();
+        Ok(users.iter().map(|user| PartnerUser { user: User(Arc::new(user.user.clone())), role: user.role }).collect())
+    }
+
+    /// The leads that it has sent. The newest first where no order is given.
+    async fn leads(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which leads to show; all of them where it is not given.")] filter: Option<LeadFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<LeadOrder>,
+    ) -> Result<Connection<Lead>> {
+        Lead::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await
+    }
+
+    /// When it joined.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When what is said of it here last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// What a partner has achieved.
+pub struct PartnerStats(Arc<models::partner::Partner>);
+
+/// What a partner has achieved so far.
+#[Object]
+impl PartnerStats {
+    /// The number of leads that it has sent.
+    async fn total_referrals(&self) -> i32 {
+        self.0.total_referrals
+    }
+
+    /// The number of its leads that have converted.
+    async fn converted_referrals(&self) -> i32 {
+        self.0.converted_referrals
+    }
+
+    /// The share of its leads that have converted, as a fraction: "0.2500" is a quarter. Zero while it has none.
+    async fn conversion_rate(&self) -> Decimal {
+        Decimal(self.0.conversion_rate())
+    }
+}
+
+/// A person who acts for a partner.
+#[derive(SimpleObject)]
+pub struct PartnerUser {
+    /// Who.
+    user: User,
+    /// As what.
+    role: PartnerUserRole,
+}
+
+impl From<Arc<models::partner::Partner>> for Partner {
+    fn from(row: Arc<models::partner::Partner>) -> Self {
+        Self(row)
+    }
+}
+
+impl Partner {
+    /// The partner of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: PartnerId) -> Result<Option<Self>> {
+        Ok(ctx.load(PartnerById(id)).await?.map(Self))
+    }
+
+    /// What it has achieved so far.
+    pub fn achievements(&self) -> PartnerStats {
+        PartnerStats(Arc::clone(&self.0))
+    }
+
+    /// One page of the partners that the viewer may see.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<PartnerFilterInput>,
+        order: Option<PartnerOrder>,
+    ) -> Result<Connection<Self>> {
+        let order = order.unwrap_or_default();
+        let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
+        let filter = filter.map(PartnerFilterInput::checked).transpose()?.unwrap_or_default();
+        let reading = ctx.read().await?;
+        let slice = models::partner::Partner::page(&reading, ctx.viewer().scope(), &filter, &page).await?.shared();
+        Ok(connect(&page, &slice, PartnerCount(filter), models::partner::Partner::cursor))
+    }
+}
+
+/// Which partners to show.
+#[derive(InputObject)]
+#[graphql(name = "PartnerFilter")]
+pub struct PartnerFilterInput {
+    /// Only those of one of these statuses.
+    status: Option<Vec<PartnerStatus>>,
+    /// Only those whose company's name contains this text, without regard to case.
+    search: Option<String>,
+}
+
+impl PartnerFilterInput {
+    fn checked(self) -> Result<PartnerFilter> {
+        Ok(PartnerFilter { statuses: self.status.unwrap_or_default(), search: search_text(self.search)? })
+    }
+}
+
+/// How to order partners.
+#[derive(InputObject, Default)]
+pub struct PartnerOrder {
+    /// By what.
+    field: PartnerOrderField,
+    /// In which direction.
+    #[graphql(default)]
+    direction: OrderDirection,
+}
+
+/// What partners can be ordered by.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PartnerOrderField {
+    /// When they joined.
+    #[default]
+    CreatedAt,
+    /// When they last changed.
+    UpdatedAt,
+    /// Their company's name, without regard to case.
+    CompanyName,
+}
+
+impl PartnerOrderField {
+    fn sort_key(self) -> models::page::SortKey {
+        match self {
+            Self::CreatedAt => BY_CREATED,
+            Self::UpdatedAt => BY_UPDATED,
+            Self::CompanyName => BY_NAME,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct PartnerById(PartnerId);
+
+impl BatchKey for PartnerById {
+    type Value = Arc<models::partner::Partner>;
+
+    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let rows = models::partner::Partner::by_ids(connection, scope, &ids).await?;
+        Ok(rows.into_iter().map(|(id, row)| (Self(id), Arc::new(row))).collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct UsersByPartner(PartnerId);
+
+impl BatchKey for UsersByPartner {
+    type Value = Arc<[partner_user::PartnerUser]>;
+
+    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
+        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let users = partner_user::by_partners(connection, scope, &ids).await?;
+        Ok(users.into_iter().map(|(partner, users)| (Self(partner), users.into())).collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct PartnerCount(PartnerFilter);
+
+impl BatchKey for PartnerCount {
+    type Value = i64;
+
+    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, i64>> {
+        let counts = keys.iter().map(async |key| {
+            let count = models::partner::Partner::count(connection, scope, &key.0).await?;
+            QueryResult::Ok((key.clone(), count))
+        });
+        Ok(futures_util::future::try_join_all(counts).await?.into_iter().collect())
+    }
+}

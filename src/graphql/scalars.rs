@@ -1,0 +1,142 @@
+//! The schema's own scalars, and money.
+
+use async_graphql::{InputValueError, InputValueResult, Object, Scalar, ScalarType, Value};
+use chrono::{SecondsFormat, Utc};
+
+use crate::{
+    error::{Error, Result},
+    money,
+};
+
+/// A decimal number as a string, exact: "250.50". JSON numbers are refused: on their way through a float they would lose
+/// digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decimal(pub rust_decimal::Decimal);
+
+#[Scalar(name = "Decimal")]
+impl ScalarType for Decimal {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else {
+            return Err(InputValueError::custom("A Decimal is written as a string, such as \"250.50\"."));
+        };
+        let digits = text.strip_prefix('-').unwrap_or(text);
+        let plain =
+            digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && digits.starts_with(|c: char| c.is_ascii_digit());
+        match rust_decimal::Decimal::from_str_exact(text) {
+            Ok(number) if plain => Ok(Self(number)),
+            _ => Err(InputValueError::custom(
+                "A Decimal has digits, at most one point and at most 28 digits in all, such as \"250.50\".",
+            )),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
+/// An instant, RFC 3339 in UTC: "2026-11-20T09:30:00Z".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DateTime(pub chrono::DateTime<Utc>);
+
+#[Scalar(name = "DateTime", specified_by_url = "https://datatracker.ietf.org/doc/html/rfc3339")]
+impl ScalarType for DateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let parsed = if let Value::String(text) = &value { chrono::DateTime::parse_from_rfc3339(text).ok() } else { None };
+        parsed
+            .map(|time| Self(time.to_utc()))
+            .ok_or_else(|| InputValueError::custom("A DateTime is written as RFC 3339 says, such as \"2026-11-20T09:30:00Z\"."))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+    }
+}
+
+impl From<chrono::DateTime<Utc>> for DateTime {
+    fn from(time: chrono::DateTime<Utc>) -> Self {
+        Self(time)
+    }
+}
+
+/// An ISO 4217 code: "USD".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CurrencyCode(pub iso_currency::Currency);
+
+#[Scalar(name = "CurrencyCode", specified_by_url = "https://www.iso.org/iso-4217-currency-codes.html")]
+impl ScalarType for CurrencyCode {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let parsed = if let Value::String(code) = &value { iso_currency::Currency::from_code(code) } else { None };
+        parsed.map(Self).ok_or_else(|| InputValueError::custom("A CurrencyCode is an ISO 4217 code such as \"USD\"."))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.code().to_owned())
+    }
+}
+
+/// An RFC 5321 mailbox: "ada@example.com".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmailAddress(pub String);
+
+#[Scalar(name = "EmailAddress", specified_by_url = "https://datatracker.ietf.org/doc/html/rfc5321#section-4.1.2")]
+impl ScalarType for EmailAddress {
+    /// Takes any text: an address that is none is the mutation's to report, with its field, beside all other faults.
+    fn parse(value: Value) -> InputValueResult<Self> {
+        match value {
+            Value::String(text) => Ok(Self(text)),
+            value => Err(InputValueError::expected_type(value)),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.clone())
+    }
+}
+
+/// The currency of a stored code.
+pub fn currency(code: &str) -> Result<iso_currency::Currency> {
+    iso_currency::Currency::from_code(code).ok_or_else(|| Error::internal(format!("{code:?} is no ISO 4217 code")))
+}
+
+/// An amount in one currency.
+#[derive(Debug, Clone, Copy)]
+pub struct Money(pub money::Money);
+
+impl Money {
+    /// A stored amount and its currency's code.
+    pub fn stored(amount: rust_decimal::Decimal, code: &str) -> Result<Self> {
+        Ok(Self(money::Money::rounded(amount, currency(code)?)))
+    }
+}
+
+/// An amount in one currency, printed with that currency's minor units.
+#[Object]
+impl Money {
+    /// How much, in the currency's major unit.
+    async fn amount(&self) -> Decimal {
+        Decimal(self.0.amount)
+    }
+
+    /// In which currency.
+    async fn currency(&self) -> CurrencyCode {
+        CurrencyCode(self.0.currency)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A decimal keeps every digit, and only a plain string is one.
+    #[test]
+    fn decimals() {
+        let parse = |text: &str| Decimal::parse(Value::String(text.into())).map(|decimal| decimal.to_value());
+        assert_eq!(parse("1234567890123456.78").ok(), Some(Value::String("1234567890123456.78".into())));
+        assert_eq!(parse("-0.10").ok(), Some(Value::String("-0.10".into())));
+        for bad in ["", "1e3", "+1", "1_000", ".5", "1.2.3", "0x1", " 1", "NaN", "99999999999999999999999999999999"] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Decimal::parse(Value::from(250.5)).is_err());
+    }
+}

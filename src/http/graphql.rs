@@ -1,0 +1,152 @@
+//! `POST /graphql`: one operation from its bytes to its answer, and its line in the log.
+
+use std::{sync::Arc, time::Instant};
+
+use async_graphql::{ParseRequestError, Request as Operation, Response as Answer, parser::types::DocumentOperations};
+use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
+use axum::{
+    Extension,
+    extract::{FromRequest, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::{refusal, request_id::RequestId};
+use crate::{
+    app::App,
+    auth::{Viewer, guard},
+    error::{Error, Result},
+    graphql::{context::RequestContext, errors},
+};
+
+/// A body that is no GraphQL request.
+struct Unreadable(ParseRequestError);
+
+impl From<ParseRequestError> for Unreadable {
+    fn from(error: ParseRequestError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Unreadable {
+    fn into_response(self) -> Response {
+        match self.0 {
+            ParseRequestError::PayloadTooLarge => refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MB."),
+            ParseRequestError::Io(error) if error.to_string().contains("length limit") => {
+                refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MB.")
+            }
+            ParseRequestError::UnsupportedBatch => refusal(StatusCode::BAD_REQUEST, "Send one operation at a time."),
+            ParseRequestError::InvalidRequest(error) => {
+                refusal(StatusCode::BAD_REQUEST, &format!("The body is not a GraphQL request in JSON: {error}."))
+            }
+            _ => refusal(StatusCode::BAD_REQUEST, "The body could not be read."),
+        }
+    }
+}
+
+/// Answers one operation.
+pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Extension<RequestId>, request: Request) -> Response {
+    let started = Instant::now();
+    // A form can send any other type across sites, with the caller's cookie; JSON needs the other site's consent.
+    if !is_json(request.headers().get(header::CONTENT_TYPE)) {
+        return refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the operation as application/json.");
+    }
+    let claims = match guard::claims(&app.verifier, request.headers()).await {
+        Ok(claims) => claims,
+        Err(error) => return turned_away(&error, &id),
+    };
+    let mut operation = match GraphQLRequest::<Unreadable>::from_request(request, &()).await {
+        Ok(operation) => operation.into_inner(),
+        Err(unreadable) => return unreadable.into_response(),
+    };
+    let (session, viewer) = match guard::admit(&app.pool, claims).await {
+        Ok((session, viewer)) => (Arc::new(session), Arc::new(viewer)),
+        Err(error) => return turned_away(&error, &id),
+    };
+
+    let described = Described::of(&mut operation);
+    let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), Arc::clone(&app.keyring), app.clock.clone());
+    let mut answer = execute(&app, operation.data(context)).await.unwrap_or_else(|error| errors::alone(&error, &id));
+    let codes = errors::finish(&mut answer, &id);
+    described.log(&id, &viewer, started, session.statements(), &codes);
+    let mut response = GraphQLResponse::from(answer).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn execute(app: &App, operation: Operation) -> Result<Answer> {
+    tokio::time::timeout(app.operation_timeout, app.schema.execute(operation)).await.map_err(|_| Error::Timeout)
+}
+
+fn is_json(content_type: Option<&HeaderValue>) -> bool {
+    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    text.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// The answer to a request that did not get as far as its operation.
+fn turned_away(error: &Error, id: &str) -> Response {
+    let status = match error {
+        Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Error::Forbidden(_) | Error::NotFound(_) | Error::BadUserInput(_) | Error::Internal(_) => {
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    };
+    tracing::info!(request_id = id, code = error.code(), "turned away");
+    let mut response = (status, [(header::CACHE_CONTROL, "no-store")], axum::Json(errors::alone(error, id))).into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
+}
+
+/// What the log says of an operation: its name and type, never its variables.
+struct Described {
+    name: String,
+    kind: &'static str,
+}
+
+impl Described {
+    fn of(operation: &mut Operation) -> Self {
+        let name = operation.operation_name.clone();
+        let Ok(document) = operation.parsed_query() else { return Self { name: String::new(), kind: "malformed" } };
+        let kind_of =
+            |operation: &async_graphql::Positioned<async_graphql::parser::types::OperationDefinition>| match operation.node.ty {
+                async_graphql::parser::types::OperationType::Query => "query",
+                async_graphql::parser::types::OperationType::Mutation => "mutation",
+                async_graphql::parser::types::OperationType::Subscription => "subscription",
+            };
+        match (&document.operations, name) {
+            (DocumentOperations::Single(operation), name) => Self { name: name.unwrap_or_default(), kind: kind_of(operation) },
+            (DocumentOperations::Multiple(operations), Some(name)) => {
+                let kind = operations.get(name.as_str()).map_or("unknown", kind_of);
+                Self { name, kind }
+            }
+            (DocumentOperations::Multiple(operations), None) => match operations.iter().next() {
+                Some((name, operation)) if operations.len() == 1 => Self { name: name.to_string(), kind: kind_of(operation) },
+                _ => Self { name: String::new(), kind: "unknown" },
+            },
+        }
+    }
+
+    fn log(&self, request_id: &str, viewer: &Viewer, started: Instant, statements: u32, codes: &[&str]) {
+        let name: String = self.name.chars().take(100).collect();
+        let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
+        tracing::info!(
+            request_id,
+            operation = name,
+            kind = self.kind,
+            tenant = viewer.tenant.slug,
+            user = %viewer.user,
+            role = ?viewer.role,
+            actor = viewer.claims.actor,
+            milliseconds,
+            statements,
+            errors = codes.join(","),
+            "operation"
+        );
+    }
+}

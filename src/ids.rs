@@ -1,0 +1,192 @@
+//! Ids: one Rust type per kind of thing, a UUID in the database, a `TypeID` (`lead_01h455vb4pex5vsknk084sn02q`) everywhere else.
+//!
+//! `TypeID` is the format of <https://github.com/jetify-com/typeid/tree/main/spec>: a prefix that names the kind, and the UUID in
+//! Crockford's base 32. An id of the wrong kind is refused with a sentence that says so.
+
+use std::{fmt, str::FromStr};
+
+use diesel::{
+    deserialize::{FromSql, FromSqlRow},
+    expression::AsExpression,
+    pg::{Pg, PgValue},
+    serialize::{Output, ToSql},
+    sql_types,
+};
+use type_safe_id::{DynamicType, TypeSafeId};
+use uuid::Uuid;
+
+/// The longest text that can be a `TypeID`: 63 characters of prefix, an underscore, 26 of UUID.
+const MAX_LENGTH: usize = 90;
+
+/// A text that is not the id it should be. Displays as a sentence for the person who sent it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not a `TypeID` at all.
+    #[error("{given:?} is not an id. {expected} looks like {expected_prefix}_01h455vb4pex5vsknk084sn02q.")]
+    Malformed {
+        /// The text, shortened.
+        given: String,
+        /// What should have been named, in words.
+        expected: &'static str,
+        /// The prefix of such an id.
+        expected_prefix: &'static str,
+    },
+    /// A `TypeID` of another kind.
+    #[error("{given:?} is the id of a {given_prefix}, but the id of a {expected_prefix} is needed here.")]
+    WrongKind {
+        /// The text.
+        given: String,
+        /// Its prefix.
+        given_prefix: String,
+        /// The prefix that is needed.
+        expected_prefix: &'static str,
+    },
+}
+
+/// Splits any `TypeID` into its prefix and UUID; `None` where the text is not one.
+pub fn parse_any(text: &str) -> Option<(String, Uuid)> {
+    // The length is bounded first: the parser cuts a long prefix at a byte that need not be a character's start.
+    if text.len() > MAX_LENGTH || !text.is_ascii() {
+        return None;
+    }
+    let id: TypeSafeId<DynamicType> = text.parse().ok()?;
+    Some((id.type_prefix().to_owned(), id.uuid()))
+}
+
+/// Writes a UUID as a `TypeID`; `None` where the prefix is not one (1 to 63 of `a`–`z` and inner `_`).
+pub fn format_any(prefix: &str, uuid: Uuid) -> Option<String> {
+    let prefix = DynamicType::new(prefix).ok()?;
+    Some(TypeSafeId::from_type_and_uuid(prefix, uuid).to_string())
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal, $words:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, AsExpression, FromSqlRow)]
+        #[diesel(sql_type = sql_types::Uuid)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// What the text form begins with, before the underscore.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A fresh id. It is a `UUIDv7`: ids made later sort later.
+            #[allow(clippy::new_without_default, reason = "a default that differs every time is a surprise")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+
+            /// The UUID as the database holds it.
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let prefix = DynamicType::new(Self::PREFIX).map_err(|_| fmt::Error)?;
+                TypeSafeId::from_type_and_uuid(prefix, self.0).fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                match parse_any(text) {
+                    Some((prefix, uuid)) if prefix == Self::PREFIX => Ok(Self(uuid)),
+                    Some((given_prefix, _)) if !given_prefix.is_empty() => {
+                        Err(IdError::WrongKind { given: text.to_owned(), given_prefix, expected_prefix: Self::PREFIX })
+                    }
+                    _ => Err(IdError::Malformed {
+                        given: text.chars().take(MAX_LENGTH).collect(),
+                        expected: $words,
+                        expected_prefix: Self::PREFIX,
+                    }),
+                }
+            }
+        }
+
+        impl FromSql<sql_types::Uuid, Pg> for $name {
+            fn from_sql(bytes: PgValue<'_>) -> diesel::deserialize::Result<Self> {
+                <Uuid as FromSql<sql_types::Uuid, Pg>>::from_sql(bytes).map(Self)
+            }
+        }
+
+        impl ToSql<sql_types::Uuid, Pg> for $name {
+            fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> diesel::serialize::Result {
+                <Uuid as ToSql<sql_types::Uuid, Pg>>::to_sql(&self.0, out)
+            }
+        }
+    )*
+
+        /// The prefixes of all kinds of id, for the command that decodes them.
+        pub const PREFIXES: &[&str] = &[$($prefix),*];
+    };
+}
+
+ids! {
+    /// The id of a tenant.
+    TenantId = "tenant", "A tenant's id";
+    /// The id of a user.
+    UserId = "user", "A user's id";
+    /// The id of a partner.
+    PartnerId = "partner", "A partner's id";
+    /// The id of a lead.
+    LeadId = "lead", "A lead's id";
+    /// The id of one entry of a lead's history.
+    LeadStatusChangeId = "leadchange", "The id of a lead's status change";
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The `TypeID` specification's own example decodes to the UUID it names.
+    #[test]
+    fn specification_example() {
+        let id: UserId = "user_01h455vb4pex5vsknk084sn02q".parse().expect("a valid id");
+        assert_eq!(id.uuid().to_string(), "01890a5d-ac96-774b-bcce-b302099a8057");
+        assert_eq!(id.to_string(), "user_01h455vb4pex5vsknk084sn02q");
+    }
+
+    /// An id of another kind says which kind it is and which is needed.
+    #[test]
+    fn wrong_kind_is_named() {
+        let error = "lead_01h455vb4pex5vsknk084sn02q".parse::<PartnerId>().expect_err("a lead is no partner");
+        assert_eq!(
+            error.to_string(),
+            "\"lead_01h455vb4pex5vsknk084sn02q\" is the id of a lead, but the id of a partner is needed here."
+        );
+    }
+
+    proptest! {
+        /// Every UUID survives the way to text and back; no text makes the parser panic.
+        #[test]
+        fn round_trip(bits: u128, noise in "\\PC{0,200}") {
+            let id = LeadId::from(Uuid::from_u128(bits));
+            prop_assert_eq!(id.to_string().parse::<LeadId>(), Ok(id));
+            let _ = noise.parse::<LeadId>();
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! A GraphQL API server for partner portals.
+//!
+//! The way of a request: [`http`] takes it, [`auth`] finds out who is asking, [`graphql`] what is asked, [`models`] know the rows
+//! and rules, [`db`] holds the one session in which all of it is read or changed. [`cli`] puts the parts together.
+
+pub mod app;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod graphql;
+pub mod http;
+pub mod ids;
+pub mod keyring;
+pub mod models;
+pub mod money;
+pub mod npm;
+pub mod seed;
+pub mod validation;
+
+pub use error::Error;

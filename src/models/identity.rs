@@ -1,0 +1,214 @@
+//! Finds and registers the person that a verified token names. Runs as the role `portal_gate`, which sees no more than that.
+
+use diesel::{
+    deserialize::Queryable,
+    prelude::*,
+    sql_types::{Nullable, Numeric, Text, Uuid as SqlUuid},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::{
+    partner::PartnerStatus,
+    partner_user::PartnerUserRole,
+    tenant::{PartnerOnSignup, Tenant},
+};
+use crate::{
+    db::{
+        schema::{partner_profiles, partner_users, partners, users},
+        statement::{Bind, statement},
+    },
+    ids::{PartnerId, UserId},
+};
+
+/// What a token says that matters for finding its bearer.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    /// `iss`
+    pub issuer: String,
+    /// `sub`
+    pub subject: String,
+    /// The tenant's slug, where the token names one.
+    pub tenant: Option<String>,
+    /// The active organisation's id.
+    pub organization: Option<String>,
+    /// Whether the bearer is its administrator.
+    pub manages_organization: bool,
+    /// The bearer's e-mail address.
+    pub email: Option<String>,
+    /// The bearer's name.
+    pub name: Option<String>,
+    /// Whether the bearer is staff or a machine of the tenant, who belong to no partner.
+    pub is_staff: bool,
+}
+
+/// A tenant that a token may be for, and what is known there of its bearer.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The user, once registered.
+    pub user_id: Option<UserId>,
+    /// The stored e-mail address.
+    pub email: Option<String>,
+    /// The stored name.
+    pub user_name: Option<String>,
+    /// The partner of the active organisation, else the user's default one.
+    pub partner_id: Option<PartnerId>,
+    /// Its status.
+    pub partner_status: Option<PartnerStatus>,
+    /// What the user is there.
+    pub partner_role: Option<PartnerUserRole>,
+}
+
+type TenantColumns = (SqlUuid, Text, Text, Text, Text, Numeric, Text);
+type IdentityColumns =
+    (TenantColumns, Nullable<SqlUuid>, Nullable<Text>, Nullable<Text>, Nullable<SqlUuid>, Nullable<Text>, Nullable<Text>);
+
+#[derive(Queryable)]
+struct Row {
+    tenant: Tenant,
+    user_id: Option<UserId>,
+    email: Option<String>,
+    user_name: Option<String>,
+    partner_id: Option<PartnerId>,
+    partner_status: Option<PartnerStatus>,
+    partner_role: Option<PartnerUserRole>,
+}
+
+impl Identity {
+    /// The tenants that the token may be for: one, unless it fails to name one of several.
+    pub async fn find(mut connection: &AsyncPgConnection, sign_in: &SignIn) -> QueryResult<Vec<Self>> {
+        let text = |value: &str| Bind::Text(Some(value.to_owned()));
+        let rows: Vec<Row> = statement::<IdentityColumns>(
+            "SELECT t.id, t.slug, t.name, t.issuer, t.default_currency, t.default_commission_rate, t.partner_on_signup, \
+             u.id, u.email, u.name, p.id, p.status, pu.role \
+             FROM tenants t \
+             LEFT JOIN users u ON u.tenant_id = t.id AND u.clerk_user_id = ? \
+             LEFT JOIN partners o ON o.tenant_id = t.id AND o.clerk_org_id = ? \
+             LEFT JOIN partners p ON p.tenant_id = t.id AND p.id = coalesce(o.id, u.default_partner_id) \
+             LEFT JOIN partner_users pu ON pu.tenant_id = t.id AND pu.partner_id = p.id AND pu.user_id = u.id \
+             WHERE t.issuer = ? AND t.slug = coalesce(?, t.slug) \
+             ORDER BY t.slug LIMIT 2",
+            vec![
+                text(&sign_in.subject),
+                Bind::Text(sign_in.organization.clone()),
+                text(&sign_in.issuer),
+                Bind::Text(sign_in.tenant.clone()),
+            ],
+        )
+        .load(&mut connection)
+        .await?;
+        Ok(rows.into_iter().map(Self::from).collect())
+    }
+}
+
+impl From<Row> for Identity {
+    fn from(row: Row) -> Self {
+        let Row { tenant, user_id, email, user_name, partner_id, partner_status, partner_role } = row;
+        Self { tenant, user_id, email, user_name, partner_id, partner_status, partner_role }
+    }
+}
+
+impl SignIn {
+    /// Registers the bearer in the tenant of `found`, or brings what is stored up to date: the user; membership of the partner
+    /// whose organisation the token vouches for; or, for a new user without one, a partner of their own if the tenant wants it.
+    ///
+    /// Two first requests at once make one user and one partner: the second waits at the user's unique key and then finds them.
+    pub async fn register(&self, mut connection: &AsyncPgConnection, found: &Identity) -> QueryResult<()> {
+        let tenant = &found.tenant;
+        let fresh = UserId::new();
+        let (user, default_partner): (UserId, Option<PartnerId>) = diesel::insert_into(users::table)
+            .values((
+                users::tenant_id.eq(tenant.id),
+                users::id.eq(fresh),
+                users::clerk_user_id.eq(&self.subject),
+                users::email.eq(&self.email),
+                users::name.eq(&self.name),
+            ))
+            .on_conflict((users::tenant_id, users::clerk_user_id))
+            .do_update()
+            .set((
+                self.email.as_ref().map(|email| users::email.eq(email)),
+                self.name.as_ref().map(|name| users::name.eq(name)),
+                users::updated_at.eq(diesel::dsl::now),
+            ))
+            .returning((users::id, users::default_partner_id))
+            .get_result(&mut connection)
+            .await?;
+        if self.is_staff {
+            return Ok(());
+        }
+        if let (Some(partner), Some(_)) = (found.partner_id, &self.organization)
+            && default_partner != Some(partner)
+        {
+            let role = if self.manages_organization { PartnerUserRole::Owner } else { PartnerUserRole::Member };
+            return self.join(connection, found, user, partner, role, default_partner.is_none()).await;
+        }
+        let status = match tenant.partner_on_signup {
+            PartnerOnSignup::None => return Ok(()),
+            PartnerOnSignup::Pending => PartnerStatus::Pending,
+            PartnerOnSignup::Active => PartnerStatus::Active,
+        };
+        if user == fresh { self.found_partner(connection, found, user, status).await } else { Ok(()) }
+    }
+
+    async fn join(
+        &self,
+        mut connection: &AsyncPgConnection,
+        found: &Identity,
+        user: UserId,
+        partner: PartnerId,
+        role: PartnerUserRole,
+        becomes_default: bool,
+    ) -> QueryResult<()> {
+        let tenant = found.tenant.id;
+        diesel::insert_into(partner_users::table)
+            .values((
+                partner_users::tenant_id.eq(tenant),
+                partner_users::partner_id.eq(partner),
+                partner_users::user_id.eq(user),
+                partner_users::role.eq(role),
+            ))
+            .on_conflict_do_nothing()
+            .execute(&mut connection)
+            .await?;
+        if becomes_default {
+            diesel::update(users::table.filter(users::tenant_id.eq(tenant)).filter(users::id.eq(user)))
+                .set(users::default_partner_id.eq(partner))
+                .execute(&mut connection)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn found_partner(
+        &self,
+        mut connection: &AsyncPgConnection,
+        found: &Identity,
+        user: UserId,
+        status: PartnerStatus,
+    ) -> QueryResult<()> {
+        let partner = PartnerId::new();
+        let company = self.name.as_deref().or(self.email.as_deref()).unwrap_or("New partner");
+        diesel::insert_into(partners::table)
+            .values((
+                partners::tenant_id.eq(found.tenant.id),
+                partners::id.eq(partner),
+                partners::company_name.eq(company),
+                partners::status.eq(status),
+                partners::commission_rate.eq(found.tenant.default_commission_rate),
+            ))
+            .execute(&mut connection)
+            .await?;
+        diesel::insert_into(partner_profiles::table)
+            .values((
+                partner_profiles::tenant_id.eq(found.tenant.id),
+                partner_profiles::partner_id.eq(partner),
+                partner_profiles::contact_name.eq(&self.name),
+                partner_profiles::contact_email.eq(&self.email),
+            ))
+            .execute(&mut connection)
+            .await?;
+        self.join(connection, found, user, partner, PartnerUserRole::Owner, true).await
+    }
+}

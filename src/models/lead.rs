@@ -1,0 +1,230 @@
+//! Leads: people and companies that a partner has sent. Lists of them are in [`super::lead_list`].
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use iso_currency::Currency;
+use rust_decimal::Decimal;
+
+use super::{
+    lead_status::{LeadStatus, LeadStatusChange, NewLeadStatusChange},
+    scope::Scope,
+};
+use crate::{
+    db::schema::partner_leads,
+    ids::{LeadId, LeadStatusChangeId, PartnerId, TenantId, UserId},
+    money::Money,
+};
+
+/// A lead.
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = partner_leads)]
+pub struct Lead {
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// Its id.
+    pub id: LeadId,
+    /// The partner that sent it.
+    pub partner_id: PartnerId,
+    /// The client's name.
+    pub client_name: String,
+    /// The name as lists are ordered by it.
+    pub client_name_sort: String,
+    /// The client's e-mail address.
+    pub client_email: String,
+    /// The client's phone number.
+    pub client_phone: Option<String>,
+    /// What the client is interested in.
+    pub service: String,
+    /// How far it has come.
+    pub status: LeadStatus,
+    /// What the deal is worth.
+    pub deal_value: Option<Decimal>,
+    /// The value as lists are ordered by it.
+    pub deal_value_sort: i64,
+    /// What the partner earns if it converts.
+    pub commission: Decimal,
+    /// Whether an operator set the commission by hand.
+    pub commission_fixed: bool,
+    /// Whether the commission has been paid.
+    pub commission_paid: bool,
+    /// The currency of both amounts (ISO 4217).
+    pub currency: String,
+    /// The partner's notes.
+    pub notes: Option<String>,
+    /// When it was sent.
+    pub created_at: DateTime<Utc>,
+    /// When it converted.
+    pub converted_at: Option<DateTime<Utc>>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A lead to be added. Its commission follows from the deal's value and the partner's rate.
+#[derive(Debug, Clone)]
+pub struct NewLead {
+    /// Its partner.
+    pub partner_id: PartnerId,
+    /// The client's name.
+    pub client_name: String,
+    /// The client's e-mail address.
+    pub client_email: String,
+    /// The client's phone number.
+    pub client_phone: Option<String>,
+    /// What the client is interested in.
+    pub service: String,
+    /// What the deal is worth.
+    pub deal_value: Option<Decimal>,
+    /// The currency.
+    pub currency: Currency,
+    /// The partner's notes.
+    pub notes: Option<String>,
+}
+
+/// What to change of a lead; `None` stays as it is, `Some(None)` is cleared.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = partner_leads)]
+pub struct LeadChanges {
+    /// The client's name.
+    pub client_name: Option<String>,
+    /// The client's e-mail address.
+    pub client_email: Option<String>,
+    /// The client's phone number.
+    pub client_phone: Option<Option<String>>,
+    /// What the client is interested in.
+    pub service: Option<String>,
+    /// What the deal is worth.
+    pub deal_value: Option<Option<Decimal>>,
+    /// What the partner earns.
+    pub commission: Option<Decimal>,
+    /// Whether the commission was set by hand; only an operator's database role may write it.
+    pub commission_fixed: Option<bool>,
+    /// The partner's notes.
+    pub notes: Option<Option<String>>,
+}
+
+/// What a lead's commission is: the partner's share of the deal, nothing while the deal has no value.
+pub fn commission(deal_value: Option<Decimal>, rate: Decimal, currency: Currency) -> Decimal {
+    let deal = Money::rounded(deal_value.unwrap_or_default(), currency);
+    // A share of an amount below 10^14 cannot exceed what a decimal holds.
+    deal.share(rate).map_or(Decimal::ZERO, |share| share.amount)
+}
+
+impl Lead {
+    /// Those of `ids` that are in scope.
+    pub async fn by_ids(mut connection: &AsyncPgConnection, scope: Scope, ids: &[LeadId]) -> QueryResult<HashMap<LeadId, Self>> {
+        let rows = Self::query()
+            .filter(partner_leads::tenant_id.eq(scope.tenant))
+            .filter(partner_leads::id.eq_any(ids))
+            .load(&mut connection)
+            .await?;
+        Ok(rows.into_iter().filter(|row: &Self| scope.includes(row.partner_id)).map(|row| (row.id, row)).collect())
+    }
+
+    /// Adds a lead and the first entry of its history.
+    pub async fn insert(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        new: &NewLead,
+        rate: Decimal,
+        by: UserId,
+    ) -> QueryResult<LeadId> {
+        let id = LeadId::new();
+        diesel::insert_into(partner_leads::table)
+            .values((
+                partner_leads::tenant_id.eq(scope.tenant),
+                partner_leads::id.eq(id),
+                partner_leads::partner_id.eq(new.partner_id),
+                partner_leads::client_name.eq(&new.client_name),
+                partner_leads::client_email.eq(&new.client_email),
+                partner_leads::client_phone.eq(&new.client_phone),
+                partner_leads::service.eq(&new.service),
+                partner_leads::deal_value.eq(new.deal_value),
+                partner_leads::commission.eq(commission(new.deal_value, rate, new.currency)),
+                partner_leads::currency.eq(new.currency.code()),
+                partner_leads::notes.eq(&new.notes),
+            ))
+            .execute(&mut connection)
+            .await?;
+        let step = NewLeadStatusChange {
+            tenant_id: scope.tenant,
+            id: LeadStatusChangeId::new(),
+            partner_id: new.partner_id,
+            lead_id: id,
+            from_status: None,
+            to_status: LeadStatus::Pending,
+            changed_by: Some(by),
+            note: None,
+        };
+        LeadStatusChange::insert(connection, &step).await.map(|()| id)
+    }
+
+    /// The lead, locked until the transaction ends.
+    pub async fn lock(mut connection: &AsyncPgConnection, scope: Scope, id: LeadId) -> QueryResult<Option<Self>> {
+        let query =
+            Self::query().filter(partner_leads::tenant_id.eq(scope.tenant)).filter(partner_leads::id.eq(id)).for_no_key_update();
+        Ok(query.first(&mut connection).await.optional()?.filter(|row: &Self| scope.includes(row.partner_id)))
+    }
+
+    /// Changes the lead, which the caller has locked.
+    pub async fn update(&self, mut connection: &AsyncPgConnection, changes: &LeadChanges) -> QueryResult<()> {
+        diesel::update(self.row())
+            .set((changes, partner_leads::updated_at.eq(diesel::dsl::now)))
+            .execute(&mut connection)
+            .await
+            .map(drop)
+    }
+
+    /// Takes the lead, which the caller has locked, one step, and records it. The step must be one of [`LeadStatus::next`].
+    pub async fn step(
+        &self,
+        mut connection: &AsyncPgConnection,
+        to: LeadStatus,
+        by: UserId,
+        note: Option<&str>,
+    ) -> QueryResult<()> {
+        debug_assert!(self.status.next().contains(&to), "{:?} to {to:?}", self.status);
+        let converted = (to == LeadStatus::Converted).then(|| partner_leads::converted_at.eq(diesel::dsl::now));
+        diesel::update(self.row())
+            .set((partner_leads::status.eq(to), converted, partner_leads::updated_at.eq(diesel::dsl::now)))
+            .execute(&mut connection)
+            .await?;
+        let step = NewLeadStatusChange {
+            tenant_id: self.tenant_id,
+            id: LeadStatusChangeId::new(),
+            partner_id: self.partner_id,
+            lead_id: self.id,
+            from_status: Some(self.status),
+            to_status: to,
+            changed_by: Some(by),
+            note,
+        };
+        LeadStatusChange::insert(connection, &step).await
+    }
+
+    #[diesel::dsl::auto_type(no_type_alias)]
+    fn row(&self) -> _ {
+        let tenant: TenantId = self.tenant_id;
+        let id: LeadId = self.id;
+        partner_leads::table.filter(partner_leads::tenant_id.eq(tenant)).filter(partner_leads::id.eq(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The commission is the partner's share, rounded half to even at the currency's minor unit.
+    #[test]
+    fn commissions() {
+        let of = |value: &str, rate: &str, currency| {
+            commission(Some(value.parse().expect("a decimal")), rate.parse().expect("a decimal"), currency).to_string()
+        };
+        assert_eq!(of("1000", "0.125", Currency::USD), "125.00");
+        assert_eq!(of("0.05", "0.5", Currency::USD), "0.02");
+        assert_eq!(of("105", "0.1", Currency::JPY), "10");
+        assert_eq!(commission(None, Decimal::ONE, Currency::USD).to_string(), "0.00");
+    }
+}

@@ -1,0 +1,123 @@
+//! Lists of leads: what they are filtered and ordered by, for one caller and for many partners at once.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::{dsl::count_star, pg::Pg, prelude::*};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use super::{
+    lead::Lead,
+    lead_status::LeadStatus,
+    page::{Cursor, Key, Lateral, Page, Slice, SortKey, contains, group, of_parent},
+    scope::Scope,
+};
+use crate::{db::schema::partner_leads, ids::PartnerId};
+
+/// Which leads a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct LeadFilter {
+    /// Those of these statuses; empty for all.
+    pub statuses: Vec<LeadStatus>,
+    /// Those whose client's name or e-mail address contains this.
+    pub search: Option<String>,
+    /// Those created at this instant or later.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Those created before this instant.
+    pub created_before: Option<DateTime<Utc>>,
+}
+
+/// By creation.
+pub const BY_CREATED: SortKey = SortKey { name: "created", column: "partner_leads.created_at", id: "partner_leads.id" };
+/// By the last change.
+pub const BY_UPDATED: SortKey = SortKey { name: "updated", column: "partner_leads.updated_at", id: "partner_leads.id" };
+/// By the client's name, without regard to case.
+pub const BY_CLIENT_NAME: SortKey = SortKey { name: "client", column: "partner_leads.client_name_sort", id: "partner_leads.id" };
+/// By the deal's value, none as zero.
+pub const BY_DEAL_VALUE: SortKey = SortKey { name: "value", column: "partner_leads.deal_value_sort", id: "partner_leads.id" };
+
+/// Narrows a boxed query to the leads in scope that the filter lets through. A macro because the query's type names what it
+/// selects, and the page and its count select different things.
+macro_rules! filtered {
+    ($query:expr, $scope:expr, $filter:expr) => {{
+        let mut query = $query.filter(partner_leads::tenant_id.eq($scope.tenant));
+        if let Some(partner) = $scope.partner {
+            query = query.filter(partner_leads::partner_id.eq(partner));
+        }
+        query = match $filter.statuses.as_slice() {
+            [] => query,
+            [status] => query.filter(partner_leads::status.eq(*status)),
+            statuses => query.filter(partner_leads::status.eq_any(statuses)),
+        };
+        if let Some(search) = &$filter.search {
+            let pattern = contains(search);
+            query =
+                query.filter(partner_leads::client_name.ilike(pattern.clone()).or(partner_leads::client_email.ilike(pattern)));
+        }
+        if let Some(from) = $filter.created_from {
+            query = query.filter(partner_leads::created_at.ge(from));
+        }
+        if let Some(before) = $filter.created_before {
+            query = query.filter(partner_leads::created_at.lt(before));
+        }
+        query
+    }};
+}
+
+impl Lead {
+    /// One page of the leads in scope.
+    pub async fn page(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        filter: &LeadFilter,
+        page: &Page,
+    ) -> QueryResult<Slice<Self>> {
+        let query = Self::query().into_boxed::<Pg>();
+        page.apply(filtered!(query, scope, filter)).load(&mut connection).await.map(|rows| page.slice(rows))
+    }
+
+    /// How many leads the whole list has.
+    pub async fn count(mut connection: &AsyncPgConnection, scope: Scope, filter: &LeadFilter) -> QueryResult<i64> {
+        let query = partner_leads::table.select(count_star()).into_boxed::<Pg>();
+        filtered!(query, scope, filter).get_result(&mut connection).await
+    }
+
+    /// The same page for each of many partners, in one statement.
+    pub async fn page_by_partners(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        partners: &[PartnerId],
+        filter: &LeadFilter,
+        page: &Page,
+    ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
+        let query = Self::query().into_boxed::<Pg>();
+        let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_leads.partner_id")));
+        let rows: Vec<(PartnerId, Self)> = Lateral::new(partners, inner).load(&mut connection).await?;
+        Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
+    }
+
+    /// How many leads each of many partners has, in one statement.
+    pub async fn count_by_partners(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        partners: &[PartnerId],
+        filter: &LeadFilter,
+    ) -> QueryResult<HashMap<PartnerId, i64>> {
+        let query = partner_leads::table.select(count_star()).into_boxed::<Pg>();
+        let inner = filtered!(query, scope, filter).filter(of_parent("partner_leads.partner_id"));
+        let rows: Vec<(PartnerId, i64)> = Lateral::new(partners, inner).load(&mut connection).await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Where this row stands in a list of that order.
+    pub fn cursor(&self, page: &Page) -> Cursor {
+        let key = match page.sort() {
+            sort if sort == BY_CLIENT_NAME => Key::Text(self.client_name_sort.clone()),
+            sort if sort == BY_DEAL_VALUE => Key::Number(self.deal_value_sort),
+            sort if sort == BY_UPDATED => Key::Time(self.updated_at),
+            _ => Key::Time(self.created_at),
+        };
+        page.cursor(key, Uuid::from(self.id))
+    }
+}

@@ -1,0 +1,240 @@
+//! Partners: the organisations that sell for a tenant.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::{dsl::count_star, pg::Pg, prelude::*};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::{
+    page::{Cursor, Key, Page, Slice, SortKey, contains},
+    scope::Scope,
+};
+use crate::{
+    db::schema::{partner_profiles, partners},
+    ids::{PartnerId, TenantId},
+};
+
+crate::pg_enum! {
+    /// Whether a partner may work.
+    pub enum PartnerStatus {
+        /// Signed up and waiting for an operator's approval; can read only.
+        Pending = "pending",
+        /// At work.
+        Active = "active",
+        /// Stopped by an operator for the time being; can read only.
+        Suspended = "suspended",
+        /// Ended for good; can read only.
+        Closed = "closed",
+    }
+}
+
+impl PartnerStatus {
+    /// Whether an operator may take a partner from here to `next`. A closed partner stays closed.
+    pub fn may_become(self, next: Self) -> bool {
+        match self {
+            Self::Pending | Self::Suspended => matches!(next, Self::Active | Self::Closed),
+            Self::Active => matches!(next, Self::Suspended | Self::Closed),
+            Self::Closed => false,
+        }
+    }
+}
+
+/// A partner.
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = partners)]
+pub struct Partner {
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// Its id.
+    pub id: PartnerId,
+    /// Its company's name.
+    pub company_name: String,
+    /// The name as lists are ordered by it.
+    pub company_name_sort: String,
+    /// Whether it may work.
+    pub status: PartnerStatus,
+    /// Its default share of a sale, as a fraction.
+    pub commission_rate: Decimal,
+    /// The organisation at the token issuer whose members act for it.
+    pub clerk_org_id: Option<String>,
+    /// The number of its leads.
+    pub total_referrals: i32,
+    /// The number of its converted leads.
+    pub converted_referrals: i32,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A partner to be added.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = partners)]
+pub struct NewPartner<'a> {
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// Its id.
+    pub id: PartnerId,
+    /// Its company's name.
+    pub company_name: &'a str,
+    /// Whether it may work.
+    pub status: PartnerStatus,
+    /// Its default share of a sale.
+    pub commission_rate: Decimal,
+    /// The organisation at the token issuer.
+    pub clerk_org_id: Option<&'a str>,
+}
+
+/// What to change of a partner; `None` stays as it is.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = partners)]
+pub struct PartnerChanges {
+    /// Its company's name.
+    pub company_name: Option<String>,
+    /// Its default share of a sale.
+    pub commission_rate: Option<Decimal>,
+    /// The organisation at the token issuer; `Some(None)` takes it away.
+    pub clerk_org_id: Option<Option<String>>,
+    /// Whether it may work.
+    pub status: Option<PartnerStatus>,
+}
+
+/// Which partners a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct PartnerFilter {
+    /// Those of these statuses; empty for all.
+    pub statuses: Vec<PartnerStatus>,
+    /// Those whose name contains this.
+    pub search: Option<String>,
+}
+
+/// The constraint that a second partner of the same organisation violates.
+pub const ORGANIZATION_IS_UNIQUE: &str = "partners_clerk_org_id_key";
+
+/// By creation.
+pub const BY_CREATED: SortKey = SortKey { name: "created", column: "partners.created_at", id: "partners.id" };
+/// By the last change.
+pub const BY_UPDATED: SortKey = SortKey { name: "updated", column: "partners.updated_at", id: "partners.id" };
+/// By name, without regard to case.
+pub const BY_NAME: SortKey = SortKey { name: "name", column: "partners.company_name_sort", id: "partners.id" };
+
+/// Narrows a boxed query to the partners in scope that the filter lets through. A macro because the query's type names what it
+/// selects, and the page and its count select different things.
+macro_rules! filtered {
+    ($query:expr, $scope:expr, $filter:expr) => {{
+        let mut query = $query.filter(partners::tenant_id.eq($scope.tenant));
+        if let Some(partner) = $scope.partner {
+            query = query.filter(partners::id.eq(partner));
+        }
+        query = match $filter.statuses.as_slice() {
+            [] => query,
+            [status] => query.filter(partners::status.eq(*status)),
+            statuses => query.filter(partners::status.eq_any(statuses)),
+        };
+        if let Some(search) = &$filter.search {
+            query = query.filter(partners::company_name.ilike(contains(search)));
+        }
+        query
+    }};
+}
+impl Partner {
+    /// Those of `ids` that are in scope.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        ids: &[PartnerId],
+    ) -> QueryResult<HashMap<PartnerId, Self>> {
+        let rows = Self::query()
+            .filter(partners::tenant_id.eq(scope.tenant))
+            .filter(partners::id.eq_any(ids))
+            .load(&mut connection)
+            .await?;
+        Ok(rows.into_iter().filter(|row: &Self| scope.includes(row.id)).map(|row| (row.id, row)).collect())
+    }
+
+    /// One page of the partners in scope.
+    pub async fn page(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        filter: &PartnerFilter,
+        page: &Page,
+    ) -> QueryResult<Slice<Self>> {
+        let query = Self::query().into_boxed::<Pg>();
+        page.apply(filtered!(query, scope, filter)).load(&mut connection).await.map(|rows| page.slice(rows))
+    }
+
+    /// How many partners the whole list has.
+    pub async fn count(mut connection: &AsyncPgConnection, scope: Scope, filter: &PartnerFilter) -> QueryResult<i64> {
+        let query = partners::table.select(count_star()).into_boxed::<Pg>();
+        filtered!(query, scope, filter).get_result(&mut connection).await
+    }
+
+    /// Where this row stands in a list of that order.
+    pub fn cursor(&self, page: &Page) -> Cursor {
+        let key = match page.sort() {
+            sort if sort == BY_NAME => Key::Text(self.company_name_sort.clone()),
+            sort if sort == BY_UPDATED => Key::Time(self.updated_at),
+            _ => Key::Time(self.created_at),
+        };
+        page.cursor(key, Uuid::from(self.id))
+    }
+
+    /// The share of its leads that converted, as a fraction with four digits; zero without leads.
+    pub fn conversion_rate(&self) -> Decimal {
+        let rate = Decimal::from(self.converted_referrals).checked_div(Decimal::from(self.total_referrals)).unwrap_or_default();
+        let mut rate = rate.round_dp(4);
+        rate.rescale(4);
+        rate
+    }
+
+    /// Adds a partner and its empty profile.
+    pub async fn insert(mut connection: &AsyncPgConnection, new: &NewPartner<'_>) -> QueryResult<()> {
+        diesel::insert_into(partners::table).values(new).execute(&mut connection).await?;
+        diesel::insert_into(partner_profiles::table)
+            .values((partner_profiles::tenant_id.eq(new.tenant_id), partner_profiles::partner_id.eq(new.id)))
+            .execute(&mut connection)
+            .await
+            .map(drop)
+    }
+
+    /// The partner, locked until the transaction ends.
+    pub async fn lock(mut connection: &AsyncPgConnection, scope: Scope, id: PartnerId) -> QueryResult<Option<Self>> {
+        let query = Self::query().filter(partners::tenant_id.eq(scope.tenant)).filter(partners::id.eq(id)).for_no_key_update();
+        Ok(query.first(&mut connection).await.optional()?.filter(|row: &Self| scope.includes(row.id)))
+    }
+
+    /// Changes the partner, which the caller has locked.
+    pub async fn update(&self, mut connection: &AsyncPgConnection, changes: &PartnerChanges) -> QueryResult<()> {
+        diesel::update(partners::table.filter(partners::tenant_id.eq(self.tenant_id)).filter(partners::id.eq(self.id)))
+            .set((changes, partners::updated_at.eq(diesel::dsl::now)))
+            .execute(&mut connection)
+            .await
+            .map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PartnerStatus::{Active, Closed, Pending, Suspended};
+
+    /// The whole table of steps.
+    #[test]
+    fn statuses() {
+        let allowed = [
+            (Pending, Active),
+            (Pending, Closed),
+            (Active, Suspended),
+            (Active, Closed),
+            (Suspended, Active),
+            (Suspended, Closed),
+        ];
+        for from in super::PartnerStatus::ALL {
+            for to in super::PartnerStatus::ALL {
+                assert_eq!(from.may_become(*to), allowed.contains(&(*from, *to)), "{from:?} to {to:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Tenants: the companies that run a partner programme. Changed from the command line, never by an API request.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
+
+use super::scope::Scope;
+use crate::{db::schema::tenants, ids::TenantId};
+
+crate::pg_enum! {
+    /// What a person who signs in for the first time gets.
+    pub enum PartnerOnSignup {
+        /// No partner; somebody must invite them.
+        None = "none",
+        /// A partner of their own that an operator must approve.
+        Pending = "pending",
+        /// A partner of their own that may work at once.
+        Active = "active",
+    }
+}
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = tenants)]
+pub struct Tenant {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name in tokens and on the command line.
+    pub slug: String,
+    /// Its name.
+    pub name: String,
+    /// The `iss` claim of its tokens.
+    pub issuer: String,
+    /// The currency of its amounts where none is named (ISO 4217).
+    pub default_currency: String,
+    /// The commission rate of a partner that a sign-up makes, as a fraction.
+    pub default_commission_rate: Decimal,
+    /// What a first sign-in makes.
+    pub partner_on_signup: PartnerOnSignup,
+}
+
+/// A tenant to be added.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = tenants)]
+pub struct NewTenant<'a> {
+    /// Its id.
+    pub id: TenantId,
+    /// Its slug: lower-case letters, digits and inner dashes.
+    pub slug: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// The `iss` claim of its tokens.
+    pub issuer: &'a str,
+    /// Its currency.
+    pub default_currency: &'a str,
+    /// What a first sign-in makes.
+    pub partner_on_signup: PartnerOnSignup,
+}
+
+/// What to change of a tenant; `None` stays as it is.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = tenants)]
+pub struct TenantChanges<'a> {
+    /// Its name.
+    pub name: Option<&'a str>,
+    /// The `iss` claim of its tokens.
+    pub issuer: Option<&'a str>,
+    /// Its currency.
+    pub default_currency: Option<&'a str>,
+    /// What a first sign-in makes.
+    pub partner_on_signup: Option<PartnerOnSignup>,
+}
+
+impl TenantChanges<'_> {
+    /// Whether nothing is to change.
+    pub fn is_empty(&self) -> bool {
+        self.name.is_none() && self.issuer.is_none() && self.default_currency.is_none() && self.partner_on_signup.is_none()
+    }
+}
+
+impl Tenant {
+    /// Those of `ids` that are in scope: a caller sees its own tenant.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        ids: &[TenantId],
+    ) -> QueryResult<HashMap<TenantId, Self>> {
+        let rows =
+            Self::query().filter(tenants::id.eq(scope.tenant)).filter(tenants::id.eq_any(ids)).load(&mut connection).await?;
+        Ok(rows.into_iter().map(|row: Self| (row.id, row)).collect())
+    }
+
+    /// All tenants, by slug; for the command line.
+    pub async fn all(mut connection: &AsyncPgConnection) -> QueryResult<Vec<Self>> {
+        Self::query().order(tenants::slug).load(&mut connection).await
+    }
+
+    /// Adds a tenant; a slug that is taken is a unique violation of `tenants_slug_key`.
+    pub async fn insert(mut connection: &AsyncPgConnection, new: &NewTenant<'_>) -> QueryResult<()> {
+        diesel::insert_into(tenants::table).values(new).execute(&mut connection).await.map(drop)
+    }
+
+    /// Changes the tenant of that slug; `false` where there is none.
+    pub async fn update(mut connection: &AsyncPgConnection, slug: &str, changes: &TenantChanges<'_>) -> QueryResult<bool> {
+        let updated = diesel::update(tenants::table.filter(tenants::slug.eq(slug)))
+            .set((changes, tenants::updated_at.eq(diesel::dsl::now)))
+            .execute(&mut connection)
+            .await?;
+        Ok(updated > 0)
+    }
+}

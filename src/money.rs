@@ -1,0 +1,79 @@
+//! Money: an exact decimal amount in one currency, and the only function that rounds one.
+
+use iso_currency::Currency;
+use rust_decimal::{Decimal, RoundingStrategy};
+
+/// The largest amount that the database takes, exclusive; numeric(19,4) holds a little more.
+pub const MAX_AMOUNT: Decimal = Decimal::from_parts(276_447_232, 23_283, 0, false, 0);
+
+/// An amount in one currency. Never a float on any way in or out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Money {
+    /// How much, in the currency's major unit.
+    pub amount: Decimal,
+    /// In which currency (ISO 4217).
+    pub currency: Currency,
+}
+
+/// The number of digits after the point that the currency is paid in (ISO 4217: JPY 0, USD 2, KWD 3), four at most.
+pub fn minor_units(currency: Currency) -> u32 {
+    currency.exponent().map_or(2, u32::from).min(4)
+}
+
+impl Money {
+    /// Rounds to the currency's minor unit, half to even, and pads to it: `1.005 USD` is `1.00`, `2 USD` is `2.00`.
+    pub fn rounded(amount: Decimal, currency: Currency) -> Self {
+        let digits = minor_units(currency);
+        let mut amount = amount.round_dp_with_strategy(digits, RoundingStrategy::MidpointNearestEven);
+        amount.rescale(digits);
+        Self { amount, currency }
+    }
+
+    /// What a share of this amount is, rounded. `rate` is a fraction: `0.1` is ten per cent.
+    ///
+    /// `None` where the product exceeds what a decimal holds.
+    pub fn share(self, rate: Decimal) -> Option<Self> {
+        Some(Self::rounded(self.amount.checked_mul(rate)?, self.currency))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn money(text: &str, currency: Currency) -> String {
+        Money::rounded(text.parse().expect("a decimal"), currency).amount.to_string()
+    }
+
+    /// The bound is what the tables' CHECK says.
+    #[test]
+    fn bound() {
+        assert_eq!(MAX_AMOUNT.to_string(), "100000000000000");
+    }
+
+    /// Half goes to the even neighbour, at each currency's own minor unit.
+    #[test]
+    fn half_to_even() {
+        assert_eq!(money("1.005", Currency::USD), "1.00");
+        assert_eq!(money("1.015", Currency::USD), "1.02");
+        assert_eq!(money("2", Currency::USD), "2.00");
+        assert_eq!(money("100.5", Currency::JPY), "100");
+        assert_eq!(money("1.0005", Currency::KWD), "1.000");
+    }
+
+    proptest! {
+        /// A share is never more than the whole, is exact at 0 and 1, and never decreases as the rate grows.
+        #[test]
+        fn share_is_a_share(cents in 0_i64..10_000_000_000, low in 0_i64..=10_000, step in 0_i64..=10_000) {
+            let whole = Money::rounded(Decimal::new(cents, 2), Currency::USD);
+            let rate = |points: i64| Decimal::new(points.min(10_000), 4);
+            let of = |points| whole.share(rate(points)).map(|m| m.amount);
+            prop_assert!(of(low) <= of(low + step));
+            prop_assert!(of(low) <= Some(whole.amount));
+            prop_assert_eq!(of(0), Some(Decimal::ZERO));
+            prop_assert_eq!(of(10_000), Some(whole.amount));
+        }
+    }
+}

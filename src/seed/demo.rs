@@ -1,0 +1,54 @@
+//! The data of the first start in development: two tenants, so that isolation can be seen, with twelve partners and 400 leads.
+
+use diesel_async::AsyncPgConnection;
+
+use super::{Amounts, fill as fill_tenant, insert_staff};
+use crate::{
+    clock::Clock,
+    ids::{TenantId, UserId},
+    keyring::Keyring,
+    models::tenant::{NewTenant, PartnerOnSignup, Tenant},
+};
+
+/// The tenant that development tokens are for unless another is named.
+pub const FIRST_TENANT: &str = "northwind";
+/// The seed of the demo data.
+pub const SEED: u64 = 1;
+
+/// Slug, name, currency, what a sign-up makes, partners, leads.
+const TENANTS: [(&str, &str, &str, PartnerOnSignup, u32, u32); 2] = [
+    (FIRST_TENANT, "Northwind Software", "USD", PartnerOnSignup::Pending, 8, 280),
+    ("kanto", "Kanto Robotics", "JPY", PartnerOnSignup::Active, 4, 120),
+];
+
+/// The `sub` of the owner of a tenant's n-th demo partner.
+pub fn owner(tenant: &str, number: u32) -> String {
+    super::rows::owner_subject(tenant, SEED, number)
+}
+
+/// The `sub` of a tenant's demo operator.
+pub fn operator(tenant: &str) -> String {
+    format!("user_{tenant}_operator")
+}
+
+/// The `sub` of a tenant's demo billing system.
+pub fn service(tenant: &str) -> String {
+    format!("machine_{tenant}_billing")
+}
+
+/// Fills an empty database; `issuer` is the one whose tokens its tenants believe. The error is a sentence.
+pub async fn fill(connection: &mut AsyncPgConnection, issuer: &str, keyring: &Keyring, clock: &Clock) -> Result<(), String> {
+    for (slug, name, currency, partner_on_signup, partners, leads) in TENANTS {
+        let new = NewTenant { id: TenantId::new(), slug, name, issuer, default_currency: currency, partner_on_signup };
+        Tenant::insert(connection, &new).await.map_err(|error| error.to_string())?;
+        let amounts = Amounts { partners, leads, seed: SEED };
+        fill_tenant(connection, Some(slug), amounts, keyring, clock, |_| ()).await?;
+        let tenant =
+            Tenant::all(connection).await.map_err(|error| error.to_string())?.into_iter().find(|tenant| tenant.slug == slug);
+        let tenant = tenant.ok_or("a tenant was removed while it was filled")?;
+        for (subject, name) in [(operator(slug), "Olive Operator"), (service(slug), "Billing")] {
+            insert_staff(connection, &tenant, UserId::new(), &subject, name).await.map_err(|error| error.to_string())?;
+        }
+    }
+    Ok(())
+}

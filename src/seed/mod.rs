@@ -1,0 +1,119 @@
+//! Made-up data: believable, and the same every time for the same seed. Inserted in bulk, as the tables' owner.
+
+pub mod demo;
+mod names;
+mod rows;
+
+use diesel::prelude::*;
+use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
+
+use self::rows::{Generator, LeadRows, PartnerRows};
+use crate::{
+    clock::Clock,
+    db::schema::{lead_status_changes, partner_leads, partner_profiles, partner_users, partners, users},
+    ids::UserId,
+    keyring::Keyring,
+    models::tenant::Tenant,
+};
+
+/// Rows in one statement. PostgreSQL takes 65,535 values in one; the widest row here has 17.
+const CHUNK: usize = 1_000;
+
+/// How much to make.
+#[derive(Debug, Clone, Copy)]
+pub struct Amounts {
+    /// Partners, each with its people and its profile.
+    pub partners: u32,
+    /// Leads, spread over them and over the past year.
+    pub leads: u32,
+    /// The same number makes the same data.
+    pub seed: u64,
+}
+
+/// What was added: what was there already is not counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filled {
+    /// The tenant's slug.
+    pub tenant: String,
+    /// Partners.
+    pub partners: usize,
+    /// Leads.
+    pub leads: usize,
+}
+
+/// Fills the tenant of that slug, or the first one. `progress` is told how many rows have gone in. The error is a sentence.
+pub async fn fill(
+    connection: &mut AsyncPgConnection,
+    tenant: Option<&str>,
+    amounts: Amounts,
+    keyring: &Keyring,
+    clock: &Clock,
+    progress: impl Fn(u64),
+) -> Result<Filled, String> {
+    let tenants = Tenant::all(connection).await.map_err(|error| error.to_string())?;
+    let found = tenants.into_iter().find(|known| tenant.is_none_or(|slug| known.slug == slug));
+    let tenant = found.ok_or_else(|| format!("there is no tenant {:?}; `tenant add` makes one", tenant.unwrap_or("at all")))?;
+    let mut generator = Generator::new(&tenant, amounts.seed, clock.now()).map_err(|error| error.to_string())?;
+    let partners = (1..=amounts.partners).map(|number| generator.partner(number, keyring)).collect::<Result<Vec<_>, _>>();
+    let partners = partners.map_err(|error| error.to_string())?;
+
+    let mut filled = Filled { tenant: tenant.slug.clone(), partners: 0, leads: 0 };
+    for chunk in partners.chunks(CHUNK) {
+        filled.partners +=
+            connection.transaction(async |connection| insert_partners(connection, chunk).await).await.map_err(said)?;
+        progress(chunk.len() as u64);
+    }
+    if partners.is_empty() {
+        return Ok(filled);
+    }
+    let mut left = usize::try_from(amounts.leads).unwrap_or(usize::MAX);
+    while left > 0 {
+        let leads: Vec<LeadRows> = (0..left.min(CHUNK)).map(|_| generator.lead(&partners)).collect();
+        filled.leads += connection.transaction(async |connection| insert_leads(connection, &leads).await).await.map_err(said)?;
+        progress(leads.len() as u64);
+        left -= leads.len();
+    }
+    // The planner learns of the new rows now rather than when autovacuum comes by.
+    diesel::sql_query("ANALYZE").execute(connection).await.map_err(said)?;
+    Ok(filled)
+}
+
+fn said(error: diesel::result::Error) -> String {
+    format!("the data could not be inserted: {error}")
+}
+
+async fn insert_partners(connection: &mut AsyncPgConnection, chunk: &[PartnerRows]) -> QueryResult<usize> {
+    let rows: Vec<_> = chunk.iter().map(|rows| &rows.partner).collect();
+    let inserted = diesel::insert_into(partners::table).values(rows).on_conflict_do_nothing().execute(connection).await?;
+    let rows: Vec<_> = chunk.iter().map(|rows| &rows.profile).collect();
+    diesel::insert_into(partner_profiles::table).values(rows).on_conflict_do_nothing().execute(connection).await?;
+    let rows: Vec<_> = chunk.iter().flat_map(|rows| &rows.users).collect();
+    diesel::insert_into(users::table).values(rows).on_conflict_do_nothing().execute(connection).await?;
+    let rows: Vec<_> = chunk.iter().flat_map(|rows| &rows.memberships).collect();
+    diesel::insert_into(partner_users::table).values(rows).on_conflict_do_nothing().execute(connection).await?;
+    Ok(inserted)
+}
+
+async fn insert_leads(connection: &mut AsyncPgConnection, chunk: &[LeadRows]) -> QueryResult<usize> {
+    let rows: Vec<_> = chunk.iter().map(|rows| &rows.lead).collect();
+    let inserted = diesel::insert_into(partner_leads::table).values(rows).on_conflict_do_nothing().execute(connection).await?;
+    let rows: Vec<_> = chunk.iter().flat_map(|rows| &rows.steps).collect();
+    diesel::insert_into(lead_status_changes::table).values(rows).on_conflict_do_nothing().execute(connection).await?;
+    Ok(inserted)
+}
+
+/// Adds a person who acts for no partner.
+async fn insert_staff(
+    connection: &mut AsyncPgConnection,
+    tenant: &Tenant,
+    id: UserId,
+    subject: &str,
+    name: &str,
+) -> QueryResult<()> {
+    diesel::insert_into(users::table)
+        .values((users::tenant_id.eq(tenant.id), users::id.eq(id), users::clerk_user_id.eq(subject), users::name.eq(name)))
+        .on_conflict_do_nothing()
+        .execute(connection)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,302 @@
+//! Rules for what people type: lengths, characters, e-mail, phone, URL, country, amounts.
+//!
+//! A [`Faults`] gathers every fault of one input, each with the path of its field, so that a form can show them all at once.
+
+use std::fmt;
+
+use email_address::{EmailAddress, Options};
+use rust_decimal::Decimal;
+use url::Url;
+
+use crate::money::MAX_AMOUNT;
+
+/// What kind of fault it is; the part that a program may depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, async_graphql::Enum)]
+#[graphql(name = "UserErrorCode")]
+pub enum FaultCode {
+    /// The value does not have the form it must have.
+    Invalid,
+    /// A value is needed and there is none.
+    Required,
+    /// The value is longer than it may be.
+    TooLong,
+    /// The value is shorter than it must be.
+    TooShort,
+    /// The number is below or above what it may be.
+    OutOfRange,
+    /// There is no such thing, or it is not yours.
+    NotFound,
+    /// The thing cannot go from its present state to the one asked for.
+    InvalidTransition,
+    /// The value is in use by another and must be unique.
+    Taken,
+}
+
+/// One thing that the person who sent the input can put right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind of fault.
+    pub code: FaultCode,
+    /// A sentence: what is wrong and what would be right.
+    pub message: String,
+    /// The way to the field in the mutation's arguments: `["input", "address", "country"]`.
+    pub field: Vec<&'static str>,
+}
+
+/// All faults of one input. Empty means that the input is good.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// One fault at `path`, dotted: `"input.address.country"`.
+    pub fn one(path: &'static str, code: FaultCode, message: impl Into<String>) -> Self {
+        let mut faults = Self::default();
+        faults.add(path, code, message);
+        faults
+    }
+
+    /// Adds a fault at `path`.
+    pub fn add(&mut self, path: &'static str, code: FaultCode, message: impl Into<String>) {
+        self.0.push(Fault { code, message: message.into(), field: path.split('.').collect() });
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The faults in the order they were found.
+    pub fn into_vec(self) -> Vec<Fault> {
+        self.0
+    }
+
+    /// Checks one value: gives what the rule makes of it, or notes the fault and gives `None`.
+    pub fn check<T>(&mut self, path: &'static str, checked: Result<T, Wrong>) -> Option<T> {
+        match checked {
+            Ok(value) => Some(value),
+            Err(Wrong { code, message }) => {
+                self.add(path, code, message);
+                None
+            }
+        }
+    }
+
+    /// The same for a value that may be absent.
+    pub fn check_option<T>(
+        &mut self,
+        path: &'static str,
+        value: Option<&str>,
+        rule: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        value.and_then(|value| self.check(path, rule(value)))
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, fault) in self.0.iter().enumerate() {
+            let separator = if place == 0 { "" } else { " " };
+            write!(f, "{separator}{}: {}", fault.field.join("."), fault.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a value does not pass a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// What kind of fault.
+    pub code: FaultCode,
+    /// A sentence.
+    pub message: String,
+}
+
+fn wrong<T>(code: FaultCode, message: impl Into<String>) -> Result<T, Wrong> {
+    Err(Wrong { code, message: message.into() })
+}
+
+/// The text as given, shortened and without control characters, for a message.
+fn quoted(text: &str) -> String {
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
+    format!("{shown:?}")
+}
+
+/// The characters that change how the text around them is read (Unicode bidirectional formatting, UAX #9), and invisible ones
+/// that let two different names look the same.
+fn is_deceptive(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200B}' | '\u{2060}' | '\u{FEFF}')
+}
+
+/// One line of text: trimmed, 1 to `max` characters, no control characters.
+pub fn line(text: &str, max: usize) -> Result<String, Wrong> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return wrong(FaultCode::Required, "Must not be empty.");
+    }
+    if let Some(c) = trimmed.chars().find(|&c| c.is_control() || is_deceptive(c)) {
+        return wrong(FaultCode::Invalid, format!("Must not contain control characters; it contains U+{:04X}.", u32::from(c)));
+    }
+    within(trimmed, max)
+}
+
+/// Text of several lines: trimmed, 1 to `max` characters, no control characters but line breaks and tabs.
+pub fn paragraphs(text: &str, max: usize) -> Result<String, Wrong> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() {
+        return wrong(FaultCode::Required, "Must not be empty.");
+    }
+    if let Some(c) = trimmed.chars().find(|&c| (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || is_deceptive(c)) {
+        return wrong(FaultCode::Invalid, format!("Must not contain control characters; it contains U+{:04X}.", u32::from(c)));
+    }
+    within(trimmed, max)
+}
+
+fn within(text: &str, max: usize) -> Result<String, Wrong> {
+    match text.chars().count() {
+        length if length > max => wrong(FaultCode::TooLong, format!("Must be at most {max} characters long; it has {length}.")),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// A mailbox (RFC 5321 §4.1.2) whose domain has at least two labels; no display name, no address literal.
+pub fn email(text: &str) -> Result<String, Wrong> {
+    let text = line(text, 254)?;
+    let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
+    match EmailAddress::parse_with_options(&text, options) {
+        Ok(_) => Ok(text),
+        Err(_) => {
+            wrong(FaultCode::Invalid, format!("Must be an e-mail address such as name@example.com; {} is not.", quoted(&text)))
+        }
+    }
+}
+
+/// A phone number: digits with an optional leading `+` and the usual separators, 6 to 15 digits (ITU-T E.164 §6.2).
+pub fn phone(text: &str) -> Result<String, Wrong> {
+    let text = line(text, 40)?;
+    let body = text.strip_prefix('+').unwrap_or(&text);
+    let digits = body.chars().filter(char::is_ascii_digit).count();
+    if (6..=15).contains(&digits) && body.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | '-' | '.' | '(' | ')' | '/')) {
+        return Ok(text);
+    }
+    wrong(
+        FaultCode::Invalid,
+        format!("Must be a phone number of 6 to 15 digits such as +49 30 901820; {} is not.", quoted(&text)),
+    )
+}
+
+/// An absolute `http` or `https` URL with a host and without credentials.
+pub fn website(text: &str) -> Result<String, Wrong> {
+    let text = line(text, 2_000)?;
+    match Url::parse(&text) {
+        Ok(url)
+            if matches!(url.scheme(), "http" | "https")
+                && url.has_host()
+                && url.username().is_empty()
+                && url.password().is_none() =>
+        {
+            Ok(url.to_string())
+        }
+        _ => wrong(FaultCode::Invalid, format!("Must be a web address such as https://example.com; {} is not.", quoted(&text))),
+    }
+}
+
+/// A country's ISO 3166-1 alpha-2 code, in upper case.
+pub fn country(text: &str) -> Result<String, Wrong> {
+    let code = line(text, 60)?.to_ascii_uppercase();
+    match rust_iso3166::from_alpha2(&code) {
+        Some(_) => Ok(code),
+        None => {
+            wrong(FaultCode::Invalid, format!("Must be an ISO 3166-1 code of two letters such as DE; {} is not.", quoted(text)))
+        }
+    }
+}
+
+/// The number of an account or a tax id: 6 to 40 letters and digits, with spaces, dots, dashes and slashes between them.
+///
+/// The text itself is never part of the message. Six at least, so that the four that are shown leave something hidden.
+pub fn account_number(text: &str) -> Result<String, Wrong> {
+    let trimmed = text.trim();
+    let significant = trimmed.chars().filter(char::is_ascii_alphanumeric).count();
+    if trimmed.is_empty() {
+        return wrong(FaultCode::Required, "Must not be empty.");
+    }
+    if trimmed.chars().any(|c| !c.is_ascii_alphanumeric() && !matches!(c, ' ' | '.' | '-' | '/')) {
+        return wrong(FaultCode::Invalid, "Must consist of letters, digits, spaces, dots, dashes and slashes.");
+    }
+    match significant {
+        0..6 => wrong(FaultCode::TooShort, "Must have at least 6 letters and digits."),
+        6..=40 => Ok(trimmed.to_owned()),
+        _ => wrong(FaultCode::TooLong, "Must have at most 40 letters and digits."),
+    }
+}
+
+/// An amount of money: not negative, below 10^14, at most `digits` after the point.
+pub fn amount(value: Decimal, digits: u32) -> Result<Decimal, Wrong> {
+    if value.is_sign_negative() && !value.is_zero() || value >= MAX_AMOUNT {
+        return wrong(FaultCode::OutOfRange, format!("Must be from 0 to below {MAX_AMOUNT}; it is {value}."));
+    }
+    if value.normalize().scale() > digits {
+        return wrong(
+            FaultCode::Invalid,
+            format!("Must have at most {digits} digits after the point in this currency; {value} has more."),
+        );
+    }
+    Ok(value)
+}
+
+/// A fraction from 0 to 1 with at most four digits after the point.
+pub fn rate(value: Decimal) -> Result<Decimal, Wrong> {
+    if value < Decimal::ZERO || value > Decimal::ONE {
+        return wrong(FaultCode::OutOfRange, format!("Must be a fraction from 0 to 1 (0.1 is ten per cent); it is {value}."));
+    }
+    if value.normalize().scale() > 4 {
+        return wrong(FaultCode::Invalid, format!("Must have at most four digits after the point; {value} has more."));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each rule takes and what it refuses.
+    #[test]
+    fn rules() {
+        assert_eq!(line("  Ada Lovelace ", 20).as_deref(), Ok("Ada Lovelace"));
+        for bad in ["", "  ", "a\0b", "a\nb", "\u{202E}evil", "123456789012345678901"] {
+            assert!(line(bad, 20).is_err(), "{bad:?}");
+        }
+        assert!(paragraphs("two\nlines", 20).is_ok() && paragraphs("bell\u{7}", 20).is_err());
+        for good in ["ada@example.com", "a.b+c@sub.example.co.uk", "jürgen@example.de"] {
+            assert!(email(good).is_ok(), "{good}");
+        }
+        for bad in ["ada", "ada@", "@example.com", "ada@localhost", "Ada <ada@example.com>", "ada@[127.0.0.1]", "a b@example.com"]
+        {
+            assert!(email(bad).is_err(), "{bad}");
+        }
+        assert!(
+            phone("+49 (30) 901-820").is_ok()
+                && phone("12345").is_err()
+                && phone("call me").is_err()
+                && phone("1+234567").is_err()
+        );
+        assert!(website("https://example.com/x").is_ok());
+        for bad in ["example.com", "javascript:alert(1)", "ftp://example.com", "https://user:pw@example.com", "https://"] {
+            assert!(website(bad).is_err(), "{bad}");
+        }
+        assert_eq!(country("de").as_deref(), Ok("DE"));
+        assert!(country("XX").is_err() && country("Germany").is_err());
+        assert!(
+            account_number("DE89 3704 0044 0532 0130 00").is_ok()
+                && account_number("12345").is_err()
+                && account_number("a<b>cdefgh").is_err()
+        );
+    }
+
+    /// A refused account number is not repeated.
+    #[test]
+    fn account_numbers_are_not_echoed() {
+        let error = account_number("secret#123456").expect_err("a number sign");
+        assert!(!error.message.contains("secret"));
+    }
+}

@@ -1,0 +1,162 @@
+//! The command line: what it prints, and how it fails.
+
+use std::process::{Command, Stdio};
+
+use crate::support::{
+    binary::{command, run},
+    cluster,
+};
+
+fn data() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn failure(mut command: Command) -> String {
+    let output = command.stdin(Stdio::null()).output().expect("the program runs");
+    assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
+
+/// A wrong setting ends the program with one line that names it, by variable and flag; a secret is not repeated.
+#[test]
+fn wrong_settings_are_named() {
+    let data = data();
+    for (variable, value, words) in [
+        ("PORTAL_LISTEN", "nowhere", "PORTAL_LISTEN (--listen): \"nowhere\" cannot be used"),
+        ("PORTAL_POOL_SIZE", "0", "PORTAL_POOL_SIZE (--pool-size): \"0\" cannot be used: expected a whole number from 1 to 1000"),
+        ("PORTAL_POOL_WAIT", "soon", "PORTAL_POOL_WAIT (--pool-wait): \"soon\" cannot be used"),
+        ("CLERK_AZP_POLICY", "maybe", "CLERK_AZP_POLICY (--azp-policy): \"maybe\" cannot be used: expected one of when_present, required, off"),
+        ("CLERK_ISSUER", "http://clerk.example.com", "CLERK_ISSUER (--issuer): \"http://clerk.example.com\" cannot be used: expected an https URL"),
+        ("CLERK_JWKS_URL", "ftp://x", "CLERK_JWKS_URL (--jwks-url)"),
+        ("PORTAL_LOG", "a=b=c", "PORTAL_LOG (--log)"),
+        ("PORTAL_LOG_FORMAT", "xml", "PORTAL_LOG_FORMAT (--log-format): \"xml\" cannot be used: expected one of text, json"),
+        ("DATABASE_URL", "postgres://user:hunter2@host:port/x", "DATABASE_URL (--database-url):"),
+        ("PORTAL_ENCRYPTION_KEYS", "1:hunter2", "PORTAL_ENCRYPTION_KEYS (--encryption-keys):"),
+    ] {
+        let mut command = command(data.path());
+        command.env(variable, value);
+        let said = failure(command);
+        assert!(said.contains(words), "{variable}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+/// With a database configured the server does not start without an issuer, or keys to seal with; nothing is left listening.
+#[test]
+fn production_needs_its_settings() {
+    let data = data();
+    let url = "postgres://nobody@127.0.0.1:1/nothing";
+    let mut without_issuer = command(data.path());
+    without_issuer.env("DATABASE_URL", url);
+    assert!(failure(without_issuer).contains("CLERK_ISSUER (--issuer) is not set"));
+    let mut without_keys = command(data.path());
+    without_keys.env("DATABASE_URL", url).env("CLERK_ISSUER", "https://clerk.example.com");
+    assert!(failure(without_keys).contains("PORTAL_ENCRYPTION_KEYS (--encryption-keys) is not set"));
+    let mut two_issuers = command(data.path());
+    two_issuers.env("CLERK_ISSUER", "https://a.example,https://b.example").env("CLERK_JWT_KEY", "x");
+    assert!(failure(two_issuers).contains("are for a single issuer"));
+    let mut token = command(data.path());
+    token.arg("token").env("DATABASE_URL", url);
+    assert!(failure(token).contains("tokens are made in development only"));
+}
+
+/// A database that cannot be reached, and a migration that fails, end the program with their reason before it listens.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_port_is_opened_without_a_database() {
+    let data = data();
+    let key = "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let mut unreachable = command(data.path());
+    unreachable
+        .env("DATABASE_URL", format!("postgres://nobody@127.0.0.1:{port}/nothing"))
+        .env("CLERK_ISSUER", "https://clerk.example.com")
+        .env("PORTAL_ENCRYPTION_KEYS", key);
+    assert!(failure(unreachable).contains("the database cannot be reached"));
+
+    let database = cluster::empty_database().await;
+    let mut connection = partner_portal::db::connect::establish(&database.owner, None).await.expect("a connection");
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut connection, "CREATE TABLE partners ()").await.expect("a table");
+    let mut failing = command(data.path());
+    failing.env("DATABASE_URL", url(&database.owner)).env("CLERK_ISSUER", "https://clerk.example.com").env("PORTAL_ENCRYPTION_KEYS", key);
+    let output = failing.stdin(Stdio::null()).output().expect("the program runs");
+    let said = String::from_utf8(output.stderr).expect("text");
+    let last = said.lines().last().unwrap_or_default();
+    assert_eq!(last, "partner-portal: migration 2026-11-20-090200_partners failed: relation \"partners\" already exists");
+    assert!(!said.contains("listening"));
+}
+
+fn url(config: &tokio_postgres::Config) -> String {
+    let [tokio_postgres::config::Host::Unix(folder)] = config.get_hosts() else { panic!("a socket") };
+    format!("host={} user={} dbname={}", folder.display(), config.get_user().expect("a user"), config.get_dbname().expect("a name"))
+}
+
+/// In production the first start makes the first tenant from the configured issuer, shows no page and no tokens, and ends on
+/// SIGTERM; tenants are added and changed from the command line.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_start_in_production() {
+    let data = data();
+    let database = cluster::empty_database().await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    drop(listener);
+    let configured = |arguments: &[&str]| {
+        let mut command = command(data.path());
+        command
+            .args(arguments)
+            .env("DATABASE_URL", url(&database.owner))
+            .env("CLERK_ISSUER", "https://clerk.example.com")
+            .env("PORTAL_ENCRYPTION_KEYS", "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
+            .env("PORTAL_LISTEN", address.to_string());
+        command
+    };
+    let mut server = configured(&["serve"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the server starts");
+    let client = reqwest::Client::new();
+    let ready = async || client.get(format!("http://{address}/readyz")).send().await.is_ok_and(|answer| answer.status() == 200);
+    let started = std::time::Instant::now();
+    while !ready().await {
+        assert!(started.elapsed().as_secs() < 30, "the server is ready");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    for path in ["/", "/.well-known/jwks.json", "/assets/graphiql/boot.js"] {
+        assert_eq!(client.get(format!("http://{address}{path}")).send().await.expect("an answer").status(), 404, "{path}");
+    }
+    let said = |arguments: &[&str]| {
+        let output = configured(arguments).output().expect("the program runs");
+        String::from_utf8(if output.status.success() { output.stdout } else { output.stderr }).expect("text")
+    };
+    assert!(said(&["tenant", "list"]).starts_with("main\tclerk.example.com\tUSD\tsign-up: pending\thttps://clerk.example.com\ttenant_"));
+    assert_eq!(said(&["tenant", "set", "main", "--name", "Acme", "--currency", "EUR", "--partner-on-signup", "none"]), "main is changed.\n");
+    assert!(said(&["tenant", "add", "second", "--name", "Second"]).starts_with("second is added as tenant_"));
+    assert!(said(&["tenant", "add", "second", "--name", "Second"]).contains("there is a tenant \"second\" already"));
+    assert!(said(&["tenant", "add", "Not A Slug", "--name", "X"]).contains("lower-case letters"));
+    assert!(said(&["tenant", "set", "third", "--name", "X"]).contains("there is no tenant \"third\""));
+    assert!(said(&["tenant", "list"]).starts_with("main\tAcme\tEUR\tsign-up: none\t"));
+    let id = nix::unistd::Pid::from_raw(i32::try_from(server.id()).expect("a process id"));
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).expect("the process is there");
+    assert!(server.wait().expect("it ends").success());
+}
+
+/// `id` goes from an id to its UUID and back; `schema` prints the schema; `token` prints the token alone.
+#[test]
+fn small_commands() {
+    let data = data();
+    let said = |arguments: &[&str]| String::from_utf8(run(data.path(), arguments).stdout).expect("text");
+    assert_eq!(said(&["id", "user_01h455vb4pex5vsknk084sn02q"]), "01890a5d-ac96-774b-bcce-b302099a8057\n");
+    assert_eq!(said(&["id", "01890a5d-ac96-774b-bcce-b302099a8057", "--as", "user"]), "user_01h455vb4pex5vsknk084sn02q\n");
+    assert_eq!(said(&["schema"]), partner_portal::graphql::sdl());
+    let token = said(&["token", "--role", "operator", "--user", "user_x", "--expires-in", "5m"]);
+    assert_eq!((token.lines().count(), token.trim().split('.').count()), (1, 3));
+    let mut unknown = command(data.path());
+    unknown.args(["id", "01890a5d-ac96-774b-bcce-b302099a8057"]);
+    assert!(failure(unknown).contains("say what 01890a5d-ac96-774b-bcce-b302099a8057 is the id of"));
+    let mut wrong = command(data.path());
+    wrong.args(["token", "--expires-in", "never"]);
+    assert!(failure(wrong).contains("--expires-in: \"never\" cannot be used: expected a number and s, m, h or d"));
+    let mut nonsense = command(data.path());
+    nonsense.arg("dance");
+    assert!(failure(nonsense).contains("unrecognized subcommand 'dance'"));
+}

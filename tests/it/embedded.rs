@@ -1,0 +1,125 @@
+//! The embedded server, run by the program itself: started twice at once, killed, stopped.
+
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use partner_portal::db::embedded::Embedded;
+use serde_json::json;
+
+use crate::support::{
+    binary::{Server, eventually, processes_in, run},
+    cluster::{new_folder, options},
+};
+
+struct Folder(std::path::PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        Self(new_folder())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Two first starts on one folder at once make one server, which both use.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_first_starts_at_once() {
+    let folder = Folder::new();
+    let start = || {
+        let folder = folder.0.clone();
+        tokio::spawn(async move { Embedded::start(&folder, &options()).await })
+    };
+    let (one, two) = (start(), start());
+    let servers = [one.await.expect("a task").expect("a server"), two.await.expect("a task").expect("a server")];
+    assert_eq!(servers.iter().filter(|server| server.is_ours()).count(), 1);
+    for server in &servers {
+        partner_portal::db::connect::establish(&server.owner(), None).await.expect("a connection");
+    }
+    for server in servers {
+        server.stop().await;
+    }
+    eventually("PostgreSQL is gone", || processes_in(&folder.0).is_empty()).await;
+}
+
+/// The first start brings demo data, the next one keeps what is there; killed with SIGKILL the program takes PostgreSQL along,
+/// and comes back with everything that it had acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_and_started_again() {
+    let folder = Folder::new();
+    let mut server = Server::start(&folder.0);
+    let token = String::from_utf8(run(&folder.0, &["token"]).stdout).expect("a token");
+    let total = "{ leads { totalCount } dashboard { partner { companyName } } }";
+    let before = server.ask(token.trim(), total).await;
+    assert!(before["data"]["leads"]["totalCount"].as_i64() > Some(10), "{before}");
+    let send = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
+    let sent = server.ask(token.trim(), send).await["data"]["createLead"]["lead"]["id"].clone();
+    server.signal(Signal::SIGKILL);
+    server.child.wait().expect("it ends");
+    eventually("PostgreSQL ends with its parent", || processes_in(&folder.0).is_empty()).await;
+
+    let server = Server::start(&folder.0);
+    let after = server.ask(token.trim(), &format!("{{ leads {{ totalCount }} lead(id: {sent}) {{ clientName }} }}")).await;
+    assert_eq!(after["data"]["leads"]["totalCount"].as_i64(), before["data"]["leads"]["totalCount"].as_i64().map(|total| total + 1));
+    assert_eq!(after["data"]["lead"]["clientName"], json!("C"));
+}
+
+/// A second program on the same folder uses the running server, and leaves it running.
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_beside_a_running_server() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.0);
+    let listed = run(&folder.0, &["tenant", "list"]);
+    let text = String::from_utf8(listed.stdout).expect("text");
+    assert!(text.starts_with("kanto\tKanto Robotics\tJPY") && text.contains("\nnorthwind\tNorthwind Software\tUSD"), "{text}");
+    let seeded = run(&folder.0, &["seed", "--partners", "2", "--leads", "50", "--seed", "9", "--tenant", "kanto"]);
+    assert_eq!(String::from_utf8_lossy(&seeded.stdout), "kanto has 2 more partners and 50 more leads.\n");
+    let again = run(&folder.0, &["seed", "--partners", "2", "--leads", "50", "--seed", "9", "--tenant", "kanto"]);
+    assert_eq!(String::from_utf8_lossy(&again.stdout), "kanto has 0 more partners and 0 more leads.\n");
+    let operator = String::from_utf8(run(&folder.0, &["token", "--role", "operator", "--tenant", "kanto"]).stdout).expect("a token");
+    let totals = server.ask(operator.trim(), "{ leads { totalCount } partners { totalCount nodes { id } } }").await;
+    assert_eq!((&totals["data"]["leads"]["totalCount"], &totals["data"]["partners"]["totalCount"]), (&json!(170), &json!(6)));
+    // A token for a partner by its id acts for that partner.
+    let partner = totals["data"]["partners"]["nodes"][5]["id"].as_str().expect("an id").to_owned();
+    let token = String::from_utf8(run(&folder.0, &["token", "--partner", &partner]).stdout).expect("a token");
+    let me = server.ask(token.trim(), "{ me { role partner { id } } }").await;
+    assert_eq!(me["data"]["me"], json!({"role": "PARTNER_OWNER", "partner": {"id": partner}}));
+}
+
+/// Ctrl-C lets requests in flight finish, stops PostgreSQL and leaves no process; a second start finds everything as it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_orderly_end() {
+    let folder = Folder::new();
+    let mut server = Server::start(&folder.0);
+    let token = String::from_utf8(run(&folder.0, &["token"]).stdout).expect("a token");
+    let asking = {
+        let url = format!("http://{}/graphql", server.address);
+        let token = token.trim().to_owned();
+        tokio::spawn(async move {
+            let query = json!({"query": "{ leads(first: 500) { totalCount nodes { id history { to } partner { users { role } } } } }"});
+            reqwest::Client::new().post(url).bearer_auth(token).json(&query).send().await.expect("an answer").status()
+        })
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+    server.signal(Signal::SIGINT);
+    assert_eq!(asking.await.expect("a task"), 200);
+    assert!(server.child.wait().expect("it ends").success());
+    assert_eq!(processes_in(&folder.0), Vec::<u32>::new());
+}
+
+/// With no PostgreSQL to be found and none to be fetched the program ends with one line that says what to do.
+#[test]
+fn without_any_postgres() {
+    let folder = Folder::new();
+    let empty = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_partner-portal"));
+    command.env_clear().env("PATH", empty.path()).env("PORTAL_DATA_DIR", &folder.0).args(["migrate", "--postgres-source", "download"]);
+    let output = command.output().expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(said.contains("none could be fetched: the npm client cannot be run") && said.contains("set DATABASE_URL"), "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("partner-portal:")).count(), 1);
+}

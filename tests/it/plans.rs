@@ -1,0 +1,87 @@
+//! The plans that PostgreSQL makes for the lists, as it makes them for the server: under the caller's role, with its policies,
+//! generic. Each order is read from its index: nothing is sorted, no table is read whole.
+
+use serde_json::{Value, json};
+
+use crate::support::{World, cluster, token, tokens::staff_token, world::ACME};
+
+/// Runs an operation and gives the plans of its statements on `table`, as PostgreSQL logged them.
+async fn plans(world: &World, token: &str, query: &str, variables: Value, table: &str) -> Vec<String> {
+    let log = cluster::log_file().await;
+    let mark = format!("mark-{}", uuid::Uuid::now_v7());
+    world.sql(&format!("SELECT '{mark}'")).await;
+    world.run(token, query, variables).await.data();
+    let text = String::from_utf8_lossy(&std::fs::read(log).expect("the log")).into_owned();
+    let since = text.rsplit_once(&mark).map(|(_, rest)| rest.to_owned()).expect("the mark");
+    since.split("duration: ").filter(|part| part.contains("Query Text") && part.contains(table)).map(str::to_owned).collect()
+}
+
+/// Every list in every order, for a partner, for an operator and below partners.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list_is_read_from_its_index() {
+    let world = World::with_pool(1).await;
+    let name = world.database.owner.get_dbname().expect("a name").to_owned();
+    let acme = world.acme.uuid();
+    world
+        .sql(&format!(
+            "INSERT INTO partners (tenant_id, id, company_name, status, commission_rate, created_at)
+                SELECT '{acme}', gen_random_uuid(), 'Company ' || n, (ARRAY['active', 'pending', 'closed'])[1 + n % 3], 0.1, now() - n * interval '1 hour'
+                FROM generate_series(1, 3000) n;
+             INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, status, deal_value, currency, created_at, updated_at)
+                SELECT tenant_id, gen_random_uuid(), id, 'Client ' || n, 'c' || n || '@example.com', 'S', (ARRAY['pending', 'contacted', 'lost'])[1 + n % 3], n, 'USD',
+                       now() - n * interval '1 minute', now() - n * interval '1 minute'
+                FROM partners, generate_series(1, 10) n WHERE tenant_id = '{acme}';
+             INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, status, deal_value, currency, created_at, updated_at)
+                SELECT '{acme}', gen_random_uuid(), '{a}', 'Client ' || n, 'c' || n || '@example.com', 'S', (ARRAY['pending', 'contacted', 'lost'])[1 + n % 3], n, 'USD',
+                       now() - n * interval '1 minute', now() - n * interval '1 minute'
+                FROM generate_series(1, 2000) n;
+             ANALYZE;
+             ALTER DATABASE {name} SET session_preload_libraries = 'auto_explain';
+             ALTER DATABASE {name} SET auto_explain.log_min_duration = 0;
+             ALTER DATABASE {name} SET log_min_duration_statement = -1;
+             ALTER DATABASE {name} SET log_statement = 'all'",
+            a = world.a.uuid()
+        ))
+        .await;
+    let (owner, operator) = (token("owner_a", ACME), staff_token("operator", ACME));
+    world.run(&operator, "{ me { role } }", json!({})).await.data();
+
+    let list = "query ($order: LeadOrder, $after: String, $filter: LeadFilter) { leads(first: 10, after: $after, orderBy: $order, filter: $filter) { nodes { id } pageInfo { endCursor } } }";
+    let check = |plan: &str, index: &str, what: &str| {
+        assert!(plan.contains(&format!("using {index} ")), "{what}: {index} is not used\n{plan}");
+        assert!(!plan.contains("Sort"), "{what} is sorted\n{plan}");
+        assert!(!plan.contains("Seq Scan"), "{what} reads a whole table\n{plan}");
+    };
+    for (field, suffix) in [("CREATED_AT", "created"), ("UPDATED_AT", "updated"), ("CLIENT_NAME", "name"), ("DEAL_VALUE", "value")] {
+        for direction in ["ASC", "DESC"] {
+            for (who, token, index) in
+                [("a partner", &owner, format!("partner_leads_partner_{suffix}_idx")), ("an operator", &operator, format!("partner_leads_{suffix}_idx"))]
+            {
+                let what = format!("{field} {direction} for {who}");
+                let order = json!({"field": field, "direction": direction});
+                let first = plans(&world, token, list, json!({"order": order}), "partner_leads").await;
+                check(&first[0], &index, &what);
+                let page = world.run(token, list, json!({"order": order})).await;
+                let after = page.data()["leads"]["pageInfo"]["endCursor"].clone();
+                let next = plans(&world, token, list, json!({"order": order, "after": after}), "partner_leads").await;
+                check(&next[0], &index, &format!("{what}, next page"));
+                let condition = next[0].lines().find(|line| line.contains("Index Cond")).expect("a condition");
+                assert!(condition.contains("ROW("), "{what}: the cursor is no condition of the index\n{}", next[0]);
+            }
+        }
+    }
+    for (who, token, index) in [("a partner", &owner, "partner_leads_partner_status_idx"), ("an operator", &operator, "partner_leads_status_idx")] {
+        let found = plans(&world, token, list, json!({"filter": {"status": ["LOST"]}}), "partner_leads").await;
+        check(&found[0], index, &format!("one status for {who}"));
+    }
+    let nested = "{ partners(first: 50) { nodes { leads(first: 5) { nodes { id partner { id } } } } } }";
+    let found = plans(&world, &operator, nested, json!({}), "partner_leads").await;
+    check(&found[0], "partner_leads_partner_created_idx", "leads below partners");
+    for (field, index) in [("CREATED_AT", "partners_created_idx"), ("UPDATED_AT", "partners_updated_idx"), ("COMPANY_NAME", "partners_name_idx")] {
+        let query = format!("{{ partners(first: 10, orderBy: {{ field: {field} }}) {{ nodes {{ id }} }} }}");
+        let found = plans(&world, &operator, &query, json!({}), "partners").await;
+        check(found.last().expect("a plan"), index, &format!("partners by {field}"));
+    }
+    let found = plans(&world, &operator, "{ partners(first: 10, filter: { status: [CLOSED] }) { nodes { id } } }", json!({}), "partners").await;
+    check(found.last().expect("a plan"), "partners_status_created_idx", "partners of one status");
+}

@@ -1,0 +1,126 @@
+//! Profiles: who may read and write them, and what becomes of account numbers.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use diesel_async::RunQueryDsl;
+use partner_portal::{
+    keyring::{Keyring, SealedField},
+    models::profile::Profile,
+};
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+const UPDATE: &str = "mutation ($input: UpdatePartnerProfileInput!) { updatePartnerProfile(input: $input) {
+    partner { profile { paymentEmail paymentMethod taxIdMasked bankAccountMasked contactName website
+        address { line1 city country } notifications { enabled email monthlyReports } } }
+    userErrors { code field message } } }";
+
+async fn update(world: &World, input: Value) -> Value {
+    world.owner_a(UPDATE, json!({"input": input})).await.data()["updatePartnerProfile"].clone()
+}
+
+/// What is given is stored, what is left out stays, what is null is cleared; account numbers come back by their end alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn changing_a_profile() {
+    let world = World::new().await;
+    let first = update(
+        &world,
+        json!({
+            "paymentEmail": "pay@example.com", "paymentMethod": "BANK_TRANSFER", "taxId": "DE 123-456-789", "bankAccount": "DE89 3704 0044 0532 0130 00",
+            "contactName": "Ada", "website": "https://example.com", "address": {"line1": "1 Main St", "country": "de"},
+            "notifications": {"monthlyReports": false},
+        }),
+    )
+    .await;
+    let expected = json!({
+        "paymentEmail": "pay@example.com", "paymentMethod": "BANK_TRANSFER", "taxIdMasked": "•••• 6789", "bankAccountMasked": "•••• 3000",
+        "contactName": "Ada", "website": "https://example.com/", "address": {"line1": "1 Main St", "city": null, "country": "DE"},
+        "notifications": {"enabled": true, "email": true, "monthlyReports": false},
+    });
+    assert_eq!((&first["partner"]["profile"], &first["userErrors"]), (&expected, &json!([])));
+
+    let second = update(&world, json!({"taxId": null, "contactName": null, "address": {"city": "Berlin"}})).await;
+    let profile = &second["partner"]["profile"];
+    assert_eq!((&profile["taxIdMasked"], &profile["contactName"], &profile["bankAccountMasked"]), (&json!(null), &json!(null), &json!("•••• 3000")));
+    assert_eq!(profile["address"], json!({"line1": "1 Main St", "city": "Berlin", "country": "DE"}));
+    let third = update(&world, json!({"address": null})).await;
+    assert_eq!(third["partner"]["profile"]["address"], json!(null));
+}
+
+/// Every fault at once with its path, also inside the address, and account numbers are not repeated in them.
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_are_named() {
+    let world = World::new().await;
+    let refused = update(
+        &world,
+        json!({"paymentEmail": "x", "taxId": "12#secret", "bankAccount": "12345", "contactPhone": "1", "website": "javascript:alert(1)",
+               "address": {"country": "XX", "postalCode": "1".repeat(21)}}),
+    )
+    .await;
+    let paths: Vec<String> = refused["userErrors"]
+        .as_array()
+        .expect("faults")
+        .iter()
+        .map(|fault| fault["field"].as_array().expect("a path").iter().filter_map(Value::as_str).collect::<Vec<_>>().join("."))
+        .collect();
+    assert_eq!(
+        paths,
+        ["input.taxId", "input.bankAccount", "input.paymentEmail", "input.contactPhone", "input.website", "input.address.postalCode", "input.address.country"]
+    );
+    assert!(!refused.to_string().contains("secret"));
+    let changed = "SELECT count(*) FROM partner_profiles WHERE payment_email IS NOT NULL OR website IS NOT NULL OR tax_id_sealed IS NOT NULL";
+    assert_eq!(world.number(changed).await, 0);
+}
+
+/// Owners and operators read profiles; to members and machines they are null.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_profiles() {
+    let world = World::new().await;
+    let query = "query ($id: ID!) { partner(id: $id) { companyName profile { paymentMethod } } }";
+    let id = json!({"id": world.a.to_string()});
+    let shown = json!({"paymentMethod": "MANUAL"});
+    assert_eq!(world.owner_a(query, id.clone()).await.data()["partner"]["profile"], shown);
+    assert_eq!(world.operator(query, id.clone()).await.data()["partner"]["profile"], shown);
+    assert_eq!(world.acme("member_a", query, id.clone()).await.data()["partner"]["profile"], json!(null));
+    assert_eq!(world.service(query, id).await.data()["partner"]["profile"], json!(null));
+}
+
+#[derive(diesel::QueryableByName)]
+struct Sealed {
+    #[diesel(sql_type = diesel::sql_types::Bytea)]
+    tax_id_sealed: Vec<u8>,
+}
+
+async fn sealed(world: &World) -> Vec<u8> {
+    let query = diesel::sql_query("SELECT tax_id_sealed FROM partner_profiles WHERE tax_id_sealed IS NOT NULL");
+    query.get_result::<Sealed>(&mut world.owner().await).await.expect("a sealed value").tax_id_sealed
+}
+
+/// In the database a tax id is sealed: the text is in no column, and opens with the key, for its own partner only.
+#[tokio::test(flavor = "multi_thread")]
+async fn account_numbers_are_sealed() {
+    let world = World::new().await;
+    update(&world, json!({"taxId": "SECRET-123456789"})).await;
+    assert_eq!(world.number("SELECT count(*) FROM partner_profiles p WHERE p::text LIKE '%SECRET%' OR p::text LIKE '%' || encode('SECRET', 'hex') || '%'").await, 0);
+    let value = sealed(&world).await;
+    let open = |partner| world.app.keyring.open(&value, SealedField::TaxId, world.acme, partner);
+    assert_eq!(open(world.a).as_deref(), Ok("SECRET-123456789"));
+    assert!(open(world.b).is_err());
+}
+
+/// Rotation seals anew what older keys sealed, and leaves the rest alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_rotate() {
+    let world = World::new().await;
+    let key = |version: u32, byte: u8| format!("{version}:{}", STANDARD.encode([byte; 32]));
+    let old: Keyring = key(1, 1).parse().expect("a keyring");
+    let both: Keyring = format!("{},{}", key(1, 1), key(2, 2)).parse().expect("a keyring");
+    let new: Keyring = key(2, 2).parse().expect("a keyring");
+    let value = old.seal("DE123456789", SealedField::TaxId, world.acme, world.a).expect("sealed");
+    let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+    world.sql(&format!("UPDATE partner_profiles SET tax_id_sealed = '\\x{hex}', tax_id_last4 = '6789' WHERE partner_id = '{}'", world.a.uuid())).await;
+    let owner = world.owner().await;
+    assert_eq!(Profile::rotate_keys(&owner, &both).await.expect("rotated"), 1);
+    assert_eq!(new.open(&sealed(&world).await, SealedField::TaxId, world.acme, world.a).as_deref(), Ok("DE123456789"));
+    assert_eq!(Profile::rotate_keys(&owner, &both).await.expect("nothing to do"), 0);
+}

@@ -1,0 +1,104 @@
+//! The contract as it is committed, and the generated table definitions.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use diesel::sql_types::{Bool, Text};
+use diesel_async::RunQueryDsl;
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+fn committed(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path)
+}
+
+/// `schema.graphql` is what the code says.
+#[test]
+fn the_schema_is_committed() {
+    assert!(
+        committed("schema.graphql") == partner_portal::graphql::sdl(),
+        "schema.graphql is out of date: run `cargo run -- schema > schema.graphql` and look at the difference"
+    );
+}
+
+/// Everything in the schema is described, for the people who read it in `GraphiQL`.
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_is_described() {
+    let world = World::new().await;
+    let query = "{ __schema { types { name description kind
+        fields { name description args { name description } } inputFields { name description } enumValues { name description } } } }";
+    let answer = world.owner_a(query, json!({})).await;
+    let mut bare = Vec::new();
+    let described = |value: &Value| value["description"].as_str().is_some_and(|text| !text.trim().is_empty());
+    for kind in answer.data()["__schema"]["types"].as_array().expect("types") {
+        let name = kind["name"].as_str().expect("a name");
+        if name.starts_with("__") {
+            continue;
+        }
+        if !described(kind) {
+            bare.push(name.to_owned());
+        }
+        for list in ["fields", "inputFields", "enumValues"] {
+            for item in kind[list].as_array().into_iter().flatten() {
+                let path = format!("{name}.{}", item["name"].as_str().expect("a name"));
+                if !described(item) {
+                    bare.push(path.clone());
+                }
+                for argument in item["args"].as_array().into_iter().flatten().filter(|argument| !described(argument)) {
+                    bare.push(format!("{path}({})", argument["name"]));
+                }
+            }
+        }
+    }
+    assert_eq!(bare, Vec::<String>::new());
+}
+
+#[derive(diesel::QueryableByName)]
+struct Column {
+    #[diesel(sql_type = Text)]
+    table_name: String,
+    #[diesel(sql_type = Text)]
+    column_name: String,
+    #[diesel(sql_type = Text)]
+    type_name: String,
+    #[diesel(sql_type = Bool)]
+    nullable: bool,
+}
+
+/// `src/db/schema.rs` names the tables and columns, in their order and with their types, that the migrations make.
+#[tokio::test(flavor = "multi_thread")]
+async fn table_definitions_follow_the_migrations() {
+    let world = World::new().await;
+    let columns: Vec<Column> = diesel::sql_query(
+        "SELECT table_name::text, column_name::text, udt_name::text AS type_name, is_nullable = 'YES' AS nullable
+         FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations'
+         ORDER BY table_name, ordinal_position",
+    )
+    .load(&mut world.owner().await)
+    .await
+    .expect("columns");
+    let mut expected = BTreeMap::<String, Vec<String>>::new();
+    for Column { table_name, column_name, type_name, nullable } in columns {
+        let rust = match type_name.as_str() {
+            "uuid" => "Uuid",
+            "text" => "Text",
+            "numeric" => "Numeric",
+            "timestamptz" => "Timestamptz",
+            "int4" => "Int4",
+            "int8" => "Int8",
+            "bool" => "Bool",
+            "bytea" => "Bytea",
+            other => panic!("{table_name}.{column_name} has a type that this test does not know: {other}"),
+        };
+        let rust = if nullable { format!("Nullable<{rust}>") } else { rust.to_owned() };
+        expected.entry(table_name).or_default().push(format!("{column_name} -> {rust},"));
+    }
+    let mut written = BTreeMap::<String, Vec<String>>::new();
+    let text = committed("src/db/schema.rs");
+    for block in text.split("diesel::table! {").skip(1) {
+        let mut lines = block.lines().map(str::trim).filter(|line| !line.is_empty());
+        let table = lines.next().and_then(|line| line.split_whitespace().next()).expect("a table").to_owned();
+        written.insert(table, lines.take_while(|line| *line != "}").map(str::to_owned).collect());
+    }
+    assert_eq!(written, expected, "src/db/schema.rs is out of date: run `diesel print-schema` against a migrated database");
+}

@@ -1,0 +1,192 @@
+//! From a valid token to a viewer: the first sign-in, the active partner, roles, what each may do.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use crate::support::{
+    World, sign,
+    tokens::{good_claims, staff_token},
+    world::ACME,
+};
+
+const ME: &str = "{ me { role permissions user { name email } tenant { name defaultCurrency } partner { companyName status } } }";
+const SEND_LEAD: &str = r#"mutation { createLead(input: { clientName: "C", clientEmail: "c@example.com", service: "S" })
+    { lead { id } userErrors { message } } }"#;
+
+/// A first valid token makes the user and, as the tenant wishes, a partner that waits for approval: it can read, and is told
+/// why it cannot write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_gets_a_pending_partner() {
+    let world = World::new().await;
+    let mut claims = good_claims("newcomer", ACME);
+    claims["email"] = json!("new@example.com");
+    claims["name"] = json!("New Comer");
+    let token = sign(&claims);
+    let me = world.run(&token, ME, json!({})).await;
+    assert_eq!(
+        me.data()["me"],
+        json!({
+            "role": "PARTNER_OWNER", "permissions": [], "user": {"name": "New Comer", "email": "new@example.com"},
+            "tenant": {"name": "Acme", "defaultCurrency": "USD"}, "partner": {"companyName": "New Comer", "status": "PENDING"},
+        })
+    );
+    let dashboard = world.run(&token, "{ dashboard { canAccessDashboard stats { totalReferrals } } }", json!({})).await;
+    assert_eq!(dashboard.data()["dashboard"]["canAccessDashboard"], false);
+    let refused = world.run(&token, SEND_LEAD, json!({})).await;
+    assert_eq!(refused.code(), "FORBIDDEN");
+    assert!(refused.message().contains("waiting for approval"), "{}", refused.message());
+    assert_eq!(world.number("SELECT count(*) FROM partner_leads").await, 0);
+}
+
+/// The tenant decides what a sign-up makes: nothing, or a partner that may work at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tenant_decides_what_a_sign_up_makes() {
+    let world = World::new().await;
+    world.sql("UPDATE tenants SET partner_on_signup = 'none' WHERE slug = 'acme'").await;
+    let me = world.acme("guest", ME, json!({})).await;
+    assert_eq!((&me.data()["me"]["partner"], &me.data()["me"]["permissions"]), (&json!(null), &json!([])));
+    assert_eq!(world.acme("guest", "{ dashboard { canAccessDashboard } }", json!({})).await.code(), "NOT_FOUND");
+    assert_eq!(world.acme("guest", "{ leads { nodes { id } } }", json!({})).await.data()["leads"]["nodes"], json!([]));
+    assert_eq!(world.acme("guest", SEND_LEAD, json!({})).await.code(), "FORBIDDEN");
+
+    world.sql("UPDATE tenants SET partner_on_signup = 'active' WHERE slug = 'acme'").await;
+    let sent = world.acme("worker", SEND_LEAD, json!({})).await;
+    assert_eq!(sent.data()["createLead"]["userErrors"], json!([]));
+}
+
+/// Simultaneous first requests of one person make one user and one partner.
+#[tokio::test(flavor = "multi_thread")]
+async fn simultaneous_first_requests_make_one_partner() {
+    let world = World::with_pool(16).await;
+    let before = world.number("SELECT count(*) FROM partners").await;
+    let answers = join_all((0..16).map(|_| world.acme("rushed", "{ me { partner { id } } }", json!({})))).await;
+    let first = answers[0].data().clone();
+    assert!(first["me"]["partner"]["id"].is_string());
+    assert!(answers.iter().all(|answer| *answer.data() == first));
+    assert_eq!(world.number("SELECT count(*) FROM users WHERE clerk_user_id = 'rushed'").await, 1);
+    assert_eq!(world.number("SELECT count(*) FROM partners").await, before + 1);
+    assert_eq!(world.number("SELECT count(*) FROM partner_profiles").await, before + 1);
+}
+
+/// Operators and machines are registered without a partner, and see the whole tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn staff_have_no_partner() {
+    let world = World::new().await;
+    let before = world.number("SELECT count(*) FROM partners").await;
+    let me = world.operator(ME, json!({})).await;
+    assert_eq!((&me.data()["me"]["role"], &me.data()["me"]["partner"]), (&json!("OPERATOR"), &json!(null)));
+    let me = world.service(ME, json!({})).await;
+    assert_eq!(me.data()["me"]["permissions"], json!(["CREDITS_GRANT", "EVENTS_INGEST"]));
+    assert_eq!(world.number("SELECT count(*) FROM partners").await, before);
+}
+
+/// The active organisation of the token, in either layout, decides for whom the person acts; its members need no invitation.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_active_organisation_decides() {
+    let world = World::new().await;
+    let acting = async |claim: &str, value: serde_json::Value| {
+        let mut claims = good_claims("member_a", ACME);
+        claims["v"] = json!(2);
+        claims[claim] = value;
+        if claim == "org_id" {
+            claims["v"] = json!(1);
+        }
+        let answer = world.run(&sign(&claims), "{ me { role partner { companyName } } }", json!({})).await;
+        (answer.data()["me"]["partner"]["companyName"].clone(), answer.data()["me"]["role"].clone())
+    };
+    assert_eq!(acting("o", json!({"id": "org_a", "rol": "member"})).await, (json!("Partner A"), json!("PARTNER_MEMBER")));
+    assert_eq!(acting("o", json!({"id": "org_b", "rol": "admin"})).await, (json!("Partner B"), json!("PARTNER_OWNER")));
+    assert_eq!(acting("org_id", json!("org_b")).await, (json!("Partner B"), json!("PARTNER_OWNER")));
+    // An organisation that is no partner's: the default partner.
+    assert_eq!(acting("o", json!({"id": "org_unknown"})).await, (json!("Partner A"), json!("PARTNER_MEMBER")));
+    // Another tenant's organisation is unknown here.
+    assert_eq!(acting("o", json!({"id": "org_g"})).await, (json!("Partner A"), json!("PARTNER_MEMBER")));
+}
+
+/// A newcomer whose token names a partner's organisation joins that partner and gets none of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newcomer_joins_the_organisation() {
+    let world = World::new().await;
+    let before = world.number("SELECT count(*) FROM partners").await;
+    let mut claims = good_claims("colleague", ACME);
+    claims["org_id"] = json!("org_b");
+    let with_organisation = world.run(&sign(&claims), "{ me { partner { companyName } } }", json!({})).await;
+    assert_eq!(with_organisation.data()["me"]["partner"]["companyName"], "Partner B");
+    let without = world.acme("colleague", "{ me { role partner { companyName } } }", json!({})).await;
+    assert_eq!(without.data()["me"], json!({"role": "PARTNER_MEMBER", "partner": {"companyName": "Partner B"}}));
+    assert_eq!(world.number("SELECT count(*) FROM partners").await, before);
+}
+
+/// Where one issuer serves several tenants, a token must say which: without that it is as good as none.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ambiguous_tenant_is_refused() {
+    let world = World::new().await;
+    let mut claims = good_claims("owner_a", ACME);
+    claims.as_object_mut().expect("claims").remove("tenant");
+    let token = sign(&claims);
+    assert_eq!(world.run(&token, "{ me { role } }", json!({})).await.code(), "UNAUTHENTICATED");
+    world.sql("UPDATE tenants SET issuer = 'https://elsewhere.example' WHERE slug = 'globex'").await;
+    assert_eq!(world.run(&token, "{ me { role } }", json!({})).await.data()["me"]["role"], "PARTNER_OWNER");
+}
+
+/// What the issuer says of a person is taken up when it changes; a token that says nothing changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_follow_the_issuer() {
+    let world = World::new().await;
+    let name = "{ me { user { name } } }";
+    let mut claims = good_claims("owner_a", ACME);
+    claims["name"] = json!("Renamed");
+    assert_eq!(world.run(&sign(&claims), name, json!({})).await.data()["me"]["user"]["name"], "Renamed");
+    assert_eq!(world.owner_a(name, json!({})).await.data()["me"]["user"]["name"], "Renamed");
+}
+
+/// Suspended and closed partners can read, and are told why they cannot write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stopped_partner_can_read() {
+    let world = World::new().await;
+    for (status, word) in [("suspended", "suspended"), ("closed", "closed")] {
+        world.sql(&format!("UPDATE partners SET status = '{status}' WHERE company_name = 'Partner A'")).await;
+        assert!(world.owner_a("{ leads { totalCount } }", json!({})).await.body.get("errors").is_none());
+        let refused = world.owner_a(SEND_LEAD, json!({})).await;
+        assert_eq!(refused.code(), "FORBIDDEN");
+        assert!(refused.message().contains(word));
+    }
+}
+
+/// Every mutation by every role: who may, and who is told FORBIDDEN.
+#[tokio::test(flavor = "multi_thread")]
+async fn permissions_of_every_mutation() {
+    let world = World::new().await;
+    let (a, lead) = (world.a.to_string(), world.add_lead(world.acme, world.a).await.to_string());
+    let person = "clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\"";
+    let mutations = [
+        ("createLead", format!("createLead(input: {{ partnerId: \"{a}\", {person} }}) {{ userErrors {{ message }} }}"), [true, true, true, false]),
+        ("updateLead", format!("updateLead(input: {{ id: \"{lead}\", service: \"T\" }}) {{ userErrors {{ message }} }}"), [true, true, true, false]),
+        ("commission by hand", format!("updateLead(input: {{ id: \"{lead}\", commission: \"5\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
+        ("updateLeadStatus", format!("updateLeadStatus(input: {{ id: \"{lead}\", status: PENDING }}) {{ userErrors {{ message }} }}"), [true, true, true, false]),
+        ("updatePartnerProfile", format!("updatePartnerProfile(input: {{ partnerId: \"{a}\", contactName: \"N\" }}) {{ userErrors {{ message }} }}"), [false, true, true, false]),
+        ("createPartner", "createPartner(input: { companyName: \"New\" }) { userErrors { message } }".to_owned(), [false, false, true, false]),
+        ("updatePartner", format!("updatePartner(input: {{ id: \"{a}\", companyName: \"Partner A\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
+        ("changePartnerStatus", format!("changePartnerStatus(input: {{ id: \"{a}\", status: ACTIVE }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
+    ];
+    for (name, mutation, allowed) in mutations {
+        let operation = format!("mutation {{ {mutation} }}");
+        let tokens = [
+            crate::support::token("member_a", ACME),
+            crate::support::token("owner_a", ACME),
+            staff_token("operator", ACME),
+            staff_token("service", ACME),
+        ];
+        for ((role, token), allowed) in ["member", "owner", "operator", "service"].iter().zip(tokens).zip(allowed) {
+            let answer = world.run(&token, &operation, json!({})).await;
+            let forbidden = answer.code() == "FORBIDDEN";
+            assert_eq!(!forbidden, allowed, "{name} by {role}: {}", answer.body);
+            if allowed {
+                let field = answer.data().as_object().and_then(|data| data.values().next()).expect("a payload").clone();
+                assert_eq!(field["userErrors"], json!([]), "{name} by {role}");
+            }
+        }
+    }
+    let forbidden = world.owner_a("{ partners { totalCount } }", json!({})).await;
+    assert_eq!(forbidden.code(), "FORBIDDEN");
+}

@@ -1,0 +1,143 @@
+//! How many SQL statements an operation costs: that depends on its shape, never on how many rows come back.
+
+use serde_json::json;
+
+use crate::support::{
+    World,
+    log::{logged, operation},
+    tokens::staff_token,
+    world::ACME,
+};
+
+async fn statements(world: &World, token: &str, query: &str) -> u64 {
+    let (answer, lines) = logged(world.run(token, query, json!({}))).await;
+    answer.data();
+    operation(&lines)["statements"].as_u64().expect("a number")
+}
+
+/// Adds partners, each with a person and leads, and history to the leads.
+async fn grow(world: &World, partners: usize, leads: usize) {
+    let acme = world.acme.uuid();
+    for _ in 0..partners {
+        let partner = partner_portal::ids::PartnerId::new();
+        world
+            .sql(&format!(
+                "INSERT INTO partners (tenant_id, id, company_name, status, commission_rate) VALUES ('{acme}', '{0}', 'More', 'active', 0.1);
+                 INSERT INTO partner_profiles (tenant_id, partner_id) VALUES ('{acme}', '{0}')",
+                partner.uuid()
+            ))
+            .await;
+        world.add_user(world.acme, partner, &format!("owner_{}", partner.uuid()), "owner").await;
+        world.add_leads(world.acme, partner, leads).await;
+    }
+}
+
+/// Every nested field, for an operator, over few rows and over many: the same number of statements.
+#[tokio::test(flavor = "multi_thread")]
+async fn nested_fields_are_batched() {
+    let world = World::new().await;
+    let operator = staff_token("operator", ACME);
+    world.add_leads(world.acme, world.a, 1).await;
+    let queries = [
+        ("partners and their leads", "{ partners(first: 50) { nodes { leads(first: 5) { nodes { id } } } } }", 2),
+        ("and the leads' partners", "{ partners(first: 50) { nodes { leads(first: 5) { nodes { id partner { companyName } } } } } }", 3),
+        ("with totals", "{ partners(first: 50) { totalCount nodes { leads(first: 5) { totalCount } } } }", 4),
+        ("profiles", "{ partners { nodes { profile { website } } } }", 2),
+        ("people", "{ partners { nodes { users { role user { name } } } } }", 2),
+        ("people's partners", "{ partners { nodes { users { user { partners { id } } } } } }", 4),
+        ("leads and their partners", "{ leads { nodes { partner { id profile { website } } } } }", 3),
+        ("history", "{ leads { nodes { history { to changedBy { name } } } } }", 2),
+        ("two lists below each partner", "{ partners { nodes { a: leads(first: 2) { nodes { id } } b: leads(last: 2) { nodes { id } } } } }", 3),
+        ("the viewer", "{ me { role user { name } tenant { name } } }", 1),
+    ];
+    let mut few = Vec::new();
+    for (name, query, expected) in queries {
+        few.push(statements(&world, &operator, query).await);
+        assert_eq!(few.last(), Some(&expected), "{name}");
+    }
+    grow(&world, 49, 6).await;
+    for ((name, query, _), few) in queries.into_iter().zip(few) {
+        assert_eq!(statements(&world, &operator, query).await, few, "{name}");
+    }
+}
+
+/// `node` and `nodes` over several kinds: one statement for each kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_are_batched() {
+    let world = World::new().await;
+    let leads = world.add_leads(world.acme, world.a, 20).await;
+    let ids: Vec<String> = leads.iter().map(|id| format!("\"{id}\"")).chain([format!("\"{}\"", world.a), format!("\"{}\"", world.b)]).collect();
+    let query = format!("{{ nodes(ids: [{}]) {{ id ... on Lead {{ partner {{ id }} }} }} }}", ids.join(","));
+    assert_eq!(statements(&world, &staff_token("operator", ACME), &query).await, 2);
+}
+
+/// A dashboard is three statements, and a mutation's statements are few and fixed.
+#[tokio::test(flavor = "multi_thread")]
+async fn dashboard_and_mutations() {
+    let world = World::new().await;
+    let lead = world.add_leads(world.acme, world.a, 10).await[0];
+    let owner = crate::support::token("owner_a", ACME);
+    let dashboard = "{ dashboard { partner { companyName } stats { totalReferrals } recentLeads { id history { to } } } }";
+    assert_eq!(statements(&world, &owner, dashboard).await, 3);
+    let step = format!("mutation {{ updateLeadStatus(input: {{ id: \"{lead}\", status: CONTACTED }}) {{ lead {{ status }} }} }}");
+    // Lock, update, record; then the payload's lead.
+    assert_eq!(statements(&world, &owner, &step).await, 4);
+}
+
+/// One connection serves a whole request, however many fields ask at once: with a pool of one nothing waits for itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_takes_one_connection() {
+    let world = World::with_pool(1).await;
+    world.add_leads(world.acme, world.a, 3).await;
+    let query = "{ a: leads { totalCount nodes { id partner { id users { role } } } } b: leads(first: 1) { nodes { id } } me { user { name } } }";
+    for _ in 0..3 {
+        world.owner_a(query, json!({})).await.data();
+    }
+    let newcomer = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { partner { id } } } }";
+    world.owner_a(newcomer, json!({})).await.data();
+    world.acme("newcomer", "{ me { partner { id } } }", json!({})).await.data();
+    assert_eq!(world.app.pool.status().size, 1);
+}
+
+/// Everything in one answer is true at the same instant, while leads are being added: the total is that of the rows beside it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_of_one_instant() {
+    let world = World::with_pool(6).await;
+    let writer = async {
+        for _ in 0..40 {
+            world.add_leads(world.acme, world.a, 2).await;
+        }
+    };
+    let readers = async {
+        for _ in 0..60 {
+            let query = "{ leads(first: 500) { totalCount nodes { id } } dashboard { stats { totalReferrals } } nested: me { partner { leads(first: 500) { totalCount nodes { id } } } } }";
+            let answer = world.owner_a(query, json!({})).await;
+            let data = answer.data();
+            let total = data["leads"]["totalCount"].as_u64().expect("a number");
+            assert_eq!(data["leads"]["nodes"].as_array().map(|nodes| nodes.len() as u64), Some(total));
+            assert_eq!(data["dashboard"]["stats"]["totalReferrals"], total);
+            assert_eq!(data["nested"]["partner"]["leads"]["totalCount"], total);
+            assert_eq!(data["nested"]["partner"]["leads"]["nodes"].as_array().map(|nodes| nodes.len() as u64), Some(total));
+        }
+    };
+    futures_util::join!(writer, readers);
+}
+
+/// An operation is one line in the log: who, what, how long, how many statements, which errors; never its variables.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_line_for_an_operation() {
+    let world = World::new().await;
+    let mut claims = crate::support::tokens::good_claims("owner_a", ACME);
+    claims["act"] = json!({"sub": "support_7"});
+    let query = "mutation Profile($input: UpdatePartnerProfileInput!) { updatePartnerProfile(input: $input) { userErrors { message } } }";
+    let variables = json!({"input": {"taxId": "SECRET-123456", "bankAccount": "SECRET-987654", "contactName": "Secret Name"}});
+    let (answer, lines) = logged(world.run(&crate::support::sign(&claims), query, variables)).await;
+    answer.data();
+    let line = operation(&lines);
+    assert_eq!((&line["operation"], &line["kind"], &line["tenant"], &line["role"]), (&json!("Profile"), &json!("mutation"), &json!("acme"), &json!("PartnerOwner")));
+    assert_eq!((&line["actor"], &line["errors"]), (&json!("support_7"), &json!("")));
+    assert_eq!(line["request_id"], json!(answer.headers["x-request-id"].to_str().expect("an id")));
+    assert!(line["milliseconds"].is_number() && line["statements"].is_number());
+    let everything = serde_json::to_string(&lines).expect("text").to_lowercase();
+    assert!(!everything.contains("secret"), "{everything}");
+}

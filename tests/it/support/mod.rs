@@ -1,0 +1,13 @@
+//! What the tests stand on: one throw-away PostgreSQL for the run, one database for each test, tokens, and a small world of
+//! tenants, partners and people.
+
+pub mod binary;
+pub mod cluster;
+pub mod log;
+pub mod tokens;
+pub mod world;
+
+pub use self::{
+    tokens::{sign, token},
+    world::World,
+};

@@ -1,0 +1,232 @@
+//! A small world: two tenants of one issuer, Acme with partners A and B, Globex with partner G, and their people.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode, header},
+};
+use diesel::sql_types::BigInt;
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use http_body_util::BodyExt;
+use partner_portal::{
+    app::App,
+    auth::{
+        development::ISSUER,
+        keys::KeySource,
+        verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
+    },
+    clock::Clock,
+    db::{self, PoolSettings, connect},
+    graphql, http,
+    ids::{LeadId, PartnerId, TenantId, UserId},
+    keyring::Keyring,
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use super::{cluster, tokens};
+
+/// The tenant Acme: slug `acme`, US dollars.
+pub const ACME: &str = "acme";
+/// The tenant Globex: slug `globex`, yen.
+pub const GLOBEX: &str = "globex";
+
+/// What came back for one request.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: axum::http::HeaderMap,
+    pub body: Value,
+}
+
+impl Answer {
+    /// The data, where there are no errors.
+    pub fn data(&self) -> &Value {
+        assert!(self.body.get("errors").is_none(), "{}", self.body);
+        &self.body["data"]
+    }
+
+    /// The code of the first error.
+    pub fn code(&self) -> &str {
+        self.body["errors"][0]["extensions"]["code"].as_str().unwrap_or("none")
+    }
+
+    /// The message of the first error.
+    pub fn message(&self) -> &str {
+        self.body["errors"][0]["message"].as_str().unwrap_or("none")
+    }
+}
+
+/// A server with its database.
+pub struct World {
+    pub app: Arc<App>,
+    pub router: Router,
+    pub database: cluster::Database,
+    pub acme: TenantId,
+    pub globex: TenantId,
+    /// Acme's partner A: owner `owner_a`, member `member_a`, organisation `org_a`, a tenth of each deal.
+    pub a: PartnerId,
+    /// Acme's partner B: owner `owner_b`, organisation `org_b`.
+    pub b: PartnerId,
+    /// Globex's partner G: owner `owner_g`, organisation `org_g`.
+    pub g: PartnerId,
+}
+
+impl World {
+    /// A fresh one.
+    pub async fn new() -> Self {
+        Self::with_pool(4).await
+    }
+
+    /// A fresh one whose server has so many connections.
+    pub async fn with_pool(size: usize) -> Self {
+        let database = cluster::migrated_database().await;
+        let settings = PoolSettings { size, wait: Duration::from_secs(20), statement_timeout: Duration::from_secs(20) };
+        let clock = Clock::default();
+        let issuer = TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(tokens::issuer().keys()) };
+        let verifier =
+            TokenVerifier { issuers: vec![issuer], authorized_parties: vec![], azp: AzpPolicy::WhenPresent, clock: clock.clone() };
+        let app = Arc::new(App {
+            pool: db::pool(database.login.clone(), settings).expect("a pool"),
+            schema: graphql::schema(),
+            verifier,
+            keyring: Arc::new(Keyring::generate().expect("a key").0),
+            clock,
+            operation_timeout: Duration::from_secs(30),
+            development: None,
+        });
+        let world = Self {
+            router: http::router(Arc::clone(&app)),
+            app,
+            database,
+            acme: TenantId::new(),
+            globex: TenantId::new(),
+            a: PartnerId::new(),
+            b: PartnerId::new(),
+            g: PartnerId::new(),
+        };
+        world.populate().await;
+        world
+    }
+
+    async fn populate(&self) {
+        let Self { acme, globex, a, b, g, .. } = self;
+        self.sql(&format!(
+            "INSERT INTO tenants (id, slug, name, issuer, default_currency) VALUES
+                ('{}', 'acme', 'Acme', '{ISSUER}', 'USD'), ('{}', 'globex', 'Globex', '{ISSUER}', 'JPY')",
+            acme.uuid(),
+            globex.uuid()
+        ))
+        .await;
+        for (tenant, partner, name) in [(acme, a, "a"), (acme, b, "b"), (globex, g, "g")] {
+            self.sql(&format!(
+                "INSERT INTO partners (tenant_id, id, company_name, status, commission_rate, clerk_org_id)
+                    VALUES ('{tenant}', '{partner}', 'Partner {upper}', 'active', 0.1, 'org_{name}');
+                 INSERT INTO partner_profiles (tenant_id, partner_id) VALUES ('{tenant}', '{partner}')",
+                tenant = tenant.uuid(),
+                partner = partner.uuid(),
+                upper = name.to_uppercase()
+            ))
+            .await;
+            self.add_user(*tenant, *partner, &format!("owner_{name}"), "owner").await;
+        }
+        self.add_user(*acme, *a, "member_a", "member").await;
+    }
+
+    /// Adds a person to a partner.
+    pub async fn add_user(&self, tenant: TenantId, partner: PartnerId, subject: &str, role: &str) -> UserId {
+        let (id, tenant, partner) = (UserId::new(), tenant.uuid(), partner.uuid());
+        self.sql(&format!(
+            "INSERT INTO users (tenant_id, id, clerk_user_id, name, default_partner_id)
+                VALUES ('{tenant}', '{}', '{subject}', 'Name of {subject}', '{partner}');
+             INSERT INTO partner_users (tenant_id, partner_id, user_id, role) VALUES ('{tenant}', '{partner}', '{}', '{role}')",
+            id.uuid(),
+            id.uuid()
+        ))
+        .await;
+        id
+    }
+
+    /// Adds `count` leads to a partner, one second apart; gives their ids, the oldest first.
+    pub async fn add_leads(&self, tenant: TenantId, partner: PartnerId, count: usize) -> Vec<LeadId> {
+        let ids: Vec<LeadId> = (0..count).map(|_| LeadId::new()).collect();
+        let list: Vec<String> = ids.iter().map(|id| format!("'{}'", id.uuid())).collect();
+        self.sql(&format!(
+            "INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, deal_value, currency, created_at)
+             SELECT '{tenant}', id, '{partner}', 'Client ' || n, 'client' || n || '@example.com', 'Plan', n * 10, 'USD',
+                    timestamptz '2026-01-01' + n * interval '1 second'
+             FROM unnest(ARRAY[{}]::uuid[]) WITH ORDINALITY AS new (id, n);
+             INSERT INTO lead_status_changes (tenant_id, id, partner_id, lead_id, to_status)
+             SELECT tenant_id, gen_random_uuid(), partner_id, id, 'pending' FROM partner_leads WHERE id = ANY (ARRAY[{0}]::uuid[])",
+            list.join(","),
+            tenant = tenant.uuid(),
+            partner = partner.uuid(),
+        ))
+        .await;
+        ids
+    }
+
+    /// Adds one lead.
+    pub async fn add_lead(&self, tenant: TenantId, partner: PartnerId) -> LeadId {
+        self.add_leads(tenant, partner, 1).await[0]
+    }
+
+    /// A connection as the owner of the tables.
+    pub async fn owner(&self) -> AsyncPgConnection {
+        connect::establish(&self.database.owner, None).await.expect("a connection")
+    }
+
+    /// Runs statements as the owner of the tables.
+    pub async fn sql(&self, sql: &str) {
+        self.owner().await.batch_execute(sql).await.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    }
+
+    /// The number that a query gives, asked as the owner of the tables.
+    pub async fn number(&self, sql: &str) -> i64 {
+        #[derive(diesel::QueryableByName)]
+        struct Number {
+            #[diesel(sql_type = BigInt)]
+            number: i64,
+        }
+        let query = diesel::sql_query(format!("SELECT ({sql})::bigint AS number"));
+        query.get_result::<Number>(&mut self.owner().await).await.unwrap_or_else(|error| panic!("{error}: {sql}")).number
+    }
+
+    /// Sends any request.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Runs an operation with a token.
+    pub async fn run(&self, token: &str, query: &str, variables: Value) -> Answer {
+        let body = json!({"query": query, "variables": variables}).to_string();
+        let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
+        self.send(request.header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::from(body)).expect("a request")).await
+    }
+
+    /// Runs an operation as a user of Acme's.
+    pub async fn acme(&self, subject: &str, query: &str, variables: Value) -> Answer {
+        self.run(&tokens::token(subject, ACME), query, variables).await
+    }
+
+    /// Runs an operation as partner A's owner.
+    pub async fn owner_a(&self, query: &str, variables: Value) -> Answer {
+        self.acme("owner_a", query, variables).await
+    }
+
+    /// Runs an operation as Acme's operator.
+    pub async fn operator(&self, query: &str, variables: Value) -> Answer {
+        self.run(&tokens::staff_token("operator", ACME), query, variables).await
+    }
+
+    /// Runs an operation as a machine of Acme's.
+    pub async fn service(&self, query: &str, variables: Value) -> Answer {
+        self.run(&tokens::staff_token("service", ACME), query, variables).await
+    }
+}
