@@ -1,8 +1,8 @@
+DROP FUNCTION portal_identity(text, text, text, text);
 DROP POLICY users_partner ON users;
 ALTER TABLE users DROP CONSTRAINT users_default_partner_id_fkey;
 DROP INDEX users_default_partner_id_idx;
 DROP TABLE partner_profiles;
-DROP POLICY partners_gate ON partners;
 DROP TABLE partner_users;
 DROP TABLE partners;
 DROP DOMAIN payment_method;

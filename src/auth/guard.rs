@@ -31,11 +31,7 @@ pub async fn claims(verifier: &TokenVerifier, headers: &HeaderMap) -> Result<Cla
 /// Opens the request's session and finds out who is asking.
 pub async fn admit(pool: &Pool, claims: Claims) -> Result<(Session, Viewer)> {
     let lookup = SignIn::from(&claims);
-    let gate = Caller::Gate {
-        issuer: lookup.issuer.clone(),
-        subject: lookup.subject.clone(),
-        organization: lookup.organization.clone(),
-    };
+    let gate = Caller::Gate { issuer: lookup.issuer.clone(), subject: lookup.subject.clone() };
     let (session, found) = Session::open(pool, gate, async |connection| Identity::find(connection, &lookup).await).await?;
     let mut identity = only(found)?;
     if must_sign_in(&identity, &lookup) {

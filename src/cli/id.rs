@@ -4,7 +4,7 @@
 use clap::Args;
 use uuid::Uuid;
 
-use super::Failure;
+use super::{Failure, say};
 use crate::ids;
 
 #[derive(Args)]
@@ -19,7 +19,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let value = arguments.value.as_str();
     if let Some((_, uuid)) = ids::parse_any(value).filter(|(prefix, _)| !prefix.is_empty()) {
-        println!("{uuid}");
+        say(&format!("{uuid}\n"));
         return Ok(());
     }
     let uuid = Uuid::try_parse(value).map_err(|_| Failure(format!("{value:?} is neither an id nor a UUID")))?;
@@ -27,6 +27,6 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         .kind
         .as_deref()
         .ok_or_else(|| Failure(format!("say what {value} is the id of: --as {}", ids::PREFIXES.join("|"))))?;
-    println!("{}", ids::format_any(kind, uuid).ok_or_else(|| Failure(format!("{kind:?} is no kind of id")))?);
+    say(&format!("{}\n", ids::format_any(kind, uuid).ok_or_else(|| Failure(format!("{kind:?} is no kind of id")))?));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! `partner-portal migrate`
 
-use super::{Failure, database::Database};
+use super::{Failure, database::Database, say};
 use crate::config::Settings;
 
 pub async fn run(settings: &Settings) -> Result<(), Failure> {
@@ -8,8 +8,8 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
     let outcome = database.migrate().await;
     database.close().await;
     match outcome?.as_slice() {
-        [] => println!("Nothing to do: every migration is applied."),
-        applied => println!("Applied {}: {}.", applied.len(), applied.join(", ")),
+        [] => say("Nothing to do: every migration is applied.\n"),
+        applied => say(&format!("Applied {}: {}.\n", applied.len(), applied.join(", "))),
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ mod tenant;
 mod token;
 mod welcome;
 
-use std::{fmt, process::ExitCode};
+use std::{fmt, io::Write, process::ExitCode};
 
 use clap::{
     CommandFactory, Parser, Subcommand,
@@ -73,6 +73,12 @@ impl fmt::Debug for Failure {
     }
 }
 
+/// Writes to standard output. Whoever reads there may have gone away, which is no reason to stop.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     let outcome = Cli::try_parse().map_err(|error| unparsed(&error)).and_then(|cli| {
@@ -96,7 +102,7 @@ async fn run(Cli { command, settings }: Cli) -> Result<(), Failure> {
         Command::Serve => serve::run(settings).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::Schema => {
-            print!("{}", crate::graphql::sdl());
+            say(&crate::graphql::sdl());
             Ok(())
         }
         Command::Token(arguments) => token::run(&settings, arguments).await,
@@ -142,7 +148,11 @@ fn unparsed(error: &clap::Error) -> Failure {
     };
     let named = text(ContextKind::InvalidArg).and_then(|shown| {
         let flag = shown.split_whitespace().next()?.trim_start_matches('-').to_owned();
-        Cli::command().get_arguments().find(|argument| argument.get_long() == Some(flag.as_str())).cloned()
+        let program = Cli::command();
+        let commands = std::iter::once(&program)
+            .chain(program.get_subcommands())
+            .chain(program.get_subcommands().flat_map(clap::Command::get_subcommands));
+        commands.flat_map(clap::Command::get_arguments).find(|argument| argument.get_long() == Some(flag.as_str())).cloned()
     });
     let (Some(argument), ErrorKind::ValueValidation | ErrorKind::InvalidValue) = (named, error.kind()) else {
         let rendered = error.to_string();

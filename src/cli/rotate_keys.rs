@@ -3,6 +3,7 @@
 use super::{
     Failure,
     database::{self, Database},
+    say,
 };
 use crate::{config::Settings, models::profile::Profile};
 
@@ -13,6 +14,6 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
     let outcome = Profile::rotate_keys(&connection, &keyring).await;
     drop(connection);
     database.close().await;
-    println!("{} profiles are sealed anew with key {}.", outcome?, keyring.active_version());
+    say(&format!("{} profiles are sealed anew with key {}.\n", outcome?, keyring.active_version()));
     Ok(())
 }

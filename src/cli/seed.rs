@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     Failure,
     database::{self, Database},
+    say,
 };
 use crate::{
     clock::Clock,
@@ -45,6 +46,6 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
     bar.finish_and_clear();
     database.close().await;
     let filled = outcome.map_err(Failure)?;
-    println!("{} has {} more partners and {} more leads.", filled.tenant, filled.partners, filled.leads);
+    say(&format!("{} has {} more partners and {} more leads.\n", filled.tenant, filled.partners, filled.leads));
     Ok(())
 }

@@ -47,7 +47,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         PoolSettings { size: settings.pool_size, wait: settings.pool_wait, statement_timeout: settings.statement_timeout };
     let app = Arc::new(App {
         pool: db::pool(database.login.clone(), pool_settings)?,
-        schema: graphql::schema(),
+        schema: graphql::PortalSchema::new(),
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::AsyncPgConnection;
 
-use super::{Failure, database::Database};
+use super::{Failure, database::Database, say};
 use crate::{
     auth::development,
     config::{Issuer, Settings},
@@ -108,7 +108,7 @@ async fn add(connection: &AsyncPgConnection, settings: &Settings, arguments: Add
         partner_on_signup: arguments.partner_on_signup,
     };
     match Tenant::insert(connection, &new).await {
-        Ok(()) => println!("{} is added as {}.", arguments.slug, new.id),
+        Ok(()) => say(&format!("{} is added as {}.\n", arguments.slug, new.id)),
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
             return Err(Failure(format!("there is a tenant {:?} already; `tenant set` changes it", arguments.slug)));
         }
@@ -120,7 +120,7 @@ async fn add(connection: &AsyncPgConnection, settings: &Settings, arguments: Add
 async fn list(connection: &AsyncPgConnection) -> Result<(), Failure> {
     for tenant in Tenant::all(connection).await? {
         let Tenant { id, slug, name, issuer, default_currency, partner_on_signup, .. } = tenant;
-        println!("{slug}\t{name}\t{default_currency}\tsign-up: {}\t{issuer}\t{id}", partner_on_signup.as_str());
+        say(&format!("{slug}\t{name}\t{default_currency}\tsign-up: {}\t{issuer}\t{id}\n", partner_on_signup.as_str()));
     }
     Ok(())
 }
@@ -138,6 +138,6 @@ async fn set(connection: &AsyncPgConnection, arguments: SetArguments) -> Result<
     if !Tenant::update(connection, &arguments.slug, &changes).await? {
         return Err(Failure(format!("there is no tenant {:?}; `tenant list` shows them", arguments.slug)));
     }
-    println!("{} is changed.", arguments.slug);
+    say(&format!("{} is changed.\n", arguments.slug));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use super::{Failure, database::Database};
+use super::{Failure, database::Database, say};
 use crate::{
     auth::development::{Bearer, DevelopmentIssuer},
     clock::Clock,
@@ -85,7 +85,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
         }
     }
     let token = DevelopmentIssuer::open(&settings.data_dir)?.mint(&bearer, expires_in, &Clock::default())?;
-    println!("{token}");
+    say(&format!("{token}\n"));
     Ok(())
 }
 

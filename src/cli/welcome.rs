@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// Prints where to look, with what token, and what to try next.
 pub fn print(address: SocketAddr, owner: &str, operator: &str) {
-    println!(
+    super::say(&format!(
         "
   Partner portal (development)
 
@@ -23,6 +23,7 @@ pub fn print(address: SocketAddr, owner: &str, operator: &str) {
       -d '{{\"query\":\"{{ dashboard {{ partner {{ companyName }} stats {{ totalReferrals }} }} }}\"}}'
 
   Ctrl-C stops the server and its database.
+
 "
-    );
+    ));
 }

@@ -49,7 +49,12 @@ pub async fn run(config: &Config) -> Result<Vec<String>, MigrationError> {
         let name = migration.name().to_string();
         match harness.run_migration(&migration) {
             Ok(_) => applied.push(name),
-            Err(error) => return Err(MigrationError::Failed { name, reason: error.to_string() }),
+            Err(error) => {
+                // diesel's text begins with the name, which is said already.
+                let text = error.to_string();
+                let reason = text.strip_prefix(&format!("Failed to run {name} with: ")).unwrap_or(&text).to_owned();
+                return Err(MigrationError::Failed { name, reason });
+            }
         }
     }
     // The lock goes with the connection.

@@ -40,8 +40,6 @@ pub enum Caller {
         issuer: String,
         /// The verified token's subject.
         subject: String,
-        /// The verified token's active organisation.
-        organization: Option<String>,
     },
     /// A member of one partner, or of none yet.
     Partner {
@@ -68,7 +66,7 @@ pub enum Caller {
     },
 }
 
-type Settings = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
+type Settings = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
 
 impl Caller {
     /// Tells PostgreSQL, for the rest of the transaction. All settings are written each time: none is left over from before.
@@ -83,18 +81,15 @@ impl Caller {
             Self::Operator { tenant, user } => ("portal_operator", Some(tenant), None, Some(user)),
             Self::Service { tenant, user } => ("portal_service", Some(tenant), None, Some(user)),
         };
-        let (issuer, subject, organization) = match self {
-            Self::Gate { issuer, subject, organization } => {
-                (issuer.clone(), subject.clone(), organization.clone().unwrap_or_default())
-            }
+        let (issuer, subject) = match self {
+            Self::Gate { issuer, subject } => (issuer.clone(), subject.clone()),
             Self::Partner { .. } | Self::Operator { .. } | Self::Service { .. } => Default::default(),
         };
         let text = |value: String| Bind::Text(Some(value));
         let id = |value: Option<uuid::Uuid>| text(value.map_or_else(|| nil.clone(), |id| id.to_string()));
         statement::<Settings>(
             "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true), set_config('app.partner_id', ?, true), \
-             set_config('app.user_id', ?, true), set_config('app.issuer', ?, true), set_config('app.subject', ?, true), \
-             set_config('app.org_id', ?, true)",
+             set_config('app.user_id', ?, true), set_config('app.issuer', ?, true), set_config('app.subject', ?, true)",
             vec![
                 text(role.to_owned()),
                 id(tenant.map(|t| t.uuid())),
@@ -102,7 +97,6 @@ impl Caller {
                 id(user.map(|u| u.uuid())),
                 text(issuer),
                 text(subject),
-                text(organization),
             ],
         )
         .execute(&mut connection)

@@ -8,12 +8,16 @@ use std::{
     collections::HashMap,
     fmt::Debug,
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use dataloader::{BatchFn, cached::Loader};
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
+use tokio::sync::Notify;
 
 use crate::{
     db::session::Session,
@@ -58,6 +62,56 @@ impl<K: BatchKey> BatchFn<K, Found<K>> for Batch<K> {
 
 type LoaderOf<K> = Loader<K, Found<K>, Batch<K>>;
 
+/// How many turns of the executor must pass without a new key before a batch is complete.
+const QUIET_TURNS: usize = 8;
+/// How many turns the crate itself waits: enough for all that the gate lets go at once.
+const TURNS_AFTER_GATE: usize = 3;
+
+/// Holds keys back until their siblings have asked too.
+///
+/// The crate fetches a fixed number of turns after the first key of a batch. Behind a loader, though, results are handed out
+/// one after the other, and the next level's keys arrive over a number of turns that grows with the rows: batches would split,
+/// and a query's statements would grow with them. Here the first to arrive waits for as long as others keep arriving.
+#[derive(Default)]
+struct Gate {
+    arrivals: AtomicUsize,
+    is_watched: AtomicBool,
+    open: Notify,
+}
+
+/// Opens the gate when the one who watches it is done, or is dropped.
+struct Watch<'g>(&'g Gate);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.0.is_watched.store(false, Ordering::Relaxed);
+        self.0.open.notify_waiters();
+    }
+}
+
+impl Gate {
+    async fn gather(&self) {
+        let opened = self.open.notified();
+        self.arrivals.fetch_add(1, Ordering::Relaxed);
+        if self.is_watched.swap(true, Ordering::Relaxed) {
+            return opened.await;
+        }
+        let _watch = Watch(self);
+        let (mut seen, mut quiet) = (self.arrivals.load(Ordering::Relaxed), 0);
+        while quiet < QUIET_TURNS {
+            tokio::task::yield_now().await;
+            let now = self.arrivals.load(Ordering::Relaxed);
+            quiet = if now == seen { quiet + 1 } else { 0 };
+            seen = now;
+        }
+    }
+}
+
+struct Kind<K: BatchKey> {
+    loader: LoaderOf<K>,
+    gate: Gate,
+}
+
 /// The loaders of one reading transaction; what they have fetched is not fetched again.
 pub struct Loaders {
     session: Arc<Session>,
@@ -73,25 +127,27 @@ impl Loaders {
 
     /// One value by its key.
     pub async fn load<K: BatchKey>(&self, key: K) -> Found<K> {
-        let loader = self.loader::<K>();
+        let kind = self.kind::<K>();
+        kind.gate.gather().await;
         // When the field that leads a batch is dropped (a sibling's error propagates), those that wait for it are told that
         // nothing was found. They ask once more, for themselves.
         for _ in 0..2 {
-            if let Ok(found) = loader.try_load(key.clone()).await {
+            if let Ok(found) = kind.loader.try_load(key.clone()).await {
                 return found;
             }
         }
         Err(Error::internal(format!("the batch of {key:?} was dropped")))
     }
 
-    fn loader<K: BatchKey>(&self) -> LoaderOf<K> {
+    fn kind<K: BatchKey>(&self) -> Arc<Kind<K>> {
         let mut by_kind = self.by_kind.lock().unwrap_or_else(PoisonError::into_inner);
         let make = || -> Box<dyn Any + Send> {
             let batch = Batch::<K> { session: Arc::clone(&self.session), scope: self.scope, kind: std::marker::PhantomData };
             // One batch however many keys: the number of statements depends on a query's shape alone.
-            Box::new(Loader::new(batch).with_max_batch_size(usize::MAX))
+            let loader = Loader::new(batch).with_max_batch_size(usize::MAX).with_yield_count(TURNS_AFTER_GATE);
+            Box::new(Arc::new(Kind { loader, gate: Gate::default() }))
         };
-        let loader = by_kind.entry(TypeId::of::<K>()).or_insert_with(make);
-        loader.downcast_ref::<LoaderOf<K>>().expect("a loader is filed under its key's type").clone()
+        let kind = by_kind.entry(TypeId::of::<K>()).or_insert_with(make);
+        Arc::clone(kind.downcast_ref().expect("a loader is filed under its key's type"))
     }
 }

@@ -16,36 +16,58 @@ pub mod query;
 pub mod scalars;
 pub mod tenant;
 pub mod user;
+mod variables;
 pub mod viewer;
 
-use async_graphql::{EmptySubscription, Schema};
+use async_graphql::{EmptySubscription, Request, Response, Schema};
 
-use self::{mutations::Mutation, node::Node, query::Query};
+use self::{
+    lead::Lead, mutations::Mutation, node::Node, pagination::Connection, partner::Partner, query::Query, variables::VariableRule,
+};
 
-/// The executable schema.
-pub type PortalSchema = Schema<Query, Mutation, EmptySubscription>;
+/// The engine's schema.
+type EngineSchema = Schema<Query, Mutation, EmptySubscription>;
 
 /// How deep a query may nest. The introspection query of `GraphiQL` needs 15.
 const MAX_DEPTH: usize = 20;
 /// How many fields a query may select, fragments expanded.
 const MAX_FIELDS: usize = 2_000;
-/// How many directives one field may carry.
-const MAX_DIRECTIVES: usize = 8;
 
-/// Assembles the schema.
-pub fn schema() -> PortalSchema {
+/// The executable schema.
+pub struct PortalSchema {
+    schema: EngineSchema,
+    variables: VariableRule,
+}
+
+impl PortalSchema {
+    /// Assembles it.
+    #[expect(clippy::new_without_default, reason = "assembling a schema is no default value")]
+    pub fn new() -> Self {
+        Self { schema: engine(), variables: VariableRule::new() }
+    }
+
+    /// Runs one operation.
+    pub async fn execute(&self, mut request: Request) -> Response {
+        // A document that does not parse is the engine's to report.
+        let errors = request.parsed_query().map(|document| self.variables.check(document)).unwrap_or_default();
+        if errors.is_empty() { self.schema.execute(request).await } else { Response::from_errors(errors) }
+    }
+}
+
+fn engine() -> EngineSchema {
     Schema::build(Query, Mutation::default(), EmptySubscription)
         .register_output_type::<Node>()
+        .override_output_type_description::<Connection<Lead>>("One page of leads.")
+        .override_output_type_description::<Connection<Partner>>("One page of partners.")
         .limit_depth(MAX_DEPTH)
         .limit_complexity(MAX_FIELDS)
-        .limit_directives(MAX_DIRECTIVES)
         .finish()
 }
 
 /// The schema in the schema definition language, as it is committed in `schema.graphql`.
 pub fn sdl() -> String {
     let options = async_graphql::SDLExportOptions::new().sorted_fields().sorted_enum_items().prefer_single_line_descriptions();
-    let sdl = schema().sdl_with_options(options);
+    let sdl = engine().sdl_with_options(options);
     let lines: Vec<&str> = sdl.lines().map(str::trim_end).collect();
     format!("{}\n", lines.join("\n").trim())
 }

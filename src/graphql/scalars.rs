@@ -13,6 +13,8 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decimal(pub rust_decimal::Decimal);
 
+/// A decimal number as a string, exact: "250.50". JSON numbers are refused: on their way through a float they would lose
+/// digits.
 #[Scalar(name = "Decimal")]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -39,6 +41,7 @@ impl ScalarType for Decimal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DateTime(pub chrono::DateTime<Utc>);
 
+/// An instant, RFC 3339 in UTC: "2026-11-20T09:30:00Z".
 #[Scalar(name = "DateTime", specified_by_url = "https://datatracker.ietf.org/doc/html/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -63,6 +66,7 @@ impl From<chrono::DateTime<Utc>> for DateTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CurrencyCode(pub iso_currency::Currency);
 
+/// An ISO 4217 code: "USD".
 #[Scalar(name = "CurrencyCode", specified_by_url = "https://www.iso.org/iso-4217-currency-codes.html")]
 impl ScalarType for CurrencyCode {
     fn parse(value: Value) -> InputValueResult<Self> {
@@ -79,6 +83,7 @@ impl ScalarType for CurrencyCode {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EmailAddress(pub String);
 
+/// An RFC 5321 mailbox: "ada@example.com".
 #[Scalar(name = "EmailAddress", specified_by_url = "https://datatracker.ietf.org/doc/html/rfc5321#section-4.1.2")]
 impl ScalarType for EmailAddress {
     /// Takes any text: an address that is none is the mutation's to report, with its field, beside all other faults.

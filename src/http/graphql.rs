@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use async_graphql::{ParseRequestError, Request as Operation, Response as Answer, parser::types::DocumentOperations};
-use async_graphql_axum::{GraphQLRequest, GraphQLResponse};
+use async_graphql::{Request as Operation, Response as Answer, parser::types::DocumentOperations};
+use async_graphql_axum::GraphQLResponse;
 use axum::{
     Extension,
+    body::Bytes,
     extract::{FromRequest, Request, State},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -19,31 +20,6 @@ use crate::{
     graphql::{context::RequestContext, errors},
 };
 
-/// A body that is no GraphQL request.
-struct Unreadable(ParseRequestError);
-
-impl From<ParseRequestError> for Unreadable {
-    fn from(error: ParseRequestError) -> Self {
-        Self(error)
-    }
-}
-
-impl IntoResponse for Unreadable {
-    fn into_response(self) -> Response {
-        match self.0 {
-            ParseRequestError::PayloadTooLarge => refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MB."),
-            ParseRequestError::Io(error) if error.to_string().contains("length limit") => {
-                refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MB.")
-            }
-            ParseRequestError::UnsupportedBatch => refusal(StatusCode::BAD_REQUEST, "Send one operation at a time."),
-            ParseRequestError::InvalidRequest(error) => {
-                refusal(StatusCode::BAD_REQUEST, &format!("The body is not a GraphQL request in JSON: {error}."))
-            }
-            _ => refusal(StatusCode::BAD_REQUEST, "The body could not be read."),
-        }
-    }
-}
-
 /// Answers one operation.
 pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Extension<RequestId>, request: Request) -> Response {
     let started = Instant::now();
@@ -55,9 +31,9 @@ pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Exten
         Ok(claims) => claims,
         Err(error) => return turned_away(&error, &id),
     };
-    let mut operation = match GraphQLRequest::<Unreadable>::from_request(request, &()).await {
-        Ok(operation) => operation.into_inner(),
-        Err(unreadable) => return unreadable.into_response(),
+    let mut operation = match read(request).await {
+        Ok(operation) => operation,
+        Err(refused) => return refused,
     };
     let (session, viewer) = match guard::admit(&app.pool, claims).await {
         Ok((session, viewer)) => (Arc::new(session), Arc::new(viewer)),
@@ -78,6 +54,23 @@ pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Exten
 
 async fn execute(app: &App, operation: Operation) -> Result<Answer> {
     tokio::time::timeout(app.operation_timeout, app.schema.execute(operation)).await.map_err(|_| Error::Timeout)
+}
+
+/// Reads the body: one operation as a JSON object. The error is the answer.
+async fn read(request: Request) -> Result<Operation, Response> {
+    let body = Bytes::from_request(request, &()).await.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MB."),
+        _ => refusal(StatusCode::BAD_REQUEST, "The body could not be read."),
+    })?;
+    // serde would read an array as the fields of the object in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(refusal(
+            StatusCode::BAD_REQUEST,
+            "The body must be one JSON object with `query`, and `variables` where it has any.",
+        ));
+    }
+    serde_json::from_slice(&body)
+        .map_err(|error| refusal(StatusCode::BAD_REQUEST, &format!("The body is not a GraphQL request: {error}.")))
 }
 
 fn is_json(content_type: Option<&HeaderValue>) -> bool {

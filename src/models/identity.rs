@@ -80,19 +80,11 @@ impl Identity {
     pub async fn find(mut connection: &AsyncPgConnection, sign_in: &SignIn) -> QueryResult<Vec<Self>> {
         let text = |value: &str| Bind::Text(Some(value.to_owned()));
         let rows: Vec<Row> = statement::<IdentityColumns>(
-            "SELECT t.id, t.slug, t.name, t.issuer, t.default_currency, t.default_commission_rate, t.partner_on_signup, \
-             u.id, u.email, u.name, p.id, p.status, pu.role \
-             FROM tenants t \
-             LEFT JOIN users u ON u.tenant_id = t.id AND u.clerk_user_id = ? \
-             LEFT JOIN partners o ON o.tenant_id = t.id AND o.clerk_org_id = ? \
-             LEFT JOIN partners p ON p.tenant_id = t.id AND p.id = coalesce(o.id, u.default_partner_id) \
-             LEFT JOIN partner_users pu ON pu.tenant_id = t.id AND pu.partner_id = p.id AND pu.user_id = u.id \
-             WHERE t.issuer = ? AND t.slug = coalesce(?, t.slug) \
-             ORDER BY t.slug LIMIT 2",
+            "SELECT * FROM portal_identity(?, ?, ?, ?)",
             vec![
+                text(&sign_in.issuer),
                 text(&sign_in.subject),
                 Bind::Text(sign_in.organization.clone()),
-                text(&sign_in.issuer),
                 Bind::Text(sign_in.tenant.clone()),
             ],
         )

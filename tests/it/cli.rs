@@ -27,8 +27,16 @@ fn wrong_settings_are_named() {
         ("PORTAL_LISTEN", "nowhere", "PORTAL_LISTEN (--listen): \"nowhere\" cannot be used"),
         ("PORTAL_POOL_SIZE", "0", "PORTAL_POOL_SIZE (--pool-size): \"0\" cannot be used: expected a whole number from 1 to 1000"),
         ("PORTAL_POOL_WAIT", "soon", "PORTAL_POOL_WAIT (--pool-wait): \"soon\" cannot be used"),
-        ("CLERK_AZP_POLICY", "maybe", "CLERK_AZP_POLICY (--azp-policy): \"maybe\" cannot be used: expected one of when_present, required, off"),
-        ("CLERK_ISSUER", "http://clerk.example.com", "CLERK_ISSUER (--issuer): \"http://clerk.example.com\" cannot be used: expected an https URL"),
+        (
+            "CLERK_AZP_POLICY",
+            "maybe",
+            "CLERK_AZP_POLICY (--azp-policy): \"maybe\" cannot be used: expected one of when_present, required, off",
+        ),
+        (
+            "CLERK_ISSUER",
+            "http://clerk.example.com",
+            "CLERK_ISSUER (--issuer): \"http://clerk.example.com\" cannot be used: expected an https URL",
+        ),
         ("CLERK_JWKS_URL", "ftp://x", "CLERK_JWKS_URL (--jwks-url)"),
         ("PORTAL_LOG", "a=b=c", "PORTAL_LOG (--log)"),
         ("PORTAL_LOG_FORMAT", "xml", "PORTAL_LOG_FORMAT (--log-format): \"xml\" cannot be used: expected one of text, json"),
@@ -81,7 +89,10 @@ async fn no_port_is_opened_without_a_database() {
     let mut connection = partner_portal::db::connect::establish(&database.owner, None).await.expect("a connection");
     diesel_async::SimpleAsyncConnection::batch_execute(&mut connection, "CREATE TABLE partners ()").await.expect("a table");
     let mut failing = command(data.path());
-    failing.env("DATABASE_URL", url(&database.owner)).env("CLERK_ISSUER", "https://clerk.example.com").env("PORTAL_ENCRYPTION_KEYS", key);
+    failing
+        .env("DATABASE_URL", url(&database.owner))
+        .env("CLERK_ISSUER", "https://clerk.example.com")
+        .env("PORTAL_ENCRYPTION_KEYS", key);
     let output = failing.stdin(Stdio::null()).output().expect("the program runs");
     let said = String::from_utf8(output.stderr).expect("text");
     let last = said.lines().last().unwrap_or_default();
@@ -91,7 +102,12 @@ async fn no_port_is_opened_without_a_database() {
 
 fn url(config: &tokio_postgres::Config) -> String {
     let [tokio_postgres::config::Host::Unix(folder)] = config.get_hosts() else { panic!("a socket") };
-    format!("host={} user={} dbname={}", folder.display(), config.get_user().expect("a user"), config.get_dbname().expect("a name"))
+    format!(
+        "host={} user={} dbname={}",
+        folder.display(),
+        config.get_user().expect("a user"),
+        config.get_dbname().expect("a name")
+    )
 }
 
 /// In production the first start makes the first tenant from the configured issuer, shows no page and no tokens, and ends on
@@ -128,8 +144,14 @@ async fn a_first_start_in_production() {
         let output = configured(arguments).output().expect("the program runs");
         String::from_utf8(if output.status.success() { output.stdout } else { output.stderr }).expect("text")
     };
-    assert!(said(&["tenant", "list"]).starts_with("main\tclerk.example.com\tUSD\tsign-up: pending\thttps://clerk.example.com\ttenant_"));
-    assert_eq!(said(&["tenant", "set", "main", "--name", "Acme", "--currency", "EUR", "--partner-on-signup", "none"]), "main is changed.\n");
+    assert!(
+        said(&["tenant", "list"])
+            .starts_with("main\tclerk.example.com\tUSD\tsign-up: pending\thttps://clerk.example.com\ttenant_")
+    );
+    assert_eq!(
+        said(&["tenant", "set", "main", "--name", "Acme", "--currency", "EUR", "--partner-on-signup", "none"]),
+        "main is changed.\n"
+    );
     assert!(said(&["tenant", "add", "second", "--name", "Second"]).starts_with("second is added as tenant_"));
     assert!(said(&["tenant", "add", "second", "--name", "Second"]).contains("there is a tenant \"second\" already"));
     assert!(said(&["tenant", "add", "Not A Slug", "--name", "X"]).contains("lower-case letters"));

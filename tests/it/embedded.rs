@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use diesel_async::SimpleAsyncConnection;
 use nix::sys::signal::Signal;
 use partner_portal::db::embedded::Embedded;
 use serde_json::json;
@@ -55,7 +56,8 @@ async fn killed_and_started_again() {
     let total = "{ leads { totalCount } dashboard { partner { companyName } } }";
     let before = server.ask(token.trim(), total).await;
     assert!(before["data"]["leads"]["totalCount"].as_i64() > Some(10), "{before}");
-    let send = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
+    let send =
+        "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
     let sent = server.ask(token.trim(), send).await["data"]["createLead"]["lead"]["id"].clone();
     server.signal(Signal::SIGKILL);
     server.child.wait().expect("it ends");
@@ -63,7 +65,10 @@ async fn killed_and_started_again() {
 
     let server = Server::start(&folder.0);
     let after = server.ask(token.trim(), &format!("{{ leads {{ totalCount }} lead(id: {sent}) {{ clientName }} }}")).await;
-    assert_eq!(after["data"]["leads"]["totalCount"].as_i64(), before["data"]["leads"]["totalCount"].as_i64().map(|total| total + 1));
+    assert_eq!(
+        after["data"]["leads"]["totalCount"].as_i64(),
+        before["data"]["leads"]["totalCount"].as_i64().map(|total| total + 1)
+    );
     assert_eq!(after["data"]["lead"]["clientName"], json!("C"));
 }
 
@@ -76,10 +81,12 @@ async fn commands_beside_a_running_server() {
     let text = String::from_utf8(listed.stdout).expect("text");
     assert!(text.starts_with("kanto\tKanto Robotics\tJPY") && text.contains("\nnorthwind\tNorthwind Software\tUSD"), "{text}");
     let seeded = run(&folder.0, &["seed", "--partners", "2", "--leads", "50", "--seed", "9", "--tenant", "kanto"]);
+    assert_eq!(String::from_utf8_lossy(&seeded.stderr), "");
     assert_eq!(String::from_utf8_lossy(&seeded.stdout), "kanto has 2 more partners and 50 more leads.\n");
     let again = run(&folder.0, &["seed", "--partners", "2", "--leads", "50", "--seed", "9", "--tenant", "kanto"]);
     assert_eq!(String::from_utf8_lossy(&again.stdout), "kanto has 0 more partners and 0 more leads.\n");
-    let operator = String::from_utf8(run(&folder.0, &["token", "--role", "operator", "--tenant", "kanto"]).stdout).expect("a token");
+    let operator =
+        String::from_utf8(run(&folder.0, &["token", "--role", "operator", "--tenant", "kanto"]).stdout).expect("a token");
     let totals = server.ask(operator.trim(), "{ leads { totalCount } partners { totalCount nodes { id } } }").await;
     assert_eq!((&totals["data"]["leads"]["totalCount"], &totals["data"]["partners"]["totalCount"]), (&json!(170), &json!(6)));
     // A token for a partner by its id acts for that partner.
@@ -89,22 +96,31 @@ async fn commands_beside_a_running_server() {
     assert_eq!(me["data"]["me"], json!({"role": "PARTNER_OWNER", "partner": {"id": partner}}));
 }
 
-/// Ctrl-C lets requests in flight finish, stops PostgreSQL and leaves no process; a second start finds everything as it was.
+/// Ctrl-C lets requests in flight finish, stops PostgreSQL and leaves no process.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orderly_end() {
     let folder = Folder::new();
     let mut server = Server::start(&folder.0);
     let token = String::from_utf8(run(&folder.0, &["token"]).stdout).expect("a token");
+    // The request waits for this lock, and so is in flight for as long as we hold it.
+    let database = Embedded::start(&folder.0.join("postgres"), &options()).await.expect("the running server");
+    let mut holder = partner_portal::db::connect::establish(&database.owner(), None).await.expect("a connection");
+    holder.batch_execute("BEGIN; LOCK TABLE partner_leads").await.expect("a lock");
     let asking = {
         let url = format!("http://{}/graphql", server.address);
         let token = token.trim().to_owned();
+        let query = json!({"query": "{ leads { totalCount } }"});
         tokio::spawn(async move {
-            let query = json!({"query": "{ leads(first: 500) { totalCount nodes { id history { to } partner { users { role } } } } }"});
             reqwest::Client::new().post(url).bearer_auth(token).json(&query).send().await.expect("an answer").status()
         })
     };
-    tokio::time::sleep(std::time::Duration::from_millis(15)).await;
+    let waiting = "DO $$ BEGIN FOR i IN 1..500 LOOP EXIT WHEN EXISTS (SELECT FROM pg_locks WHERE NOT granted); PERFORM pg_sleep(0.01); END LOOP; END $$";
+    let mut watcher = partner_portal::db::connect::establish(&database.owner(), None).await.expect("a connection");
+    watcher.batch_execute(waiting).await.expect("the request waits");
     server.signal(Signal::SIGINT);
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(server.child.try_wait().expect("its state").is_none(), "the server waits for the request");
+    drop((holder, watcher));
     assert_eq!(asking.await.expect("a task"), 200);
     assert!(server.child.wait().expect("it ends").success());
     assert_eq!(processes_in(&folder.0), Vec::<u32>::new());
@@ -116,7 +132,11 @@ fn without_any_postgres() {
     let folder = Folder::new();
     let empty = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_partner-portal"));
-    command.env_clear().env("PATH", empty.path()).env("PORTAL_DATA_DIR", &folder.0).args(["migrate", "--postgres-source", "download"]);
+    command.env_clear().env("PATH", empty.path()).env("PORTAL_DATA_DIR", &folder.0).args([
+        "migrate",
+        "--postgres-source",
+        "download",
+    ]);
     let output = command.output().expect("the program runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());

@@ -131,10 +131,16 @@ async fn a_refusal_says_nothing() {
     }
     let unknown_tenant = world.run(&token("owner_a", "nobody"), "{ me { role } }", json!({})).await;
     bodies.push(unknown_tenant.body);
-    let without_token = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json").body(Body::from("{}")).expect("a request");
+    let without_token =
+        Request::post("/graphql").header(header::CONTENT_TYPE, "application/json").body(Body::from("{}")).expect("a request");
     bodies.push(world.send(without_token).await.body);
     bodies.dedup();
-    assert_eq!(bodies, [json!({"data": null, "errors": [{"message": "A valid session token is needed.", "extensions": {"code": "UNAUTHENTICATED"}}]})]);
+    assert_eq!(
+        bodies,
+        [
+            json!({"data": null, "errors": [{"message": "A valid session token is needed.", "extensions": {"code": "UNAUTHENTICATED"}}]})
+        ]
+    );
 }
 
 /// Five seconds of difference between clocks are forgiven.
@@ -150,7 +156,8 @@ async fn leeway() {
 #[tokio::test]
 async fn authorized_parties() {
     let parties = ["https://portal.example", "https://admin.example"];
-    let (right, wrong, missing) = (with("azp", json!(parties[1])), with("azp", json!("https://evil.example")), token("owner_a", ACME));
+    let (right, wrong, missing) =
+        (with("azp", json!(parties[1])), with("azp", json!("https://evil.example")), token("owner_a", ACME));
     for (policy, when_missing) in [(AzpPolicy::WhenPresent, true), (AzpPolicy::Required, false), (AzpPolicy::Off, true)] {
         let verifier = verifier(policy, &parties);
         assert!(verifier.verify(&right).await.is_ok());
@@ -195,7 +202,9 @@ async fn the_cookie_serves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_json_is_taken() {
     let world = World::new().await;
-    for content_type in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", ""] {
+    for content_type in
+        ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", ""]
+    {
         let request = Request::post("/graphql")
             .header(header::CONTENT_TYPE, content_type)
             .header(header::COOKIE, format!("__session={}", token("owner_a", ACME)))

@@ -56,12 +56,40 @@ async fn nobody_else_changes_anything() {
         (SELECT string_agg(f::text, '' ORDER BY partner_id) FROM partner_profiles f))";
     let before = world.number(fingerprint).await;
     let mutations = [
-        ("updateLead", format!("updateLead(input: {{ id: \"{lead}\", service: \"X\" }}) {{ lead {{ id }} userErrors {{ code field }} }}")),
-        ("updateLeadStatus", format!("updateLeadStatus(input: {{ id: \"{lead}\", status: LOST }}) {{ lead {{ id }} userErrors {{ code field }} }}")),
-        ("createLead", format!("createLead(input: {{ partnerId: \"{a}\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }}) {{ lead {{ id }} userErrors {{ code field }} }}")),
-        ("updatePartnerProfile", format!("updatePartnerProfile(input: {{ partnerId: \"{a}\", website: \"https://evil.example\" }}) {{ partner {{ id }} userErrors {{ code field }} }}")),
-        ("updatePartner", format!("updatePartner(input: {{ id: \"{a}\", companyName: \"Evil\" }}) {{ partner {{ id }} userErrors {{ code field }} }}")),
-        ("changePartnerStatus", format!("changePartnerStatus(input: {{ id: \"{a}\", status: CLOSED }}) {{ partner {{ id }} userErrors {{ code field }} }}")),
+        (
+            "updateLead",
+            format!("updateLead(input: {{ id: \"{lead}\", service: \"X\" }}) {{ lead {{ id }} userErrors {{ code field }} }}"),
+        ),
+        (
+            "updateLeadStatus",
+            format!(
+                "updateLeadStatus(input: {{ id: \"{lead}\", status: LOST }}) {{ lead {{ id }} userErrors {{ code field }} }}"
+            ),
+        ),
+        (
+            "createLead",
+            format!(
+                "createLead(input: {{ partnerId: \"{a}\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }}) {{ lead {{ id }} userErrors {{ code field }} }}"
+            ),
+        ),
+        (
+            "updatePartnerProfile",
+            format!(
+                "updatePartnerProfile(input: {{ partnerId: \"{a}\", website: \"https://evil.example\" }}) {{ partner {{ id }} userErrors {{ code field }} }}"
+            ),
+        ),
+        (
+            "updatePartner",
+            format!(
+                "updatePartner(input: {{ id: \"{a}\", companyName: \"Evil\" }}) {{ partner {{ id }} userErrors {{ code field }} }}"
+            ),
+        ),
+        (
+            "changePartnerStatus",
+            format!(
+                "changePartnerStatus(input: {{ id: \"{a}\", status: CLOSED }}) {{ partner {{ id }} userErrors {{ code field }} }}"
+            ),
+        ),
     ];
     for (name, mutation) in mutations {
         let operation = format!("mutation {{ {mutation} }}");
@@ -87,7 +115,13 @@ async fn visible(world: &World, role: &str, settings: &str) -> Value {
         let mut connection = world.owner().await;
         connection.batch_execute(&format!("SET ROLE {role}; {settings}")).await.expect("a role");
         let count = diesel_async::RunQueryDsl::get_result::<i64>(
-            partner_portal::db::statement::statement::<diesel::sql_types::BigInt>(format!("SELECT count(tenant) FROM (SELECT {} AS tenant FROM {table}) t", if table == "tenants" { "id" } else { "tenant_id" }), vec![]),
+            partner_portal::db::statement::statement::<diesel::sql_types::BigInt>(
+                format!(
+                    "SELECT count(tenant) FROM (SELECT {} AS tenant FROM {table}) t",
+                    if table == "tenants" { "id" } else { "tenant_id" }
+                ),
+                vec![],
+            ),
             &mut connection,
         )
         .await;
@@ -129,21 +163,26 @@ async fn roles_see_their_own_rows() {
     assert!(counts.as_object().expect("counts").values().all(|count| *count == denied), "{counts}");
 }
 
-/// The guard's role sees what the token's subject and organisation reach, and none of the partners' data.
+/// The guard's role sees the token's tenants and the subject's own rows; of partners it can only ask whom a token acts for.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_guard_sees_one_person() {
     let world = World::new().await;
     world.add_leads(world.acme, world.a, 3).await;
     let issuer = partner_portal::auth::development::ISSUER;
-    let gate = |issuer: &str, subject: &str, org: &str| format!("SET app.issuer = '{issuer}'; SET app.subject = '{subject}'; SET app.org_id = '{org}'");
-    let seen = |tenants: i32, users: i32, partners: i32| {
-        json!({"tenants": tenants, "users": users, "partners": partners, "partner_users": users, "partner_profiles": "denied",
+    let gate = |issuer: &str, subject: &str| format!("SET app.issuer = '{issuer}'; SET app.subject = '{subject}'");
+    let seen = |tenants: i32, users: i32| {
+        json!({"tenants": tenants, "users": users, "partner_users": users, "partners": "denied", "partner_profiles": "denied",
                "partner_leads": "denied", "lead_status_changes": "denied"})
     };
-    assert_eq!(visible(&world, "portal_gate", &gate(issuer, "owner_a", "")).await, seen(2, 1, 1));
-    assert_eq!(visible(&world, "portal_gate", &gate(issuer, "owner_a", "org_b")).await, seen(2, 1, 2));
-    assert_eq!(visible(&world, "portal_gate", &gate(issuer, "nobody", "")).await, seen(2, 0, 0));
-    assert_eq!(visible(&world, "portal_gate", &gate("https://other.example", "owner_a", "org_a")).await, seen(0, 0, 0));
+    assert_eq!(visible(&world, "portal_gate", &gate(issuer, "owner_a")).await, seen(2, 1));
+    assert_eq!(visible(&world, "portal_gate", &gate(issuer, "nobody")).await, seen(2, 0));
+    assert_eq!(visible(&world, "portal_gate", &gate("https://other.example", "nobody")).await, seen(0, 0));
+    for role in ["portal_partner", "portal_operator", "portal_service", "portal_app"] {
+        let mut connection = world.owner().await;
+        connection.batch_execute(&format!("SET ROLE {role}")).await.expect("a role");
+        let asked = connection.batch_execute(&format!("SELECT * FROM portal_identity('{issuer}', 'owner_a', NULL, NULL)")).await;
+        assert!(asked.is_err(), "{role} may not ask who somebody is");
+    }
 }
 
 /// Writes that no role may do are refused by PostgreSQL itself: another's rows, history, counters, a partner's own pay.
@@ -156,11 +195,23 @@ async fn roles_cannot_write_what_is_not_theirs() {
     let attempt = async |role: &str, sql: String| {
         let mut connection = world.owner().await;
         connection.batch_execute(&format!("SET ROLE {role}; {who}")).await.expect("a role");
-        connection.batch_execute(&format!("DO $$ DECLARE n int; BEGIN {sql}; GET DIAGNOSTICS n = ROW_COUNT; IF n = 0 THEN RAISE 'no row'; END IF; END $$")).await.is_ok()
+        connection
+            .batch_execute(&format!(
+                "DO $$ DECLARE n int; BEGIN {sql}; GET DIAGNOSTICS n = ROW_COUNT; IF n = 0 THEN RAISE 'no row'; END IF; END $$"
+            ))
+            .await
+            .is_ok()
     };
-    let insert = |partner: uuid::Uuid| format!("INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, currency) VALUES ('{acme}', gen_random_uuid(), '{partner}', 'C', 'c@example.com', 'S', 'USD')");
+    let insert = |partner: uuid::Uuid| {
+        format!(
+            "INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, currency) VALUES ('{acme}', gen_random_uuid(), '{partner}', 'C', 'c@example.com', 'S', 'USD')"
+        )
+    };
     assert!(attempt("portal_partner", insert(a)).await, "its own lead");
-    assert!(attempt("portal_partner", format!("UPDATE partner_leads SET notes = 'x' WHERE id = '{lead_a}'")).await, "its own lead's notes");
+    assert!(
+        attempt("portal_partner", format!("UPDATE partner_leads SET notes = 'x' WHERE id = '{lead_a}'")).await,
+        "its own lead's notes"
+    );
     for (role, sql) in [
         ("portal_partner", insert(b)),
         ("portal_partner", format!("UPDATE partner_leads SET notes = 'x' WHERE id = '{lead_b}'")),
@@ -189,7 +240,8 @@ async fn roles_cannot_write_what_is_not_theirs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn foreign_keys_carry_the_tenant() {
     let world = World::new().await;
-    let unguarded = "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'u', 'f') AND connamespace = 'public'::regnamespace
+    let unguarded =
+        "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'u', 'f') AND connamespace = 'public'::regnamespace
         AND conrelid NOT IN ('tenants'::regclass, '__diesel_schema_migrations'::regclass)
         AND (SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1]) <> 'tenant_id'";
     assert_eq!(world.number(unguarded).await, 0);
@@ -208,5 +260,8 @@ async fn the_login_owns_nothing() {
     for table in ["tenants", "users", "partners", "partner_leads"] {
         assert!(connection.batch_execute(&format!("SELECT * FROM {table}")).await.is_err(), "{table}");
     }
-    assert_eq!(world.number("SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = relowner WHERE rolname LIKE 'portal%'").await, 0);
+    assert_eq!(
+        world.number("SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = relowner WHERE rolname LIKE 'portal%'").await,
+        0
+    );
 }

@@ -124,7 +124,10 @@ async fn without_keys_nothing_is_believed() {
     let publisher = Publisher::start(issuer.jwks()).await;
     publisher.failing.store(true, Ordering::SeqCst);
     for _ in 0..5 {
-        assert_eq!(publisher.verifier.verify(&token(&issuer, &publisher.clock)).await.expect_err("no keys"), TokenFault::UnknownKey);
+        assert_eq!(
+            publisher.verifier.verify(&token(&issuer, &publisher.clock)).await.expect_err("no keys"),
+            TokenFault::UnknownKey
+        );
     }
     assert_eq!(publisher.fetches(), 1);
 }

@@ -69,8 +69,12 @@ async fn every_fault_at_once() {
     assert_eq!(
         faults,
         [
-            ("clientName", "INVALID"), ("clientEmail", "INVALID"), ("clientPhone", "INVALID"), ("service", "REQUIRED"),
-            ("dealValue", "INVALID"), ("notes", "TOO_LONG"),
+            ("clientName", "INVALID"),
+            ("clientEmail", "INVALID"),
+            ("clientPhone", "INVALID"),
+            ("service", "REQUIRED"),
+            ("dealValue", "INVALID"),
+            ("notes", "TOO_LONG"),
         ]
     );
     assert_eq!(world.number("SELECT count(*) FROM partner_leads").await, 0);
@@ -81,7 +85,8 @@ async fn every_fault_at_once() {
 async fn changing_a_lead() {
     let world = World::new().await;
     let id = create(&world, good()).await["lead"]["id"].clone();
-    let first = update(&world, json!({"id": id, "clientPhone": "+49 30 901820", "notes": "Met at the fair", "dealValue": "2000"})).await;
+    let first =
+        update(&world, json!({"id": id, "clientPhone": "+49 30 901820", "notes": "Met at the fair", "dealValue": "2000"})).await;
     assert_eq!(
         first["lead"],
         json!({"clientName": "Ada Lovelace", "clientPhone": "+49 30 901820", "notes": "Met at the fair",
@@ -102,7 +107,9 @@ async fn changing_a_lead() {
 async fn a_commission_by_hand() {
     let world = World::new().await;
     let id = create(&world, good()).await["lead"]["id"].clone();
-    let operator = async |input: Value| world.operator(UPDATE, json!({"input": input})).await.data()["updateLead"]["lead"]["commission"]["amount"].clone();
+    let operator = async |input: Value| {
+        world.operator(UPDATE, json!({"input": input})).await.data()["updateLead"]["lead"]["commission"]["amount"].clone()
+    };
     assert_eq!(operator(json!({"id": id, "commission": "77.70"})).await, "77.70");
     assert_eq!(update(&world, json!({"id": id, "dealValue": "5000"})).await["lead"]["commission"]["amount"], "77.70");
     assert_eq!(operator(json!({"id": id, "commission": null})).await, "500.00");
@@ -133,14 +140,18 @@ async fn the_pipeline() {
     }
     let back = status(&world, &id, "CONTACTED").await;
     assert_eq!(back["userErrors"][0]["code"], "INVALID_TRANSITION");
-    assert_eq!(back["userErrors"][0]["message"], "A lead that is QUALIFIED cannot become CONTACTED; it can become CONVERTED, LOST.");
+    assert_eq!(
+        back["userErrors"][0]["message"],
+        "A lead that is QUALIFIED cannot become CONTACTED; it can become CONVERTED, LOST."
+    );
     let converted = status(&world, &id, "CONVERTED").await["lead"].clone();
     assert!(converted["convertedAt"].is_string());
     assert_eq!(converted["nextStatuses"], json!([]));
     let again = status(&world, &id, "CONVERTED").await;
     assert_eq!((&again["userErrors"], &again["lead"]["convertedAt"]), (&json!([]), &converted["convertedAt"]));
     assert_eq!(status(&world, &id, "LOST").await["userErrors"][0]["message"], "The lead is CONVERTED, which is final.");
-    let steps: Vec<&str> = converted["history"].as_array().expect("steps").iter().map(|step| step["to"].as_str().expect("a status")).collect();
+    let steps: Vec<&str> =
+        converted["history"].as_array().expect("steps").iter().map(|step| step["to"].as_str().expect("a status")).collect();
     assert_eq!(steps, ["PENDING", "CONTACTED", "LOST", "PENDING", "QUALIFIED", "CONVERTED"]);
 }
 
@@ -182,7 +193,8 @@ async fn simultaneous_steps() {
 async fn counters_follow() {
     let world = World::new().await;
     let stats = async || {
-        let answer = world.owner_a("{ dashboard { stats { totalReferrals convertedReferrals conversionRate } } }", json!({})).await;
+        let answer =
+            world.owner_a("{ dashboard { stats { totalReferrals convertedReferrals conversionRate } } }", json!({})).await;
         answer.data()["dashboard"]["stats"].clone()
     };
     assert_eq!(stats().await, json!({"totalReferrals": 0, "convertedReferrals": 0, "conversionRate": "0.0000"}));
@@ -202,7 +214,11 @@ async fn counters_follow() {
 async fn mutations_in_one_document() {
     let world = World::new().await;
     let id = world.add_lead(world.acme, world.a).await.to_string();
-    let step = |alias: &str, status: &str| format!("{alias}: updateLeadStatus(input: {{ id: \"{id}\", status: {status} }}) {{ lead {{ status }} userErrors {{ code }} }}");
+    let step = |alias: &str, status: &str| {
+        format!(
+            "{alias}: updateLeadStatus(input: {{ id: \"{id}\", status: {status} }}) {{ lead {{ status }} userErrors {{ code }} }}"
+        )
+    };
     let document = format!("mutation {{ {} {} {} }}", step("a", "CONTACTED"), step("b", "QUALIFIED"), step("c", "CONTACTED"));
     let answer = world.owner_a(&document, json!({})).await;
     assert_eq!(

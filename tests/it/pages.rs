@@ -43,7 +43,11 @@ async fn walk(world: &World, order: &Value, forwards: bool, length: i32, between
 async fn equal_keys() {
     let world = World::new().await;
     world.add_leads(world.acme, world.a, 1_000).await;
-    world.sql("UPDATE partner_leads SET created_at = '2026-01-01', updated_at = '2026-01-01', client_name = 'Same', deal_value = 5").await;
+    world
+        .sql(
+            "UPDATE partner_leads SET created_at = '2026-01-01', updated_at = '2026-01-01', client_name = 'Same', deal_value = 5",
+        )
+        .await;
     for field in ["CREATED_AT", "UPDATED_AT", "CLIENT_NAME", "DEAL_VALUE"] {
         for direction in ["ASC", "DESC"] {
             let order = json!({"field": field, "direction": direction});
@@ -69,7 +73,9 @@ async fn rows_come_in() {
         let order = json!({"field": "CREATED_AT", "direction": direction});
         let seen = walk(&world, &order, forwards, 40, async |_| {
             world.add_leads(world.acme, world.a, 5).await;
-            world.sql("UPDATE partner_leads SET created_at = '2025-12-31' WHERE created_at > '2026-01-01' AND random() < 0.5").await;
+            world
+                .sql("UPDATE partner_leads SET created_at = '2025-12-31' WHERE created_at > '2026-01-01' AND random() < 0.5")
+                .await;
         })
         .await;
         for lead in &there {
@@ -84,7 +90,11 @@ async fn orders() {
     let world = World::new().await;
     world.add_leads(world.acme, world.a, 4).await;
     for (n, name, value) in [(1, "beta", "NULL"), (2, "Alpha", "30"), (3, "alpha", "20"), (4, "Ärger", "100")] {
-        world.sql(&format!("UPDATE partner_leads SET client_name = '{name}', deal_value = {value} WHERE client_name = 'Client {n}'")).await;
+        world
+            .sql(&format!(
+                "UPDATE partner_leads SET client_name = '{name}', deal_value = {value} WHERE client_name = 'Client {n}'"
+            ))
+            .await;
     }
     let names = async |field: &str, direction: &str| -> Vec<String> {
         let answer = world.owner_a(PAGE, json!({"order": {"field": field, "direction": direction}})).await;
@@ -161,7 +171,10 @@ async fn between_two_cursors() {
     let page = info(json!({"first": 2, "after": third, "order": order})).await["pageInfo"].clone();
     assert_eq!((&page["hasNextPage"], &page["hasPreviousPage"]), (&json!(true), &json!(true)));
     let empty = info(json!({"first": 2, "filter": {"search": "nobody"}})).await;
-    assert_eq!(empty["pageInfo"], json!({"hasNextPage": false, "hasPreviousPage": false, "startCursor": null, "endCursor": null}));
+    assert_eq!(
+        empty["pageInfo"],
+        json!({"hasNextPage": false, "hasPreviousPage": false, "startCursor": null, "endCursor": null})
+    );
 }
 
 /// The same list below many partners gives each its own page and total.
@@ -175,9 +188,17 @@ async fn nested_pages() {
             totalCount nodes { dealValue { amount } } pageInfo { hasNextPage hasPreviousPage endCursor } } } } }";
     let first = world.operator(query, json!({})).await.data()["partners"]["nodes"].clone();
     let amounts = |partner: &Value| -> Vec<String> {
-        partner["leads"]["nodes"].as_array().expect("nodes").iter().map(|lead| lead["dealValue"]["amount"].as_str().expect("an amount").to_owned()).collect()
+        partner["leads"]["nodes"]
+            .as_array()
+            .expect("nodes")
+            .iter()
+            .map(|lead| lead["dealValue"]["amount"].as_str().expect("an amount").to_owned())
+            .collect()
     };
-    assert_eq!((amounts(&first[0]), amounts(&first[1])), (vec!["10.00".into(), "20.00".into(), "30.00".into()], vec!["10.00".into(), "20.00".into()]));
+    assert_eq!(
+        (amounts(&first[0]), amounts(&first[1])),
+        (vec!["10.00".into(), "20.00".into(), "30.00".into()], vec!["10.00".into(), "20.00".into()])
+    );
     assert_eq!((&first[0]["leads"]["totalCount"], &first[1]["leads"]["totalCount"]), (&json!(7), &json!(2)));
     let cursor = first[0]["leads"]["pageInfo"]["endCursor"].clone();
     let second = world.operator(query, json!({"after": cursor})).await.data()["partners"]["nodes"].clone();

@@ -46,7 +46,12 @@ async fn input_is_checked() {
     let world = World::new().await;
     for rate in ["1.1", "-0.1", "0.12345"] {
         let refused = world.operator(CREATE, json!({"input": {"companyName": "", "commissionRate": rate}})).await;
-        let fields: Vec<Value> = refused.data()["createPartner"]["userErrors"].as_array().expect("faults").iter().map(|fault| fault["field"][1].clone()).collect();
+        let fields: Vec<Value> = refused.data()["createPartner"]["userErrors"]
+            .as_array()
+            .expect("faults")
+            .iter()
+            .map(|fault| fault["field"][1].clone())
+            .collect();
         assert_eq!(fields, ["companyName", "commissionRate"], "{rate}");
     }
     let changed = world.operator(UPDATE, json!({"input": {"id": world.a.to_string(), "commissionRate": "0.25"}})).await;
@@ -61,7 +66,9 @@ async fn a_new_rate_is_for_new_leads() {
     world.owner_a(send, json!({})).await;
     world.operator(UPDATE, json!({"input": {"id": world.a.to_string(), "commissionRate": "0.5"}})).await;
     world.owner_a(send, json!({})).await;
-    let leads = world.owner_a("{ leads(orderBy: { field: CREATED_AT, direction: ASC }) { nodes { commission { amount } } } }", json!({})).await;
+    let leads = world
+        .owner_a("{ leads(orderBy: { field: CREATED_AT, direction: ASC }) { nodes { commission { amount } } } }", json!({}))
+        .await;
     assert_eq!(leads.data()["leads"]["nodes"], json!([{"commission": {"amount": "10.00"}}, {"commission": {"amount": "50.00"}}]));
 }
 
@@ -87,7 +94,8 @@ async fn lists() {
     let world = World::new().await;
     let query = "query ($filter: PartnerFilter, $order: PartnerOrder) { partners(filter: $filter, orderBy: $order) {
         totalCount nodes { companyName users { role user { name partners { companyName } } } } } }";
-    let all = world.operator(query, json!({"order": {"field": "COMPANY_NAME", "direction": "ASC"}})).await.data()["partners"].clone();
+    let all =
+        world.operator(query, json!({"order": {"field": "COMPANY_NAME", "direction": "ASC"}})).await.data()["partners"].clone();
     let person = |name: &str, role: &str, partner: &str| json!({"role": role, "user": {"name": format!("Name of {name}"), "partners": [{"companyName": partner}]}});
     assert_eq!(
         all,
@@ -96,8 +104,14 @@ async fn lists() {
             {"companyName": "Partner B", "users": [person("owner_b", "OWNER", "Partner B")]},
         ]})
     );
-    for (filter, count) in [(json!({"search": "ner b"}), 1), (json!({"status": ["ACTIVE"]}), 2), (json!({"status": ["PENDING", "CLOSED"]}), 0)] {
-        assert_eq!(world.operator(query, json!({"filter": filter})).await.data()["partners"]["totalCount"], json!(count), "{filter}");
+    for (filter, count) in
+        [(json!({"search": "ner b"}), 1), (json!({"status": ["ACTIVE"]}), 2), (json!({"status": ["PENDING", "CLOSED"]}), 0)]
+    {
+        assert_eq!(
+            world.operator(query, json!({"filter": filter})).await.data()["partners"]["totalCount"],
+            json!(count),
+            "{filter}"
+        );
     }
     assert_eq!(world.service("{ partners { totalCount } }", json!({})).await.data()["partners"]["totalCount"], 2);
 }

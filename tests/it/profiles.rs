@@ -41,7 +41,10 @@ async fn changing_a_profile() {
 
     let second = update(&world, json!({"taxId": null, "contactName": null, "address": {"city": "Berlin"}})).await;
     let profile = &second["partner"]["profile"];
-    assert_eq!((&profile["taxIdMasked"], &profile["contactName"], &profile["bankAccountMasked"]), (&json!(null), &json!(null), &json!("•••• 3000")));
+    assert_eq!(
+        (&profile["taxIdMasked"], &profile["contactName"], &profile["bankAccountMasked"]),
+        (&json!(null), &json!(null), &json!("•••• 3000"))
+    );
     assert_eq!(profile["address"], json!({"line1": "1 Main St", "city": "Berlin", "country": "DE"}));
     let third = update(&world, json!({"address": null})).await;
     assert_eq!(third["partner"]["profile"]["address"], json!(null));
@@ -65,7 +68,15 @@ async fn faults_are_named() {
         .collect();
     assert_eq!(
         paths,
-        ["input.taxId", "input.bankAccount", "input.paymentEmail", "input.contactPhone", "input.website", "input.address.postalCode", "input.address.country"]
+        [
+            "input.taxId",
+            "input.bankAccount",
+            "input.paymentEmail",
+            "input.contactPhone",
+            "input.website",
+            "input.address.postalCode",
+            "input.address.country"
+        ]
     );
     assert!(!refused.to_string().contains("secret"));
     let changed = "SELECT count(*) FROM partner_profiles WHERE payment_email IS NOT NULL OR website IS NOT NULL OR tax_id_sealed IS NOT NULL";
@@ -118,7 +129,12 @@ async fn keys_rotate() {
     let new: Keyring = key(2, 2).parse().expect("a keyring");
     let value = old.seal("DE123456789", SealedField::TaxId, world.acme, world.a).expect("sealed");
     let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
-    world.sql(&format!("UPDATE partner_profiles SET tax_id_sealed = '\\x{hex}', tax_id_last4 = '6789' WHERE partner_id = '{}'", world.a.uuid())).await;
+    world
+        .sql(&format!(
+            "UPDATE partner_profiles SET tax_id_sealed = '\\x{hex}', tax_id_last4 = '6789' WHERE partner_id = '{}'",
+            world.a.uuid()
+        ))
+        .await;
     let owner = world.owner().await;
     assert_eq!(Profile::rotate_keys(&owner, &both).await.expect("rotated"), 1);
     assert_eq!(new.open(&sealed(&world).await, SealedField::TaxId, world.acme, world.a).as_deref(), Ok("DE123456789"));

@@ -32,7 +32,7 @@ async fn everything_is_described() {
     let described = |value: &Value| value["description"].as_str().is_some_and(|text| !text.trim().is_empty());
     for kind in answer.data()["__schema"]["types"].as_array().expect("types") {
         let name = kind["name"].as_str().expect("a name");
-        if name.starts_with("__") {
+        if name.starts_with("__") || ["ID", "String", "Int", "Boolean", "Float"].contains(&name) {
             continue;
         }
         if !described(kind) {

@@ -160,14 +160,46 @@ async fn permissions_of_every_mutation() {
     let (a, lead) = (world.a.to_string(), world.add_lead(world.acme, world.a).await.to_string());
     let person = "clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\"";
     let mutations = [
-        ("createLead", format!("createLead(input: {{ partnerId: \"{a}\", {person} }}) {{ userErrors {{ message }} }}"), [true, true, true, false]),
-        ("updateLead", format!("updateLead(input: {{ id: \"{lead}\", service: \"T\" }}) {{ userErrors {{ message }} }}"), [true, true, true, false]),
-        ("commission by hand", format!("updateLead(input: {{ id: \"{lead}\", commission: \"5\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
-        ("updateLeadStatus", format!("updateLeadStatus(input: {{ id: \"{lead}\", status: PENDING }}) {{ userErrors {{ message }} }}"), [true, true, true, false]),
-        ("updatePartnerProfile", format!("updatePartnerProfile(input: {{ partnerId: \"{a}\", contactName: \"N\" }}) {{ userErrors {{ message }} }}"), [false, true, true, false]),
-        ("createPartner", "createPartner(input: { companyName: \"New\" }) { userErrors { message } }".to_owned(), [false, false, true, false]),
-        ("updatePartner", format!("updatePartner(input: {{ id: \"{a}\", companyName: \"Partner A\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
-        ("changePartnerStatus", format!("changePartnerStatus(input: {{ id: \"{a}\", status: ACTIVE }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
+        (
+            "createLead",
+            format!("createLead(input: {{ partnerId: \"{a}\", {person} }}) {{ userErrors {{ message }} }}"),
+            [true, true, true, false],
+        ),
+        (
+            "updateLead",
+            format!("updateLead(input: {{ id: \"{lead}\", service: \"T\" }}) {{ userErrors {{ message }} }}"),
+            [true, true, true, false],
+        ),
+        (
+            "commission by hand",
+            format!("updateLead(input: {{ id: \"{lead}\", commission: \"5\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "updateLeadStatus",
+            format!("updateLeadStatus(input: {{ id: \"{lead}\", status: PENDING }}) {{ userErrors {{ message }} }}"),
+            [true, true, true, false],
+        ),
+        (
+            "updatePartnerProfile",
+            format!("updatePartnerProfile(input: {{ partnerId: \"{a}\", contactName: \"N\" }}) {{ userErrors {{ message }} }}"),
+            [false, true, true, false],
+        ),
+        (
+            "createPartner",
+            "createPartner(input: { companyName: \"New\" }) { userErrors { message } }".to_owned(),
+            [false, false, true, false],
+        ),
+        (
+            "updatePartner",
+            format!("updatePartner(input: {{ id: \"{a}\", companyName: \"Partner A\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "changePartnerStatus",
+            format!("changePartnerStatus(input: {{ id: \"{a}\", status: ACTIVE }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
     ];
     for (name, mutation, allowed) in mutations {
         let operation = format!("mutation {{ {mutation} }}");

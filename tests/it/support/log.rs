@@ -1,19 +1,24 @@
-//! What the server logs while a piece of work runs.
+//! What the server logs: gathered for the whole test run, told apart by the request's id.
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Mutex, Once, PoisonError},
 };
 
 use serde_json::Value;
-use tracing::instrument::WithSubscriber;
+use tracing_subscriber::EnvFilter;
 
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
+use super::world::Answer;
 
-impl io::Write for Buffer {
+static LINES: Mutex<Vec<Value>> = Mutex::new(Vec::new());
+static START: Once = Once::new();
+
+struct Lines;
+
+impl io::Write for Lines {
+    /// The formatter writes each event at once, as one line.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("the buffer").extend_from_slice(bytes);
+        LINES.lock().unwrap_or_else(PoisonError::into_inner).push(serde_json::from_slice(bytes)?);
         Ok(bytes.len())
     }
 
@@ -22,23 +27,21 @@ impl io::Write for Buffer {
     }
 }
 
-/// Runs `work`; gives what it came to and the lines that it logged, as JSON.
-pub async fn logged<T>(work: impl Future<Output = T>) -> (T, Vec<Value>) {
-    let buffer = Buffer::default();
-    let writer = buffer.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let outcome = work.with_subscriber(subscriber).await;
-    let bytes = buffer.0.lock().expect("the buffer").clone();
-    let lines = String::from_utf8(bytes).expect("text").lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    (outcome, lines)
+/// Begins to gather. One subscriber for the whole run: those that come and go race for the places that log.
+pub fn gather() {
+    START.call_once(|| {
+        let filter = EnvFilter::new("info,partner_portal=trace");
+        tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter).with_writer(|| Lines).init();
+    });
 }
 
-/// The line of the one operation among them.
-pub fn operation(lines: &[Value]) -> &Value {
-    lines.iter().find(|line| line["message"] == "operation").expect("an operation was logged")
+/// Every line so far.
+pub fn lines() -> Vec<Value> {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+/// The line of the operation that this is the answer to.
+pub fn operation(answer: &Answer) -> Value {
+    let id = answer.headers["x-request-id"].to_str().expect("an id");
+    lines().into_iter().find(|line| line["message"] == "operation" && line["request_id"] == id).expect("the operation was logged")
 }

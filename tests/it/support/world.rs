@@ -26,7 +26,7 @@ use partner_portal::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{cluster, tokens};
+use super::{cluster, log, tokens};
 
 /// The tenant Acme: slug `acme`, US dollars.
 pub const ACME: &str = "acme";
@@ -39,6 +39,8 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: axum::http::HeaderMap,
     pub body: Value,
+    /// The body as it was sent: the order of keys is in no `Value`.
+    pub text: String,
 }
 
 impl Answer {
@@ -82,15 +84,20 @@ impl World {
 
     /// A fresh one whose server has so many connections.
     pub async fn with_pool(size: usize) -> Self {
+        log::gather();
         let database = cluster::migrated_database().await;
         let settings = PoolSettings { size, wait: Duration::from_secs(20), statement_timeout: Duration::from_secs(20) };
         let clock = Clock::default();
         let issuer = TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(tokens::issuer().keys()) };
-        let verifier =
-            TokenVerifier { issuers: vec![issuer], authorized_parties: vec![], azp: AzpPolicy::WhenPresent, clock: clock.clone() };
+        let verifier = TokenVerifier {
+            issuers: vec![issuer],
+            authorized_parties: vec![],
+            azp: AzpPolicy::WhenPresent,
+            clock: clock.clone(),
+        };
         let app = Arc::new(App {
             pool: db::pool(database.login.clone(), settings).expect("a pool"),
-            schema: graphql::schema(),
+            schema: graphql::PortalSchema::new(),
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
@@ -199,15 +206,17 @@ impl World {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
-        let body = serde_json::from_slice(&bytes).unwrap_or_else(|_| json!(String::from_utf8_lossy(&bytes)));
-        Answer { status: parts.status, headers: parts.headers, body }
+        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        let body = serde_json::from_str(&text).unwrap_or_else(|_| json!(text));
+        Answer { status: parts.status, headers: parts.headers, body, text }
     }
 
     /// Runs an operation with a token.
     pub async fn run(&self, token: &str, query: &str, variables: Value) -> Answer {
         let body = json!({"query": query, "variables": variables}).to_string();
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
-        self.send(request.header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::from(body)).expect("a request")).await
+        self.send(request.header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::from(body)).expect("a request"))
+            .await
     }
 
     /// Runs an operation as a user of Acme's.
