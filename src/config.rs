@@ -106,7 +106,7 @@ pub struct Settings {
     #[arg(long, env = "CLERK_ISSUER", global = true, value_name = "URL", value_delimiter = ',')]
     pub issuer: Vec<Issuer>,
 
-    /// Where the issuer publishes its keys; <issuer>/.well-known/jwks.json where it is not set. For a single issuer.
+    /// Where the issuer publishes its keys; ISSUER/.well-known/jwks.json where it is not set. For a single issuer.
     #[arg(long, env = "CLERK_JWKS_URL", global = true, value_name = "URL", value_parser = secure_url)]
     pub jwks_url: Option<Url>,
 

@@ -11,7 +11,8 @@ try {
 
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
-    fetcher: GraphiQL.createFetcher({ url: "/graphql" }),
+    // The page asks for the schema before a tab has headers; a tab's own headers count before these.
+    fetcher: GraphiQL.createFetcher({ url: "/graphql", headers: JSON.parse(headers) }),
     defaultTabs: examples.map((query) => ({ query, headers })),
     defaultHeaders: headers,
     defaultEditorToolsVisibility: true,

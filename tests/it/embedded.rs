@@ -58,13 +58,13 @@ async fn killed_and_started_again() {
     assert!(before["data"]["leads"]["totalCount"].as_i64() > Some(10), "{before}");
     let send =
         "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
-    let sent = server.ask(token.trim(), send).await["data"]["createLead"]["lead"]["id"].clone();
+    let created = server.ask(token.trim(), send).await["data"]["createLead"]["lead"]["id"].clone();
     server.signal(Signal::SIGKILL);
     server.child.wait().expect("it ends");
     eventually("PostgreSQL ends with its parent", || processes_in(&folder.0).is_empty()).await;
 
     let server = Server::start(&folder.0);
-    let after = server.ask(token.trim(), &format!("{{ leads {{ totalCount }} lead(id: {sent}) {{ clientName }} }}")).await;
+    let after = server.ask(token.trim(), &format!("{{ leads {{ totalCount }} lead(id: {created}) {{ clientName }} }}")).await;
     assert_eq!(
         after["data"]["leads"]["totalCount"].as_i64(),
         before["data"]["leads"]["totalCount"].as_i64().map(|total| total + 1)

@@ -121,7 +121,7 @@ async fn endless_documents_are_refused() {
     let world = World::new().await;
     let deep = format!("{{ me {{ partner {{ {} id {} }} }} }}", "leads { nodes { partner { ".repeat(10), "} } }".repeat(10));
     assert_eq!(world.owner_a(&deep, json!({})).await.code(), "QUERY_TOO_COMPLEX");
-    let wide: String = (0..2_100).map(|n| format!("a{n}: me {{ role }} ")).collect();
+    let wide = (0..2_100).map(|n| format!("a{n}: me {{ role }}")).collect::<Vec<_>>().join(" ");
     assert_eq!(world.owner_a(&format!("{{ {wide} }}"), json!({})).await.code(), "QUERY_TOO_COMPLEX");
 }
 
@@ -161,7 +161,7 @@ async fn a_client_that_leaves() {
     }
 }
 
-/// While the database cannot be reached the answer is SERVICE_UNAVAILABLE, and says nothing of why.
+/// While the database cannot be reached the answer is `SERVICE_UNAVAILABLE`, and says nothing of why.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_database() {
     let world = World::new().await;

@@ -128,7 +128,7 @@ async fn keys_rotate() {
     let both: Keyring = format!("{},{}", key(1, 1), key(2, 2)).parse().expect("a keyring");
     let new: Keyring = key(2, 2).parse().expect("a keyring");
     let value = old.seal("DE123456789", SealedField::TaxId, world.acme, world.a).expect("sealed");
-    let hex: String = value.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = value.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
     world
         .sql(&format!(
             "UPDATE partner_profiles SET tax_id_sealed = '\\x{hex}', tax_id_last4 = '6789' WHERE partner_id = '{}'",

