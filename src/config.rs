@@ -26,6 +26,7 @@ impl FromStr for Issuer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
         secure_url(text)?;
         Ok(Self(text.to_owned()))
     }
@@ -53,6 +54,13 @@ fn database_url(text: &str) -> Result<tokio_postgres::Config, String> {
     text.parse().map_err(|error: tokio_postgres::Error| {
         std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string)
     })
+}
+
+/// An `azp` claim: the origin of a front end.
+fn party(text: &str) -> Result<String, String> {
+    Some(text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+        .ok_or_else(|| "expected origins such as https://portal.example.com".to_owned())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -115,7 +123,7 @@ pub struct Settings {
     pub jwt_key: Option<String>,
 
     /// The front ends (origins) that tokens may be made for, separated by commas; any where it is not set.
-    #[arg(long, env = "CLERK_AUTHORIZED_PARTIES", global = true, value_name = "ORIGINS", value_delimiter = ',')]
+    #[arg(long, env = "CLERK_AUTHORIZED_PARTIES", global = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = party)]
     pub authorized_parties: Vec<String>,
 
     /// What to do about the claim azp, which names the front end: a wrong one is always refused, a missing one if required.

@@ -28,6 +28,9 @@ pub enum Error {
     /// The database cannot be reached or has no free connection.
     #[error("service unavailable: {0}")]
     Unavailable(Arc<str>),
+    /// An earlier statement of the transaction failed, and this one was not run.
+    #[error("the transaction is aborted")]
+    Aborted,
     /// A fault of ours.
     #[error("internal error: {0}")]
     Internal(Arc<str>),
@@ -46,7 +49,7 @@ impl Error {
             Self::BadUserInput(_) => "BAD_USER_INPUT",
             Self::Timeout => "TIMEOUT",
             Self::Unavailable(_) => "SERVICE_UNAVAILABLE",
-            Self::Internal(_) => "INTERNAL_SERVER_ERROR",
+            Self::Aborted | Self::Internal(_) => "INTERNAL_SERVER_ERROR",
         }
     }
 
@@ -55,7 +58,7 @@ impl Error {
         match self {
             Self::Unauthenticated(_) => "A valid session token is needed.".to_owned(),
             Self::Unavailable(_) => "The service is not available at the moment. Try again in a few seconds.".to_owned(),
-            Self::Internal(_) => {
+            Self::Aborted | Self::Internal(_) => {
                 "Something went wrong on our side. Try again; if it stays, tell support the request id.".to_owned()
             }
             Self::Forbidden(_) | Self::NotFound(_) | Self::BadUserInput(_) | Self::Timeout => self.to_string(),
@@ -76,7 +79,12 @@ impl Error {
 impl From<DieselError> for Error {
     fn from(error: DieselError) -> Self {
         match &error {
-            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => Self::unavailable(error),
+            // A connection that breaks off has no SQLSTATE.
+            DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => {
+                Self::unavailable(error)
+            }
+            // SQLSTATE 25P02 (in_failed_sql_transaction)
+            DieselError::DatabaseError(_, info) if info.message().starts_with("current transaction is aborted") => Self::Aborted,
             // SQLSTATE 57014 (query_canceled) has no kind of its own in diesel; its text is PostgreSQL's.
             DieselError::DatabaseError(_, info) if info.message().contains("statement timeout") => Self::Timeout,
             // SQLSTATE class 57P: the server is going down or coming up.

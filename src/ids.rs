@@ -71,7 +71,7 @@ macro_rules! ids {
             pub const PREFIX: &'static str = $prefix;
 
             /// A fresh id. It is a `UUIDv7`: ids made later sort later.
-            #[allow(clippy::new_without_default, reason = "a default that differs every time is a surprise")]
+            #[expect(clippy::new_without_default, reason = "a default that differs every time is a surprise")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }

@@ -17,6 +17,7 @@ pub mod keyring;
 pub mod models;
 pub mod money;
 pub mod npm;
+pub mod secret_file;
 pub mod seed;
 pub mod validation;
 

@@ -79,9 +79,9 @@ impl Package {
 
     fn fetch(self, into: &Path) -> Result<PathBuf, NpmError> {
         let package = format!("{}@{}", self.name, self.version);
-        // Its scratch files, its cache and its tarball go to `into`; a package has no script to run at `pack`.
+        // The tarball goes to `into`; nothing of the package is run.
         let output = Command::new("npm")
-            .args(["pack", &package, "--silent", "--ignore-scripts", "--pack-destination"])
+            .args(["pack", &package, "--loglevel=error", "--ignore-scripts", "--pack-destination"])
             .arg(into)
             .current_dir(into)
             .stdin(Stdio::null())

@@ -1,43 +1,46 @@
 -- One role per kind of caller. A request's transaction takes one of them with SET LOCAL ROLE; none can log in, none owns anything.
--- Roles belong to the whole PostgreSQL cluster, so another database of the same cluster may have made them already.
+-- Roles belong to the whole PostgreSQL cluster: another database of it may have made them already, or may be making them now,
+-- in which case PostgreSQL refuses the second of two changes of one catalogue row (an internal error, "tuple concurrently
+-- updated") and the first has done the same.
 DO $$
 DECLARE
-    wanted text;
+    wanted record;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['portal_gate', 'portal_partner', 'portal_operator', 'portal_service'] LOOP
-        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
-            BEGIN
-                EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT NOBYPASSRLS', wanted);
-            EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-            END;
-        END IF;
-    END LOOP;
-    -- NOINHERIT: whoever logs in through portal_app can do nothing until it has said who is asking.
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'portal_app') THEN
+    FOR wanted IN SELECT * FROM (VALUES
+        ('portal_gate', 'The session guard: finds and registers the person a verified token names'),
+        ('portal_partner', 'A member of one partner: sees that partner alone'),
+        ('portal_operator', 'Staff of one tenant'),
+        ('portal_service', 'A back-end system of one tenant'),
+        -- NOINHERIT: whoever logs in through portal_app can do nothing until it has said who is asking.
+        ('portal_app', 'What the server logs in as, or through: a member of the callers'' roles, without rights of its own')
+    ) AS roles (name, purpose) LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_roles WHERE rolname = wanted.name);
         BEGIN
-            CREATE ROLE portal_app NOLOGIN NOINHERIT NOBYPASSRLS;
-        EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+            EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT NOBYPASSRLS', wanted.name);
+            EXECUTE format('COMMENT ON ROLE %I IS %L', wanted.name, wanted.purpose);
+        EXCEPTION WHEN duplicate_object OR unique_violation OR internal_error THEN NULL;
         END;
-    END IF;
+    END LOOP;
 END $$;
 
+-- The server logs in through portal_app; it may also be given the owner's connection alone, and its pool then steps down.
 DO $$
+DECLARE
+    granted record;
 BEGIN
-    GRANT portal_gate, portal_partner, portal_operator, portal_service TO portal_app;
-    -- The server may be given the owner's connection alone: its pool then steps down to portal_app.
-    EXECUTE format('GRANT portal_app, portal_gate, portal_partner, portal_operator, portal_service TO %I', current_user);
-EXCEPTION
-    -- Two databases of one cluster migrated at once touch the same catalogue rows; the other one has granted the same.
-    WHEN unique_violation OR invalid_grant_operation THEN NULL;
-END $$;
-
-DO $$
-BEGIN
-    EXECUTE format('COMMENT ON ROLE portal_gate IS %L', 'The session guard: finds and registers the person a verified token names');
-    EXECUTE format('COMMENT ON ROLE portal_partner IS %L', 'A member of one partner: sees that partner alone');
-    EXECUTE format('COMMENT ON ROLE portal_operator IS %L', 'Staff of one tenant');
-    EXECUTE format('COMMENT ON ROLE portal_service IS %L', 'A back-end system of one tenant');
-    EXECUTE format('COMMENT ON ROLE portal_app IS %L', 'What the server logs in as, or through: a member of the callers'' roles, without rights of its own');
+    FOR granted IN
+        SELECT caller.rolname AS role, taker.name AS taker
+        FROM pg_roles caller, (VALUES ('portal_app'), (current_user)) AS taker (name)
+        WHERE caller.rolname IN ('portal_gate', 'portal_partner', 'portal_operator', 'portal_service', 'portal_app')
+            AND caller.rolname <> taker.name
+            AND NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+                WHERE m.roleid = caller.oid AND r.rolname = taker.name)
+    LOOP
+        BEGIN
+            EXECUTE format('GRANT %I TO %I', granted.role, granted.taker);
+        EXCEPTION WHEN unique_violation OR internal_error THEN NULL;
+        END;
+    END LOOP;
 END $$;
 
 -- Nothing is granted by default: every right below is written down.

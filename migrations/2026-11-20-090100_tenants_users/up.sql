@@ -50,8 +50,7 @@ CREATE POLICY tenants_caller ON tenants FOR SELECT TO portal_partner, portal_ope
     USING (id = (SELECT current_setting('app.tenant_id')::uuid));
 
 CREATE POLICY users_gate ON users TO portal_gate
-    USING (clerk_user_id = (SELECT current_setting('app.subject')))
-    WITH CHECK (clerk_user_id = (SELECT current_setting('app.subject')) AND tenant_id IN (SELECT id FROM tenants));
+    USING (clerk_user_id = (SELECT current_setting('app.subject')) AND tenant_id IN (SELECT id FROM tenants));
 CREATE POLICY users_staff ON users TO portal_operator, portal_service
     USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid));
 

@@ -119,12 +119,13 @@ CREATE POLICY partner_profiles_staff ON partner_profiles TO portal_operator, por
 CREATE FUNCTION portal_identity(token_issuer text, token_subject text, token_organization text, token_tenant text)
     RETURNS TABLE (
         tenant_id uuid, slug text, name text, issuer text, default_currency text, default_commission_rate numeric,
-        partner_on_signup text, user_id uuid, email text, user_name text, partner_id uuid, partner_status text, partner_role text)
+        partner_on_signup text, user_id uuid, email text, user_name text, partner_id uuid, partner_status text, partner_role text,
+        is_active_organization boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
     RETURN QUERY
     SELECT t.id, t.slug, t.name, t.issuer, t.default_currency, t.default_commission_rate, t.partner_on_signup::text,
-        u.id, u.email, u.name, p.id, p.status::text, pu.role::text
+        u.id, u.email, u.name, p.id, p.status::text, pu.role::text, o.id IS NOT NULL
     FROM public.tenants t
     LEFT JOIN public.users u ON u.tenant_id = t.id AND u.clerk_user_id = token_subject
     LEFT JOIN public.partners o ON o.tenant_id = t.id AND o.clerk_org_id = token_organization

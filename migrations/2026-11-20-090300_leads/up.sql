@@ -13,6 +13,7 @@ CREATE TABLE partner_leads (
     status lead_status NOT NULL DEFAULT 'pending',
     deal_value numeric(19, 4),
     deal_value_sort bigint NOT NULL GENERATED ALWAYS AS ((coalesce(deal_value, 0) * 10000)::bigint) STORED,
+    commission_rate numeric(5, 4) NOT NULL,
     commission numeric(19, 4) NOT NULL DEFAULT 0,
     commission_fixed boolean NOT NULL DEFAULT false,
     commission_paid boolean NOT NULL DEFAULT false,
@@ -27,11 +28,15 @@ CREATE TABLE partner_leads (
     CONSTRAINT partner_leads_client_name_length CHECK (char_length(client_name) BETWEEN 1 AND 200),
     CONSTRAINT partner_leads_deal_value_range CHECK (deal_value >= 0 AND deal_value < 100000000000000),
     CONSTRAINT partner_leads_commission_range CHECK (commission >= 0 AND commission < 100000000000000),
+    -- Half a unit is the most that rounding to any currency's minor unit can make.
+    CONSTRAINT partner_leads_commission_follows
+        CHECK (commission_fixed OR abs(commission - coalesce(deal_value, 0) * commission_rate) <= 0.5),
     CONSTRAINT partner_leads_currency_form CHECK (currency ~ '^[A-Z]{3}$'),
     CONSTRAINT partner_leads_converted_at_set CHECK ((status = 'converted') = (converted_at IS NOT NULL))
 );
 COMMENT ON TABLE partner_leads IS 'People and companies that a partner has sent to the tenant';
 COMMENT ON COLUMN partner_leads.deal_value_sort IS 'deal_value in ten-thousandths, none as 0: bigint comparison is leakproof and so served by an index below row-level security, numeric comparison is not';
+COMMENT ON COLUMN partner_leads.commission_rate IS 'The partner''s rate when the lead was sent, by the trigger partner_leads_rate; a later rate is for later leads';
 COMMENT ON COLUMN partner_leads.commission IS 'What the lead earns its partner if it converts, in currency';
 COMMENT ON COLUMN partner_leads.commission_fixed IS 'An operator set the commission by hand: a new deal value leaves it alone';
 
@@ -68,6 +73,22 @@ CREATE INDEX lead_status_changes_changed_by_idx ON lead_status_changes (tenant_i
 COMMENT ON TABLE lead_status_changes IS 'Every step a lead has taken, append-only';
 COMMENT ON COLUMN lead_status_changes.from_status IS 'NULL for the first entry, which says what the lead was created as';
 COMMENT ON COLUMN lead_status_changes.changed_by IS 'NULL when no person did it';
+
+-- A partner never sets its own pay: a lead's rate is the one that its partner has when it is sent.
+CREATE FUNCTION partner_leads_rate() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+    -- No caller's role may write the column; only the tables' owner can have given a rate.
+    IF NEW.commission_rate IS NULL THEN
+        SELECT p.commission_rate INTO NEW.commission_rate
+        FROM public.partners p WHERE p.tenant_id = NEW.tenant_id AND p.id = NEW.partner_id;
+    END IF;
+    RETURN NEW;
+END $$;
+COMMENT ON FUNCTION partner_leads_rate() IS 'Fills partner_leads.commission_rate; runs as its owner because callers may not write it';
+REVOKE ALL ON FUNCTION partner_leads_rate() FROM PUBLIC;
+
+CREATE TRIGGER partner_leads_rate BEFORE INSERT ON partner_leads FOR EACH ROW EXECUTE FUNCTION partner_leads_rate();
 
 -- A partner's counters follow its leads. One statement of any size updates each partner once.
 CREATE FUNCTION partner_leads_count() RETURNS trigger

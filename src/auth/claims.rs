@@ -59,7 +59,6 @@ pub struct Organization {
 impl Claims {
     pub(super) fn from_core(core: CoreClaims) -> Self {
         let rest = &core.rest;
-        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         Self {
             session: text(&rest["sid"]),
             organization: if rest["v"] == 2 { version_2(rest) } else { version_1(rest) },
@@ -74,9 +73,14 @@ impl Claims {
     }
 }
 
+/// A text; one that is empty or has control characters is none.
+fn text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| !text.is_empty() && !text.chars().any(char::is_control)).map(str::to_owned)
+}
+
 fn version_1(rest: &Value) -> Option<Organization> {
     Some(Organization {
-        id: rest["org_id"].as_str()?.to_owned(),
+        id: text(&rest["org_id"])?,
         slug: rest["org_slug"].as_str().map(str::to_owned),
         role: rest["org_role"].as_str().map(str::to_owned),
         permissions: rest["org_permissions"]
@@ -92,7 +96,7 @@ fn version_1(rest: &Value) -> Option<Organization> {
 fn version_2(rest: &Value) -> Option<Organization> {
     let organization = &rest["o"];
     Some(Organization {
-        id: organization["id"].as_str()?.to_owned(),
+        id: text(&organization["id"])?,
         slug: organization["slg"].as_str().map(str::to_owned),
         role: organization["rol"]
             .as_str()

@@ -2,14 +2,13 @@
 //! `/.well-known/jwks.json`, tokens in Clerk's layout. The verification is the same as in production.
 
 use std::{
-    fs, io,
-    os::unix::fs::OpenOptionsExt,
+    io,
     path::{Path, PathBuf},
 };
 
 use aws_lc_rs::{
     digest::{SHA256, digest},
-    encoding::AsDer,
+    encoding::{AsDer, Pkcs8V1Der},
     rsa::{KeyPair, KeySize, PublicKeyComponents},
     signature::KeyPair as _,
 };
@@ -18,7 +17,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 
 use super::keys::KeySet;
-use crate::clock::Clock;
+use crate::{clock::Clock, secret_file};
 
 /// The issuer that development tokens name. It is no address: the keys are known to the server itself.
 pub const ISSUER: &str = "https://development.partner-portal.invalid";
@@ -70,26 +69,14 @@ impl DevelopmentIssuer {
     /// The issuer whose key lies in `folder`; made on the first call.
     pub fn open(folder: &Path) -> Result<Self, IssuerError> {
         let path = folder.join("development-issuer.der");
-        match fs::read(&path) {
-            Ok(der) => Self::from_pkcs8(&der).ok_or(IssuerError::Key(path)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(folder, path),
-            Err(error) => Err(IssuerError::File { path, error }),
-        }
-    }
-
-    fn make(folder: &Path, path: PathBuf) -> Result<Self, IssuerError> {
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| IssuerError::Key(path.clone()))?;
-        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().map_err(|_| IssuerError::Key(path.clone()))?;
-        let write = || -> io::Result<()> {
-            fs::create_dir_all(folder)?;
-            let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            io::Write::write_all(&mut file, der.as_ref())
+        let make = || {
+            let pair = KeyPair::generate(KeySize::Rsa2048).map_err(io::Error::other)?;
+            let der: Pkcs8V1Der<'_> = pair.as_der().map_err(io::Error::other)?;
+            Ok(der.as_ref().to_vec())
         };
-        match write() {
-            // Another start was faster: its key is the one.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::open(folder),
+        match secret_file::read_or_make(&path, make) {
+            Ok(der) => Self::from_pkcs8(&der).ok_or(IssuerError::Key(path)),
             Err(error) => Err(IssuerError::File { path, error }),
-            Ok(()) => Self::from_pkcs8(der.as_ref()).ok_or(IssuerError::Key(path)),
         }
     }
 

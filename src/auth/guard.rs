@@ -66,7 +66,7 @@ fn staff_role(claims: &Claims) -> Option<Role> {
 
 fn must_sign_in(identity: &Identity, says: &SignIn) -> bool {
     let newer = |said: &Option<String>, stored: &Option<String>| said.is_some() && said != stored;
-    let joins = !says.is_staff && identity.partner_id.is_some() && identity.partner_role.is_none();
+    let joins = !says.is_staff && identity.joins();
     identity.user_id.is_none() || joins || newer(&says.email, &identity.email) || newer(&says.name, &identity.user_name)
 }
 
@@ -79,7 +79,9 @@ fn viewer(identity: Identity, claims: Claims) -> Result<Viewer> {
     let partner = match role {
         Role::Operator | Role::Service => None,
         Role::PartnerOwner | Role::PartnerMember => {
-            identity.partner_id.zip(identity.partner_status).map(|(id, status)| ActivePartner { id, status })
+            // Whoever does not belong to a partner does not act for it.
+            let partner = identity.partner_id.filter(|_| identity.partner_role.is_some());
+            partner.zip(identity.partner_status).map(|(id, status)| ActivePartner { id, status })
         }
     };
     Ok(Viewer { tenant: identity.tenant, user, role, partner, claims })

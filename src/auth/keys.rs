@@ -1,6 +1,10 @@
 //! The public keys that tokens are checked with, and the cache of an issuer's key set (JWKS, RFC 7517).
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -62,12 +66,20 @@ pub enum KeySource {
 }
 
 impl KeySource {
-    /// The key to check a token with; `None` where there is none of that id.
-    pub async fn find(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
+    /// The key to check a token with, from what is here already.
+    pub fn known(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
         match self {
             Self::Pem(key) => Some((**key).clone()),
             Self::Known(set) => set.find(kid?, algorithm),
-            Self::Published(cache) => cache.find(kid?, algorithm).await,
+            Self::Published(cache) => cache.known(kid?, algorithm),
+        }
+    }
+
+    /// The same after asking the issuer, if it may be asked now.
+    pub async fn fetched(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
+        match self {
+            Self::Pem(_) | Self::Known(_) => None,
+            Self::Published(cache) => cache.fetched(kid?, algorithm).await,
         }
     }
 }
@@ -79,8 +91,22 @@ struct Cached {
     tried: Option<DateTime<Utc>>,
 }
 
+impl Cached {
+    fn is_younger_than(&self, age: TimeDelta, now: DateTime<Utc>) -> bool {
+        self.fetched.is_some_and(|fetched| now - fetched < age)
+    }
+
+    /// Whether the issuer was asked so recently that it is left alone.
+    fn is_paused(&self, now: DateTime<Utc>) -> bool {
+        self.tried.is_some_and(|tried| now - tried < PAUSE)
+    }
+}
+
 /// A published key set, fetched when it is needed and kept for five minutes.
-pub struct KeyCache {
+#[derive(Clone)]
+pub struct KeyCache(Arc<Published>);
+
+struct Published {
     url: Url,
     client: reqwest::Client,
     clock: Clock,
@@ -94,46 +120,60 @@ impl KeyCache {
     /// A cache of the set at `url`; nothing is fetched yet.
     pub fn new(url: Url, clock: Clock) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder().timeout(FETCH_LIMIT).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { url, client, clock, cached: std::sync::RwLock::default(), fetching: Mutex::new(()) })
+        Ok(Self(Arc::new(Published { url, client, clock, cached: std::sync::RwLock::default(), fetching: Mutex::new(()) })))
     }
 
-    async fn find(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
-        let cached = self.cached();
-        if let Some(key) = cached.set.find(kid, algorithm)
-            && self.is_fresh(&cached)
-        {
+    /// A key that may be used at once. One that is past its five minutes still serves while the set is fetched behind it.
+    fn known(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+        let (cached, now) = (self.0.cached(), self.0.clock.now());
+        let key = cached.set.find(kid, algorithm)?;
+        if cached.is_younger_than(FRESH_FOR, now) {
             return Some(key);
         }
-        let _turn = self.fetching.lock().await;
-        let cached = self.cached();
-        let known = cached.set.find(kid, algorithm);
-        let settled = known.is_some() && self.is_fresh(&cached);
-        if settled || cached.tried.is_some_and(|tried| self.clock.now() - tried < PAUSE) {
-            return known;
+        if !cached.is_paused(now) && cached.is_younger_than(FRESH_FOR * 2, now) {
+            drop(self.refresh());
+            return Some(key);
         }
-        self.fetch(cached).await.set.find(kid, algorithm)
+        // Older than that it serves only while the issuer does not answer.
+        cached.is_paused(now).then_some(key)
     }
 
-    fn is_fresh(&self, cached: &Cached) -> bool {
-        cached.fetched.is_some_and(|fetched| self.clock.now() - fetched < FRESH_FOR)
+    async fn fetched(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+        // In a task of its own: whoever waits for it may leave without undoing it.
+        let _ = self.refresh().await;
+        self.0.cached().set.find(kid, algorithm)
     }
 
+    fn refresh(&self) -> tokio::task::JoinHandle<()> {
+        let published = Arc::clone(&self.0);
+        tokio::spawn(async move { published.refresh().await })
+    }
+}
+
+impl Published {
     fn cached(&self) -> Cached {
-        self.cached.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.cached.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks for the set. When that fails the old one stays in use.
-    async fn fetch(&self, old: Cached) -> Cached {
-        let now = self.clock.now();
-        let new = match self.download().await {
-            Ok(set) => Cached { set: Arc::new(KeySet::from_json(&set)), fetched: Some(now), tried: Some(now) },
+    /// Asks for the set, unless it was asked for just now. When that fails the old one stays in use.
+    async fn refresh(&self) {
+        let _turn = self.fetching.lock().await;
+        let (old, now) = (self.cached(), self.clock.now());
+        if old.is_paused(now) {
+            return;
+        }
+        let new = match self.download().await.map(|set| KeySet::from_json(&set)) {
+            Ok(set) if !set.0.is_empty() => Cached { set: Arc::new(set), fetched: Some(now), tried: Some(now) },
+            Ok(_) => {
+                tracing::warn!(url = %self.url, "the key set holds no usable key; the known keys stay in use");
+                Cached { tried: Some(now), ..old }
+            }
             Err(error) => {
                 tracing::warn!(url = %self.url, %error, "the key set could not be fetched; the known keys stay in use");
                 Cached { tried: Some(now), ..old }
             }
         };
-        *self.cached.write().unwrap_or_else(std::sync::PoisonError::into_inner) = new.clone();
-        new
+        *self.cached.write().unwrap_or_else(PoisonError::into_inner) = new;
     }
 
     async fn download(&self) -> Result<Value, reqwest::Error> {

@@ -122,12 +122,20 @@ impl TokenVerifier {
             return Err(TokenFault::Critical);
         }
 
+        // First the keys that are here: one issuer that does not answer keeps nobody else's tokens waiting.
+        let kid = header.kid.as_deref();
         let mut fault = TokenFault::UnknownKey;
-        for issuer in &self.issuers {
-            let Some(key) = issuer.keys.find(header.kid.as_deref(), algorithm).await else { continue };
-            match crypto::verify(signature, message.as_bytes(), &key, algorithm) {
-                Ok(true) => return self.check(json(payload)?, &issuer.name),
-                _ => fault = TokenFault::Signature,
+        for may_fetch in [false, true] {
+            for issuer in &self.issuers {
+                let key = if may_fetch { issuer.keys.fetched(kid, algorithm).await } else { issuer.keys.known(kid, algorithm) };
+                let Some(key) = key else { continue };
+                match crypto::verify(signature, message.as_bytes(), &key, algorithm) {
+                    Ok(true) => return self.check(json(payload)?, &issuer.name),
+                    _ => fault = TokenFault::Signature,
+                }
+            }
+            if fault == TokenFault::Signature {
+                break;
             }
         }
         Err(fault)

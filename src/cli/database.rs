@@ -11,7 +11,8 @@ use crate::{
         embedded::{Embedded, Options},
         migrations,
     },
-    keyring::Keyring,
+    keyring::{Keyring, KeyringError},
+    secret_file,
 };
 
 /// Where the database is.
@@ -40,9 +41,12 @@ impl Database {
         Ok(Self { owner: embedded.owner(), login: embedded.login(), embedded: Some(embedded) })
     }
 
-    /// The same, with every migration applied.
+    /// The same, with every migration applied. Where none is missing no owner's rights are needed.
     pub async fn open_migrated(settings: &Settings) -> Result<Self, Failure> {
         let database = Self::open(settings).await?;
+        if migrations::current(&database.login).await {
+            return Ok(database);
+        }
         if let Err(failure) = database.migrate().await {
             database.close().await;
             return Err(failure);
@@ -62,6 +66,11 @@ impl Database {
         Ok(applied)
     }
 
+    /// Whether it ends only with this process: it is not an embedded server that another process has started.
+    pub fn is_lasting(&self) -> bool {
+        self.embedded.as_ref().is_none_or(Embedded::is_ours)
+    }
+
     /// A connection as the owner of the tables, whom row-level security does not hold.
     pub async fn connect(&self) -> Result<AsyncPgConnection, Failure> {
         Ok(connect::establish(&self.owner, None).await?)
@@ -77,28 +86,14 @@ impl Database {
 
 /// The encryption keys: configured, or for the embedded database made on the first call and kept beside it.
 pub fn keyring(settings: &Settings) -> Result<Keyring, Failure> {
-    use std::os::unix::fs::OpenOptionsExt;
-
     if let Some(keyring) = &settings.encryption_keys {
         return Ok(keyring.clone());
     }
-    let path = settings.data_dir.join("encryption-keys");
-    let named = |error: &dyn std::fmt::Display| Failure(format!("{}: {error}", path.display()));
     if settings.database_url.is_some() {
         return Err(Failure::new("PORTAL_ENCRYPTION_KEYS (--encryption-keys) is not set"));
     }
-    std::fs::create_dir_all(&settings.data_dir).map_err(|error| named(&error))?;
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-        Ok(mut file) => {
-            let (keyring, setting) = Keyring::generate()?;
-            std::io::Write::write_all(&mut file, setting.as_bytes()).map_err(|error| named(&error))?;
-            Ok(keyring)
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => std::fs::read_to_string(&path)
-            .map_err(|error| named(&error))?
-            .trim()
-            .parse()
-            .map_err(|error: crate::keyring::KeyringError| named(&error)),
-        Err(error) => Err(named(&error)),
-    }
+    let path = settings.data_dir.join("encryption-keys");
+    let make = || Keyring::generate().map(|(_, setting)| setting.into_bytes()).map_err(std::io::Error::other);
+    let kept = secret_file::read_or_make(&path, make).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
+    String::from_utf8_lossy(&kept).trim().parse().map_err(|error: KeyringError| Failure(format!("{}: {error}", path.display())))
 }

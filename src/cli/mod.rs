@@ -1,6 +1,7 @@
 //! The commands: one file each. They put the other modules together and speak to the person at the terminal.
 
 mod database;
+mod first_start;
 mod id;
 mod migrate;
 mod rotate_keys;
@@ -84,7 +85,10 @@ pub fn main() -> ExitCode {
     let outcome = Cli::try_parse().map_err(|error| unparsed(&error)).and_then(|cli| {
         start_log(&cli.settings)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        runtime.block_on(run(cli))
+        let outcome = runtime.block_on(run(cli));
+        // What still runs in the background (a download) is not waited for.
+        runtime.shutdown_background();
+        outcome
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -123,6 +127,8 @@ fn settings_hold(settings: &Settings, command: Option<&Command>) -> Result<(), F
 
 fn start_log(settings: &Settings) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.log).map_err(|error| Failure(format!("PORTAL_LOG (--log): {error}")))?;
+    // Below this level it logs the values of every statement.
+    let filter = filter.add_directive("tokio_postgres=info".parse()?);
     let log = log()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -10,9 +10,10 @@ use crate::{config::Settings, models::profile::Profile};
 pub async fn run(settings: &Settings) -> Result<(), Failure> {
     let keyring = database::keyring(settings)?;
     let database = Database::open_migrated(settings).await?;
-    let connection = database.connect().await?;
-    let outcome = Profile::rotate_keys(&connection, &keyring).await;
-    drop(connection);
+    let outcome = match database.connect().await {
+        Ok(connection) => Profile::rotate_keys(&connection, &keyring).await.map_err(Failure::from),
+        Err(failure) => Err(failure),
+    };
     database.close().await;
     say(&format!("{} profiles are sealed anew with key {}.\n", outcome?, keyring.active_version()));
     Ok(())

@@ -40,12 +40,13 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
         Ok(mut connection) => {
             seed::fill(&mut connection, arguments.tenant.as_deref(), amounts, &keyring, &Clock::default(), |rows| bar.inc(rows))
                 .await
+                .map_err(Failure::from)
         }
-        Err(Failure(reason)) => Err(reason),
+        Err(failure) => Err(failure),
     };
     bar.finish_and_clear();
     database.close().await;
-    let filled = outcome.map_err(Failure)?;
+    let filled = outcome?;
     say(&format!("{} has {} more partners and {} more leads.\n", filled.tenant, filled.partners, filled.leads));
     Ok(())
 }

@@ -8,6 +8,7 @@ use tokio::{net::TcpListener, signal};
 use super::{
     Failure,
     database::{self, Database},
+    first_start,
     token::{self, Kind},
     welcome,
 };
@@ -22,9 +23,7 @@ use crate::{
     config::Settings,
     db::{self, PoolSettings},
     graphql, http,
-    ids::TenantId,
     keyring::Keyring,
-    models::tenant::{NewTenant, PartnerOnSignup, Tenant},
     seed::demo,
 };
 
@@ -34,14 +33,22 @@ const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
 pub async fn run(settings: Settings) -> Result<(), Failure> {
     let keyring = Arc::new(database::keyring(&settings)?);
     let database = Database::open_migrated(&settings).await?;
-    let outcome = serve(&settings, &database, keyring).await;
+    let outcome = if database.is_lasting() {
+        serve(&settings, &database, keyring).await
+    } else {
+        // That process would take the database along when it ends.
+        Err(Failure(format!(
+            "another partner-portal runs the database in {}: end it first, or set PORTAL_DATA_DIR",
+            settings.data_dir.display()
+        )))
+    };
     database.close().await;
     outcome
 }
 
 async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) -> Result<(), Failure> {
     let clock = Clock::default();
-    first_start(settings, database, &keyring, &clock).await?;
+    first_start::run(settings, database, &keyring, &clock).await?;
     let development = development(settings)?;
     let pool_settings =
         PoolSettings { size: settings.pool_size, wait: settings.pool_wait, statement_timeout: settings.statement_timeout };
@@ -111,31 +118,6 @@ fn stop_signal() -> impl Future<Output = ()> {
             _ => std::future::pending().await,
         }
     }
-}
-
-/// On an empty database: demo data in development, else the first tenant, of the configured issuer.
-async fn first_start(settings: &Settings, database: &Database, keyring: &Keyring, clock: &Clock) -> Result<(), Failure> {
-    let mut connection = database.connect().await?;
-    if !Tenant::all(&connection).await?.is_empty() {
-        return Ok(());
-    }
-    if settings.database_url.is_none() {
-        let issuer = settings.issuer.first().map_or(development::ISSUER, |issuer| issuer.0.as_str());
-        return demo::fill(&mut connection, issuer, keyring, clock).await.map_err(Failure);
-    }
-    let Some(issuer) = settings.issuer.first() else { return Ok(()) };
-    let host = url::Url::parse(&issuer.0).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let new = NewTenant {
-        id: TenantId::new(),
-        slug: "main",
-        name: &host,
-        issuer: &issuer.0,
-        default_currency: "USD",
-        partner_on_signup: PartnerOnSignup::Pending,
-    };
-    Tenant::insert(&connection, &new).await?;
-    tracing::info!(issuer = issuer.0, "the first tenant is made: `tenant set main` gives it its name and currency");
-    Ok(())
 }
 
 fn development(settings: &Settings) -> Result<Option<Development>, Failure> {

@@ -33,6 +33,7 @@ fn needs_tls(config: &Config) -> bool {
         Host::Tcp(name) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
         Host::Unix(_) => true,
     });
+    let local = local && config.get_hostaddrs().iter().all(std::net::IpAddr::is_loopback);
     match config.get_ssl_mode() {
         SslMode::Disable => false,
         SslMode::Prefer => !local,
@@ -61,6 +62,8 @@ mod tests {
         let needs = |url: &str| needs_tls(&url.parse().expect(url));
         assert!(needs("postgres://db.example.com/portal"));
         assert!(needs("postgres://localhost/portal?sslmode=require"));
+        assert!(needs("hostaddr=10.0.0.5 user=portal"));
+        assert!(needs("host=localhost hostaddr=10.0.0.5 user=portal"));
         assert!(!needs("postgres://localhost/portal"));
         assert!(!needs("postgres://portal@%2Frun%2Fpostgresql/portal"));
         assert!(!needs("postgres://db.example.com/portal?sslmode=disable"));

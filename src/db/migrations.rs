@@ -8,7 +8,7 @@ use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, Simple
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio_postgres::Config;
 
-use super::{Pool, connect, statement::statement};
+use super::{connect, statement::statement};
 use crate::error::{Error, Result};
 
 /// All migrations, built into the program.
@@ -76,12 +76,19 @@ async fn locked(config: &Config) -> Result<AsyncPgConnection, MigrationError> {
     Ok(connection)
 }
 
+/// Whether every migration that this program was built with has been applied, as far as the server's login can tell.
+pub async fn current(login: &Config) -> bool {
+    match connect::establish(login, Some(super::STEP_DOWN)).await {
+        Ok(connection) => are_applied(&connection).await.unwrap_or(false),
+        Err(_) => false,
+    }
+}
+
 /// Whether every migration that this program was built with has been applied.
-pub async fn current(pool: &Pool) -> Result<bool> {
-    let connection = pool.get().await.map_err(Error::unavailable)?;
+pub async fn are_applied(mut connection: &AsyncPgConnection) -> Result<bool> {
     let applied: Vec<String> =
         statement::<diesel::sql_types::Text>("SELECT version::text FROM __diesel_schema_migrations", vec![])
-            .load(&mut &*connection)
+            .load(&mut connection)
             .await?;
     let known: Vec<Box<dyn Migration<Pg>>> = MIGRATIONS.migrations().map_err(Error::internal)?;
     Ok(known

@@ -27,6 +27,7 @@ diesel::table! {
         status -> Text,
         deal_value -> Nullable<Numeric>,
         deal_value_sort -> Int8,
+        commission_rate -> Numeric,
         commission -> Numeric,
         commission_fixed -> Bool,
         commission_paid -> Bool,

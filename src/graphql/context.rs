@@ -7,7 +7,6 @@ use async_graphql::Context;
 use super::loaders::{BatchKey, Loaders};
 use crate::{
     auth::{Permission, Viewer},
-    clock::Clock,
     db::session::{Reading, Session, Writing},
     error::{Error, Result},
     keyring::Keyring,
@@ -20,15 +19,13 @@ pub struct RequestContext {
     loaders: Mutex<Arc<Loaders>>,
     /// Seals account numbers.
     pub keyring: Arc<Keyring>,
-    /// Tells the time.
-    pub clock: Clock,
 }
 
 impl RequestContext {
     /// The state of a request by `viewer` on `session`.
-    pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, keyring: Arc<Keyring>, clock: Clock) -> Self {
+    pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, keyring: Arc<Keyring>) -> Self {
         let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope())));
-        Self { session, viewer, loaders, keyring, clock }
+        Self { session, viewer, loaders, keyring }
     }
 
     fn loaders(&self) -> Arc<Loaders> {

@@ -1,6 +1,8 @@
 //! The one place where errors become part of an answer: their code and public message. What they are about inside goes to the
 //! log with the request's id.
 
+use std::sync::Arc;
+
 use async_graphql::{ErrorExtensionValues, Response, ServerError};
 
 use crate::error::Error;
@@ -11,16 +13,34 @@ const QUERY_TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
 
 /// Gives every error of the answer its code and public message, and returns the codes.
 pub fn finish(response: &mut Response, request_id: &str) -> Vec<&'static str> {
-    response.errors.iter_mut().map(|error| publish(error, request_id)).collect()
+    // After one statement has failed PostgreSQL refuses the rest of the transaction: those errors are the first one's.
+    let cause =
+        response.errors.iter().filter_map(ServerError::source::<Error>).find(|error| !matches!(error, Error::Aborted)).cloned();
+    response.errors.iter_mut().map(|error| publish(error, cause.as_ref(), request_id)).collect()
 }
 
-fn publish(error: &mut ServerError, request_id: &str) -> &'static str {
+/// The answer, finished, to a request that the engine had no part in.
+pub fn answer(cause: &Error, request_id: &str) -> Response {
+    let mut response = alone(cause);
+    finish(&mut response, request_id);
+    response
+}
+
+/// An answer of one error, still to be finished.
+pub fn alone(cause: &Error) -> Response {
+    let mut error = ServerError::new(String::new(), None);
+    error.source = Some(Arc::new(cause.clone()));
+    Response::from_errors(vec![error])
+}
+
+fn publish(error: &mut ServerError, first: Option<&Error>, request_id: &str) -> &'static str {
     let code = match (error.source::<Error>(), &error.source) {
         (Some(cause), _) => {
-            let (code, message) = (cause.code(), cause.public_message());
+            let cause = if let (Error::Aborted, Some(first)) = (cause, first) { first } else { cause };
             if matches!(cause, Error::Internal(_) | Error::Unavailable(_)) {
                 tracing::error!(request_id, path = ?error.path, error = %cause, "a field failed");
             }
+            let (code, message) = (cause.code(), cause.public_message());
             error.message = message;
             code
         }
@@ -38,16 +58,6 @@ fn publish(error: &mut ServerError, request_id: &str) -> &'static str {
     };
     extend(error, code, request_id);
     code
-}
-
-/// An error for an answer that the engine had no part in.
-pub fn alone(cause: &Error, request_id: &str) -> Response {
-    if matches!(cause, Error::Internal(_) | Error::Unavailable(_)) {
-        tracing::error!(request_id, error = %cause, "a request failed");
-    }
-    let mut error = ServerError::new(cause.public_message(), None);
-    extend(&mut error, cause.code(), request_id);
-    Response::from_errors(vec![error])
 }
 
 fn extend(error: &mut ServerError, code: &'static str, request_id: &str) {

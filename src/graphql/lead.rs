@@ -3,13 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, Enum, InputObject, Object};
-use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
 use futures_util::future::try_join_all;
 
 use super::{
     context::{ContextExt, missing},
-    loaders::BatchKey,
+    loaders::{BatchKey, batch_key},
     pagination::{Connection, connect},
     partner::Partner,
     query::{OrderDirection, search_text},
@@ -17,6 +15,7 @@ use super::{
     user::User,
 };
 use crate::{
+    db,
     error::Result,
     ids::{LeadId, PartnerId},
     models::{
@@ -260,31 +259,9 @@ impl LeadList {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct LeadById(LeadId);
+batch_key!(LeadById(LeadId) -> Arc<models::lead::Lead>, models::lead::Lead::by_ids);
 
-impl BatchKey for LeadById {
-    type Value = Arc<models::lead::Lead>;
-
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
-        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let rows = models::lead::Lead::by_ids(connection, scope, &ids).await?;
-        Ok(rows.into_iter().map(|(id, row)| (Self(id), Arc::new(row))).collect())
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct HistoryByLead(LeadId);
-
-impl BatchKey for HistoryByLead {
-    type Value = Arc<[lead_status::LeadStatusChange]>;
-
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
-        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let steps = lead_status::LeadStatusChange::by_leads(connection, scope, &ids).await?;
-        Ok(steps.into_iter().map(|(lead, steps)| (Self(lead), steps.into())).collect())
-    }
-}
+batch_key!(HistoryByLead(LeadId) -> Arc<[lead_status::LeadStatusChange]>, lead_status::LeadStatusChange::by_leads);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct LeadsByPartner {
@@ -296,14 +273,14 @@ impl BatchKey for LeadsByPartner {
     type Value = Arc<Slice<Arc<models::lead::Lead>>>;
 
     /// One statement for each distinct list that the document asks for.
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
         let mut lists = HashMap::<&Arc<LeadList>, Vec<PartnerId>>::new();
         for key in keys {
             lists.entry(&key.list).or_default().push(key.partner);
         }
         let pages = lists.into_iter().map(async |(list, partners)| {
             let slices = models::lead::Lead::page_by_partners(connection, scope, &partners, &list.filter, &list.page).await?;
-            QueryResult::Ok(
+            db::QueryResult::Ok(
                 slices
                     .into_iter()
                     .map(|(partner, slice)| (Self { partner, list: Arc::clone(list) }, Arc::new(slice.shared())))
@@ -324,14 +301,14 @@ impl BatchKey for LeadCountByPartner {
     type Value = i64;
 
     /// One statement for each distinct filter that the document asks for.
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, i64>> {
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
         let mut filters = HashMap::<&LeadFilter, Vec<PartnerId>>::new();
         for key in keys {
             filters.entry(&key.filter).or_default().push(key.partner);
         }
         let counts = filters.into_iter().map(async |(filter, partners)| {
             let counts = models::lead::Lead::count_by_partners(connection, scope, &partners, filter).await?;
-            QueryResult::Ok(
+            db::QueryResult::Ok(
                 counts.into_iter().map(|(partner, count)| (Self { partner, filter: filter.clone() }, count)).collect::<Vec<_>>(),
             )
         });
@@ -345,10 +322,10 @@ struct LeadCount(LeadFilter);
 impl BatchKey for LeadCount {
     type Value = i64;
 
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, i64>> {
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
         let counts = keys
             .iter()
-            .map(async |key| QueryResult::Ok((key.clone(), models::lead::Lead::count(connection, scope, &key.0).await?)));
+            .map(async |key| db::QueryResult::Ok((key.clone(), models::lead::Lead::count(connection, scope, &key.0).await?)));
         Ok(try_join_all(counts).await?.into_iter().collect())
     }
 }

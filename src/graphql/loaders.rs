@@ -15,12 +15,10 @@ use std::{
 };
 
 use dataloader::{BatchFn, cached::Loader};
-use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
 use tokio::sync::Notify;
 
 use crate::{
-    db::session::Session,
+    db::{Connection, QueryResult, session::Session},
     error::{Error, Result},
     models::scope::Scope,
 };
@@ -32,11 +30,34 @@ pub trait BatchKey: Clone + Eq + Hash + Debug + Send + Sync + 'static {
 
     /// Finds all keys' values in a number of statements that does not depend on how many keys there are.
     fn fetch(
-        connection: &AsyncPgConnection,
+        connection: &Connection,
         scope: Scope,
         keys: &[Self],
     ) -> impl Future<Output = QueryResult<HashMap<Self, Self::Value>>> + Send;
 }
+
+/// Defines a key that is one id: `find(connection, scope, &ids)` gives what is found under each.
+macro_rules! batch_key {
+    ($key:ident($id:ty) -> $value:ty, $find:path) => {
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        struct $key($id);
+
+        impl $crate::graphql::loaders::BatchKey for $key {
+            type Value = $value;
+
+            async fn fetch(
+                connection: &$crate::db::Connection,
+                scope: $crate::models::scope::Scope,
+                keys: &[Self],
+            ) -> $crate::db::QueryResult<std::collections::HashMap<Self, Self::Value>> {
+                let ids: Vec<$id> = keys.iter().map(|key| key.0).collect();
+                let found = $find(connection, scope, &ids).await?;
+                Ok(found.into_iter().map(|(id, found)| (Self(id), found.into())).collect())
+            }
+        }
+    };
+}
+pub(super) use batch_key;
 
 type Found<K> = Result<Option<<K as BatchKey>::Value>>;
 

@@ -3,13 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
-use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
 
 use super::{
     context::ContextExt,
     lead::{Lead, LeadFilterInput, LeadOrder},
-    loaders::BatchKey,
+    loaders::{BatchKey, batch_key},
     pagination::{Connection, connect},
     profile::PartnerProfile,
     query::{OrderDirection, search_text},
@@ -18,6 +16,7 @@ use super::{
 };
 use crate::{
     auth::Role,
+    db,
     error::Result,
     ids::PartnerId,
     models::{
@@ -215,31 +214,9 @@ impl PartnerOrderField {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct PartnerById(PartnerId);
+batch_key!(PartnerById(PartnerId) -> Arc<models::partner::Partner>, models::partner::Partner::by_ids);
 
-impl BatchKey for PartnerById {
-    type Value = Arc<models::partner::Partner>;
-
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
-        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let rows = models::partner::Partner::by_ids(connection, scope, &ids).await?;
-        Ok(rows.into_iter().map(|(id, row)| (Self(id), Arc::new(row))).collect())
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct UsersByPartner(PartnerId);
-
-impl BatchKey for UsersByPartner {
-    type Value = Arc<[partner_user::PartnerUser]>;
-
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
-        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let users = partner_user::by_partners(connection, scope, &ids).await?;
-        Ok(users.into_iter().map(|(partner, users)| (Self(partner), users.into())).collect())
-    }
-}
+batch_key!(UsersByPartner(PartnerId) -> Arc<[partner_user::PartnerUser]>, partner_user::by_partners);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct PartnerCount(PartnerFilter);
@@ -247,10 +224,10 @@ struct PartnerCount(PartnerFilter);
 impl BatchKey for PartnerCount {
     type Value = i64;
 
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, i64>> {
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
         let counts = keys.iter().map(async |key| {
             let count = models::partner::Partner::count(connection, scope, &key.0).await?;
-            QueryResult::Ok((key.clone(), count))
+            db::QueryResult::Ok((key.clone(), count))
         });
         Ok(futures_util::future::try_join_all(counts).await?.into_iter().collect())
     }

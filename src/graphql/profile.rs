@@ -1,23 +1,18 @@
 //! Profiles as the API shows them: account numbers by their last four characters alone.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use async_graphql::{Context, Object, SimpleObject};
-use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
 
 use super::{
     context::ContextExt,
-    loaders::BatchKey,
+    loaders::batch_key,
     scalars::{DateTime, EmailAddress},
 };
 use crate::{
     error::Result,
     ids::PartnerId,
-    models::{
-        profile::{PaymentMethod, Profile},
-        scope::Scope,
-    },
+    models::profile::{PaymentMethod, Profile},
 };
 
 /// A profile.
@@ -131,15 +126,4 @@ fn masked(last4: &str) -> String {
     format!("•••• {last4}")
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct ProfileByPartner(PartnerId);
-
-impl BatchKey for ProfileByPartner {
-    type Value = Arc<Profile>;
-
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
-        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let rows = Profile::by_partners(connection, scope, &ids).await?;
-        Ok(rows.into_iter().map(|(id, row)| (Self(id), Arc::new(row))).collect())
-    }
-}
+batch_key!(ProfileByPartner(PartnerId) -> Arc<Profile>, Profile::by_partners);

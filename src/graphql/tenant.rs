@@ -1,21 +1,15 @@
 //! Tenants as the API shows them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use async_graphql::{Context, Object};
-use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
 
 use super::{
     context::ContextExt,
-    loaders::BatchKey,
+    loaders::batch_key,
     scalars::{CurrencyCode, currency},
 };
-use crate::{
-    error::Result,
-    ids::TenantId,
-    models::{self, scope::Scope},
-};
+use crate::{error::Result, ids::TenantId, models};
 
 /// A tenant.
 #[derive(Clone)]
@@ -47,15 +41,4 @@ impl Tenant {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct TenantById(TenantId);
-
-impl BatchKey for TenantById {
-    type Value = Arc<models::tenant::Tenant>;
-
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
-        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let rows = models::tenant::Tenant::by_ids(connection, scope, &ids).await?;
-        Ok(rows.into_iter().map(|(id, row)| (Self(id), Arc::new(row))).collect())
-    }
-}
+batch_key!(TenantById(TenantId) -> Arc<models::tenant::Tenant>, models::tenant::Tenant::by_ids);

@@ -1,21 +1,19 @@
 //! Users as the API shows them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use async_graphql::{Context, Object};
-use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
 
 use super::{
     context::ContextExt,
-    loaders::BatchKey,
+    loaders::batch_key,
     partner::Partner,
     scalars::{DateTime, EmailAddress},
 };
 use crate::{
     error::Result,
     ids::{PartnerId, UserId},
-    models::{self, partner_user, scope::Scope},
+    models::{self, partner_user},
 };
 
 /// A user.
@@ -60,28 +58,6 @@ impl User {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct UserById(UserId);
+batch_key!(UserById(UserId) -> Arc<models::user::User>, models::user::User::by_ids);
 
-impl BatchKey for UserById {
-    type Value = Arc<models::user::User>;
-
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
-        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let rows = models::user::User::by_ids(connection, scope, &ids).await?;
-        Ok(rows.into_iter().map(|(id, row)| (Self(id), Arc::new(row))).collect())
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct PartnersByUser(UserId);
-
-impl BatchKey for PartnersByUser {
-    type Value = Arc<[PartnerId]>;
-
-    async fn fetch(connection: &AsyncPgConnection, scope: Scope, keys: &[Self]) -> QueryResult<HashMap<Self, Self::Value>> {
-        let ids: Vec<_> = keys.iter().map(|key| key.0).collect();
-        let partners = partner_user::partners_by_users(connection, scope, &ids).await?;
-        Ok(partners.into_iter().map(|(user, partners)| (Self(user), partners.into())).collect())
-    }
-}
+batch_key!(PartnersByUser(UserId) -> Arc<[PartnerId]>, partner_user::partners_by_users);

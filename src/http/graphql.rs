@@ -1,6 +1,6 @@
 //! `POST /graphql`: one operation from its bytes to its answer, and its line in the log.
 
-use std::{sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use async_graphql::{Request as Operation, Response as Answer, parser::types::DocumentOperations};
 use async_graphql_axum::GraphQLResponse;
@@ -11,8 +11,9 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt;
 
-use super::{refusal, request_id::RequestId};
+use super::{panic_text, refusal, request_id::RequestId};
 use crate::{
     app::App,
     auth::{Viewer, guard},
@@ -41,8 +42,8 @@ pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Exten
     };
 
     let described = Described::of(&mut operation);
-    let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), Arc::clone(&app.keyring), app.clock.clone());
-    let mut answer = execute(&app, operation.data(context)).await.unwrap_or_else(|error| errors::alone(&error, &id));
+    let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), Arc::clone(&app.keyring));
+    let mut answer = execute(&app, operation.data(context)).await.unwrap_or_else(|error| errors::alone(&error));
     let codes = errors::finish(&mut answer, &id);
     described.log(&id, &viewer, started, session.statements(), &codes);
     let mut response = GraphQLResponse::from(answer).into_response();
@@ -53,7 +54,12 @@ pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Exten
 }
 
 async fn execute(app: &App, operation: Operation) -> Result<Answer> {
-    tokio::time::timeout(app.operation_timeout, app.schema.execute(operation)).await.map_err(|_| Error::Timeout)
+    let work = AssertUnwindSafe(app.schema.execute(operation)).catch_unwind();
+    match tokio::time::timeout(app.operation_timeout, work).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(panic)) => Err(Error::internal(format!("a panic: {}", panic_text(&*panic)))),
+        Err(_) => Err(Error::Timeout),
+    }
 }
 
 /// Reads the body: one operation as a JSON object. The error is the answer.
@@ -84,12 +90,12 @@ fn turned_away(error: &Error, id: &str) -> Response {
         Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
         Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Error::Forbidden(_) | Error::NotFound(_) | Error::BadUserInput(_) | Error::Internal(_) => {
+        Error::Forbidden(_) | Error::NotFound(_) | Error::BadUserInput(_) | Error::Aborted | Error::Internal(_) => {
             StatusCode::INTERNAL_SERVER_ERROR
         }
     };
     tracing::info!(request_id = id, code = error.code(), "turned away");
-    let mut response = (status, [(header::CACHE_CONTROL, "no-store")], axum::Json(errors::alone(error, id))).into_response();
+    let mut response = (status, [(header::CACHE_CONTROL, "no-store")], axum::Json(errors::answer(error, id))).into_response();
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{app::App, db::migrations};
+use crate::{app::App, db::migrations, error::Error};
 
 /// The process answers.
 pub async fn alive() -> &'static str {
@@ -17,7 +17,11 @@ pub async fn alive() -> &'static str {
 
 /// The database answers, and has every migration that this program was built with.
 pub async fn ready(State(app): State<Arc<App>>) -> Response {
-    match migrations::current(&app.pool).await {
+    let applied = async {
+        let connection = app.pool.get().await.map_err(Error::unavailable)?;
+        migrations::are_applied(&connection).await
+    };
+    match applied.await {
         Ok(true) => "ready\n".into_response(),
         Ok(false) => (StatusCode::SERVICE_UNAVAILABLE, "migrations are missing\n").into_response(),
         Err(error) => {

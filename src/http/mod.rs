@@ -55,11 +55,16 @@ async fn key_set(State(app): State<Arc<App>>) -> Response {
 /// A request that is no GraphQL operation gets an answer in the form of one, with its fault.
 fn refusal(status: StatusCode, message: &str) -> Response {
     let error = Error::BadUserInput(message.to_owned());
-    (status, [(header::CACHE_CONTROL, "no-store")], Json(errors::alone(&error, ""))).into_response()
+    (status, [(header::CACHE_CONTROL, "no-store")], Json(errors::answer(&error, ""))).into_response()
 }
 
+/// For what panics outside an operation.
 fn panicked(payload: Box<dyn std::any::Any + Send>) -> Response {
-    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-    let error = Error::internal(format!("a panic: {}", text.unwrap_or("of unknown cause")));
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(errors::alone(&error, ""))).into_response()
+    let error = Error::internal(format!("a panic: {}", panic_text(&*payload)));
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(errors::answer(&error, ""))).into_response()
+}
+
+fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("of unknown cause")
 }

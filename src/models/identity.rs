@@ -3,7 +3,7 @@
 use diesel::{
     deserialize::Queryable,
     prelude::*,
-    sql_types::{Nullable, Numeric, Text, Uuid as SqlUuid},
+    sql_types::{Bool, Nullable, Numeric, Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -56,13 +56,15 @@ pub struct Identity {
     pub partner_id: Option<PartnerId>,
     /// Its status.
     pub partner_status: Option<PartnerStatus>,
-    /// What the user is there.
+    /// What the user is there; `None` where they do not belong to it.
     pub partner_role: Option<PartnerUserRole>,
+    /// Whether it is the partner of the active organisation, of which the token says that the user is a member.
+    pub is_active_organization: bool,
 }
 
 type TenantColumns = (SqlUuid, Text, Text, Text, Text, Numeric, Text);
 type IdentityColumns =
-    (TenantColumns, Nullable<SqlUuid>, Nullable<Text>, Nullable<Text>, Nullable<SqlUuid>, Nullable<Text>, Nullable<Text>);
+    (TenantColumns, Nullable<SqlUuid>, Nullable<Text>, Nullable<Text>, Nullable<SqlUuid>, Nullable<Text>, Nullable<Text>, Bool);
 
 #[derive(Queryable)]
 struct Row {
@@ -73,6 +75,7 @@ struct Row {
     partner_id: Option<PartnerId>,
     partner_status: Option<PartnerStatus>,
     partner_role: Option<PartnerUserRole>,
+    is_active_organization: bool,
 }
 
 impl Identity {
@@ -94,10 +97,17 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Whether the token vouches for a membership that is not registered yet.
+    pub fn joins(&self) -> bool {
+        self.is_active_organization && self.partner_role.is_none()
+    }
+}
+
 impl From<Row> for Identity {
     fn from(row: Row) -> Self {
-        let Row { tenant, user_id, email, user_name, partner_id, partner_status, partner_role } = row;
-        Self { tenant, user_id, email, user_name, partner_id, partner_status, partner_role }
+        let Row { tenant, user_id, email, user_name, partner_id, partner_status, partner_role, is_active_organization } = row;
+        Self { tenant, user_id, email, user_name, partner_id, partner_status, partner_role, is_active_organization }
     }
 }
 
@@ -130,9 +140,7 @@ impl SignIn {
         if self.is_staff {
             return Ok(());
         }
-        if let (Some(partner), Some(_)) = (found.partner_id, &self.organization)
-            && default_partner != Some(partner)
-        {
+        if let Some(partner) = found.partner_id.filter(|_| found.joins()) {
             let role = if self.manages_organization { PartnerUserRole::Owner } else { PartnerUserRole::Member };
             return self.join(connection, found, user, partner, role, default_partner.is_none()).await;
         }
@@ -181,7 +189,7 @@ impl SignIn {
         status: PartnerStatus,
     ) -> QueryResult<()> {
         let partner = PartnerId::new();
-        let company = self.name.as_deref().or(self.email.as_deref()).unwrap_or("New partner");
+        let company: String = self.name.as_deref().or(self.email.as_deref()).unwrap_or("New partner").chars().take(200).collect();
         diesel::insert_into(partners::table)
             .values((
                 partners::tenant_id.eq(found.tenant.id),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use diesel::{prelude::*, sql_types::Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -13,7 +13,10 @@ use super::{
     scope::Scope,
 };
 use crate::{
-    db::schema::partner_leads,
+    db::{
+        schema::partner_leads,
+        statement::{Statement, statement},
+    },
     ids::{LeadId, LeadStatusChangeId, PartnerId, TenantId, UserId},
     money::Money,
 };
@@ -44,6 +47,8 @@ pub struct Lead {
     pub deal_value: Option<Decimal>,
     /// The value as lists are ordered by it.
     pub deal_value_sort: i64,
+    /// The partner's rate when it was sent, as a fraction.
+    pub commission_rate: Decimal,
     /// What the partner earns if it converts.
     pub commission: Decimal,
     /// Whether an operator set the commission by hand.
@@ -103,6 +108,11 @@ pub struct LeadChanges {
     pub commission_fixed: Option<bool>,
     /// The partner's notes.
     pub notes: Option<Option<String>>,
+}
+
+/// The time of the statement, not of its transaction's start: a step that waited for another's lock comes after it.
+fn wall_clock() -> Statement<Timestamptz> {
+    statement("clock_timestamp()", vec![])
 }
 
 /// What a lead's commission is: the partner's share of the deal, nothing while the deal has no value.
@@ -171,7 +181,7 @@ impl Lead {
     /// Changes the lead, which the caller has locked.
     pub async fn update(&self, mut connection: &AsyncPgConnection, changes: &LeadChanges) -> QueryResult<()> {
         diesel::update(self.row())
-            .set((changes, partner_leads::updated_at.eq(diesel::dsl::now)))
+            .set((changes, partner_leads::updated_at.eq(wall_clock())))
             .execute(&mut connection)
             .await
             .map(drop)
@@ -186,9 +196,9 @@ impl Lead {
         note: Option<&str>,
     ) -> QueryResult<()> {
         debug_assert!(self.status.next().contains(&to), "{:?} to {to:?}", self.status);
-        let converted = (to == LeadStatus::Converted).then(|| partner_leads::converted_at.eq(diesel::dsl::now));
+        let converted = (to == LeadStatus::Converted).then(|| partner_leads::converted_at.eq(wall_clock().nullable()));
         diesel::update(self.row())
-            .set((partner_leads::status.eq(to), converted, partner_leads::updated_at.eq(diesel::dsl::now)))
+            .set((partner_leads::status.eq(to), converted, partner_leads::updated_at.eq(wall_clock())))
             .execute(&mut connection)
             .await?;
         let step = NewLeadStatusChange {
@@ -202,6 +212,11 @@ impl Lead {
             note,
         };
         LeadStatusChange::insert(connection, &step).await
+    }
+
+    /// Whether what the lead is worth, and earns, can still change: until it converts; for an operator until it is paid.
+    pub fn terms_are_open(&self, for_operator: bool) -> bool {
+        self.status != LeadStatus::Converted || (for_operator && !self.commission_paid)
     }
 
     #[diesel::dsl::auto_type(no_type_alias)]

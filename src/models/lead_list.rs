@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     lead::Lead,
     lead_status::LeadStatus,
-    page::{Cursor, Key, Lateral, Page, Slice, SortKey, contains, group, of_parent},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, contains, group, of_parent},
     scope::Scope,
 };
 use crate::{db::schema::partner_leads, ids::PartnerId};
@@ -29,13 +29,17 @@ pub struct LeadFilter {
 }
 
 /// By creation.
-pub const BY_CREATED: SortKey = SortKey { name: "created", column: "partner_leads.created_at", id: "partner_leads.id" };
+pub const BY_CREATED: SortKey =
+    SortKey { name: "created", column: "partner_leads.created_at", id: "partner_leads.id", kind: KeyKind::Time };
 /// By the last change.
-pub const BY_UPDATED: SortKey = SortKey { name: "updated", column: "partner_leads.updated_at", id: "partner_leads.id" };
+pub const BY_UPDATED: SortKey =
+    SortKey { name: "updated", column: "partner_leads.updated_at", id: "partner_leads.id", kind: KeyKind::Time };
 /// By the client's name, without regard to case.
-pub const BY_CLIENT_NAME: SortKey = SortKey { name: "client", column: "partner_leads.client_name_sort", id: "partner_leads.id" };
+pub const BY_CLIENT_NAME: SortKey =
+    SortKey { name: "client", column: "partner_leads.client_name_sort", id: "partner_leads.id", kind: KeyKind::Text };
 /// By the deal's value, none as zero.
-pub const BY_DEAL_VALUE: SortKey = SortKey { name: "value", column: "partner_leads.deal_value_sort", id: "partner_leads.id" };
+pub const BY_DEAL_VALUE: SortKey =
+    SortKey { name: "value", column: "partner_leads.deal_value_sort", id: "partner_leads.id", kind: KeyKind::Number };
 
 /// Narrows a boxed query to the leads in scope that the filter lets through. A macro because the query's type names what it
 /// selects, and the page and its count select different things.

@@ -36,6 +36,19 @@ pub struct SortKey {
     pub column: &'static str,
     /// The id's column, with its table.
     pub id: &'static str,
+    /// What the column holds.
+    pub kind: KeyKind,
+}
+
+/// The kinds of sort keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    /// Instants.
+    Time,
+    /// Texts.
+    Text,
+    /// Whole numbers.
+    Number,
 }
 
 /// The value of a sort key in one row.
@@ -60,6 +73,19 @@ pub struct Cursor {
     pub id: Uuid,
 }
 
+impl Key {
+    fn kind(&self) -> KeyKind {
+        match self {
+            Self::Time(_) => KeyKind::Time,
+            Self::Text(_) => KeyKind::Text,
+            Self::Number(_) => KeyKind::Number,
+        }
+    }
+}
+
+/// The first instant of the year 1. PostgreSQL's begin somewhat earlier, chrono's much earlier.
+const FIRST_MICROSECOND: i64 = -62_135_596_800_000_000;
+
 impl Cursor {
     /// The opaque text that clients hand back.
     pub fn encode(&self) -> String {
@@ -77,7 +103,10 @@ impl Cursor {
         let mut parts = text.splitn(3, '\0');
         let (order, id, key) = (parts.next()?, parts.next()?, parts.next()?);
         let key = match key.split_at_checked(1)? {
-            ("t", micros) => Key::Time(DateTime::from_timestamp_micros(micros.parse().ok()?)?),
+            ("t", micros) => {
+                let micros = micros.parse().ok().filter(|&micros| micros >= FIRST_MICROSECOND)?;
+                Key::Time(DateTime::from_timestamp_micros(micros)?)
+            }
             // PostgreSQL's text holds no NUL; nor does any sort key that it has given.
             ("s", text) if !text.contains('\0') => Key::Text(text.to_owned()),
             ("n", number) => Key::Number(number.parse().ok()?),
@@ -149,7 +178,7 @@ impl Page {
         let cursor = |name: &str, text: Option<String>| -> Result<Option<Cursor>> {
             let Some(text) = text else { return Ok(None) };
             match Cursor::decode(&text) {
-                Some(cursor) if cursor.order == sort.name => Ok(Some(cursor)),
+                Some(cursor) if cursor.order == sort.name && cursor.key.kind() == sort.kind => Ok(Some(cursor)),
                 Some(_) => Err(Error::BadUserInput(format!("`{name}` is the cursor of a list in another order."))),
                 None => {
                     Err(Error::BadUserInput(format!("`{name}` is not a cursor. Use `endCursor` or `startCursor` of `pageInfo`.")))
@@ -291,7 +320,7 @@ mod tests {
 
     use super::*;
 
-    const SORT: SortKey = SortKey { name: "created", column: "t.created_at", id: "t.id" };
+    const SORT: SortKey = SortKey { name: "created", column: "t.created_at", id: "t.id", kind: KeyKind::Time };
 
     proptest! {
         /// A cursor survives the way to its text and back; no text makes the decoder panic.
@@ -317,6 +346,8 @@ mod tests {
         assert_eq!(refusal(PageArguments { last: Some(0), ..Default::default() }), "`last` must be from 1 to 500; it is 0.");
         assert!(refusal(PageArguments { first: Some(1), last: Some(1), ..Default::default() }).contains("not both"));
         assert!(refusal(PageArguments { after: Some("x".into()), ..Default::default() }).contains("`after` is not a cursor"));
+        let forged = Cursor { order: "created".into(), key: Key::Number(1), id: Uuid::nil() }.encode();
+        assert!(refusal(PageArguments { after: Some(forged), ..Default::default() }).contains("another order"));
         let other = Cursor { order: "name".into(), key: Key::Number(1), id: Uuid::nil() }.encode();
         assert!(refusal(PageArguments { before: Some(other), ..Default::default() }).contains("another order"));
     }

@@ -3,17 +3,20 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{dsl::count_star, pg::Pg, prelude::*};
+use diesel::{dsl::count_star, pg::Pg, prelude::*, result::DatabaseErrorKind};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    page::{Cursor, Key, Page, Slice, SortKey, contains},
+    page::{Cursor, Key, KeyKind, Page, Slice, SortKey, contains},
     scope::Scope,
 };
 use crate::{
-    db::schema::{partner_profiles, partners},
+    db::{
+        QueryError,
+        schema::{partner_profiles, partners},
+    },
     ids::{PartnerId, TenantId},
 };
 
@@ -111,15 +114,21 @@ pub struct PartnerFilter {
     pub search: Option<String>,
 }
 
-/// The constraint that a second partner of the same organisation violates.
-pub const ORGANIZATION_IS_UNIQUE: &str = "partners_clerk_org_id_key";
+/// Whether a write failed because another partner has the organisation already.
+pub fn is_organization_taken(error: &QueryError) -> bool {
+    let QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info) = error else { return false };
+    info.constraint_name() == Some("partners_clerk_org_id_key")
+}
 
 /// By creation.
-pub const BY_CREATED: SortKey = SortKey { name: "created", column: "partners.created_at", id: "partners.id" };
+pub const BY_CREATED: SortKey =
+    SortKey { name: "created", column: "partners.created_at", id: "partners.id", kind: KeyKind::Time };
 /// By the last change.
-pub const BY_UPDATED: SortKey = SortKey { name: "updated", column: "partners.updated_at", id: "partners.id" };
+pub const BY_UPDATED: SortKey =
+    SortKey { name: "updated", column: "partners.updated_at", id: "partners.id", kind: KeyKind::Time };
 /// By name, without regard to case.
-pub const BY_NAME: SortKey = SortKey { name: "name", column: "partners.company_name_sort", id: "partners.id" };
+pub const BY_NAME: SortKey =
+    SortKey { name: "name", column: "partners.company_name_sort", id: "partners.id", kind: KeyKind::Text };
 
 /// Narrows a boxed query to the partners in scope that the filter lets through. A macro because the query's type names what it
 /// selects, and the page and its count select different things.

@@ -2,12 +2,15 @@
 
 use std::collections::HashMap;
 
-use diesel::prelude::*;
+use diesel::{prelude::*, sql_types::Bool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 
 use super::scope::Scope;
-use crate::{db::schema::tenants, ids::TenantId};
+use crate::{
+    db::{schema::tenants, statement::statement},
+    ids::TenantId,
+};
 
 crate::pg_enum! {
     /// What a person who signs in for the first time gets.
@@ -95,6 +98,13 @@ impl Tenant {
     /// All tenants, by slug; for the command line.
     pub async fn all(mut connection: &AsyncPgConnection) -> QueryResult<Vec<Self>> {
         Self::query().order(tenants::slug).load(&mut connection).await
+    }
+
+    /// Whether the connection's login owns the table, and so may change it.
+    pub async fn owns_table(mut connection: &AsyncPgConnection) -> QueryResult<bool> {
+        statement::<Bool>("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'tenants'::regclass", vec![])
+            .get_result(&mut connection)
+            .await
     }
 
     /// Adds a tenant; a slug that is taken is a unique violation of `tenants_slug_key`.

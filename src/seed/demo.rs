@@ -5,6 +5,7 @@ use diesel_async::AsyncPgConnection;
 use super::{Amounts, fill as fill_tenant, insert_staff};
 use crate::{
     clock::Clock,
+    error::{Error, Result},
     ids::{TenantId, UserId},
     keyring::Keyring,
     models::tenant::{NewTenant, PartnerOnSignup, Tenant},
@@ -36,18 +37,17 @@ pub fn service(tenant: &str) -> String {
     format!("machine_{tenant}_billing")
 }
 
-/// Fills an empty database; `issuer` is the one whose tokens its tenants believe. The error is a sentence.
-pub async fn fill(connection: &mut AsyncPgConnection, issuer: &str, keyring: &Keyring, clock: &Clock) -> Result<(), String> {
+/// Fills an empty database; `issuer` is the one whose tokens its tenants believe.
+pub async fn fill(connection: &mut AsyncPgConnection, issuer: &str, keyring: &Keyring, clock: &Clock) -> Result<()> {
     for (slug, name, currency, partner_on_signup, partners, leads) in TENANTS {
         let new = NewTenant { id: TenantId::new(), slug, name, issuer, default_currency: currency, partner_on_signup };
-        Tenant::insert(connection, &new).await.map_err(|error| error.to_string())?;
+        Tenant::insert(connection, &new).await?;
         let amounts = Amounts { partners, leads, seed: SEED };
         fill_tenant(connection, Some(slug), amounts, keyring, clock, |_| ()).await?;
-        let tenant =
-            Tenant::all(connection).await.map_err(|error| error.to_string())?.into_iter().find(|tenant| tenant.slug == slug);
-        let tenant = tenant.ok_or("a tenant was removed while it was filled")?;
+        let tenant = Tenant::all(connection).await?.into_iter().find(|tenant| tenant.slug == slug);
+        let tenant = tenant.ok_or_else(|| Error::internal("a tenant was removed while it was filled"))?;
         for (subject, name) in [(operator(slug), "Olive Operator"), (service(slug), "Billing")] {
-            insert_staff(connection, &tenant, UserId::new(), &subject, name).await.map_err(|error| error.to_string())?;
+            insert_staff(connection, &tenant, UserId::new(), &subject, name).await?;
         }
     }
     Ok(())

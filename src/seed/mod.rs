@@ -11,6 +11,7 @@ use self::rows::{Generator, LeadRows, PartnerRows};
 use crate::{
     clock::Clock,
     db::schema::{lead_status_changes, partner_leads, partner_profiles, partner_users, partners, users},
+    error::{Error, Result},
     ids::UserId,
     keyring::Keyring,
     models::tenant::Tenant,
@@ -41,7 +42,7 @@ pub struct Filled {
     pub leads: usize,
 }
 
-/// Fills the tenant of that slug, or the first one. `progress` is told how many rows have gone in. The error is a sentence.
+/// Fills the tenant of that slug, or the first one. `progress` is told how many rows have gone in.
 pub async fn fill(
     connection: &mut AsyncPgConnection,
     tenant: Option<&str>,
@@ -49,18 +50,17 @@ pub async fn fill(
     keyring: &Keyring,
     clock: &Clock,
     progress: impl Fn(u64),
-) -> Result<Filled, String> {
-    let tenants = Tenant::all(connection).await.map_err(|error| error.to_string())?;
+) -> Result<Filled> {
+    let tenants = Tenant::all(connection).await?;
     let found = tenants.into_iter().find(|known| tenant.is_none_or(|slug| known.slug == slug));
-    let tenant = found.ok_or_else(|| format!("there is no tenant {:?}; `tenant add` makes one", tenant.unwrap_or("at all")))?;
-    let mut generator = Generator::new(&tenant, amounts.seed, clock.now()).map_err(|error| error.to_string())?;
-    let partners = (1..=amounts.partners).map(|number| generator.partner(number, keyring)).collect::<Result<Vec<_>, _>>();
-    let partners = partners.map_err(|error| error.to_string())?;
+    let tenant = found
+        .ok_or_else(|| Error::NotFound(format!("there is no tenant {:?}; `tenant add` makes one", tenant.unwrap_or("at all"))))?;
+    let mut generator = Generator::new(&tenant, amounts.seed, clock.now())?;
+    let partners = (1..=amounts.partners).map(|number| generator.partner(number, keyring)).collect::<Result<Vec<_>>>()?;
 
     let mut filled = Filled { tenant: tenant.slug.clone(), partners: 0, leads: 0 };
     for chunk in partners.chunks(CHUNK) {
-        filled.partners +=
-            connection.transaction(async |connection| insert_partners(connection, chunk).await).await.map_err(said)?;
+        filled.partners += connection.transaction(async |connection| insert_partners(connection, chunk).await).await?;
         progress(chunk.len() as u64);
     }
     if partners.is_empty() {
@@ -69,17 +69,13 @@ pub async fn fill(
     let mut left = usize::try_from(amounts.leads).unwrap_or(usize::MAX);
     while left > 0 {
         let leads: Vec<LeadRows> = (0..left.min(CHUNK)).map(|_| generator.lead(&partners)).collect();
-        filled.leads += connection.transaction(async |connection| insert_leads(connection, &leads).await).await.map_err(said)?;
+        filled.leads += connection.transaction(async |connection| insert_leads(connection, &leads).await).await?;
         progress(leads.len() as u64);
         left -= leads.len();
     }
     // The planner learns of the new rows now rather than when autovacuum comes by.
-    diesel::sql_query("ANALYZE").execute(connection).await.map_err(said)?;
+    diesel::sql_query("ANALYZE").execute(connection).await?;
     Ok(filled)
-}
-
-fn said(error: diesel::result::Error) -> String {
-    format!("the data could not be inserted: {error}")
 }
 
 async fn insert_partners(connection: &mut AsyncPgConnection, chunk: &[PartnerRows]) -> QueryResult<usize> {

@@ -1,6 +1,6 @@
 //! The embedded server, run by the program itself: started twice at once, killed, stopped.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use diesel_async::SimpleAsyncConnection;
 use nix::sys::signal::Signal;
@@ -8,7 +8,7 @@ use partner_portal::db::embedded::Embedded;
 use serde_json::json;
 
 use crate::support::{
-    binary::{Server, eventually, processes_in, run},
+    binary::{Server, command, eventually, processes_in, run},
     cluster::{new_folder, options},
 };
 
@@ -61,8 +61,8 @@ async fn killed_and_started_again() {
     let created = server.ask(token.trim(), send).await["data"]["createLead"]["lead"]["id"].clone();
     server.signal(Signal::SIGKILL);
     server.child.wait().expect("it ends");
-    eventually("PostgreSQL ends with its parent", || processes_in(&folder.0).is_empty()).await;
 
+    // At once: the old PostgreSQL may still be stopping.
     let server = Server::start(&folder.0);
     let after = server.ask(token.trim(), &format!("{{ leads {{ totalCount }} lead(id: {created}) {{ clientName }} }}")).await;
     assert_eq!(
@@ -70,6 +70,42 @@ async fn killed_and_started_again() {
         before["data"]["leads"]["totalCount"].as_i64().map(|total| total + 1)
     );
     assert_eq!(after["data"]["lead"]["clientName"], json!("C"));
+    server.signal(Signal::SIGKILL);
+    eventually("PostgreSQL ends with its parent", || processes_in(&folder.0).is_empty()).await;
+}
+
+/// Two whole programs started at once on a folder that is not there yet: one serves, with one set of demo data; the other says
+/// that the first runs the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_first_programs_at_once() {
+    let folder = Folder::new();
+    let start = || {
+        let mut command = command(&folder.0);
+        command.args(["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().expect("the program runs")
+    };
+    let mut programs = [start(), start()];
+    let mut ended = None;
+    for _ in 0..3_000 {
+        ended = programs.iter_mut().position(|program| program.try_wait().expect("its state").is_some());
+        if ended.is_some() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let mut said = String::new();
+    let loser = &mut programs[ended.expect("one of them ends")];
+    std::io::Read::read_to_string(loser.stderr.as_mut().expect("its errors"), &mut said).expect("text");
+    assert!(said.contains("another partner-portal runs the database"), "{said}");
+    // The demo data comes whole or not at all.
+    let tenants = || String::from_utf8(run(&folder.0, &["tenant", "list"]).stdout).expect("text").lines().count();
+    eventually("there is demo data", || tenants() > 0).await;
+    assert_eq!(tenants(), 2);
+    for program in &mut programs {
+        let _ = program.kill();
+        let _ = program.wait();
+    }
+    eventually("PostgreSQL ends with its parent", || processes_in(&folder.0).is_empty()).await;
 }
 
 /// A second program on the same folder uses the running server, and leaves it running.

@@ -115,7 +115,7 @@ async fn every_fault_is_found() {
     assert!(verifier.verify(&token("owner_a", ACME)).await.is_ok());
 }
 
-/// Whatever is wrong, the caller is told UNAUTHENTICATED, with the same words, and no connection is taken for it.
+/// Whatever is wrong, the caller is told UNAUTHENTICATED, with the same words. For a bad token no connection is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_nothing() {
     let world = World::new().await;
@@ -129,6 +129,7 @@ async fn a_refusal_says_nothing() {
         assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer");
         bodies.push(answer.body);
     }
+    assert_eq!(world.app.pool.status().size, 0);
     let unknown_tenant = world.run(&token("owner_a", "nobody"), "{ me { role } }", json!({})).await;
     bodies.push(unknown_tenant.body);
     let without_token =

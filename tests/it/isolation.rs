@@ -176,7 +176,7 @@ async fn the_guard_sees_one_person() {
     };
     assert_eq!(visible(&world, "portal_gate", &gate(issuer, "owner_a")).await, seen(2, 1));
     assert_eq!(visible(&world, "portal_gate", &gate(issuer, "nobody")).await, seen(2, 0));
-    assert_eq!(visible(&world, "portal_gate", &gate("https://other.example", "nobody")).await, seen(0, 0));
+    assert_eq!(visible(&world, "portal_gate", &gate("https://other.example", "owner_a")).await, seen(0, 0));
     for role in ["portal_partner", "portal_operator", "portal_service", "portal_app"] {
         let mut connection = world.owner().await;
         connection.batch_execute(&format!("SET ROLE {role}")).await.expect("a role");
@@ -212,11 +212,16 @@ async fn roles_cannot_write_what_is_not_theirs() {
         attempt("portal_partner", format!("UPDATE partner_leads SET notes = 'x' WHERE id = '{lead_a}'")).await,
         "its own lead's notes"
     );
+    let own = uuid::Uuid::now_v7();
+    let sent = insert(a).replace("gen_random_uuid()", &format!("'{own}'"));
+    assert!(attempt("portal_partner", sent).await, "another lead of its own");
     for (role, sql) in [
         ("portal_partner", insert(b)),
         ("portal_partner", format!("UPDATE partner_leads SET notes = 'x' WHERE id = '{lead_b}'")),
         ("portal_partner", format!("UPDATE partner_leads SET partner_id = '{b}' WHERE id = '{lead_a}'")),
         ("portal_partner", format!("UPDATE partner_leads SET commission_fixed = true WHERE id = '{lead_a}'")),
+        ("portal_partner", format!("UPDATE partner_leads SET commission_rate = 1 WHERE id = '{lead_a}'")),
+        ("portal_partner", format!("UPDATE partner_leads SET commission = 50 WHERE id = '{own}'")),
         ("portal_partner", format!("UPDATE partner_leads SET commission_paid = true WHERE id = '{lead_a}'")),
         ("portal_partner", format!("UPDATE partners SET commission_rate = 1 WHERE id = '{a}'")),
         ("portal_partner", format!("UPDATE partners SET total_referrals = 9 WHERE id = '{a}'")),

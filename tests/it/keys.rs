@@ -96,6 +96,9 @@ async fn keys_outlive_a_failing_issuer() {
     for _ in 0..3 {
         assert!(publisher.verifier.verify(&token(&issuer, &publisher.clock)).await.is_ok());
     }
+    // The set is asked for behind the first of them.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(publisher.verifier.verify(&token(&issuer, &publisher.clock)).await.is_ok());
     assert_eq!(publisher.fetches(), 2);
 }
 
@@ -115,6 +118,44 @@ async fn unknown_keys_are_asked_for_seldom() {
     assert_eq!(publisher.fetches(), 2);
     // The old key is gone from the set, and so from the cache.
     assert_eq!(publisher.verifier.verify(&token(&old, &publisher.clock)).await.expect_err("withdrawn"), TokenFault::UnknownKey);
+}
+
+/// An answer without usable keys, such as a proxy's, is no answer: the known keys go on serving.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_set_is_no_answer() {
+    let issuer = issuer();
+    let publisher = Publisher::start(issuer.jwks()).await;
+    assert!(publisher.verifier.verify(&token(&issuer, &publisher.clock)).await.is_ok());
+    for answer in [json!({}), json!({"keys": []}), json!([1])] {
+        *publisher.keys.write().await = answer;
+        publisher.clock.advance(TimeDelta::seconds(700));
+        assert!(publisher.verifier.verify(&token(&issuer, &publisher.clock)).await.is_ok());
+    }
+    assert_eq!(publisher.fetches(), 4);
+}
+
+/// Requests that leave while the set is being fetched do not undo the fetch, and cause no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_outlives_its_request() {
+    let issuer = issuer();
+    let publisher = Publisher::start(issuer.jwks()).await;
+    let token = token(&issuer, &publisher.clock);
+    for _ in 0..10 {
+        let _ = tokio::time::timeout(std::time::Duration::from_millis(2), publisher.verifier.verify(&token)).await;
+    }
+    assert!(publisher.verifier.verify(&token).await.is_ok());
+    assert_eq!(publisher.fetches(), 1);
+}
+
+/// Of several issuers one that does not answer keeps the tokens of the others from nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn issuers_do_not_wait_for_each_other() {
+    let (slow, known) = (Publisher::start(&json!({})).await, issuer());
+    slow.failing.store(true, Ordering::SeqCst);
+    let mut verifier = slow.verifier;
+    verifier.issuers.push(TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(known.keys()) });
+    assert!(verifier.verify(&token(&known, &slow.clock)).await.is_ok());
+    assert_eq!(slow.fetches.load(Ordering::SeqCst), 0);
 }
 
 /// While the issuer has never answered no token is believed, and it is not asked at every request.

@@ -116,6 +116,46 @@ async fn a_commission_by_hand() {
     assert_eq!(update(&world, json!({"id": id, "dealValue": "100"})).await["lead"]["commission"]["amount"], "10.00");
 }
 
+/// A partner never sets its own pay: what a lead earns follows from the rate at which it was sent, and is settled once it has
+/// converted.
+#[tokio::test(flavor = "multi_thread")]
+async fn pay_is_settled() {
+    let world = World::new().await;
+    let id = create(&world, good()).await["lead"]["id"].clone();
+    world.sql("UPDATE partners SET commission_rate = 0.5").await;
+    let commission = |payload: &Value| payload["lead"]["commission"]["amount"].clone();
+    assert_eq!(commission(&update(&world, json!({"id": id, "dealValue": "1200.00"})).await), "120.00");
+    assert_eq!(commission(&update(&world, json!({"id": id, "dealValue": "2000"})).await), "200.00");
+    status(&world, &id, "CONVERTED").await;
+    let refused = update(&world, json!({"id": id, "dealValue": "90000"})).await;
+    assert_eq!((&refused["lead"], &refused["userErrors"][0]["code"]), (&Value::Null, &json!("INVALID_TRANSITION")));
+    assert_eq!(update(&world, json!({"id": id, "dealValue": "2000", "notes": "Thanks"})).await["userErrors"], json!([]));
+    let by_operator = world.operator(UPDATE, json!({"input": {"id": id, "dealValue": "3000"}})).await;
+    assert_eq!(commission(&by_operator.data()["updateLead"]), "300.00");
+    world.sql("UPDATE partner_leads SET commission_paid = true").await;
+    let paid = world.operator(UPDATE, json!({"input": {"id": id, "commission": "1"}})).await;
+    assert_eq!(paid.data()["updateLead"]["userErrors"][0]["code"], "INVALID_TRANSITION");
+}
+
+/// What a lead cannot be without cannot be cleared, and a lead that is not there hides no other fault.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_cleared() {
+    let world = World::new().await;
+    let id = create(&world, good()).await["lead"]["id"].clone();
+    let codes = |payload: &Value| -> Vec<String> {
+        let faults = payload["userErrors"].as_array().expect("faults");
+        faults
+            .iter()
+            .map(|fault| format!("{}:{}", fault["field"][1].as_str().expect("a field"), fault["code"].as_str().expect("a code")))
+            .collect()
+    };
+    let refused = update(&world, json!({"id": id, "clientName": null, "clientEmail": null, "service": null})).await;
+    assert_eq!(codes(&refused), ["clientName:REQUIRED", "clientEmail:REQUIRED", "service:REQUIRED"]);
+    let elsewhere = partner_portal::ids::LeadId::new().to_string();
+    let refused = update(&world, json!({"id": elsewhere, "clientEmail": "none"})).await;
+    assert_eq!(codes(&refused), ["clientEmail:INVALID", "id:NOT_FOUND"]);
+}
+
 /// In a currency without minor units amounts have no digits after the point.
 #[tokio::test(flavor = "multi_thread")]
 async fn yen() {

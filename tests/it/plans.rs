@@ -39,12 +39,12 @@ async fn every_list_is_read_from_its_index() {
             "INSERT INTO partners (tenant_id, id, company_name, status, commission_rate, created_at)
                 SELECT '{acme}', gen_random_uuid(), 'Company ' || n, (ARRAY['active', 'pending', 'closed'])[1 + n % 3], 0.1, now() - n * interval '1 hour'
                 FROM generate_series(1, 3000) n;
-             INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, status, deal_value, currency, created_at, updated_at)
-                SELECT tenant_id, gen_random_uuid(), id, 'Client ' || n, 'c' || n || '@example.com', 'S', (ARRAY['pending', 'contacted', 'lost'])[1 + n % 3], n, 'USD',
+             INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, status, deal_value, commission_fixed, currency, created_at, updated_at)
+                SELECT tenant_id, gen_random_uuid(), id, 'Client ' || n, 'c' || n || '@example.com', 'S', (ARRAY['pending', 'contacted', 'lost'])[1 + n % 3], n, true, 'USD',
                        now() - n * interval '1 minute', now() - n * interval '1 minute'
                 FROM partners, generate_series(1, 10) n WHERE tenant_id = '{acme}';
-             INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, status, deal_value, currency, created_at, updated_at)
-                SELECT '{acme}', gen_random_uuid(), '{a}', 'Client ' || n, 'c' || n || '@example.com', 'S', (ARRAY['pending', 'contacted', 'lost'])[1 + n % 3], n, 'USD',
+             INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, status, deal_value, commission_fixed, currency, created_at, updated_at)
+                SELECT '{acme}', gen_random_uuid(), '{a}', 'Client ' || n, 'c' || n || '@example.com', 'S', (ARRAY['pending', 'contacted', 'lost'])[1 + n % 3], n, true, 'USD',
                        now() - n * interval '1 minute', now() - n * interval '1 minute'
                 FROM generate_series(1, 2000) n;
              ANALYZE;

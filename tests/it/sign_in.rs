@@ -140,6 +140,37 @@ async fn names_follow_the_issuer() {
     assert_eq!(world.owner_a(name, json!({})).await.data()["me"]["user"]["name"], "Renamed");
 }
 
+/// Whoever is taken out of a partner no longer acts for it, and is not registered anew at every request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_member_acts_for_nobody() {
+    let world = World::new().await;
+    world.sql("DELETE FROM partner_users WHERE user_id = (SELECT id FROM users WHERE clerk_user_id = 'member_a')").await;
+    let before =
+        world.number("SELECT extract(epoch FROM updated_at) * 1000000 FROM users WHERE clerk_user_id = 'member_a'").await;
+    let me = world.acme("member_a", "{ me { partner { id } permissions } leads { totalCount } }", json!({})).await;
+    assert_eq!(me.data(), &json!({"me": {"partner": null, "permissions": []}, "leads": {"totalCount": 0}}));
+    assert_eq!(world.acme("member_a", SEND_LEAD, json!({})).await.code(), "FORBIDDEN");
+    let after = world.number("SELECT extract(epoch FROM updated_at) * 1000000 FROM users WHERE clerk_user_id = 'member_a'").await;
+    assert_eq!(after, before);
+    // A token that vouches for the organisation brings them back.
+    let mut claims = good_claims("member_a", ACME);
+    claims["org_id"] = json!("org_a");
+    let back = world.run(&sign(&claims), "{ me { partner { companyName } } }", json!({})).await;
+    assert_eq!(back.data()["me"]["partner"]["companyName"], "Partner A");
+}
+
+/// Claims that no database could store do no harm: they count as absent, or are cut.
+#[tokio::test(flavor = "multi_thread")]
+async fn strange_claims() {
+    let world = World::new().await;
+    let mut claims = good_claims("strange", ACME);
+    claims["email"] = json!(format!("{}@example.com", "x".repeat(240)));
+    claims["name"] = json!("a\u{0}b");
+    claims["org_id"] = json!("org\u{0}");
+    let me = world.run(&sign(&claims), ME, json!({})).await;
+    assert_eq!((&me.data()["me"]["user"]["name"], &me.data()["me"]["partner"]["status"]), (&json!(null), &json!("PENDING")));
+}
+
 /// Suspended and closed partners can read, and are told why they cannot write.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_partner_can_read() {

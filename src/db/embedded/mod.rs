@@ -30,6 +30,8 @@ const OWNER: &str = "postgres";
 const LOGIN: &str = "portal";
 /// How long a start may take, recovery after a crash included.
 const START_LIMIT: Duration = Duration::from_mins(1);
+/// How long a server that is on its way up or down is waited for.
+const TAKEOVER_LIMIT: Duration = Duration::from_secs(30);
 /// The longest path of a socket's folder: the address holds 107 bytes (unix(7)), the file's own name takes up to 17 of them.
 const SOCKET_FOLDER_LIMIT: usize = 88;
 
@@ -142,11 +144,12 @@ impl Embedded {
 
     async fn start_locked(data: PathBuf, sockets: PathBuf, account: Account, options: &Options) -> Result<Self, EmbeddedError> {
         let mut server = Self { data, sockets, postmaster: None };
-        if server.data.join("postmaster.pid").exists() && server.try_connect(OWNER, DATABASE).await.is_ok() {
+        if server.is_running_already().await {
             return Ok(server);
         }
         let bin = {
-            let options = options.clone();
+            // The account must be able to walk to what is fetched, too.
+            let options = Options { cache: account.reachable(&options.cache)?, ..options.clone() };
             tokio::task::spawn_blocking(move || binaries::find(&options))
                 .await
                 .map_err(|error| EmbeddedError::Prepare(error.to_string()))??
@@ -201,6 +204,26 @@ impl Embedded {
 
     async fn try_connect(&self, user: &str, database: &str) -> Result<(), String> {
         connect::establish(&self.config(user, database), None).await.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Whether another process's server runs on this folder. One that is still starting, or still stopping after its process was
+    /// killed, is waited for.
+    async fn is_running_already(&self) -> bool {
+        let started = Instant::now();
+        while let Some(server) = postmaster::running_on(&self.data) {
+            if self.try_connect(OWNER, DATABASE).await.is_ok() {
+                return true;
+            }
+            if started.elapsed() > TAKEOVER_LIMIT {
+                tracing::warn!(
+                    process = server,
+                    "a process that was a PostgreSQL server of this folder runs, but does not answer"
+                );
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        false
     }
 
     async fn wait_until_ready(&self, postmaster: &mut Postmaster) -> Result<(), EmbeddedError> {

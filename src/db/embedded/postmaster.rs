@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{errno::Errno, sys::signal::kill, unistd::Pid};
+
 use super::{EmbeddedError, account::Account, at};
 
 /// `$1` is the folder to remove at the end, or empty; the rest is the server's command line. A background process of a shell
@@ -28,8 +30,19 @@ kill "$watch" 2>/dev/null
 exit "$status"
 "#;
 
-/// How long a stop may take before the shell is killed.
+/// How long a stop is waited for.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// The process that says it runs a server on this data folder, while it lives.
+pub fn running_on(data: &Path) -> Option<i32> {
+    let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
+    let process: i32 = text.lines().next()?.trim().parse().ok()?;
+    // Signal 0 asks whether it is there; a refusal for lack of rights says yes.
+    match kill(Pid::from_raw(process), None) {
+        Err(Errno::ESRCH) => None,
+        _ => Some(process),
+    }
+}
 
 /// A server that this process started.
 pub struct Postmaster {

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{Refusal, UserError, settle};
+use super::{Refusal, UserError, cleared_or, given, settle};
 use crate::{
     auth::Permission,
     error::{Error, Result},
@@ -57,20 +57,21 @@ struct CreateLeadPayload {
     user_errors: Vec<UserError>,
 }
 
-/// What to change of a lead: a field that is left out stays as it is, one that is null is cleared.
+/// What to change of a lead: a field that is left out stays as it is, one that is null is cleared if a lead can be without it.
 #[derive(InputObject)]
 struct UpdateLeadInput {
     /// The lead.
     id: LeadId,
     /// The client's name, at most 200 characters.
-    client_name: Option<String>,
+    client_name: MaybeUndefined<String>,
     /// The client's e-mail address.
-    client_email: Option<EmailAddress>,
+    client_email: MaybeUndefined<EmailAddress>,
     /// The client's phone number, 6 to 15 digits.
     client_phone: MaybeUndefined<String>,
     /// What the client is interested in, at most 200 characters.
-    service: Option<String>,
-    /// What the deal is worth, in the lead's currency. The commission follows, unless an operator has set it by hand.
+    service: MaybeUndefined<String>,
+    /// What the deal is worth, in the lead's currency. The commission follows, unless an operator has set it by hand. Settled once
+    /// the lead has converted: from then on only an operator can change it, and nobody once the commission is paid.
     deal_value: MaybeUndefined<Decimal>,
     /// The commission, set by hand; operators only. Null lets it follow from the deal's value again.
     commission: MaybeUndefined<Decimal>,
@@ -188,39 +189,40 @@ async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<LeadId, Ref
 }
 
 async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Refusal> {
-    let scope = ctx.viewer().scope();
     let mut faults = Faults::default();
     let mut changes = LeadChanges {
-        client_name: input.client_name.and_then(|text| faults.check("input.clientName", line(&text, MAX_NAME))),
-        client_email: input.client_email.and_then(|text| faults.check("input.clientEmail", email(&text.0))),
+        client_name: given(input.client_name, "input.clientName", &mut faults, |text| line(&text, MAX_NAME)),
+        client_email: given(input.client_email, "input.clientEmail", &mut faults, |text| email(&text.0)),
         client_phone: cleared_or(input.client_phone, |text| faults.check("input.clientPhone", phone(&text))),
-        service: input.service.and_then(|text| faults.check("input.service", line(&text, MAX_NAME))),
+        service: given(input.service, "input.service", &mut faults, |text| line(&text, MAX_NAME)),
         notes: cleared_or(input.notes, |text| faults.check("input.notes", paragraphs(&text, MAX_NOTES))),
         ..LeadChanges::default()
     };
-
     let writing = ctx.write().await?;
-    let lead =
-        models::lead::Lead::lock(&writing, scope, input.id).await?.ok_or_else(|| Refusal::not_found("input.id", "lead"))?;
+    let Some(lead) = models::lead::Lead::lock(&writing, ctx.viewer().scope(), input.id).await? else {
+        faults.add("input.id", FaultCode::NotFound, "There is no lead of this id.");
+        return Err(faults.into());
+    };
     let currency = currency(&lead.currency)?;
     let digits = minor_units(currency);
-    changes.deal_value = cleared_or(input.deal_value, |value| faults.check("input.dealValue", amount(value.0, digits)));
+    let deal_value = cleared_or(input.deal_value, |value| faults.check("input.dealValue", amount(value.0, digits)));
     let by_hand = cleared_or(input.commission, |value| faults.check("input.commission", amount(value.0, digits)));
+    changes.deal_value = deal_value.filter(|value| *value != lead.deal_value);
+    if (changes.deal_value.is_some() || by_hand.is_some()) && !lead.terms_are_open(ctx.viewer().is_operator()) {
+        faults.add("input.dealValue", FaultCode::InvalidTransition, "The lead has converted: what it is worth is settled.");
+    }
     if !faults.is_empty() {
         return Err(faults.into());
     }
-
-    let stays_fixed = lead.commission_fixed && by_hand.is_none();
     match by_hand {
         Some(Some(by_hand)) => {
             changes.commission = Some(by_hand);
             changes.commission_fixed = Some(true);
         }
-        None if stays_fixed || changes.deal_value.is_none() => {}
+        None if lead.commission_fixed || changes.deal_value.is_none() => {}
         Some(None) | None => {
-            let partners = Partner::by_ids(&writing, scope, &[lead.partner_id]).await?;
-            let rate = partners.get(&lead.partner_id).map(|partner| partner.commission_rate).unwrap_or_default();
-            changes.commission = Some(commission(changes.deal_value.unwrap_or(lead.deal_value), rate, currency));
+            let deal_value = changes.deal_value.unwrap_or(lead.deal_value);
+            changes.commission = Some(commission(deal_value, lead.commission_rate, currency));
             changes.commission_fixed = by_hand.map(|_| false);
         }
     }
@@ -255,15 +257,5 @@ fn no_way(from: LeadStatus, to: LeadStatus) -> String {
     match next.as_slice() {
         [] => format!("The lead is {}, which is final.", name(&from)),
         next => format!("A lead that is {} cannot become {}; it can become {}.", name(&from), name(&to), next.join(", ")),
-    }
-}
-
-/// `None` where the field was left out, `Some(None)` where it was null, else what the rule makes of its value.
-#[expect(clippy::option_option, reason = "the three cases of a change")]
-pub(super) fn cleared_or<T, U>(field: MaybeUndefined<T>, rule: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
-    match field {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(value) => rule(value).map(Some),
     }
 }

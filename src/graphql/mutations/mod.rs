@@ -8,11 +8,11 @@ mod lead;
 mod partner;
 mod profile;
 
-use async_graphql::{MergedObject, SimpleObject};
+use async_graphql::{MaybeUndefined, MergedObject, SimpleObject};
 
 use crate::{
     error::{Error, Result},
-    validation::{Fault, FaultCode, Faults},
+    validation::{Fault, FaultCode, Faults, Wrong},
 };
 
 /// Everything that can be changed. Each mutation is done whole or not at all.
@@ -74,5 +74,33 @@ fn settle<T>(outcome: Result<T, Refusal>) -> Result<(Option<T>, Vec<UserError>)>
         Ok(changed) => Ok((Some(changed), Vec::new())),
         Err(Refusal::Faults(faults)) => Ok((None, faults.into_vec().into_iter().map(UserError::from).collect())),
         Err(Refusal::Error(error)) => Err(error),
+    }
+}
+
+/// What a field does to a value that can be cleared: `None` where it was left out, `Some(None)` where it was null, else what the
+/// rule makes of it.
+#[expect(clippy::option_option, reason = "the three cases of a change")]
+fn cleared_or<T, U>(field: MaybeUndefined<T>, rule: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
+    match field {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => rule(value).map(Some),
+    }
+}
+
+/// What a field does to a value that must be there: `None` where it was left out, else what the rule makes of it. Null is a fault.
+fn given<T, U>(
+    field: MaybeUndefined<T>,
+    path: &'static str,
+    faults: &mut Faults,
+    rule: impl FnOnce(T) -> Result<U, Wrong>,
+) -> Option<U> {
+    match field {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => {
+            faults.add(path, FaultCode::Required, "Cannot be cleared; leave it out to keep it.");
+            None
+        }
+        MaybeUndefined::Value(value) => faults.check(path, rule(value)),
     }
 }

@@ -1,11 +1,11 @@
 //! Mutations of partners, for operators.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
-use super::{Refusal, UserError, lead::cleared_or, settle};
+use super::{Refusal, UserError, cleared_or, given, settle};
 use crate::{
     auth::Permission,
+    db,
     error::Result,
     graphql::{context::ContextExt, partner::Partner, scalars::Decimal},
     ids::PartnerId,
@@ -44,9 +44,9 @@ struct UpdatePartnerInput {
     /// The partner.
     id: PartnerId,
     /// Its company's name, at most 200 characters.
-    company_name: Option<String>,
-    /// Its default share of a sale, as a fraction. Leads that are there already keep the commission that they have.
-    commission_rate: Option<Decimal>,
+    company_name: MaybeUndefined<String>,
+    /// Its default share of a sale, as a fraction. It is for new leads: those that are there already keep theirs.
+    commission_rate: MaybeUndefined<Decimal>,
     /// The organisation at the sign-in service whose members act for it. Null takes it away.
     clerk_org_id: MaybeUndefined<String>,
 }
@@ -118,7 +118,7 @@ impl PartnerMutations {
     }
 }
 
-async fn changed(ctx: &Context<'_>, id: Option<PartnerId>) -> Result<Option<Partner>> {
+pub(super) async fn changed(ctx: &Context<'_>, id: Option<PartnerId>) -> Result<Option<Partner>> {
     match id {
         Some(id) => Partner::by_id(ctx, id).await,
         None => Ok(None),
@@ -154,8 +154,8 @@ async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<PartnerI
 async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<PartnerId, Refusal> {
     let mut faults = Faults::default();
     let changes = PartnerChanges {
-        company_name: input.company_name.and_then(|text| faults.check("input.companyName", line(&text, MAX_NAME))),
-        commission_rate: input.commission_rate.and_then(|given| faults.check("input.commissionRate", rate(given.0))),
+        company_name: given(input.company_name, "input.companyName", &mut faults, |text| line(&text, MAX_NAME)),
+        commission_rate: given(input.commission_rate, "input.commissionRate", &mut faults, |value| rate(value.0)),
         clerk_org_id: cleared_or(input.clerk_org_id, |text| faults.check("input.clerkOrgId", line(&text, MAX_NAME))),
         status: None,
     };
@@ -188,13 +188,9 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
 }
 
 /// What a person can put right of what the database refused.
-fn violation(error: DieselError) -> Refusal {
-    match &error {
-        DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
-            if info.constraint_name() == Some(partner::ORGANIZATION_IS_UNIQUE) =>
-        {
-            Refusal::fault("input.clerkOrgId", FaultCode::Taken, "Another partner has this organisation already.")
-        }
-        _ => error.into(),
+fn violation(error: db::QueryError) -> Refusal {
+    if partner::is_organization_taken(&error) {
+        return Refusal::fault("input.clerkOrgId", FaultCode::Taken, "Another partner has this organisation already.");
     }
+    error.into()
 }

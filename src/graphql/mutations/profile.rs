@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{Refusal, UserError, lead::cleared_or, settle};
+use super::{Refusal, UserError, cleared_or, given, partner::changed, settle};
 use crate::{
     auth::Permission,
     error::Result,
@@ -13,7 +13,7 @@ use crate::{
     validation::{FaultCode, Faults, Wrong, account_number, country, email, line, phone, website},
 };
 
-/// What to change of a profile: a field that is left out stays as it is, one that is null is cleared.
+/// What to change of a profile: a field that is left out stays as it is, one that is null is cleared if a profile can be without it.
 #[derive(InputObject)]
 struct UpdatePartnerProfileInput {
     /// The partner. Operators must name one; for others it is their own.
@@ -21,7 +21,7 @@ struct UpdatePartnerProfileInput {
     /// Where payments go.
     payment_email: MaybeUndefined<EmailAddress>,
     /// How payments are made.
-    payment_method: Option<PaymentMethod>,
+    payment_method: MaybeUndefined<PaymentMethod>,
     /// The tax id, 6 to 40 letters and digits. Only its last four characters are ever shown again.
     tax_id: MaybeUndefined<String>,
     /// The number of the bank account, such as an IBAN, 6 to 40 letters and digits. Only its last four characters are ever
@@ -38,7 +38,7 @@ struct UpdatePartnerProfileInput {
     /// The postal address. Null clears all of it.
     address: MaybeUndefined<PostalAddressInput>,
     /// What to be told, and how.
-    notifications: Option<NotificationSettingsInput>,
+    notifications: MaybeUndefined<NotificationSettingsInput>,
 }
 
 /// What to change of a postal address: a part that is left out stays as it is, one that is null is cleared.
@@ -57,7 +57,7 @@ struct PostalAddressInput {
 }
 
 /// What to change of the notifications; a switch that is left out stays as it is.
-#[derive(InputObject)]
+#[derive(InputObject, Default)]
 struct NotificationSettingsInput {
     /// Whether anything is sent at all.
     enabled: Option<bool>,
@@ -89,11 +89,7 @@ impl ProfileMutations {
     ) -> Result<UpdatePartnerProfilePayload> {
         ctx.require(Permission::ProfileWrite)?;
         let (id, user_errors) = settle(update(ctx, input).await)?;
-        let partner = match id {
-            Some(id) => Partner::by_id(ctx, id).await?,
-            None => None,
-        };
-        Ok(UpdatePartnerProfilePayload { partner, user_errors })
+        Ok(UpdatePartnerProfilePayload { partner: changed(ctx, id).await?, user_errors })
     }
 }
 
@@ -130,6 +126,8 @@ fn changes(
     let tax_id = seal("input.taxId", SealedField::TaxId, input.tax_id)?;
     let bank_account = seal("input.bankAccount", SealedField::BankAccount, input.bank_account)?;
 
+    let payment_method = given(input.payment_method, "input.paymentMethod", faults, Ok);
+    let notifications = given(input.notifications, "input.notifications", faults, Ok);
     let mut text = |path, field: MaybeUndefined<String>, rule: fn(&str) -> Result<String, Wrong>| {
         cleared_or(field, |text| faults.check(path, rule(&text)))
     };
@@ -139,11 +137,10 @@ fn changes(
         MaybeUndefined::Null => PostalAddressInput::cleared(),
         MaybeUndefined::Value(address) => address,
     };
-    let notifications =
-        input.notifications.unwrap_or(NotificationSettingsInput { enabled: None, email: None, monthly_reports: None });
+    let notifications = notifications.unwrap_or_default();
     Ok(ProfileChanges {
         payment_email: text("input.paymentEmail", input.payment_email.map_value(|email| email.0), email),
-        payment_method: input.payment_method,
+        payment_method,
         tax_id_sealed: tax_id.clone().map(|number| number.map(|number| number.sealed)),
         tax_id_last4: tax_id.map(|number| number.map(|number| number.last4)),
         bank_account_sealed: bank_account.clone().map(|number| number.map(|number| number.sealed)),

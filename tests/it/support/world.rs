@@ -79,11 +79,20 @@ pub struct World {
 impl World {
     /// A fresh one.
     pub async fn new() -> Self {
-        Self::with_pool(4).await
+        Self::with(4, Duration::from_secs(30)).await
+    }
+
+    /// A fresh one whose operations may take so long.
+    pub async fn with_limit(operation_timeout: Duration) -> Self {
+        Self::with(4, operation_timeout).await
     }
 
     /// A fresh one whose server has so many connections.
     pub async fn with_pool(size: usize) -> Self {
+        Self::with(size, Duration::from_secs(30)).await
+    }
+
+    async fn with(size: usize, operation_timeout: Duration) -> Self {
         log::gather();
         let database = cluster::migrated_database().await;
         let settings = PoolSettings { size, wait: Duration::from_secs(20), statement_timeout: Duration::from_secs(20) };
@@ -101,7 +110,7 @@ impl World {
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
-            operation_timeout: Duration::from_secs(30),
+            operation_timeout,
             development: None,
         });
         let world = Self {
@@ -161,8 +170,8 @@ impl World {
         let ids: Vec<LeadId> = (0..count).map(|_| LeadId::new()).collect();
         let list: Vec<String> = ids.iter().map(|id| format!("'{}'", id.uuid())).collect();
         self.sql(&format!(
-            "INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, deal_value, currency, created_at)
-             SELECT '{tenant}', id, '{partner}', 'Client ' || n, 'client' || n || '@example.com', 'Plan', n * 10, 'USD',
+            "INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, deal_value, commission_fixed, currency, created_at)
+             SELECT '{tenant}', id, '{partner}', 'Client ' || n, 'client' || n || '@example.com', 'Plan', n * 10, true, 'USD',
                     timestamptz '2026-01-01' + n * interval '1 second'
              FROM unnest(ARRAY[{}]::uuid[]) WITH ORDINALITY AS new (id, n);
              INSERT INTO lead_status_changes (tenant_id, id, partner_id, lead_id, to_status)
