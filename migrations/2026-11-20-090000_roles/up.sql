@@ -33,8 +33,9 @@ BEGIN
         FROM pg_roles caller, (VALUES ('portal_app'), (current_user)) AS taker (name)
         WHERE caller.rolname IN ('portal_gate', 'portal_partner', 'portal_operator', 'portal_service', 'portal_app')
             AND caller.rolname <> taker.name
+            -- From PostgreSQL 16 on whoever makes a role administers it, but may not take it without a grant of its own.
             AND NOT EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
-                WHERE m.roleid = caller.oid AND r.rolname = taker.name)
+                WHERE m.roleid = caller.oid AND r.rolname = taker.name AND NOT m.admin_option)
     LOOP
         BEGIN
             EXECUTE format('GRANT %I TO %I', granted.role, granted.taker);

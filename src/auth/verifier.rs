@@ -4,7 +4,7 @@
 //! unsigned text is believed, not even which issuer it names.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{Algorithm, crypto};
+use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde::Deserialize;
 
 use super::{
@@ -124,18 +124,21 @@ impl TokenVerifier {
 
         // First the keys that are here: one issuer that does not answer keeps nobody else's tokens waiting.
         let kid = header.kid.as_deref();
+        let fits = |key: &DecodingKey| matches!(crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true));
         let mut fault = TokenFault::UnknownKey;
-        for may_fetch in [false, true] {
-            for issuer in &self.issuers {
-                let key = if may_fetch { issuer.keys.fetched(kid, algorithm).await } else { issuer.keys.known(kid, algorithm) };
-                let Some(key) = key else { continue };
-                match crypto::verify(signature, message.as_bytes(), &key, algorithm) {
-                    Ok(true) => return self.check(json(payload)?, &issuer.name),
-                    _ => fault = TokenFault::Signature,
-                }
+        let mut unknown = Vec::new();
+        for issuer in &self.issuers {
+            match issuer.keys.known(kid, algorithm) {
+                Some(key) if fits(&key) => return self.check(json(payload)?, &issuer.name),
+                Some(_) => fault = TokenFault::Signature,
+                None => unknown.push(issuer),
             }
-            if fault == TokenFault::Signature {
-                break;
+        }
+        for issuer in unknown {
+            match issuer.keys.fetched(kid, algorithm).await {
+                Some(key) if fits(&key) => return self.check(json(payload)?, &issuer.name),
+                Some(_) => fault = TokenFault::Signature,
+                None => {}
             }
         }
         Err(fault)

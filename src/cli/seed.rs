@@ -6,12 +6,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::{
     Failure,
     database::{self, Database},
-    say,
+    first_start, say,
 };
 use crate::{
     clock::Clock,
     config::Settings,
-    seed::{self, Amounts},
+    keyring::Keyring,
+    seed::{self, Amounts, Filled},
 };
 
 #[derive(Args)]
@@ -22,10 +23,10 @@ pub struct Arguments {
     /// How many leads, over the past year
     #[arg(long, default_value_t = 400)]
     leads: u32,
-    /// The same number makes the same data; a second run with it changes nothing
-    #[arg(long, default_value_t = 1)]
+    /// The same number makes the same data; a second run with it changes nothing. The demo data's is 1
+    #[arg(long, default_value_t = 2)]
     seed: u64,
-    /// The tenant's slug; the first one where it is not given
+    /// The tenant's slug; the one that was made first where it is not given
     #[arg(long)]
     tenant: Option<String>,
 }
@@ -33,20 +34,22 @@ pub struct Arguments {
 pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failure> {
     let keyring = database::keyring(settings)?;
     let database = Database::open_migrated(settings).await?;
-    let bar = ProgressBar::new(u64::from(arguments.partners) + u64::from(arguments.leads));
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} rows, {eta} left")?);
-    let amounts = Amounts { partners: arguments.partners, leads: arguments.leads, seed: arguments.seed };
-    let outcome = match database.connect().await {
-        Ok(mut connection) => {
-            seed::fill(&mut connection, arguments.tenant.as_deref(), amounts, &keyring, &Clock::default(), |rows| bar.inc(rows))
-                .await
-                .map_err(Failure::from)
-        }
-        Err(failure) => Err(failure),
-    };
-    bar.finish_and_clear();
+    let outcome = fill(settings, &database, &keyring, &arguments).await;
     database.close().await;
     let filled = outcome?;
     say(&format!("{} has {} more partners and {} more leads.\n", filled.tenant, filled.partners, filled.leads));
     Ok(())
+}
+
+async fn fill(settings: &Settings, database: &Database, keyring: &Keyring, arguments: &Arguments) -> Result<Filled, Failure> {
+    let clock = Clock::default();
+    // On an empty embedded database there is no tenant to fill yet.
+    first_start::run(settings, database, keyring, &clock).await?;
+    let bar = ProgressBar::new(u64::from(arguments.partners) + u64::from(arguments.leads));
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} rows, {eta} left")?);
+    let amounts = Amounts { partners: arguments.partners, leads: arguments.leads, seed: arguments.seed };
+    let mut connection = database.connect().await?;
+    let filled = seed::fill(&mut connection, arguments.tenant.as_deref(), amounts, keyring, &clock, |rows| bar.inc(rows)).await;
+    bar.finish_and_clear();
+    Ok(filled?)
 }

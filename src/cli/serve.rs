@@ -1,6 +1,6 @@
 //! `partner-portal serve`: everything from the settings to a server that takes traffic, and back.
 
-use std::{future::Future, net::SocketAddr, path::Path, sync::Arc};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use jsonwebtoken::DecodingKey;
 use tokio::{net::TcpListener, signal};
@@ -32,7 +32,12 @@ const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
 
 pub async fn run(settings: Settings) -> Result<(), Failure> {
     let keyring = Arc::new(database::keyring(&settings)?);
-    let database = Database::open_migrated(&settings).await?;
+    let mut database = Database::open_migrated(&settings).await?;
+    if !database.is_lasting() {
+        // It may be one that is about to stop, because its program was killed a moment ago.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        database = Database::open_migrated(&settings).await?;
+    }
     let outcome = if database.is_lasting() {
         serve(&settings, &database, keyring).await
     } else {

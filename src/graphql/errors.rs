@@ -14,8 +14,12 @@ const QUERY_TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
 /// Gives every error of the answer its code and public message, and returns the codes.
 pub fn finish(response: &mut Response, request_id: &str) -> Vec<&'static str> {
     // After one statement has failed PostgreSQL refuses the rest of the transaction: those errors are the first one's.
-    let cause =
-        response.errors.iter().filter_map(ServerError::source::<Error>).find(|error| !matches!(error, Error::Aborted)).cloned();
+    let cause = response
+        .errors
+        .iter()
+        .filter_map(ServerError::source::<Error>)
+        .find(|error| matches!(error, Error::Timeout | Error::Unavailable(_) | Error::Internal(_)))
+        .cloned();
     response.errors.iter_mut().map(|error| publish(error, cause.as_ref(), request_id)).collect()
 }
 
@@ -37,7 +41,7 @@ fn publish(error: &mut ServerError, first: Option<&Error>, request_id: &str) -> 
     let code = match (error.source::<Error>(), &error.source) {
         (Some(cause), _) => {
             let cause = if let (Error::Aborted, Some(first)) = (cause, first) { first } else { cause };
-            if matches!(cause, Error::Internal(_) | Error::Unavailable(_)) {
+            if matches!(cause, Error::Internal(_) | Error::Aborted | Error::Unavailable(_)) {
                 tracing::error!(request_id, path = ?error.path, error = %cause, "a field failed");
             }
             let (code, message) = (cause.code(), cause.public_message());

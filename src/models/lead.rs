@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{prelude::*, sql_types::Timestamptz};
+use diesel::{prelude::*, result::DatabaseErrorKind, sql_types::Timestamptz};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     db::{
+        QueryError,
         schema::partner_leads,
         statement::{Statement, statement},
     },
@@ -115,6 +116,12 @@ fn wall_clock() -> Statement<Timestamptz> {
     statement("clock_timestamp()", vec![])
 }
 
+/// Whether a lead was refused because its commission does not follow from the rate that it pins.
+fn is_other_rate(error: &QueryError) -> bool {
+    let QueryError::DatabaseError(DatabaseErrorKind::CheckViolation, info) = error else { return false };
+    info.constraint_name() == Some("partner_leads_commission_follows")
+}
+
 /// What a lead's commission is: the partner's share of the deal, nothing while the deal has no value.
 pub fn commission(deal_value: Option<Decimal>, rate: Decimal, currency: Currency) -> Decimal {
     let deal = Money::rounded(deal_value.unwrap_or_default(), currency);
@@ -133,16 +140,17 @@ impl Lead {
         Ok(rows.into_iter().filter(|row: &Self| scope.includes(row.partner_id)).map(|row| (row.id, row)).collect())
     }
 
-    /// Adds a lead and the first entry of its history.
+    /// Adds a lead and the first entry of its history. `rate` is the partner's, as read in this transaction; `None` says that it
+    /// has changed since, and that the transaction is to be begun anew.
     pub async fn insert(
         mut connection: &AsyncPgConnection,
         scope: Scope,
         new: &NewLead,
         rate: Decimal,
         by: UserId,
-    ) -> QueryResult<LeadId> {
+    ) -> QueryResult<Option<LeadId>> {
         let id = LeadId::new();
-        diesel::insert_into(partner_leads::table)
+        let inserted = diesel::insert_into(partner_leads::table)
             .values((
                 partner_leads::tenant_id.eq(scope.tenant),
                 partner_leads::id.eq(id),
@@ -156,8 +164,15 @@ impl Lead {
                 partner_leads::currency.eq(new.currency.code()),
                 partner_leads::notes.eq(&new.notes),
             ))
-            .execute(&mut connection)
-            .await?;
+            .returning(partner_leads::commission_rate)
+            .get_result(&mut connection)
+            .await;
+        match inserted {
+            Ok(pinned) if pinned == rate => {}
+            Ok::<Decimal, _>(_) => return Ok(None),
+            Err(error) if is_other_rate(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        }
         let step = NewLeadStatusChange {
             tenant_id: scope.tenant,
             id: LeadStatusChangeId::new(),
@@ -168,7 +183,7 @@ impl Lead {
             changed_by: Some(by),
             note: None,
         };
-        LeadStatusChange::insert(connection, &step).await.map(|()| id)
+        LeadStatusChange::insert(connection, &step).await.map(|()| Some(id))
     }
 
     /// The lead, locked until the transaction ends.

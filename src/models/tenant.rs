@@ -102,9 +102,10 @@ impl Tenant {
 
     /// Whether the connection's login owns the table, and so may change it.
     pub async fn owns_table(mut connection: &AsyncPgConnection) -> QueryResult<bool> {
-        statement::<Bool>("SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'tenants'::regclass", vec![])
-            .get_result(&mut connection)
-            .await
+        // Asked of the catalogue: a login without any right on the schema cannot even name the table.
+        let text = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tenants' \
+                    AND pg_has_role(tableowner, 'USAGE'))";
+        statement::<Bool>(text, vec![]).get_result(&mut connection).await
     }
 
     /// Adds a tenant; a slug that is taken is a unique violation of `tenants_slug_key`.

@@ -42,7 +42,7 @@ pub struct Filled {
     pub leads: usize,
 }
 
-/// Fills the tenant of that slug, or the first one. `progress` is told how many rows have gone in.
+/// Fills the tenant of that slug, or the one that was made first. `progress` is told how many rows have gone in.
 pub async fn fill(
     connection: &mut AsyncPgConnection,
     tenant: Option<&str>,
@@ -52,9 +52,15 @@ pub async fn fill(
     progress: impl Fn(u64),
 ) -> Result<Filled> {
     let tenants = Tenant::all(connection).await?;
-    let found = tenants.into_iter().find(|known| tenant.is_none_or(|slug| known.slug == slug));
-    let tenant = found
-        .ok_or_else(|| Error::NotFound(format!("there is no tenant {:?}; `tenant add` makes one", tenant.unwrap_or("at all"))))?;
+    // Ids sort by the time they were made at.
+    let named = tenants.into_iter().filter(|known| tenant.is_none_or(|slug| known.slug == slug));
+    let found = named.min_by_key(|known| known.id);
+    let tenant = found.ok_or_else(|| {
+        Error::NotFound(match tenant {
+            Some(slug) => format!("there is no tenant {slug:?}; `partner-portal tenant list` shows them"),
+            None => "there is no tenant yet; `partner-portal tenant add` makes one".to_owned(),
+        })
+    })?;
     let mut generator = Generator::new(&tenant, amounts.seed, clock.now())?;
     let partners = (1..=amounts.partners).map(|number| generator.partner(number, keyring)).collect::<Result<Vec<_>>>()?;
 

@@ -162,6 +162,29 @@ async fn a_first_start_in_production() {
     assert!(server.wait().expect("it ends").success());
 }
 
+/// A server whose login owns nothing starts once the owner has migrated, which also makes the first tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_owns_nothing() {
+    let data = data();
+    let database = cluster::empty_database().await;
+    let configured = |login: &tokio_postgres::Config, arguments: &[&str]| {
+        let mut command = command(data.path());
+        command.args(arguments).env("DATABASE_URL", url(login)).env("CLERK_ISSUER", "https://clerk.example.com");
+        command.env("PORTAL_ENCRYPTION_KEYS", "1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+        command.env("PORTAL_LISTEN", "127.0.0.1:0").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    };
+    assert!(configured(&database.owner, &["migrate"]).status().expect("it runs").success());
+    let listed = configured(&database.owner, &["tenant", "list"]).stdout(Stdio::piped()).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&listed.stdout).starts_with("main\t"));
+    let mut server = configured(&database.login, &["serve"]).spawn().expect("it starts");
+    let said = std::io::BufRead::lines(std::io::BufReader::new(server.stderr.take().expect("its log")));
+    let lines: Vec<String> = said.map_while(Result::ok).take_while(|line| !line.contains("listening")).collect();
+    assert!(server.try_wait().expect("its state").is_none(), "{lines:?}");
+    let _ = server.kill();
+    let _ = server.wait();
+}
+
 /// `id` goes from an id to its UUID and back; `schema` prints the schema; `token` prints the token alone.
 #[test]
 fn small_commands() {

@@ -132,6 +132,21 @@ async fn commands_beside_a_running_server() {
     assert_eq!(me["data"]["me"], json!({"role": "PARTNER_OWNER", "partner": {"id": partner}}));
 }
 
+/// `seed` on an empty embedded database brings the demo data first, and says at the terminal what it added.
+#[test]
+fn seeding_an_empty_database() {
+    let folder = Folder::new();
+    let seeded = run(&folder.0, &["seed", "--partners", "3", "--leads", "2500"]);
+    assert_eq!(String::from_utf8_lossy(&seeded.stdout), "northwind has 3 more partners and 2500 more leads.\n");
+    let listed = run(&folder.0, &["tenant", "list"]);
+    assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), 2);
+    let unknown = run(&folder.0, &["seed", "--tenant", "nobody"]);
+    assert!(
+        String::from_utf8_lossy(&unknown.stderr)
+            .ends_with("partner-portal: there is no tenant \"nobody\"; `partner-portal tenant list` shows them\n")
+    );
+}
+
 /// Ctrl-C lets requests in flight finish, stops PostgreSQL and leaves no process.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orderly_end() {

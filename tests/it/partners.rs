@@ -72,6 +72,26 @@ async fn a_new_rate_is_for_new_leads() {
     assert_eq!(leads.data()["leads"]["nodes"], json!([{"commission": {"amount": "10.00"}}, {"commission": {"amount": "50.00"}}]));
 }
 
+/// While a rate is changed again and again, every lead pins one of the rates, and earns what follows from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn rates_change_while_leads_come() {
+    let world = World::with_pool(8).await;
+    let send = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"1000\" }) { lead { id } } }";
+    let changes = async {
+        for n in 0..40 {
+            let rate = if n % 2 == 0 { "0.5" } else { "0.1" };
+            world.operator(UPDATE, json!({"input": {"id": world.a.to_string(), "commissionRate": rate}})).await.data();
+        }
+    };
+    let leads = futures_util::future::join_all((0..4).map(async |_| {
+        for _ in 0..15 {
+            world.owner_a(send, json!({})).await.data();
+        }
+    }));
+    futures_util::join!(changes, leads);
+    assert_eq!(world.number("SELECT count(*) FROM partner_leads WHERE commission = deal_value * commission_rate").await, 60);
+}
+
 /// A partner's status goes along its steps; what it has already is no step; closed is the end.
 #[tokio::test(flavor = "multi_thread")]
 async fn statuses() {

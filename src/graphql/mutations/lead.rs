@@ -25,6 +25,8 @@ use crate::{
 const MAX_NAME: usize = 200;
 const MAX_NOTES: usize = 5_000;
 const MAX_NOTE: usize = 1_000;
+/// How often a lead is tried to be sent while its partner's rate is being changed.
+const RATE_ATTEMPTS: usize = 5;
 
 /// What is wrong with a commission that a partner wants to set.
 const COMMISSION_IS_OPERATORS: &str = "Only an operator can set a commission by hand; it follows from the deal's value.";
@@ -179,13 +181,17 @@ async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<LeadId, Ref
     };
 
     let scope = viewer.scope();
-    let writing = ctx.write().await?;
-    let partners = Partner::by_ids(&writing, scope, &[partner_id]).await?;
-    let partner = partners.get(&partner_id).ok_or_else(|| Refusal::not_found("input.partnerId", "partner"))?;
     let new = NewLead { partner_id, client_name, client_email, client_phone, service, deal_value, currency, notes };
-    let id = models::lead::Lead::insert(&writing, scope, &new, partner.commission_rate, viewer.user).await?;
-    writing.commit().await?;
-    Ok(id)
+    for _ in 0..RATE_ATTEMPTS {
+        let writing = ctx.write().await?;
+        let partners = Partner::by_ids(&writing, scope, &[partner_id]).await?;
+        let partner = partners.get(&partner_id).ok_or_else(|| Refusal::not_found("input.partnerId", "partner"))?;
+        if let Some(id) = models::lead::Lead::insert(&writing, scope, &new, partner.commission_rate, viewer.user).await? {
+            writing.commit().await?;
+            return Ok(id);
+        }
+    }
+    Err(Error::internal("a partner's rate changes at every attempt to send a lead").into())
 }
 
 async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Refusal> {
@@ -208,8 +214,17 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Ref
     let deal_value = cleared_or(input.deal_value, |value| faults.check("input.dealValue", amount(value.0, digits)));
     let by_hand = cleared_or(input.commission, |value| faults.check("input.commission", amount(value.0, digits)));
     changes.deal_value = deal_value.filter(|value| *value != lead.deal_value);
-    if (changes.deal_value.is_some() || by_hand.is_some()) && !lead.terms_are_open(ctx.viewer().is_operator()) {
-        faults.add("input.dealValue", FaultCode::InvalidTransition, "The lead has converted: what it is worth is settled.");
+    let by_hand = by_hand.filter(|amount| *amount != lead.commission_fixed.then_some(lead.commission));
+    if !lead.terms_are_open(ctx.viewer().is_operator()) {
+        for (path, changes) in [("input.dealValue", changes.deal_value.is_some()), ("input.commission", by_hand.is_some())] {
+            if changes {
+                faults.add(
+                    path,
+                    FaultCode::InvalidTransition,
+                    "The lead has converted: what it is worth, and earns, is settled.",
+                );
+            }
+        }
     }
     if !faults.is_empty() {
         return Err(faults.into());
