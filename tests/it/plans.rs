@@ -8,6 +8,9 @@ use crate::support::{World, cluster, token, tokens::staff_token, world::ACME};
 /// Runs an operation and gives the plans of its statements on `table`, as PostgreSQL logged them.
 async fn plans(world: &World, token: &str, query: &str, variables: Value, table: &str) -> Vec<String> {
     let log = cluster::log_file().await;
+    // Plans are logged when their transaction ends, which an answer does not wait for. The only connection is free again once those
+    // of earlier operations are logged.
+    world.run(token, "{ me { role } }", json!({})).await.data();
     let mark = format!("mark-{}", uuid::Uuid::now_v7());
     world.sql(&format!("SELECT '{mark}'")).await;
     world.run(token, query, variables).await.data();

@@ -186,7 +186,11 @@ impl Embedded {
 
     /// Lets the login take the callers' roles; after the migrations that make them.
     pub async fn grant_roles(&self) -> Result<(), EmbeddedError> {
-        self.execute(DATABASE, &format!("GRANT portal_app TO {LOGIN}")).await
+        // Another program that starts on the same folder may be granting the same: PostgreSQL then refuses the second.
+        let grant = format!(
+            "DO $$ BEGIN GRANT portal_app TO {LOGIN}; EXCEPTION WHEN unique_violation OR internal_error THEN NULL; END $$"
+        );
+        self.execute(DATABASE, &grant).await
     }
 
     /// Stops the server, if this process started it, and waits until it is gone.

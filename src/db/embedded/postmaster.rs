@@ -37,9 +37,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 pub fn running_on(data: &Path) -> Option<i32> {
     let text = fs::read_to_string(data.join("postmaster.pid")).ok()?;
     let process: i32 = text.lines().next()?.trim().parse().ok()?;
-    // Signal 0 asks whether it is there; a refusal for lack of rights says yes.
+    // Signal 0 asks whether it is there. A refusal for lack of rights says that it is somebody else's, and so not our server.
     match kill(Pid::from_raw(process), None) {
-        Err(Errno::ESRCH) => None,
+        Err(Errno::ESRCH | Errno::EPERM) => None,
         _ => Some(process),
     }
 }
