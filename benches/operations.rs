@@ -58,7 +58,7 @@ impl Portal {
         let keyring = Keyring::generate().expect("a key").0;
         let mut connection = connect::establish(&database.owner(), None).await.expect("a connection");
         demo::fill(&mut connection, ISSUER, &keyring, &clock).await.expect("demo data");
-        let amounts = Amounts { partners: PARTNERS, leads: LEADS, seed: 7 };
+        let amounts = Amounts { partners: PARTNERS, leads: LEADS, invoices: 2_000, seed: 7 };
         seed::fill(&mut connection, Some(demo::FIRST_TENANT), amounts, &keyring, &clock, |_| ()).await.expect("data");
 
         let keys = tempfile::tempdir().expect("a folder");
@@ -80,6 +80,7 @@ impl Portal {
             },
             keyring: Arc::new(keyring),
             clock: clock.clone(),
+            exports: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout: limit,
             development: None,
         };

@@ -2,6 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::Semaphore;
+
 use crate::{
     auth::{
         development::{Bearer, DevelopmentIssuer},
@@ -25,6 +27,8 @@ pub struct App {
     pub keyring: Arc<Keyring>,
     /// Tells the time.
     pub clock: Clock,
+    /// How many exports may run at once: each keeps a connection for as long as it is read.
+    pub exports: Arc<Semaphore>,
     /// The longest that one operation may take.
     pub operation_timeout: Duration,
     /// What is there in development only; `None` in production.

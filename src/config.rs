@@ -6,7 +6,11 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
 use clap::{Args, ValueEnum};
 use url::Url;
 
-use crate::{auth::verifier::AzpPolicy, db::embedded::Source, keyring::Keyring};
+use crate::{
+    auth::verifier::AzpPolicy,
+    db::{PoolSettings, embedded::Source},
+    keyring::Keyring,
+};
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -151,12 +155,21 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_OPERATION_TIMEOUT", global = true, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
     pub operation_timeout: Duration,
 
+    /// How many seconds lie between two looks at what is due by time: commissions that were held long enough.
+    #[arg(long, env = "PORTAL_MAINTENANCE_INTERVAL", global = true, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub maintenance_interval: Duration,
+
     /// How many seconds requests in flight have to finish when the server is asked to stop.
     #[arg(long, env = "PORTAL_SHUTDOWN_TIMEOUT", global = true, value_name = "SECONDS", default_value = "20", value_parser = seconds)]
     pub shutdown_timeout: Duration,
 }
 
 impl Settings {
+    /// What the pool of connections needs to know.
+    pub fn pool(&self) -> PoolSettings {
+        PoolSettings { size: self.pool_size, wait: self.pool_wait, statement_timeout: self.statement_timeout }
+    }
+
     /// Whether this is development: an embedded database, and nobody else's tokens.
     pub fn is_development(&self) -> bool {
         self.database_url.is_none() && self.issuer.is_empty()

@@ -154,6 +154,18 @@ ids! {
     LeadId = "lead", "A lead's id";
     /// The id of one entry of a lead's history.
     LeadStatusChangeId = "leadchange", "The id of a lead's status change";
+    /// The id of a customer.
+    CustomerId = "customer", "A customer's id";
+    /// The id of a period in which a partner manages a customer.
+    CustomerAccountId = "account", "A customer account's id";
+    /// The id of one version of a commission rule.
+    RuleId = "rule", "A commission rule's id";
+    /// The id of a commission.
+    CommissionId = "commission", "A commission's id";
+    /// The id of a payout.
+    PayoutId = "payout", "A payout's id";
+    /// The id of one entry of a payout's history.
+    PayoutChangeId = "payoutchange", "The id of a payout's status change";
 }
 
 #[cfg(test)]

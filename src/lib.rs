@@ -14,11 +14,13 @@ pub mod graphql;
 pub mod http;
 pub mod ids;
 pub mod keyring;
+pub mod maintenance;
 pub mod models;
 pub mod money;
 pub mod npm;
 pub mod secret_file;
 pub mod seed;
 pub mod validation;
+pub mod verify;
 
 pub use error::Error;

@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
 use email_address::{EmailAddress, Options};
 use rust_decimal::Decimal;
 use url::Url;
@@ -30,6 +31,14 @@ pub enum FaultCode {
     InvalidTransition,
     /// The value is in use by another and must be unique.
     Taken,
+    /// The key was used before, for something else.
+    KeyReused,
+    /// There is nothing to pay, or less than the least that is paid out.
+    NothingToPay,
+    /// What was previewed is not what would happen now.
+    PreviewChanged,
+    /// There is money that must be settled first.
+    OpenBalance,
 }
 
 /// One thing that the person who sent the input can put right.
@@ -228,6 +237,23 @@ pub fn account_number(text: &str) -> Result<String, Wrong> {
         6..=40 => Ok(trimmed.to_owned()),
         _ => wrong(FaultCode::TooLong, "Must have at most 40 letters and digits."),
     }
+}
+
+/// The instant of something that has happened: from the year 2000 on, and not further ahead than clocks may differ.
+pub fn past(at: DateTime<Utc>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Wrong> {
+    if at > now + TimeDelta::days(1) || at.year() < 2000 {
+        let at = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        return wrong(FaultCode::OutOfRange, format!("Must be when it happened, from the year 2000 to now; it is {at}."));
+    }
+    Ok(at)
+}
+
+/// An amount of money above zero.
+pub fn positive_amount(value: Decimal, digits: u32) -> Result<Decimal, Wrong> {
+    if value.is_zero() {
+        return wrong(FaultCode::OutOfRange, "Must be above 0.");
+    }
+    amount(value, digits)
 }
 
 /// An amount of money: not negative, below 10^14, at most `digits` after the point.

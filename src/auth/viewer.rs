@@ -40,6 +40,8 @@ pub enum Permission {
     PartnersManage,
     /// Grant credits to partners.
     CreditsGrant,
+    /// Report customers, and say which partner manages them.
+    CustomersManage,
     /// Report payments, refunds and the use of credits.
     EventsIngest,
     /// Change the tenant's settings.
@@ -50,8 +52,8 @@ impl Role {
     /// What the role allows, for a partner's people only while the partner is active.
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            CommissionsManage, CreditsAssign, CreditsGrant, EventsIngest, LeadsWrite, MembersManage, PartnersManage,
-            PayoutsManage, ProfileWrite, SettingsManage,
+            CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, EventsIngest, LeadsWrite, MembersManage,
+            PartnersManage, PayoutsManage, ProfileWrite, SettingsManage,
         };
         match self {
             Self::PartnerMember => &[LeadsWrite, CreditsAssign],
@@ -64,9 +66,10 @@ impl Role {
                 PayoutsManage,
                 PartnersManage,
                 CreditsGrant,
+                CustomersManage,
                 SettingsManage,
             ],
-            Self::Service => &[CreditsGrant, EventsIngest],
+            Self::Service => &[CreditsGrant, CustomersManage, EventsIngest],
         }
     }
 }

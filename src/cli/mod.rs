@@ -3,12 +3,14 @@
 mod database;
 mod first_start;
 mod id;
+mod maintain;
 mod migrate;
 mod rotate_keys;
 mod seed;
 mod serve;
 mod tenant;
 mod token;
+mod verify;
 mod welcome;
 
 use std::{fmt, io::Write, process::ExitCode};
@@ -47,6 +49,10 @@ enum Command {
     Tenant(tenant::Command),
     /// Fill a tenant with made-up partners and leads
     Seed(seed::Arguments),
+    /// Do what is due by time, once: approve commissions that were held long enough
+    Maintain,
+    /// Recompute every balance and total, and print PASS or FAIL for each rule
+    Verify(verify::Arguments),
     /// Decode an id to its UUID, or encode a UUID
     Id(id::Arguments),
     /// Seal tax ids and bank accounts anew with the newest encryption key
@@ -113,6 +119,8 @@ async fn run(Cli { command, settings }: Cli) -> Result<(), Failure> {
         Command::Tenant(command) => tenant::run(&settings, command).await,
         Command::Seed(arguments) => seed::run(&settings, arguments).await,
         Command::Id(arguments) => id::run(&arguments),
+        Command::Maintain => maintain::run(&settings).await,
+        Command::Verify(arguments) => verify::run(&settings, arguments).await,
         Command::RotateKeys => rotate_keys::run(&settings).await,
     }
 }

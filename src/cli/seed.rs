@@ -23,6 +23,9 @@ pub struct Arguments {
     /// How many leads, over the past year
     #[arg(long, default_value_t = 400)]
     leads: u32,
+    /// How many invoices of the partners' customers, over the past year
+    #[arg(long, default_value_t = 600)]
+    invoices: u32,
     /// The same number makes the same data; a second run with it changes nothing. The demo data's is 1
     #[arg(long, default_value_t = 2)]
     seed: u64,
@@ -37,7 +40,10 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
     let outcome = fill(settings, &database, &keyring, &arguments).await;
     database.close().await;
     let filled = outcome?;
-    say(&format!("{} has {} more partners and {} more leads.\n", filled.tenant, filled.partners, filled.leads));
+    let Filled { tenant, partners, leads, commissions, payouts } = filled;
+    say(&format!(
+        "{tenant} has {partners} more partners, {leads} more leads, {commissions} more commissions and {payouts} more payouts.\n"
+    ));
     Ok(())
 }
 
@@ -45,9 +51,10 @@ async fn fill(settings: &Settings, database: &Database, keyring: &Keyring, argum
     let clock = Clock::default();
     // On an empty embedded database there is no tenant to fill yet.
     first_start::run(settings, database, keyring, &clock).await?;
-    let bar = ProgressBar::new(u64::from(arguments.partners) + u64::from(arguments.leads));
+    let bar = ProgressBar::new(u64::from(arguments.partners) + u64::from(arguments.leads) + u64::from(arguments.invoices));
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} rows, {eta} left")?);
-    let amounts = Amounts { partners: arguments.partners, leads: arguments.leads, seed: arguments.seed };
+    let amounts =
+        Amounts { partners: arguments.partners, leads: arguments.leads, invoices: arguments.invoices, seed: arguments.seed };
     let mut connection = database.connect().await?;
     let filled = seed::fill(&mut connection, arguments.tenant.as_deref(), amounts, keyring, &clock, |rows| bar.inc(rows)).await;
     bar.finish_and_clear();

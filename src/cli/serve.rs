@@ -3,7 +3,7 @@
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use jsonwebtoken::DecodingKey;
-use tokio::{net::TcpListener, signal};
+use tokio::{net::TcpListener, signal, sync::Semaphore};
 
 use super::{
     Failure,
@@ -21,9 +21,10 @@ use crate::{
     },
     clock::Clock,
     config::Settings,
-    db::{self, PoolSettings},
+    db::{self, Pool},
     graphql, http,
     keyring::Keyring,
+    maintenance,
     seed::demo,
 };
 
@@ -55,14 +56,13 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let clock = Clock::default();
     first_start::run(settings, database, &keyring, &clock).await?;
     let development = development(settings)?;
-    let pool_settings =
-        PoolSettings { size: settings.pool_size, wait: settings.pool_wait, statement_timeout: settings.statement_timeout };
     let app = Arc::new(App {
-        pool: db::pool(database.login.clone(), pool_settings)?,
+        pool: db::pool(database.login.clone(), settings.pool())?,
         schema: graphql::PortalSchema::new(),
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),
+        exports: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
         operation_timeout: settings.operation_timeout,
         development,
     });
@@ -76,10 +76,22 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         fetch_assets(&development.assets);
     }
     let pool = app.pool.clone();
+    let upkeep = tokio::spawn(maintain(pool.clone(), clock, settings.maintenance_interval));
     let outcome = until_stopped(listener, http::router(app), settings).await;
+    upkeep.abort();
     // No connection is left open when the database is told to stop.
     pool.close();
     outcome
+}
+
+/// Does what is due by time, again and again. A failure is logged and tried again at the next turn.
+async fn maintain(pool: Pool, clock: Clock, interval: Duration) {
+    loop {
+        if let Err(error) = maintenance::run(&pool, &clock).await {
+            tracing::warn!(%error, "maintenance failed");
+        }
+        tokio::time::sleep(interval).await;
+    }
 }
 
 /// Serves until a signal comes, then lets requests in flight finish. A second signal, or the time limit, ends them.

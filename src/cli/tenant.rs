@@ -3,13 +3,14 @@
 use clap::{Args, Subcommand};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::AsyncPgConnection;
+use rust_decimal::Decimal;
 
 use super::{Failure, database::Database, say};
 use crate::{
     auth::development,
     config::{Issuer, Settings},
     ids::TenantId,
-    models::tenant::{NewTenant, PartnerOnSignup, Tenant, TenantChanges},
+    models::tenant::{HOLD_DAYS, NewTenant, PartnerOnSignup, Tenant, TenantChanges},
     validation,
 };
 
@@ -58,6 +59,12 @@ pub struct SetArguments {
     /// What a first sign-in makes: none, or a partner that is pending or active
     #[arg(long)]
     partner_on_signup: Option<PartnerOnSignup>,
+    /// How many days an invoice's commission stays pending: 0, 7, 14, 30, 60 or 90
+    #[arg(long, value_parser = hold_days)]
+    hold_days: Option<i32>,
+    /// The least that is paid out at once, in the tenant's currency
+    #[arg(long, value_parser = minimum_payout)]
+    minimum_payout: Option<Decimal>,
 }
 
 fn slug(text: &str) -> Result<String, String> {
@@ -68,6 +75,15 @@ fn slug(text: &str) -> Result<String, String> {
 
 fn name(text: &str) -> Result<String, String> {
     validation::line(text, 200).map_err(|wrong| wrong.message)
+}
+
+fn hold_days(text: &str) -> Result<i32, String> {
+    text.parse().ok().filter(|days| HOLD_DAYS.contains(days)).ok_or_else(|| "expected 0, 7, 14, 30, 60 or 90".to_owned())
+}
+
+fn minimum_payout(text: &str) -> Result<Decimal, String> {
+    let amount = Decimal::from_str_exact(text).map_err(|_| "expected an amount such as 50.00")?;
+    validation::amount(amount, 4).map_err(|wrong| wrong.message)
 }
 
 fn currency(text: &str) -> Result<String, String> {
@@ -131,9 +147,13 @@ async fn set(connection: &AsyncPgConnection, arguments: SetArguments) -> Result<
         issuer: arguments.issuer.as_ref().map(|issuer| issuer.0.as_str()),
         default_currency: arguments.currency.as_deref(),
         partner_on_signup: arguments.partner_on_signup,
+        commission_hold_days: arguments.hold_days,
+        minimum_payout: arguments.minimum_payout,
     };
     if changes.is_empty() {
-        return Err(Failure::new("nothing to change: give --name, --tenant-issuer, --currency or --partner-on-signup"));
+        return Err(Failure::new(
+            "nothing to change: give --name, --tenant-issuer, --currency, --partner-on-signup, --hold-days or --minimum-payout",
+        ));
     }
     if !Tenant::update(connection, &arguments.slug, &changes).await? {
         return Err(Failure(format!("there is no tenant {:?}; `tenant list` shows them", arguments.slug)));

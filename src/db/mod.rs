@@ -54,6 +54,17 @@ pub async fn lock_for_transaction(mut connection: &Connection, number: i64) -> Q
     lock.execute(&mut connection).await.map(drop)
 }
 
+/// Takes the lock of that number until the transaction ends, unless somebody else holds it; tells whether it did.
+pub async fn try_lock_for_transaction(mut connection: &Connection, number: i64) -> QueryResult<bool> {
+    use diesel_async::RunQueryDsl;
+
+    let lock = statement::statement::<diesel::sql_types::Bool>(
+        "SELECT pg_try_advisory_xact_lock(?)",
+        vec![statement::Bind::BigInt(number)],
+    );
+    lock.get_result(&mut connection).await
+}
+
 /// A pool of connections that own nothing and may do nothing until a session has said who is asking.
 pub fn pool(config: Config, settings: PoolSettings) -> Result<Pool> {
     // Generic plans: custom ones are planned anew at each execution, which costs the short statements here more than they gain.

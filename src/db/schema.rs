@@ -1,6 +1,72 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    account_days (tenant_id, partner_id, unit, kind, day) {
+        tenant_id -> Uuid,
+        partner_id -> Uuid,
+        unit -> Text,
+        kind -> Text,
+        day -> Date,
+        debits -> Numeric,
+        credits -> Numeric,
+        closing -> Numeric,
+    }
+}
+
+diesel::table! {
+    accounts (tenant_id, partner_id, unit, kind) {
+        tenant_id -> Uuid,
+        partner_id -> Uuid,
+        unit -> Text,
+        kind -> Text,
+        balance -> Numeric,
+        posted_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    commission_totals (tenant_id, partner_id, currency, grain, starts_on) {
+        tenant_id -> Uuid,
+        partner_id -> Uuid,
+        currency -> Text,
+        grain -> Text,
+        starts_on -> Date,
+        base -> Numeric,
+        earned -> Numeric,
+        pending -> Numeric,
+        commission_count -> Int8,
+        paid_out -> Numeric,
+    }
+}
+
+diesel::table! {
+    customers (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        external_id -> Text,
+        name -> Text,
+        email -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invoices (tenant_id, external_id) {
+        tenant_id -> Uuid,
+        external_id -> Text,
+        customer_id -> Nullable<Uuid>,
+        currency -> Text,
+        amount -> Nullable<Numeric>,
+        paid_at -> Nullable<Timestamptz>,
+        refunded -> Numeric,
+        refunded_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     lead_status_changes (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -10,6 +76,83 @@ diesel::table! {
         to_status -> Text,
         changed_by -> Nullable<Uuid>,
         note -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    partner_accounts (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        customer_id -> Uuid,
+        commission_rate -> Nullable<Numeric>,
+        managed_from -> Timestamptz,
+        managed_to -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    partner_commission_events (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        event_type -> Text,
+        status -> Text,
+        lead_id -> Nullable<Uuid>,
+        customer_id -> Nullable<Uuid>,
+        invoice_id -> Nullable<Text>,
+        reverses_id -> Nullable<Uuid>,
+        payout_id -> Nullable<Uuid>,
+        source -> Text,
+        rule_id -> Nullable<Uuid>,
+        base -> Nullable<Numeric>,
+        rate -> Nullable<Numeric>,
+        month_base -> Nullable<Numeric>,
+        is_past_duration -> Bool,
+        amount -> Numeric,
+        amount_sort -> Int8,
+        currency -> Text,
+        event_date -> Timestamptz,
+        due_at -> Nullable<Timestamptz>,
+        notes -> Nullable<Text>,
+        rejection_reason -> Nullable<Text>,
+        idempotency_key -> Nullable<Text>,
+        created_by -> Nullable<Uuid>,
+        decided_by -> Nullable<Uuid>,
+        decided_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    partner_commission_tiers (tenant_id, rule_id, above) {
+        tenant_id -> Uuid,
+        rule_id -> Uuid,
+        above -> Numeric,
+        rate -> Numeric,
+    }
+}
+
+diesel::table! {
+    partner_commissions (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Nullable<Uuid>,
+        scope_id -> Uuid,
+        currency -> Nullable<Text>,
+        scope_currency -> Text,
+        version -> Int4,
+        kind -> Text,
+        rate -> Nullable<Numeric>,
+        flat_amount -> Nullable<Numeric>,
+        cap -> Nullable<Numeric>,
+        duration_months -> Nullable<Int4>,
+        valid_from -> Timestamptz,
+        valid_to -> Nullable<Timestamptz>,
+        created_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
     }
 }
@@ -35,6 +178,58 @@ diesel::table! {
         notes -> Nullable<Text>,
         created_at -> Timestamptz,
         converted_at -> Nullable<Timestamptz>,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    partner_payout_changes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        payout_id -> Uuid,
+        from_status -> Nullable<Text>,
+        to_status -> Text,
+        changed_by -> Nullable<Uuid>,
+        note -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    partner_payout_items (tenant_id, payout_id, event_id) {
+        tenant_id -> Uuid,
+        payout_id -> Uuid,
+        event_id -> Uuid,
+        partner_id -> Uuid,
+        event_date -> Timestamptz,
+        amount -> Numeric,
+    }
+}
+
+diesel::table! {
+    partner_payouts (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        total_amount -> Numeric,
+        total_sort -> Int8,
+        currency -> Text,
+        commission_count -> Int4,
+        fingerprint -> Text,
+        payment_method -> Text,
+        payment_reference -> Nullable<Text>,
+        status -> Text,
+        attempt -> Int4,
+        payout_date -> Timestamptz,
+        completed_at -> Nullable<Timestamptz>,
+        period_start -> Timestamptz,
+        period_end -> Timestamptz,
+        notes -> Nullable<Text>,
+        failure_reason -> Nullable<Text>,
+        idempotency_key -> Nullable<Text>,
+        created_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
 }
@@ -102,6 +297,28 @@ diesel::table! {
         partner_on_signup -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        commission_hold_days -> Int4,
+        minimum_payout -> Numeric,
+    }
+}
+
+diesel::table! {
+    transfers (tenant_id, entry) {
+        tenant_id -> Uuid,
+        entry -> Int8,
+        partner_id -> Uuid,
+        unit -> Text,
+        from_kind -> Text,
+        to_kind -> Text,
+        amount -> Numeric,
+        kind -> Text,
+        event_id -> Nullable<Uuid>,
+        payout_id -> Nullable<Uuid>,
+        attempt -> Int4,
+        from_balance -> Numeric,
+        to_balance -> Numeric,
+        posted_by -> Nullable<Uuid>,
+        posted_at -> Timestamptz,
     }
 }
 
@@ -118,15 +335,31 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(customers -> tenants (tenant_id));
+diesel::joinable!(invoices -> tenants (tenant_id));
+diesel::joinable!(partner_commissions -> tenants (tenant_id));
 diesel::joinable!(partners -> tenants (tenant_id));
 diesel::joinable!(users -> tenants (tenant_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    account_days,
+    accounts,
+    commission_totals,
+    customers,
+    invoices,
     lead_status_changes,
+    partner_accounts,
+    partner_commission_events,
+    partner_commission_tiers,
+    partner_commissions,
     partner_leads,
+    partner_payout_changes,
+    partner_payout_items,
+    partner_payouts,
     partner_profiles,
     partner_users,
     partners,
     tenants,
+    transfers,
     users,
 );

@@ -273,6 +273,14 @@ pub struct Writing<'s> {
 }
 
 impl Writing<'_> {
+    /// Goes on, to the end of the transaction, as a machine of the tenant: for books that a partner's step changes and that no
+    /// partner may write.
+    pub async fn act_for_tenant(&self) -> Result<()> {
+        let Caller::Partner { tenant, user, .. } = self.line.caller else { return Ok(()) };
+        self.own.fetch_add(1, Ordering::Relaxed);
+        Ok(Caller::Service { tenant, user }.announce(self.line.connection()).await?)
+    }
+
     /// Makes it last. An error says that it did not, or that nobody knows.
     pub async fn commit(mut self) -> Result<()> {
         self.own.fetch_add(1, Ordering::Relaxed);

@@ -9,8 +9,9 @@ use diesel::{
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     result::QueryResult,
-    sql_types::{Array, BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid},
 };
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 /// A value to bind.
@@ -22,19 +23,42 @@ pub enum Bind {
     Uuid(Uuid),
     /// An array of UUIDs.
     Uuids(Vec<Uuid>),
+    /// An array of UUIDs, some of them NULL.
+    OptionalUuids(Vec<Option<Uuid>>),
+    /// An array of texts.
+    Texts(Vec<String>),
     /// A whole number.
     BigInt(i64),
+    /// An array of whole numbers.
+    Integers(Vec<i32>),
+    /// A decimal number.
+    Decimal(Decimal),
+    /// An array of decimal numbers.
+    Decimals(Vec<Decimal>),
     /// An instant.
     Time(chrono::DateTime<chrono::Utc>),
+    /// A calendar day.
+    Date(chrono::NaiveDate),
 }
 
 impl Bind {
+    /// A text.
+    pub fn text(value: impl Into<String>) -> Self {
+        Self::Text(Some(value.into()))
+    }
+
     fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         match self {
             Self::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
             Self::Uuid(value) => out.push_bind_param::<SqlUuid, _>(value),
             Self::Uuids(value) => out.push_bind_param::<Array<SqlUuid>, _>(value),
+            Self::OptionalUuids(value) => out.push_bind_param::<Array<Nullable<SqlUuid>>, _>(value),
+            Self::Texts(value) => out.push_bind_param::<Array<Text>, _>(value),
             Self::BigInt(value) => out.push_bind_param::<BigInt, _>(value),
+            Self::Integers(value) => out.push_bind_param::<Array<Integer>, _>(value),
+            Self::Decimal(value) => out.push_bind_param::<Numeric, _>(value),
+            Self::Decimals(value) => out.push_bind_param::<Array<Numeric>, _>(value),
+            Self::Date(value) => out.push_bind_param::<Date, _>(value),
             Self::Time(value) => out.push_bind_param::<Timestamptz, _>(value),
         }
     }

@@ -3,13 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_graphql::Context;
+use chrono::{DateTime, SubsecRound, Utc};
 
 use super::loaders::{BatchKey, Loaders};
 use crate::{
     auth::{Permission, Viewer},
+    clock::Clock,
     db::session::{Reading, Session, Writing},
     error::{Error, Result},
     keyring::Keyring,
+    models::books::Books,
 };
 
 /// The state of one request.
@@ -19,13 +22,15 @@ pub struct RequestContext {
     loaders: Mutex<Arc<Loaders>>,
     /// Seals account numbers.
     pub keyring: Arc<Keyring>,
+    /// Tells the time.
+    pub clock: Clock,
 }
 
 impl RequestContext {
     /// The state of a request by `viewer` on `session`.
-    pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, keyring: Arc<Keyring>) -> Self {
+    pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, keyring: Arc<Keyring>, clock: Clock) -> Self {
         let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope())));
-        Self { session, viewer, loaders, keyring }
+        Self { session, viewer, loaders, keyring, clock }
     }
 
     fn loaders(&self) -> Arc<Loaders> {
@@ -41,6 +46,17 @@ pub trait ContextExt {
     /// Who is asking.
     fn viewer(&self) -> &Viewer {
         &self.request().viewer
+    }
+
+    /// Now.
+    fn now(&self) -> DateTime<Utc> {
+        self.request().clock.now().trunc_subsecs(6)
+    }
+
+    /// The tenant's books, for a transaction that writes.
+    fn books<'w>(&self, writing: &'w Writing<'_>) -> Books<'w> {
+        let viewer = self.viewer();
+        Books { connection: writing, tenant: viewer.tenant.id, by: Some(viewer.user), at: self.now() }
     }
 
     /// Refuses whoever does not have the permission.

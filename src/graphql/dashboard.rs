@@ -6,16 +6,19 @@ use super::{
     context::{ContextExt, missing},
     lead::Lead,
     partner::{Partner, PartnerStats},
+    revenue::{EarningsPoint, PeriodInput, RevenueMetrics},
+    scalars::{CurrencyCode, currency_or_default},
 };
 use crate::{
     auth::viewer::ActivePartner,
     error::{Error, Result},
-    models::{page::PageArguments, partner::PartnerStatus},
+    models::{page::PageArguments, partner::PartnerStatus, revenue::Interval},
 };
 
 /// The dashboard of one partner.
 pub struct Dashboard {
     partner: ActivePartner,
+    period: Option<PeriodInput>,
 }
 
 /// What a partner's home page shows. All of it is true at the same instant.
@@ -37,6 +40,27 @@ impl Dashboard {
         Ok(partner.achievements())
     }
 
+    /// What the period has brought: the one that the dashboard is asked for, or the month so far.
+    async fn revenue(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+    ) -> Result<RevenueMetrics> {
+        let period = PeriodInput::or_month(ctx, self.period)?;
+        RevenueMetrics::of(ctx, ctx.viewer().scope(), currency_or_default(ctx, currency)?, period).await
+    }
+
+    /// What was earned and paid over time: over the dashboard's period, or else the last 30 days, 12 weeks or 12 months.
+    async fn earnings_over_time(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "Interval::Month", desc = "How time is divided.")] interval: Interval,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+    ) -> Result<Vec<EarningsPoint>> {
+        let currency = currency_or_default(ctx, currency)?;
+        EarningsPoint::over_time(ctx, ctx.viewer().scope(), currency, interval, self.period).await
+    }
+
     /// The newest leads.
     async fn recent_leads(
         &self,
@@ -51,9 +75,9 @@ impl Dashboard {
 
 impl Dashboard {
     /// The viewer's dashboard.
-    pub fn of_viewer(ctx: &Context<'_>) -> Result<Self> {
+    pub fn of_viewer(ctx: &Context<'_>, period: Option<PeriodInput>) -> Result<Self> {
         let none =
             || Error::NotFound("The dashboard is a partner's, and you act for none. Read `partner(id:)` instead.".to_owned());
-        ctx.viewer().partner.map(|partner| Self { partner }).ok_or_else(none)
+        ctx.viewer().partner.map(|partner| Self { partner, period }).ok_or_else(none)
     }
 }

@@ -3,12 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, Enum, InputObject, Object};
-use futures_util::future::try_join_all;
 
 use super::{
     context::{ContextExt, missing},
-    loaders::{BatchKey, batch_key},
-    pagination::{Connection, connect},
+    lists::{self, Filter, NestedFilter, RootFilter},
+    loaders::batch_key,
+    pagination::Connection,
     partner::Partner,
     query::{OrderDirection, search_text},
     scalars::{DateTime, EmailAddress, Money},
@@ -22,7 +22,7 @@ use crate::{
         self,
         lead_list::{BY_CLIENT_NAME, BY_CREATED, BY_DEAL_VALUE, BY_UPDATED, LeadFilter},
         lead_status::{self, LeadStatus},
-        page::{Page, PageArguments, Slice, SortKey},
+        page::{Cursor, Page, PageArguments, Slice, SortKey},
         scope::Scope,
     },
 };
@@ -167,10 +167,8 @@ impl Lead {
         filter: Option<LeadFilterInput>,
         order: Option<LeadOrder>,
     ) -> Result<Connection<Self>> {
-        let LeadList { filter, page } = LeadList::new(arguments, filter, order)?;
-        let reading = ctx.read().await?;
-        let slice = models::lead::Lead::page(&reading, ctx.viewer().scope(), &filter, &page).await?.shared();
-        Ok(connect(&page, &slice, LeadCount(filter), models::lead::Lead::cursor))
+        let (filter, page) = list(arguments, filter, order)?;
+        lists::root(ctx, filter, &page).await
     }
 
     /// One page of a partner's leads, fetched together with those of its siblings.
@@ -181,10 +179,8 @@ impl Lead {
         filter: Option<LeadFilterInput>,
         order: Option<LeadOrder>,
     ) -> Result<Connection<Self>> {
-        let list = Arc::new(LeadList::new(arguments, filter, order)?);
-        let slice = ctx.load(LeadsByPartner { partner, list: Arc::clone(&list) }).await?.unwrap_or_default();
-        let count = LeadCountByPartner { partner, filter: list.filter.clone() };
-        Ok(connect(&list.page, &slice, count, models::lead::Lead::cursor))
+        let (filter, page) = list(arguments, filter, order)?;
+        lists::nested(ctx, partner, filter, page).await
     }
 }
 
@@ -238,94 +234,60 @@ impl LeadOrderField {
 }
 
 /// A list's filter and page, checked.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct LeadList {
-    filter: LeadFilter,
-    page: Page,
-}
-
-impl LeadList {
-    fn new(arguments: PageArguments, filter: Option<LeadFilterInput>, order: Option<LeadOrder>) -> Result<Self> {
-        let order = order.unwrap_or_default();
-        let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
-        let Some(filter) = filter else { return Ok(Self { filter: LeadFilter::default(), page }) };
-        let filter = LeadFilter {
-            statuses: filter.status.unwrap_or_default(),
-            search: search_text(filter.search)?,
-            created_from: filter.created_from.map(|time| time.0),
-            created_before: filter.created_before.map(|time| time.0),
-        };
-        Ok(Self { filter, page })
-    }
+fn list(arguments: PageArguments, filter: Option<LeadFilterInput>, order: Option<LeadOrder>) -> Result<(LeadFilter, Page)> {
+    let order = order.unwrap_or_default();
+    let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
+    let Some(filter) = filter else { return Ok((LeadFilter::default(), page)) };
+    let filter = LeadFilter {
+        statuses: filter.status.unwrap_or_default(),
+        search: search_text(filter.search)?,
+        created_from: filter.created_from.map(|time| time.0),
+        created_before: filter.created_before.map(|time| time.0),
+    };
+    Ok((filter, page))
 }
 
 batch_key!(LeadById(LeadId) -> Arc<models::lead::Lead>, models::lead::Lead::by_ids);
 
 batch_key!(HistoryByLead(LeadId) -> Arc<[lead_status::LeadStatusChange]>, lead_status::LeadStatusChange::by_leads);
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct LeadsByPartner {
-    partner: PartnerId,
-    list: Arc<LeadList>,
-}
+impl Filter for LeadFilter {
+    type Row = models::lead::Lead;
 
-impl BatchKey for LeadsByPartner {
-    type Value = Arc<Slice<Arc<models::lead::Lead>>>;
-
-    /// One statement for each distinct list that the document asks for.
-    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
-        let mut lists = HashMap::<&Arc<LeadList>, Vec<PartnerId>>::new();
-        for key in keys {
-            lists.entry(&key.list).or_default().push(key.partner);
-        }
-        let pages = lists.into_iter().map(async |(list, partners)| {
-            let slices = models::lead::Lead::page_by_partners(connection, scope, &partners, &list.filter, &list.page).await?;
-            db::QueryResult::Ok(
-                slices
-                    .into_iter()
-                    .map(|(partner, slice)| (Self { partner, list: Arc::clone(list) }, Arc::new(slice.shared())))
-                    .collect::<Vec<_>>(),
-            )
-        });
-        Ok(try_join_all(pages).await?.into_iter().flatten().collect())
+    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
+        row.cursor(page)
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct LeadCountByPartner {
-    partner: PartnerId,
-    filter: LeadFilter,
-}
+impl RootFilter for LeadFilter {
+    async fn page(&self, connection: &db::Connection, scope: Scope, page: &Page) -> db::QueryResult<Slice<Self::Row>> {
+        models::lead::Lead::page(connection, scope, self, page).await
+    }
 
-impl BatchKey for LeadCountByPartner {
-    type Value = i64;
-
-    /// One statement for each distinct filter that the document asks for.
-    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
-        let mut filters = HashMap::<&LeadFilter, Vec<PartnerId>>::new();
-        for key in keys {
-            filters.entry(&key.filter).or_default().push(key.partner);
-        }
-        let counts = filters.into_iter().map(async |(filter, partners)| {
-            let counts = models::lead::Lead::count_by_partners(connection, scope, &partners, filter).await?;
-            db::QueryResult::Ok(
-                counts.into_iter().map(|(partner, count)| (Self { partner, filter: filter.clone() }, count)).collect::<Vec<_>>(),
-            )
-        });
-        Ok(try_join_all(counts).await?.into_iter().flatten().collect())
+    async fn count(&self, connection: &db::Connection, scope: Scope) -> db::QueryResult<i64> {
+        models::lead::Lead::count(connection, scope, self).await
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct LeadCount(LeadFilter);
+impl NestedFilter for LeadFilter {
+    type Parent = PartnerId;
 
-impl BatchKey for LeadCount {
-    type Value = i64;
+    async fn pages(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        parents: &[PartnerId],
+        page: &Page,
+    ) -> db::QueryResult<HashMap<PartnerId, Slice<Self::Row>>> {
+        models::lead::Lead::page_by_partners(connection, scope, parents, self, page).await
+    }
 
-    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
-        let counts = keys
-            .iter()
-            .map(async |key| db::QueryResult::Ok((key.clone(), models::lead::Lead::count(connection, scope, &key.0).await?)));
-        Ok(try_join_all(counts).await?.into_iter().collect())
+    async fn counts(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        parents: &[PartnerId],
+    ) -> db::QueryResult<HashMap<PartnerId, i64>> {
+        models::lead::Lead::count_by_partners(connection, scope, parents, self).await
     }
 }

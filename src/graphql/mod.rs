@@ -1,18 +1,27 @@
 //! The public contract: GraphQL types over the models. What a field needs from the database it asks of a loader or a model;
 //! this module knows no SQL.
 
+pub mod commission;
+pub mod commission_rule;
+pub mod commission_rule_input;
 pub mod context;
+pub mod customer;
 pub mod dashboard;
 pub mod errors;
+pub mod explanation;
 pub mod ids;
 pub mod lead;
+pub mod ledger;
+pub mod lists;
 pub mod loaders;
 pub mod mutations;
 pub mod node;
 pub mod pagination;
 pub mod partner;
+pub mod payout;
 pub mod profile;
 pub mod query;
+pub mod revenue;
 pub mod scalars;
 pub mod tenant;
 pub mod user;
@@ -22,7 +31,8 @@ pub mod viewer;
 use async_graphql::{EmptySubscription, Request, Response, Schema};
 
 use self::{
-    lead::Lead, mutations::Mutation, node::Node, pagination::Connection, partner::Partner, query::Query, variables::VariableRule,
+    commission::Commission, customer::Customer, lead::Lead, ledger::Transfer, mutations::Mutation, node::Node,
+    pagination::Connection, partner::Partner, payout::Payout, query::Query, variables::VariableRule,
 };
 
 /// The engine's schema.
@@ -57,6 +67,10 @@ impl PortalSchema {
 fn engine() -> EngineSchema {
     Schema::build(Query, Mutation::default(), EmptySubscription)
         .register_output_type::<Node>()
+        .override_output_type_description::<Connection<Commission>>("One page of commissions.")
+        .override_output_type_description::<Connection<Customer>>("One page of customers.")
+        .override_output_type_description::<Connection<Payout>>("One page of payouts.")
+        .override_output_type_description::<Connection<Transfer>>("One page of a ledger.")
         .override_output_type_description::<Connection<Lead>>("One page of leads.")
         .override_output_type_description::<Connection<Partner>>("One page of partners.")
         .limit_depth(MAX_DEPTH)

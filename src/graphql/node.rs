@@ -2,20 +2,31 @@
 
 use async_graphql::{Context, ID, Interface};
 
-use super::{lead::Lead, partner::Partner, tenant::Tenant, user::User};
+use super::{
+    commission::Commission, commission_rule::CommissionRule, customer::Customer, lead::Lead, partner::Partner, payout::Payout,
+    tenant::Tenant, user::User,
+};
 use crate::{
     error::{Error, Result},
-    ids::{self, LeadId, PartnerId, TenantId, UserId},
+    ids::{self, CommissionId, CustomerId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId},
 };
 
 /// Anything with an id that `node` can fetch again.
 #[derive(Interface, Clone)]
 #[graphql(field(name = "id", ty = "ID", desc = "Its id, unique among everything here. Its prefix says what it is the id of."))]
 pub enum Node {
+    /// A commission.
+    Commission(Commission),
+    /// A commission rule.
+    CommissionRule(CommissionRule),
+    /// A customer.
+    Customer(Customer),
     /// A lead.
     Lead(Lead),
     /// A partner.
     Partner(Partner),
+    /// A payout.
+    Payout(Payout),
     /// A tenant.
     Tenant(Tenant),
     /// A user.
@@ -29,8 +40,12 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         return Err(Error::BadUserInput(format!("{shown:?} is not an id.")));
     };
     Ok(match prefix.as_str() {
+        CommissionId::PREFIX => Commission::by_id(ctx, uuid.into()).await?.map(Node::Commission),
+        CustomerId::PREFIX => Customer::by_id(ctx, uuid.into()).await?.map(Node::Customer),
         LeadId::PREFIX => Lead::by_id(ctx, uuid.into()).await?.map(Node::Lead),
         PartnerId::PREFIX => Partner::by_id(ctx, uuid.into()).await?.map(Node::Partner),
+        PayoutId::PREFIX => Payout::by_id(ctx, uuid.into()).await?.map(Node::Payout),
+        RuleId::PREFIX => CommissionRule::by_id(ctx, uuid.into()).await?.map(Node::CommissionRule),
         TenantId::PREFIX => Tenant::by_id(ctx, uuid.into()).await?.map(Node::Tenant),
         UserId::PREFIX => User::by_id(ctx, uuid.into()).await?.map(Node::User),
         _ => {

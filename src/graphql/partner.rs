@@ -1,17 +1,21 @@
 //! Partners as the API shows them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
 
 use super::{
+    commission::{Commission, CommissionFilterInput, CommissionOrder},
     context::ContextExt,
     lead::{Lead, LeadFilterInput, LeadOrder},
-    loaders::{BatchKey, batch_key},
-    pagination::{Connection, connect},
+    ledger::{LedgerFilter, PartnerBalances, Transfer, purse, rank},
+    lists::{self, Filter, RootFilter},
+    loaders::batch_key,
+    pagination::Connection,
+    payout::{Payout, PayoutFilterInput, PayoutOrder},
     profile::PartnerProfile,
     query::{OrderDirection, search_text},
-    scalars::{DateTime, Decimal},
+    scalars::{CurrencyCode, Date, DateTime, Decimal, Money, currency_or_default},
     user::User,
 };
 use crate::{
@@ -21,7 +25,7 @@ use crate::{
     ids::PartnerId,
     models::{
         self,
-        page::{Page, PageArguments},
+        page::{Cursor, Page, PageArguments, Slice},
         partner::{BY_CREATED, BY_NAME, BY_UPDATED, PartnerFilter, PartnerStatus},
         partner_user::{self, PartnerUserRole},
         scope::Scope,
@@ -91,6 +95,85 @@ impl Partner {
         Lead::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await
     }
 
+    /// Its commissions. The latest first where no order is given.
+    async fn commissions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which commissions to show; all of them where it is not given.")] filter: Option<CommissionFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<CommissionOrder>,
+    ) -> Result<Connection<Commission>> {
+        Commission::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await
+    }
+
+    /// Its payouts. The newest first where no order is given.
+    async fn payouts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which payouts to show; all of them where it is not given.")] filter: Option<PayoutFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<PayoutOrder>,
+    ) -> Result<Connection<Payout>> {
+        Payout::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await
+    }
+
+    /// Its ledger in one currency: every transfer between its accounts with the balances after it, the latest first. Null to
+    /// whoever may not read it: only its owners and operators may.
+    async fn ledger(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+    ) -> Option<Result<Connection<Transfer>>> {
+        let filter = LedgerFilter::new(ctx, currency)?;
+        Some(Transfer::of_partner(ctx, self.0.id, filter, PageArguments { first, after, last, before }).await)
+    }
+
+    /// What its accounts hold now. Null to whoever may not read its ledger.
+    async fn balances(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+    ) -> Option<Result<PartnerBalances>> {
+        let LedgerFilter(currency) = LedgerFilter::new(ctx, currency)?.ok()?;
+        Some(PartnerBalances::now(ctx, purse(self.0.id, currency)).await)
+    }
+
+    /// What its accounts held at the end of a day (UTC). Null to whoever may not read its ledger.
+    async fn balance_at(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The day.")] date: Date,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+    ) -> Option<Result<PartnerBalances>> {
+        let LedgerFilter(currency) = LedgerFilter::new(ctx, currency)?.ok()?;
+        Some(PartnerBalances::on(ctx, purse(self.0.id, currency), date.0).await)
+    }
+
+    /// Its place among the tenant's partners by what they have earned in the tenant's default currency; those who have earned the
+    /// same share one. Null while it has earned nothing.
+    async fn rank(&self, ctx: &Context<'_>) -> Option<Result<i64>> {
+        rank(ctx, self.0.id).await.transpose()
+    }
+
     /// When it joined.
     async fn created_at(&self) -> DateTime {
         self.0.created_at.into()
@@ -121,6 +204,36 @@ impl PartnerStats {
     /// The share of its leads that have converted, as a fraction: "0.2500" is a quarter. Zero while it has none.
     async fn conversion_rate(&self) -> Decimal {
         Decimal(self.0.conversion_rate())
+    }
+
+    /// Everything that it has earned, less what was rejected or refunded.
+    async fn total_earnings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+    ) -> Result<Money> {
+        let currency = currency_or_default(ctx, currency)?;
+        Ok(Money::of(PartnerBalances::now(ctx, purse(self.0.id, currency)).await?.0.earned, currency))
+    }
+
+    /// What has been paid to it.
+    async fn paid_earnings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+    ) -> Result<Money> {
+        let currency = currency_or_default(ctx, currency)?;
+        Ok(Money::of(PartnerBalances::now(ctx, purse(self.0.id, currency)).await?.0.paid, currency))
+    }
+
+    /// What it has earned and has not been paid yet: waiting for approval, approved, or in a payout that is not completed.
+    async fn pending_earnings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+    ) -> Result<Money> {
+        let currency = currency_or_default(ctx, currency)?;
+        Ok(Money::of(PartnerBalances::now(ctx, purse(self.0.id, currency)).await?.0.unpaid(), currency))
     }
 }
 
@@ -160,9 +273,7 @@ impl Partner {
         let order = order.unwrap_or_default();
         let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
         let filter = filter.map(PartnerFilterInput::checked).transpose()?.unwrap_or_default();
-        let reading = ctx.read().await?;
-        let slice = models::partner::Partner::page(&reading, ctx.viewer().scope(), &filter, &page).await?.shared();
-        Ok(connect(&page, &slice, PartnerCount(filter), models::partner::Partner::cursor))
+        lists::root(ctx, filter, &page).await
     }
 }
 
@@ -218,17 +329,20 @@ batch_key!(PartnerById(PartnerId) -> Arc<models::partner::Partner>, models::part
 
 batch_key!(UsersByPartner(PartnerId) -> Arc<[partner_user::PartnerUser]>, partner_user::by_partners);
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct PartnerCount(PartnerFilter);
+impl Filter for PartnerFilter {
+    type Row = models::partner::Partner;
 
-impl BatchKey for PartnerCount {
-    type Value = i64;
+    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
+        row.cursor(page)
+    }
+}
 
-    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
-        let counts = keys.iter().map(async |key| {
-            let count = models::partner::Partner::count(connection, scope, &key.0).await?;
-            db::QueryResult::Ok((key.clone(), count))
-        });
-        Ok(futures_util::future::try_join_all(counts).await?.into_iter().collect())
+impl RootFilter for PartnerFilter {
+    async fn page(&self, connection: &db::Connection, scope: Scope, page: &Page) -> db::QueryResult<Slice<Self::Row>> {
+        models::partner::Partner::page(connection, scope, self, page).await
+    }
+
+    async fn count(&self, connection: &db::Connection, scope: Scope) -> db::QueryResult<i64> {
+        models::partner::Partner::count(connection, scope, self).await
     }
 }

@@ -4,19 +4,27 @@ use async_graphql::{Context, Enum, ID, Object};
 use futures_util::future::join_all;
 
 use super::{
+    commission::{Commission, CommissionFilterInput, CommissionOrder},
+    commission_rule::{CommissionRule, RuleSimulation, RuleValidity},
+    commission_rule_input::CommissionRuleInput,
     context::ContextExt,
+    customer::{Customer, CustomerFilterInput},
     dashboard::Dashboard,
+    explanation::CommissionExplanation,
     lead::{Lead, LeadFilterInput, LeadOrder},
     node::{self, Node},
     pagination::Connection,
     partner::{Partner, PartnerFilterInput, PartnerOrder},
+    payout::{Payout, PayoutFilterInput, PayoutOrder, PayoutPreview},
+    revenue::{EarningsPoint, PeriodInput, RevenueMetrics},
+    scalars::{CurrencyCode, DateTime, Decimal, currency_or_default},
     viewer::Viewer,
 };
 use crate::{
-    auth::Role,
+    auth::{Permission, Role},
     error::{Error, Result},
-    ids::{LeadId, PartnerId},
-    models::page::PageArguments,
+    ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId},
+    models::{page::PageArguments, revenue::Interval, scope::Scope},
 };
 
 /// The most ids that `nodes` takes.
@@ -34,7 +42,7 @@ impl Query {
     async fn node(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The id of a lead, partner, tenant or user.")] id: ID,
+        #[graphql(desc = "The id of a commission, commission rule, customer, lead, partner, payout, tenant or user.")] id: ID,
     ) -> Option<Result<Node>> {
         node::fetch(ctx, &id).await.transpose()
     }
@@ -57,8 +65,12 @@ impl Query {
     }
 
     /// What the home page of the partner that you act for shows, in one query.
-    async fn dashboard(&self, ctx: &Context<'_>) -> Result<Dashboard> {
-        Dashboard::of_viewer(ctx)
+    async fn dashboard(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The period of its figures; the month so far where it is not given.")] period: Option<PeriodInput>,
+    ) -> Result<Dashboard> {
+        Dashboard::of_viewer(ctx, period)
     }
 
     /// A partner. Null where there is no such partner, or it is not yours.
@@ -108,6 +120,160 @@ impl Query {
         #[graphql(desc = "How to order them.")] order_by: Option<LeadOrder>,
     ) -> Result<Connection<Lead>> {
         Lead::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await
+    }
+
+    /// A customer. Null where there is no such customer, or your partner neither manages it nor ever did.
+    async fn customer(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: CustomerId) -> Option<Result<Customer>> {
+        Customer::by_id(ctx, id).await.transpose()
+    }
+
+    /// The customers that your partner manages or once did; for operators and services all. The newest first.
+    async fn customers(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which customers to show; all of them where it is not given.")] filter: Option<CustomerFilterInput>,
+    ) -> Result<Connection<Customer>> {
+        Customer::paginate(ctx, PageArguments { first, after, last, before }, filter).await
+    }
+
+    /// The rules by which commissions are calculated: the programme's and your partner's, or for operators those of all partners; at
+    /// most 500. The programme's come first, the newest version of each before the others.
+    async fn commission_rules(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only this partner's, and the programme's.")] partner_id: Option<PartnerId>,
+        #[graphql(default_with = "RuleValidity::InForce", desc = "Those in force, or all versions.")] validity: RuleValidity,
+    ) -> Result<Vec<CommissionRule>> {
+        CommissionRule::list(ctx, partner_id, validity).await
+    }
+
+    /// What a payment would earn, and why; nothing is written. Null where there is no such partner or customer, or it is not yours.
+    async fn calculate_commission(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The partner that would earn it.")] partner_id: PartnerId,
+        #[graphql(desc = "The customer who would pay.")] customer_id: CustomerId,
+        #[graphql(desc = "How much would be paid.")] amount: Decimal,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+        #[graphql(desc = "When; now where it is not given.")] at: Option<DateTime>,
+    ) -> Option<Result<CommissionExplanation>> {
+        CommissionExplanation::calculate(ctx, partner_id, customer_id, amount.0, currency, at).await.transpose()
+    }
+
+    /// What a period's real payments would have earned under another rule: replayed one by one, nothing written. Needs
+    /// `COMMISSIONS_MANAGE`.
+    async fn simulate_commission_rule(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The rule to try.")] rule: CommissionRuleInput,
+        #[graphql(desc = "The period whose payments are replayed.")] period: PeriodInput,
+    ) -> Result<RuleSimulation> {
+        ctx.require(Permission::CommissionsManage)?;
+        RuleSimulation::run(ctx, rule, period).await
+    }
+
+    /// A commission. Null where there is no such commission, or it is not yours.
+    async fn commission(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: CommissionId) -> Option<Result<Commission>> {
+        Commission::by_id(ctx, id).await.transpose()
+    }
+
+    /// The commissions of the partner that you act for, or for operators of all partners. The latest first where no order is given.
+    async fn commissions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which commissions to show; all of them where it is not given.")] filter: Option<CommissionFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<CommissionOrder>,
+    ) -> Result<Connection<Commission>> {
+        Commission::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await
+    }
+
+    /// A payout. Null where there is no such payout, or it is not yours.
+    async fn payout(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: PayoutId) -> Option<Result<Payout>> {
+        Payout::by_id(ctx, id).await.transpose()
+    }
+
+    /// The payouts to the partner that you act for, or for operators to all partners. The newest first where no order is given.
+    async fn payouts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which payouts to show; all of them where it is not given.")] filter: Option<PayoutFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<PayoutOrder>,
+    ) -> Result<Connection<Payout>> {
+        Payout::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await
+    }
+
+    /// What a payout would hold if it were made now; nothing is written. Null where there is no such partner, or it is not yours.
+    async fn preview_payout(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who would be paid.")] partner_id: PartnerId,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+        #[graphql(desc = "The first instant of the period.")] period_start: DateTime,
+        #[graphql(desc = "The end of the period, exclusive: what was earned before it is taken.")] period_end: DateTime,
+    ) -> Option<Result<PayoutPreview>> {
+        let currency = match currency_or_default(ctx, currency) {
+            Ok(currency) => currency,
+            Err(error) => return Some(Err(error)),
+        };
+        PayoutPreview::of(ctx, partner_id, currency, (period_start.0, period_end.0)).await.transpose()
+    }
+
+    /// Totals for one period and currency: of the partner that you act for, or for operators of all partners or one.
+    async fn revenue_metrics(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The period; the month so far where it is not given.")] period: Option<PeriodInput>,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+        #[graphql(desc = "Only this partner's.")] partner_id: Option<PartnerId>,
+    ) -> Result<RevenueMetrics> {
+        let period = PeriodInput::or_month(ctx, period)?;
+        RevenueMetrics::of(ctx, figures_scope(ctx, partner_id).await?, currency_or_default(ctx, currency)?, period).await
+    }
+
+    /// What was earned and paid over time, in one currency: by the partner that you act for, or for operators by all partners or one.
+    async fn earnings_over_time(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "Interval::Month", desc = "How time is divided.")] interval: Interval,
+        #[graphql(desc = "The period; the last 30 days, 12 weeks or 12 months where it is not given.")] period: Option<
+            PeriodInput,
+        >,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+        #[graphql(desc = "Only this partner's.")] partner_id: Option<PartnerId>,
+    ) -> Result<Vec<EarningsPoint>> {
+        let scope = figures_scope(ctx, partner_id).await?;
+        EarningsPoint::over_time(ctx, scope, currency_or_default(ctx, currency)?, interval, period).await
+    }
+}
+
+/// Whose figures are asked for: a partner's must be one that the viewer may see.
+async fn figures_scope(ctx: &Context<'_>, partner: Option<PartnerId>) -> Result<Scope> {
+    let scope = ctx.viewer().scope();
+    let Some(partner) = partner else { return Ok(scope) };
+    match Partner::by_id(ctx, partner).await? {
+        Some(_) => Ok(Scope { partner: Some(partner), ..scope }),
+        None => Err(Error::NotFound("There is no partner of this id.".to_owned())),
     }
 }
 

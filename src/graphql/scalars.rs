@@ -1,8 +1,10 @@
 //! The schema's own scalars, and money.
 
-use async_graphql::{InputValueError, InputValueResult, Object, Scalar, ScalarType, Value};
-use chrono::{SecondsFormat, Utc};
+use async_graphql::{Context, InputValueError, InputValueResult, Object, Scalar, ScalarType, Value};
+use chrono::{Datelike, SecondsFormat, SubsecRound, Utc};
+use iso_currency::Currency;
 
+use super::context::ContextExt;
 use crate::{
     error::{Error, Result},
     money,
@@ -47,7 +49,8 @@ impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         let parsed = if let Value::String(text) = &value { chrono::DateTime::parse_from_rfc3339(text).ok() } else { None };
         parsed
-            .map(|time| Self(time.to_utc()))
+            // To the microsecond, as the database keeps it: what is sent twice is the same the second time.
+            .map(|time| Self(time.to_utc().trunc_subsecs(6)))
             .ok_or_else(|| InputValueError::custom("A DateTime is written as RFC 3339 says, such as \"2026-11-20T09:30:00Z\"."))
     }
 
@@ -62,15 +65,34 @@ impl From<chrono::DateTime<Utc>> for DateTime {
     }
 }
 
+/// A calendar day, ISO 8601: "2026-11-20".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Date(pub chrono::NaiveDate);
+
+/// A calendar day, ISO 8601: "2026-11-20".
+#[Scalar(name = "Date", specified_by_url = "https://www.iso.org/iso-8601-date-and-time-format.html")]
+impl ScalarType for Date {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let day = if let Value::String(text) = &value { text.parse::<chrono::NaiveDate>().ok() } else { None };
+        day.filter(|day| (1900..=9999).contains(&day.year()))
+            .map(Self)
+            .ok_or_else(|| InputValueError::custom("A Date is a day from 1900 on, such as \"2026-11-20\"."))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.to_string())
+    }
+}
+
 /// An ISO 4217 code: "USD".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CurrencyCode(pub iso_currency::Currency);
+pub struct CurrencyCode(pub Currency);
 
 /// An ISO 4217 code: "USD".
 #[Scalar(name = "CurrencyCode", specified_by_url = "https://www.iso.org/iso-4217-currency-codes.html")]
 impl ScalarType for CurrencyCode {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let parsed = if let Value::String(code) = &value { iso_currency::Currency::from_code(code) } else { None };
+        let parsed = if let Value::String(code) = &value { Currency::from_code(code) } else { None };
         parsed.map(Self).ok_or_else(|| InputValueError::custom("A CurrencyCode is an ISO 4217 code such as \"USD\"."))
     }
 
@@ -100,8 +122,13 @@ impl ScalarType for EmailAddress {
 }
 
 /// The currency of a stored code.
-pub fn currency(code: &str) -> Result<iso_currency::Currency> {
-    iso_currency::Currency::from_code(code).ok_or_else(|| Error::internal(format!("{code:?} is no ISO 4217 code")))
+pub fn currency(code: &str) -> Result<Currency> {
+    Currency::from_code(code).ok_or_else(|| Error::internal(format!("{code:?} is no ISO 4217 code")))
+}
+
+/// The currency that is asked for, or else the tenant's default one.
+pub fn currency_or_default(ctx: &Context<'_>, asked: Option<CurrencyCode>) -> Result<Currency> {
+    asked.map_or_else(|| currency(&ctx.viewer().tenant.default_currency), |code| Ok(code.0))
 }
 
 /// An amount in one currency.
@@ -109,6 +136,11 @@ pub fn currency(code: &str) -> Result<iso_currency::Currency> {
 pub struct Money(pub money::Money);
 
 impl Money {
+    /// An amount in a currency.
+    pub fn of(amount: rust_decimal::Decimal, currency: Currency) -> Self {
+        Self(money::Money::rounded(amount, currency))
+    }
+
     /// A stored amount and its currency's code.
     pub fn stored(amount: rust_decimal::Decimal, code: &str) -> Result<Self> {
         Ok(Self(money::Money::rounded(amount, currency(code)?)))

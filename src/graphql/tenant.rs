@@ -5,11 +5,15 @@ use std::sync::Arc;
 use async_graphql::{Context, Object};
 
 use super::{
-    context::ContextExt,
+    context::{ContextExt, missing},
     loaders::batch_key,
-    scalars::{CurrencyCode, currency},
+    scalars::{CurrencyCode, Money, currency},
 };
-use crate::{error::Result, ids::TenantId, models};
+use crate::{
+    error::Result,
+    ids::TenantId,
+    models::{self, tenant::TenantSettings},
+};
 
 /// A tenant.
 #[derive(Clone)]
@@ -32,6 +36,16 @@ impl Tenant {
     async fn default_currency(&self) -> Result<CurrencyCode> {
         currency(&self.0.default_currency).map(CurrencyCode)
     }
+
+    /// How many days an invoice's commission stays pending, for refunds to come in.
+    async fn commission_hold_days(&self, ctx: &Context<'_>) -> Result<i32> {
+        Ok(self.settings(ctx).await?.commission_hold_days)
+    }
+
+    /// The least that is paid out at once in the default currency. What is below is carried forward.
+    async fn minimum_payout(&self, ctx: &Context<'_>) -> Result<Money> {
+        Money::stored(self.settings(ctx).await?.minimum_payout, &self.0.default_currency)
+    }
 }
 
 impl Tenant {
@@ -39,6 +53,12 @@ impl Tenant {
     pub async fn by_id(ctx: &Context<'_>, id: TenantId) -> Result<Option<Self>> {
         Ok(ctx.load(TenantById(id)).await?.map(Self))
     }
+
+    async fn settings(&self, ctx: &Context<'_>) -> Result<Arc<TenantSettings>> {
+        ctx.load(SettingsByTenant(self.0.id)).await?.ok_or_else(|| missing("the viewer's tenant"))
+    }
 }
 
 batch_key!(TenantById(TenantId) -> Arc<models::tenant::Tenant>, models::tenant::Tenant::by_ids);
+
+batch_key!(SettingsByTenant(TenantId) -> Arc<TenantSettings>, TenantSettings::by_tenants);

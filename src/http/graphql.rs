@@ -42,7 +42,7 @@ pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Exten
     };
 
     let described = Described::of(&mut operation);
-    let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), Arc::clone(&app.keyring));
+    let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), Arc::clone(&app.keyring), app.clock.clone());
     let mut answer = execute(&app, operation.data(context)).await.unwrap_or_else(|error| errors::alone(&error));
     let codes = errors::finish(&mut answer, &id);
     described.log(&id, &viewer, started, session.statements(), &codes);
@@ -85,7 +85,7 @@ fn is_json(content_type: Option<&HeaderValue>) -> bool {
 }
 
 /// The answer to a request that did not get as far as its operation.
-fn turned_away(error: &Error, id: &str) -> Response {
+pub(super) fn turned_away(error: &Error, id: &str) -> Response {
     let status = match error {
         Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
         Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,

@@ -1,5 +1,6 @@
 //! The server's faces to the outside: `/graphql`, the pages for developers, health.
 
+mod export;
 mod graphiql;
 mod graphql;
 mod health;
@@ -28,6 +29,8 @@ const MAX_BODY: usize = 1024 * 1024;
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new()
         .route("/graphql", post(graphql::answer).get(graphiql::page_or_hint))
+        .route("/export/commissions.csv", get(export::commissions))
+        .route("/export/payouts.csv", get(export::payouts))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready));
     if app.development.is_some() {

@@ -229,9 +229,9 @@ impl Lead {
         LeadStatusChange::insert(connection, &step).await
     }
 
-    /// Whether what the lead is worth, and earns, can still change: until it converts; for an operator until it is paid.
+    /// Whether what the lead is worth, and earns, can still change: until it converts; for an operator until something is booked for it.
     pub fn terms_are_open(&self, for_operator: bool) -> bool {
-        self.status != LeadStatus::Converted || (for_operator && !self.commission_paid)
+        self.status != LeadStatus::Converted || (for_operator && self.commission.is_zero())
     }
 
     #[diesel::dsl::auto_type(no_type_alias)]

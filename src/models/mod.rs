@@ -3,14 +3,32 @@
 //! Every function takes the connection it works on and the [`scope::Scope`] it may see. That scope is a condition of each
 //! query; row-level security applies the same rule once more in PostgreSQL.
 
+pub mod booking;
+pub mod books;
+pub mod calculation;
+pub mod commission;
+pub mod commission_list;
+pub mod customer;
+pub mod decision;
+pub mod explanation;
 pub mod identity;
+pub mod invoice;
 pub mod lead;
 pub mod lead_list;
 pub mod lead_status;
+pub mod ledger;
 pub mod page;
 pub mod partner;
 pub mod partner_user;
+pub mod payout;
+pub mod payout_batch;
+pub mod payout_list;
+pub mod payout_status;
+pub mod payout_step;
 pub mod profile;
+pub mod revenue;
+pub mod rule;
 pub mod scope;
+pub mod simulation;
 pub mod tenant;
 pub mod user;

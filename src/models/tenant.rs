@@ -1,9 +1,10 @@
-//! Tenants: the companies that run a partner programme. Changed from the command line, never by an API request.
+//! Tenants: the companies that run a partner programme. Changed from the command line; operators change how theirs pays.
 
 use std::collections::HashMap;
 
 use diesel::{prelude::*, sql_types::Bool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use iso_currency::Currency;
 use rust_decimal::Decimal;
 
 use super::scope::Scope;
@@ -74,12 +75,80 @@ pub struct TenantChanges<'a> {
     pub default_currency: Option<&'a str>,
     /// What a first sign-in makes.
     pub partner_on_signup: Option<PartnerOnSignup>,
+    /// How long commissions are held, in days.
+    pub commission_hold_days: Option<i32>,
+    /// The least that is paid out at once.
+    pub minimum_payout: Option<Decimal>,
 }
 
 impl TenantChanges<'_> {
     /// Whether nothing is to change.
     pub fn is_empty(&self) -> bool {
-        self.name.is_none() && self.issuer.is_none() && self.default_currency.is_none() && self.partner_on_signup.is_none()
+        let Self { name, issuer, default_currency, partner_on_signup, commission_hold_days, minimum_payout } = self;
+        name.is_none()
+            && issuer.is_none()
+            && default_currency.is_none()
+            && partner_on_signup.is_none()
+            && commission_hold_days.is_none()
+            && minimum_payout.is_none()
+    }
+}
+
+/// How long commissions can be held, in days.
+pub const HOLD_DAYS: [i32; 6] = [0, 7, 14, 30, 60, 90];
+
+/// What operators can set of how their tenant pays.
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = tenants)]
+pub struct TenantSettings {
+    /// Whose.
+    pub id: TenantId,
+    /// The currency of `minimum_payout` (ISO 4217).
+    pub default_currency: String,
+    /// How long an invoice's commission stays pending, in days: one of [`HOLD_DAYS`].
+    pub commission_hold_days: i32,
+    /// The least that is paid out at once.
+    pub minimum_payout: Decimal,
+}
+
+impl TenantSettings {
+    /// The settings of the tenant in scope.
+    pub async fn by_tenants(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        ids: &[TenantId],
+    ) -> QueryResult<HashMap<TenantId, Self>> {
+        let rows =
+            Self::query().filter(tenants::id.eq(scope.tenant)).filter(tenants::id.eq_any(ids)).load(&mut connection).await?;
+        Ok(rows.into_iter().map(|row: Self| (row.id, row)).collect())
+    }
+
+    /// The least that the tenant pays out at once in a currency: its minimum in its own, and whatever there is in others.
+    pub async fn minimum_payout(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        currency: Currency,
+    ) -> QueryResult<Decimal> {
+        let settings: Self = Self::query().filter(tenants::id.eq(tenant)).first(&mut connection).await?;
+        Ok(if settings.default_currency == currency.code() { settings.minimum_payout } else { Decimal::ZERO })
+    }
+
+    /// Changes the settings.
+    pub async fn update(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        commission_hold_days: Option<i32>,
+        minimum_payout: Option<Decimal>,
+    ) -> QueryResult<()> {
+        diesel::update(tenants::table.filter(tenants::id.eq(tenant)))
+            .set((
+                commission_hold_days.map(|days| tenants::commission_hold_days.eq(days)),
+                minimum_payout.map(|amount| tenants::minimum_payout.eq(amount)),
+                tenants::updated_at.eq(diesel::dsl::now),
+            ))
+            .execute(&mut connection)
+            .await
+            .map(drop)
     }
 }
 

@@ -1,4 +1,5 @@
-//! The data of the first start in development: two tenants, so that isolation can be seen, with twelve partners and 400 leads.
+//! The data of the first start in development: two tenants, so that isolation can be seen, with twelve partners, 400 leads and a
+//! year of commissions and payouts.
 
 use diesel_async::AsyncPgConnection;
 
@@ -16,10 +17,10 @@ pub const FIRST_TENANT: &str = "northwind";
 /// The seed of the demo data.
 pub const SEED: u64 = 1;
 
-/// Slug, name, currency, what a sign-up makes, partners, leads.
-const TENANTS: [(&str, &str, &str, PartnerOnSignup, u32, u32); 2] = [
-    (FIRST_TENANT, "Northwind Software", "USD", PartnerOnSignup::Pending, 8, 280),
-    ("kanto", "Kanto Robotics", "JPY", PartnerOnSignup::Active, 4, 120),
+/// Slug, name, currency, what a sign-up makes, partners, leads, invoices.
+const TENANTS: [(&str, &str, &str, PartnerOnSignup, u32, u32, u32); 2] = [
+    (FIRST_TENANT, "Northwind Software", "USD", PartnerOnSignup::Pending, 8, 280, 240),
+    ("kanto", "Kanto Robotics", "JPY", PartnerOnSignup::Active, 4, 120, 80),
 ];
 
 /// The `sub` of the owner of a tenant's n-th demo partner.
@@ -39,10 +40,10 @@ pub fn service(tenant: &str) -> String {
 
 /// Fills an empty database; `issuer` is the one whose tokens its tenants believe.
 pub async fn fill(connection: &mut AsyncPgConnection, issuer: &str, keyring: &Keyring, clock: &Clock) -> Result<()> {
-    for (slug, name, currency, partner_on_signup, partners, leads) in TENANTS {
+    for (slug, name, currency, partner_on_signup, partners, leads, invoices) in TENANTS {
         let new = NewTenant { id: TenantId::new(), slug, name, issuer, default_currency: currency, partner_on_signup };
         Tenant::insert(connection, &new).await?;
-        let amounts = Amounts { partners, leads, seed: SEED };
+        let amounts = Amounts { partners, leads, invoices, seed: SEED };
         fill_tenant(connection, Some(slug), amounts, keyring, clock, |_| ()).await?;
         let tenant = Tenant::all(connection).await?.into_iter().find(|tenant| tenant.slug == slug);
         let tenant = tenant.ok_or_else(|| Error::internal("a tenant was removed while it was filled"))?;

@@ -1,13 +1,18 @@
 //! Made-up data: believable, and the same every time for the same seed. Inserted in bulk, as the tables' owner.
 
+mod books;
 pub mod demo;
 mod names;
 mod rows;
 
+use chrono::SubsecRound;
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
-use self::rows::{Generator, LeadRows, PartnerRows};
+use self::{
+    books::Year,
+    rows::{Generator, LeadRows, PartnerRows},
+};
 use crate::{
     clock::Clock,
     db::schema::{lead_status_changes, partner_leads, partner_profiles, partner_users, partners, users},
@@ -27,6 +32,8 @@ pub struct Amounts {
     pub partners: u32,
     /// Leads, spread over them and over the past year.
     pub leads: u32,
+    /// Invoices, spread over the customers of the partners and over the past year; with them come refunds and payouts.
+    pub invoices: u32,
     /// The same number makes the same data.
     pub seed: u64,
 }
@@ -40,6 +47,10 @@ pub struct Filled {
     pub partners: usize,
     /// Leads.
     pub leads: usize,
+    /// Commissions.
+    pub commissions: usize,
+    /// Payouts.
+    pub payouts: usize,
 }
 
 /// Fills the tenant of that slug, or the one that was made first. `progress` is told how many rows have gone in.
@@ -64,7 +75,7 @@ pub async fn fill(
     let mut generator = Generator::new(&tenant, amounts.seed, clock.now())?;
     let partners = (1..=amounts.partners).map(|number| generator.partner(number, keyring)).collect::<Result<Vec<_>>>()?;
 
-    let mut filled = Filled { tenant: tenant.slug.clone(), partners: 0, leads: 0 };
+    let mut filled = Filled { tenant: tenant.slug.clone(), partners: 0, leads: 0, commissions: 0, payouts: 0 };
     for chunk in partners.chunks(CHUNK) {
         filled.partners += connection.transaction(async |connection| insert_partners(connection, chunk).await).await?;
         progress(chunk.len() as u64);
@@ -79,6 +90,19 @@ pub async fn fill(
         progress(leads.len() as u64);
         left -= leads.len();
     }
+    // The planner learns of the rows so far before many statements are made of them.
+    diesel::sql_query("ANALYZE").execute(connection).await?;
+    let members: Vec<_> = partners.iter().map(PartnerRows::standing).collect();
+    let year = Year {
+        tenant: tenant.id,
+        currency: generator.currency(),
+        partners: &members,
+        invoices: amounts.invoices,
+        seed: amounts.seed,
+        now: clock.now().trunc_subsecs(6),
+    };
+    let booked = year.book(connection, progress).await?;
+    (filled.commissions, filled.payouts) = (booked.commissions, booked.payouts);
     // The planner learns of the new rows now rather than when autovacuum comes by.
     diesel::sql_query("ANALYZE").execute(connection).await?;
     Ok(filled)

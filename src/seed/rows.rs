@@ -38,6 +38,13 @@ pub struct LeadRows {
     pub steps: Vec<StepRow>,
 }
 
+impl PartnerRows {
+    /// The partner's id, and whether it may work.
+    pub fn standing(&self) -> (PartnerId, bool) {
+        (self.partner.id, self.partner.status == PartnerStatus::Active)
+    }
+}
+
 #[derive(Insertable)]
 #[diesel(table_name = partners)]
 pub struct PartnerRow {
@@ -150,6 +157,11 @@ impl<'a> Generator<'a> {
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
         Ok(Self { tenant, currency, seed, random: Rng::with_seed(of_slug ^ seed), now })
+    }
+
+    /// The currency of the tenant's leads and most of its customers.
+    pub fn currency(&self) -> Currency {
+        self.currency
     }
 
     /// A `UUIDv7` of the seed's: its time is not the present, so that the next run makes the same.

@@ -8,23 +8,9 @@ use partner_portal::db::embedded::Embedded;
 use serde_json::json;
 
 use crate::support::{
-    binary::{Server, command, eventually, processes_in, run},
-    cluster::{new_folder, options},
+    binary::{Folder, Server, command, eventually, processes_in, run},
+    cluster::options,
 };
-
-struct Folder(std::path::PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        Self(new_folder())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Two first starts on one folder at once make one server, which both use.
 #[tokio::test(flavor = "multi_thread")]
@@ -116,11 +102,17 @@ async fn commands_beside_a_running_server() {
     let listed = run(&folder.0, &["tenant", "list"]);
     let text = String::from_utf8(listed.stdout).expect("text");
     assert!(text.starts_with("kanto\tKanto Robotics\tJPY") && text.contains("\nnorthwind\tNorthwind Software\tUSD"), "{text}");
-    let seeded = run(&folder.0, &["seed", "--partners", "2", "--leads", "50", "--seed", "9", "--tenant", "kanto"]);
+    let seeded =
+        run(&folder.0, &["seed", "--partners", "2", "--leads", "50", "--invoices", "20", "--seed", "9", "--tenant", "kanto"]);
     assert_eq!(String::from_utf8_lossy(&seeded.stderr), "");
-    assert_eq!(String::from_utf8_lossy(&seeded.stdout), "kanto has 2 more partners and 50 more leads.\n");
-    let again = run(&folder.0, &["seed", "--partners", "2", "--leads", "50", "--seed", "9", "--tenant", "kanto"]);
-    assert_eq!(String::from_utf8_lossy(&again.stdout), "kanto has 0 more partners and 0 more leads.\n");
+    let said = String::from_utf8_lossy(&seeded.stdout).into_owned();
+    assert!(said.starts_with("kanto has 2 more partners, 50 more leads, "), "{said}");
+    let again =
+        run(&folder.0, &["seed", "--partners", "2", "--leads", "50", "--invoices", "20", "--seed", "9", "--tenant", "kanto"]);
+    assert_eq!(
+        String::from_utf8_lossy(&again.stdout),
+        "kanto has 0 more partners, 0 more leads, 0 more commissions and 0 more payouts.\n"
+    );
     let operator =
         String::from_utf8(run(&folder.0, &["token", "--role", "operator", "--tenant", "kanto"]).stdout).expect("a token");
     let totals = server.ask(operator.trim(), "{ leads { totalCount } partners { totalCount nodes { id } } }").await;
@@ -136,8 +128,9 @@ async fn commands_beside_a_running_server() {
 #[test]
 fn seeding_an_empty_database() {
     let folder = Folder::new();
-    let seeded = run(&folder.0, &["seed", "--partners", "3", "--leads", "2500"]);
-    assert_eq!(String::from_utf8_lossy(&seeded.stdout), "northwind has 3 more partners and 2500 more leads.\n");
+    let seeded = run(&folder.0, &["seed", "--partners", "3", "--leads", "2500", "--invoices", "20"]);
+    let said = String::from_utf8_lossy(&seeded.stdout).into_owned();
+    assert!(said.starts_with("northwind has 3 more partners, 2500 more leads, "), "{said}");
     let listed = run(&folder.0, &["tenant", "list"]);
     assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), 2);
     let unknown = run(&folder.0, &["seed", "--tenant", "nobody"]);

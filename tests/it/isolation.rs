@@ -10,6 +10,18 @@ use crate::support::{
     world::{ACME, GLOBEX},
 };
 
+/// A customer, a rule, a commission and a payout of partner A's: their ids.
+async fn money(world: &World) -> [String; 4] {
+    let customer = world.customer("cus_1", world.a).await;
+    let query =
+        "mutation ($id: ID!) { setCommissionRule(input: { partnerId: $id, kind: PERCENTAGE, rate: \"0.1\" }) { rule { id } } }";
+    let rule = world.operator(query, json!({"id": world.a.to_string()})).await.data()["setCommissionRule"]["rule"]["id"].clone();
+    let commission = world.pay("inv_1", "cus_1", "100.00", "2026-06-15T12:00:00Z").await["commission"]["id"].clone();
+    let payout = world.batch(world.a).await["payout"]["id"].clone();
+    let text = |value: Value| value.as_str().expect("an id").to_owned();
+    [customer, text(rule), text(commission), text(payout)]
+}
+
 /// For every type: another partner, another tenant's partner, operator and machine see nothing, by `node` or by its own field.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_else_sees_anything() {
@@ -17,19 +29,33 @@ async fn nobody_else_sees_anything() {
     let lead = world.add_lead(world.acme, world.a).await;
     let me = world.owner_a("{ me { user { id } tenant { id } } }", json!({})).await;
     let (user, tenant) = (me.data()["me"]["user"]["id"].clone(), me.data()["me"]["tenant"]["id"].clone());
-    let ids = json!({"lead": lead.to_string(), "partner": world.a.to_string(), "user": user, "tenant": tenant});
-    let query = "query ($lead: ID!, $partner: ID!, $user: ID!, $tenant: ID!) {
-        lead(id: $lead) { id } partner(id: $partner) { id }
+    let money = money(&world).await;
+    let [customer, rule, commission, payout] = &money;
+    let ids = json!({"lead": lead.to_string(), "partner": world.a.to_string(), "user": user, "tenant": tenant,
+                     "customer": customer, "rule": rule, "commission": commission, "payout": payout});
+    let query = "query ($lead: ID!, $partner: ID!, $user: ID!, $tenant: ID!, $customer: ID!, $rule: ID!, $commission: ID!, $payout: ID!) {
+        lead(id: $lead) { id } partner(id: $partner) { id } customer(id: $customer) { id } commission(id: $commission) { id } payout(id: $payout) { id }
         a: node(id: $lead) { id } b: node(id: $partner) { id } c: node(id: $user) { id } d: node(id: $tenant) { id }
-        nodes(ids: [$lead, $partner, $user, $tenant]) { id }
+        e: node(id: $customer) { id } f: node(id: $rule) { id } g: node(id: $commission) { id } h: node(id: $payout) { id }
+        nodes(ids: [$lead, $partner, $user, $tenant, $customer, $rule, $commission, $payout]) { id }
         leads { totalCount nodes { id partner { id } } }
+        customers { totalCount nodes { id } } commissionRules(validity: ALL) { id }
+        commissions { totalCount nodes { id partner { id } customer { id } transfers { kind } } }
+        payouts { totalCount nodes { id commissions { nodes { id } } history { to } transfers { kind } } }
+        previewPayout(partnerId: $partner, periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\") { commissionCount }
+        calculateCommission(partnerId: $partner, customerId: $customer, amount: \"5\") { sentence }
+        revenueMetrics(period: { from: \"2026-01-01\", to: \"2026-12-31\" }, currency: \"USD\") { totalCommissionCount }
     }";
     let own = world.owner_a(query, ids.clone()).await;
     assert!(own.data().as_object().expect("data").values().all(|value| !value.is_null()), "{}", own.body);
 
     let nothing = json!({
-        "lead": null, "partner": null, "a": null, "b": null, "c": null, "d": null, "nodes": [null, null, null, null],
-        "leads": {"totalCount": 0, "nodes": []},
+        "lead": null, "partner": null, "customer": null, "commission": null, "payout": null,
+        "a": null, "b": null, "c": null, "d": null, "e": null, "f": null, "g": null, "h": null,
+        "nodes": [null, null, null, null, null, null, null, null],
+        "leads": {"totalCount": 0, "nodes": []}, "customers": {"totalCount": 0, "nodes": []}, "commissionRules": [],
+        "commissions": {"totalCount": 0, "nodes": []}, "payouts": {"totalCount": 0, "nodes": []},
+        "previewPayout": null, "calculateCommission": null, "revenueMetrics": {"totalCommissionCount": 0},
     });
     for (who, token) in [
         ("another tenant's partner", token("owner_g", GLOBEX)),
@@ -51,7 +77,12 @@ async fn nobody_else_changes_anything() {
     let world = World::new().await;
     let lead = world.add_lead(world.acme, world.a).await.to_string();
     let a = world.a.to_string();
+    let [customer, rule, commission, payout] = money(&world).await;
     let fingerprint = "SELECT hashtext((SELECT string_agg(l::text, '' ORDER BY id) FROM partner_leads l) ||
+        (SELECT string_agg(e::text, '' ORDER BY id) FROM partner_commission_events e) ||
+        (SELECT string_agg(o::text, '' ORDER BY id) FROM partner_payouts o) ||
+        (SELECT string_agg(r::text, '' ORDER BY id) FROM partner_commissions r) ||
+        (SELECT string_agg(m::text, '' ORDER BY id) FROM partner_accounts m) ||
         (SELECT string_agg(p::text, '' ORDER BY id) FROM partners p) ||
         (SELECT string_agg(f::text, '' ORDER BY partner_id) FROM partner_profiles f))";
     let before = world.number(fingerprint).await;
@@ -90,6 +121,38 @@ async fn nobody_else_changes_anything() {
                 "changePartnerStatus(input: {{ id: \"{a}\", status: CLOSED }}) {{ partner {{ id }} userErrors {{ code field }} }}"
             ),
         ),
+        (
+            "assignCustomer",
+            format!("assignCustomer(input: {{ customerId: \"{customer}\", partnerId: \"{a}\" }}) {{ userErrors {{ code }} }}"),
+        ),
+        ("releaseCustomer", format!("releaseCustomer(input: {{ customerId: \"{customer}\" }}) {{ userErrors {{ code }} }}")),
+        (
+            "setCommissionRule",
+            format!(
+                "setCommissionRule(input: {{ partnerId: \"{a}\", kind: PERCENTAGE, rate: \"1\" }}) {{ userErrors {{ code }} }}"
+            ),
+        ),
+        ("endCommissionRule", format!("endCommissionRule(input: {{ id: \"{rule}\" }}) {{ userErrors {{ code }} }}")),
+        (
+            "adjustCommission",
+            format!(
+                "adjustCommission(input: {{ partnerId: \"{a}\", amount: \"5\", reason: \"R\" }}) {{ userErrors {{ code }} }}"
+            ),
+        ),
+        (
+            "createPayoutBatch",
+            format!(
+                "createPayoutBatch(input: {{ partnerId: \"{a}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }}) {{ userErrors {{ code }} }}"
+            ),
+        ),
+        ("releasePayout", format!("releasePayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ code }} }}")),
+        ("cancelPayout", format!("cancelPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ code }} }}")),
+        (
+            "rejectCommissions",
+            format!(
+                "rejectCommissions(input: {{ ids: [\"{commission}\"], reason: \"R\" }}) {{ userErrors: results {{ userError {{ code }} }} }}"
+            ),
+        ),
     ];
     for (name, mutation) in mutations {
         let operation = format!("mutation {{ {mutation} }}");
@@ -102,30 +165,50 @@ async fn nobody_else_changes_anything() {
             if answer.code() == "FORBIDDEN" {
                 continue;
             }
-            assert_eq!(answer.data()[name]["userErrors"][0]["code"], "NOT_FOUND", "{name} by {who}");
+            let error = &answer.data()[name]["userErrors"][0];
+            let code = if error["userError"].is_null() { &error["code"] } else { &error["userError"]["code"] };
+            assert_eq!(code, "NOT_FOUND", "{name} by {who}");
         }
     }
     assert_eq!(world.number(fingerprint).await, before);
 }
 
+const TABLES: &[&str] =
+    &["tenants", "users", "partners", "partner_users", "partner_profiles", "partner_leads", "lead_status_changes"];
+const MONEY: &[&str] = &[
+    "customers",
+    "partner_accounts",
+    "partner_commissions",
+    "partner_commission_tiers",
+    "invoices",
+    "partner_commission_events",
+    "commission_totals",
+    "partner_payouts",
+    "partner_payout_items",
+    "partner_payout_changes",
+    "accounts",
+    "account_days",
+    "transfers",
+];
+
 /// What a database role sees of each table when it is told that it acts for someone.
-async fn visible(world: &World, role: &str, settings: &str) -> Value {
+async fn visible(world: &World, role: &str, settings: &str, tables: &[&str]) -> Value {
     let mut counts = json!({});
-    for table in ["tenants", "users", "partners", "partner_users", "partner_profiles", "partner_leads", "lead_status_changes"] {
+    for table in tables {
         let mut connection = world.owner().await;
         connection.batch_execute(&format!("SET ROLE {role}; {settings}")).await.expect("a role");
         let count = diesel_async::RunQueryDsl::get_result::<i64>(
             partner_portal::db::statement::statement::<diesel::sql_types::BigInt>(
                 format!(
                     "SELECT count(tenant) FROM (SELECT {} AS tenant FROM {table}) t",
-                    if table == "tenants" { "id" } else { "tenant_id" }
+                    if *table == "tenants" { "id" } else { "tenant_id" }
                 ),
                 vec![],
             ),
             &mut connection,
         )
         .await;
-        counts[table] = count.map_or_else(|_| json!("denied"), |count| json!(count));
+        counts[*table] = count.map_or_else(|_| json!("denied"), |count| json!(count));
     }
     counts
 }
@@ -145,22 +228,58 @@ async fn roles_see_their_own_rows() {
         json!({"tenants": tenants, "users": users, "partners": partners, "partner_users": members, "partner_profiles": partners,
                "partner_leads": leads, "lead_status_changes": leads})
     };
-    assert_eq!(visible(&world, "portal_partner", &as_partner(acme, a)).await, seen(1, 2, 1, 2, 3));
-    assert_eq!(visible(&world, "portal_partner", &as_partner(globex, g)).await, seen(1, 1, 1, 1, 3));
+    assert_eq!(visible(&world, "portal_partner", &as_partner(acme, a), TABLES).await, seen(1, 2, 1, 2, 3));
+    assert_eq!(visible(&world, "portal_partner", &as_partner(globex, g), TABLES).await, seen(1, 1, 1, 1, 3));
     // A partner of one tenant with the id of another: a row cannot be in both.
-    assert_eq!(visible(&world, "portal_partner", &as_partner(globex, a)).await, seen(1, 0, 0, 0, 0));
+    assert_eq!(visible(&world, "portal_partner", &as_partner(globex, a), TABLES).await, seen(1, 0, 0, 0, 0));
     for role in ["portal_operator", "portal_service"] {
-        assert_eq!(visible(&world, role, &as_partner(acme, a)).await, seen(1, 3, 2, 3, 6));
+        assert_eq!(visible(&world, role, &as_partner(acme, a), TABLES).await, seen(1, 3, 2, 3, 6));
     }
     // Not told who is asking, a role fails rather than sees.
     let denied = json!("denied");
     for role in ["portal_partner", "portal_operator", "portal_service"] {
-        let counts = visible(&world, role, "RESET ALL").await;
+        let counts = visible(&world, role, "RESET ALL", &[TABLES, MONEY].concat()).await;
         assert!(counts.as_object().expect("counts").values().all(|count| *count == denied), "{role}: {counts}");
     }
     // What the server logs in as may do nothing by itself.
-    let counts = visible(&world, "portal_app", &as_partner(acme, a)).await;
+    let counts = visible(&world, "portal_app", &as_partner(acme, a), &[TABLES, MONEY].concat()).await;
     assert!(counts.as_object().expect("counts").values().all(|count| *count == denied), "{counts}");
+}
+
+/// Money is seen by its partner and by the tenant's staff, by nobody else; the guard's role sees none of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_see_their_own_money() {
+    let world = World::new().await;
+    money(&world).await;
+    let tiers = "mutation ($id: ID!) { setCommissionRule(input: { partnerId: $id, currency: \"USD\", kind: TIERED, tiers: [{ above: \"0\", rate: \"0.1\" }] }) { userErrors { message } } }";
+    world.operator(tiers, json!({"id": world.a.to_string()})).await.data();
+    let who = |tenant: partner_portal::ids::TenantId, partner: partner_portal::ids::PartnerId| {
+        let nil = uuid::Uuid::nil();
+        format!("SET app.tenant_id = '{}'; SET app.partner_id = '{}'; SET app.user_id = '{nil}'", tenant.uuid(), partner.uuid())
+    };
+    let (a, b, g) = (who(world.acme, world.a), who(world.acme, world.b), who(world.globex, world.g));
+    let all = visible(&world, "portal_operator", &a, MONEY).await;
+    assert!(all.as_object().expect("counts").values().all(|count| count.as_i64() > Some(0)), "{all}");
+    assert_eq!(visible(&world, "portal_service", &b, MONEY).await, all);
+    assert_eq!(visible(&world, "portal_partner", &a, MONEY).await, all);
+    for (role, settings) in [("portal_partner", &b), ("portal_partner", &g), ("portal_operator", &g), ("portal_service", &g)] {
+        let counts = visible(&world, role, settings, MONEY).await;
+        assert!(counts.as_object().expect("counts").values().all(|count| *count == json!(0)), "{role}: {counts}");
+    }
+    let gate = visible(&world, "portal_gate", "SET app.issuer = 'x'; SET app.subject = 'owner_a'", MONEY).await;
+    assert!(gate.as_object().expect("counts").values().all(|count| *count == json!("denied")), "{gate}");
+    // A rank is told of one's own partner alone.
+    for (role, settings, ranks) in
+        [("portal_partner", &a, 1), ("portal_partner", &b, 0), ("portal_operator", &b, 1), ("portal_operator", &g, 0)]
+    {
+        let text =
+            format!("SELECT count(*) FROM partner_ranks(ARRAY['{}', '{}']::uuid[], 'USD')", world.a.uuid(), world.b.uuid());
+        let mut connection = world.owner().await;
+        connection.batch_execute(&format!("SET ROLE {role}; {settings}")).await.expect("a role");
+        let asked = partner_portal::db::statement::statement::<diesel::sql_types::BigInt>(text, vec![]);
+        let found: i64 = diesel_async::RunQueryDsl::get_result(asked, &mut connection).await.expect("ranks");
+        assert_eq!(found, ranks, "{role}");
+    }
 }
 
 /// The guard's role sees the token's tenants and the subject's own rows; of partners it can only ask whom a token acts for.
@@ -174,9 +293,9 @@ async fn the_guard_sees_one_person() {
         json!({"tenants": tenants, "users": users, "partner_users": users, "partners": "denied", "partner_profiles": "denied",
                "partner_leads": "denied", "lead_status_changes": "denied"})
     };
-    assert_eq!(visible(&world, "portal_gate", &gate(issuer, "owner_a")).await, seen(2, 1));
-    assert_eq!(visible(&world, "portal_gate", &gate(issuer, "nobody")).await, seen(2, 0));
-    assert_eq!(visible(&world, "portal_gate", &gate("https://other.example", "owner_a")).await, seen(0, 0));
+    assert_eq!(visible(&world, "portal_gate", &gate(issuer, "owner_a"), TABLES).await, seen(2, 1));
+    assert_eq!(visible(&world, "portal_gate", &gate(issuer, "nobody"), TABLES).await, seen(2, 0));
+    assert_eq!(visible(&world, "portal_gate", &gate("https://other.example", "owner_a"), TABLES).await, seen(0, 0));
     for role in ["portal_partner", "portal_operator", "portal_service", "portal_app"] {
         let mut connection = world.owner().await;
         connection.batch_execute(&format!("SET ROLE {role}")).await.expect("a role");
@@ -190,6 +309,7 @@ async fn the_guard_sees_one_person() {
 async fn roles_cannot_write_what_is_not_theirs() {
     let world = World::new().await;
     let (lead_a, lead_b) = (world.add_lead(world.acme, world.a).await.uuid(), world.add_lead(world.acme, world.b).await.uuid());
+    money(&world).await;
     let (acme, a, b) = (world.acme.uuid(), world.a.uuid(), world.b.uuid());
     let who = format!("SET app.tenant_id = '{acme}'; SET app.partner_id = '{a}'; SET app.user_id = '{}'", uuid::Uuid::nil());
     let attempt = async |role: &str, sql: String| {
@@ -233,6 +353,31 @@ async fn roles_cannot_write_what_is_not_theirs() {
         ("portal_operator", "UPDATE lead_status_changes SET note = 'x'".to_owned()),
         ("portal_operator", format!("DELETE FROM partner_leads WHERE id = '{lead_a}'")),
         ("portal_operator", "DELETE FROM partners".to_owned()),
+        ("portal_partner", "UPDATE partner_commission_events SET status = 'approved'".to_owned()),
+        ("portal_partner", "DELETE FROM partner_commission_events".to_owned()),
+        (
+            "portal_partner",
+            format!(
+                "INSERT INTO partner_commission_events (tenant_id, id, partner_id, event_type, status, source, amount, currency, event_date, notes) VALUES ('{acme}', gen_random_uuid(), '{a}', 'adjustment', 'approved', 'manual', 5, 'USD', now(), 'x')"
+            ),
+        ),
+        (
+            "portal_partner",
+            "INSERT INTO transfers (tenant_id, partner_id, unit, from_kind, to_kind, amount, kind, event_id) SELECT tenant_id, partner_id, 'USD', 'expense', 'paid', 5, 'pay', id FROM partner_commission_events LIMIT 1".to_owned(),
+        ),
+        ("portal_operator", "UPDATE transfers SET amount = 1".to_owned()),
+        ("portal_operator", "DELETE FROM transfers".to_owned()),
+        ("portal_operator", "UPDATE accounts SET balance = 0".to_owned()),
+        ("portal_operator", "UPDATE account_days SET closing = 0".to_owned()),
+        ("portal_operator", "UPDATE commission_totals SET earned = 0".to_owned()),
+        ("portal_operator", "UPDATE partner_commission_events SET amount = 1".to_owned()),
+        ("portal_operator", "UPDATE partner_payouts SET total_amount = 1".to_owned()),
+        ("portal_operator", "DELETE FROM partner_payouts".to_owned()),
+        ("portal_operator", "DELETE FROM partner_payout_items".to_owned()),
+        ("portal_operator", "UPDATE partner_payout_changes SET note = 'x'".to_owned()),
+        ("portal_operator", "UPDATE partner_commissions SET rate = 1".to_owned()),
+        ("portal_service", "UPDATE partner_payouts SET status = 'completed'".to_owned()),
+        ("portal_service", "UPDATE transfers SET amount = 1".to_owned()),
         ("portal_service", insert(a)),
         ("portal_service", format!("UPDATE partner_leads SET notes = 'x' WHERE id = '{lead_a}'")),
         ("portal_gate", format!("INSERT INTO partner_users VALUES ('{acme}', '{a}', gen_random_uuid(), 'owner', now())")),
@@ -262,7 +407,7 @@ async fn foreign_keys_carry_the_tenant() {
 async fn the_login_owns_nothing() {
     let world = World::new().await;
     let mut connection = connect::establish(&world.database.login, None).await.expect("a connection");
-    for table in ["tenants", "users", "partners", "partner_leads"] {
+    for table in TABLES.iter().chain(MONEY) {
         assert!(connection.batch_execute(&format!("SELECT * FROM {table}")).await.is_err(), "{table}");
     }
     assert_eq!(

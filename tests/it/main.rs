@@ -1,15 +1,21 @@
 //! The rules of the product, proved from outside: the real router, the real database.
 
+mod books;
 mod cli;
+mod commissions;
 mod embedded;
 mod errors;
+mod exports;
 mod guard;
 mod isolation;
 mod keys;
 mod leads;
 mod migrations;
+mod model;
 mod pages;
 mod partners;
+mod payouts;
+mod permissions;
 mod plans;
 mod profiles;
 mod schema;

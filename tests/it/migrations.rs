@@ -6,6 +6,9 @@ use partner_portal::db::{connect, migrations};
 
 use crate::support::{World, cluster};
 
+/// How many migrations there are.
+const ALL: usize = 8;
+
 /// What a database is made of, as one text.
 const SHAPE: &str = "SELECT hashtext((SELECT string_agg(format('%s.%s %s %s', table_name, column_name, udt_name, column_default), ';' ORDER BY table_name, ordinal_position)
         FROM information_schema.columns WHERE table_schema = 'public')
@@ -28,7 +31,7 @@ async fn up_down_up() {
     assert_eq!(world.number(left).await, 0);
     let left = "SELECT count(*) FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'd'";
     assert_eq!(world.number(left).await, 0);
-    assert_eq!(migrations::run(&config).await.expect("up").len(), 4);
+    assert_eq!(migrations::run(&config).await.expect("up").len(), ALL);
     assert_eq!(world.number(SHAPE).await, before);
     assert!(migrations::run(&config).await.expect("nothing to do").is_empty());
 }
@@ -42,7 +45,7 @@ async fn two_at_once() {
     let applied = [one.await.expect("a task").expect("migrated"), two.await.expect("a task").expect("migrated")];
     let mut counts = applied.map(|names| names.len());
     counts.sort_unstable();
-    assert_eq!(counts, [0, 4]);
+    assert_eq!(counts, [0, ALL]);
 }
 
 /// A migration that fails is named with PostgreSQL's reason, and leaves what came before it as it was.
@@ -54,7 +57,7 @@ async fn a_failing_migration_is_named() {
     let error = migrations::run(&database.owner).await.expect_err("it is in the way").to_string();
     assert_eq!(error, "migration 2026-11-20-090200_partners failed: relation \"partners\" already exists");
     connection.batch_execute("SELECT id FROM tenants; DROP TABLE partners").await.expect("the migration before it is applied");
-    assert_eq!(migrations::run(&database.owner).await.expect("the rest").len(), 2);
+    assert_eq!(migrations::run(&database.owner).await.expect("the rest").len(), ALL - 2);
 }
 
 /// A server is ready when every migration that it knows is applied.

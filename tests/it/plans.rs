@@ -31,6 +31,81 @@ async fn plans(world: &World, token: &str, query: &str, variables: Value, table:
     panic!("no plan of a statement on {table} was logged");
 }
 
+/// Every list of money is read from its index, for a partner, for an operator and below partners; figures from totals.
+#[tokio::test(flavor = "multi_thread")]
+async fn money_is_read_from_its_indexes() {
+    let world = World::with_pool(1).await;
+    let name = world.database.owner.get_dbname().expect("a name").to_owned();
+    let acme = world.acme.uuid();
+    world
+        .sql(&format!(
+            "INSERT INTO partners (tenant_id, id, company_name, status, commission_rate)
+                SELECT '{acme}', gen_random_uuid(), 'Company ' || n, 'active', 0.1 FROM generate_series(1, 300) n;
+             INSERT INTO partner_commission_events (tenant_id, id, partner_id, event_type, status, source, amount, currency, event_date, notes)
+                SELECT tenant_id, gen_random_uuid(), id, 'adjustment', (ARRAY['pending', 'approved'])[1 + n % 2], 'manual', n, 'USD', now() - n * interval '1 hour', 'n'
+                FROM partners, generate_series(1, 30) n WHERE tenant_id = '{acme}';
+             INSERT INTO partner_commission_events (tenant_id, id, partner_id, event_type, status, source, amount, currency, event_date, notes)
+                SELECT '{acme}', gen_random_uuid(), '{a}', 'adjustment', (ARRAY['pending', 'approved'])[1 + n % 2], 'manual', n, 'USD', now() - n * interval '1 hour', 'n'
+                FROM generate_series(1, 3000) n;
+             INSERT INTO partner_payouts (tenant_id, id, partner_id, total_amount, currency, commission_count, fingerprint, payout_date, period_start, period_end, status, created_at)
+                SELECT tenant_id, gen_random_uuid(), id, n, 'USD', 1, 'x', now(), now() - interval '1 day', now(), (ARRAY['pending', 'ready'])[1 + n % 2], now() - n * interval '1 hour'
+                FROM partners, generate_series(1, 20) n WHERE tenant_id = '{acme}';
+             INSERT INTO transfers (tenant_id, partner_id, unit, from_kind, to_kind, amount, kind, event_id)
+                SELECT tenant_id, partner_id, 'USD', 'expense', 'pending', amount, 'earn', id FROM partner_commission_events WHERE tenant_id = '{acme}' ORDER BY id;
+             ANALYZE;
+             ALTER DATABASE {name} SET session_preload_libraries = 'auto_explain';
+             ALTER DATABASE {name} SET auto_explain.log_min_duration = 0",
+            a = world.a.uuid()
+        ))
+        .await;
+    let (owner, operator) = (token("owner_a", ACME), staff_token("operator", ACME));
+    world.run(&operator, "{ me { role } }", json!({})).await.data();
+    let check = |plan: &str, index: &str, what: &str| {
+        assert!(plan.contains(&format!("using {index} ")), "{what}: {index} is not used\n{plan}");
+        assert!(!plan.contains("Sort") && !plan.contains("Seq Scan"), "{what}\n{plan}");
+    };
+    for (list, table, orders) in [
+        ("commissions", "partner_commission_events", [("EVENT_DATE", "date"), ("AMOUNT", "amount")]),
+        ("payouts", "partner_payouts", [("CREATED_AT", "created"), ("TOTAL", "total")]),
+    ] {
+        for (field, suffix) in orders {
+            for (token, index) in
+                [(&owner, format!("{table}_partner_{suffix}_idx")), (&operator, format!("{table}_{suffix}_idx"))]
+            {
+                let query = |after: &str| {
+                    format!(
+                        "{{ {list}(first: 10, orderBy: {{ field: {field} }}{after}) {{ nodes {{ id }} pageInfo {{ endCursor }} }} }}"
+                    )
+                };
+                let first = plans(&world, token, &query(""), json!({}), table).await;
+                check(&first[0], &index, &format!("{list} by {field}"));
+                let page = world.run(token, &query(""), json!({})).await;
+                let after = format!(", after: {}", page.data()[list]["pageInfo"]["endCursor"]);
+                let next = plans(&world, token, &query(&after), json!({}), table).await;
+                check(&next[0], &index, &format!("{list} by {field}, next page"));
+                assert!(next[0].lines().any(|line| line.contains("Index Cond") && line.contains("ROW(")), "{}", next[0]);
+            }
+        }
+        for (token, index) in [(&owner, format!("{table}_partner_status_idx")), (&operator, format!("{table}_status_idx"))] {
+            let found = plans(
+                &world,
+                token,
+                &format!("{{ {list}(first: 10, filter: {{ status: [PENDING] }}) {{ nodes {{ id }} }} }}"),
+                json!({}),
+                table,
+            )
+            .await;
+            check(&found[0], &index, &format!("{list} of one status"));
+        }
+        let nested = format!("{{ partners(first: 50) {{ nodes {{ {list}(first: 5) {{ nodes {{ id }} }} }} }} }}");
+        let found = plans(&world, &operator, &nested, json!({}), table).await;
+        check(&found[0], &format!("{table}_partner_{}_idx", orders[0].1), &format!("{list} below partners"));
+    }
+    let ledger =
+        plans(&world, &owner, "{ me { partner { ledger(first: 10) { nodes { kind } } } } }", json!({}), "transfers").await;
+    check(&ledger[0], "transfers_partner_idx", "a ledger");
+}
+
 /// Every list in every order, for a partner, for an operator and below partners.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_list_is_read_from_its_index() {

@@ -83,6 +83,7 @@ async fn table_definitions_follow_the_migrations() {
             "uuid" => "Uuid",
             "text" => "Text",
             "numeric" => "Numeric",
+            "date" => "Date",
             "timestamptz" => "Timestamptz",
             "int4" => "Int4",
             "int8" => "Int8",

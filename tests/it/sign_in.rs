@@ -3,11 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::support::{
-    World, sign,
-    tokens::{good_claims, staff_token},
-    world::ACME,
-};
+use crate::support::{World, sign, tokens::good_claims, world::ACME};
 
 const ME: &str = "{ me { role permissions user { name email } tenant { name defaultCurrency } partner { companyName status } } }";
 const SEND_LEAD: &str = r#"mutation { createLead(input: { clientName: "C", clientEmail: "c@example.com", service: "S" })
@@ -76,7 +72,7 @@ async fn staff_have_no_partner() {
     let me = world.operator(ME, json!({})).await;
     assert_eq!((&me.data()["me"]["role"], &me.data()["me"]["partner"]), (&json!("OPERATOR"), &json!(null)));
     let me = world.service(ME, json!({})).await;
-    assert_eq!(me.data()["me"]["permissions"], json!(["CREDITS_GRANT", "EVENTS_INGEST"]));
+    assert_eq!(me.data()["me"]["permissions"], json!(["CREDITS_GRANT", "CUSTOMERS_MANAGE", "EVENTS_INGEST"]));
     assert_eq!(world.number("SELECT count(*) FROM partners").await, before);
 }
 
@@ -182,74 +178,4 @@ async fn a_stopped_partner_can_read() {
         assert_eq!(refused.code(), "FORBIDDEN");
         assert!(refused.message().contains(word));
     }
-}
-
-/// Every mutation by every role: who may, and who is told FORBIDDEN.
-#[tokio::test(flavor = "multi_thread")]
-async fn permissions_of_every_mutation() {
-    let world = World::new().await;
-    let (a, lead) = (world.a.to_string(), world.add_lead(world.acme, world.a).await.to_string());
-    let person = "clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\"";
-    let mutations = [
-        (
-            "createLead",
-            format!("createLead(input: {{ partnerId: \"{a}\", {person} }}) {{ userErrors {{ message }} }}"),
-            [true, true, true, false],
-        ),
-        (
-            "updateLead",
-            format!("updateLead(input: {{ id: \"{lead}\", service: \"T\" }}) {{ userErrors {{ message }} }}"),
-            [true, true, true, false],
-        ),
-        (
-            "commission by hand",
-            format!("updateLead(input: {{ id: \"{lead}\", commission: \"5\" }}) {{ userErrors {{ message }} }}"),
-            [false, false, true, false],
-        ),
-        (
-            "updateLeadStatus",
-            format!("updateLeadStatus(input: {{ id: \"{lead}\", status: PENDING }}) {{ userErrors {{ message }} }}"),
-            [true, true, true, false],
-        ),
-        (
-            "updatePartnerProfile",
-            format!("updatePartnerProfile(input: {{ partnerId: \"{a}\", contactName: \"N\" }}) {{ userErrors {{ message }} }}"),
-            [false, true, true, false],
-        ),
-        (
-            "createPartner",
-            "createPartner(input: { companyName: \"New\" }) { userErrors { message } }".to_owned(),
-            [false, false, true, false],
-        ),
-        (
-            "updatePartner",
-            format!("updatePartner(input: {{ id: \"{a}\", companyName: \"Partner A\" }}) {{ userErrors {{ message }} }}"),
-            [false, false, true, false],
-        ),
-        (
-            "changePartnerStatus",
-            format!("changePartnerStatus(input: {{ id: \"{a}\", status: ACTIVE }}) {{ userErrors {{ message }} }}"),
-            [false, false, true, false],
-        ),
-    ];
-    for (name, mutation, allowed) in mutations {
-        let operation = format!("mutation {{ {mutation} }}");
-        let tokens = [
-            crate::support::token("member_a", ACME),
-            crate::support::token("owner_a", ACME),
-            staff_token("operator", ACME),
-            staff_token("service", ACME),
-        ];
-        for ((role, token), allowed) in ["member", "owner", "operator", "service"].iter().zip(tokens).zip(allowed) {
-            let answer = world.run(&token, &operation, json!({})).await;
-            let forbidden = answer.code() == "FORBIDDEN";
-            assert_eq!(!forbidden, allowed, "{name} by {role}: {}", answer.body);
-            if allowed {
-                let field = answer.data().as_object().and_then(|data| data.values().next()).expect("a payload").clone();
-                assert_eq!(field["userErrors"], json!([]), "{name} by {role}");
-            }
-        }
-    }
-    let forbidden = world.owner_a("{ partners { totalCount } }", json!({})).await;
-    assert_eq!(forbidden.code(), "FORBIDDEN");
 }

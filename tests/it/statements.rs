@@ -74,6 +74,80 @@ async fn nested_fields_are_batched() {
     }
 }
 
+/// Adds partners with customers, commissions, reversals and payouts.
+async fn grow_money(world: &World, from: usize, count: usize) {
+    for number in from..from + count {
+        let partner = if number % 2 == 0 { world.a } else { world.b };
+        let customer = format!("cus_{number}");
+        world.customer(&customer, partner).await;
+        world.pay(&format!("inv_{number}"), &customer, "100.00", "2026-06-15T12:00:00Z").await;
+        world.refund(&format!("inv_{number}"), "30.00").await;
+        world.batch(partner).await;
+    }
+}
+
+/// The same for money: commissions with all that hangs on them, payouts, ledgers, balances, ranks.
+#[tokio::test(flavor = "multi_thread")]
+async fn money_is_batched() {
+    let world = World::new().await;
+    let operator = staff_token("operator", ACME);
+    grow_money(&world, 0, 2).await;
+    let queries = [
+        ("commissions", "{ commissions { totalCount nodes { id amount { amount } } } }", 2),
+        (
+            "and what hangs on them",
+            "{ commissions { nodes { partner { id } customer { name partner { id } } payout { id } lead { id } reverses { id } reversals { id } transfers { kind } decidedBy { id } } } }",
+            8,
+        ),
+        ("explanations", "{ commissions { nodes { explanation { sentence steps { amount } } } } }", 2),
+        (
+            "payouts",
+            "{ payouts { nodes { partner { id } commissions(first: 2) { totalCount nodes { id } } history { to } transfers { kind } } } }",
+            6,
+        ),
+        (
+            "partners",
+            "{ partners { nodes { rank stats { totalEarnings { amount } paidEarnings { amount } } balances { payable { amount } } commissions(first: 3) { totalCount nodes { id } } payouts(first: 3) { nodes { id } } ledger(first: 3) { totalCount nodes { kind commission { id } payout { id } } } } } }",
+            10,
+        ),
+        ("customers", "{ customers { nodes { accounts { partner { id } } } } }", 3),
+        ("figures", "{ revenueMetrics { totalCommissions { amount } } earningsOverTime { earned { amount } } }", 2),
+    ];
+    let mut few = Vec::new();
+    for (name, query, expected) in queries {
+        few.push(statements(&world, &operator, query).await);
+        assert_eq!(few.last(), Some(&expected), "{name}");
+    }
+    grow_money(&world, 2, 14).await;
+    for ((name, query, _), few) in queries.into_iter().zip(few) {
+        assert_eq!(statements(&world, &operator, query).await, few, "{name}");
+    }
+}
+
+/// A payment, a decision and a payout cost the same however many commissions there are.
+#[tokio::test(flavor = "multi_thread")]
+async fn booking_costs_the_same() {
+    let world = World::new().await;
+    let (service, operator) = (staff_token("service", ACME), staff_token("operator", ACME));
+    world.customer("cus_1", world.a).await;
+    let pay = |number: usize| {
+        format!(
+            "mutation {{ recordInvoicePayment(input: {{ invoiceId: \"n_{number}\", customerId: \"cus_1\", amount: \"50.00\", paidAt: \"2026-06-15T12:00:00Z\" }}) {{ replayed }} }}"
+        )
+    };
+    let batch = format!(
+        "mutation {{ createPayoutBatch(input: {{ partnerId: \"{}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }}) {{ replayed }} }}",
+        world.a
+    );
+    let first = (statements(&world, &service, &pay(0)).await, statements(&world, &operator, &batch).await);
+    for number in 1..40 {
+        world.run(&service, &pay(number), json!({})).await.data();
+    }
+    let later = (statements(&world, &service, &pay(40)).await, statements(&world, &operator, &batch).await);
+    assert_eq!(first, later);
+    assert_eq!(first, (14, 10));
+}
+
 /// `node` and `nodes` over several kinds: one statement for each kind.
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_batched() {

@@ -1,10 +1,12 @@
 //! Mutations of leads.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
+use chrono::Utc;
 
 use super::{Refusal, UserError, cleared_or, given, settle};
 use crate::{
     auth::Permission,
+    db::session::Writing,
     error::{Error, Result},
     graphql::{
         context::ContextExt,
@@ -73,7 +75,7 @@ struct UpdateLeadInput {
     /// What the client is interested in, at most 200 characters.
     service: MaybeUndefined<String>,
     /// What the deal is worth, in the lead's currency. The commission follows, unless an operator has set it by hand. Settled once
-    /// the lead has converted: from then on only an operator can change it, and nobody once the commission is paid.
+    /// the lead has converted; an operator can still say it then where it was not known.
     deal_value: MaybeUndefined<Decimal>,
     /// The commission, set by hand; operators only. Null lets it follow from the deal's value again.
     commission: MaybeUndefined<Decimal>,
@@ -221,7 +223,7 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Ref
                 faults.add(
                     path,
                     FaultCode::InvalidTransition,
-                    "The lead has converted: what it is worth, and earns, is settled.",
+                    "The lead has converted: what it is worth, and earns, is settled. `adjustCommission` books a correction.",
                 );
             }
         }
@@ -242,8 +244,20 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Ref
         }
     }
     lead.update(&writing, &changes).await?;
+    if let Some(converted_at) = lead.converted_at.filter(|_| lead.commission.is_zero()) {
+        // Nothing was known to book when it converted.
+        book_conversion(ctx, &writing, input.id, converted_at).await?;
+    }
     writing.commit().await?;
     Ok(input.id)
+}
+
+/// Books what a converted lead earns, in the tenant's name: a partner may take the step, and writes no books.
+async fn book_conversion(ctx: &Context<'_>, writing: &Writing<'_>, id: LeadId, at: chrono::DateTime<Utc>) -> Result<()> {
+    let Some(lead) = models::lead::Lead::lock(writing, ctx.viewer().scope(), id).await? else { return Ok(()) };
+    writing.act_for_tenant().await?;
+    ctx.books(writing).record_conversion(&lead, at).await?;
+    Ok(())
 }
 
 async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Result<LeadId, Refusal> {
@@ -262,6 +276,9 @@ async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Resul
         return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, no_way(lead.status, input.status)));
     }
     lead.step(&writing, input.status, ctx.viewer().user, note.as_deref()).await?;
+    if input.status == LeadStatus::Converted {
+        book_conversion(ctx, &writing, input.id, ctx.now()).await?;
+    }
     writing.commit().await?;
     Ok(input.id)
 }

@@ -4,9 +4,16 @@
 //! answers is read after the commit, in a fresh transaction. What the person can put right comes back as `userErrors`, and then
 //! nothing has been changed.
 
+mod booking;
+mod commission_rule;
+mod customer;
+mod decision;
 mod lead;
 mod partner;
+mod payout;
+mod payout_step;
 mod profile;
+mod tenant;
 
 use async_graphql::{MaybeUndefined, MergedObject, SimpleObject};
 
@@ -17,7 +24,18 @@ use crate::{
 
 /// Everything that can be changed. Each mutation is done whole or not at all.
 #[derive(MergedObject, Default)]
-pub struct Mutation(lead::LeadMutations, profile::ProfileMutations, partner::PartnerMutations);
+pub struct Mutation(
+    lead::LeadMutations,
+    profile::ProfileMutations,
+    partner::PartnerMutations,
+    customer::CustomerMutations,
+    commission_rule::CommissionRuleMutations,
+    booking::BookingMutations,
+    decision::DecisionMutations,
+    payout::PayoutMutations,
+    payout_step::PayoutStepMutations,
+    tenant::TenantMutations,
+);
 
 /// Something the person can put right. What they cannot (no permission, a malformed document, a fault here) is a GraphQL error
 /// with `extensions.code`.

@@ -5,11 +5,20 @@ use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 use super::{Refusal, UserError, cleared_or, given, settle};
 use crate::{
     auth::Permission,
-    db,
+    db::{self, session::Writing},
     error::Result,
-    graphql::{context::ContextExt, partner::Partner, scalars::Decimal},
+    graphql::{
+        context::ContextExt,
+        partner::Partner,
+        scalars::{Decimal, currency},
+    },
     ids::PartnerId,
-    models::partner::{self, NewPartner, PartnerChanges, PartnerStatus},
+    models::{
+        customer::CustomerAccount,
+        ledger,
+        partner::{self, NewPartner, PartnerChanges, PartnerStatus},
+    },
+    money::Money,
     validation::{FaultCode, Faults, line, rate},
 };
 
@@ -170,8 +179,28 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<PartnerI
     Ok(input.id)
 }
 
+/// Makes sure that nothing is owed either way, and releases the customers. The books stay locked: nothing is booked meanwhile.
+async fn settle_accounts(ctx: &Context<'_>, writing: &Writing<'_>, id: PartnerId) -> Result<(), Refusal> {
+    let open = ledger::open_balances(writing, ctx.viewer().scope(), id).await?;
+    if open.is_empty() {
+        let now = ctx.now();
+        return Ok(CustomerAccount::end_all_of(writing, ctx.viewer().tenant.id, id, now).await?);
+    }
+    let shown = open.iter().map(|account| {
+        let kind = account.kind.as_str().replace('_', " ");
+        let amount = currency(&account.unit).map_or(account.balance, |unit| Money::rounded(account.balance, unit).amount);
+        format!("{amount} {} {kind}", account.unit)
+    });
+    let message = format!(
+        "The partner has an open balance: {}. Pay it out, or reject or adjust it, first.",
+        shown.collect::<Vec<_>>().join(", ")
+    );
+    Err(Refusal::fault("input.status", FaultCode::OpenBalance, message))
+}
+
 async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Result<PartnerId, Refusal> {
     let writing = ctx.write().await?;
+    ctx.books(&writing).lock(&[input.id]).await?;
     let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
     let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
     if partner.status == input.status {
@@ -181,6 +210,9 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
         let name = |status: PartnerStatus| status.as_str().to_uppercase();
         let message = format!("A partner that is {} cannot become {}.", name(partner.status), name(input.status));
         return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, message));
+    }
+    if input.status == PartnerStatus::Closed {
+        settle_accounts(ctx, &writing, input.id).await?;
     }
     partner.update(&writing, &PartnerChanges { status: Some(input.status), ..PartnerChanges::default() }).await?;
     writing.commit().await?;

@@ -7,6 +7,22 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// A data folder, removed in the end.
+pub struct Folder(pub std::path::PathBuf);
+
+impl Folder {
+    /// One that is not there yet.
+    pub fn new() -> Self {
+        Self(super::cluster::new_folder())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
 /// The program with nothing set but its data folder.
 pub fn command(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_partner-portal"));

@@ -110,6 +110,7 @@ impl World {
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
+            exports: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout,
             development: None,
         });

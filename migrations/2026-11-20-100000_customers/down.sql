@@ -1,0 +1,2 @@
+DROP TABLE partner_accounts, customers;
+DROP EXTENSION btree_gist;

@@ -1,0 +1,172 @@
+//! Customers as the API shows them.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, InputObject, Object};
+
+use super::{
+    context::{ContextExt, missing},
+    lists::{self, Filter, RootFilter},
+    loaders::batch_key,
+    pagination::Connection,
+    partner::Partner,
+    query::search_text,
+    scalars::{DateTime, Decimal, EmailAddress},
+};
+use crate::{
+    db,
+    error::Result,
+    ids::{CustomerAccountId, CustomerId},
+    models::{
+        customer::{self, BY_CREATED, CustomerFilter},
+        page::{Cursor, Page, PageArguments, Slice},
+        scope::Scope,
+    },
+};
+
+/// A customer.
+#[derive(Clone)]
+pub struct Customer(pub Arc<customer::Customer>);
+
+/// Somebody who pays the tenant, as its billing system knows them.
+#[Object]
+impl Customer {
+    /// Its id.
+    pub async fn id(&self) -> CustomerId {
+        self.0.id
+    }
+
+    /// Its id in the billing system.
+    async fn external_id(&self) -> &str {
+        &self.0.external_id
+    }
+
+    /// Its name.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its e-mail address. Null where none is known.
+    async fn email(&self) -> Option<EmailAddress> {
+        self.0.email.clone().map(EmailAddress)
+    }
+
+    /// The partner that manages it now. Null where none does, and where it is another than yours.
+    async fn partner(&self, ctx: &Context<'_>) -> Option<Result<Partner>> {
+        match self.periods(ctx).await {
+            Ok(periods) => {
+                let now = ctx.now();
+                let holds = |period: &&customer::CustomerAccount| {
+                    period.managed_from <= now && period.managed_to.is_none_or(|end| end > now)
+                };
+                Partner::by_id(ctx, periods.iter().find(holds)?.partner_id).await.transpose()
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// By whom it is and was managed, and when; the last one first. Partners see their own periods.
+    async fn accounts(&self, ctx: &Context<'_>) -> Result<Vec<CustomerAccount>> {
+        Ok(self.periods(ctx).await?.iter().cloned().map(CustomerAccount).collect())
+    }
+
+    /// When it was reported first.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// A period in which a partner manages a customer.
+pub struct CustomerAccount(customer::CustomerAccount);
+
+/// A period in which a partner manages a customer and earns by what it pays.
+#[Object]
+impl CustomerAccount {
+    /// Its id.
+    async fn id(&self) -> CustomerAccountId {
+        self.0.id
+    }
+
+    /// The partner.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+        Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a customer's partner"))
+    }
+
+    /// The customer's own rate, as a fraction; it goes before every rule. Null where the rules decide.
+    async fn commission_rate(&self) -> Option<Decimal> {
+        self.0.commission_rate.map(Decimal)
+    }
+
+    /// Its first instant.
+    async fn managed_from(&self) -> DateTime {
+        self.0.managed_from.into()
+    }
+
+    /// Its end, exclusive. Null while it lasts.
+    async fn managed_to(&self) -> Option<DateTime> {
+        self.0.managed_to.map(DateTime)
+    }
+}
+
+/// Which customers to show.
+#[derive(InputObject)]
+#[graphql(name = "CustomerFilter")]
+pub struct CustomerFilterInput {
+    /// Only those whose name, or id in the billing system, contains this text, without regard to case.
+    search: Option<String>,
+}
+
+impl From<Arc<customer::Customer>> for Customer {
+    fn from(row: Arc<customer::Customer>) -> Self {
+        Self(row)
+    }
+}
+
+impl Customer {
+    /// The customer of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: CustomerId) -> Result<Option<Self>> {
+        Ok(ctx.load(CustomerById(id)).await?.map(Self))
+    }
+
+    /// One page of the customers that the viewer may see, the newest first.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<CustomerFilterInput>,
+    ) -> Result<Connection<Self>> {
+        let page = Page::new(BY_CREATED, true, arguments)?;
+        let search = search_text(filter.and_then(|filter| filter.search))?;
+        lists::root(ctx, CustomerFilter { search }, &page).await
+    }
+
+    async fn periods(&self, ctx: &Context<'_>) -> Result<Arc<[customer::CustomerAccount]>> {
+        Ok(ctx.load(AccountsByCustomer(self.0.id)).await?.unwrap_or_default())
+    }
+}
+
+batch_key!(CustomerById(CustomerId) -> Arc<customer::Customer>, customer::Customer::by_ids);
+
+batch_key!(AccountsByCustomer(CustomerId) -> Arc<[customer::CustomerAccount]>, customer::CustomerAccount::by_customers);
+
+impl Filter for CustomerFilter {
+    type Row = customer::Customer;
+
+    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
+        row.cursor(page)
+    }
+}
+
+impl RootFilter for CustomerFilter {
+    async fn page(&self, connection: &db::Connection, scope: Scope, page: &Page) -> db::QueryResult<Slice<Self::Row>> {
+        customer::Customer::page(connection, scope, self, page).await
+    }
+
+    async fn count(&self, connection: &db::Connection, scope: Scope) -> db::QueryResult<i64> {
+        customer::Customer::count(connection, scope, self).await
+    }
+}

@@ -1,0 +1,279 @@
+//! The ledger as the API shows it: accounts' balances, transfers, ranks.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Context, Object};
+use chrono::NaiveDate;
+use iso_currency::Currency;
+
+use super::{
+    commission::Commission,
+    context::ContextExt,
+    lists::{self, Filter, NestedFilter},
+    loaders::BatchKey,
+    pagination::Connection,
+    payout::Payout,
+    scalars::{CurrencyCode, DateTime, Money, currency_or_default},
+    user::User,
+};
+use crate::{
+    auth::Role,
+    db,
+    error::Result,
+    ids::{CommissionId, PartnerId, PayoutId},
+    models::{
+        ledger::{self, AccountKind, BY_ENTRY, Balances, Purse, TransferKind},
+        page::{Cursor, Page, PageArguments, Slice},
+        scope::Scope,
+    },
+};
+
+/// A transfer.
+#[derive(Clone)]
+pub struct Transfer(pub Arc<ledger::Transfer>);
+
+/// An amount that moved from one account of a partner's to another. Never changed and never deleted.
+#[Object]
+impl Transfer {
+    /// Why it moved.
+    async fn kind(&self) -> TransferKind {
+        self.0.kind
+    }
+
+    /// How much; always above zero.
+    async fn amount(&self) -> Result<Money> {
+        Money::stored(self.0.amount, &self.0.unit)
+    }
+
+    /// From where.
+    async fn from(&self) -> AccountKind {
+        self.0.from_kind
+    }
+
+    /// To where.
+    async fn to(&self) -> AccountKind {
+        self.0.to_kind
+    }
+
+    /// What the account `from` held after it.
+    #[graphql(name = "fromBalance")]
+    async fn source_balance(&self) -> Result<Money> {
+        Money::stored(self.0.from_balance, &self.0.unit)
+    }
+
+    /// What the account `to` held after it.
+    #[graphql(name = "toBalance")]
+    async fn target_balance(&self) -> Result<Money> {
+        Money::stored(self.0.to_balance, &self.0.unit)
+    }
+
+    /// The commission that it is about. Null where it is about a payout.
+    async fn commission(&self, ctx: &Context<'_>) -> Option<Result<Commission>> {
+        Commission::by_id(ctx, self.0.event_id?).await.transpose()
+    }
+
+    /// The payout that it is about. Null where it is about a commission.
+    async fn payout(&self, ctx: &Context<'_>) -> Option<Result<Payout>> {
+        Payout::by_id(ctx, self.0.payout_id?).await.transpose()
+    }
+
+    /// Who caused it. Null where time did, and where it was a person of another organisation than yours.
+    async fn posted_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.posted_by?).await.transpose()
+    }
+
+    /// When it was posted.
+    async fn posted_at(&self) -> DateTime {
+        self.0.posted_at.into()
+    }
+}
+
+/// A partner's balances in one currency.
+pub struct PartnerBalances(pub Balances, Currency);
+
+/// What a partner's accounts hold in one currency.
+#[Object]
+impl PartnerBalances {
+    /// Everything earned, less what was rejected or refunded: the sum of the other four.
+    async fn earned(&self) -> Money {
+        Money::of(self.0.earned, self.1)
+    }
+
+    /// What waits for approval.
+    async fn pending(&self) -> Money {
+        Money::of(self.0.pending, self.1)
+    }
+
+    /// What is approved and in no payout yet. Below zero after a refund of what was paid: the next payout makes up for it.
+    async fn payable(&self) -> Money {
+        Money::of(self.0.payable, self.1)
+    }
+
+    /// What payouts hold that are not completed yet.
+    async fn in_payout(&self) -> Money {
+        Money::of(self.0.in_payout, self.1)
+    }
+
+    /// What has been paid.
+    async fn paid(&self) -> Money {
+        Money::of(self.0.paid, self.1)
+    }
+}
+
+/// A partner's accounts in one currency.
+pub fn purse(partner: PartnerId, currency: Currency) -> Purse {
+    Purse { partner, currency }
+}
+
+impl PartnerBalances {
+    /// What a purse holds now.
+    pub async fn now(ctx: &Context<'_>, purse: Purse) -> Result<Self> {
+        Ok(Self(ctx.load(BalancesOf(purse)).await?.unwrap_or_default(), purse.currency))
+    }
+
+    /// What a purse held at the end of a day.
+    pub async fn on(ctx: &Context<'_>, purse: Purse, day: NaiveDate) -> Result<Self> {
+        let reading = ctx.read().await?;
+        Ok(Self(ledger::balances_on(&reading, ctx.viewer().scope(), purse, day).await?, purse.currency))
+    }
+}
+
+/// A partner's place by what it has earned.
+pub async fn rank(ctx: &Context<'_>, partner: PartnerId) -> Result<Option<i64>> {
+    ctx.load(RankOf(purse(partner, currency_or_default(ctx, None)?))).await
+}
+
+/// A ledger in one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LedgerFilter(pub Currency);
+
+impl LedgerFilter {
+    /// That of the currency which is asked for; none for whoever may not read ledgers.
+    pub fn new(ctx: &Context<'_>, currency: Option<CurrencyCode>) -> Option<Result<Self>> {
+        match ctx.viewer().role {
+            Role::PartnerOwner | Role::Operator => Some(currency_or_default(ctx, currency).map(Self)),
+            Role::PartnerMember | Role::Service => None,
+        }
+    }
+}
+
+impl Filter for LedgerFilter {
+    type Row = ledger::Transfer;
+
+    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
+        row.cursor(page)
+    }
+}
+
+impl NestedFilter for LedgerFilter {
+    type Parent = PartnerId;
+
+    async fn pages(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        parents: &[PartnerId],
+        page: &Page,
+    ) -> db::QueryResult<HashMap<PartnerId, Slice<Self::Row>>> {
+        ledger::Transfer::page_by_partners(connection, scope, parents, self.0, page).await
+    }
+
+    async fn counts(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        parents: &[PartnerId],
+    ) -> db::QueryResult<HashMap<PartnerId, i64>> {
+        ledger::Transfer::count_by_partners(connection, scope, parents, self.0).await
+    }
+}
+
+impl From<Arc<ledger::Transfer>> for Transfer {
+    fn from(row: Arc<ledger::Transfer>) -> Self {
+        Self(row)
+    }
+}
+
+impl Transfer {
+    /// One page of a partner's ledger.
+    pub async fn of_partner(
+        ctx: &Context<'_>,
+        partner: PartnerId,
+        filter: Result<LedgerFilter>,
+        arguments: PageArguments,
+    ) -> Result<Connection<Self>> {
+        lists::nested(ctx, partner, filter?, Page::new(BY_ENTRY, true, arguments)?).await
+    }
+
+    /// A commission's own transfers.
+    pub async fn of_commission(ctx: &Context<'_>, id: CommissionId) -> Result<Vec<Self>> {
+        let rows = ctx.load(TransfersByCommission(id)).await?.unwrap_or_default();
+        Ok(rows.iter().cloned().map(Self).collect())
+    }
+
+    /// A payout's transfers.
+    pub async fn of_payout(ctx: &Context<'_>, id: PayoutId) -> Result<Vec<Self>> {
+        let rows = ctx.load(TransfersByPayout(id)).await?.unwrap_or_default();
+        Ok(rows.iter().cloned().map(Self).collect())
+    }
+}
+
+type Transfers = Arc<[Arc<ledger::Transfer>]>;
+
+fn shared(rows: Vec<ledger::Transfer>) -> Transfers {
+    rows.into_iter().map(Arc::new).collect()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct TransfersByCommission(CommissionId);
+
+impl BatchKey for TransfersByCommission {
+    type Value = Transfers;
+
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Transfers>> {
+        let ids: Vec<CommissionId> = keys.iter().map(|key| key.0).collect();
+        let found = ledger::Transfer::by_commissions(connection, scope, &ids).await?;
+        Ok(found.into_iter().map(|(id, rows)| (Self(id), shared(rows))).collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct TransfersByPayout(PayoutId);
+
+impl BatchKey for TransfersByPayout {
+    type Value = Transfers;
+
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Transfers>> {
+        let ids: Vec<PayoutId> = keys.iter().map(|key| key.0).collect();
+        let found = ledger::Transfer::by_payouts(connection, scope, &ids).await?;
+        Ok(found.into_iter().map(|(id, rows)| (Self(id), shared(rows))).collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct BalancesOf(Purse);
+
+impl BatchKey for BalancesOf {
+    type Value = Balances;
+
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Balances>> {
+        let purses: Vec<Purse> = keys.iter().map(|key| key.0).collect();
+        let found = ledger::balances(connection, scope, &purses).await?;
+        Ok(found.into_iter().map(|(purse, balances)| (Self(purse), balances)).collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RankOf(Purse);
+
+impl BatchKey for RankOf {
+    type Value = i64;
+
+    /// All in the tenant's default currency, and so one statement.
+    async fn fetch(connection: &db::Connection, _: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
+        let Some(RankOf(Purse { currency, .. })) = keys.first() else { return Ok(HashMap::new()) };
+        let partners: Vec<PartnerId> = keys.iter().map(|key| key.0.partner).collect();
+        let found = ledger::ranks(connection, &partners, *currency).await?;
+        Ok(found.into_iter().map(|(partner, rank)| (Self(purse(partner, *currency)), rank)).collect())
+    }
+}

@@ -1,0 +1,151 @@
+//! Lists with a filter: at the root of a query, and below many parents in one statement for all of them.
+//!
+//! A filter names its rows: what it implements here says how its page and its length are read.
+
+use std::{collections::HashMap, fmt::Debug, hash::Hash, sync::Arc};
+
+use async_graphql::{Context, OutputType};
+use futures_util::future::try_join_all;
+
+use super::{
+    context::ContextExt,
+    loaders::BatchKey,
+    pagination::{Connection, connect},
+};
+use crate::{
+    db,
+    error::Result,
+    models::{
+        page::{Cursor, Page, Slice},
+        scope::Scope,
+    },
+};
+
+/// What a filter's lists are of.
+pub trait Filter: Clone + Debug + Eq + Hash + Send + Sync + 'static {
+    /// A row of the list.
+    type Row: Send + Sync + 'static;
+
+    /// Where a row stands in a list.
+    fn cursor(row: &Self::Row, page: &Page) -> Cursor;
+}
+
+/// A filter of lists at the root of a query.
+pub trait RootFilter: Filter {
+    /// One page of the list.
+    fn page(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        page: &Page,
+    ) -> impl Future<Output = db::QueryResult<Slice<Self::Row>>> + Send;
+
+    /// The list's length.
+    fn count(&self, connection: &db::Connection, scope: Scope) -> impl Future<Output = db::QueryResult<i64>> + Send;
+}
+
+/// A filter of lists below parents.
+pub trait NestedFilter: Filter {
+    /// A parent's id.
+    type Parent: Copy + Debug + Eq + Hash + Send + Sync + 'static;
+
+    /// The same page for each parent, in one statement.
+    fn pages(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        parents: &[Self::Parent],
+        page: &Page,
+    ) -> impl Future<Output = db::QueryResult<HashMap<Self::Parent, Slice<Self::Row>>>> + Send;
+
+    /// The length of each parent's list, in one statement.
+    fn counts(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        parents: &[Self::Parent],
+    ) -> impl Future<Output = db::QueryResult<HashMap<Self::Parent, i64>>> + Send;
+}
+
+/// One page of a list at the root.
+pub async fn root<F, T>(ctx: &Context<'_>, filter: F, page: &Page) -> Result<Connection<T>>
+where
+    F: RootFilter,
+    T: From<Arc<F::Row>> + OutputType,
+{
+    let reading = ctx.read().await?;
+    let slice = filter.page(&reading, ctx.viewer().scope(), page).await?.shared();
+    Ok(connect(page, &slice, RootCount(filter), F::cursor))
+}
+
+/// One page of a parent's list, fetched together with those of its siblings.
+pub async fn nested<F, T>(ctx: &Context<'_>, parent: F::Parent, filter: F, page: Page) -> Result<Connection<T>>
+where
+    F: NestedFilter,
+    T: From<Arc<F::Row>> + OutputType,
+{
+    let list = Arc::new((filter.clone(), page));
+    let slice = ctx.load(PageOf { parent, list: Arc::clone(&list) }).await?.unwrap_or_default();
+    Ok(connect(&list.1, &slice, CountOf { parent, filter }, F::cursor))
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RootCount<F>(F);
+
+impl<F: RootFilter> BatchKey for RootCount<F> {
+    type Value = i64;
+
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
+        let counts = keys.iter().map(async |key| db::QueryResult::Ok((key.clone(), key.0.count(connection, scope).await?)));
+        Ok(try_join_all(counts).await?.into_iter().collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct PageOf<F: NestedFilter> {
+    parent: F::Parent,
+    list: Arc<(F, Page)>,
+}
+
+impl<F: NestedFilter> BatchKey for PageOf<F> {
+    type Value = Arc<Slice<Arc<F::Row>>>;
+
+    /// One statement for each distinct list that the document asks for.
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
+        let mut lists = HashMap::<&Arc<(F, Page)>, Vec<F::Parent>>::new();
+        for key in keys {
+            lists.entry(&key.list).or_default().push(key.parent);
+        }
+        let pages = lists.into_iter().map(async |(list, parents)| {
+            let slices = list.0.pages(connection, scope, &parents, &list.1).await?;
+            let found =
+                slices.into_iter().map(|(parent, slice)| (Self { parent, list: Arc::clone(list) }, Arc::new(slice.shared())));
+            db::QueryResult::Ok(found.collect::<Vec<_>>())
+        });
+        Ok(try_join_all(pages).await?.into_iter().flatten().collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct CountOf<F: NestedFilter> {
+    parent: F::Parent,
+    filter: F,
+}
+
+impl<F: NestedFilter> BatchKey for CountOf<F> {
+    type Value = i64;
+
+    /// One statement for each distinct filter that the document asks for.
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
+        let mut filters = HashMap::<&F, Vec<F::Parent>>::new();
+        for key in keys {
+            filters.entry(&key.filter).or_default().push(key.parent);
+        }
+        let counts = filters.into_iter().map(async |(filter, parents)| {
+            let counts = filter.counts(connection, scope, &parents).await?;
+            let found = counts.into_iter().map(|(parent, count)| (Self { parent, filter: filter.clone() }, count));
+            db::QueryResult::Ok(found.collect::<Vec<_>>())
+        });
+        Ok(try_join_all(counts).await?.into_iter().flatten().collect())
+    }
+}

@@ -1,0 +1,247 @@
+//! Mutations that book commissions: what the billing system reports, and an operator's corrections.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+
+use super::{Refusal, UserError, settle};
+use crate::{
+    auth::Permission,
+    error::Result,
+    graphql::{
+        commission::Commission,
+        context::ContextExt,
+        scalars::{CurrencyCode, DateTime, Decimal, currency_or_default},
+    },
+    ids::PartnerId,
+    models::{
+        booking::{Adjustment, Booked, BookingFault, InvoicePayment, InvoiceRefund},
+        partner::{Partner, PartnerStatus},
+    },
+    money::{Money, minor_units},
+    validation::{FaultCode, Faults, amount, line, paragraphs, past, positive_amount},
+};
+
+const MAX_KEY: usize = 200;
+const MAX_REASON: usize = 1_000;
+
+/// A paid invoice.
+#[derive(InputObject)]
+struct RecordInvoicePaymentInput {
+    /// The invoice's id in the billing system, at most 200 characters.
+    invoice_id: String,
+    /// The customer's id in the billing system: the `externalId` of `upsertCustomer`.
+    customer_id: String,
+    /// How much was paid.
+    amount: Decimal,
+    /// In which currency; the tenant's default where it is left out.
+    currency: Option<CurrencyCode>,
+    /// When it was paid.
+    paid_at: DateTime,
+}
+
+/// A refund of an invoice.
+#[derive(InputObject)]
+struct RecordRefundInput {
+    /// The invoice's id in the billing system, at most 200 characters.
+    invoice_id: String,
+    /// How much of the invoice has been refunded in all, this time included.
+    refunded_amount: Decimal,
+    /// In which currency; the tenant's default where it is left out.
+    currency: Option<CurrencyCode>,
+    /// When it was refunded.
+    refunded_at: DateTime,
+}
+
+/// A correction of what a partner has earned.
+#[derive(InputObject)]
+struct AdjustCommissionInput {
+    /// The partner.
+    partner_id: PartnerId,
+    /// By how much; below zero takes away.
+    amount: Decimal,
+    /// In which currency; the tenant's default where it is left out.
+    currency: Option<CurrencyCode>,
+    /// Why, for the partner to read; at most 1,000 characters.
+    reason: String,
+    /// What this correction must be the only one of, at most 200 characters: sent again, it is not booked again.
+    idempotency_key: Option<String>,
+}
+
+macro_rules! payload {
+    ($(#[$doc:meta])* $name:ident, $commission:literal) => {
+        $(#[$doc])*
+        #[derive(SimpleObject)]
+        struct $name {
+            #[doc = $commission]
+            commission: Option<Commission>,
+            /// Whether it had been recorded before, so that this is the first result.
+            replayed: bool,
+            /// What is wrong with the input. Empty when it is recorded.
+            user_errors: Vec<UserError>,
+        }
+    };
+}
+
+payload!(
+    /// What became of `recordInvoicePayment`.
+    RecordInvoicePaymentPayload,
+    "What a partner earned by it. Null where no partner managed the customer when it was paid, and where there are user errors."
+);
+payload!(
+    /// What became of `recordRefund`.
+    RecordRefundPayload,
+    "What it took back. Null where there was nothing to take back, and where there are user errors."
+);
+payload!(
+    /// What became of `adjustCommission`.
+    AdjustCommissionPayload,
+    "The correction. Null where there are user errors."
+);
+
+#[derive(Default)]
+pub struct BookingMutations;
+
+#[Object]
+impl BookingMutations {
+    /// Records that a customer has paid an invoice. The partner that managed the customer then earns a commission by the rule that held
+    /// then: approved at once, or pending for as long as the tenant holds commissions. An invoice counts once, however often it is
+    /// sent; sent with other content it is refused. Needs `EVENTS_INGEST`.
+    async fn record_invoice_payment(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The invoice and its payment.")] input: RecordInvoicePaymentInput,
+    ) -> Result<RecordInvoicePaymentPayload> {
+        ctx.require(Permission::EventsIngest)?;
+        let (booked, user_errors) = settle(record_payment(ctx, input).await)?;
+        let (commission, replayed) = changed(ctx, booked).await?;
+        Ok(RecordInvoicePaymentPayload { commission, replayed, user_errors })
+    }
+
+    /// Records how much of an invoice has been refunded in all. What that takes back from the commission, less what is taken back
+    /// already, is booked as a commission below zero. Reports may repeat, be lost, come out of order, and come before that of the
+    /// payment: the books end the same. Needs `EVENTS_INGEST`.
+    async fn record_refund(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The invoice and what has been refunded of it.")] input: RecordRefundInput,
+    ) -> Result<RecordRefundPayload> {
+        ctx.require(Permission::EventsIngest)?;
+        let (booked, user_errors) = settle(record_refund(ctx, input).await)?;
+        let (commission, replayed) = changed(ctx, booked).await?;
+        Ok(RecordRefundPayload { commission, replayed, user_errors })
+    }
+
+    /// Corrects what a partner has earned, up or down; approved at once. Needs `COMMISSIONS_MANAGE`.
+    async fn adjust_commission(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The correction.")] input: AdjustCommissionInput,
+    ) -> Result<AdjustCommissionPayload> {
+        ctx.require(Permission::CommissionsManage)?;
+        let (booked, user_errors) = settle(adjust(ctx, input).await)?;
+        let (commission, replayed) = changed(ctx, booked).await?;
+        Ok(AdjustCommissionPayload { commission, replayed, user_errors })
+    }
+}
+
+async fn changed(ctx: &Context<'_>, booked: Option<Booked>) -> Result<(Option<Commission>, bool)> {
+    let Some(booked) = booked else { return Ok((None, false)) };
+    let commission = match booked.commission {
+        Some(id) => Commission::by_id(ctx, id).await?,
+        None => None,
+    };
+    Ok((commission, booked.is_replay))
+}
+
+async fn record_payment(ctx: &Context<'_>, input: RecordInvoicePaymentInput) -> Result<Booked, Refusal> {
+    let currency = currency_or_default(ctx, input.currency)?;
+    let mut faults = Faults::default();
+    let invoice = faults.check("input.invoiceId", line(&input.invoice_id, MAX_KEY));
+    let customer = faults.check("input.customerId", line(&input.customer_id, MAX_KEY));
+    let amount = faults.check("input.amount", positive_amount(input.amount.0, minor_units(currency)));
+    let paid_at = faults.check("input.paidAt", past(input.paid_at.0, ctx.now()));
+    let (Some(invoice), Some(customer), Some(amount), Some(paid_at)) = (invoice, customer, amount, paid_at) else {
+        return Err(faults.into());
+    };
+    let report = InvoicePayment { invoice, customer, amount: Money::rounded(amount, currency), paid_at };
+    let writing = ctx.write().await?;
+    let booked = ctx.books(&writing).record_payment(&report).await?.map_err(|fault| refusal(&fault, "input.amount"))?;
+    writing.commit().await?;
+    Ok(booked)
+}
+
+async fn record_refund(ctx: &Context<'_>, input: RecordRefundInput) -> Result<Booked, Refusal> {
+    let currency = currency_or_default(ctx, input.currency)?;
+    let mut faults = Faults::default();
+    let invoice = faults.check("input.invoiceId", line(&input.invoice_id, MAX_KEY));
+    let refunded = faults.check("input.refundedAmount", positive_amount(input.refunded_amount.0, minor_units(currency)));
+    let refunded_at = faults.check("input.refundedAt", past(input.refunded_at.0, ctx.now()));
+    let (Some(invoice), Some(refunded), Some(refunded_at)) = (invoice, refunded, refunded_at) else {
+        return Err(faults.into());
+    };
+    let report = InvoiceRefund { invoice, refunded: Money::rounded(refunded, currency), refunded_at };
+    let writing = ctx.write().await?;
+    let booked = ctx.books(&writing).record_refund(&report).await?.map_err(|fault| refusal(&fault, "input.refundedAmount"))?;
+    writing.commit().await?;
+    Ok(booked)
+}
+
+async fn adjust(ctx: &Context<'_>, input: AdjustCommissionInput) -> Result<Booked, Refusal> {
+    let currency = currency_or_default(ctx, input.currency)?;
+    let mut faults = Faults::default();
+    let size = faults.check("input.amount", amount(input.amount.0.abs(), minor_units(currency)));
+    if size.is_some_and(|size| size.is_zero()) {
+        faults.add("input.amount", FaultCode::OutOfRange, "Must be above or below 0.");
+    }
+    let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
+    let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
+    let (Some(reason), true) = (reason, faults.is_empty()) else { return Err(faults.into()) };
+    let amount = Money::rounded(input.amount.0, currency);
+    let adjustment = Adjustment { partner: input.partner_id, amount, reason, key };
+    let writing = ctx.write().await?;
+    let books = ctx.books(&writing);
+    books.lock(&[input.partner_id]).await?;
+    match Partner::by_ids(&writing, ctx.viewer().scope(), &[input.partner_id]).await?.get(&input.partner_id) {
+        None => return Err(Refusal::not_found("input.partnerId", "partner")),
+        Some(partner) if partner.status == PartnerStatus::Closed => {
+            return Err(Refusal::fault(
+                "input.partnerId",
+                FaultCode::InvalidTransition,
+                "The partner is CLOSED: its books are too.",
+            ));
+        }
+        Some(_) => {}
+    }
+    let booked = books.adjust(&adjustment).await?.map_err(|fault| refusal(&fault, "input.amount"))?;
+    writing.commit().await?;
+    Ok(booked)
+}
+
+/// What a person can put right of what was not booked. `amount` is the path of the amount.
+fn refusal(fault: &BookingFault, amount: &'static str) -> Refusal {
+    match fault {
+        BookingFault::UnknownCustomer => Refusal::fault(
+            "input.customerId",
+            FaultCode::NotFound,
+            "There is no customer of this id in the billing system. Report it first, with `upsertCustomer`.",
+        ),
+        BookingFault::RefundsExceed { paid, refunded } => {
+            let message =
+                format!("{} has been refunded, which is more than the {} that was paid.", refunded.normalize(), paid.normalize());
+            Refusal::fault(amount, FaultCode::OutOfRange, message)
+        }
+        BookingFault::Differs { field, first } => {
+            let path = match *field {
+                "amount" => amount,
+                "currency" => "input.currency",
+                "customerId" => "input.customerId",
+                "paidAt" => "input.paidAt",
+                "partnerId" => "input.partnerId",
+                _ => "input.reason",
+            };
+            let message = format!(
+                "It was recorded before with {first:?}, and what is recorded stays. Use another id or key for something else."
+            );
+            Refusal::fault(path, FaultCode::KeyReused, message)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Mutations of commission rules. A version is never edited: setting one makes the next version, ending one gives it an end.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+use chrono::SecondsFormat;
+
+use super::{Refusal, UserError, settle};
+use crate::{
+    auth::Permission,
+    error::Result,
+    graphql::{
+        commission_rule::CommissionRule, commission_rule_input::CommissionRuleInput, context::ContextExt, scalars::DateTime,
+    },
+    ids::RuleId,
+    models::{
+        partner::Partner,
+        rule::{Rule, RuleFault, is_set_at_once},
+    },
+    validation::FaultCode,
+};
+
+/// What became of `setCommissionRule`.
+#[derive(SimpleObject)]
+struct SetCommissionRulePayload {
+    /// The new version. Null where there are user errors.
+    rule: Option<CommissionRule>,
+    /// What is wrong with the input. Empty when the rule is set.
+    user_errors: Vec<UserError>,
+}
+
+/// A rule that is to hold no longer.
+#[derive(InputObject)]
+struct EndCommissionRuleInput {
+    /// The version.
+    id: RuleId,
+    /// From when on; from now on where it is left out. One that has not begun by then never holds.
+    at: Option<DateTime>,
+}
+
+/// What became of `endCommissionRule`.
+#[derive(SimpleObject)]
+struct EndCommissionRulePayload {
+    /// The version as it is now. Null where there are user errors.
+    rule: Option<CommissionRule>,
+    /// What is wrong with the input. Empty when the rule has an end.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct CommissionRuleMutations;
+
+#[Object]
+impl CommissionRuleMutations {
+    /// Sets the rule of a partner, or of the whole programme, for a currency or for all. The version that held before ends where this
+    /// one begins; commissions that it made keep it. Needs `COMMISSIONS_MANAGE`.
+    async fn set_commission_rule(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The rule.")] input: CommissionRuleInput,
+    ) -> Result<SetCommissionRulePayload> {
+        ctx.require(Permission::CommissionsManage)?;
+        let (id, user_errors) = settle(set(ctx, input).await)?;
+        Ok(SetCommissionRulePayload { rule: changed(ctx, id).await?, user_errors })
+    }
+
+    /// Ends a rule. From then on the next one decides: the programme's, or the partner's default rate. Needs `COMMISSIONS_MANAGE`.
+    async fn end_commission_rule(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The rule.")] input: EndCommissionRuleInput,
+    ) -> Result<EndCommissionRulePayload> {
+        ctx.require(Permission::CommissionsManage)?;
+        let (id, user_errors) = settle(end(ctx, input).await)?;
+        Ok(EndCommissionRulePayload { rule: changed(ctx, id).await?, user_errors })
+    }
+}
+
+async fn changed(ctx: &Context<'_>, id: Option<RuleId>) -> Result<Option<CommissionRule>> {
+    match id {
+        Some(id) => CommissionRule::by_id(ctx, id).await,
+        None => Ok(None),
+    }
+}
+
+async fn set(ctx: &Context<'_>, input: CommissionRuleInput) -> Result<RuleId, Refusal> {
+    let viewer = ctx.viewer();
+    let new = input.checked("input", ctx.now())?;
+    let writing = ctx.write().await?;
+    if let Some(partner) = new.partner_id
+        && Partner::by_ids(&writing, viewer.scope(), &[partner]).await?.is_empty()
+    {
+        return Err(Refusal::not_found("input.partnerId", "partner"));
+    }
+    let set = match Rule::set(&writing, viewer.tenant.id, &new, viewer.user).await {
+        Err(error) if is_set_at_once(&error) => {
+            let message = "Another rule for the same was set at this very moment. Look at it, and try again.";
+            return Err(Refusal::fault("input", FaultCode::Taken, message));
+        }
+        other => other?,
+    };
+    let id = set.map_err(|RuleFault::LaterVersion(from)| {
+        let from = from.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let message = format!("A version begins at {from}. Choose a later instant, or end that version first.");
+        Refusal::fault("input.validFrom", FaultCode::OutOfRange, message)
+    })?;
+    writing.commit().await?;
+    Ok(id)
+}
+
+async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<RuleId, Refusal> {
+    let viewer = ctx.viewer();
+    let at = input.at.map_or_else(|| ctx.now(), |at| at.0);
+    let writing = ctx.write().await?;
+    let found = Rule::by_ids(&writing, viewer.scope(), &[input.id]).await?;
+    let rule = found.get(&input.id).ok_or_else(|| Refusal::not_found("input.id", "commission rule"))?;
+    if let Some(end) = rule.valid_to.filter(|end| *end <= at) {
+        let end = end.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        return Err(Refusal::fault("input.at", FaultCode::InvalidTransition, format!("The rule ended at {end} already.")));
+    }
+    rule.end(&writing, viewer.tenant.id, at).await?;
+    writing.commit().await?;
+    Ok(input.id)
+}

@@ -1,0 +1,230 @@
+//! Mutations of customers, and of which partner manages them.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+use chrono::{DateTime as Time, SecondsFormat, Utc};
+
+use super::{Refusal, UserError, settle};
+use crate::{
+    auth::Permission,
+    db,
+    error::Result,
+    graphql::{
+        context::ContextExt,
+        customer::Customer,
+        scalars::{DateTime, Decimal, EmailAddress},
+    },
+    ids::{CustomerAccountId, CustomerId, PartnerId, TenantId},
+    models::{
+        customer::{self, CustomerAccount, CustomerReport, NewCustomerAccount},
+        partner::{Partner, PartnerStatus},
+    },
+    validation::{FaultCode, Faults, email, line, rate},
+};
+
+const MAX_NAME: usize = 200;
+
+/// A customer as the billing system knows it.
+#[derive(InputObject)]
+struct UpsertCustomerInput {
+    /// Its id in the billing system, at most 200 characters.
+    external_id: String,
+    /// Its name, at most 200 characters.
+    name: String,
+    /// Its e-mail address.
+    email: Option<EmailAddress>,
+}
+
+/// What became of `upsertCustomer`.
+#[derive(SimpleObject)]
+struct UpsertCustomerPayload {
+    /// The customer as it is now. Null where there are user errors.
+    customer: Option<Customer>,
+    /// What is wrong with the input. Empty when the customer is as reported.
+    user_errors: Vec<UserError>,
+}
+
+/// Which partner is to manage a customer.
+#[derive(InputObject)]
+struct AssignCustomerInput {
+    /// The customer.
+    customer_id: CustomerId,
+    /// The partner.
+    partner_id: PartnerId,
+    /// The customer's own rate, as a fraction; it goes before every rule.
+    commission_rate: Option<Decimal>,
+    /// From when; from now on where it is left out.
+    from: Option<DateTime>,
+}
+
+/// What became of `assignCustomer`.
+#[derive(SimpleObject)]
+struct AssignCustomerPayload {
+    /// The customer as it is now. Null where there are user errors.
+    customer: Option<Customer>,
+    /// What is wrong with the input. Empty when the partner manages the customer.
+    user_errors: Vec<UserError>,
+}
+
+/// A customer whom no partner is to manage any longer.
+#[derive(InputObject)]
+struct ReleaseCustomerInput {
+    /// The customer.
+    customer_id: CustomerId,
+    /// From when; from now on where it is left out.
+    at: Option<DateTime>,
+}
+
+/// What became of `releaseCustomer`.
+#[derive(SimpleObject)]
+struct ReleaseCustomerPayload {
+    /// The customer as it is now. Null where there are user errors.
+    customer: Option<Customer>,
+    /// What is wrong with the input. Empty when no partner manages the customer.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct CustomerMutations;
+
+#[Object]
+impl CustomerMutations {
+    /// Adds a customer, or brings the one of that id in the billing system up to date. Needs `CUSTOMERS_MANAGE`.
+    async fn upsert_customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The customer.")] input: UpsertCustomerInput,
+    ) -> Result<UpsertCustomerPayload> {
+        ctx.require(Permission::CustomersManage)?;
+        let (id, user_errors) = settle(upsert(ctx, input).await)?;
+        Ok(UpsertCustomerPayload { customer: changed(ctx, id).await?, user_errors })
+    }
+
+    /// Lets a partner manage a customer from an instant on, and earn by what it pays. One partner at a time: release it from another
+    /// first. The same partner with another rate begins a new period. Needs `CUSTOMERS_MANAGE`.
+    async fn assign_customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The customer and the partner.")] input: AssignCustomerInput,
+    ) -> Result<AssignCustomerPayload> {
+        ctx.require(Permission::CustomersManage)?;
+        let (id, user_errors) = settle(assign(ctx, input).await)?;
+        Ok(AssignCustomerPayload { customer: changed(ctx, id).await?, user_errors })
+    }
+
+    /// Ends a partner's management of a customer. One whom nobody manages stays as it is. Needs `CUSTOMERS_MANAGE`.
+    async fn release_customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The customer.")] input: ReleaseCustomerInput,
+    ) -> Result<ReleaseCustomerPayload> {
+        ctx.require(Permission::CustomersManage)?;
+        let (id, user_errors) = settle(release(ctx, input).await)?;
+        Ok(ReleaseCustomerPayload { customer: changed(ctx, id).await?, user_errors })
+    }
+}
+
+async fn changed(ctx: &Context<'_>, id: Option<CustomerId>) -> Result<Option<Customer>> {
+    match id {
+        Some(id) => Customer::by_id(ctx, id).await,
+        None => Ok(None),
+    }
+}
+
+async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<CustomerId, Refusal> {
+    let mut faults = Faults::default();
+    let external_id = faults.check("input.externalId", line(&input.external_id, MAX_NAME));
+    let name = faults.check("input.name", line(&input.name, MAX_NAME));
+    let email = faults.check_option("input.email", input.email.as_ref().map(|email| email.0.as_str()), email);
+    let (Some(external_id), Some(name), true) = (external_id, name, faults.is_empty()) else { return Err(faults.into()) };
+    let writing = ctx.write().await?;
+    let report = CustomerReport { external_id, name, email };
+    let id = customer::Customer::upsert(&writing, ctx.viewer().tenant.id, &report).await?;
+    writing.commit().await?;
+    Ok(id)
+}
+
+async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<CustomerId, Refusal> {
+    let mut faults = Faults::default();
+    let commission_rate = input.commission_rate.and_then(|given| faults.check("input.commissionRate", rate(given.0)));
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let from = input.from.map_or_else(|| ctx.now(), |from| from.0);
+    let tenant = ctx.viewer().tenant.id;
+    let writing = ctx.write().await?;
+    if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
+        return Err(Refusal::not_found("input.customerId", "customer"));
+    }
+    match Partner::by_ids(&writing, ctx.viewer().scope(), &[input.partner_id]).await?.get(&input.partner_id) {
+        None => return Err(Refusal::not_found("input.partnerId", "partner")),
+        Some(partner) if partner.status == PartnerStatus::Closed => {
+            return Err(Refusal::fault("input.partnerId", FaultCode::InvalidTransition, "The partner is CLOSED."));
+        }
+        Some(_) => {}
+    }
+    if let Some(last) = CustomerAccount::latest(&writing, tenant, input.customer_id).await? {
+        if last.managed_to.is_none() && last.partner_id == input.partner_id && last.commission_rate == commission_rate {
+            return Ok(input.customer_id);
+        }
+        end_before(&writing, tenant, &last, input.partner_id, from).await?;
+    }
+    let new = NewCustomerAccount {
+        tenant_id: tenant,
+        id: CustomerAccountId::new(),
+        partner_id: input.partner_id,
+        customer_id: input.customer_id,
+        commission_rate,
+        managed_from: from,
+    };
+    CustomerAccount::insert(&writing, &new).await?;
+    writing.commit().await?;
+    Ok(input.customer_id)
+}
+
+/// Makes room for a period that begins at `from`: the last one must be over by then, or be the same partner's.
+async fn end_before(
+    writing: &db::Connection,
+    tenant: TenantId,
+    last: &CustomerAccount,
+    partner: PartnerId,
+    from: Time<Utc>,
+) -> Result<(), Refusal> {
+    let shown = |time: Time<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    if from <= last.managed_from {
+        let message = format!("Must be after {}, when the last period began.", shown(last.managed_from));
+        return Err(Refusal::fault("input.from", FaultCode::OutOfRange, message));
+    }
+    match last.managed_to {
+        Some(end) if end <= from => Ok(()),
+        Some(end) => {
+            let message = format!("The customer is managed until {}; choose that or a later instant.", shown(end));
+            Err(Refusal::fault("input.from", FaultCode::OutOfRange, message))
+        }
+        None if last.partner_id == partner => Ok(last.end(writing, tenant, from).await?),
+        None => {
+            let message = format!("{} manages the customer. Release it first, with `releaseCustomer`.", last.partner_id);
+            Err(Refusal::fault("input.customerId", FaultCode::Taken, message))
+        }
+    }
+}
+
+async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<CustomerId, Refusal> {
+    let at = input.at.map_or_else(|| ctx.now(), |at| at.0);
+    let tenant = ctx.viewer().tenant.id;
+    let writing = ctx.write().await?;
+    if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
+        return Err(Refusal::not_found("input.customerId", "customer"));
+    }
+    let last = CustomerAccount::latest(&writing, tenant, input.customer_id).await?;
+    let Some(last) = last.filter(|last| last.managed_to.is_none()) else { return Ok(input.customer_id) };
+    if at <= last.managed_from {
+        return Err(Refusal::fault(
+            "input.at",
+            FaultCode::OutOfRange,
+            "Must be after the instant from which the partner manages it.",
+        ));
+    }
+    last.end(&writing, tenant, at).await?;
+    writing.commit().await?;
+    Ok(input.customer_id)
+}

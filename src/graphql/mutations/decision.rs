@@ -1,0 +1,158 @@
+//! Mutations that decide commissions: approve them, reject them.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+
+use super::{Refusal, UserError, settle};
+use crate::{
+    auth::Permission,
+    error::Result,
+    graphql::{commission::Commission, context::ContextExt},
+    ids::CommissionId,
+    models::{
+        commission::CommissionStatus,
+        decision::{Decided, Decision, DecisionFault},
+    },
+    validation::{Fault, FaultCode, Faults, paragraphs},
+};
+
+/// The most commissions that are decided at once.
+const MAX_IDS: usize = 100;
+const MAX_REASON: usize = 1_000;
+
+/// Commissions to be approved.
+#[derive(InputObject)]
+struct ApproveCommissionsInput {
+    /// The commissions, at most 100.
+    ids: Vec<CommissionId>,
+    /// Whether a fault of one leaves all of them as they are.
+    #[graphql(default)]
+    all_or_none: bool,
+}
+
+/// Commissions to be rejected.
+#[derive(InputObject)]
+struct RejectCommissionsInput {
+    /// The commissions, at most 100.
+    ids: Vec<CommissionId>,
+    /// Why, for the partner to read; at most 1,000 characters.
+    reason: String,
+    /// Whether a fault of one leaves all of them as they are.
+    #[graphql(default)]
+    all_or_none: bool,
+}
+
+/// What became of one commission.
+#[derive(SimpleObject)]
+struct CommissionDecision {
+    /// The id that was given.
+    id: CommissionId,
+    /// The commission as it is now. Null where there is none of this id.
+    commission: Option<Commission>,
+    /// Why it was left as it is. Null where it is as wanted.
+    user_error: Option<UserError>,
+}
+
+/// What became of `approveCommissions`.
+#[derive(SimpleObject)]
+struct ApproveCommissionsPayload {
+    /// One result for each id, in their order. Empty where there are user errors.
+    results: Vec<CommissionDecision>,
+    /// What is wrong with the input as a whole.
+    user_errors: Vec<UserError>,
+}
+
+/// What became of `rejectCommissions`.
+#[derive(SimpleObject)]
+struct RejectCommissionsPayload {
+    /// One result for each id, in their order. Empty where there are user errors.
+    results: Vec<CommissionDecision>,
+    /// What is wrong with the input as a whole.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct DecisionMutations;
+
+#[Object]
+impl DecisionMutations {
+    /// Approves pending commissions, each on its own unless all or none is asked for; what takes them back goes along. One that is
+    /// approved already stays so, and a retry is safe. Needs `COMMISSIONS_MANAGE`.
+    async fn approve_commissions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The commissions.")] input: ApproveCommissionsInput,
+    ) -> Result<ApproveCommissionsPayload> {
+        ctx.require(Permission::CommissionsManage)?;
+        let decided = decide(ctx, &input.ids, Ok(Decision::Approve), input.all_or_none).await;
+        let (decided, user_errors) = settle(decided)?;
+        Ok(ApproveCommissionsPayload { results: results(ctx, &input.ids, decided).await?, user_errors })
+    }
+
+    /// Rejects commissions that are not paid and in no payout, each on its own unless all or none is asked for; what takes them back
+    /// goes along. Final. Needs `COMMISSIONS_MANAGE`.
+    async fn reject_commissions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The commissions and the reason.")] input: RejectCommissionsInput,
+    ) -> Result<RejectCommissionsPayload> {
+        ctx.require(Permission::CommissionsManage)?;
+        let mut faults = Faults::default();
+        let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
+        let decision = reason.map(Decision::Reject).ok_or(faults);
+        let (decided, user_errors) = settle(decide(ctx, &input.ids, decision, input.all_or_none).await)?;
+        Ok(RejectCommissionsPayload { results: results(ctx, &input.ids, decided).await?, user_errors })
+    }
+}
+
+async fn decide(
+    ctx: &Context<'_>,
+    ids: &[CommissionId],
+    decision: Result<Decision, Faults>,
+    all_or_none: bool,
+) -> Result<Decided, Refusal> {
+    let mut faults = decision.as_ref().err().cloned().unwrap_or_default();
+    if ids.is_empty() || ids.len() > MAX_IDS {
+        faults.add("input.ids", FaultCode::OutOfRange, format!("Must be 1 to {MAX_IDS} ids; there are {}.", ids.len()));
+    }
+    let (Ok(decision), true) = (decision, faults.is_empty()) else { return Err(faults.into()) };
+    let writing = ctx.write().await?;
+    let decided = ctx.books(&writing).decide(ids, &decision, all_or_none).await?;
+    writing.commit().await?;
+    Ok(decided)
+}
+
+async fn results(ctx: &Context<'_>, ids: &[CommissionId], decided: Option<Decided>) -> Result<Vec<CommissionDecision>> {
+    let Some(decided) = decided else { return Ok(Vec::new()) };
+    let rows = ids.iter().map(async |id| {
+        let user_error = decided.get(id).and_then(Option::as_ref).map(user_error);
+        Ok(CommissionDecision { id: *id, commission: Commission::by_id(ctx, *id).await?, user_error })
+    });
+    futures_util::future::try_join_all(rows).await
+}
+
+fn user_error(fault: &DecisionFault) -> UserError {
+    let (code, message) = match fault {
+        DecisionFault::NotFound => (FaultCode::NotFound, "There is no commission of this id.".to_owned()),
+        DecisionFault::Status(status) => {
+            let what = match status {
+                CommissionStatus::Paid => "It is PAID; `adjustCommission` books a correction.",
+                CommissionStatus::Pending | CommissionStatus::Approved | CommissionStatus::Rejected => {
+                    "It is REJECTED, which is final."
+                }
+            };
+            (FaultCode::InvalidTransition, what.to_owned())
+        }
+        DecisionFault::InPayout => {
+            (FaultCode::InvalidTransition, "A payout holds it. Cancel that first, with `cancelPayout`.".to_owned())
+        }
+        DecisionFault::FollowsOriginal(original) => {
+            (FaultCode::InvalidTransition, format!("It takes {original} back, and follows what is decided of that."))
+        }
+        DecisionFault::ReversalSettled(reversal) => {
+            let message =
+                format!("A payout has settled {reversal}, which takes it back in part; `adjustCommission` books a correction.");
+            (FaultCode::InvalidTransition, message)
+        }
+    };
+    UserError::from(Fault { code, message, field: vec!["input", "ids"] })
+}

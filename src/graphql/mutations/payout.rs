@@ -1,0 +1,248 @@
+//! Mutations that make payouts. Those that take them through their steps are in [`super::payout_step`].
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+use iso_currency::Currency;
+
+use super::{Refusal, UserError, settle};
+use crate::{
+    auth::Permission,
+    error::Result,
+    graphql::{
+        context::{ContextExt, missing},
+        partner::Partner,
+        payout::Payout,
+        scalars::{CurrencyCode, DateTime, currency_or_default},
+    },
+    ids::PartnerId,
+    models::{
+        self,
+        payout_batch::{Changed, Fingerprint, Made, PayoutFault, PayoutRequest, due_partners},
+    },
+    money::Money,
+    validation::{FaultCode, Faults, line, paragraphs},
+};
+
+const MAX_KEY: usize = 200;
+const MAX_NOTES: usize = 5_000;
+/// The most payouts that one operation makes.
+const MAX_BATCHES: usize = 100;
+
+/// A payout to be made.
+#[derive(InputObject)]
+struct CreatePayoutBatchInput {
+    /// Who is to be paid.
+    partner_id: PartnerId,
+    /// In which currency; the tenant's default where it is left out.
+    currency: Option<CurrencyCode>,
+    /// The first instant of the period.
+    period_start: DateTime,
+    /// The end of the period, exclusive: everything approved that was earned before it and is in no payout is taken, also from before
+    /// the period.
+    period_end: DateTime,
+    /// When it is to be paid; now where it is left out.
+    payout_date: Option<DateTime>,
+    /// Notes, at most 5,000 characters.
+    notes: Option<String>,
+    /// The `fingerprint` of `previewPayout`: no payout is made if it would hold anything else.
+    expected_fingerprint: Option<String>,
+    /// What this payout must be the only one of, at most 200 characters: sent again, it answers with the first.
+    idempotency_key: Option<String>,
+}
+
+/// What became of `createPayoutBatch`.
+#[derive(SimpleObject)]
+struct CreatePayoutBatchPayload {
+    /// The payout. Null where there are user errors.
+    payout: Option<Payout>,
+    /// Whether it had been made before with the same key.
+    replayed: bool,
+    /// Why none was made. Empty when it was.
+    user_errors: Vec<UserError>,
+}
+
+/// Payouts to be made.
+#[derive(InputObject)]
+struct CreatePayoutBatchesInput {
+    /// In which currency; the tenant's default where it is left out.
+    currency: Option<CurrencyCode>,
+    /// The first instant of the period.
+    period_start: DateTime,
+    /// The end of the period, exclusive.
+    period_end: DateTime,
+    /// When they are to be paid; now where it is left out.
+    payout_date: Option<DateTime>,
+    /// The `nextPartnerId` of the answer before: goes on from there.
+    from_partner_id: Option<PartnerId>,
+}
+
+/// What became of one partner.
+#[derive(SimpleObject)]
+struct PayoutBatchResult {
+    /// The partner.
+    partner: Partner,
+    /// Its payout. Null where none was made.
+    payout: Option<Payout>,
+    /// Why none was made: `NOTHING_TO_PAY` where it is carried forward. Null when it was.
+    user_error: Option<UserError>,
+}
+
+/// What became of `createPayoutBatches`.
+#[derive(SimpleObject)]
+struct CreatePayoutBatchesPayload {
+    /// One result for each active partner with something payable, at most 100.
+    results: Vec<PayoutBatchResult>,
+    /// Where to go on: there are more partners. Null when all are done.
+    next_partner_id: Option<PartnerId>,
+    /// What is wrong with the input. No payout was made then.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct PayoutMutations;
+
+#[Object]
+impl PayoutMutations {
+    /// Makes a payout of everything that is approved, in no payout and earned before the period's end, in one currency. Two at once
+    /// never take the same commission. Needs `PAYOUTS_MANAGE`.
+    async fn create_payout_batch(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The partner and the period.")] input: CreatePayoutBatchInput,
+    ) -> Result<CreatePayoutBatchPayload> {
+        ctx.require(Permission::PayoutsManage)?;
+        let (made, user_errors) = settle(create_one(ctx, input).await)?;
+        let payout = match made {
+            Some(made) => Payout::by_id(ctx, made.payout).await?,
+            None => None,
+        };
+        Ok(CreatePayoutBatchPayload { payout, replayed: made.is_some_and(|made| made.is_replay), user_errors })
+    }
+
+    /// Makes a payout for each active partner that has something payable, each in a transaction of its own. Broken off, it is simply
+    /// called again: who has a payout has nothing payable any more. Needs `PAYOUTS_MANAGE`.
+    async fn create_payout_batches(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The period.")] input: CreatePayoutBatchesInput,
+    ) -> Result<CreatePayoutBatchesPayload> {
+        ctx.require(Permission::PayoutsManage)?;
+        let (done, user_errors) = settle(create_all(ctx, input).await)?;
+        let (results, next_partner_id) = done.unwrap_or_default();
+        Ok(CreatePayoutBatchesPayload { results, next_partner_id, user_errors })
+    }
+}
+
+async fn create_one(ctx: &Context<'_>, input: CreatePayoutBatchInput) -> Result<Made, Refusal> {
+    let currency = currency_or_default(ctx, input.currency)?;
+    let mut faults = Faults::default();
+    period(&input.period_start, &input.period_end, &mut faults);
+    let notes = faults.check_option("input.notes", input.notes.as_deref(), |text| paragraphs(text, MAX_NOTES));
+    let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
+    let expected = input.expected_fingerprint.map(|text| text.parse::<Fingerprint>());
+    if expected == Some(Err(())) {
+        faults.add("input.expectedFingerprint", FaultCode::Invalid, "Must be the `fingerprint` of `previewPayout`, as it is.");
+    }
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let request = PayoutRequest {
+        partner: input.partner_id,
+        currency,
+        period_start: input.period_start.0,
+        period_end: input.period_end.0,
+        payout_date: input.payout_date.map_or_else(|| ctx.now(), |date| date.0),
+        notes,
+        expected: expected.and_then(Result::ok),
+        key,
+    };
+    create(ctx, &request).await
+}
+
+async fn create(ctx: &Context<'_>, request: &PayoutRequest) -> Result<Made, Refusal> {
+    let writing = ctx.write().await?;
+    if models::partner::Partner::by_ids(&writing, ctx.viewer().scope(), &[request.partner]).await?.is_empty() {
+        return Err(Refusal::not_found("input.partnerId", "partner"));
+    }
+    let made = ctx.books(&writing).create_payout(request).await?.map_err(|fault| refusal(&fault, request.currency))?;
+    writing.commit().await?;
+    Ok(made)
+}
+
+type AllDone = (Vec<PayoutBatchResult>, Option<PartnerId>);
+
+async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Result<AllDone, Refusal> {
+    let currency = currency_or_default(ctx, input.currency)?;
+    let mut faults = Faults::default();
+    period(&input.period_start, &input.period_end, &mut faults);
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let reading = ctx.read().await?;
+    let due = due_partners(&reading, ctx.viewer().tenant.id, currency).await?;
+    drop(reading);
+    let mut due = due.into_iter().filter(|partner| input.from_partner_id.is_none_or(|from| *partner >= from));
+    let mut made = Vec::new();
+    for partner in due.by_ref().take(MAX_BATCHES) {
+        let request = PayoutRequest {
+            partner,
+            currency,
+            period_start: input.period_start.0,
+            period_end: input.period_end.0,
+            payout_date: input.payout_date.as_ref().map_or_else(|| ctx.now(), |date| date.0),
+            notes: None,
+            expected: None,
+            key: None,
+        };
+        let (payout, mut errors) = settle(create(ctx, &request).await)?;
+        made.push((partner, payout, errors.pop()));
+    }
+    let next = due.next();
+    let rows = made.into_iter().map(async |(partner, made, user_error)| {
+        let payout = match made {
+            Some(made) => Payout::by_id(ctx, made.payout).await?,
+            None => None,
+        };
+        let partner = Partner::by_id(ctx, partner).await?.ok_or_else(|| missing("a payout's partner"))?;
+        Result::<_>::Ok(PayoutBatchResult { partner, payout, user_error })
+    });
+    Ok((futures_util::future::try_join_all(rows).await?, next))
+}
+
+fn period(start: &DateTime, end: &DateTime, faults: &mut Faults) {
+    if start.0 >= end.0 {
+        faults.add("input.periodEnd", FaultCode::OutOfRange, "Must be after `periodStart`.");
+    }
+}
+
+fn refusal(fault: &PayoutFault, currency: Currency) -> Refusal {
+    let shown = |amount| format!("{} {}", Money::rounded(amount, currency).amount, currency.code());
+    match fault {
+        PayoutFault::NothingToPay { total, minimum } => {
+            let message = if *total > rust_decimal::Decimal::ZERO {
+                format!(
+                    "{} is less than the {} that is paid out at least; it is carried forward.",
+                    shown(*total),
+                    shown(*minimum)
+                )
+            } else {
+                format!("There is nothing to pay: what is free comes to {}. It is carried forward.", shown(*total))
+            };
+            Refusal::fault("input.periodEnd", FaultCode::NothingToPay, message)
+        }
+        PayoutFault::Changed(changed) => {
+            let Changed { expected, now, came, went } = changed.as_ref();
+            let message = format!(
+                "The preview had {} commissions of {} in all; now there are {} of {}. Since then {came} came and {went} went. Preview it again.",
+                expected.count,
+                shown(expected.total),
+                now.count,
+                shown(now.total)
+            );
+            Refusal::fault("input.expectedFingerprint", FaultCode::PreviewChanged, message)
+        }
+        PayoutFault::KeyReused(payout) => {
+            let message = format!("The key was used for {payout}, to another partner or for another period. Use another key.");
+            Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Mutations of the tenant's own settings.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+
+use super::{Refusal, UserError, settle};
+use crate::{
+    auth::Permission,
+    error::Result,
+    graphql::{
+        context::ContextExt,
+        scalars::{Decimal, currency_or_default},
+        tenant::Tenant,
+    },
+    ids::TenantId,
+    models::tenant::{HOLD_DAYS, TenantSettings},
+    money::minor_units,
+    validation::{FaultCode, Faults, amount},
+};
+
+/// What to change of how the tenant pays; what is left out stays as it is.
+#[derive(InputObject)]
+struct UpdateTenantSettingsInput {
+    /// How many days an invoice's commission stays pending: 0, 7, 14, 30, 60 or 90. For invoices that are reported from now on.
+    commission_hold_days: Option<i32>,
+    /// The least that is paid out at once, in the default currency.
+    minimum_payout: Option<Decimal>,
+}
+
+/// What became of `updateTenantSettings`.
+#[derive(SimpleObject)]
+struct UpdateTenantSettingsPayload {
+    /// The tenant as it is now. Null where there are user errors.
+    tenant: Option<Tenant>,
+    /// What is wrong with the input. Empty when the settings are changed.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct TenantMutations;
+
+#[Object]
+impl TenantMutations {
+    /// Changes how the tenant pays its partners. Needs `SETTINGS_MANAGE`.
+    async fn update_tenant_settings(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The changes.")] input: UpdateTenantSettingsInput,
+    ) -> Result<UpdateTenantSettingsPayload> {
+        ctx.require(Permission::SettingsManage)?;
+        let (id, user_errors) = settle(update(ctx, input).await)?;
+        let tenant = match id {
+            Some(id) => Tenant::by_id(ctx, id).await?,
+            None => None,
+        };
+        Ok(UpdateTenantSettingsPayload { tenant, user_errors })
+    }
+}
+
+async fn update(ctx: &Context<'_>, input: UpdateTenantSettingsInput) -> Result<TenantId, Refusal> {
+    let tenant = ctx.viewer().tenant.id;
+    let digits = minor_units(currency_or_default(ctx, None)?);
+    let mut faults = Faults::default();
+    if let Some(days) = input.commission_hold_days.filter(|days| !HOLD_DAYS.contains(days)) {
+        faults.add("input.commissionHoldDays", FaultCode::OutOfRange, format!("Must be 0, 7, 14, 30, 60 or 90; it is {days}."));
+    }
+    let minimum = input.minimum_payout.and_then(|value| faults.check("input.minimumPayout", amount(value.0, digits)));
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let writing = ctx.write().await?;
+    TenantSettings::update(&writing, tenant, input.commission_hold_days, minimum).await?;
+    writing.commit().await?;
+    Ok(tenant)
+}

@@ -1,0 +1,438 @@
+//! Payouts as the API shows them, and what one would hold.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Context, Enum, InputObject, Object};
+use chrono::{DateTime as Time, Utc};
+use iso_currency::Currency;
+use rust_decimal::Decimal as Number;
+
+use super::{
+    commission::Commission,
+    context::{ContextExt, missing},
+    ledger::Transfer,
+    lists::{self, Filter, NestedFilter, RootFilter},
+    loaders::batch_key,
+    pagination::Connection,
+    partner::Partner,
+    query::OrderDirection,
+    scalars::{CurrencyCode, DateTime, Decimal, Money},
+    user::User,
+};
+use crate::{
+    db,
+    error::{Error, Result},
+    ids::{PartnerId, PayoutId},
+    models::{
+        commission::CommissionStatus,
+        commission_list::CommissionFilter,
+        page::{Cursor, Page, PageArguments, Slice},
+        payout,
+        payout_batch::Fingerprint,
+        payout_list::{BY_CREATED, BY_TOTAL, PayoutFilter},
+        payout_status::{self, PayoutStatus},
+        profile::PaymentMethod,
+        scope::Scope,
+        tenant::TenantSettings,
+    },
+};
+
+/// A payout.
+#[derive(Clone)]
+pub struct Payout(pub Arc<payout::Payout>);
+
+/// Commissions that are paid to a partner at once.
+#[Object]
+impl Payout {
+    /// Its id.
+    pub async fn id(&self) -> PayoutId {
+        self.0.id
+    }
+
+    /// Who is paid.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+        Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a payout's partner"))
+    }
+
+    /// How much.
+    async fn total(&self) -> Result<Money> {
+        Money::stored(self.0.total_amount, &self.0.currency)
+    }
+
+    /// How many commissions it was made of.
+    async fn commission_count(&self) -> i32 {
+        self.0.commission_count
+    }
+
+    /// SHA-256 over what it was made of: the first part of the fingerprint of the preview that it equals.
+    async fn fingerprint(&self) -> &str {
+        &self.0.fingerprint
+    }
+
+    /// How far it has come.
+    async fn status(&self) -> PayoutStatus {
+        self.0.status
+    }
+
+    /// The statuses that it can have next. Empty once it is cancelled.
+    async fn next_statuses(&self) -> &[PayoutStatus] {
+        self.0.status.next()
+    }
+
+    /// How it is paid.
+    async fn payment_method(&self) -> PaymentMethod {
+        self.0.payment_method
+    }
+
+    /// The payment's reference, such as the bank's. Null until it is completed.
+    async fn payment_reference(&self) -> Option<&str> {
+        self.0.payment_reference.as_deref()
+    }
+
+    /// How often it has been tried to pay it.
+    async fn attempt(&self) -> i32 {
+        self.0.attempt
+    }
+
+    /// The first instant of the period that it is for.
+    async fn period_start(&self) -> DateTime {
+        self.0.period_start.into()
+    }
+
+    /// The end of the period, exclusive. It holds what was earned before that, also before the period where that was carried forward.
+    async fn period_end(&self) -> DateTime {
+        self.0.period_end.into()
+    }
+
+    /// When it is to be paid.
+    async fn payout_date(&self) -> DateTime {
+        self.0.payout_date.into()
+    }
+
+    /// When it was paid. Null while it is not, or no longer, completed.
+    async fn completed_at(&self) -> Option<DateTime> {
+        self.0.completed_at.map(DateTime)
+    }
+
+    /// Notes of whoever made it. Null where there are none.
+    async fn notes(&self) -> Option<&str> {
+        self.0.notes.as_deref()
+    }
+
+    /// Why it failed or came back, the last time. Null where it never did.
+    async fn failure_reason(&self) -> Option<&str> {
+        self.0.failure_reason.as_deref()
+    }
+
+    /// What it was made of, the earliest first; also after it has failed, when they are free for another payout.
+    async fn commissions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+    ) -> Result<Connection<Commission>> {
+        Commission::of_payout(ctx, self.0.id, PageArguments { first, after, last, before }).await
+    }
+
+    /// Every step it has taken, the first one first.
+    async fn history(&self, ctx: &Context<'_>) -> Result<Vec<PayoutStatusChange>> {
+        let steps = ctx.load(HistoryByPayout(self.0.id)).await?.unwrap_or_default();
+        Ok(steps.iter().cloned().map(PayoutStatusChange).collect())
+    }
+
+    /// The transfers in the partner's ledger that it has made, in their order.
+    async fn transfers(&self, ctx: &Context<'_>) -> Result<Vec<Transfer>> {
+        Transfer::of_payout(ctx, self.0.id).await
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When its status last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// A step of a payout.
+pub struct PayoutStatusChange(payout_status::PayoutChange);
+
+/// One step that a payout has taken.
+#[Object]
+impl PayoutStatusChange {
+    /// The status before. Null for the first entry.
+    async fn from(&self) -> Option<PayoutStatus> {
+        self.0.from_status
+    }
+
+    /// The status after.
+    async fn to(&self) -> PayoutStatus {
+        self.0.to_status
+    }
+
+    /// Who did it. Null where it was a person of another organisation than yours.
+    async fn changed_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.changed_by?).await.transpose()
+    }
+
+    /// When.
+    async fn at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// The reference or reason that was given. Null where none was.
+    async fn note(&self) -> Option<&str> {
+        self.0.note.as_deref()
+    }
+}
+
+/// What a payout would hold.
+pub struct PayoutPreview {
+    partner: PartnerId,
+    currency: Currency,
+    period: (Time<Utc>, Time<Utc>),
+    fingerprint: Fingerprint,
+    minimum: Number,
+}
+
+/// What `createPayoutBatch` would make now. Give it the `fingerprint`, and it makes just this or says what has changed.
+#[Object]
+impl PayoutPreview {
+    /// Who would be paid.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+        Partner::by_id(ctx, self.partner).await?.ok_or_else(|| missing("a preview's partner"))
+    }
+
+    /// How much; not above zero where reversals make up for what was earned, which is then carried forward.
+    async fn total(&self) -> Money {
+        Money::of(self.fingerprint.total, self.currency)
+    }
+
+    /// How many commissions.
+    async fn commission_count(&self) -> i64 {
+        self.fingerprint.count
+    }
+
+    /// The least that the tenant pays out at once in this currency.
+    async fn minimum(&self) -> Money {
+        Money::of(self.minimum, self.currency)
+    }
+
+    /// Whether there would be a payout: the total is above zero and not below the minimum.
+    async fn is_payable(&self) -> bool {
+        self.fingerprint.total > Number::ZERO && self.fingerprint.total >= self.minimum
+    }
+
+    /// The first instant of the period.
+    async fn period_start(&self) -> DateTime {
+        self.period.0.into()
+    }
+
+    /// The end of the period, exclusive. What was earned before it is in, also before the period where that was carried forward.
+    async fn period_end(&self) -> DateTime {
+        self.period.1.into()
+    }
+
+    /// What to hold `createPayoutBatch` to. It begins with a SHA-256 in hexadecimal over one line for each commission, by date and id:
+    /// its UUID, its amount with four digits after the point and its currency, with a space between them.
+    async fn fingerprint(&self) -> String {
+        self.fingerprint.to_string()
+    }
+
+    /// The commissions, the earliest first.
+    async fn lines(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+    ) -> Result<Connection<Commission>> {
+        let filter = CommissionFilter {
+            partner: Some(self.partner),
+            statuses: vec![CommissionStatus::Approved],
+            currency: Some(self.currency.code()),
+            earned_before: Some(self.period.1),
+            is_free: true,
+            ..CommissionFilter::default()
+        };
+        Commission::lines(ctx, filter, PageArguments { first, after, last, before }).await
+    }
+}
+
+impl PayoutPreview {
+    /// What a payout to a partner would hold; none where the viewer may not see the partner.
+    pub async fn of(
+        ctx: &Context<'_>,
+        partner: PartnerId,
+        currency: Currency,
+        period: (Time<Utc>, Time<Utc>),
+    ) -> Result<Option<Self>> {
+        if period.0 >= period.1 {
+            return Err(Error::BadUserInput("`periodStart` must be before `periodEnd`.".to_owned()));
+        }
+        if Partner::by_id(ctx, partner).await?.is_none() {
+            return Ok(None);
+        }
+        let tenant = ctx.viewer().tenant.id;
+        let reading = ctx.read().await?;
+        let fingerprint = Fingerprint::of(&reading, tenant, partner, currency, period.1).await?;
+        let minimum = TenantSettings::minimum_payout(&reading, tenant, currency).await?;
+        Ok(Some(Self { partner, currency, period, fingerprint, minimum }))
+    }
+}
+
+impl From<Arc<payout::Payout>> for Payout {
+    fn from(row: Arc<payout::Payout>) -> Self {
+        Self(row)
+    }
+}
+
+impl Payout {
+    /// The payout of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: PayoutId) -> Result<Option<Self>> {
+        Ok(ctx.load(PayoutById(id)).await?.map(Self))
+    }
+
+    /// One page of the payouts that the viewer may see.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<PayoutFilterInput>,
+        order: Option<PayoutOrder>,
+    ) -> Result<Connection<Self>> {
+        let page = order.unwrap_or_default().page(arguments)?;
+        lists::root(ctx, PayoutFilter::from(filter.unwrap_or_default()), &page).await
+    }
+
+    /// One page of a partner's payouts, fetched together with those of its siblings.
+    pub async fn of_partner(
+        ctx: &Context<'_>,
+        partner: PartnerId,
+        arguments: PageArguments,
+        filter: Option<PayoutFilterInput>,
+        order: Option<PayoutOrder>,
+    ) -> Result<Connection<Self>> {
+        let page = order.unwrap_or_default().page(arguments)?;
+        lists::nested(ctx, partner, PayoutFilter::from(filter.unwrap_or_default()), page).await
+    }
+}
+
+/// Which payouts to show.
+#[derive(InputObject, Default)]
+#[graphql(name = "PayoutFilter")]
+pub struct PayoutFilterInput {
+    /// Only those to this partner.
+    partner_id: Option<PartnerId>,
+    /// Only those of one of these statuses.
+    status: Option<Vec<PayoutStatus>>,
+    /// Only those in this currency.
+    currency: Option<CurrencyCode>,
+    /// Only those made at this instant or later.
+    created_from: Option<DateTime>,
+    /// Only those made before this instant.
+    created_before: Option<DateTime>,
+    /// Only those of at least this total.
+    min_amount: Option<Decimal>,
+    /// Only those of at most this total.
+    max_amount: Option<Decimal>,
+}
+
+impl From<PayoutFilterInput> for PayoutFilter {
+    fn from(input: PayoutFilterInput) -> Self {
+        Self {
+            partner: input.partner_id,
+            statuses: input.status.unwrap_or_default(),
+            currency: input.currency.map(|currency| currency.0.code()),
+            created_from: input.created_from.map(|time| time.0),
+            created_before: input.created_before.map(|time| time.0),
+            min_amount: input.min_amount.map(|amount| amount.0),
+            max_amount: input.max_amount.map(|amount| amount.0),
+        }
+    }
+}
+
+/// How to order payouts.
+#[derive(InputObject, Default)]
+pub struct PayoutOrder {
+    /// By what.
+    field: PayoutOrderField,
+    /// In which direction.
+    #[graphql(default)]
+    direction: OrderDirection,
+}
+
+/// What payouts can be ordered by.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PayoutOrderField {
+    /// When they were made.
+    #[default]
+    CreatedAt,
+    /// How much they are, whatever the currency.
+    Total,
+}
+
+impl PayoutOrder {
+    fn page(&self, arguments: PageArguments) -> Result<Page> {
+        let sort = match self.field {
+            PayoutOrderField::CreatedAt => BY_CREATED,
+            PayoutOrderField::Total => BY_TOTAL,
+        };
+        Page::new(sort, self.direction.is_descending(), arguments)
+    }
+}
+
+batch_key!(PayoutById(PayoutId) -> Arc<payout::Payout>, payout::Payout::by_ids);
+
+batch_key!(HistoryByPayout(PayoutId) -> Arc<[payout_status::PayoutChange]>, payout_status::PayoutChange::by_payouts);
+
+impl Filter for PayoutFilter {
+    type Row = payout::Payout;
+
+    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
+        row.cursor(page)
+    }
+}
+
+impl RootFilter for PayoutFilter {
+    async fn page(&self, connection: &db::Connection, scope: Scope, page: &Page) -> db::QueryResult<Slice<Self::Row>> {
+        payout::Payout::page(connection, scope, self, page).await
+    }
+
+    async fn count(&self, connection: &db::Connection, scope: Scope) -> db::QueryResult<i64> {
+        payout::Payout::count(connection, scope, self).await
+    }
+}
+
+impl NestedFilter for PayoutFilter {
+    type Parent = PartnerId;
+
+    async fn pages(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        parents: &[PartnerId],
+        page: &Page,
+    ) -> db::QueryResult<HashMap<PartnerId, Slice<Self::Row>>> {
+        payout::Payout::page_by_partners(connection, scope, parents, self, page).await
+    }
+
+    async fn counts(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        parents: &[PartnerId],
+    ) -> db::QueryResult<HashMap<PartnerId, i64>> {
+        payout::Payout::count_by_partners(connection, scope, parents, self).await
+    }
+}

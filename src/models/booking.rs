@@ -1,0 +1,368 @@
+//! How commissions come to be: an invoice is paid or refunded, a lead converts, an operator adjusts. Each source makes one
+//! commission, however often it is reported and in whatever order.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{QueryResult, prelude::*};
+use diesel_async::RunQueryDsl;
+use iso_currency::Currency;
+use rust_decimal::Decimal;
+
+use super::{
+    books::Books,
+    commission::{Commission, CommissionEventType, CommissionStatus, NewCommission},
+    customer::{Customer, CustomerAccount},
+    invoice::Invoice,
+    lead::Lead,
+    ledger::{AccountKind, Posting, Source, TransferKind},
+    rule::{Assessment, Payment, RateSource},
+    scope::Scope,
+};
+use crate::{
+    db::schema::{partner_commission_events, tenants},
+    ids::{CommissionId, PartnerId},
+    money::Money,
+};
+
+/// A payment as the billing system reports it.
+#[derive(Debug, Clone)]
+pub struct InvoicePayment {
+    /// The invoice's id.
+    pub invoice: String,
+    /// The customer's id.
+    pub customer: String,
+    /// How much was paid.
+    pub amount: Money,
+    /// When.
+    pub paid_at: DateTime<Utc>,
+}
+
+/// A refund as the billing system reports it.
+#[derive(Debug, Clone)]
+pub struct InvoiceRefund {
+    /// The invoice's id.
+    pub invoice: String,
+    /// How much of it has been refunded in all, this time included.
+    pub refunded: Money,
+    /// When.
+    pub refunded_at: DateTime<Utc>,
+}
+
+/// A correction by an operator.
+#[derive(Debug, Clone)]
+pub struct Adjustment {
+    /// Whose earnings.
+    pub partner: PartnerId,
+    /// By how much; below zero takes away.
+    pub amount: Money,
+    /// Why.
+    pub reason: String,
+    /// What it must be the only one of.
+    pub key: Option<String>,
+}
+
+/// What was booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Booked {
+    /// The commission; `None` where nothing is earned or taken back.
+    pub commission: Option<CommissionId>,
+    /// Whether it had been booked before.
+    pub is_replay: bool,
+}
+
+/// Why nothing was booked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BookingFault {
+    /// No customer has this id in the billing system.
+    UnknownCustomer,
+    /// The same source was reported before with another value of this field.
+    Differs {
+        /// The field.
+        field: &'static str,
+        /// What was reported first.
+        first: String,
+    },
+    /// More was refunded than was paid.
+    RefundsExceed {
+        /// What was paid.
+        paid: Decimal,
+        /// What was refunded.
+        refunded: Decimal,
+    },
+}
+
+type Booking = Result<Booked, BookingFault>;
+
+impl Booked {
+    const fn new(commission: Option<CommissionId>) -> Self {
+        Self { commission, is_replay: false }
+    }
+
+    const fn replay(commission: Option<CommissionId>) -> Self {
+        Self { commission, is_replay: true }
+    }
+}
+
+fn differs(field: &'static str, first: impl ToString) -> Booking {
+    Err(BookingFault::Differs { field, first: first.to_string() })
+}
+
+impl Books<'_> {
+    /// Books what a partner earns by a payment of a customer whom it manages.
+    pub async fn record_payment(&self, report: &InvoicePayment) -> QueryResult<Booking> {
+        let Some(customer) = Customer::hold(self.connection, self.tenant, &report.customer).await? else {
+            return Ok(Err(BookingFault::UnknownCustomer));
+        };
+        let currency = report.amount.currency;
+        let invoice = Invoice::lock_or_add(self.connection, self.tenant, &report.invoice, currency.code()).await?;
+        if invoice.currency != currency.code() {
+            return Ok(differs("currency", invoice.currency));
+        }
+        if let (Some(amount), Some(paid_at)) = (invoice.amount, invoice.paid_at) {
+            if invoice.customer_id != Some(customer.id) {
+                let first = invoice.customer_id.unwrap_or(customer.id);
+                let known = Customer::by_ids(self.connection, Scope::tenant(self.tenant), &[first]).await?;
+                return Ok(differs("customerId", known.get(&first).map_or("another", |known| known.external_id.as_str())));
+            }
+            if amount != report.amount.amount {
+                return Ok(differs("amount", Money::rounded(amount, currency).amount));
+            }
+            if paid_at != report.paid_at {
+                return Ok(differs("paidAt", paid_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)));
+            }
+            let first = Commission::by_invoice(self.connection, self.tenant, &report.invoice).await?;
+            return Ok(Ok(Booked::replay(first.map(|commission| commission.id))));
+        }
+        if invoice.refunded > report.amount.amount {
+            let (paid, refunded) = (report.amount.amount, invoice.refunded);
+            return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
+        }
+        invoice.pay(self.connection, self.tenant, customer.id, report.amount.amount, report.paid_at).await?;
+        let Some(account) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
+            return Ok(Ok(Booked::new(None)));
+        };
+        self.lock(&[account.partner_id]).await?;
+        // The partner may have been closed meanwhile, which takes the same lock.
+        if CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await?.is_none() {
+            return Ok(Ok(Booked::new(None)));
+        }
+        let payment = Payment { partner: account.partner_id, customer: customer.id, amount: report.amount, at: report.paid_at };
+        let commission = self.book_payment(payment, &report.invoice).await?;
+        if !invoice.refunded.is_zero() {
+            self.reverse(&commission, invoice.refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
+        }
+        Ok(Ok(Booked::new(Some(commission.id))))
+    }
+
+    async fn book_payment(&self, payment: Payment, invoice: &str) -> QueryResult<Commission> {
+        let assessment = Assessment::of(self.connection, self.tenant, payment).await?;
+        let held_until = self.held_until(payment.at).await?;
+        let mut event = self.event(CommissionEventType::InvoicePayment, payment.partner, payment.amount.currency, payment.at);
+        event.customer_id = Some(payment.customer);
+        event.invoice_id = Some(invoice);
+        event.source = assessment.source;
+        event.rule_id = assessment.rule.as_ref().map(|rule| rule.id);
+        event.base = Some(payment.amount.amount);
+        event.rate = assessment.rate;
+        event.month_base = assessment.month_base;
+        event.is_past_duration = assessment.is_past_duration;
+        event.amount = assessment.calculation.amount;
+        event.due_at = held_until;
+        if held_until.is_none() {
+            event.status = CommissionStatus::Approved;
+            event.decided_at = Some(self.at);
+        }
+        self.book(&event, payment.amount.currency).await
+    }
+
+    /// Until when the tenant holds back what was earned at an instant; `None` where that is past.
+    async fn held_until(&self, earned: DateTime<Utc>) -> QueryResult<Option<DateTime<Utc>>> {
+        let query = tenants::table.filter(tenants::id.eq(self.tenant)).select(tenants::commission_hold_days);
+        let days: i32 = query.first(&mut &*self.connection).await?;
+        let until = earned + TimeDelta::days(i64::from(days));
+        Ok(Some(until).filter(|until| days > 0 && *until > self.at))
+    }
+
+    /// Books what a refund takes back. `refunded` is cumulative: a report that says less than one before it came late and
+    /// changes nothing, so that reports may repeat, be lost or overtake each other and the books end the same.
+    pub async fn record_refund(&self, report: &InvoiceRefund) -> QueryResult<Booking> {
+        let (currency, refunded) = (report.refunded.currency, report.refunded.amount);
+        let invoice = Invoice::lock_or_add(self.connection, self.tenant, &report.invoice, currency.code()).await?;
+        if invoice.currency != currency.code() {
+            return Ok(differs("currency", invoice.currency));
+        }
+        if let Some(paid) = invoice.amount.filter(|paid| refunded > *paid) {
+            return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
+        }
+        let commission = Commission::by_invoice(self.connection, self.tenant, &report.invoice).await?;
+        if refunded <= invoice.refunded {
+            let reversal = match commission {
+                Some(commission) => Commission::reversals_of(self.connection, self.tenant, &[commission.id]).await?.pop(),
+                None => None,
+            };
+            return Ok(Ok(Booked::replay(reversal.map(|reversal| reversal.id))));
+        }
+        invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
+        let Some(commission) = commission else { return Ok(Ok(Booked::new(None))) };
+        self.lock(&[commission.partner_id]).await?;
+        Ok(Ok(Booked::new(self.reverse(&commission, refunded, report.refunded_at).await?)))
+    }
+
+    /// Takes back a commission's share of what has been refunded, less what is taken back already. A reversal follows its
+    /// original while that is unpaid, and is for the next payout when it is paid.
+    async fn reverse(
+        &self,
+        original: &Commission,
+        refunded: Decimal,
+        refunded_at: DateTime<Utc>,
+    ) -> QueryResult<Option<CommissionId>> {
+        // Read again under the lock: it may have been approved or rejected meanwhile.
+        let now = Commission::by_ids(self.connection, Scope::tenant(self.tenant), &[original.id]).await?;
+        let original = now.get(&original.id).unwrap_or(original);
+        let Some(currency) = Currency::from_code(&original.currency) else { return Ok(None) };
+        let status = match original.status {
+            CommissionStatus::Rejected => return Ok(None),
+            CommissionStatus::Pending => CommissionStatus::Pending,
+            CommissionStatus::Approved | CommissionStatus::Paid => CommissionStatus::Approved,
+        };
+        let reversals = Commission::reversals_of(self.connection, self.tenant, &[original.id]).await?;
+        let reversed: Decimal = reversals.iter().map(|reversal| -reversal.amount).sum();
+        let amount = reversal_target(original, refunded, currency) - reversed;
+        if amount <= Decimal::ZERO {
+            return Ok(None);
+        }
+        let date = refunded_at.max(original.event_date);
+        let mut event = self.event(CommissionEventType::Refund, original.partner_id, currency, date);
+        event.status = status;
+        event.customer_id = original.customer_id;
+        event.invoice_id = original.invoice_id.as_deref();
+        event.reverses_id = Some(original.id);
+        event.source = RateSource::Reversal;
+        event.base = Some(refunded);
+        event.amount = -amount;
+        event.decided_at = (status == CommissionStatus::Approved).then_some(self.at);
+        Ok(Some(self.book(&event, currency).await?.id))
+    }
+
+    /// Books what a lead that has converted earns its partner; an operator approves it. Booked once.
+    pub async fn record_conversion(&self, lead: &Lead, converted_at: DateTime<Utc>) -> QueryResult<Option<CommissionId>> {
+        let Some(currency) = Currency::from_code(&lead.currency).filter(|_| !lead.commission.is_zero()) else { return Ok(None) };
+        self.lock(&[lead.partner_id]).await?;
+        let mut event = self.event(CommissionEventType::LeadConversion, lead.partner_id, currency, converted_at);
+        event.lead_id = Some(lead.id);
+        event.source = RateSource::Lead;
+        event.base = lead.deal_value;
+        event.rate = Some(lead.commission_rate).filter(|_| !lead.commission_fixed);
+        event.amount = lead.commission;
+        Ok(Some(self.book(&event, currency).await?.id))
+    }
+
+    /// Books an operator's correction, approved at once.
+    pub async fn adjust(&self, adjustment: &Adjustment) -> QueryResult<Booking> {
+        self.lock(&[adjustment.partner]).await?;
+        let currency = adjustment.amount.currency;
+        let mut event = self.event(CommissionEventType::Adjustment, adjustment.partner, currency, self.at);
+        event.status = CommissionStatus::Approved;
+        event.source = RateSource::Manual;
+        event.amount = adjustment.amount.amount;
+        event.notes = Some(&adjustment.reason);
+        event.idempotency_key = adjustment.key.as_deref();
+        event.decided_by = self.by;
+        event.decided_at = Some(self.at);
+        if let Some(key) = &adjustment.key {
+            let first: Option<Commission> = Commission::query()
+                .filter(partner_commission_events::tenant_id.eq(self.tenant))
+                .filter(partner_commission_events::idempotency_key.eq(key))
+                .first(&mut &*self.connection)
+                .await
+                .optional()?;
+            if let Some(first) = first {
+                return Ok(same(&first, adjustment));
+            }
+        }
+        Ok(Ok(Booked::new(Some(self.book(&event, currency).await?.id))))
+    }
+
+    /// A commission with what all kinds of it share; pending.
+    fn event(
+        &self,
+        event_type: CommissionEventType,
+        partner: PartnerId,
+        currency: Currency,
+        date: DateTime<Utc>,
+    ) -> NewCommission<'_> {
+        NewCommission {
+            tenant_id: self.tenant,
+            id: CommissionId::new(),
+            partner_id: partner,
+            event_type,
+            status: CommissionStatus::Pending,
+            lead_id: None,
+            customer_id: None,
+            invoice_id: None,
+            reverses_id: None,
+            source: RateSource::Manual,
+            rule_id: None,
+            base: None,
+            rate: None,
+            month_base: None,
+            is_past_duration: false,
+            amount: Decimal::ZERO,
+            currency: currency.code(),
+            event_date: date,
+            due_at: None,
+            notes: None,
+            idempotency_key: None,
+            created_by: self.by,
+            decided_by: None,
+            decided_at: None,
+            created_at: self.at,
+            updated_at: self.at,
+        }
+    }
+
+    /// Writes a commission and its first transfer.
+    async fn book(&self, event: &NewCommission<'_>, currency: Currency) -> QueryResult<Commission> {
+        let commission: Commission = diesel::insert_into(partner_commission_events::table)
+            .values(event)
+            .returning(Commission::as_returning())
+            .get_result(&mut &*self.connection)
+            .await?;
+        let posting = Posting {
+            partner: event.partner_id,
+            currency,
+            from: AccountKind::Expense,
+            to: event.status.account(),
+            amount: event.amount,
+            kind: TransferKind::Earn,
+            source: Source::Commission(event.id),
+        };
+        self.post(&[posting]).await?;
+        Ok(commission)
+    }
+}
+
+/// How much of a commission is to be taken back once so much of its base is refunded: all of it when all is.
+pub fn reversal_target(original: &Commission, refunded: Decimal, currency: Currency) -> Decimal {
+    match original.base {
+        Some(base) if refunded < base => Money::rounded(original.amount * refunded / base, currency).amount,
+        _ => original.amount,
+    }
+}
+
+/// A key used again: the first result where the content is the same.
+fn same(first: &Commission, adjustment: &Adjustment) -> Booking {
+    let currency = adjustment.amount.currency;
+    if first.partner_id != adjustment.partner {
+        return differs("partnerId", first.partner_id);
+    }
+    if first.currency != currency.code() {
+        return differs("currency", &first.currency);
+    }
+    if first.amount != adjustment.amount.amount {
+        return differs("amount", Money::rounded(first.amount, currency).amount);
+    }
+    match first.notes.as_deref() {
+        Some(notes) if notes != adjustment.reason => differs("reason", notes),
+        _ => Ok(Booked::replay(Some(first.id))),
+    }
+}

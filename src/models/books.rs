@@ -1,0 +1,43 @@
+//! The books of a tenant's partners: who writes in them, when, and one at a time for each partner.
+//!
+//! Everything that moves money is a method of [`Books`], beside the aggregate that it changes. Each first locks the books of the
+//! partners that it touches, then reads, then writes rows and their transfers, all in the caller's transaction.
+
+use chrono::{DateTime, Utc};
+use diesel::{QueryResult, sql_types::Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use crate::{
+    db::statement::{Bind, statement},
+    ids::{PartnerId, TenantId, UserId},
+};
+
+/// A writing transaction on a tenant's books.
+#[derive(Clone, Copy)]
+pub struct Books<'c> {
+    /// The connection, with the transaction.
+    pub connection: &'c AsyncPgConnection,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Who writes; `None` when no person or machine asked for it.
+    pub by: Option<UserId>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Books<'_> {
+    /// Waits until nobody else writes in these partners' books, and keeps others out until the transaction ends. The locks are
+    /// taken in one order, so two writers never wait for each other.
+    pub async fn lock(&self, partners: &[PartnerId]) -> QueryResult<()> {
+        let partners: Vec<Uuid> = partners.iter().map(|id| id.uuid()).collect();
+        statement::<Text>(
+            "SELECT pg_advisory_xact_lock(key)::text FROM (
+                 SELECT DISTINCT hashtextextended(id::text, 0) AS key FROM unnest(?) AS id ORDER BY 1) AS keys",
+            vec![Bind::Uuids(partners)],
+        )
+        .execute(&mut &*self.connection)
+        .await
+        .map(drop)
+    }
+}

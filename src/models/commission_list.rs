@@ -1,0 +1,195 @@
+//! Lists of commissions: what they are filtered and ordered by, for one caller, for many partners and for many payouts at once.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::{dsl::count_star, pg::Pg, prelude::*};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::{
+    commission::{Commission, CommissionEventType, CommissionStatus},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, group, of_parent},
+    scope::Scope,
+};
+use crate::{
+    db::schema::{partner_commission_events, partner_payout_items},
+    ids::{PartnerId, PayoutId},
+};
+
+/// Which commissions a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct CommissionFilter {
+    /// Those of this partner; `None` for all in scope.
+    pub partner: Option<PartnerId>,
+    /// Those of these statuses; empty for all.
+    pub statuses: Vec<CommissionStatus>,
+    /// Those of these types; empty for all.
+    pub event_types: Vec<CommissionEventType>,
+    /// Those in this currency (ISO 4217).
+    pub currency: Option<&'static str>,
+    /// Those earned at this instant or later.
+    pub earned_from: Option<DateTime<Utc>>,
+    /// Those earned before this instant.
+    pub earned_before: Option<DateTime<Utc>>,
+    /// Those of at least this amount.
+    pub min_amount: Option<Decimal>,
+    /// Those of at most this amount.
+    pub max_amount: Option<Decimal>,
+    /// Those that no payout holds.
+    pub is_free: bool,
+}
+
+/// By when they were earned.
+pub const BY_EVENT_DATE: SortKey = SortKey {
+    name: "earned",
+    column: "partner_commission_events.event_date",
+    id: "partner_commission_events.id",
+    kind: KeyKind::Time,
+};
+/// By amount.
+pub const BY_AMOUNT: SortKey = SortKey {
+    name: "amount",
+    column: "partner_commission_events.amount_sort",
+    id: "partner_commission_events.id",
+    kind: KeyKind::Number,
+};
+/// By when they were earned, within a payout.
+pub const IN_PAYOUT: SortKey =
+    SortKey { name: "item", column: "partner_payout_items.event_date", id: "partner_payout_items.event_id", kind: KeyKind::Time };
+
+/// Narrows a boxed query to the commissions in scope that the filter lets through. A macro because the query's type names what
+/// it selects, and the page and its count select different things.
+macro_rules! filtered {
+    ($query:expr, $scope:expr, $filter:expr) => {{
+        let mut query = $query.filter(partner_commission_events::tenant_id.eq($scope.tenant));
+        for partner in [$scope.partner, $filter.partner].into_iter().flatten() {
+            query = query.filter(partner_commission_events::partner_id.eq(partner));
+        }
+        query = match $filter.statuses.as_slice() {
+            [] => query,
+            [status] => query.filter(partner_commission_events::status.eq(*status)),
+            statuses => query.filter(partner_commission_events::status.eq_any(statuses)),
+        };
+        if !$filter.event_types.is_empty() {
+            query = query.filter(partner_commission_events::event_type.eq_any(&$filter.event_types));
+        }
+        if let Some(currency) = $filter.currency {
+            query = query.filter(partner_commission_events::currency.eq(currency));
+        }
+        if let Some(from) = $filter.earned_from {
+            query = query.filter(partner_commission_events::event_date.ge(from));
+        }
+        if let Some(before) = $filter.earned_before {
+            query = query.filter(partner_commission_events::event_date.lt(before));
+        }
+        if let Some(least) = $filter.min_amount {
+            query = query.filter(partner_commission_events::amount.ge(least));
+        }
+        if let Some(most) = $filter.max_amount {
+            query = query.filter(partner_commission_events::amount.le(most));
+        }
+        if $filter.is_free {
+            query = query.filter(partner_commission_events::payout_id.is_null());
+        }
+        query
+    }};
+}
+
+/// A payout's items and their commissions.
+macro_rules! items {
+    () => {
+        partner_payout_items::table.inner_join(
+            partner_commission_events::table.on(partner_commission_events::tenant_id
+                .eq(partner_payout_items::tenant_id)
+                .and(partner_commission_events::id.eq(partner_payout_items::event_id))),
+        )
+    };
+}
+
+impl Commission {
+    /// One page of the commissions in scope.
+    pub async fn page(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        filter: &CommissionFilter,
+        page: &Page,
+    ) -> QueryResult<Slice<Self>> {
+        let query = Self::query().into_boxed::<Pg>();
+        page.apply(filtered!(query, scope, filter)).load(&mut connection).await.map(|rows| page.slice(rows))
+    }
+
+    /// How many commissions the whole list has.
+    pub async fn count(mut connection: &AsyncPgConnection, scope: Scope, filter: &CommissionFilter) -> QueryResult<i64> {
+        let query = partner_commission_events::table.select(count_star()).into_boxed::<Pg>();
+        filtered!(query, scope, filter).get_result(&mut connection).await
+    }
+
+    /// The same page for each of many partners, in one statement.
+    pub async fn page_by_partners(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        partners: &[PartnerId],
+        filter: &CommissionFilter,
+        page: &Page,
+    ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
+        let query = Self::query().into_boxed::<Pg>();
+        let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_commission_events.partner_id")));
+        let rows: Vec<(PartnerId, Self)> = Lateral::new(partners, inner).load(&mut connection).await?;
+        Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
+    }
+
+    /// How many commissions each of many partners has, in one statement.
+    pub async fn count_by_partners(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        partners: &[PartnerId],
+        filter: &CommissionFilter,
+    ) -> QueryResult<HashMap<PartnerId, i64>> {
+        let query = partner_commission_events::table.select(count_star()).into_boxed::<Pg>();
+        let inner = filtered!(query, scope, filter).filter(of_parent("partner_commission_events.partner_id"));
+        let rows: Vec<(PartnerId, i64)> = Lateral::new(partners, inner).load(&mut connection).await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// The same page of what each of many payouts was made of, in one statement.
+    pub async fn page_by_payouts(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        payouts: &[PayoutId],
+        page: &Page,
+    ) -> QueryResult<HashMap<PayoutId, Slice<Self>>> {
+        let query = items!().select(Self::as_select()).into_boxed::<Pg>();
+        let query = query.filter(partner_payout_items::tenant_id.eq(scope.tenant));
+        let inner = page.apply(query.filter(of_parent("partner_payout_items.payout_id")));
+        let rows: Vec<(PayoutId, Self)> = Lateral::new(payouts, inner).load(&mut connection).await?;
+        let rows = rows.into_iter().filter(|(_, row)| scope.includes(row.partner_id)).collect();
+        Ok(group(rows).into_iter().map(|(payout, rows)| (payout, page.slice(rows))).collect())
+    }
+
+    /// How many commissions each of many payouts was made of, in one statement.
+    pub async fn count_by_payouts(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        payouts: &[PayoutId],
+    ) -> QueryResult<HashMap<PayoutId, i64>> {
+        let mut query = partner_payout_items::table.select(count_star()).into_boxed::<Pg>();
+        query = query.filter(partner_payout_items::tenant_id.eq(scope.tenant));
+        if let Some(partner) = scope.partner {
+            query = query.filter(partner_payout_items::partner_id.eq(partner));
+        }
+        let inner = query.filter(of_parent("partner_payout_items.payout_id"));
+        let rows: Vec<(PayoutId, i64)> = Lateral::new(payouts, inner).load(&mut connection).await?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Where this row stands in a list of that order.
+    pub fn cursor(&self, page: &Page) -> Cursor {
+        let key = match page.sort() {
+            sort if sort == BY_AMOUNT => Key::Number(self.amount_sort),
+            _ => Key::Time(self.event_date),
+        };
+        page.cursor(key, Uuid::from(self.id))
+    }
+}

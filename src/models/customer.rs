@@ -1,0 +1,275 @@
+//! Customers: who pays the tenant, and which partner manages them when.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::{dsl::count_star, pg::Pg, prelude::*};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::{
+    page::{Cursor, Key, KeyKind, Page, Slice, SortKey, contains, group},
+    partner::PartnerStatus,
+    scope::Scope,
+};
+use crate::{
+    db::schema::{customers, partner_accounts, partners},
+    ids::{CustomerAccountId, CustomerId, PartnerId, TenantId},
+};
+
+/// A customer.
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = customers)]
+pub struct Customer {
+    /// Its id.
+    pub id: CustomerId,
+    /// Its id in the billing system.
+    pub external_id: String,
+    /// Its name.
+    pub name: String,
+    /// Its e-mail address.
+    pub email: Option<String>,
+    /// When it was reported first.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A period in which a partner manages a customer.
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = partner_accounts)]
+pub struct CustomerAccount {
+    /// Its id.
+    pub id: CustomerAccountId,
+    /// The partner.
+    pub partner_id: PartnerId,
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The customer's own rate, as a fraction.
+    pub commission_rate: Option<Decimal>,
+    /// Its first instant.
+    pub managed_from: DateTime<Utc>,
+    /// Its end, exclusive; `None` while it lasts.
+    pub managed_to: Option<DateTime<Utc>>,
+}
+
+/// A period to be added.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = partner_accounts)]
+pub struct NewCustomerAccount {
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// Its id.
+    pub id: CustomerAccountId,
+    /// The partner.
+    pub partner_id: PartnerId,
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// The customer's own rate.
+    pub commission_rate: Option<Decimal>,
+    /// Its first instant.
+    pub managed_from: DateTime<Utc>,
+}
+
+/// What is reported of a customer.
+#[derive(Debug, Clone)]
+pub struct CustomerReport {
+    /// Its id in the billing system.
+    pub external_id: String,
+    /// Its name.
+    pub name: String,
+    /// Its e-mail address.
+    pub email: Option<String>,
+}
+
+/// Which customers a list shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct CustomerFilter {
+    /// Those whose name or id in the billing system contains this.
+    pub search: Option<String>,
+}
+
+/// By creation.
+pub const BY_CREATED: SortKey =
+    SortKey { name: "created", column: "customers.created_at", id: "customers.id", kind: KeyKind::Time };
+
+/// Narrows a boxed query to the customers in scope that the filter lets through; a partner's are those that it manages or did.
+macro_rules! filtered {
+    ($query:expr, $scope:expr, $filter:expr) => {{
+        let mut query = $query.filter(customers::tenant_id.eq($scope.tenant));
+        if let Some(partner) = $scope.partner {
+            let managed = partner_accounts::table
+                .filter(partner_accounts::tenant_id.eq($scope.tenant))
+                .filter(partner_accounts::partner_id.eq(partner))
+                .filter(partner_accounts::customer_id.eq(customers::id));
+            query = query.filter(diesel::dsl::exists(managed));
+        }
+        if let Some(search) = &$filter.search {
+            let pattern = contains(search);
+            query = query.filter(customers::name.ilike(pattern.clone()).or(customers::external_id.ilike(pattern)));
+        }
+        query
+    }};
+}
+
+impl Customer {
+    /// Those of `ids` that are in scope.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        ids: &[CustomerId],
+    ) -> QueryResult<HashMap<CustomerId, Self>> {
+        let query = Self::query().into_boxed::<Pg>();
+        let query = filtered!(query, scope, CustomerFilter::default()).filter(customers::id.eq_any(ids));
+        let rows: Vec<Self> = query.load(&mut connection).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+    }
+
+    /// The tenant's customer of that id in the billing system; until the transaction ends nobody changes who manages it.
+    pub async fn hold(mut connection: &AsyncPgConnection, tenant: TenantId, external_id: &str) -> QueryResult<Option<Self>> {
+        let query = Self::query().filter(customers::tenant_id.eq(tenant)).filter(customers::external_id.eq(external_id));
+        query.for_share().first(&mut connection).await.optional()
+    }
+
+    /// One page of the customers in scope.
+    pub async fn page(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        filter: &CustomerFilter,
+        page: &Page,
+    ) -> QueryResult<Slice<Self>> {
+        let query = Self::query().into_boxed::<Pg>();
+        page.apply(filtered!(query, scope, filter)).load(&mut connection).await.map(|rows| page.slice(rows))
+    }
+
+    /// How many customers the whole list has.
+    pub async fn count(mut connection: &AsyncPgConnection, scope: Scope, filter: &CustomerFilter) -> QueryResult<i64> {
+        let query = customers::table.select(count_star()).into_boxed::<Pg>();
+        filtered!(query, scope, filter).get_result(&mut connection).await
+    }
+
+    /// Where this row stands in a list.
+    pub fn cursor(&self, page: &Page) -> Cursor {
+        page.cursor(Key::Time(self.created_at), Uuid::from(self.id))
+    }
+
+    /// Adds the customer, or brings the one of that id in the billing system up to date.
+    pub async fn upsert(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        report: &CustomerReport,
+    ) -> QueryResult<CustomerId> {
+        diesel::insert_into(customers::table)
+            .values((
+                customers::tenant_id.eq(tenant),
+                customers::id.eq(CustomerId::new()),
+                customers::external_id.eq(&report.external_id),
+                customers::name.eq(&report.name),
+                customers::email.eq(&report.email),
+            ))
+            .on_conflict((customers::tenant_id, customers::external_id))
+            .do_update()
+            .set((
+                customers::name.eq(&report.name),
+                customers::email.eq(&report.email),
+                customers::updated_at.eq(diesel::dsl::now),
+            ))
+            .returning(customers::id)
+            .get_result(&mut connection)
+            .await
+    }
+
+    /// The customer, locked until the transaction ends: who manages it is not changed by two at once.
+    pub async fn lock(mut connection: &AsyncPgConnection, tenant: TenantId, id: CustomerId) -> QueryResult<Option<Self>> {
+        let query = Self::query().filter(customers::tenant_id.eq(tenant)).filter(customers::id.eq(id)).for_no_key_update();
+        query.first(&mut connection).await.optional()
+    }
+}
+
+impl CustomerAccount {
+    /// Each customer's periods in scope, the last one first.
+    pub async fn by_customers(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        customers: &[CustomerId],
+    ) -> QueryResult<HashMap<CustomerId, Vec<Self>>> {
+        let rows: Vec<Self> = Self::query()
+            .filter(partner_accounts::tenant_id.eq(scope.tenant))
+            .filter(partner_accounts::customer_id.eq_any(customers))
+            .order((partner_accounts::managed_from.desc(), partner_accounts::id))
+            .load(&mut connection)
+            .await?;
+        let rows = rows.into_iter().filter(|row| scope.includes(row.partner_id));
+        Ok(group(rows.map(|row| (row.customer_id, row)).collect()))
+    }
+
+    /// The period that an instant falls into; a closed partner manages nobody.
+    pub async fn at(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        customer: CustomerId,
+        at: DateTime<Utc>,
+    ) -> QueryResult<Option<Self>> {
+        let open = partners::table
+            .filter(partners::tenant_id.eq(tenant))
+            .filter(partners::id.eq(partner_accounts::partner_id))
+            .filter(partners::status.ne(PartnerStatus::Closed));
+        Self::query()
+            .filter(partner_accounts::tenant_id.eq(tenant))
+            .filter(partner_accounts::customer_id.eq(customer))
+            .filter(partner_accounts::managed_from.le(at))
+            .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at)))
+            .filter(diesel::dsl::exists(open))
+            .first(&mut connection)
+            .await
+            .optional()
+    }
+
+    /// The period that has no end yet, or the last one.
+    pub async fn latest(mut connection: &AsyncPgConnection, tenant: TenantId, customer: CustomerId) -> QueryResult<Option<Self>> {
+        Self::query()
+            .filter(partner_accounts::tenant_id.eq(tenant))
+            .filter(partner_accounts::customer_id.eq(customer))
+            .order(partner_accounts::managed_from.desc())
+            .first(&mut connection)
+            .await
+            .optional()
+    }
+
+    /// Adds a period.
+    pub async fn insert(mut connection: &AsyncPgConnection, new: &NewCustomerAccount) -> QueryResult<()> {
+        diesel::insert_into(partner_accounts::table).values(new).execute(&mut connection).await.map(drop)
+    }
+
+    /// Ends the period.
+    pub async fn end(&self, mut connection: &AsyncPgConnection, tenant: TenantId, at: DateTime<Utc>) -> QueryResult<()> {
+        diesel::update(
+            partner_accounts::table.filter(partner_accounts::tenant_id.eq(tenant)).filter(partner_accounts::id.eq(self.id)),
+        )
+        .set(partner_accounts::managed_to.eq(at))
+        .execute(&mut connection)
+        .await
+        .map(drop)
+    }
+
+    /// Ends every period of a partner's that has begun and not ended.
+    pub async fn end_all_of(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        partner: PartnerId,
+        at: DateTime<Utc>,
+    ) -> QueryResult<()> {
+        diesel::update(
+            partner_accounts::table
+                .filter(partner_accounts::tenant_id.eq(tenant))
+                .filter(partner_accounts::partner_id.eq(partner))
+                .filter(partner_accounts::managed_from.lt(at))
+                .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at))),
+        )
+        .set(partner_accounts::managed_to.eq(at))
+        .execute(&mut connection)
+        .await
+        .map(drop)
+    }
+}

@@ -1,0 +1,384 @@
+//! The ledger: the only place that posts transfers, and what is read from accounts.
+//!
+//! A transfer moves an amount from one of a partner's accounts to another, so the books balance by construction. A trigger keeps
+//! the balances; no caller's role may change or delete a transfer.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::{
+    dsl::count_star,
+    pg::Pg,
+    prelude::*,
+    sql_types::{BigInt, Numeric, Text, Uuid as SqlUuid},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use iso_currency::Currency;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::{
+    books::Books,
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, group, of_parent},
+    scope::Scope,
+};
+use crate::{
+    db::{
+        schema::{accounts, transfers},
+        statement::{Bind, statement},
+    },
+    ids::{CommissionId, PartnerId, PayoutId, UserId},
+};
+
+crate::pg_enum! {
+    /// What an account holds of a partner's.
+    pub enum AccountKind {
+        /// What the tenant has spent on the partner, below zero: where every amount comes from.
+        Expense = "expense",
+        /// Commissions that wait for approval.
+        Pending = "pending",
+        /// Approved commissions that no payout has taken yet. Below zero when what was paid is refunded.
+        Payable = "payable",
+        /// What payouts hold that are not completed yet.
+        InPayout = "in_payout",
+        /// What has been paid.
+        Paid = "paid",
+    }
+}
+
+crate::pg_enum! {
+    /// Why an amount moves.
+    pub enum TransferKind {
+        /// A commission is earned, or what was earned is refunded.
+        Earn = "earn",
+        /// A pending commission is approved.
+        Approve = "approve",
+        /// A commission is rejected.
+        Reject = "reject",
+        /// A payout takes what is payable.
+        Hold = "hold",
+        /// A payout that failed, or was cancelled, gives back what it took.
+        Release = "release",
+        /// A payout is completed.
+        Pay = "pay",
+        /// A completed payout came back.
+        Return = "return",
+    }
+}
+
+/// What a transfer is about: its source. Each source has one transfer of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// A commission.
+    Commission(CommissionId),
+    /// An attempt at a payout.
+    Payout(PayoutId, i32),
+}
+
+/// A transfer to be posted.
+#[derive(Debug, Clone, Copy)]
+pub struct Posting {
+    /// Whose accounts.
+    pub partner: PartnerId,
+    /// In which currency.
+    pub currency: Currency,
+    /// From where.
+    pub from: AccountKind,
+    /// To where.
+    pub to: AccountKind,
+    /// How much; below zero goes the other way.
+    pub amount: Decimal,
+    /// Why.
+    pub kind: TransferKind,
+    /// Because of what.
+    pub source: Source,
+}
+
+/// A posted transfer.
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = transfers)]
+pub struct Transfer {
+    /// Its number: the order of posting.
+    pub entry: i64,
+    /// Whose accounts.
+    pub partner_id: PartnerId,
+    /// The currency (ISO 4217).
+    pub unit: String,
+    /// From where.
+    pub from_kind: AccountKind,
+    /// To where.
+    pub to_kind: AccountKind,
+    /// How much; above zero.
+    pub amount: Decimal,
+    /// Why.
+    pub kind: TransferKind,
+    /// The commission that it is about.
+    pub event_id: Option<CommissionId>,
+    /// The payout that it is about.
+    pub payout_id: Option<PayoutId>,
+    /// The balance of `from_kind` after it.
+    pub from_balance: Decimal,
+    /// The balance of `to_kind` after it.
+    pub to_balance: Decimal,
+    /// Who caused it.
+    pub posted_by: Option<UserId>,
+    /// When.
+    pub posted_at: DateTime<Utc>,
+}
+
+/// An account's balance.
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = accounts)]
+pub struct Account {
+    /// Whose.
+    pub partner_id: PartnerId,
+    /// The currency (ISO 4217).
+    pub unit: String,
+    /// What it holds.
+    pub kind: AccountKind,
+    /// How much.
+    pub balance: Decimal,
+}
+
+/// What a partner has earned in one currency, from its accounts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Balances {
+    /// Everything earned and not rejected or refunded.
+    pub earned: Decimal,
+    /// What waits for approval.
+    pub pending: Decimal,
+    /// What the next payout may take.
+    pub payable: Decimal,
+    /// What payouts hold.
+    pub in_payout: Decimal,
+    /// What has been paid.
+    pub paid: Decimal,
+}
+
+impl Balances {
+    /// Earned, and not yet paid.
+    pub fn unpaid(&self) -> Decimal {
+        self.pending + self.payable + self.in_payout
+    }
+
+    fn set(&mut self, kind: AccountKind, balance: Decimal) {
+        match kind {
+            AccountKind::Expense => self.earned = -balance,
+            AccountKind::Pending => self.pending = balance,
+            AccountKind::Payable => self.payable = balance,
+            AccountKind::InPayout => self.in_payout = balance,
+            AccountKind::Paid => self.paid = balance,
+        }
+    }
+}
+
+/// A partner's accounts in one currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Purse {
+    /// Whose.
+    pub partner: PartnerId,
+    /// In which currency.
+    pub currency: Currency,
+}
+
+/// By the order of posting.
+pub const BY_ENTRY: SortKey =
+    SortKey { name: "entry", column: "transfers.entry", id: "transfers.partner_id", kind: KeyKind::Number };
+
+impl Books<'_> {
+    /// Posts transfers, in their order but those below zero first: what flows back makes room for what flows on. An amount of
+    /// zero moves nothing and is not posted.
+    pub async fn post(&self, postings: &[Posting]) -> QueryResult<()> {
+        let (back, on): (Vec<&Posting>, Vec<&Posting>) =
+            postings.iter().filter(|posting| !posting.amount.is_zero()).partition(|posting| posting.amount.is_sign_negative());
+        let postings: Vec<&Posting> = back.into_iter().chain(on).collect();
+        if postings.is_empty() {
+            return Ok(());
+        }
+        let ends = |posting: &Posting| {
+            if posting.amount.is_sign_negative() { (posting.to, posting.from) } else { (posting.from, posting.to) }
+        };
+        let commission = |posting: &&Posting| match posting.source {
+            Source::Commission(id) => Some(id.uuid()),
+            Source::Payout(..) => None,
+        };
+        let payout = |posting: &&Posting| match posting.source {
+            Source::Commission(_) => (None, 1),
+            Source::Payout(id, attempt) => (Some(id.uuid()), attempt),
+        };
+        let texts = |text: &dyn Fn(&Posting) -> &'static str| {
+            Bind::Texts(postings.iter().map(|posting| text(posting).to_owned()).collect())
+        };
+        statement::<BigInt>(
+            "INSERT INTO transfers (tenant_id, partner_id, unit, from_kind, to_kind, amount, kind, event_id, payout_id, attempt, posted_by, posted_at)
+             SELECT ?, partner, unit, from_kind, to_kind, amount, kind, event, payout, attempt, nullif(?, ?), ?
+             FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?) WITH ORDINALITY
+                 AS new (partner, unit, from_kind, to_kind, amount, kind, event, payout, attempt, place)
+             ORDER BY place",
+            vec![
+                Bind::Uuid(self.tenant.uuid()),
+                Bind::Uuid(self.by.map_or(Uuid::nil(), UserId::uuid)),
+                Bind::Uuid(Uuid::nil()),
+                Bind::Time(self.at),
+                Bind::Uuids(postings.iter().map(|posting| posting.partner.uuid()).collect()),
+                texts(&|posting| posting.currency.code()),
+                texts(&|posting| ends(posting).0.as_str()),
+                texts(&|posting| ends(posting).1.as_str()),
+                Bind::Decimals(postings.iter().map(|posting| posting.amount.abs()).collect()),
+                texts(&|posting| posting.kind.as_str()),
+                Bind::OptionalUuids(postings.iter().map(commission).collect()),
+                Bind::OptionalUuids(postings.iter().map(|posting| payout(posting).0).collect()),
+                Bind::Integers(postings.iter().map(|posting| payout(posting).1).collect()),
+            ],
+        )
+        .execute(&mut &*self.connection)
+        .await
+        .map(drop)
+    }
+}
+
+/// The balances of each purse; one without transfers has none.
+pub async fn balances(
+    mut connection: &AsyncPgConnection,
+    scope: Scope,
+    purses: &[Purse],
+) -> QueryResult<HashMap<Purse, Balances>> {
+    let partners: Vec<PartnerId> = purses.iter().map(|purse| purse.partner).collect();
+    let units: Vec<&str> = purses.iter().map(|purse| purse.currency.code()).collect();
+    let rows: Vec<Account> = Account::query()
+        .filter(accounts::tenant_id.eq(scope.tenant))
+        .filter(accounts::partner_id.eq_any(partners))
+        .filter(accounts::unit.eq_any(units))
+        .load(&mut connection)
+        .await?;
+    let mut found = HashMap::<Purse, Balances>::new();
+    for row in rows.into_iter().filter(|row| scope.includes(row.partner_id)) {
+        let Some(currency) = Currency::from_code(&row.unit) else { continue };
+        found.entry(Purse { partner: row.partner_id, currency }).or_default().set(row.kind, row.balance);
+    }
+    Ok(found)
+}
+
+/// All of a partner's accounts that hold something, expenses left out.
+pub async fn open_balances(mut connection: &AsyncPgConnection, scope: Scope, partner: PartnerId) -> QueryResult<Vec<Account>> {
+    Account::query()
+        .filter(accounts::tenant_id.eq(scope.tenant))
+        .filter(accounts::partner_id.eq(partner))
+        .filter(accounts::kind.eq_any([AccountKind::Pending, AccountKind::Payable, AccountKind::InPayout]))
+        .filter(accounts::balance.ne(Decimal::ZERO))
+        .order((accounts::unit, accounts::kind))
+        .load(&mut connection)
+        .await
+}
+
+/// A purse's balances at the end of a day (UTC).
+pub async fn balances_on(
+    mut connection: &AsyncPgConnection,
+    scope: Scope,
+    purse: Purse,
+    day: NaiveDate,
+) -> QueryResult<Balances> {
+    // One probe of the index for each account, however long its history.
+    let rows: Vec<(AccountKind, Decimal)> = statement::<(Text, Numeric)>(
+        "SELECT k.kind, d.closing FROM unnest(?) AS k (kind) CROSS JOIN LATERAL (
+             SELECT closing FROM account_days
+             WHERE tenant_id = ? AND partner_id = ? AND unit = ? AND account_days.kind = k.kind AND day <= ?
+             ORDER BY day DESC LIMIT 1) AS d",
+        vec![
+            Bind::Texts(AccountKind::ALL.iter().map(|kind| kind.as_str().to_owned()).collect()),
+            Bind::Uuid(scope.tenant.uuid()),
+            Bind::Uuid(purse.partner.uuid()),
+            Bind::text(purse.currency.code()),
+            Bind::Date(day),
+        ],
+    )
+    .load(&mut connection)
+    .await?;
+    let mut balances = Balances::default();
+    for (kind, balance) in rows {
+        balances.set(kind, balance);
+    }
+    Ok(balances)
+}
+
+/// The places of partners by what they have earned in a currency; who has earned nothing has none.
+pub async fn ranks(
+    mut connection: &AsyncPgConnection,
+    partners: &[PartnerId],
+    currency: Currency,
+) -> QueryResult<HashMap<PartnerId, i64>> {
+    let rows: Vec<(PartnerId, i64)> = statement::<(SqlUuid, BigInt)>(
+        "SELECT partner_id, rank FROM partner_ranks(?, ?)",
+        vec![Bind::Uuids(partners.iter().map(|id| id.uuid()).collect()), Bind::text(currency.code())],
+    )
+    .load(&mut connection)
+    .await?;
+    Ok(rows.into_iter().collect())
+}
+
+impl Transfer {
+    /// Each commission's own transfers, in the order of posting.
+    pub async fn by_commissions(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        commissions: &[CommissionId],
+    ) -> QueryResult<HashMap<CommissionId, Vec<Self>>> {
+        let rows: Vec<Self> = Self::query()
+            .filter(transfers::tenant_id.eq(scope.tenant))
+            .filter(transfers::event_id.eq_any(commissions))
+            .order(transfers::entry)
+            .load(&mut connection)
+            .await?;
+        let rows = rows.into_iter().filter(|row| scope.includes(row.partner_id));
+        Ok(group(rows.filter_map(|row| Some((row.event_id?, row))).collect()))
+    }
+
+    /// Each payout's transfers, in the order of posting.
+    pub async fn by_payouts(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        payouts: &[PayoutId],
+    ) -> QueryResult<HashMap<PayoutId, Vec<Self>>> {
+        let rows: Vec<Self> = Self::query()
+            .filter(transfers::tenant_id.eq(scope.tenant))
+            .filter(transfers::payout_id.eq_any(payouts))
+            .order(transfers::entry)
+            .load(&mut connection)
+            .await?;
+        let rows = rows.into_iter().filter(|row| scope.includes(row.partner_id));
+        Ok(group(rows.filter_map(|row| Some((row.payout_id?, row))).collect()))
+    }
+
+    /// The same page of each of many partners' ledgers in one currency, in one statement.
+    pub async fn page_by_partners(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        partners: &[PartnerId],
+        currency: Currency,
+        page: &Page,
+    ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
+        let query = Self::query().into_boxed::<Pg>().filter(transfers::tenant_id.eq(scope.tenant));
+        let inner = page.apply(query.filter(transfers::unit.eq(currency.code())).filter(of_parent("transfers.partner_id")));
+        let rows: Vec<(PartnerId, Self)> = Lateral::new(partners, inner).load(&mut connection).await?;
+        let rows = rows.into_iter().filter(|(partner, _)| scope.includes(*partner)).collect();
+        Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
+    }
+
+    /// How many transfers each of many partners has in one currency, in one statement.
+    pub async fn count_by_partners(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        partners: &[PartnerId],
+        currency: Currency,
+    ) -> QueryResult<HashMap<PartnerId, i64>> {
+        let query = transfers::table.select(count_star()).into_boxed::<Pg>().filter(transfers::tenant_id.eq(scope.tenant));
+        let inner = query.filter(transfers::unit.eq(currency.code())).filter(of_parent("transfers.partner_id"));
+        let rows: Vec<(PartnerId, i64)> = Lateral::new(partners, inner).load(&mut connection).await?;
+        Ok(rows.into_iter().filter(|(partner, _)| scope.includes(*partner)).collect())
+    }
+
+    /// Where this row stands in a ledger.
+    pub fn cursor(&self, page: &Page) -> Cursor {
+        page.cursor(Key::Number(self.entry), Uuid::from(self.partner_id))
+    }
+}

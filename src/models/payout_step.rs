@@ -1,0 +1,235 @@
+//! Taking payouts through their steps: compare and set under lock, with what each step does to commissions and accounts.
+
+use diesel::{QueryResult, prelude::*, sql_types::BigInt};
+use diesel_async::RunQueryDsl;
+
+use super::{
+    books::Books,
+    ledger::{AccountKind, TransferKind},
+    payout::Payout,
+    payout_status::{NewPayoutChange, PayoutChange, PayoutStatus},
+};
+use crate::{
+    db::{
+        schema::{partner_commission_events, partner_payouts},
+        statement::{Bind, statement},
+    },
+    ids::{PayoutChangeId, PayoutId},
+    models::commission::CommissionStatus,
+};
+
+/// A step of a payout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Releases it for payment.
+    Release,
+    /// Sends it off.
+    Start,
+    /// It has arrived, with the payment's reference.
+    Complete(String),
+    /// It could not be paid, for a reason.
+    Fail(String),
+    /// Tries it again.
+    Retry,
+    /// Gives it up, for a reason if there is one to tell.
+    Cancel(Option<String>),
+    /// It arrived and came back, for a reason.
+    Return(String),
+}
+
+/// Why a payout was left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepFault {
+    /// There is no such payout.
+    NotFound,
+    /// Its status does not allow the step.
+    Status(PayoutStatus),
+    /// It was completed with another reference.
+    OtherReference(String),
+    /// So many of its commissions are no longer free.
+    CommissionsGone(i64),
+}
+
+impl Step {
+    /// From where it goes, and where to.
+    fn way(&self) -> (&'static [PayoutStatus], PayoutStatus) {
+        use PayoutStatus::{Cancelled, Completed, Failed, Pending, Processing, Ready};
+        match self {
+            Self::Release => (&[Pending], Ready),
+            Self::Start => (&[Ready], Processing),
+            Self::Complete(_) => (&[Processing], Completed),
+            Self::Fail(_) => (&[Processing], Failed),
+            Self::Retry => (&[Failed], Ready),
+            Self::Cancel(_) => (&[Pending, Ready, Failed], Cancelled),
+            Self::Return(_) => (&[Completed], Failed),
+        }
+    }
+
+    fn note(&self) -> Option<&str> {
+        match self {
+            Self::Complete(note) | Self::Fail(note) | Self::Return(note) => Some(note),
+            Self::Cancel(note) => note.as_deref(),
+            Self::Release | Self::Start | Self::Retry => None,
+        }
+    }
+}
+
+impl Books<'_> {
+    /// Takes a payout one step. A step that has been taken already succeeds and changes nothing, so a retry is safe.
+    pub async fn step_payout(&self, id: PayoutId, step: &Step) -> QueryResult<Result<(), StepFault>> {
+        // Whose books to lock; they are always locked before any row is.
+        let partner = partner_payouts::table
+            .filter(partner_payouts::tenant_id.eq(self.tenant))
+            .filter(partner_payouts::id.eq(id))
+            .select(partner_payouts::partner_id)
+            .first(&mut &*self.connection)
+            .await
+            .optional()?;
+        let Some(partner) = partner else { return Ok(Err(StepFault::NotFound)) };
+        self.lock(&[partner]).await?;
+        let Some(payout) = Payout::lock(self.connection, self.tenant, id).await? else { return Ok(Err(StepFault::NotFound)) };
+        let (from, to) = step.way();
+        if !from.contains(&payout.status) {
+            return self.repeated(&payout, step).await;
+        }
+        let attempt = payout.attempt + i32::from(*step == Step::Retry);
+        if *step == Step::Retry {
+            let gone = self.take_again(&payout).await?;
+            if gone > 0 {
+                return Ok(Err(StepFault::CommissionsGone(gone)));
+            }
+        }
+        self.write_step(&payout, step, attempt).await?;
+        self.follow(&payout, to).await?;
+        self.book_step(&payout, to, attempt).await?;
+        Ok(Ok(()))
+    }
+
+    /// A step from a status that it does not go from: fine where it is the last one that was taken.
+    async fn repeated(&self, payout: &Payout, step: &Step) -> QueryResult<Result<(), StepFault>> {
+        let history = PayoutChange::by_payouts(self.connection, super::scope::Scope::tenant(self.tenant), &[payout.id]).await?;
+        let last = history.get(&payout.id).and_then(|steps| steps.last());
+        let (from, to) = step.way();
+        let was_taken =
+            last.is_some_and(|last| last.to_status == to && last.from_status.is_some_and(|status| from.contains(&status)));
+        Ok(match step {
+            Step::Complete(reference) if was_taken => match &payout.payment_reference {
+                Some(first) if first != reference => Err(StepFault::OtherReference(first.clone())),
+                _ => Ok(()),
+            },
+            _ if was_taken => Ok(()),
+            _ => Err(StepFault::Status(payout.status)),
+        })
+    }
+
+    async fn write_step(&self, payout: &Payout, step: &Step, attempt: i32) -> QueryResult<()> {
+        let to = step.way().1;
+        let reference = match step {
+            Step::Complete(reference) => Some(reference),
+            _ => None,
+        };
+        let failure = match step {
+            Step::Fail(reason) | Step::Return(reason) => Some(partner_payouts::failure_reason.eq(reason)),
+            _ => None,
+        };
+        let row =
+            partner_payouts::table.filter(partner_payouts::tenant_id.eq(self.tenant)).filter(partner_payouts::id.eq(payout.id));
+        diesel::update(row)
+            .set((
+                partner_payouts::status.eq(to),
+                partner_payouts::attempt.eq(attempt),
+                partner_payouts::completed_at.eq((to == PayoutStatus::Completed).then_some(self.at)),
+                reference.map(|reference| partner_payouts::payment_reference.eq(reference)),
+                failure,
+                partner_payouts::updated_at.eq(self.at),
+            ))
+            .execute(&mut &*self.connection)
+            .await?;
+        let change = NewPayoutChange {
+            tenant_id: self.tenant,
+            id: PayoutChangeId::new(),
+            partner_id: payout.partner_id,
+            payout_id: payout.id,
+            from_status: Some(payout.status),
+            to_status: to,
+            changed_by: self.by,
+            note: step.note(),
+            created_at: self.at,
+        };
+        PayoutChange::insert(self.connection, &change).await
+    }
+
+    /// What the step means for the payout's commissions.
+    async fn follow(&self, payout: &Payout, to: PayoutStatus) -> QueryResult<()> {
+        let rows = partner_commission_events::table
+            .filter(partner_commission_events::tenant_id.eq(self.tenant))
+            .filter(partner_commission_events::payout_id.eq(payout.id));
+        match to {
+            PayoutStatus::Completed => {
+                diesel::update(rows)
+                    .set((
+                        partner_commission_events::status.eq(CommissionStatus::Paid),
+                        partner_commission_events::updated_at.eq(self.at),
+                    ))
+                    .execute(&mut &*self.connection)
+                    .await?;
+            }
+            PayoutStatus::Failed | PayoutStatus::Cancelled => {
+                diesel::update(rows)
+                    .set((
+                        partner_commission_events::status.eq(CommissionStatus::Approved),
+                        partner_commission_events::payout_id.eq(None::<PayoutId>),
+                        partner_commission_events::updated_at.eq(self.at),
+                    ))
+                    .execute(&mut &*self.connection)
+                    .await?;
+            }
+            PayoutStatus::Pending | PayoutStatus::Ready | PayoutStatus::Processing => {}
+        }
+        Ok(())
+    }
+
+    /// What the step means for the partner's accounts.
+    async fn book_step(&self, payout: &Payout, to: PayoutStatus, attempt: i32) -> QueryResult<()> {
+        use AccountKind::{InPayout, Paid, Payable};
+        match (payout.status, to) {
+            (PayoutStatus::Completed, PayoutStatus::Failed) => {
+                self.move_payout(payout, attempt, Paid, Payable, TransferKind::Return).await
+            }
+            (PayoutStatus::Failed, PayoutStatus::Ready) => {
+                self.move_payout(payout, attempt, Payable, InPayout, TransferKind::Hold).await
+            }
+            (_, PayoutStatus::Completed) => self.move_payout(payout, attempt, InPayout, Paid, TransferKind::Pay).await,
+            (from, PayoutStatus::Failed | PayoutStatus::Cancelled) if from.is_live() => {
+                self.move_payout(payout, attempt, InPayout, Payable, TransferKind::Release).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the commissions that the payout was made of once more; gives how many of them are not free, in which case the
+    /// caller must not go on.
+    async fn take_again(&self, payout: &Payout) -> QueryResult<i64> {
+        let of_payout = || vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuid(payout.id.uuid())];
+        let gone: i64 = statement::<BigInt>(
+            "SELECT count(*) FROM partner_payout_items i
+             JOIN partner_commission_events e ON e.tenant_id = i.tenant_id AND e.id = i.event_id
+             WHERE i.tenant_id = ? AND i.payout_id = ? AND (e.status <> 'approved' OR e.payout_id IS NOT NULL)",
+            of_payout(),
+        )
+        .get_result(&mut &*self.connection)
+        .await?;
+        if gone > 0 {
+            return Ok(gone);
+        }
+        let binds = [vec![Bind::Uuid(payout.id.uuid()), Bind::Time(self.at)], of_payout()].concat();
+        statement::<BigInt>(
+            "UPDATE partner_commission_events e SET payout_id = ?, updated_at = ? FROM partner_payout_items i
+             WHERE i.tenant_id = ? AND i.payout_id = ? AND e.tenant_id = i.tenant_id AND e.id = i.event_id",
+            binds,
+        )
+        .execute(&mut &*self.connection)
+        .await?;
+        Ok(0)
+    }
+}

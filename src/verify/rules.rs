@@ -1,0 +1,286 @@
+//! The rules, and the statements that check them.
+
+use super::{Check, Rule};
+
+/// Every rule, in the order in which they are checked.
+pub const RULES: &[Rule] = &[
+    Rule {
+        name: "accounts_equal_transfers",
+        sentence: "Every account equals its transfers",
+        check: Check::Sql(
+            "WITH sums AS (
+                 SELECT partner_id, unit, kind, sum(change) AS said FROM (
+                     SELECT partner_id, unit, to_kind AS kind, amount AS change FROM transfers WHERE tenant_id = ?
+                     UNION ALL SELECT partner_id, unit, from_kind, -amount FROM transfers WHERE tenant_id = ?) AS moves
+                 GROUP BY 1, 2, 3),
+             sides AS (
+                 SELECT a.*, s.said FROM (SELECT partner_id, unit, kind::text AS kind, balance FROM accounts WHERE tenant_id = ?) a
+                 FULL JOIN sums s USING (partner_id, unit, kind))
+             SELECT count(*), count(*) FILTER (WHERE balance IS DISTINCT FROM said),
+                 min(format('the account %s of partner:%s in %s, which holds %s and whose transfers say %s', kind, partner_id, unit, balance, said))
+                     FILTER (WHERE balance IS DISTINCT FROM said)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "running_balances",
+        sentence: "Every transfer's running balances follow from those before it",
+        check: Check::Sql(
+            "SELECT count(*), count(*) FILTER (WHERE stored <> ran),
+                 min(format('the transfer %s of partner:%s, after which %s holds %s and not %s', entry, partner_id, kind, ran, stored))
+                     FILTER (WHERE stored <> ran)
+             FROM (SELECT entry, partner_id, kind, stored, sum(change) OVER (PARTITION BY partner_id, unit, kind ORDER BY entry) AS ran FROM (
+                 SELECT entry, partner_id, unit, to_kind::text AS kind, amount AS change, to_balance AS stored FROM transfers WHERE tenant_id = ?
+                 UNION ALL
+                 SELECT entry, partner_id, unit, from_kind, -amount, from_balance FROM transfers WHERE tenant_id = ?) AS moves) AS run",
+        ),
+    },
+    Rule {
+        name: "day_totals_equal_transfers",
+        sentence: "Every day's totals of an account equal its transfers of that day",
+        check: Check::Sql(
+            "WITH sums AS (
+                 SELECT partner_id, unit, kind, day, sum(out) AS said_out, sum(come) AS said_come,
+                     sum(sum(come - out)) OVER (PARTITION BY partner_id, unit, kind ORDER BY day) AS said_closing
+                 FROM (
+                     SELECT partner_id, unit, to_kind::text AS kind, posted_at::date AS day, 0 AS out, amount AS come FROM transfers WHERE tenant_id = ?
+                     UNION ALL
+                     SELECT partner_id, unit, from_kind, posted_at::date, amount, 0 FROM transfers WHERE tenant_id = ?) AS moves
+                 GROUP BY 1, 2, 3, 4),
+             sides AS (
+                 SELECT *, (debits, credits, closing) IS DISTINCT FROM (said_out, said_come, said_closing) AS is_wrong
+                 FROM (SELECT partner_id, unit, kind::text AS kind, day, debits, credits, closing FROM account_days WHERE tenant_id = ?) d
+                 FULL JOIN sums s USING (partner_id, unit, kind, day))
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('%s of partner:%s on %s: %s out, %s in, %s at the end, and its transfers say %s, %s and %s',
+                     kind, partner_id, day, debits, credits, closing, said_out, said_come, said_closing)) FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "accounts_equal_commissions",
+        sentence: "Every partner's accounts are what its commissions say",
+        check: Check::Sql(
+            "WITH sums AS (
+                 SELECT partner_id, unit, kind, sum(amount) AS said FROM (
+                     SELECT partner_id, currency AS unit, amount, CASE WHEN status = 'pending' THEN 'pending' WHEN status = 'paid' THEN 'paid'
+                         WHEN payout_id IS NULL THEN 'payable' ELSE 'in_payout' END AS kind
+                     FROM partner_commission_events WHERE tenant_id = ? AND status <> 'rejected'
+                     UNION ALL
+                     SELECT partner_id, currency, -amount, 'expense' FROM partner_commission_events WHERE tenant_id = ? AND status <> 'rejected') AS rows
+                 GROUP BY 1, 2, 3),
+             sides AS (
+                 SELECT *, coalesce(balance, 0) <> coalesce(said, 0) AS is_wrong
+                 FROM (SELECT partner_id, unit, kind::text AS kind, balance FROM accounts WHERE tenant_id = ?) a
+                 FULL JOIN sums s USING (partner_id, unit, kind))
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('the account %s of partner:%s in %s, which holds %s while its commissions come to %s', kind, partner_id, unit, balance, said))
+                     FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "accounts_equal_payouts",
+        sentence: "What is in payouts and paid is what the payouts say",
+        check: Check::Sql(
+            "WITH sums AS (
+                 SELECT partner_id, currency AS unit, CASE status WHEN 'completed' THEN 'paid' ELSE 'in_payout' END AS kind, sum(total_amount) AS said
+                 FROM partner_payouts WHERE tenant_id = ? AND status IN ('pending', 'ready', 'processing', 'completed') GROUP BY 1, 2, 3),
+             sides AS (
+                 SELECT *, coalesce(balance, 0) <> coalesce(said, 0) AS is_wrong
+                 FROM (SELECT partner_id, unit, kind::text AS kind, balance FROM accounts WHERE tenant_id = ? AND kind IN ('in_payout', 'paid')) a
+                 FULL JOIN sums s USING (partner_id, unit, kind))
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('the account %s of partner:%s in %s, which holds %s while its payouts come to %s', kind, partner_id, unit, balance, said))
+                     FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "payouts_equal_items",
+        sentence: "Every payout's total, count and fingerprint are those of what it was made of",
+        check: Check::Sql(
+            "WITH sums AS (
+                 SELECT p.id, p.total_amount, p.commission_count, p.fingerprint, coalesce(sum(i.amount), 0) AS said, count(i.event_id) AS n,
+                     encode(sha256(convert_to(coalesce(string_agg(i.event_id::text || ' ' || i.amount::text || ' ' || p.currency, E'\\n'
+                         ORDER BY i.event_date, i.event_id), ''), 'UTF8')), 'hex') AS print
+                 FROM partner_payouts p LEFT JOIN partner_payout_items i ON i.tenant_id = p.tenant_id AND i.payout_id = p.id
+                 WHERE p.tenant_id = ? GROUP BY p.tenant_id, p.id),
+             sides AS (SELECT *, total_amount <> said OR commission_count <> n OR fingerprint <> print AS is_wrong FROM sums)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('payout:%s, of %s in %s commissions, which was made of %s in %s', id, total_amount, commission_count, said, n))
+                     FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "items_equal_commissions",
+        sentence: "What a payout was made of is as its commissions are, and a live payout holds all of them",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT i.payout_id, i.event_id, e.id IS NULL OR e.amount <> i.amount OR e.event_date <> i.event_date OR e.partner_id <> p.partner_id
+                     OR e.currency <> p.currency
+                     OR (p.status IN ('pending', 'ready', 'processing', 'completed') AND e.payout_id IS DISTINCT FROM p.id) AS is_wrong
+                 FROM partner_payout_items i
+                 JOIN partner_payouts p ON p.tenant_id = i.tenant_id AND p.id = i.payout_id
+                 LEFT JOIN partner_commission_events e ON e.tenant_id = i.tenant_id AND e.id = i.event_id
+                 WHERE i.tenant_id = ?)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('commission:%s in payout:%s', event_id, payout_id)) FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "one_live_payout",
+        sentence: "No commission is in two live payouts",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT i.event_id, count(*) FILTER (WHERE p.status IN ('pending', 'ready', 'processing', 'completed')) AS live
+                 FROM partner_payout_items i JOIN partner_payouts p ON p.tenant_id = i.tenant_id AND p.id = i.payout_id
+                 WHERE i.tenant_id = ? GROUP BY 1)
+             SELECT count(*), count(*) FILTER (WHERE live > 1), min(format('commission:%s, in %s', event_id, live)) FILTER (WHERE live > 1)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "status_follows_payout",
+        sentence: "A commission is paid when its payout is completed, and only then; one in a payout is on that payout's list",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT e.id, e.status, p.status AS payout,
+                     p.id IS NULL OR i.event_id IS NULL OR (e.status = 'paid') <> (p.status = 'completed') OR p.status IN ('failed', 'cancelled') AS is_wrong
+                 FROM partner_commission_events e
+                 LEFT JOIN partner_payouts p ON p.tenant_id = e.tenant_id AND p.id = e.payout_id
+                 LEFT JOIN partner_payout_items i ON i.tenant_id = e.tenant_id AND i.payout_id = e.payout_id AND i.event_id = e.id
+                 WHERE e.tenant_id = ? AND (e.payout_id IS NOT NULL OR e.status = 'paid'))
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('commission:%s, which is %s in a payout that is %s', id, status, coalesce(payout, 'not there'))) FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "transfers_equal_sources",
+        sentence: "Every commission and payout has moved its own amount, from where it was to where it is",
+        check: Check::Sql(
+            "WITH commissions AS (
+                 SELECT e.id, e.amount, CASE e.status WHEN 'pending' THEN 'pending' WHEN 'rejected' THEN 'expense' ELSE 'payable' END AS place,
+                     coalesce(t.moved, 0) AS moved, coalesce(t.rightly, true) AS rightly, t.ends
+                 FROM partner_commission_events e
+                 LEFT JOIN (
+                     SELECT m.event_id, count(*) AS moved, bool_and(m.amount = abs(o.amount)) AS rightly,
+                         (array_agg(CASE WHEN o.amount < 0 THEN m.from_kind::text ELSE m.to_kind::text END ORDER BY m.entry DESC))[1] AS ends
+                     FROM transfers m JOIN partner_commission_events o ON o.tenant_id = m.tenant_id AND o.id = m.event_id
+                     WHERE m.tenant_id = ? GROUP BY 1) t ON t.event_id = e.id
+                 WHERE e.tenant_id = ?),
+             payouts AS (
+                 SELECT p.id, p.total_amount, CASE p.status WHEN 'completed' THEN 'paid' WHEN 'failed' THEN 'payable' WHEN 'cancelled' THEN 'payable'
+                     ELSE 'in_payout' END AS place, coalesce(t.rightly, false) AS rightly, t.ends
+                 FROM partner_payouts p
+                 LEFT JOIN (
+                     SELECT m.payout_id, bool_and(m.amount = o.total_amount) AS rightly, (array_agg(m.to_kind::text ORDER BY m.entry DESC))[1] AS ends
+                     FROM transfers m JOIN partner_payouts o ON o.tenant_id = m.tenant_id AND o.id = m.payout_id
+                     WHERE m.tenant_id = ? GROUP BY 1) t ON t.payout_id = p.id
+                 WHERE p.tenant_id = ?),
+             sides AS (
+                 SELECT format('commission:%s', id) AS source, (amount = 0) <> (moved = 0) OR NOT rightly OR (moved > 0 AND ends <> place) AS is_wrong
+                 FROM commissions
+                 UNION ALL
+                 SELECT format('payout:%s', id), NOT rightly OR ends IS DISTINCT FROM place FROM payouts)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(source) FILTER (WHERE is_wrong) FROM sides",
+        ),
+    },
+    Rule {
+        name: "reversals_fit",
+        sentence: "Reversals never exceed what they reverse, and a full refund ends at exactly zero",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT e.id, e.amount, -sum(r.amount) AS reversed, i.refunded = i.amount AS is_full, bool_or(r.partner_id <> e.partner_id OR r.currency <> e.currency) AS strays
+                 FROM partner_commission_events e
+                 JOIN partner_commission_events r ON r.tenant_id = e.tenant_id AND r.reverses_id = e.id
+                 LEFT JOIN invoices i ON i.tenant_id = e.tenant_id AND i.external_id = e.invoice_id
+                 WHERE e.tenant_id = ? AND e.status <> 'rejected' GROUP BY e.tenant_id, e.id, i.refunded, i.amount)
+             SELECT count(*), count(*) FILTER (WHERE reversed > amount OR strays OR (is_full AND reversed <> amount)),
+                 min(format('commission:%s, of which %s of %s is reversed', id, reversed, amount)) FILTER (WHERE reversed > amount OR strays OR (is_full AND reversed <> amount))
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "amounts_explain_themselves",
+        sentence: "Every commission that was calculated comes to its amount again",
+        check: Check::Amounts,
+    },
+    Rule {
+        name: "totals_equal_rows",
+        sentence: "Every total by day and month equals the commissions and payouts of that time",
+        check: Check::Sql(
+            "WITH sums AS (
+                 SELECT partner_id, currency, grain, starts_on, sum(base) AS said_base, sum(earned) AS said_earned, sum(pending) AS said_pending,
+                     sum(n) AS said_count, sum(paid) AS said_paid
+                 FROM (
+                     SELECT partner_id, currency, g.grain, date_trunc(g.grain, event_date)::date AS starts_on,
+                         CASE event_type WHEN 'invoice_payment' THEN base ELSE 0 END AS base, amount AS earned,
+                         CASE status WHEN 'pending' THEN amount ELSE 0 END AS pending, 1 AS n, 0 AS paid
+                     FROM partner_commission_events CROSS JOIN (VALUES ('day'), ('month')) AS g (grain) WHERE tenant_id = ? AND status <> 'rejected'
+                     UNION ALL
+                     SELECT partner_id, currency, g.grain, date_trunc(g.grain, completed_at)::date, 0, 0, 0, 0, total_amount
+                     FROM partner_payouts CROSS JOIN (VALUES ('day'), ('month')) AS g (grain) WHERE tenant_id = ? AND completed_at IS NOT NULL) AS rows
+                 GROUP BY 1, 2, 3, 4),
+             sides AS (
+                 SELECT *, coalesce(base, 0) <> coalesce(said_base, 0) OR coalesce(earned, 0) <> coalesce(said_earned, 0)
+                     OR coalesce(pending, 0) <> coalesce(said_pending, 0) OR coalesce(commission_count, 0) <> coalesce(said_count, 0)
+                     OR coalesce(paid_out, 0) <> coalesce(said_paid, 0) AS is_wrong
+                 FROM (SELECT partner_id, currency, grain::text AS grain, starts_on, base, earned, pending, commission_count, paid_out
+                     FROM commission_totals WHERE tenant_id = ?) t
+                 FULL JOIN sums s USING (partner_id, currency, grain, starts_on))
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('the %s from %s of partner:%s in %s, which says %s earned where its rows say %s', grain, starts_on, partner_id, currency, earned, said_earned))
+                     FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "counters_equal_rows",
+        sentence: "Every partner's counters equal its leads",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT p.id, p.total_referrals, p.converted_referrals, count(l.id) AS total, count(l.id) FILTER (WHERE l.status = 'converted') AS converted
+                 FROM partners p LEFT JOIN partner_leads l ON l.tenant_id = p.tenant_id AND l.partner_id = p.id
+                 WHERE p.tenant_id = ? GROUP BY p.tenant_id, p.id)
+             SELECT count(*), count(*) FILTER (WHERE (total_referrals, converted_referrals) <> (total, converted)),
+                 min(format('partner:%s, which has %s leads and counts %s', id, total, total_referrals))
+                     FILTER (WHERE (total_referrals, converted_referrals) <> (total, converted))
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "leads_have_commissions",
+        sentence: "Every converted lead has the commission that it says, and is paid when that is",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT l.id, l.commission, e.amount, (l.status = 'converted' AND l.commission <> 0) <> (e.id IS NOT NULL)
+                     OR l.commission <> e.amount OR l.commission_paid <> (e.id IS NOT NULL AND e.status = 'paid') AS is_wrong
+                 FROM partner_leads l
+                 LEFT JOIN partner_commission_events e ON e.tenant_id = l.tenant_id AND e.lead_id = l.id AND e.event_type = 'lead_conversion'
+                 WHERE l.tenant_id = ?)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('lead:%s, of %s and booked with %s', id, commission, amount)) FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "rows_have_partners",
+        sentence: "No row is without its tenant's partner",
+        check: Check::Sql(
+            "WITH rows AS (
+                 SELECT 'partner_commission_events' AS source, partner_id FROM partner_commission_events WHERE tenant_id = ?
+                 UNION ALL SELECT 'partner_payouts', partner_id FROM partner_payouts WHERE tenant_id = ?
+                 UNION ALL SELECT 'partner_leads', partner_id FROM partner_leads WHERE tenant_id = ?
+                 UNION ALL SELECT 'partner_accounts', partner_id FROM partner_accounts WHERE tenant_id = ?
+                 UNION ALL SELECT 'partner_commissions', partner_id FROM partner_commissions WHERE tenant_id = ? AND partner_id IS NOT NULL
+                 UNION ALL SELECT 'accounts', partner_id FROM accounts WHERE tenant_id = ?
+                 UNION ALL SELECT 'transfers', partner_id FROM transfers WHERE tenant_id = ?),
+             sides AS (SELECT rows.*, p.id IS NULL AS is_wrong FROM rows LEFT JOIN partners p ON p.tenant_id = ? AND p.id = rows.partner_id)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('a row of %s that names partner:%s', source, partner_id)) FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+];

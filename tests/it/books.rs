@@ -1,0 +1,137 @@
+//! `verify`: the books that the code keeps hold, and every fault that somebody plants in them is found and named.
+
+use diesel_async::SimpleAsyncConnection;
+use partner_portal::{clock::Clock, seed, verify};
+use serde_json::json;
+
+use crate::support::World;
+
+const DAY: &str = "2026-06-15T12:00:00Z";
+
+/// One of everything: commissions of each kind and status, payouts that are live, paid, failed and cancelled.
+async fn business(world: &World) {
+    world.customer("cus_1", world.a).await;
+    world.customer("cus_2", world.b).await;
+    for number in 0..6 {
+        let customer = if number % 2 == 0 { "cus_1" } else { "cus_2" };
+        world.pay(&format!("inv_{number}"), customer, "100.00", DAY).await;
+    }
+    world.refund("inv_0", "100.00").await;
+    let failed = world.batch(world.a).await["payout"]["id"].clone();
+    for step in ["releasePayout", "startPayout", "failPayout"] {
+        world.step(step, &failed).await;
+    }
+    world.pay_out(&world.batch(world.a).await["payout"]["id"].clone()).await;
+    world.batch(world.b).await;
+    world.adjust(world.a, "7.00", None).await;
+    let rejected = world.pay("inv_9", "cus_2", "10.00", DAY).await["commission"]["id"].clone();
+    world.decide("rejectCommissions", &[&rejected], false).await;
+    world.sql("UPDATE tenants SET commission_hold_days = 30").await;
+    world.pay("inv_10", "cus_1", "80.00", &world.app.clock.now().to_rfc3339()).await;
+    let create = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"1000\" }) { lead { id } } }";
+    let lead = world.owner_a(create, json!({})).await.data()["createLead"]["lead"]["id"].clone();
+    let convert = "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: CONVERTED }) { userErrors { code } } }";
+    world.owner_a(convert, json!({"id": lead})).await.data();
+}
+
+/// Each rule finds the fault that breaks it, planted by a superuser behind the back of constraints and triggers.
+#[tokio::test(flavor = "multi_thread")]
+async fn planted_faults_are_found() {
+    let world = World::new().await;
+    business(&world).await;
+    assert_eq!(world.broken_rules().await, [""; 0]);
+    let paid = "(SELECT id FROM partner_commission_events WHERE status = 'paid' ORDER BY id LIMIT 1)";
+    let faults = [
+        ("accounts_equal_transfers", "UPDATE accounts SET balance = balance + 1 WHERE kind = 'payable'".to_owned()),
+        ("accounts_equal_transfers", "DELETE FROM transfers WHERE kind = 'pay'".to_owned()),
+        (
+            "running_balances",
+            "UPDATE transfers SET to_balance = to_balance + 0.01 WHERE entry = (SELECT min(entry) FROM transfers)".to_owned(),
+        ),
+        ("day_totals_equal_transfers", "UPDATE account_days SET credits = credits + 1 WHERE kind = 'paid'".to_owned()),
+        ("day_totals_equal_transfers", "UPDATE account_days SET closing = closing - 1 WHERE kind = 'payable'".to_owned()),
+        (
+            "accounts_equal_commissions",
+            "UPDATE partner_commission_events SET status = 'approved' WHERE status = 'pending'".to_owned(),
+        ),
+        ("accounts_equal_payouts", "UPDATE partner_payouts SET status = 'cancelled' WHERE status = 'pending'".to_owned()),
+        (
+            "payouts_equal_items",
+            "UPDATE partner_payouts SET commission_count = commission_count + 1 WHERE status = 'completed'".to_owned(),
+        ),
+        ("payouts_equal_items", "UPDATE partner_payouts SET fingerprint = repeat('0', 64) WHERE status = 'completed'".to_owned()),
+        ("items_equal_commissions", format!("UPDATE partner_payout_items SET amount = amount + 1 WHERE event_id = {paid}")),
+        (
+            "one_live_payout",
+            format!(
+                "INSERT INTO partner_payout_items SELECT i.tenant_id, p.id, i.event_id, i.partner_id, i.event_date, i.amount
+                 FROM partner_payout_items i, partner_payouts p WHERE i.event_id = {paid} AND p.status = 'pending' LIMIT 1"
+            ),
+        ),
+        ("status_follows_payout", format!("UPDATE partner_commission_events SET status = 'approved' WHERE id = {paid}")),
+        ("transfers_equal_sources", format!("DELETE FROM transfers WHERE event_id = {paid} AND kind = 'earn'")),
+        ("transfers_equal_sources", "UPDATE transfers SET amount = amount + 1 WHERE kind = 'hold'".to_owned()),
+        ("reversals_fit", "UPDATE partner_commission_events SET amount = amount - 0.01 WHERE event_type = 'refund'".to_owned()),
+        ("reversals_fit", "UPDATE partner_commission_events SET amount = -9.99 WHERE event_type = 'refund'".to_owned()),
+        ("amounts_explain_themselves", format!("UPDATE partner_commission_events SET rate = 0.2 WHERE id = {paid}")),
+        ("totals_equal_rows", "UPDATE commission_totals SET earned = earned + 1 WHERE grain = 'month'".to_owned()),
+        ("totals_equal_rows", "UPDATE commission_totals SET paid_out = 0 WHERE grain = 'day'".to_owned()),
+        ("counters_equal_rows", "UPDATE partners SET total_referrals = total_referrals + 1".to_owned()),
+        ("leads_have_commissions", "UPDATE partner_leads SET commission_paid = true".to_owned()),
+        ("leads_have_commissions", "UPDATE partner_leads SET commission = 99.99, commission_fixed = true".to_owned()),
+        ("rows_have_partners", format!("UPDATE transfers SET partner_id = gen_random_uuid() WHERE event_id = {paid}")),
+    ];
+    for rule in verify::RULES {
+        assert!(faults.iter().any(|(name, _)| *name == rule.name), "no fault is planted for {}", rule.name);
+    }
+    for (rule, fault) in faults {
+        let mut connection = world.owner().await;
+        let plant = format!("SET TIME ZONE 'UTC'; BEGIN; SET LOCAL session_replication_role = replica; {fault}");
+        connection.batch_execute(&plant).await.unwrap_or_else(|error| panic!("{fault}: {error}"));
+        let findings = verify::examine(&connection, None, |_| ()).await.expect("the rules can be checked");
+        let found = findings.iter().find(|finding| finding.rule.name == rule).expect("the rule");
+        assert!(found.faults > 0, "{rule} does not see: {fault}");
+        assert!(found.example.is_some(), "{rule} gives no example");
+        connection.batch_execute("ROLLBACK").await.expect("as it was");
+    }
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Seeded data, a year of business in two currencies with payouts in every status, holds; and seeding again changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn seeded_books_hold() {
+    let world = World::new().await;
+    let amounts = seed::Amounts { partners: 6, leads: 40, invoices: 260, seed: 3 };
+    let clock = Clock::default();
+    let fill = async || {
+        seed::fill(&mut world.owner().await, Some("acme"), amounts, &world.app.keyring, &clock, |_| ()).await.expect("data")
+    };
+    let first = fill().await;
+    assert!(first.commissions > 100 && first.payouts > 10, "{first:?}");
+    assert_eq!(world.broken_rules().await, [""; 0]);
+    assert_eq!(world.number("SELECT count(DISTINCT status) FROM partner_payouts").await, 6);
+    assert_eq!(world.number("SELECT count(DISTINCT unit) FROM accounts").await, 2);
+    assert!(world.number("SELECT count(DISTINCT event_type) FROM partner_commission_events").await >= 3);
+    let again = fill().await;
+    assert_eq!((again.partners, again.leads, again.commissions, again.payouts), (0, 0, 0, 0));
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// The command says PASS or FAIL for each rule, and its exit status follows.
+#[test]
+fn the_command_tells() {
+    use crate::support::binary;
+    let folder = binary::Folder::new();
+    let folder = &folder.0;
+    let seeded = binary::run(folder, &["seed", "--partners", "0", "--leads", "0", "--invoices", "0"]);
+    assert!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
+    let verified = binary::run(folder, &["verify", "--tenant", "northwind"]);
+    let text = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success(), "{text}");
+    assert_eq!(text.lines().filter(|line| line.starts_with("PASS  ")).count(), verify::RULES.len());
+    assert!(!text.contains("FAIL"));
+    let unknown = binary::run(folder, &["verify", "--tenant", "nobody"]);
+    assert!(!unknown.status.success() && String::from_utf8_lossy(&unknown.stderr).contains("there is no tenant \"nobody\""));
+    let maintained = binary::run(folder, &["maintain"]);
+    assert_eq!(String::from_utf8_lossy(&maintained.stdout), "0 commissions were due and are approved.\n");
+}

@@ -1,0 +1,525 @@
+//! Commissions: payments, refunds, conversions, adjustments, decisions, holding, rules, explanations.
+
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+use partner_portal::maintenance;
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+const DAY: &str = "2026-06-15T12:00:00Z";
+
+fn amount(payload: &Value) -> &str {
+    payload["commission"]["amount"]["amount"].as_str().unwrap_or("none")
+}
+
+fn fault(payload: &Value) -> (&str, &str) {
+    let error = &payload["userErrors"][0];
+    (error["code"].as_str().unwrap_or("none"), error["field"][1].as_str().unwrap_or("none"))
+}
+
+async fn set_rule(world: &World, input: Value) -> Value {
+    let query = "mutation ($input: CommissionRuleInput!) { setCommissionRule(input: $input) { rule { id version kind description validTo } userErrors { code field message } } }";
+    world.operator(query, json!({"input": input})).await.data()["setCommissionRule"].clone()
+}
+
+/// A paid invoice of a customer whom a partner manages makes an approved commission at the partner's rate; nothing is earned by a
+/// customer whom nobody manages, and a customer who is not known is named.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_earns() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    let paid = world.pay("inv_1", "cus_1", "250.00", DAY).await;
+    assert_eq!(
+        (&paid["replayed"], &paid["commission"]["status"], amount(&paid), &paid["commission"]["rate"]),
+        (&json!(false), &json!("APPROVED"), "25.00", &json!("0.1000"))
+    );
+    assert_eq!(world.balances(world.a).await, ["0.00", "25.00", "0.00", "0.00"]);
+    let early = world.pay("inv_0", "cus_1", "100.00", "2019-06-15T12:00:00Z").await;
+    assert_eq!((&early["commission"], &early["userErrors"]), (&Value::Null, &json!([])));
+    assert_eq!(fault(&world.pay("inv_2", "nobody", "1.00", DAY).await), ("NOT_FOUND", "customerId"));
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Bad reports are refused field by field, and nothing is kept of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_reports() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    for (invoice, customer, sum, currency, at, expected) in [
+        ("", "cus_1", "1.00", "USD", DAY, ("REQUIRED", "invoiceId")),
+        ("inv", "", "1.00", "USD", DAY, ("REQUIRED", "customerId")),
+        ("inv", "cus_1", "0", "USD", DAY, ("OUT_OF_RANGE", "amount")),
+        ("inv", "cus_1", "-5.00", "USD", DAY, ("OUT_OF_RANGE", "amount")),
+        ("inv", "cus_1", "1.001", "USD", DAY, ("INVALID", "amount")),
+        ("inv", "cus_1", "1.5", "JPY", DAY, ("INVALID", "amount")),
+        ("inv", "cus_1", "1.00", "USD", "2036-01-01T00:00:00Z", ("OUT_OF_RANGE", "paidAt")),
+        ("inv", "cus_1", "1.00", "USD", "1999-01-01T00:00:00Z", ("OUT_OF_RANGE", "paidAt")),
+    ] {
+        assert_eq!(fault(&world.pay_in(invoice, customer, sum, currency, at).await), expected);
+    }
+    assert_eq!(world.number("SELECT count(*) FROM invoices").await, 0);
+}
+
+/// The same invoice again answers with the first result; with other content it is refused, field by field.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invoice_counts_once() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    world.customer("cus_2", world.b).await;
+    let first = world.pay("inv_1", "cus_1", "250.00", DAY).await;
+    let again = world.pay("inv_1", "cus_1", "250.00", DAY).await;
+    assert_eq!((&again["replayed"], &again["commission"]), (&json!(true), &first["commission"]));
+    assert_eq!(fault(&world.pay("inv_1", "cus_1", "250.01", DAY).await), ("KEY_REUSED", "amount"));
+    assert_eq!(fault(&world.pay("inv_1", "cus_2", "250.00", DAY).await), ("KEY_REUSED", "customerId"));
+    assert_eq!(fault(&world.pay_in("inv_1", "cus_1", "250.00", "EUR", DAY).await), ("KEY_REUSED", "currency"));
+    assert_eq!(fault(&world.pay("inv_1", "cus_1", "250.00", "2026-06-15T12:00:01Z").await), ("KEY_REUSED", "paidAt"));
+    let all = join_all((0..16).map(|_| world.pay("inv_2", "cus_1", "10.00", DAY))).await;
+    assert_eq!(all.iter().filter(|payload| payload["replayed"] == json!(false)).count(), 1);
+    assert_eq!(world.balances(world.a).await[1], "26.00");
+}
+
+/// What a refund takes back depends on the largest cumulative amount alone: repeats, gaps and disorder end the same, to the cent,
+/// and a full refund ends at exactly zero.
+#[tokio::test(flavor = "multi_thread")]
+async fn refunds_converge() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    let orders: [&[&str]; 6] = [
+        &["33.33", "66.66", "99.99"],
+        &["99.99"],
+        &["66.66", "33.33", "99.99", "99.99"],
+        &["99.99", "33.33"],
+        &["0.01", "99.98", "99.99"],
+        &["33.33"],
+    ];
+    for (number, order) in orders.iter().enumerate() {
+        let invoice = format!("inv_{number}");
+        // The fourth is refunded before its payment is reported.
+        if number == 3 {
+            for refunded in *order {
+                world.refund(&invoice, refunded).await;
+            }
+        }
+        assert_eq!(amount(&world.pay(&invoice, "cus_1", "99.99", DAY).await), "10.00");
+        for refunded in *order {
+            assert_eq!(world.refund(&invoice, refunded).await["userErrors"], json!([]));
+        }
+        let left = format!("SELECT (sum(amount) * 100)::bigint FROM partner_commission_events WHERE invoice_id = '{invoice}'");
+        assert_eq!(world.number(&left).await, if number == 5 { 667 } else { 0 }, "{order:?}");
+    }
+    assert_eq!(world.balances(world.a).await[1], "6.67");
+    let first = world.refund("inv_5", "50.00").await;
+    assert_eq!((amount(&first), &first["commission"]["eventType"]), ("-1.67", &json!("REFUND")));
+    let late = world.refund("inv_5", "33.33").await;
+    assert_eq!((&late["replayed"], &late["commission"]["id"]), (&json!(true), &first["commission"]["id"]));
+    assert_eq!(fault(&world.refund("inv_5", "100.00").await), ("OUT_OF_RANGE", "refundedAmount"));
+    world.refund("inv_9", "50.00").await;
+    assert_eq!(fault(&world.pay("inv_9", "cus_1", "40.00", DAY).await), ("OUT_OF_RANGE", "amount"));
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A reversal follows its original while that is unpaid: approved and rejected with it, and never on its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reversal_follows_its_original() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    world.sql("UPDATE tenants SET commission_hold_days = 30").await;
+    let now = world.app.clock.now().to_rfc3339();
+    let kept = world.pay("inv_1", "cus_1", "100.00", &now).await;
+    let thrown = world.pay("inv_2", "cus_1", "100.00", &now).await;
+    assert_eq!(kept["commission"]["status"], "PENDING");
+    let reversal = world.refund("inv_1", "40.00").await;
+    world.refund("inv_2", "40.00").await;
+    assert_eq!((&reversal["commission"]["status"], amount(&reversal)), (&json!("PENDING"), "-4.00"));
+    assert_eq!(world.balances(world.a).await, ["12.00", "0.00", "0.00", "0.00"]);
+    let alone = world.decide("approveCommissions", &[&reversal["commission"]["id"]], false).await;
+    assert_eq!(alone[0]["userError"]["code"], "INVALID_TRANSITION");
+    world.decide("approveCommissions", &[&kept["commission"]["id"]], false).await;
+    assert_eq!(world.balances(world.a).await, ["6.00", "6.00", "0.00", "0.00"]);
+    world.decide("rejectCommissions", &[&thrown["commission"]["id"]], false).await;
+    assert_eq!(world.balances(world.a).await, ["0.00", "6.00", "0.00", "0.00"]);
+    assert_eq!(world.refund("inv_2", "100.00").await["commission"], Value::Null);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// What was paid and is refunded becomes a debt that the next payout makes up for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_after_payment() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    world.pay("inv_1", "cus_1", "100.00", DAY).await;
+    let payout = world.batch(world.a).await["payout"]["id"].clone();
+    world.pay_out(&payout).await;
+    world.refund("inv_1", "100.00").await;
+    assert_eq!(world.balances(world.a).await, ["0.00", "-10.00", "0.00", "10.00"]);
+    assert_eq!(fault(&world.batch(world.a).await).0, "NOTHING_TO_PAY");
+    world.pay("inv_2", "cus_1", "150.00", DAY).await;
+    let next = world.batch(world.a).await;
+    assert_eq!((&next["payout"]["total"]["amount"], &next["payout"]["commissionCount"]), (&json!("5.00"), &json!(2)));
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A lead that converts is owed once, pending until an operator approves; what it earns is then settled, and paid with its payout.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_earns() {
+    let world = World::new().await;
+    let create = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"1000\" }) { lead { id } } }";
+    let lead = world.owner_a(create, json!({})).await.data()["createLead"]["lead"]["id"].clone();
+    let convert =
+        "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: CONVERTED }) { lead { status } userErrors { code } } }";
+    for _ in 0..2 {
+        world.owner_a(convert, json!({"id": lead})).await.data();
+    }
+    let list = "{ commissions { nodes { id status eventType amount { amount } lead { id commissionPaid } explanation { sentence source } } } }";
+    let found = world.owner_a(list, json!({})).await.data()["commissions"]["nodes"].clone();
+    assert_eq!(found.as_array().map(Vec::len), Some(1));
+    assert_eq!((&found[0]["status"], &found[0]["amount"]["amount"]), (&json!("PENDING"), &json!("100.00")));
+    assert_eq!(
+        found[0]["explanation"]["sentence"],
+        "The rate at which the lead was sent: 10% of 1000 for a payment of 1000.00 USD is 100.00 USD."
+    );
+    let change = "mutation ($id: ID!) { updateLead(input: { id: $id, commission: \"5\" }) { userErrors { code message } } }";
+    assert_eq!(
+        world.operator(change, json!({"id": lead})).await.data()["updateLead"]["userErrors"][0]["code"],
+        "INVALID_TRANSITION"
+    );
+    world.decide("approveCommissions", &[&found[0]["id"]], false).await;
+    world.pay_out(&world.batch(world.a).await["payout"]["id"].clone()).await;
+    assert_eq!(world.owner_a(list, json!({})).await.data()["commissions"]["nodes"][0]["lead"]["commissionPaid"], true);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A lead that converts before anybody knows what it is worth is owed once an operator says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_of_unknown_worth() {
+    let world = World::new().await;
+    let create =
+        "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
+    let lead = world.owner_a(create, json!({})).await.data()["createLead"]["lead"]["id"].clone();
+    let convert = "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: CONVERTED }) { userErrors { code } } }";
+    world.owner_a(convert, json!({"id": lead})).await.data();
+    assert_eq!(world.number("SELECT count(*) FROM partner_commission_events").await, 0);
+    let value =
+        "mutation ($id: ID!, $value: Decimal) { updateLead(input: { id: $id, dealValue: $value }) { userErrors { code } } }";
+    assert_eq!(
+        world.owner_a(value, json!({"id": lead, "value": "900"})).await.data()["updateLead"]["userErrors"][0]["code"],
+        "INVALID_TRANSITION"
+    );
+    for (value_given, errors) in [("500", 0), ("900", 1)] {
+        let answer = world.operator(value, json!({"id": lead, "value": value_given})).await;
+        assert_eq!(answer.data()["updateLead"]["userErrors"].as_array().map(Vec::len), Some(errors));
+    }
+    assert_eq!(world.balances(world.a).await, ["50.00", "0.00", "0.00", "0.00"]);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// An operator corrects in either direction, with a reason; a key makes it once, and means one thing only.
+#[tokio::test(flavor = "multi_thread")]
+async fn adjustments() {
+    let world = World::new().await;
+    let first = world.adjust(world.a, "20.00", Some("k1")).await;
+    assert_eq!(
+        (amount(&first), &first["commission"]["status"], &first["commission"]["notes"]),
+        ("20.00", &json!("APPROVED"), &json!("Goodwill"))
+    );
+    let again = world.adjust(world.a, "20.00", Some("k1")).await;
+    assert_eq!((&again["replayed"], &again["commission"]["id"]), (&json!(true), &first["commission"]["id"]));
+    assert_eq!(fault(&world.adjust(world.a, "21.00", Some("k1")).await), ("KEY_REUSED", "amount"));
+    assert_eq!(fault(&world.adjust(world.b, "20.00", Some("k1")).await), ("KEY_REUSED", "partnerId"));
+    assert_eq!(amount(&world.adjust(world.a, "-25.00", None).await), "-25.00");
+    assert_eq!(fault(&world.adjust(world.a, "0", None).await), ("OUT_OF_RANGE", "amount"));
+    assert_eq!(fault(&world.adjust(world.g, "1.00", None).await), ("NOT_FOUND", "partnerId"));
+    assert_eq!(world.balances(world.a).await[1], "-5.00");
+    let at_once = join_all((0..12).map(|_| world.adjust(world.b, "1.00", Some("k2")))).await;
+    assert_eq!(at_once.iter().filter(|payload| payload["replayed"] == json!(false)).count(), 1);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Decisions are taken for each id on its own, or for all or none where that is asked; a repeated one changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    world.sql("UPDATE tenants SET commission_hold_days = 30").await;
+    let now = world.app.clock.now().to_rfc3339();
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        ids.push(world.pay(&format!("inv_{number}"), "cus_1", "100.00", &now).await["commission"]["id"].clone());
+    }
+    let missing = json!(partner_portal::ids::CommissionId::new().to_string());
+    let none = world.decide("approveCommissions", &[&ids[0], &missing], true).await;
+    assert_eq!((&none[0]["commission"]["status"], &none[1]["userError"]["code"]), (&json!("PENDING"), &json!("NOT_FOUND")));
+    let each = world.decide("approveCommissions", &[&ids[0], &missing], false).await;
+    assert_eq!((&each[0]["commission"]["status"], &each[1]["userError"]["code"]), (&json!("APPROVED"), &json!("NOT_FOUND")));
+    let again = world.decide("approveCommissions", &[&ids[0], &ids[0]], false).await;
+    assert_eq!((&again[0]["userError"], &again[1]["userError"]), (&Value::Null, &Value::Null));
+    world.decide("rejectCommissions", &[&ids[0], &ids[1]], true).await;
+    assert_eq!(world.balances(world.a).await, ["10.00", "0.00", "0.00", "0.00"]);
+    let late = world.decide("approveCommissions", &[&ids[1]], false).await;
+    assert_eq!(late[0]["userError"]["message"], "It is REJECTED, which is final.");
+    let answer =
+        world.operator("mutation { approveCommissions(input: { ids: [] }) { userErrors { code field } } }", json!({})).await;
+    assert_eq!(answer.data()["approveCommissions"]["userErrors"][0], json!({"code": "OUT_OF_RANGE", "field": ["input", "ids"]}));
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A held commission is approved by itself when its time has come, with what takes it back, by one server at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn holding() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    let set = "mutation { updateTenantSettings(input: { commissionHoldDays: 14 }) { tenant { commissionHoldDays } userErrors { code } } }";
+    assert_eq!(world.operator(set, json!({})).await.data()["updateTenantSettings"]["tenant"]["commissionHoldDays"], 14);
+    let wrong = "mutation { updateTenantSettings(input: { commissionHoldDays: 15 }) { userErrors { code field } } }";
+    assert_eq!(world.operator(wrong, json!({})).await.data()["updateTenantSettings"]["userErrors"][0]["code"], "OUT_OF_RANGE");
+    let now = world.app.clock.now();
+    assert_eq!(world.pay("inv_0", "cus_1", "50.00", "2026-01-01T00:00:00Z").await["commission"]["status"], "APPROVED");
+    assert!(world.pay("inv_1", "cus_1", "100.00", &now.to_rfc3339()).await["commission"]["dueAt"].is_string());
+    world.refund("inv_1", "30.00").await;
+    assert_eq!(maintenance::run(&world.app.pool, &world.app.clock).await.expect("nothing due"), 0);
+    world.app.clock.advance(TimeDelta::days(14) + TimeDelta::seconds(1));
+    let runs = join_all((0..4).map(|_| maintenance::run(&world.app.pool, &world.app.clock))).await;
+    assert_eq!(runs.into_iter().map(|run| run.expect("done")).sum::<usize>(), 2);
+    // The clock is ahead of every token by now.
+    let payable = "SELECT (balance * 100)::bigint FROM accounts WHERE kind = 'payable'";
+    assert_eq!(world.number(payable).await, 1_200);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// The first that there is decides: the customer's own rate, the partner's rule, the programme's, the partner's default rate; a rule for
+/// the currency goes before one for all. A commission keeps the version that made it.
+#[tokio::test(flavor = "multi_thread")]
+async fn which_rule_wins() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    let own = world.customer("cus_2", world.a).await;
+    let (a, start) = (world.a.to_string(), "2026-01-01T00:00:00Z");
+    let explained = async |invoice: &str, customer: &str| {
+        let id = world.pay(invoice, customer, "100.00", DAY).await["commission"]["id"].clone();
+        let query =
+            "query ($id: ID!) { commission(id: $id) { amount { amount } explanation { source rule { version } sentence } } }";
+        let commission = world.owner_a(query, json!({"id": id})).await.data()["commission"].clone();
+        let explanation = &commission["explanation"];
+        (commission["amount"]["amount"].clone(), explanation["source"].clone(), explanation["sentence"].clone())
+    };
+    let (sum, source, _) = explained("inv_1", "cus_1").await;
+    assert_eq!((sum, source), (json!("10.00"), json!("PARTNER_RATE")));
+    set_rule(&world, json!({"kind": "PERCENTAGE", "rate": "0.2", "validFrom": start})).await;
+    assert_eq!(explained("inv_2", "cus_1").await.1, "TENANT_RULE");
+    set_rule(&world, json!({"partnerId": a, "kind": "PERCENTAGE", "rate": "0.3", "validFrom": start})).await;
+    assert_eq!(explained("inv_3", "cus_1").await.0, "30.00");
+    set_rule(&world, json!({"partnerId": a, "currency": "USD", "kind": "FLAT", "flatAmount": "7.50", "validFrom": start})).await;
+    let (sum, _, sentence) = explained("inv_4", "cus_1").await;
+    assert_eq!(sum, "7.50");
+    assert_eq!(sentence, "Version 1 of the partner's rule: 7.5 flat for a payment of 100.00 USD is 7.50 USD.");
+    let assign = "mutation ($id: ID!, $partner: ID!) { assignCustomer(input: { customerId: $id, partnerId: $partner, commissionRate: \"0.5\", from: \"2026-02-01T00:00:00Z\" }) { userErrors { message } customer { accounts { commissionRate managedTo } } } }";
+    let answer = world.operator(assign, json!({"id": own, "partner": a})).await;
+    assert_eq!(answer.data()["assignCustomer"]["customer"]["accounts"][1]["managedTo"], "2026-02-01T00:00:00Z");
+    assert_eq!(explained("inv_5", "cus_2").await.1, "CUSTOMER_RATE");
+    // A new version is for later payments; what was made by the first keeps it.
+    let second = set_rule(
+        &world,
+        json!({"partnerId": a, "currency": "USD", "kind": "FLAT", "flatAmount": "9.00", "validFrom": "2026-06-01T00:00:00Z"}),
+    )
+    .await;
+    assert_eq!(second["rule"]["version"], 2);
+    assert_eq!(explained("inv_6", "cus_1").await.0, "9.00");
+    let query = "{ commissions(filter: { minAmount: \"7.50\", maxAmount: \"7.50\" }) { nodes { explanation { rule { version validTo } amount { amount } } } } }";
+    let kept = world.owner_a(query, json!({})).await.data()["commissions"]["nodes"].clone();
+    assert_eq!(
+        kept,
+        json!([{"explanation": {"rule": {"version": 1, "validTo": "2026-06-01T00:00:00Z"}, "amount": {"amount": "7.50"}}}])
+    );
+    let end = "mutation ($id: ID!) { endCommissionRule(input: { id: $id, at: \"2026-06-10T00:00:00Z\" }) { rule { validTo } userErrors { code } } }";
+    assert_eq!(
+        world.operator(end, json!({"id": second["rule"]["id"]})).await.data()["endCommissionRule"]["rule"]["validTo"],
+        "2026-06-10T00:00:00Z"
+    );
+    assert_eq!(explained("inv_7", "cus_1").await.0, "30.00");
+    let rules = |token_query: &str| format!("{{ commissionRules({token_query}) {{ version partner {{ id }} }} }}");
+    assert_eq!(
+        world.owner_a(&rules("validity: ALL"), json!({})).await.data()["commissionRules"].as_array().map(Vec::len),
+        Some(4)
+    );
+    assert_eq!(
+        world.acme("owner_b", &rules("validity: IN_FORCE"), json!({})).await.data()["commissionRules"],
+        json!([{"version": 1, "partner": null}])
+    );
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Every fault of a rule is reported at once, and no two versions ever hold at the same time.
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_checked() {
+    let world = World::new().await;
+    let faults = |payload: &Value| -> Vec<String> {
+        let errors = payload["userErrors"].as_array().expect("faults");
+        errors
+            .iter()
+            .map(|error| format!("{}:{}", error["field"][1].as_str().unwrap_or("-"), error["code"].as_str().expect("a code")))
+            .collect()
+    };
+    for (input, expected) in [
+        (json!({"kind": "PERCENTAGE"}), vec!["rate:REQUIRED"]),
+        (json!({"kind": "PERCENTAGE", "rate": "1.1", "cap": "5"}), vec!["currency:REQUIRED", "rate:OUT_OF_RANGE"]),
+        (json!({"kind": "FLAT", "flatAmount": "5", "rate": "0.1"}), vec!["currency:REQUIRED", "rate:INVALID"]),
+        (json!({"kind": "FLAT", "flatAmount": "5.5", "currency": "JPY"}), vec!["flatAmount:INVALID"]),
+        (json!({"kind": "TIERED", "currency": "USD", "tiers": []}), vec!["tiers:OUT_OF_RANGE"]),
+        (json!({"kind": "TIERED", "currency": "USD", "tiers": [{"above": "5", "rate": "0.1"}]}), vec!["tiers:INVALID"]),
+        (
+            json!({"kind": "TIERED", "currency": "USD", "tiers": [{"above": "0", "rate": "0.1"}, {"above": "0", "rate": "0.2"}]}),
+            vec!["tiers:INVALID"],
+        ),
+        (
+            json!({"kind": "PERCENTAGE", "rate": "0.1", "durationMonths": 0, "validFrom": DAY, "validTo": DAY}),
+            vec!["durationMonths:OUT_OF_RANGE", "validTo:OUT_OF_RANGE"],
+        ),
+        (json!({"kind": "PERCENTAGE", "rate": "0.1", "partnerId": world.g.to_string()}), vec!["partnerId:NOT_FOUND"]),
+    ] {
+        assert_eq!(faults(&set_rule(&world, input.clone()).await), expected, "{input}");
+    }
+    set_rule(&world, json!({"kind": "PERCENTAGE", "rate": "0.1", "validFrom": DAY})).await;
+    let before = set_rule(&world, json!({"kind": "PERCENTAGE", "rate": "0.2", "validFrom": "2026-01-01T00:00:00Z"})).await;
+    assert_eq!(faults(&before), ["validFrom:OUT_OF_RANGE"]);
+    let gap = json!({"kind": "PERCENTAGE", "rate": "0.2", "validFrom": "2026-01-01T00:00:00Z", "validTo": DAY});
+    assert_eq!(set_rule(&world, gap).await["rule"]["version"], 2);
+    join_all((0..8).map(|_| set_rule(&world, json!({"partnerId": world.a.to_string(), "kind": "PERCENTAGE", "rate": "0.2"}))))
+        .await;
+    let overlaps =
+        "SELECT count(*) FROM partner_commissions a JOIN partner_commissions b ON a.scope_id = b.scope_id AND a.id < b.id
+        AND tstzrange(a.valid_from, a.valid_to) && tstzrange(b.valid_from, b.valid_to)";
+    assert_eq!(world.number(overlaps).await, 0);
+}
+
+/// Tiers count the calendar month, a cap holds, and after a rule's duration nothing is earned, with the reason in words.
+#[tokio::test(flavor = "multi_thread")]
+async fn tiers_caps_and_durations() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    let tiers = json!([{"above": "0", "rate": "0.1"}, {"above": "100", "rate": "0.2"}]);
+    set_rule(
+        &world,
+        json!({"partnerId": world.a.to_string(), "currency": "USD", "kind": "TIERED", "tiers": tiers, "cap": "15.00", "durationMonths": 3, "validFrom": "2026-01-01T00:00:00Z"}),
+    )
+    .await;
+    let earned = async |invoice: &str, sum: &str, at: &str| amount(&world.pay(invoice, "cus_1", sum, at).await).to_owned();
+    assert_eq!(earned("inv_1", "80.00", "2026-03-05T00:00:00Z").await, "8.00");
+    assert_eq!(earned("inv_2", "40.00", "2026-03-31T23:59:59Z").await, "6.00");
+    assert_eq!(earned("inv_3", "40.00", "2026-04-01T00:00:00Z").await, "4.00");
+    assert_eq!(earned("inv_4", "500.00", "2026-04-02T00:00:00Z").await, "15.00");
+    assert_eq!(earned("inv_5", "40.00", "2026-06-04T23:59:59Z").await, "4.00");
+    assert_eq!(earned("inv_6", "40.00", "2026-06-05T00:00:00Z").await, "0.00");
+    let query =
+        "{ commissions(first: 3) { nodes { explanation { sentence monthBase { amount } steps { kind description amount } } } } }";
+    let nodes = world.owner_a(query, json!({})).await.data()["commissions"]["nodes"].clone();
+    assert_eq!(
+        nodes[0]["explanation"]["sentence"],
+        "Nothing is earned: version 1 of the partner's rule holds for 3 months from the customer's first payment, and they have passed."
+    );
+    assert_eq!(
+        nodes[2]["explanation"],
+        json!({
+            "sentence": "Version 1 of the partner's rule: 10% of 60, 20% of 440, less 79 above the cap for a payment of 500.00 USD, after 40.00 USD in the same month is 15.00 USD.",
+            "monthBase": {"amount": "40.00"},
+            "steps": [
+                {"kind": "SHARE", "description": "10% of 60", "amount": "6"},
+                {"kind": "SHARE", "description": "20% of 440", "amount": "88"},
+                {"kind": "CAP", "description": "less 79 above the cap", "amount": "-79"},
+            ],
+        })
+    );
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// What a payment would earn is what it then earns; asking writes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn calculating() {
+    let world = World::new().await;
+    let customer = world.customer("cus_1", world.a).await;
+    let tiers = json!([{"above": "0", "rate": "0.1"}, {"above": "100", "rate": "0.2"}]);
+    set_rule(&world, json!({"currency": "USD", "kind": "TIERED", "tiers": tiers, "validFrom": "2026-01-01T00:00:00Z"})).await;
+    world.pay("inv_1", "cus_1", "90.00", DAY).await;
+    let query = "query ($partner: ID!, $customer: ID!, $amount: Decimal!) { calculateCommission(partnerId: $partner, customerId: $customer, amount: $amount, at: \"2026-06-15T13:00:00Z\") { amount { amount } sentence source } }";
+    let ask = |sum: &str| json!({"partner": world.a.to_string(), "customer": customer, "amount": sum});
+    let before = world.number("SELECT count(*) FROM partner_commission_events").await;
+    let said = world.owner_a(query, ask("30.00")).await.data()["calculateCommission"].clone();
+    assert_eq!((&said["amount"]["amount"], &said["source"]), (&json!("5.00"), &json!("TENANT_RULE")));
+    assert_eq!(world.operator(query, ask("30.00")).await.data()["calculateCommission"], said);
+    assert_eq!(world.acme("owner_b", query, ask("30.00")).await.data()["calculateCommission"], Value::Null);
+    assert!(world.owner_a(query, ask("0")).await.message().contains("`amount`"));
+    assert_eq!(world.number("SELECT count(*) FROM partner_commission_events").await, before);
+    assert_eq!(amount(&world.pay("inv_2", "cus_1", "30.00", "2026-06-15T13:00:00Z").await), "5.00");
+}
+
+/// A simulation replays the period's payments under another rule: totals and each partner's difference, nothing written; what has a
+/// rate or rule that goes before it stays as it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn simulating() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    world.customer("cus_2", world.b).await;
+    set_rule(
+        &world,
+        json!({"partnerId": world.b.to_string(), "kind": "PERCENTAGE", "rate": "0.3", "validFrom": "2026-01-01T00:00:00Z"}),
+    )
+    .await;
+    for (number, (customer, sum)) in [("cus_1", "100.00"), ("cus_1", "200.00"), ("cus_2", "100.00")].into_iter().enumerate() {
+        world.pay(&format!("inv_{number}"), customer, sum, &format!("2026-06-1{number}T00:00:00Z")).await;
+    }
+    world.pay("inv_early", "cus_1", "50.00", "2026-06-01T00:00:00Z").await;
+    let before = world.number("SELECT count(*) FROM partner_commissions").await;
+    let query = "query ($rule: CommissionRuleInput!) { simulateCommissionRule(rule: $rule, period: { from: \"2026-06-05\", to: \"2026-06-30\" }) {
+        totals { payments affectedPayments actual { amount } simulated { amount } difference { amount } }
+        partners { partner { id } payments affectedPayments actual { amount } simulated { amount } difference { amount } } } }";
+    let run = async |rule: Value| world.operator(query, json!({"rule": rule})).await.data()["simulateCommissionRule"].clone();
+    let tiers = json!([{"above": "0", "rate": "0.1"}, {"above": "100", "rate": "0.5"}]);
+    let found = run(json!({"kind": "TIERED", "currency": "USD", "tiers": tiers})).await;
+    // The month began with 50 before the period: 50 at 10% and 50 at 50%, then 200 at 50%.
+    assert_eq!(
+        found["totals"],
+        json!([{"payments": 3, "affectedPayments": 2, "actual": {"amount": "60.00"}, "simulated": {"amount": "160.00"}, "difference": {"amount": "100.00"}}])
+    );
+    assert_eq!(found["partners"][0]["partner"]["id"], world.a.to_string());
+    assert_eq!(found["partners"][1]["affectedPayments"], 0);
+    let for_b = run(json!({"kind": "PERCENTAGE", "rate": "0.1", "partnerId": world.b.to_string()})).await;
+    assert_eq!(for_b["totals"][0]["difference"]["amount"], "-20.00");
+    let wrong = world.operator(query, json!({"rule": {"kind": "FLAT"}})).await;
+    assert_eq!((wrong.code(), wrong.message().contains("rule.flatAmount")), ("BAD_USER_INPUT", true));
+    assert_eq!(world.number("SELECT count(*) FROM partner_commissions").await, before);
+    assert_eq!(world.owner_a(query, json!({"rule": {"kind": "PERCENTAGE", "rate": "0.1"}})).await.code(), "FORBIDDEN");
+}
+
+/// A customer has one partner at a time, by the API and by PostgreSQL itself; releasing and assigning again is told in its accounts.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_partner_at_a_time() {
+    let world = World::new().await;
+    let customer = world.customer("cus_1", world.a).await;
+    let assign = "mutation ($id: ID!, $partner: ID!, $from: DateTime) { assignCustomer(input: { customerId: $id, partnerId: $partner, from: $from }) { customer { partner { id } } userErrors { code field } } }";
+    let to_b = |from: &str| json!({"id": customer, "partner": world.b.to_string(), "from": from});
+    let taken = world.operator(assign, to_b("2026-05-01T00:00:00Z")).await;
+    assert_eq!(taken.data()["assignCustomer"]["userErrors"][0], json!({"code": "TAKEN", "field": ["input", "customerId"]}));
+    let release = "mutation ($id: ID!) { releaseCustomer(input: { customerId: $id, at: \"2026-05-01T00:00:00Z\" }) { customer { partner { id } accounts { managedTo } } userErrors { code } } }";
+    for _ in 0..2 {
+        let answer = world.service(release, json!({"id": customer})).await;
+        assert_eq!(answer.data()["releaseCustomer"]["customer"]["accounts"], json!([{"managedTo": "2026-05-01T00:00:00Z"}]));
+    }
+    let early = world.operator(assign, to_b("2026-04-01T00:00:00Z")).await;
+    assert_eq!(early.data()["assignCustomer"]["userErrors"][0]["code"], "OUT_OF_RANGE");
+    let answers = join_all((0..6).map(|_| world.operator(assign, to_b("2026-05-01T00:00:00Z")))).await;
+    assert!(answers.iter().any(|answer| answer.data()["assignCustomer"]["customer"]["partner"]["id"] == world.b.to_string()));
+    assert_eq!(world.number("SELECT count(*) FROM partner_accounts").await, 2);
+    world.pay("inv_1", "cus_1", "100.00", "2026-04-30T23:59:59Z").await;
+    world.pay("inv_2", "cus_1", "100.00", "2026-05-01T00:00:00Z").await;
+    assert_eq!((world.balances(world.a).await[1].as_str(), world.balances(world.b).await[1].as_str()), ("10.00", "10.00"));
+    let gone = world.owner_a("{ customers { nodes { externalId partner { id } accounts { managedTo } } } }", json!({})).await;
+    assert_eq!(
+        gone.data()["customers"]["nodes"],
+        json!([{"externalId": "cus_1", "partner": null, "accounts": [{"managedTo": "2026-05-01T00:00:00Z"}]}])
+    );
+    let overlap = format!(
+        "INSERT INTO partner_accounts (tenant_id, id, partner_id, customer_id, managed_from) SELECT tenant_id, gen_random_uuid(), '{}', customer_id, '2026-05-02' FROM partner_accounts LIMIT 1",
+        world.a.uuid()
+    );
+    assert!(diesel_async::SimpleAsyncConnection::batch_execute(&mut world.owner().await, &overlap).await.is_err());
+}

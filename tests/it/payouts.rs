@@ -1,0 +1,318 @@
+//! Payouts: previews, batches, every step, races, statistics, closing a partner.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+const DAY: &str = "2026-06-15T12:00:00Z";
+const PREVIEW: &str = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\") {
+    total { amount } commissionCount fingerprint isPayable minimum { amount } lines { totalCount nodes { id amount { amount } } } } }";
+
+async fn preview(world: &World) -> Value {
+    world.operator(PREVIEW, json!({"id": world.a.to_string()})).await.data()["previewPayout"].clone()
+}
+
+/// Partner A has earned 10, 20 and 30 dollars.
+async fn earn(world: &World) {
+    world.customer("cus_1", world.a).await;
+    for (number, sum) in ["100.00", "200.00", "300.00"].into_iter().enumerate() {
+        world.pay(&format!("inv_{number}"), "cus_1", sum, DAY).await;
+    }
+}
+
+/// A payout holds exactly what was previewed, or is refused with what has changed since.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_previewed_is_paid() {
+    let world = World::new().await;
+    earn(&world).await;
+    let seen = preview(&world).await;
+    assert_eq!(
+        (&seen["total"]["amount"], &seen["commissionCount"], &seen["lines"]["totalCount"]),
+        (&json!("60.00"), &json!(3), &json!(3))
+    );
+    assert_eq!(
+        preview(&world).await["fingerprint"].as_str().map(|text| &text[..64]),
+        seen["fingerprint"].as_str().map(|text| &text[..64])
+    );
+    world.adjust(world.a, "5.00", None).await;
+    world.decide("rejectCommissions", &[&seen["lines"]["nodes"][0]["id"]], false).await;
+    let with = |fingerprint: &Value| json!({"partnerId": world.a.to_string(), "expectedFingerprint": fingerprint});
+    let refused = world.batch_with(with(&seen["fingerprint"])).await;
+    assert_eq!((&refused["payout"], &refused["userErrors"][0]["code"]), (&Value::Null, &json!("PREVIEW_CHANGED")));
+    assert_eq!(
+        refused["userErrors"][0]["message"],
+        "The preview had 3 commissions of 60.00 USD in all; now there are 3 of 55.00 USD. Since then 1 came and 1 went. Preview it again."
+    );
+    let now = preview(&world).await;
+    let made = world.batch_with(with(&now["fingerprint"])).await;
+    assert_eq!((&made["payout"]["total"]["amount"], &made["payout"]["commissionCount"]), (&json!("55.00"), &json!(3)));
+    let query = "query ($id: ID!) { payout(id: $id) { fingerprint commissions { totalCount nodes { id payout { id } } } } }";
+    let payout = world.operator(query, json!({"id": made["payout"]["id"]})).await.data()["payout"].clone();
+    let lines: Vec<&Value> = now["lines"]["nodes"].as_array().expect("lines").iter().map(|line| &line["id"]).collect();
+    let held: Vec<&Value> = payout["commissions"]["nodes"].as_array().expect("rows").iter().map(|row| &row["id"]).collect();
+    assert_eq!(held, lines);
+    assert!(now["fingerprint"].as_str().is_some_and(|text| text.starts_with(payout["fingerprint"].as_str().expect("a hash"))));
+    let garbled = world.batch_with(with(&json!("abc"))).await;
+    assert_eq!(garbled["userErrors"][0]["field"], json!(["input", "expectedFingerprint"]));
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Below the tenant's minimum, or not above zero, there is nothing to pay and it is carried forward; only what was earned before the
+/// period's end is taken; other currencies are left for payouts of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn minimum_period_and_currency() {
+    let world = World::new().await;
+    earn(&world).await;
+    let set = "mutation { updateTenantSettings(input: { minimumPayout: \"60.01\" }) { tenant { minimumPayout { amount } } userErrors { code } } }";
+    world.operator(set, json!({})).await.data();
+    let refused = world.batch(world.a).await;
+    assert_eq!(refused["userErrors"][0]["code"], "NOTHING_TO_PAY");
+    assert_eq!(
+        refused["userErrors"][0]["message"],
+        "60.00 USD is less than the 60.01 USD that is paid out at least; it is carried forward."
+    );
+    world.pay_in("inv_eur", "cus_1", "50.00", "EUR", DAY).await;
+    let early =
+        world.batch_with(json!({"partnerId": world.a.to_string(), "currency": "EUR", "periodEnd": "2026-06-15T12:00:00Z"})).await;
+    assert_eq!(early["userErrors"][0]["code"], "NOTHING_TO_PAY");
+    let euros = world.batch_with(json!({"partnerId": world.a.to_string(), "currency": "EUR"})).await;
+    assert_eq!(euros["payout"]["total"], json!({"amount": "5.00", "currency": "EUR"}));
+    world.sql("UPDATE tenants SET minimum_payout = 60").await;
+    assert_eq!(world.batch(world.a).await["payout"]["total"]["amount"], "60.00");
+    assert_eq!(
+        world.batch(world.a).await["userErrors"][0]["message"],
+        "There is nothing to pay: what is free comes to 0.00 USD. It is carried forward."
+    );
+    let backwards = json!({"partnerId": world.a.to_string(), "periodStart": "2027-01-01T00:00:00Z"});
+    assert_eq!(world.batch_with(backwards).await["userErrors"][0]["field"], json!(["input", "periodEnd"]));
+    assert_eq!(world.batch(world.g).await["userErrors"][0]["code"], "NOT_FOUND");
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Every step moves the money with it: completed is paid, failed and cancelled give the commissions back, returned too; a step that was
+/// just taken may be taken again, any other is refused with what is possible.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_step() {
+    let world = World::new().await;
+    earn(&world).await;
+    let id = world.batch(world.a).await["payout"]["id"].clone();
+    assert_eq!(world.balances(world.a).await, ["0.00", "0.00", "60.00", "0.00"]);
+    let refused = world.step("completePayout", &id).await;
+    assert_eq!(refused["userErrors"][0]["message"], "The payout is PENDING; from there it can become READY, CANCELLED.");
+    for step in ["releasePayout", "releasePayout", "startPayout", "failPayout", "failPayout"] {
+        assert_eq!(world.step(step, &id).await["userErrors"], json!([]), "{step}");
+    }
+    assert_eq!(world.balances(world.a).await, ["0.00", "60.00", "0.00", "0.00"]);
+    let again = world.step("retryPayout", &id).await;
+    assert_eq!((&again["payout"]["status"], &again["payout"]["attempt"]), (&json!("READY"), &json!(2)));
+    for step in ["startPayout", "completePayout", "completePayout"] {
+        assert_eq!(world.step(step, &id).await["userErrors"], json!([]), "{step}");
+    }
+    assert_eq!(world.balances(world.a).await, ["0.00", "0.00", "0.00", "60.00"]);
+    let other = "mutation ($id: ID!) { completePayout(input: { id: $id, reference: \"WIRE-2\" }) { userErrors { code field } } }";
+    assert_eq!(world.operator(other, json!({"id": id})).await.data()["completePayout"]["userErrors"][0]["code"], "KEY_REUSED");
+    assert_eq!(world.step("cancelPayout", &id).await["userErrors"][0]["code"], "INVALID_TRANSITION");
+    let back = world.step("returnPayout", &id).await;
+    assert_eq!((&back["payout"]["status"], &back["payout"]["completedAt"]), (&json!("FAILED"), &Value::Null));
+    assert_eq!(world.balances(world.a).await, ["0.00", "60.00", "0.00", "0.00"]);
+    // Its commissions are free, so another payout may take them; then there is nothing to retry.
+    let next = world.batch(world.a).await["payout"]["id"].clone();
+    let gone = world.step("retryPayout", &id).await;
+    assert!(
+        gone["userErrors"][0]["message"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("3 of its commissions are rejected or in another payout"))
+    );
+    assert_eq!(world.step("cancelPayout", &id).await["payout"]["status"], "CANCELLED");
+    assert_eq!(world.step("cancelPayout", &next).await["payout"]["status"], "CANCELLED");
+    assert_eq!(world.balances(world.a).await, ["0.00", "60.00", "0.00", "0.00"]);
+    let query = "query ($id: ID!) { payout(id: $id) { nextStatuses commissions { totalCount } history { from to note } transfers { kind from to amount { amount } } } }";
+    let told = world.owner_a(query, json!({"id": id})).await.data()["payout"].clone();
+    let kinds: Vec<&str> =
+        told["transfers"].as_array().expect("rows").iter().map(|row| row["kind"].as_str().expect("a kind")).collect();
+    assert_eq!(kinds, ["HOLD", "RELEASE", "HOLD", "PAY", "RETURN"]);
+    assert_eq!((&told["commissions"]["totalCount"], &told["nextStatuses"]), (&json!(3), &json!([])));
+    assert_eq!(told["history"].as_array().map(Vec::len), Some(9));
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A key makes one payout; used for another it is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_makes_one_payout() {
+    let world = World::new().await;
+    earn(&world).await;
+    let input = json!({"partnerId": world.a.to_string(), "idempotencyKey": "june"});
+    let first = world.batch_with(input.clone()).await;
+    let again = world.batch_with(input).await;
+    assert_eq!((&again["replayed"], &again["payout"]["id"]), (&json!(true), &first["payout"]["id"]));
+    let other = world.batch_with(json!({"partnerId": world.b.to_string(), "idempotencyKey": "june"})).await;
+    assert_eq!(other["userErrors"][0]["code"], "KEY_REUSED");
+}
+
+/// 32 tasks that pay invoices, each several times, and make payouts all the while: every commission is in exactly one payout, once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn racing_payouts_pay_once() {
+    let world = World::with_pool(8).await;
+    world.customer("cus_1", world.a).await;
+    world.customer("cus_2", world.b).await;
+    let world = &world;
+    let tasks = (0..32).map(async |task: usize| {
+        for turn in 0..6 {
+            let number: usize = (task * 7 + turn * 5) % 48;
+            let customer = if number.is_multiple_of(2) { "cus_1" } else { "cus_2" };
+            let paid = world.pay(&format!("inv_{number}"), customer, "100.00", DAY).await;
+            assert_eq!(paid["userErrors"], json!([]));
+            if turn % 2 == 0 {
+                let partner = if task.is_multiple_of(2) { world.a } else { world.b };
+                let made = world.batch(partner).await;
+                if let Some(id) = made["payout"].get("id")
+                    && task.is_multiple_of(3)
+                {
+                    world.pay_out(id).await;
+                }
+            }
+        }
+    });
+    join_all(tasks).await;
+    for partner in [world.a, world.b] {
+        world.batch(partner).await;
+    }
+    let invoices = world.number("SELECT count(*) FROM invoices").await;
+    assert_eq!(world.number("SELECT count(*) FROM partner_commission_events").await, invoices);
+    assert_eq!(world.number("SELECT count(*) FROM partner_payout_items").await, invoices);
+    assert_eq!(world.number("SELECT sum(total_amount)::bigint FROM partner_payouts").await, invoices * 10);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Payouts for everybody who is due: a result for each, what is below the minimum carried forward, and a second call finds nobody left.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_for_all() {
+    let world = World::new().await;
+    earn(&world).await;
+    world.adjust(world.b, "3.00", None).await;
+    world.sql("UPDATE tenants SET minimum_payout = 5").await;
+    let all =
+        "mutation { createPayoutBatches(input: { periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }) {
+        results { partner { id } payout { total { amount } } userError { code } } nextPartnerId userErrors { code } } }";
+    let first = world.operator(all, json!({})).await.data()["createPayoutBatches"].clone();
+    let of = |payload: &Value, partner: partner_portal::ids::PartnerId| -> Value {
+        let rows = payload["results"].as_array().expect("results").clone();
+        rows.into_iter().find(|row| row["partner"]["id"] == partner.to_string()).unwrap_or(Value::Null)
+    };
+    assert_eq!(of(&first, world.a)["payout"]["total"]["amount"], "60.00");
+    assert_eq!(of(&first, world.b)["userError"]["code"], "NOTHING_TO_PAY");
+    assert_eq!(first["nextPartnerId"], Value::Null);
+    let second = world.operator(all, json!({})).await.data()["createPayoutBatches"].clone();
+    assert_eq!(of(&second, world.a), Value::Null);
+    // A partner that is suspended waits.
+    world.adjust(world.a, "50.00", None).await;
+    world.sql("UPDATE partners SET status = 'suspended'").await;
+    assert_eq!(world.operator(all, json!({})).await.data()["createPayoutBatches"]["results"], json!([]));
+}
+
+/// A partner with an open balance is not closed, and is told why; a settled one is, releases its customers, and earns no more.
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_a_partner() {
+    let world = World::new().await;
+    earn(&world).await;
+    let close = "mutation ($id: ID!) { changePartnerStatus(input: { id: $id, status: CLOSED }) { partner { status } userErrors { code field message } } }";
+    let closing = async || world.operator(close, json!({"id": world.a.to_string()})).await.data()["changePartnerStatus"].clone();
+    let refused = closing().await;
+    assert_eq!(refused["userErrors"][0]["code"], "OPEN_BALANCE");
+    assert_eq!(
+        refused["userErrors"][0]["message"],
+        "The partner has an open balance: 60.00 USD payable. Pay it out, or reject or adjust it, first."
+    );
+    let payout = world.batch(world.a).await["payout"]["id"].clone();
+    assert_eq!(closing().await["userErrors"][0]["code"], "OPEN_BALANCE");
+    world.pay_out(&payout).await;
+    assert_eq!(closing().await["partner"]["status"], "CLOSED");
+    assert_eq!(world.pay("inv_9", "cus_1", "100.00", DAY).await["commission"], Value::Null);
+    assert_eq!(world.adjust(world.a, "1.00", None).await["userErrors"][0]["code"], "INVALID_TRANSITION");
+    let deletion = format!("DELETE FROM partners WHERE id = '{}'", world.a.uuid());
+    assert!(diesel_async::SimpleAsyncConnection::batch_execute(&mut world.owner().await, &deletion).await.is_err());
+}
+
+/// Figures: metrics of a period, earnings over time, statistics and rank; one currency at a time, and a refund or rejection counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn figures() {
+    let world = World::new().await;
+    earn(&world).await;
+    world.customer("cus_2", world.b).await;
+    world.pay("inv_b", "cus_2", "500.00", "2026-07-01T00:00:00Z").await;
+    world.pay_in("inv_eur", "cus_1", "1000.00", "EUR", DAY).await;
+    let rejected = world.pay("inv_r", "cus_1", "70.00", DAY).await["commission"]["id"].clone();
+    world.decide("rejectCommissions", &[&rejected], false).await;
+    let payout = world.batch(world.b).await["payout"]["id"].clone();
+    world.pay_out(&payout).await;
+    world.refund("inv_0", "50.00").await;
+    let query = "query ($period: PeriodInput, $partner: ID, $currency: CurrencyCode) {
+        revenueMetrics(period: $period, partnerId: $partner, currency: $currency) { periodStart periodEnd totalCommissions { amount currency } totalCommissionCount totalPayouts { amount } pendingAmount { amount } }
+        earningsOverTime(interval: MONTH, period: $period, partnerId: $partner, currency: $currency) { start earned { amount } commissionCount } }";
+    let june = json!({"period": {"from": "2026-06-01", "to": "2026-06-30"}});
+    let found = world.operator(query, june.clone()).await.data().clone();
+    assert_eq!(
+        found["revenueMetrics"],
+        json!({"periodStart": "2026-06-01T00:00:00Z", "periodEnd": "2026-07-01T00:00:00Z", "totalCommissions": {"amount": "55.00", "currency": "USD"},
+               "totalCommissionCount": 4, "totalPayouts": {"amount": "0.00"}, "pendingAmount": {"amount": "0.00"}})
+    );
+    let year = json!({"period": {"from": "2026-05-15", "to": "2026-07-31"}});
+    let points = world.operator(query, year.clone()).await.data()["earningsOverTime"].clone();
+    assert_eq!(
+        points,
+        json!([{"start": "2026-05-15", "earned": {"amount": "0.00"}, "commissionCount": 0}, {"start": "2026-06-01", "earned": {"amount": "55.00"}, "commissionCount": 4},
+               {"start": "2026-07-01", "earned": {"amount": "50.00"}, "commissionCount": 1}])
+    );
+    let mut of_b = year.clone();
+    of_b["partner"] = json!(world.b.to_string());
+    assert_eq!(world.operator(query, of_b.clone()).await.data()["revenueMetrics"]["totalCommissions"]["amount"], "50.00");
+    assert_eq!(world.owner_a(query, of_b).await.code(), "NOT_FOUND");
+    let mut euros = year;
+    euros["currency"] = json!("EUR");
+    assert_eq!(
+        world.owner_a(query, euros).await.data()["revenueMetrics"]["totalCommissions"],
+        json!({"amount": "100.00", "currency": "EUR"})
+    );
+    let days = "{ dashboard { earningsOverTime(interval: DAY) { start } revenue { totalCommissions { amount } } } }";
+    assert_eq!(world.owner_a(days, json!({})).await.data()["dashboard"]["earningsOverTime"].as_array().map(Vec::len), Some(30));
+    let stats = "{ dashboard { partner { rank } stats { totalEarnings { amount } paidEarnings { amount } pendingEarnings { amount } } } }";
+    let a = world.owner_a(stats, json!({})).await.data()["dashboard"].clone();
+    assert_eq!(
+        (&a["partner"]["rank"], &a["stats"]["totalEarnings"]["amount"], &a["stats"]["pendingEarnings"]["amount"]),
+        (&json!(1), &json!("55.00"), &json!("55.00"))
+    );
+    let b = world.acme("owner_b", stats, json!({})).await.data()["dashboard"].clone();
+    assert_eq!((&b["partner"]["rank"], &b["stats"]["paidEarnings"]["amount"]), (&json!(2), &json!("50.00")));
+    let long = world.operator(query, json!({"period": {"from": "2026-02-01", "to": "2026-01-01"}})).await;
+    assert_eq!(long.code(), "BAD_USER_INPUT");
+}
+
+/// A ledger shows every transfer with the balances after it, for the partner's owner and operators; the balance at a day's end is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger() {
+    let world = World::new().await;
+    earn(&world).await;
+    world.pay_out(&world.batch(world.a).await["payout"]["id"].clone()).await;
+    let query = "query ($today: Date!, $before: Date!) { me { partner { ledger(first: 2) { totalCount nodes { kind amount { amount } from fromBalance { amount } to toBalance { amount } commission { id } payout { status } postedBy { id } } pageInfo { hasNextPage } }
+        balanceAt(date: $today) { paid { amount } earned { amount } } earlier: balanceAt(date: $before) { paid { amount } earned { amount } } } } }";
+    let today = world.app.clock.now().date_naive();
+    let variables = json!({"today": today.to_string(), "before": (today - chrono::Days::new(1)).to_string()});
+    let partner = world.owner_a(query, variables.clone()).await.data()["me"]["partner"].clone();
+    assert_eq!(partner["ledger"]["totalCount"], 5);
+    assert_eq!(
+        partner["ledger"]["nodes"],
+        json!([
+            {"kind": "PAY", "amount": {"amount": "60.00"}, "from": "IN_PAYOUT", "fromBalance": {"amount": "0.00"}, "to": "PAID", "toBalance": {"amount": "60.00"},
+             "commission": null, "payout": {"status": "COMPLETED"}, "postedBy": null},
+            {"kind": "HOLD", "amount": {"amount": "60.00"}, "from": "PAYABLE", "fromBalance": {"amount": "0.00"}, "to": "IN_PAYOUT", "toBalance": {"amount": "60.00"},
+             "commission": null, "payout": {"status": "COMPLETED"}, "postedBy": null},
+        ])
+    );
+    assert_eq!(
+        (&partner["balanceAt"]["paid"]["amount"], &partner["earlier"]["earned"]["amount"]),
+        (&json!("60.00"), &json!("0.00"))
+    );
+    let member = world.acme("member_a", query, variables).await.data()["me"]["partner"].clone();
+    assert_eq!((&member["ledger"], &member["balanceAt"]), (&Value::Null, &Value::Null));
+}

@@ -1,0 +1,198 @@
+//! Who may do what: every mutation, by every role.
+
+use serde_json::json;
+
+use crate::support::{World, tokens::staff_token, world::ACME};
+
+/// A mutation by name, its text, and whether a member, an owner, an operator and a service may run it.
+type Row = (&'static str, String, [bool; 4]);
+
+async fn portal(world: &World) -> Vec<Row> {
+    let (a, lead) = (world.a.to_string(), world.add_lead(world.acme, world.a).await.to_string());
+    let person = "clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\"";
+    vec![
+        (
+            "createLead",
+            format!("createLead(input: {{ partnerId: \"{a}\", {person} }}) {{ userErrors {{ message }} }}"),
+            [true, true, true, false],
+        ),
+        (
+            "updateLead",
+            format!("updateLead(input: {{ id: \"{lead}\", service: \"T\" }}) {{ userErrors {{ message }} }}"),
+            [true, true, true, false],
+        ),
+        (
+            "commission by hand",
+            format!("updateLead(input: {{ id: \"{lead}\", commission: \"5\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "updateLeadStatus",
+            format!("updateLeadStatus(input: {{ id: \"{lead}\", status: PENDING }}) {{ userErrors {{ message }} }}"),
+            [true, true, true, false],
+        ),
+        (
+            "updatePartnerProfile",
+            format!("updatePartnerProfile(input: {{ partnerId: \"{a}\", contactName: \"N\" }}) {{ userErrors {{ message }} }}"),
+            [false, true, true, false],
+        ),
+        (
+            "createPartner",
+            "createPartner(input: { companyName: \"New\" }) { userErrors { message } }".to_owned(),
+            [false, false, true, false],
+        ),
+        (
+            "updatePartner",
+            format!("updatePartner(input: {{ id: \"{a}\", companyName: \"Partner A\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "changePartnerStatus",
+            format!("changePartnerStatus(input: {{ id: \"{a}\", status: ACTIVE }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+    ]
+}
+
+async fn customers_and_commissions(world: &World) -> Vec<Row> {
+    let a = world.a.to_string();
+    let customer = world.customer("cus_0", world.a).await;
+    let idle = world
+        .service("mutation { upsertCustomer(input: { externalId: \"idle\", name: \"I\" }) { customer { id } } }", json!({}))
+        .await;
+    let idle = idle.data()["upsertCustomer"]["customer"]["id"].as_str().expect("an id").to_owned();
+    let rule = world
+        .operator("mutation { setCommissionRule(input: { kind: PERCENTAGE, rate: \"0.1\" }) { rule { id } } }", json!({}))
+        .await;
+    let rule = rule.data()["setCommissionRule"]["rule"]["id"].as_str().expect("an id").to_owned();
+    let commission = world.adjust(world.a, "9.00", None).await["commission"]["id"].as_str().expect("an id").to_owned();
+    vec![
+        (
+            "upsertCustomer",
+            "upsertCustomer(input: { externalId: \"cus_1\", name: \"C\" }) { userErrors { message } }".to_owned(),
+            [false, false, true, true],
+        ),
+        (
+            "assignCustomer",
+            format!("assignCustomer(input: {{ customerId: \"{customer}\", partnerId: \"{a}\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, true],
+        ),
+        (
+            "releaseCustomer",
+            format!("releaseCustomer(input: {{ customerId: \"{idle}\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, true],
+        ),
+        (
+            "setCommissionRule",
+            format!("setCommissionRule(input: {{ partnerId: \"{a}\", kind: PERCENTAGE, rate: \"0.2\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "endCommissionRule",
+            format!("endCommissionRule(input: {{ id: \"{rule}\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "recordInvoicePayment",
+            "recordInvoicePayment(input: { invoiceId: \"i\", customerId: \"cus_0\", amount: \"5\", paidAt: \"2026-01-01T00:00:00Z\" }) { userErrors { message } }".to_owned(),
+            [false, false, false, true],
+        ),
+        (
+            "recordRefund",
+            "recordRefund(input: { invoiceId: \"i\", refundedAmount: \"1\", refundedAt: \"2026-01-01T00:00:00Z\" }) { userErrors { message } }".to_owned(),
+            [false, false, false, true],
+        ),
+        (
+            "adjustCommission",
+            format!("adjustCommission(input: {{ partnerId: \"{a}\", amount: \"5\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "approveCommissions",
+            format!("approveCommissions(input: {{ ids: [\"{commission}\"] }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "rejectCommissions",
+            format!("rejectCommissions(input: {{ ids: [\"{commission}\"], reason: \"R\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+    ]
+}
+
+async fn payouts(world: &World) -> Vec<Row> {
+    let a = world.a.to_string();
+    world.adjust(world.a, "9.00", None).await;
+    world.adjust(world.b, "9.00", None).await;
+    let payout = world.batch(world.b).await["payout"]["id"].as_str().expect("an id").to_owned();
+    vec![
+        (
+            "createPayoutBatch",
+            format!("createPayoutBatch(input: {{ partnerId: \"{a}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2030-01-01T00:00:00Z\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "createPayoutBatches",
+            "createPayoutBatches(input: { periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }) { userErrors { message } }".to_owned(),
+            [false, false, true, false],
+        ),
+        ("releasePayout", format!("releasePayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
+        ("startPayout", format!("startPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
+        (
+            "completePayout",
+            format!("completePayout(input: {{ id: \"{payout}\", reference: \"W\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "returnPayout",
+            format!("returnPayout(input: {{ id: \"{payout}\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        ("retryPayout", format!("retryPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
+        (
+            "failPayout",
+            format!("startPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }} failPayout(input: {{ id: \"{payout}\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        ("cancelPayout", format!("cancelPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
+        (
+            "updateTenantSettings",
+            "updateTenantSettings(input: { minimumPayout: \"1\" }) { userErrors { message } }".to_owned(),
+            [false, false, true, false],
+        ),
+    ]
+}
+
+/// The schema's mutations are all in the tables, and each refuses whoever may not run it, and nobody else.
+#[tokio::test(flavor = "multi_thread")]
+async fn permissions_of_every_mutation() {
+    let world = World::new().await;
+    let mutations = [portal(&world).await, customers_and_commissions(&world).await, payouts(&world).await].concat();
+    let sdl = partner_portal::graphql::sdl();
+    let declared = sdl.split("\ntype Mutation {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("the mutations");
+    let declared: Vec<&str> = declared.lines().filter_map(|line| line.trim().strip_suffix('(')).collect();
+    assert!(declared.len() >= mutations.len() - 1, "{declared:?}");
+    for name in declared {
+        assert!(mutations.iter().any(|(known, ..)| *known == name), "{name} is not in the table");
+    }
+    for (name, mutation, allowed) in mutations {
+        let operation = format!("mutation {{ {mutation} }}");
+        let tokens = [
+            crate::support::token("member_a", ACME),
+            crate::support::token("owner_a", ACME),
+            staff_token("operator", ACME),
+            staff_token("service", ACME),
+        ];
+        for ((role, token), allowed) in ["member", "owner", "operator", "service"].iter().zip(tokens).zip(allowed) {
+            let answer = world.run(&token, &operation, json!({})).await;
+            let forbidden = answer.code() == "FORBIDDEN";
+            assert_eq!(!forbidden, allowed, "{name} by {role}: {}", answer.body);
+            if allowed {
+                let field = answer.data().as_object().and_then(|data| data.values().next()).expect("a payload").clone();
+                assert_eq!(field["userErrors"], json!([]), "{name} by {role}");
+            }
+        }
+    }
+    let forbidden = world.owner_a("{ partners { totalCount } }", json!({})).await;
+    assert_eq!(forbidden.code(), "FORBIDDEN");
+}
