@@ -18,6 +18,7 @@ use crate::{
     models::{
         self,
         calculation::{Step, StepKind},
+        customer::CustomerAccount,
         rule::{Assessment, Payment, RateSource},
     },
     money::{self, minor_units},
@@ -91,7 +92,9 @@ impl CommissionExplanation {
         let amount = money::Money::rounded(amount, currency);
         let payment = Payment { partner, customer, amount, at: at.map_or_else(|| ctx.now(), |at| at.0) };
         let reading = ctx.read().await?;
-        let assessment = Assessment::of(&reading, ctx.viewer().tenant.id, payment).await?;
+        let tenant = ctx.viewer().tenant.id;
+        let account = CustomerAccount::at(&reading, tenant, customer, payment.at).await?;
+        let assessment = Assessment::of(&reading, tenant, payment, account.as_ref()).await?;
         Ok(Some(Self(models::explanation::Explanation::of_assessment(assessment, amount))))
     }
 

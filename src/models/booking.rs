@@ -11,7 +11,7 @@ use super::{
     books::Books,
     commission::{Commission, CommissionEventType, CommissionStatus, NewCommission},
     customer::{Customer, CustomerAccount},
-    invoice::Invoice,
+    invoice::{Invoice, NewInvoice},
     lead::Lead,
     ledger::{AccountKind, Posting, Source, TransferKind},
     rule::{Assessment, Payment, RateSource},
@@ -113,11 +113,21 @@ impl Books<'_> {
             return Ok(Err(BookingFault::UnknownCustomer));
         };
         let currency = report.amount.currency;
-        let invoice = Invoice::lock_or_add(self.connection, self.tenant, &report.invoice, currency.code()).await?;
+        let reported = NewInvoice {
+            tenant_id: self.tenant,
+            external_id: &report.invoice,
+            customer_id: Some(customer.id),
+            currency: currency.code(),
+            amount: Some(report.amount.amount),
+            paid_at: Some(report.paid_at),
+            refunded: Decimal::ZERO,
+            refunded_at: None,
+        };
+        let (invoice, is_new) = Invoice::add(self.connection, &reported).await?;
         if invoice.currency != currency.code() {
             return Ok(differs("currency", invoice.currency));
         }
-        if let (Some(amount), Some(paid_at)) = (invoice.amount, invoice.paid_at) {
+        if let (false, Some(amount), Some(paid_at)) = (is_new, invoice.amount, invoice.paid_at) {
             if invoice.customer_id != Some(customer.id) {
                 let first = invoice.customer_id.unwrap_or(customer.id);
                 let known = Customer::by_ids(self.connection, Scope::tenant(self.tenant), &[first]).await?;
@@ -136,25 +146,28 @@ impl Books<'_> {
             let (paid, refunded) = (report.amount.amount, invoice.refunded);
             return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
         }
-        invoice.pay(self.connection, self.tenant, customer.id, report.amount.amount, report.paid_at).await?;
+        if !is_new {
+            // Its refund came first.
+            invoice.pay(self.connection, self.tenant, customer.id, report.amount.amount, report.paid_at).await?;
+        }
         let Some(account) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
             return Ok(Ok(Booked::new(None)));
         };
         self.lock(&[account.partner_id]).await?;
         // The partner may have been closed meanwhile, which takes the same lock.
-        if CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await?.is_none() {
+        let Some(account) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
             return Ok(Ok(Booked::new(None)));
-        }
+        };
         let payment = Payment { partner: account.partner_id, customer: customer.id, amount: report.amount, at: report.paid_at };
-        let commission = self.book_payment(payment, &report.invoice).await?;
+        let commission = self.book_payment(payment, &account, &report.invoice).await?;
         if !invoice.refunded.is_zero() {
             self.reverse(&commission, invoice.refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
         }
         Ok(Ok(Booked::new(Some(commission.id))))
     }
 
-    async fn book_payment(&self, payment: Payment, invoice: &str) -> QueryResult<Commission> {
-        let assessment = Assessment::of(self.connection, self.tenant, payment).await?;
+    async fn book_payment(&self, payment: Payment, account: &CustomerAccount, invoice: &str) -> QueryResult<Commission> {
+        let assessment = Assessment::of(self.connection, self.tenant, payment, Some(account)).await?;
         let held_until = self.held_until(payment.at).await?;
         let mut event = self.event(CommissionEventType::InvoicePayment, payment.partner, payment.amount.currency, payment.at);
         event.customer_id = Some(payment.customer);
@@ -186,7 +199,20 @@ impl Books<'_> {
     /// changes nothing, so that reports may repeat, be lost or overtake each other and the books end the same.
     pub async fn record_refund(&self, report: &InvoiceRefund) -> QueryResult<Booking> {
         let (currency, refunded) = (report.refunded.currency, report.refunded.amount);
-        let invoice = Invoice::lock_or_add(self.connection, self.tenant, &report.invoice, currency.code()).await?;
+        let reported = NewInvoice {
+            tenant_id: self.tenant,
+            external_id: &report.invoice,
+            customer_id: None,
+            currency: currency.code(),
+            amount: None,
+            paid_at: None,
+            refunded,
+            refunded_at: Some(report.refunded_at),
+        };
+        let (invoice, is_new) = Invoice::add(self.connection, &reported).await?;
+        if is_new {
+            return Ok(Ok(Booked::new(None)));
+        }
         if invoice.currency != currency.code() {
             return Ok(differs("currency", invoice.currency));
         }

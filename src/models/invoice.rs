@@ -1,12 +1,12 @@
 //! Invoices: what the billing system has reported of each, so that no report counts twice and none that comes late is lost.
 
 use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use diesel::{prelude::*, sql_types::Bool};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 
 use crate::{
-    db::schema::invoices,
+    db::{schema::invoices, statement::statement},
     ids::{CustomerId, TenantId},
 };
 
@@ -30,24 +30,41 @@ pub struct Invoice {
     pub refunded_at: Option<DateTime<Utc>>,
 }
 
+/// What is reported of an invoice that may be new.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = invoices)]
+pub struct NewInvoice<'a> {
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// Its id in the billing system.
+    pub external_id: &'a str,
+    /// Who paid it.
+    pub customer_id: Option<CustomerId>,
+    /// The currency.
+    pub currency: &'a str,
+    /// How much was paid.
+    pub amount: Option<Decimal>,
+    /// When.
+    pub paid_at: Option<DateTime<Utc>>,
+    /// How much has been refunded in all.
+    pub refunded: Decimal,
+    /// When, the last time.
+    pub refunded_at: Option<DateTime<Utc>>,
+}
+
 impl Invoice {
-    /// The invoice, locked until the transaction ends. A second report of it waits here for the first.
-    pub async fn lock_or_add(
-        mut connection: &AsyncPgConnection,
-        tenant: TenantId,
-        external_id: &str,
-        currency: &str,
-    ) -> QueryResult<Self> {
+    /// Adds the invoice, or finds the one that is there; either way it is locked until the transaction ends, so that a second report
+    /// waits here for the first. The answer's second part is whether it is new.
+    pub async fn add(mut connection: &AsyncPgConnection, new: &NewInvoice<'_>) -> QueryResult<(Self, bool)> {
         diesel::insert_into(invoices::table)
-            .values((invoices::tenant_id.eq(tenant), invoices::external_id.eq(external_id), invoices::currency.eq(currency)))
-            .on_conflict_do_nothing()
-            .execute(&mut connection)
-            .await?;
-        Self::query()
-            .filter(invoices::tenant_id.eq(tenant))
-            .filter(invoices::external_id.eq(external_id))
-            .for_no_key_update()
-            .first(&mut connection)
+            .values(new)
+            .on_conflict((invoices::tenant_id, invoices::external_id))
+            .do_update()
+            // Changes nothing, and so locks and returns what is there.
+            .set(invoices::updated_at.eq(invoices::updated_at))
+            // Only a row that was there has been updated.
+            .returning((Self::as_returning(), statement::<Bool>("xmax = 0", vec![])))
+            .get_result(&mut connection)
             .await
     }
 

@@ -407,9 +407,14 @@ impl Assessment {
     }
 
     /// Assesses a payment by what holds at its instant: the customer's own rate, else the partner's rule, else the tenant's, else
-    /// the partner's default rate. A rule for the payment's currency goes before one for all.
-    pub async fn of(mut connection: &AsyncPgConnection, tenant: TenantId, payment: Payment) -> QueryResult<Self> {
-        let account = CustomerAccount::at(connection, tenant, payment.customer, payment.at).await?;
+    /// the partner's default rate. A rule for the payment's currency goes before one for all. `account` is the period of the
+    /// customer's that the instant falls into.
+    pub async fn of(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        payment: Payment,
+        account: Option<&CustomerAccount>,
+    ) -> QueryResult<Self> {
         if let Some(rate) =
             account.filter(|account| account.partner_id == payment.partner).and_then(|account| account.commission_rate)
         {

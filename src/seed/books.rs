@@ -19,12 +19,12 @@ use crate::{
         booking::{BookingFault, InvoicePayment, InvoiceRefund},
         books::Books,
         calculation::{Formula, Terms, Tier},
-        commission::CommissionEventType,
+        commission::{CommissionEventType, CommissionStatus},
         customer::{Customer, CustomerAccount, CustomerReport, NewCustomerAccount},
         decision::Decision,
         lead::Lead,
         lead_status::LeadStatus,
-        payout_batch::PayoutRequest,
+        payout_batch::{PayoutRequest, due_partners},
         payout_step::Step,
         revenue::month_start,
         rule::{NewRule, Rule},
@@ -37,15 +37,13 @@ use crate::{
 const CHUNK: usize = 100;
 /// How many customers each partner manages.
 const CUSTOMERS: usize = 4;
-/// How long leads' commissions wait for their approval, in days.
-const APPROVAL_DAYS: i64 = 14;
 
 /// One thing that happens.
 enum Happening {
     Payment(InvoicePayment),
     Refund(InvoiceRefund),
     Conversion(Box<Lead>),
-    Decision(LeadId, Decision),
+    Decisions,
     Payouts(DateTime<Utc>),
 }
 
@@ -62,8 +60,8 @@ pub struct Booked {
 pub struct Year<'p> {
     pub tenant: TenantId,
     pub currency: Currency,
-    /// The partners, with whether each may work.
-    pub partners: &'p [(PartnerId, bool)],
+    /// The partners.
+    pub partners: &'p [PartnerId],
     pub invoices: u32,
     pub seed: u64,
     pub now: DateTime<Utc>,
@@ -87,13 +85,14 @@ impl Year<'_> {
             self.rules(connection, by).await?;
         }
         let mut happenings = self.payments(&mut random);
-        happenings.extend(self.conversions(connection, &mut random).await?);
+        happenings.extend(self.conversions(connection).await?);
         let first = self.now - Months::new(12);
         happenings.extend((1..=12).filter_map(|months| {
             let end = instant(month_start((first + Months::new(months)).date_naive()));
             let at = end + TimeDelta::days(2);
             (at < self.now).then_some((at, Happening::Payouts(end)))
         }));
+        happenings.extend((1..52).map(|week| (self.now - TimeDelta::days(7 * week), Happening::Decisions)));
         happenings.sort_by_key(|(at, _)| *at);
         let mut booked = Booked::default();
         let mut happenings = happenings.into_iter().peekable();
@@ -126,7 +125,7 @@ impl Year<'_> {
     }
 
     async fn customers(&self, connection: &AsyncPgConnection, random: &mut Rng) -> Result<()> {
-        for (number, (partner, _)) in self.partners.iter().enumerate() {
+        for (number, partner) in self.partners.iter().enumerate() {
             for place in 0..CUSTOMERS {
                 let head = COMPANY_HEADS[random.usize(..COMPANY_HEADS.len())];
                 let tail = COMPANY_TAILS[random.usize(..COMPANY_TAILS.len())];
@@ -166,7 +165,7 @@ impl Year<'_> {
             (4, Terms::Percentage(Decimal::new(20, 2)), Some(Decimal::from(150) * scale), Some(6)),
         ];
         for (partner, terms, cap, duration_months) in rules {
-            let Some((partner, _)) = self.partners.get(partner) else { continue };
+            let Some(partner) = self.partners.get(partner) else { continue };
             let new = NewRule {
                 partner_id: Some(*partner),
                 currency: Some(self.currency),
@@ -207,8 +206,8 @@ impl Year<'_> {
         happenings
     }
 
-    /// What is owed for the leads that have converted, and what was decided of it.
-    async fn conversions(&self, mut connection: &AsyncPgConnection, random: &mut Rng) -> Result<Vec<(DateTime<Utc>, Happening)>> {
+    /// What is owed for the leads that have converted.
+    async fn conversions(&self, mut connection: &AsyncPgConnection) -> Result<Vec<(DateTime<Utc>, Happening)>> {
         let booked: HashSet<Option<LeadId>> = partner_commission_events::table
             .filter(partner_commission_events::tenant_id.eq(self.tenant))
             .filter(partner_commission_events::event_type.eq(CommissionEventType::LeadConversion))
@@ -226,13 +225,6 @@ impl Year<'_> {
         let mut happenings = Vec::new();
         for lead in leads.into_iter().filter(|lead| !booked.contains(&Some(lead.id))) {
             let converted_at = lead.converted_at.unwrap_or(lead.created_at);
-            let rejected = random.u8(..20) == 0;
-            let decided_at = converted_at + TimeDelta::days(random.i64(1..=APPROVAL_DAYS));
-            if decided_at < self.now {
-                let decision =
-                    if rejected { Decision::Reject("The contract was not signed.".to_owned()) } else { Decision::Approve };
-                happenings.push((decided_at, Happening::Decision(lead.id, decision)));
-            }
             happenings.push((converted_at, Happening::Conversion(Box::new(lead))));
         }
         Ok(happenings)
@@ -264,27 +256,37 @@ impl Year<'_> {
             Happening::Conversion(lead) => {
                 booked.commissions += usize::from(books.record_conversion(lead, at).await?.is_some());
             }
-            Happening::Decision(lead, decision) => {
-                let of_lead: Option<CommissionId> = partner_commission_events::table
-                    .filter(partner_commission_events::tenant_id.eq(self.tenant))
-                    .filter(partner_commission_events::lead_id.eq(lead))
-                    .select(partner_commission_events::id)
-                    .first(&mut &*connection)
-                    .await
-                    .optional()?;
-                books.decide(of_lead.as_slice(), decision, false).await?;
-            }
+            Happening::Decisions => self.decide(books).await?,
             Happening::Payouts(end) => self.payouts(books, *end, booked).await?,
         }
+        Ok(())
+    }
+
+    /// What an operator decides on a Monday: approves what leads have earned until some days ago, and rejects one here and there.
+    async fn decide(&self, books: Books<'_>) -> Result<()> {
+        let pending: Vec<CommissionId> = partner_commission_events::table
+            .filter(partner_commission_events::tenant_id.eq(self.tenant))
+            .filter(partner_commission_events::status.eq(CommissionStatus::Pending))
+            .filter(partner_commission_events::event_type.eq(CommissionEventType::LeadConversion))
+            .filter(partner_commission_events::event_date.lt(books.at - TimeDelta::days(3)))
+            .order(partner_commission_events::event_date)
+            .select(partner_commission_events::id)
+            .load(&mut &*books.connection)
+            .await?;
+        let (approved, rejected): (Vec<_>, Vec<_>) = pending.into_iter().zip(1..).partition(|(_, place)| place % 7 > 0);
+        let ids = |chosen: Vec<(CommissionId, i32)>| chosen.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        books.decide(&ids(approved), &Decision::Approve, false).await?;
+        let reason = "The contract was not signed.".to_owned();
+        books.decide(&ids(rejected), &Decision::Reject(reason), false).await?;
         Ok(())
     }
 
     /// A month's payouts. Those of long ago have been paid; the last month's are at all the steps that there are.
     async fn payouts(&self, books: Books<'_>, end: DateTime<Utc>, booked: &mut Booked) -> Result<()> {
         let is_last = end + Months::new(1) + TimeDelta::days(2) > self.now;
-        for (number, (partner, is_active)) in self.partners.iter().enumerate().filter(|(_, (_, is_active))| *is_active) {
-            debug_assert!(is_active);
-            for (place, currency) in [self.currency, self.second_currency()].into_iter().enumerate() {
+        for (place, currency) in [self.currency, self.second_currency()].into_iter().enumerate() {
+            let due = due_partners(books.connection, self.tenant, currency).await?;
+            for (number, partner) in self.partners.iter().enumerate().filter(|(_, partner)| due.contains(partner)) {
                 let request = PayoutRequest {
                     partner: *partner,
                     currency,

@@ -39,9 +39,9 @@ pub struct LeadRows {
 }
 
 impl PartnerRows {
-    /// The partner's id, and whether it may work.
-    pub fn standing(&self) -> (PartnerId, bool) {
-        (self.partner.id, self.partner.status == PartnerStatus::Active)
+    /// The partner's id.
+    pub fn id(&self) -> PartnerId {
+        self.partner.id
     }
 }
 

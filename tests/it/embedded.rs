@@ -128,9 +128,9 @@ async fn commands_beside_a_running_server() {
 #[test]
 fn seeding_an_empty_database() {
     let folder = Folder::new();
-    let seeded = run(&folder.0, &["seed", "--partners", "3", "--leads", "2500", "--invoices", "20"]);
+    let seeded = run(&folder.0, &["seed", "--partners", "3", "--leads", "1100", "--invoices", "20"]);
     let said = String::from_utf8_lossy(&seeded.stdout).into_owned();
-    assert!(said.starts_with("northwind has 3 more partners, 2500 more leads, "), "{said}");
+    assert!(said.starts_with("northwind has 3 more partners, 1100 more leads, "), "{said}");
     let listed = run(&folder.0, &["tenant", "list"]);
     assert_eq!(String::from_utf8_lossy(&listed.stdout).lines().count(), 2);
     let unknown = run(&folder.0, &["seed", "--tenant", "nobody"]);

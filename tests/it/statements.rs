@@ -145,7 +145,7 @@ async fn booking_costs_the_same() {
     }
     let later = (statements(&world, &service, &pay(40)).await, statements(&world, &operator, &batch).await);
     assert_eq!(first, later);
-    assert_eq!(first, (14, 10));
+    assert_eq!(first, (11, 10));
 }
 
 /// `node` and `nodes` over several kinds: one statement for each kind.
