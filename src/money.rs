@@ -20,6 +20,12 @@ pub fn minor_units(currency: Currency) -> u32 {
     currency.exponent().map_or(2, u32::from).min(4)
 }
 
+/// The currency of a stored code. Every code that is stored has been one, so anything else is a fault of the data.
+pub fn stored_currency(code: &str) -> diesel::QueryResult<Currency> {
+    let unknown = || diesel::result::Error::DeserializationError(format!("{code:?} is no ISO 4217 code").into());
+    Currency::from_code(code).ok_or_else(unknown)
+}
+
 impl Money {
     /// Rounds to the currency's minor unit, half to even, and pads to it: `1.005 USD` is `1.00`, `2 USD` is `2.00`.
     pub fn rounded(amount: Decimal, currency: Currency) -> Self {

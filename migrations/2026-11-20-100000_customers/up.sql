@@ -31,7 +31,7 @@ CREATE TABLE partner_accounts (
     CONSTRAINT partner_accounts_partner_id_fkey FOREIGN KEY (tenant_id, partner_id) REFERENCES partners (tenant_id, id) ON DELETE RESTRICT,
     CONSTRAINT partner_accounts_customer_id_fkey FOREIGN KEY (tenant_id, customer_id) REFERENCES customers (tenant_id, id) ON DELETE RESTRICT,
     CONSTRAINT partner_accounts_rate_range CHECK (commission_rate BETWEEN 0 AND 1),
-    CONSTRAINT partner_accounts_period CHECK (managed_to > managed_from),
+    CONSTRAINT partner_accounts_period CHECK (managed_to >= managed_from),
     CONSTRAINT partner_accounts_one_at_a_time EXCLUDE USING gist
         (tenant_id WITH =, customer_id WITH =, tstzrange(managed_from, managed_to) WITH &&)
 );
@@ -39,7 +39,7 @@ CREATE INDEX partner_accounts_customer_idx ON partner_accounts (tenant_id, custo
 CREATE INDEX partner_accounts_partner_idx ON partner_accounts (tenant_id, partner_id, managed_from, id);
 COMMENT ON TABLE partner_accounts IS 'Which customers a partner manages, and when: one partner at a time';
 COMMENT ON COLUMN partner_accounts.commission_rate IS 'The customer''s own rate, as a fraction; it goes before every rule. NULL where the rules decide';
-COMMENT ON COLUMN partner_accounts.managed_to IS 'Exclusive; NULL while the partner manages the customer';
+COMMENT ON COLUMN partner_accounts.managed_to IS 'Exclusive; NULL while no end is known. As early as managed_from when it never began';
 
 ALTER TABLE customers ENABLE ROW LEVEL SECURITY;
 ALTER TABLE partner_accounts ENABLE ROW LEVEL SECURITY;

@@ -189,6 +189,7 @@ CREATE TABLE commission_totals (
     partner_id uuid NOT NULL,
     currency text NOT NULL,
     grain total_grain NOT NULL,
+    tenant_grain text NOT NULL GENERATED ALWAYS AS (grain) STORED,
     starts_on date NOT NULL,
     base numeric(24, 4) NOT NULL DEFAULT 0,
     earned numeric(24, 4) NOT NULL DEFAULT 0,
@@ -198,8 +199,9 @@ CREATE TABLE commission_totals (
     CONSTRAINT commission_totals_pkey PRIMARY KEY (tenant_id, partner_id, currency, grain, starts_on),
     CONSTRAINT commission_totals_partner_id_fkey FOREIGN KEY (tenant_id, partner_id) REFERENCES partners (tenant_id, id) ON DELETE RESTRICT
 );
-CREATE INDEX commission_totals_tenant_idx ON commission_totals (tenant_id, currency, grain, starts_on);
+CREATE INDEX commission_totals_tenant_idx ON commission_totals (tenant_id, currency, tenant_grain, starts_on);
 COMMENT ON TABLE commission_totals IS 'Each partner''s commissions and payouts by day and by calendar month (UTC), kept by triggers, so that no figure reads a history';
+COMMENT ON COLUMN commission_totals.tenant_grain IS 'grain once more, for the index of a whole tenant: the planner would take that one for a single partner too';
 COMMENT ON COLUMN commission_totals.base IS 'The invoices'' amounts behind the commissions that are not rejected';
 COMMENT ON COLUMN commission_totals.earned IS 'The commissions of that day that are not rejected, reversals and adjustments included';
 COMMENT ON COLUMN commission_totals.pending IS 'Those of them that are pending';

@@ -14,7 +14,10 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
         Err(error) => Err(error),
     };
     database.close().await;
-    let approved = outcome?;
-    say(&format!("{approved} commissions were due and are approved.\n"));
+    match outcome? {
+        Some(1) => say("1 commission was due and is approved.\n"),
+        Some(approved) => say(&format!("{approved} commissions were due and are approved.\n")),
+        None => say("Another server is doing it at this moment.\n"),
+    }
     Ok(())
 }

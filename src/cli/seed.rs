@@ -51,8 +51,8 @@ async fn fill(settings: &Settings, database: &Database, keyring: &Keyring, argum
     let clock = Clock::default();
     // On an empty embedded database there is no tenant to fill yet.
     first_start::run(settings, database, keyring, &clock).await?;
-    let bar = ProgressBar::new(u64::from(arguments.partners) + u64::from(arguments.leads) + u64::from(arguments.invoices));
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} rows, {eta} left")?);
+    let bar = ProgressBar::no_length();
+    bar.set_style(ProgressStyle::with_template("{spinner} {pos} rows and bookings, {elapsed}")?);
     let amounts =
         Amounts { partners: arguments.partners, leads: arguments.leads, invoices: arguments.invoices, seed: arguments.seed };
     let mut connection = database.connect().await?;

@@ -10,7 +10,11 @@ use crate::{
     auth::development,
     config::{Issuer, Settings},
     ids::TenantId,
-    models::tenant::{HOLD_DAYS, NewTenant, PartnerOnSignup, Tenant, TenantChanges},
+    models::{
+        scope::Scope,
+        tenant::{HOLD_DAYS, NewTenant, PartnerOnSignup, Tenant, TenantChanges, TenantSettings},
+    },
+    money::minor_units,
     validation,
 };
 
@@ -53,7 +57,7 @@ pub struct SetArguments {
     /// The issuer of its tokens
     #[arg(long = "tenant-issuer", value_name = "URL")]
     issuer: Option<Issuer>,
-    /// The currency of its amounts (ISO 4217). Amounts that are there keep theirs
+    /// The currency of its amounts (ISO 4217). Amounts that are there keep theirs; the minimum payout is none until it is set anew
     #[arg(long, value_parser = currency)]
     currency: Option<String>,
     /// What a first sign-in makes: none, or a partner that is pending or active
@@ -84,6 +88,18 @@ fn hold_days(text: &str) -> Result<i32, String> {
 fn minimum_payout(text: &str) -> Result<Decimal, String> {
     let amount = Decimal::from_str_exact(text).map_err(|_| "expected an amount such as 50.00")?;
     validation::amount(amount, 4).map_err(|wrong| wrong.message)
+}
+
+/// The least that is paid out: in the tenant's minor units, and nothing where the currency changes and it is not said anew.
+fn minimum(tenant: &Tenant, arguments: &SetArguments) -> Result<Option<Decimal>, Failure> {
+    let code = arguments.currency.as_deref().unwrap_or(&tenant.default_currency);
+    let digits = iso_currency::Currency::from_code(code).map_or(4, minor_units);
+    match arguments.minimum_payout {
+        Some(amount) => {
+            validation::amount(amount, digits).map(Some).map_err(|wrong| Failure(format!("--minimum-payout: {}", wrong.message)))
+        }
+        None => Ok((code != tenant.default_currency).then_some(Decimal::ZERO)),
+    }
 }
 
 fn currency(text: &str) -> Result<String, String> {
@@ -135,20 +151,28 @@ async fn add(connection: &AsyncPgConnection, settings: &Settings, arguments: Add
 
 async fn list(connection: &AsyncPgConnection) -> Result<(), Failure> {
     for tenant in Tenant::all(connection).await? {
+        let settings = TenantSettings::by_tenants(connection, Scope::tenant(tenant.id), &[tenant.id]).await?;
+        let (days, least) =
+            settings.get(&tenant.id).map_or((0, Decimal::ZERO), |it| (it.commission_hold_days, it.minimum_payout));
         let Tenant { id, slug, name, issuer, default_currency, partner_on_signup, .. } = tenant;
-        say(&format!("{slug}\t{name}\t{default_currency}\tsign-up: {}\t{issuer}\t{id}\n", partner_on_signup.as_str()));
+        let (on_signup, least) = (partner_on_signup.as_str(), least.normalize());
+        say(&format!(
+            "{slug}\t{name}\t{default_currency}\tsign-up: {on_signup}\thold: {days} days\tminimum payout: {least}\t{issuer}\t{id}\n"
+        ));
     }
     Ok(())
 }
 
 async fn set(connection: &AsyncPgConnection, arguments: SetArguments) -> Result<(), Failure> {
+    let known = Tenant::all(connection).await?.into_iter().find(|tenant| tenant.slug == arguments.slug);
+    let minimum_payout = known.map_or(Ok(None), |tenant| minimum(&tenant, &arguments))?;
     let changes = TenantChanges {
         name: arguments.name.as_deref(),
         issuer: arguments.issuer.as_ref().map(|issuer| issuer.0.as_str()),
         default_currency: arguments.currency.as_deref(),
         partner_on_signup: arguments.partner_on_signup,
         commission_hold_days: arguments.hold_days,
-        minimum_payout: arguments.minimum_payout,
+        minimum_payout,
     };
     if changes.is_empty() {
         return Err(Failure::new(

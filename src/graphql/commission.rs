@@ -66,12 +66,12 @@ impl Commission {
         Lead::by_id(ctx, self.0.lead_id?).await.transpose()
     }
 
-    /// The customer who paid. Null for other events.
+    /// The customer who paid. Null for lead conversions and adjustments.
     async fn customer(&self, ctx: &Context<'_>) -> Option<Result<Customer>> {
         Customer::by_id(ctx, self.0.customer_id?).await.transpose()
     }
 
-    /// The invoice's id in the billing system. Null for other events.
+    /// The invoice's id in the billing system. Null for lead conversions and adjustments.
     async fn invoice_id(&self) -> Option<&str> {
         self.0.invoice_id.as_deref()
     }
@@ -92,7 +92,8 @@ impl Commission {
         Payout::by_id(ctx, self.0.payout_id?).await.transpose()
     }
 
-    /// What it is a share of: the payment, or the deal's value; for a refund what has been refunded in all. Null for an adjustment.
+    /// What it is a share of: the payment, or the deal's value; for a refund what has been refunded in all. Null for an adjustment, and for a lead
+    /// whose deal has no value.
     async fn base(&self) -> Option<Result<Money>> {
         self.0.base.map(|base| Money::stored(base, &self.0.currency))
     }
@@ -247,7 +248,7 @@ impl From<CommissionFilterInput> for CommissionFilter {
             earned_before: input.earned_before.map(|time| time.0),
             min_amount: input.min_amount.map(|amount| amount.0),
             max_amount: input.max_amount.map(|amount| amount.0),
-            is_free: false,
+            free_before: None,
         }
     }
 }

@@ -26,6 +26,8 @@ use crate::{
 
 /// The most rules that are listed at once.
 const MAX_RULES: i64 = 500;
+/// The most partners that a simulation tells of.
+const MAX_PARTNERS: usize = 500;
 
 /// A version of a rule.
 #[derive(Clone)]
@@ -144,7 +146,7 @@ pub enum RuleValidity {
 pub struct RuleSimulation {
     /// All partners together, for each currency.
     totals: Vec<SimulatedTotal>,
-    /// Each partner, the largest difference first.
+    /// Each partner, the largest difference first; at most 500.
     partners: Vec<SimulatedEarnings>,
 }
 
@@ -233,6 +235,7 @@ impl SimulatedEarnings {
         let mut outcomes: Vec<_> = outcomes.into_iter().collect();
         let gap = |outcome: &Outcome| outcome.simulated - outcome.actual;
         outcomes.sort_by_key(|((partner, currency), outcome)| (-gap(outcome).abs(), *partner, currency.code()));
+        outcomes.truncate(MAX_PARTNERS);
         let partners = outcomes.iter().map(|((partner, _), _)| Partner::by_id(ctx, *partner));
         let partners = futures_util::future::try_join_all(partners).await?;
         let rows = outcomes.iter().zip(partners).map(|(((_, currency), outcome), partner)| {

@@ -13,7 +13,7 @@ use crate::{
         rule::{NewRule, RuleKind},
     },
     money::minor_units,
-    validation::{FaultCode, Faults, amount, positive_amount, rate},
+    validation::{FaultCode, Faults, Wrong, amount, positive_amount, rate},
 };
 
 /// The most steps of a tiered rule.
@@ -136,10 +136,14 @@ fn tiers(given: &[CommissionTierInput], path: &'static str, digits: u32, faults:
         return None;
     }
     let mut tiers = Vec::with_capacity(given.len());
-    for step in given {
-        let above = faults.check(path, amount(step.above.0, digits))?;
-        let rate = faults.check(path, rate(step.rate.0))?;
-        tiers.push(Tier { above, rate });
+    for (number, step) in (1..).zip(given) {
+        let named = |wrong: Wrong| Wrong { message: format!("Step {number}: {}", wrong.message), ..wrong };
+        let above = faults.check(path, amount(step.above.0, digits).map_err(named));
+        let rate = faults.check(path, rate(step.rate.0).map_err(named));
+        tiers.extend(above.zip(rate).map(|(above, rate)| Tier { above, rate }));
+    }
+    if tiers.len() < given.len() {
+        return None;
     }
     if tiers[0].above != Number::ZERO || tiers.windows(2).any(|pair| pair[0].above >= pair[1].above) {
         faults.add(path, FaultCode::Invalid, "The first step must be above 0, and each further one above the one before it.");

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     db,
     error::Result,
-    ids::{CustomerAccountId, CustomerId},
+    ids::CustomerId,
     models::{
         customer::{self, BY_CREATED, CustomerFilter},
         page::{Cursor, Page, PageArguments, Slice},
@@ -87,11 +87,6 @@ pub struct CustomerAccount(customer::CustomerAccount);
 /// A period in which a partner manages a customer and earns by what it pays.
 #[Object]
 impl CustomerAccount {
-    /// Its id.
-    async fn id(&self) -> CustomerAccountId {
-        self.0.id
-    }
-
     /// The partner.
     async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a customer's partner"))

@@ -17,9 +17,10 @@ use crate::{
     ids::{CustomerId, PartnerId},
     models::{
         self,
+        assessment::{Assessment, Payment},
         calculation::{Step, StepKind},
         customer::CustomerAccount,
-        rule::{Assessment, Payment, RateSource},
+        rule::RateSource,
     },
     money::{self, minor_units},
     validation::positive_amount,

@@ -7,7 +7,7 @@ use async_graphql::{
     parser::types::Field, registry::Registry,
 };
 
-use crate::ids::{CommissionId, CustomerAccountId, CustomerId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId};
+use crate::ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId};
 
 macro_rules! graphql_ids {
     ($($name:ident),*) => {$(
@@ -54,4 +54,4 @@ macro_rules! graphql_ids {
     )*};
 }
 
-graphql_ids!(TenantId, UserId, PartnerId, LeadId, CustomerId, CustomerAccountId, RuleId, CommissionId, PayoutId);
+graphql_ids!(TenantId, UserId, PartnerId, LeadId, CustomerId, RuleId, CommissionId, PayoutId);

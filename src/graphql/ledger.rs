@@ -55,16 +55,16 @@ impl Transfer {
         self.0.to_kind
     }
 
-    /// What the account `from` held after it.
+    /// What the account `from` held after it. Null to whoever may not read the partner's ledger.
     #[graphql(name = "fromBalance")]
-    async fn source_balance(&self) -> Result<Money> {
-        Money::stored(self.0.from_balance, &self.0.unit)
+    async fn source_balance(&self, ctx: &Context<'_>) -> Option<Result<Money>> {
+        reads_ledgers(ctx).then(|| Money::stored(self.0.from_balance, &self.0.unit))
     }
 
-    /// What the account `to` held after it.
+    /// What the account `to` held after it. Null to whoever may not read the partner's ledger.
     #[graphql(name = "toBalance")]
-    async fn target_balance(&self) -> Result<Money> {
-        Money::stored(self.0.to_balance, &self.0.unit)
+    async fn target_balance(&self, ctx: &Context<'_>) -> Option<Result<Money>> {
+        reads_ledgers(ctx).then(|| Money::stored(self.0.to_balance, &self.0.unit))
     }
 
     /// The commission that it is about. Null where it is about a payout.
@@ -150,10 +150,15 @@ pub struct LedgerFilter(pub Currency);
 impl LedgerFilter {
     /// That of the currency which is asked for; none for whoever may not read ledgers.
     pub fn new(ctx: &Context<'_>, currency: Option<CurrencyCode>) -> Option<Result<Self>> {
-        match ctx.viewer().role {
-            Role::PartnerOwner | Role::Operator => Some(currency_or_default(ctx, currency).map(Self)),
-            Role::PartnerMember | Role::Service => None,
-        }
+        reads_ledgers(ctx).then(|| currency_or_default(ctx, currency).map(Self))
+    }
+}
+
+/// Whether the viewer may read ledgers: partners' owners their own, operators all.
+fn reads_ledgers(ctx: &Context<'_>) -> bool {
+    match ctx.viewer().role {
+        Role::PartnerOwner | Role::Operator => true,
+        Role::PartnerMember | Role::Service => false,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod node;
 pub mod pagination;
 pub mod partner;
 pub mod payout;
+pub mod payout_preview;
 pub mod profile;
 pub mod query;
 pub mod revenue;

@@ -153,8 +153,10 @@ impl Partner {
         ctx: &Context<'_>,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
     ) -> Option<Result<PartnerBalances>> {
-        let LedgerFilter(currency) = LedgerFilter::new(ctx, currency)?.ok()?;
-        Some(PartnerBalances::now(ctx, purse(self.0.id, currency)).await)
+        match LedgerFilter::new(ctx, currency)? {
+            Ok(LedgerFilter(currency)) => Some(PartnerBalances::now(ctx, purse(self.0.id, currency)).await),
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// What its accounts held at the end of a day (UTC). Null to whoever may not read its ledger.
@@ -164,8 +166,10 @@ impl Partner {
         #[graphql(desc = "The day.")] date: Date,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
     ) -> Option<Result<PartnerBalances>> {
-        let LedgerFilter(currency) = LedgerFilter::new(ctx, currency)?.ok()?;
-        Some(PartnerBalances::on(ctx, purse(self.0.id, currency), date.0).await)
+        match LedgerFilter::new(ctx, currency)? {
+            Ok(LedgerFilter(currency)) => Some(PartnerBalances::on(ctx, purse(self.0.id, currency), date.0).await),
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// Its place among the tenant's partners by what they have earned in the tenant's default currency; those who have earned the

@@ -3,9 +3,6 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::{Context, Enum, InputObject, Object};
-use chrono::{DateTime as Time, Utc};
-use iso_currency::Currency;
-use rust_decimal::Decimal as Number;
 
 use super::{
     commission::Commission,
@@ -21,19 +18,15 @@ use super::{
 };
 use crate::{
     db,
-    error::{Error, Result},
+    error::Result,
     ids::{PartnerId, PayoutId},
     models::{
-        commission::CommissionStatus,
-        commission_list::CommissionFilter,
         page::{Cursor, Page, PageArguments, Slice},
         payout,
-        payout_batch::Fingerprint,
         payout_list::{BY_CREATED, BY_TOTAL, PayoutFilter},
         payout_status::{self, PayoutStatus},
         profile::PaymentMethod,
         scope::Scope,
-        tenant::TenantSettings,
     },
 };
 
@@ -193,105 +186,6 @@ impl PayoutStatusChange {
     }
 }
 
-/// What a payout would hold.
-pub struct PayoutPreview {
-    partner: PartnerId,
-    currency: Currency,
-    period: (Time<Utc>, Time<Utc>),
-    fingerprint: Fingerprint,
-    minimum: Number,
-}
-
-/// What `createPayoutBatch` would make now. Give it the `fingerprint`, and it makes just this or says what has changed.
-#[Object]
-impl PayoutPreview {
-    /// Who would be paid.
-    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
-        Partner::by_id(ctx, self.partner).await?.ok_or_else(|| missing("a preview's partner"))
-    }
-
-    /// How much; not above zero where reversals make up for what was earned, which is then carried forward.
-    async fn total(&self) -> Money {
-        Money::of(self.fingerprint.total, self.currency)
-    }
-
-    /// How many commissions.
-    async fn commission_count(&self) -> i64 {
-        self.fingerprint.count
-    }
-
-    /// The least that the tenant pays out at once in this currency.
-    async fn minimum(&self) -> Money {
-        Money::of(self.minimum, self.currency)
-    }
-
-    /// Whether there would be a payout: the total is above zero and not below the minimum.
-    async fn is_payable(&self) -> bool {
-        self.fingerprint.total > Number::ZERO && self.fingerprint.total >= self.minimum
-    }
-
-    /// The first instant of the period.
-    async fn period_start(&self) -> DateTime {
-        self.period.0.into()
-    }
-
-    /// The end of the period, exclusive. What was earned before it is in, also before the period where that was carried forward.
-    async fn period_end(&self) -> DateTime {
-        self.period.1.into()
-    }
-
-    /// What to hold `createPayoutBatch` to. It begins with a SHA-256 in hexadecimal over one line for each commission, by date and id:
-    /// its UUID, its amount with four digits after the point and its currency, with a space between them.
-    async fn fingerprint(&self) -> String {
-        self.fingerprint.to_string()
-    }
-
-    /// The commissions, the earliest first.
-    async fn lines(
-        &self,
-        ctx: &Context<'_>,
-        #[graphql(
-            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
-        )]
-        first: Option<i32>,
-        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
-        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
-        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
-    ) -> Result<Connection<Commission>> {
-        let filter = CommissionFilter {
-            partner: Some(self.partner),
-            statuses: vec![CommissionStatus::Approved],
-            currency: Some(self.currency.code()),
-            earned_before: Some(self.period.1),
-            is_free: true,
-            ..CommissionFilter::default()
-        };
-        Commission::lines(ctx, filter, PageArguments { first, after, last, before }).await
-    }
-}
-
-impl PayoutPreview {
-    /// What a payout to a partner would hold; none where the viewer may not see the partner.
-    pub async fn of(
-        ctx: &Context<'_>,
-        partner: PartnerId,
-        currency: Currency,
-        period: (Time<Utc>, Time<Utc>),
-    ) -> Result<Option<Self>> {
-        if period.0 >= period.1 {
-            return Err(Error::BadUserInput("`periodStart` must be before `periodEnd`.".to_owned()));
-        }
-        if Partner::by_id(ctx, partner).await?.is_none() {
-            return Ok(None);
-        }
-        let tenant = ctx.viewer().tenant.id;
-        let reading = ctx.read().await?;
-        let fingerprint = Fingerprint::of(&reading, tenant, partner, currency, period.1).await?;
-        let minimum = TenantSettings::minimum_payout(&reading, tenant, currency).await?;
-        Ok(Some(Self { partner, currency, period, fingerprint, minimum }))
-    }
-}
-
 impl From<Arc<payout::Payout>> for Payout {
     fn from(row: Arc<payout::Payout>) -> Self {
         Self(row)
@@ -342,6 +236,10 @@ pub struct PayoutFilterInput {
     created_from: Option<DateTime>,
     /// Only those made before this instant.
     created_before: Option<DateTime>,
+    /// Only those to be paid at this instant or later.
+    payout_from: Option<DateTime>,
+    /// Only those to be paid before this instant.
+    payout_before: Option<DateTime>,
     /// Only those of at least this total.
     min_amount: Option<Decimal>,
     /// Only those of at most this total.
@@ -356,6 +254,8 @@ impl From<PayoutFilterInput> for PayoutFilter {
             currency: input.currency.map(|currency| currency.0.code()),
             created_from: input.created_from.map(|time| time.0),
             created_before: input.created_before.map(|time| time.0),
+            payout_from: input.payout_from.map(|time| time.0),
+            payout_before: input.payout_before.map(|time| time.0),
             min_amount: input.min_amount.map(|amount| amount.0),
             max_amount: input.max_amount.map(|amount| amount.0),
         }

@@ -15,7 +15,8 @@ use super::{
     node::{self, Node},
     pagination::Connection,
     partner::{Partner, PartnerFilterInput, PartnerOrder},
-    payout::{Payout, PayoutFilterInput, PayoutOrder, PayoutPreview},
+    payout::{Payout, PayoutFilterInput, PayoutOrder},
+    payout_preview::PayoutPreview,
     revenue::{EarningsPoint, PeriodInput, RevenueMetrics},
     scalars::{CurrencyCode, DateTime, Decimal, currency_or_default},
     viewer::Viewer,
@@ -154,7 +155,7 @@ impl Query {
         CommissionRule::list(ctx, partner_id, validity).await
     }
 
-    /// What a payment would earn, and why; nothing is written. Null where there is no such partner or customer, or it is not yours.
+    /// What a payment would earn a partner that manages the customer, and why; nothing is written. Null where there is no such partner or customer, or it is not yours.
     async fn calculate_commission(
         &self,
         ctx: &Context<'_>,
@@ -167,8 +168,8 @@ impl Query {
         CommissionExplanation::calculate(ctx, partner_id, customer_id, amount.0, currency, at).await.transpose()
     }
 
-    /// What a period's real payments would have earned under another rule: replayed one by one, nothing written. Needs
-    /// `COMMISSIONS_MANAGE`.
+    /// What a period's real payments would have earned had another rule held all the time (its `validFrom` and `validTo` are not looked
+    /// at): replayed one by one, nothing written. Needs `COMMISSIONS_MANAGE`.
     async fn simulate_commission_rule(
         &self,
         ctx: &Context<'_>,
@@ -184,7 +185,7 @@ impl Query {
         Commission::by_id(ctx, id).await.transpose()
     }
 
-    /// The commissions of the partner that you act for, or for operators of all partners. The latest first where no order is given.
+    /// The commissions of the partner that you act for, or for operators and services of all partners. The latest first where no order is given.
     async fn commissions(
         &self,
         ctx: &Context<'_>,
@@ -206,7 +207,7 @@ impl Query {
         Payout::by_id(ctx, id).await.transpose()
     }
 
-    /// The payouts to the partner that you act for, or for operators to all partners. The newest first where no order is given.
+    /// The payouts to the partner that you act for, or for operators and services to all partners. The newest first where no order is given.
     async fn payouts(
         &self,
         ctx: &Context<'_>,

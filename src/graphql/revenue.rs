@@ -11,9 +11,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     models::{
+        calendar::{instant, month_start},
         revenue::{self, Figures, Interval, Period, Point},
         scope::Scope,
-        simulation::instant,
     },
 };
 
@@ -48,7 +48,7 @@ impl PeriodInput {
     /// The period that is asked for, or else the month so far.
     pub fn or_month(ctx: &Context<'_>, asked: Option<Self>) -> Result<Period> {
         let today = ctx.now().date_naive();
-        asked.map_or_else(|| Ok(Period { from: revenue::month_start(today), to: today + Days::new(1) }), Self::checked)
+        asked.map_or_else(|| Ok(Period { from: month_start(today), to: today + Days::new(1) }), Self::checked)
     }
 }
 

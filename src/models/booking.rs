@@ -2,25 +2,30 @@
 //! commission, however often it is reported and in whatever order.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::{QueryResult, prelude::*};
+use diesel::{QueryResult, prelude::*, result::DatabaseErrorKind};
 use diesel_async::RunQueryDsl;
 use iso_currency::Currency;
 use rust_decimal::Decimal;
 
 use super::{
+    assessment::{Assessment, Payment},
     books::Books,
     commission::{Commission, CommissionEventType, CommissionStatus, NewCommission},
     customer::{Customer, CustomerAccount},
     invoice::{Invoice, NewInvoice},
     lead::Lead,
-    ledger::{AccountKind, Posting, Source, TransferKind},
-    rule::{Assessment, Payment, RateSource},
+    ledger::{self, AccountKind, Posting, Purse, Source, TransferKind},
+    partner::{Partner, PartnerStatus},
+    rule::RateSource,
     scope::Scope,
 };
 use crate::{
-    db::schema::{partner_commission_events, tenants},
+    db::{
+        QueryError,
+        schema::{partner_commission_events, tenants},
+    },
     ids::{CommissionId, PartnerId},
-    money::Money,
+    money::{Money, stored_currency},
 };
 
 /// A payment as the billing system reports it.
@@ -69,17 +74,39 @@ pub struct Booked {
     pub is_replay: bool,
 }
 
+/// What a source says of itself, and must say again when it is reported again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Who paid.
+    Customer,
+    /// Whose earnings.
+    Partner,
+    /// How much.
+    Amount,
+    /// In which currency.
+    Currency,
+    /// When it was paid.
+    PaidAt,
+    /// Why.
+    Reason,
+}
+
 /// Why nothing was booked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BookingFault {
     /// No customer has this id in the billing system.
     UnknownCustomer,
-    /// The same source was reported before with another value of this field.
+    /// The same source was reported before with other content.
     Differs {
-        /// The field.
-        field: &'static str,
+        /// What differs.
+        content: Content,
         /// What was reported first.
         first: String,
+    },
+    /// The partner is closed, and this does not settle what is open.
+    Closed {
+        /// What is payable; below zero for a debt.
+        payable: Decimal,
     },
     /// More was refunded than was paid.
     RefundsExceed {
@@ -102,8 +129,8 @@ impl Booked {
     }
 }
 
-fn differs(field: &'static str, first: impl ToString) -> Booking {
-    Err(BookingFault::Differs { field, first: first.to_string() })
+fn differs(content: Content, first: impl ToString) -> Booking {
+    Err(BookingFault::Differs { content, first: first.to_string() })
 }
 
 impl Books<'_> {
@@ -125,29 +152,29 @@ impl Books<'_> {
         };
         let (invoice, is_new) = Invoice::add(self.connection, &reported).await?;
         if invoice.currency != currency.code() {
-            return Ok(differs("currency", invoice.currency));
+            return Ok(differs(Content::Currency, invoice.currency));
         }
         if let (false, Some(amount), Some(paid_at)) = (is_new, invoice.amount, invoice.paid_at) {
             if invoice.customer_id != Some(customer.id) {
                 let first = invoice.customer_id.unwrap_or(customer.id);
                 let known = Customer::by_ids(self.connection, Scope::tenant(self.tenant), &[first]).await?;
-                return Ok(differs("customerId", known.get(&first).map_or("another", |known| known.external_id.as_str())));
+                return Ok(differs(Content::Customer, known.get(&first).map_or("another", |known| known.external_id.as_str())));
             }
             if amount != report.amount.amount {
-                return Ok(differs("amount", Money::rounded(amount, currency).amount));
+                return Ok(differs(Content::Amount, Money::rounded(amount, currency).amount));
             }
             if paid_at != report.paid_at {
-                return Ok(differs("paidAt", paid_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)));
+                return Ok(differs(Content::PaidAt, paid_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)));
             }
             let first = Commission::by_invoice(self.connection, self.tenant, &report.invoice).await?;
             return Ok(Ok(Booked::replay(first.map(|commission| commission.id))));
         }
-        if invoice.refunded > report.amount.amount {
-            let (paid, refunded) = (report.amount.amount, invoice.refunded);
-            return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
-        }
+        // A refund that came first could not be compared with a payment yet; it cannot be of more than that.
+        let refunded = invoice.refunded.min(report.amount.amount);
         if !is_new {
-            // Its refund came first.
+            if refunded != invoice.refunded {
+                invoice.refund(self.connection, self.tenant, refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
+            }
             invoice.pay(self.connection, self.tenant, customer.id, report.amount.amount, report.paid_at).await?;
         }
         let Some(account) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
@@ -160,8 +187,8 @@ impl Books<'_> {
         };
         let payment = Payment { partner: account.partner_id, customer: customer.id, amount: report.amount, at: report.paid_at };
         let commission = self.book_payment(payment, &account, &report.invoice).await?;
-        if !invoice.refunded.is_zero() {
-            self.reverse(&commission, invoice.refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
+        if !refunded.is_zero() {
+            self.reverse(&commission, refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
         }
         Ok(Ok(Booked::new(Some(commission.id))))
     }
@@ -214,7 +241,7 @@ impl Books<'_> {
             return Ok(Ok(Booked::new(None)));
         }
         if invoice.currency != currency.code() {
-            return Ok(differs("currency", invoice.currency));
+            return Ok(differs(Content::Currency, invoice.currency));
         }
         if let Some(paid) = invoice.amount.filter(|paid| refunded > *paid) {
             return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
@@ -222,7 +249,11 @@ impl Books<'_> {
         let commission = Commission::by_invoice(self.connection, self.tenant, &report.invoice).await?;
         if refunded <= invoice.refunded {
             let reversal = match commission {
-                Some(commission) => Commission::reversals_of(self.connection, self.tenant, &[commission.id]).await?.pop(),
+                Some(commission) => {
+                    let reversals = Commission::reversals_of(self.connection, self.tenant, &[commission.id]).await?;
+                    // The first that covers what is reported: its own, where it has one.
+                    reversals.into_iter().find(|reversal| reversal.base.is_some_and(|base| base >= refunded))
+                }
                 None => None,
             };
             return Ok(Ok(Booked::replay(reversal.map(|reversal| reversal.id))));
@@ -244,7 +275,7 @@ impl Books<'_> {
         // Read again under the lock: it may have been approved or rejected meanwhile.
         let now = Commission::by_ids(self.connection, Scope::tenant(self.tenant), &[original.id]).await?;
         let original = now.get(&original.id).unwrap_or(original);
-        let Some(currency) = Currency::from_code(&original.currency) else { return Ok(None) };
+        let currency = stored_currency(&original.currency)?;
         let status = match original.status {
             CommissionStatus::Rejected => return Ok(None),
             CommissionStatus::Pending => CommissionStatus::Pending,
@@ -271,7 +302,10 @@ impl Books<'_> {
 
     /// Books what a lead that has converted earns its partner; an operator approves it. Booked once.
     pub async fn record_conversion(&self, lead: &Lead, converted_at: DateTime<Utc>) -> QueryResult<Option<CommissionId>> {
-        let Some(currency) = Currency::from_code(&lead.currency).filter(|_| !lead.commission.is_zero()) else { return Ok(None) };
+        if lead.commission.is_zero() {
+            return Ok(None);
+        }
+        let currency = stored_currency(&lead.currency)?;
         self.lock(&[lead.partner_id]).await?;
         let mut event = self.event(CommissionEventType::LeadConversion, lead.partner_id, currency, converted_at);
         event.lead_id = Some(lead.id);
@@ -282,9 +316,16 @@ impl Books<'_> {
         Ok(Some(self.book(&event, currency).await?.id))
     }
 
-    /// Books an operator's correction, approved at once.
+    /// Books an operator's correction, approved at once. For a closed partner only what brings its balance nearer to zero: a refund may
+    /// come after the end.
     pub async fn adjust(&self, adjustment: &Adjustment) -> QueryResult<Booking> {
         self.lock(&[adjustment.partner]).await?;
+        if let Some(first) = self.adjustment_of_key(adjustment.key.as_deref()).await? {
+            return Ok(same(&first, adjustment));
+        }
+        if let Some(fault) = self.closed(adjustment).await? {
+            return Ok(Err(fault));
+        }
         let currency = adjustment.amount.currency;
         let mut event = self.event(CommissionEventType::Adjustment, adjustment.partner, currency, self.at);
         event.status = CommissionStatus::Approved;
@@ -294,18 +335,31 @@ impl Books<'_> {
         event.idempotency_key = adjustment.key.as_deref();
         event.decided_by = self.by;
         event.decided_at = Some(self.at);
-        if let Some(key) = &adjustment.key {
-            let first: Option<Commission> = Commission::query()
-                .filter(partner_commission_events::tenant_id.eq(self.tenant))
-                .filter(partner_commission_events::idempotency_key.eq(key))
-                .first(&mut &*self.connection)
-                .await
-                .optional()?;
-            if let Some(first) = first {
-                return Ok(same(&first, adjustment));
-            }
-        }
         Ok(Ok(Booked::new(Some(self.book(&event, currency).await?.id))))
+    }
+
+    async fn adjustment_of_key(&self, key: Option<&str>) -> QueryResult<Option<Commission>> {
+        let Some(key) = key else { return Ok(None) };
+        Commission::query()
+            .filter(partner_commission_events::tenant_id.eq(self.tenant))
+            .filter(partner_commission_events::idempotency_key.eq(key))
+            .first(&mut &*self.connection)
+            .await
+            .optional()
+    }
+
+    /// Why a correction cannot be booked for a partner that is closed.
+    async fn closed(&self, adjustment: &Adjustment) -> QueryResult<Option<BookingFault>> {
+        let scope = Scope::tenant(self.tenant);
+        let partners = Partner::by_ids(self.connection, scope, &[adjustment.partner]).await?;
+        if partners.get(&adjustment.partner).is_none_or(|partner| partner.status != PartnerStatus::Closed) {
+            return Ok(None);
+        }
+        let purse = Purse { partner: adjustment.partner, currency: adjustment.amount.currency };
+        let balances = ledger::balances(self.connection, scope, &[purse]).await?;
+        let payable = balances.get(&purse).copied().unwrap_or_default().payable;
+        let settles = (payable + adjustment.amount.amount).abs() < payable.abs();
+        Ok((!settles).then_some(BookingFault::Closed { payable }))
     }
 
     /// A commission with what all kinds of it share; pending.
@@ -379,16 +433,22 @@ pub fn reversal_target(original: &Commission, refunded: Decimal, currency: Curre
 fn same(first: &Commission, adjustment: &Adjustment) -> Booking {
     let currency = adjustment.amount.currency;
     if first.partner_id != adjustment.partner {
-        return differs("partnerId", first.partner_id);
+        return differs(Content::Partner, first.partner_id);
     }
     if first.currency != currency.code() {
-        return differs("currency", &first.currency);
+        return differs(Content::Currency, &first.currency);
     }
     if first.amount != adjustment.amount.amount {
-        return differs("amount", Money::rounded(first.amount, currency).amount);
+        return differs(Content::Amount, Money::rounded(first.amount, currency).amount);
     }
     match first.notes.as_deref() {
-        Some(notes) if notes != adjustment.reason => differs("reason", notes),
+        Some(notes) if notes != adjustment.reason => differs(Content::Reason, notes),
         _ => Ok(Booked::replay(Some(first.id))),
     }
+}
+
+/// Whether a correction was refused because another, of another partner, is being booked with the same key.
+pub fn is_key_taken(error: &QueryError) -> bool {
+    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
+        if info.constraint_name() == Some("partner_commission_events_idempotency_key"))
 }

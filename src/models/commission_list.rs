@@ -5,16 +5,20 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::{dsl::count_star, pg::Pg, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use iso_currency::Currency;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
     commission::{Commission, CommissionEventType, CommissionStatus},
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, group, of_parent},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, group, of_parent, sortable},
     scope::Scope,
 };
 use crate::{
-    db::schema::{partner_commission_events, partner_payout_items},
+    db::{
+        schema::{partner_commission_events, partner_payout_items},
+        statement::{Bind, condition},
+    },
     ids::{PartnerId, PayoutId},
 };
 
@@ -37,8 +41,22 @@ pub struct CommissionFilter {
     pub min_amount: Option<Decimal>,
     /// Those of at most this amount.
     pub max_amount: Option<Decimal>,
-    /// Those that no payout holds.
-    pub is_free: bool,
+    /// Those that a payout of what was earned before this instant takes.
+    pub free_before: Option<DateTime<Utc>>,
+}
+
+/// What the next payout takes: what is approved, in no payout and earned before an instant; and with it what takes such a commission
+/// back, also when that came later: nobody is paid for what is known to be refunded. The instant is needed twice.
+pub const FREE: &str = "partner_commission_events.status = 'approved' AND partner_commission_events.payout_id IS NULL
+    AND (partner_commission_events.event_date < ? OR (partner_commission_events.event_type = 'refund' AND EXISTS (
+        SELECT FROM partner_commission_events o WHERE o.tenant_id = partner_commission_events.tenant_id
+            AND o.id = partner_commission_events.reverses_id AND o.status = 'approved' AND o.payout_id IS NULL AND o.event_date < ?)))";
+
+impl CommissionFilter {
+    /// What a payout of what was earned before an instant takes: see [`FREE`].
+    pub fn free(partner: PartnerId, currency: Currency, before: DateTime<Utc>) -> Self {
+        Self { partner: Some(partner), currency: Some(currency.code()), free_before: Some(before), ..Self::default() }
+    }
 }
 
 /// By when they were earned.
@@ -85,13 +103,13 @@ macro_rules! filtered {
             query = query.filter(partner_commission_events::event_date.lt(before));
         }
         if let Some(least) = $filter.min_amount {
-            query = query.filter(partner_commission_events::amount.ge(least));
+            query = query.filter(partner_commission_events::amount_sort.ge(sortable(least)));
         }
         if let Some(most) = $filter.max_amount {
-            query = query.filter(partner_commission_events::amount.le(most));
+            query = query.filter(partner_commission_events::amount_sort.le(sortable(most)));
         }
-        if $filter.is_free {
-            query = query.filter(partner_commission_events::payout_id.is_null());
+        if let Some(before) = $filter.free_before {
+            query = query.filter(condition(FREE, vec![Bind::Time(before), Bind::Time(before)]));
         }
         query
     }};

@@ -226,11 +226,16 @@ impl CustomerAccount {
             .optional()
     }
 
-    /// The period that has no end yet, or the last one.
+    /// The last period, those that never began left out.
     pub async fn latest(mut connection: &AsyncPgConnection, tenant: TenantId, customer: CustomerId) -> QueryResult<Option<Self>> {
         Self::query()
             .filter(partner_accounts::tenant_id.eq(tenant))
             .filter(partner_accounts::customer_id.eq(customer))
+            .filter(
+                partner_accounts::managed_to
+                    .is_null()
+                    .or(partner_accounts::managed_to.gt(partner_accounts::managed_from.nullable())),
+            )
             .order(partner_accounts::managed_from.desc())
             .first(&mut connection)
             .await
@@ -242,34 +247,33 @@ impl CustomerAccount {
         diesel::insert_into(partner_accounts::table).values(new).execute(&mut connection).await.map(drop)
     }
 
-    /// Ends the period.
+    /// Ends the period; one that has not begun by then never begins.
     pub async fn end(&self, mut connection: &AsyncPgConnection, tenant: TenantId, at: DateTime<Utc>) -> QueryResult<()> {
         diesel::update(
             partner_accounts::table.filter(partner_accounts::tenant_id.eq(tenant)).filter(partner_accounts::id.eq(self.id)),
         )
-        .set(partner_accounts::managed_to.eq(at))
+        .set(partner_accounts::managed_to.eq(at.max(self.managed_from)))
         .execute(&mut connection)
         .await
         .map(drop)
     }
 
-    /// Ends every period of a partner's that has begun and not ended.
+    /// Ends every period of a partner's that has not ended; those that have not begun never begin.
     pub async fn end_all_of(
         mut connection: &AsyncPgConnection,
         tenant: TenantId,
         partner: PartnerId,
         at: DateTime<Utc>,
     ) -> QueryResult<()> {
-        diesel::update(
-            partner_accounts::table
-                .filter(partner_accounts::tenant_id.eq(tenant))
-                .filter(partner_accounts::partner_id.eq(partner))
-                .filter(partner_accounts::managed_from.lt(at))
-                .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at))),
-        )
-        .set(partner_accounts::managed_to.eq(at))
-        .execute(&mut connection)
-        .await
-        .map(drop)
+        let open: Vec<Self> = Self::query()
+            .filter(partner_accounts::tenant_id.eq(tenant))
+            .filter(partner_accounts::partner_id.eq(partner))
+            .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at)))
+            .load(&mut connection)
+            .await?;
+        for period in open {
+            period.end(connection, tenant, at).await?;
+        }
+        Ok(())
     }
 }

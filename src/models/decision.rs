@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::{QueryResult, prelude::*, sql_types::Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
-use iso_currency::Currency;
 
 use super::{
     books::Books,
@@ -20,6 +19,7 @@ use crate::{
         statement::{Bind, statement},
     },
     ids::{CommissionId, PartnerId, TenantId},
+    money::stored_currency,
 };
 
 /// What is to be done with commissions.
@@ -44,6 +44,8 @@ pub enum DecisionFault {
     FollowsOriginal(CommissionId),
     /// Part of it has been taken back by a payout.
     ReversalSettled(CommissionId),
+    /// All or none was asked for, and another one has a fault.
+    OtherFault,
 }
 
 /// The outcome for each commission that was asked for; those without a fault are as wanted, whether or not they were before.
@@ -97,11 +99,14 @@ impl Books<'_> {
         // Read again under the lock.
         let found = Commission::by_ids(self.connection, scope, ids).await?;
         let reversals = Commission::reversals_of(self.connection, self.tenant, ids).await?;
-        let decided: Decided = ids
+        let mut decided: Decided = ids
             .iter()
             .map(|id| (*id, found.get(id).map_or(Some(DecisionFault::NotFound), |row| decision.fault(row, &reversals))))
             .collect();
         if all_or_none && decided.values().any(Option::is_some) {
+            for fault in decided.values_mut() {
+                fault.get_or_insert(DecisionFault::OtherFault);
+            }
             return Ok(decided);
         }
         let is_due = |row: &&Commission| row.status != decision.status();
@@ -138,15 +143,14 @@ impl Books<'_> {
             Decision::Approve => AccountKind::Payable,
             Decision::Reject(_) => AccountKind::Expense,
         };
-        let postings: Vec<_> = commissions
-            .iter()
-            .filter_map(|row| Some(row.posting(Currency::from_code(&row.currency)?, row.status.account(), to, decision.kind())))
-            .collect();
+        let posting =
+            |row: &&Commission| Ok(row.posting(stored_currency(&row.currency)?, row.status.account(), to, decision.kind()));
+        let postings = commissions.iter().map(posting).collect::<QueryResult<Vec<_>>>()?;
         self.post(&postings).await
     }
 
-    /// Approves what has been held long enough, of one partner at a time; gives how many, none when nothing is due.
-    pub async fn approve_due(&self) -> QueryResult<usize> {
+    /// Approves what has been held long enough, of one partner at a time; gives how many, or `None` when nothing is due.
+    pub async fn approve_due(&self) -> QueryResult<Option<usize>> {
         let next: Option<PartnerId> = partner_commission_events::table
             .filter(partner_commission_events::tenant_id.eq(self.tenant))
             .filter(partner_commission_events::status.eq(CommissionStatus::Pending))
@@ -156,7 +160,7 @@ impl Books<'_> {
             .first(&mut &*self.connection)
             .await
             .optional()?;
-        let Some(partner) = next else { return Ok(0) };
+        let Some(partner) = next else { return Ok(None) };
         self.lock(&[partner]).await?;
         let due: Vec<Commission> = Commission::query()
             .filter(partner_commission_events::tenant_id.eq(self.tenant))
@@ -172,7 +176,7 @@ impl Books<'_> {
         let pending = reversals.iter().filter(|row| row.status == CommissionStatus::Pending);
         let changed: Vec<&Commission> = due.iter().chain(pending).collect();
         self.settle(&changed, &Decision::Approve).await?;
-        Ok(changed.len())
+        Ok(Some(changed.len()))
     }
 }
 

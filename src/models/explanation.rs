@@ -4,10 +4,11 @@ use iso_currency::Currency;
 use rust_decimal::Decimal;
 
 use super::{
+    assessment::Assessment,
     booking::reversal_target,
     calculation::{Calculation, Formula, Step, Terms, percent},
     commission::{Commission, CommissionEventType},
-    rule::{Assessment, RateSource, Rule},
+    rule::{RateSource, Rule},
 };
 use crate::money::Money;
 
@@ -35,11 +36,6 @@ pub struct Explanation {
 /// An amount with its currency, in minor units.
 fn shown(amount: Decimal, currency: Currency) -> String {
     format!("{} {}", Money::rounded(amount, currency).amount, currency.code())
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 impl Explanation {
@@ -130,8 +126,9 @@ fn sentence(assessment: &Assessment, base: Money) -> String {
         Some(before) => format!(", after {} in the same month", shown(before, currency)),
         None => String::new(),
     };
-    let of = shown(base.amount, currency);
-    format!("{}: {} for a payment of {of}{month} is {}.", capital(&by), steps.join(", "), shown(*amount, currency))
+    let what = if assessment.source == RateSource::Lead { "deal" } else { "payment" };
+    let (steps, of, amount) = (steps.join(", "), shown(base.amount, currency), shown(*amount, currency));
+    format!("{steps}, by {by}, for a {what} of {of}{month}: {amount}.")
 }
 
 impl Formula {

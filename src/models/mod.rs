@@ -3,9 +3,11 @@
 //! Every function takes the connection it works on and the [`scope::Scope`] it may see. That scope is a condition of each
 //! query; row-level security applies the same rule once more in PostgreSQL.
 
+pub mod assessment;
 pub mod booking;
 pub mod books;
 pub mod calculation;
+pub mod calendar;
 pub mod commission;
 pub mod commission_list;
 pub mod customer;

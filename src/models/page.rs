@@ -15,6 +15,7 @@ use diesel::{
     result::QueryResult,
     sql_types::{Array, Bool, Untyped, Uuid as SqlUuid},
 };
+use rust_decimal::{Decimal, prelude::ToPrimitive};
 use uuid::Uuid;
 
 use crate::{
@@ -289,6 +290,12 @@ impl<Q, Conn> diesel::RunQueryDsl<Conn> for Lateral<Q> {}
 /// The condition that ties an inner query to its parent.
 pub fn of_parent(column: &'static str) -> Statement<Bool> {
     condition(Cow::from(format!("{column} = parent.id")), vec![])
+}
+
+/// An amount in ten-thousandths, as the columns hold it that lists are ordered by; what is beyond them is at their end.
+pub fn sortable(amount: Decimal) -> i64 {
+    let end = if amount.is_sign_negative() { i64::MIN } else { i64::MAX };
+    amount.checked_mul(Decimal::from(10_000)).and_then(|amount| amount.round().to_i64()).unwrap_or(end)
 }
 
 /// The pattern of texts that contain `search`, its own wildcards taken literally.

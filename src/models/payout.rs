@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use iso_currency::Currency;
 use rust_decimal::Decimal;
 
 use super::{
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     db::schema::partner_payouts,
     ids::{PartnerId, PayoutId, TenantId, UserId},
+    money::stored_currency,
 };
 
 /// A payout.
@@ -144,7 +144,7 @@ impl Books<'_> {
         to: AccountKind,
         kind: TransferKind,
     ) -> QueryResult<()> {
-        let Some(currency) = Currency::from_code(&payout.currency) else { return Ok(()) };
+        let currency = stored_currency(&payout.currency)?;
         let source = Source::Payout(payout.id, attempt);
         let partner = payout.partner_id;
         self.post(&[Posting { partner, currency, from, to, amount: payout.total_amount, kind, source }]).await

@@ -1,9 +1,10 @@
 //! Making payouts: what one would hold, and making just that.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     QueryResult,
     prelude::*,
+    result::DatabaseErrorKind,
     sql_types::{BigInt, Numeric, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -12,7 +13,9 @@ use rust_decimal::Decimal;
 
 use super::{
     books::Books,
+    commission_list::FREE,
     ledger::{AccountKind, TransferKind},
+    partner::PartnerStatus,
     payout::{NewPayout, Payout},
     payout_status::{NewPayoutChange, PayoutChange, PayoutStatus},
     profile::PaymentMethod,
@@ -20,11 +23,12 @@ use super::{
 };
 use crate::{
     db::{
+        QueryError,
         schema::{partner_payouts, partner_profiles},
         statement::{Bind, statement},
     },
     ids::{PartnerId, PayoutChangeId, PayoutId, TenantId},
-    money::Money,
+    money::{Money, stored_currency},
 };
 
 /// What a payout is asked for.
@@ -38,62 +42,48 @@ pub struct PayoutRequest {
     pub period_start: DateTime<Utc>,
     /// The period's end, exclusive.
     pub period_end: DateTime<Utc>,
-    /// When it is to be paid.
-    pub payout_date: DateTime<Utc>,
+    /// When it is to be paid; `None` for now.
+    pub payout_date: Option<DateTime<Utc>>,
     /// Notes.
     pub notes: Option<String>,
-    /// What it must hold, as a preview has said.
-    pub expected: Option<Fingerprint>,
+    /// What it must hold, as a preview has said: a [`Contents::fingerprint`].
+    pub expected: Option<String>,
+    /// When that preview was taken, where it is known.
+    pub previewed_at: Option<DateTime<Utc>>,
     /// What it must be the only one of.
     pub key: Option<String>,
 }
 
-/// What a preview can be held to: a SHA-256 over the canonical lines, which decides; and the number, total and time of the
-/// preview, so that it can be said what has changed since.
+/// What a payout would hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fingerprint {
+pub struct Contents {
     /// SHA-256 in hexadecimal over one line for each commission, by date and id: its UUID, its amount with four digits after the
     /// point and its currency, with a space between them and a line feed between lines.
-    pub sha256: String,
+    pub fingerprint: String,
     /// How many commissions.
     pub count: i64,
     /// Their sum.
     pub total: Decimal,
-    /// When it was taken.
+    /// The instant at which that was so.
     pub at: DateTime<Utc>,
 }
 
-impl std::fmt::Display for Fingerprint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}:{}:{}", self.sha256, self.count, self.total.normalize(), self.at.timestamp_micros())
-    }
+/// Whether a text can be a fingerprint.
+pub fn is_fingerprint(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
 }
 
-impl std::str::FromStr for Fingerprint {
-    type Err = ();
+/// How long back it is looked for changes where it is not known when a preview was taken.
+const LOOK_BACK: TimeDelta = TimeDelta::days(1);
 
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let [sha256, count, total, at] = text.split(':').collect::<Vec<_>>().try_into().map_err(drop)?;
-        if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(());
-        }
-        Ok(Self {
-            sha256: sha256.to_ascii_lowercase(),
-            count: count.parse().map_err(drop)?,
-            total: Decimal::from_str_exact(total).map_err(drop)?,
-            at: DateTime::from_timestamp_micros(at.parse().map_err(drop)?).ok_or(())?,
-        })
-    }
-}
-
-/// What changed between a preview and now.
+/// What is not as a preview has said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Changed {
-    /// What was previewed.
-    pub expected: Fingerprint,
     /// What it would be now.
-    pub now: Fingerprint,
-    /// How many of those that it would hold were booked or approved since.
+    pub now: Contents,
+    /// Since when the following have changed: since the preview, or for a day.
+    pub since: DateTime<Utc>,
+    /// How many of those that it would hold now were booked, approved or set free since.
     pub came: i64,
     /// How many have gone since: rejected, or into another payout.
     pub went: i64,
@@ -111,7 +101,7 @@ pub enum PayoutFault {
     },
     /// The preview no longer holds.
     Changed(Box<Changed>),
-    /// The key was used for a payout to another partner, in another currency or for another period.
+    /// The key was used for a payout that was asked for otherwise.
     KeyReused(PayoutId),
 }
 
@@ -124,15 +114,14 @@ pub struct Made {
     pub is_replay: bool,
 }
 
-/// What is approved, in no payout and earned before an instant: the condition of what the next payout takes.
-const FREE: &str =
-    "tenant_id = ? AND partner_id = ? AND currency = ? AND status = 'approved' AND payout_id IS NULL AND event_date < ?";
+/// The condition of what a payout takes from a partner in a currency; [`FREE`] says which of it.
+const OF_PARTNER: &str = "partner_commission_events.tenant_id = ? AND partner_commission_events.partner_id = ? AND partner_commission_events.currency = ?";
 
-fn free(tenant: TenantId, partner: PartnerId, currency: Currency, before: DateTime<Utc>) -> Vec<Bind> {
-    vec![Bind::Uuid(tenant.uuid()), Bind::Uuid(partner.uuid()), Bind::text(currency.code()), Bind::Time(before)]
+fn free(tenant: TenantId, partner: PartnerId, currency: Currency, before: DateTime<Utc>) -> [Bind; 5] {
+    [Bind::Uuid(tenant.uuid()), Bind::Uuid(partner.uuid()), Bind::text(currency.code()), Bind::Time(before), Bind::Time(before)]
 }
 
-impl Fingerprint {
+impl Contents {
     /// What a payout would hold now.
     pub async fn of(
         mut connection: &AsyncPgConnection,
@@ -141,33 +130,39 @@ impl Fingerprint {
         currency: Currency,
         before: DateTime<Utc>,
     ) -> QueryResult<Self> {
-        let (count, total, sha256, at): (i64, Decimal, String, DateTime<Utc>) =
+        let (count, total, fingerprint, at): (i64, Decimal, String, DateTime<Utc>) =
             statement::<(BigInt, Numeric, Text, Timestamptz)>(
                 format!(
                     "SELECT count(*), coalesce(sum(amount), 0), encode(sha256(convert_to(coalesce(string_agg(
                      id::text || ' ' || amount::text || ' ' || currency, E'\\n' ORDER BY event_date, id), ''), 'UTF8')), 'hex'),
                      transaction_timestamp()
-                 FROM partner_commission_events WHERE {FREE}"
+                 FROM partner_commission_events WHERE {OF_PARTNER} AND {FREE}"
                 ),
-                free(tenant, partner, currency, before),
+                free(tenant, partner, currency, before).to_vec(),
             )
             .get_result(&mut connection)
             .await?;
-        Ok(Self { sha256, count, total, at })
+        Ok(Self { fingerprint, count, total, at })
     }
 }
 
-/// The partners that have something to be paid in a currency, of those that may work.
+/// The partners of which a payout of what was earned before an instant would take something, with their statuses.
 pub async fn due_partners(
     mut connection: &AsyncPgConnection,
     tenant: TenantId,
     currency: Currency,
-) -> QueryResult<Vec<PartnerId>> {
-    statement::<SqlUuid>(
-        "SELECT p.id FROM accounts a JOIN partners p ON p.tenant_id = a.tenant_id AND p.id = a.partner_id
-         WHERE a.tenant_id = ? AND a.kind = 'payable' AND a.unit = ? AND a.balance > 0 AND p.status = 'active'
-         ORDER BY p.id",
-        vec![Bind::Uuid(tenant.uuid()), Bind::text(currency.code())],
+    before: DateTime<Utc>,
+) -> QueryResult<Vec<(PartnerId, PartnerStatus)>> {
+    // A partner's accounts say which of them can have anything; then each is one probe of the index.
+    statement::<(SqlUuid, Text)>(
+        format!(
+            "SELECT p.id, p.status::text FROM accounts a JOIN partners p ON p.tenant_id = a.tenant_id AND p.id = a.partner_id
+             WHERE a.tenant_id = ? AND a.kind = 'payable' AND a.unit = ? AND EXISTS (
+                 SELECT FROM partner_commission_events WHERE partner_commission_events.tenant_id = a.tenant_id
+                     AND partner_commission_events.partner_id = a.partner_id AND partner_commission_events.currency = a.unit AND {FREE})
+             ORDER BY p.id"
+        ),
+        vec![Bind::Uuid(tenant.uuid()), Bind::text(currency.code()), Bind::Time(before), Bind::Time(before)],
     )
     .load(&mut connection)
     .await
@@ -183,18 +178,16 @@ impl Books<'_> {
             let is_same = first.partner_id == request.partner
                 && first.currency == request.currency.code()
                 && first.period_start == request.period_start
-                && first.period_end == request.period_end;
+                && first.period_end == request.period_end
+                && first.notes == request.notes
+                && request.payout_date.is_none_or(|date| date == first.payout_date)
+                && request.expected.as_ref().is_none_or(|expected| *expected == first.fingerprint);
             let made = Made { payout: first.id, is_replay: true };
             return Ok(if is_same { Ok(made) } else { Err(PayoutFault::KeyReused(first.id)) });
         }
-        let now = Fingerprint::of(self.connection, self.tenant, request.partner, request.currency, request.period_end).await?;
-        if let Some(expected) = &request.expected
-            && expected.sha256 != now.sha256
-        {
-            return self
-                .changed(request, expected.clone(), now)
-                .await
-                .map(|changed| Err(PayoutFault::Changed(Box::new(changed))));
+        let now = Contents::of(self.connection, self.tenant, request.partner, request.currency, request.period_end).await?;
+        if request.expected.as_ref().is_some_and(|expected| *expected != now.fingerprint) {
+            return self.changed(request, now).await.map(|changed| Err(PayoutFault::Changed(Box::new(changed))));
         }
         let minimum = TenantSettings::minimum_payout(self.connection, self.tenant, request.currency).await?;
         if now.total <= Decimal::ZERO || now.total < minimum {
@@ -218,7 +211,7 @@ impl Books<'_> {
         Ok(Ok(Made { payout: payout.id, is_replay: false }))
     }
 
-    async fn insert_payout(&self, request: &PayoutRequest, now: &Fingerprint) -> QueryResult<Payout> {
+    async fn insert_payout(&self, request: &PayoutRequest, now: &Contents) -> QueryResult<Payout> {
         let method: Option<PaymentMethod> = partner_profiles::table
             .filter(partner_profiles::tenant_id.eq(self.tenant))
             .filter(partner_profiles::partner_id.eq(request.partner))
@@ -233,9 +226,9 @@ impl Books<'_> {
             total_amount: Money::rounded(now.total, request.currency).amount,
             currency: request.currency.code(),
             commission_count: i32::try_from(now.count).unwrap_or(i32::MAX),
-            fingerprint: &now.sha256,
+            fingerprint: &now.fingerprint,
             payment_method: method.unwrap_or(PaymentMethod::Manual),
-            payout_date: request.payout_date,
+            payout_date: request.payout_date.unwrap_or(self.at),
             period_start: request.period_start,
             period_end: request.period_end,
             notes: request.notes.as_deref(),
@@ -253,14 +246,14 @@ impl Books<'_> {
 
     /// Gives a payout the commissions that are free, and keeps the list of them.
     async fn take(&self, payout: &Payout) -> QueryResult<()> {
-        let currency = Currency::from_code(&payout.currency).unwrap_or(Currency::XXX);
+        let currency = stored_currency(&payout.currency)?;
         let mut binds = vec![Bind::Uuid(payout.id.uuid()), Bind::Time(self.at)];
         binds.extend(free(self.tenant, payout.partner_id, currency, payout.period_end));
         binds.push(Bind::Uuid(payout.id.uuid()));
         statement::<BigInt>(
             format!(
                 "WITH taken AS (
-                     UPDATE partner_commission_events SET payout_id = ?, updated_at = ? WHERE {FREE}
+                     UPDATE partner_commission_events SET payout_id = ?, updated_at = ? WHERE {OF_PARTNER} AND {FREE}
                      RETURNING tenant_id, partner_id, id, event_date, amount)
                  INSERT INTO partner_payout_items (tenant_id, payout_id, event_id, partner_id, event_date, amount)
                  SELECT tenant_id, ?, id, partner_id, event_date, amount FROM taken"
@@ -272,27 +265,31 @@ impl Books<'_> {
         .map(drop)
     }
 
-    async fn changed(&self, request: &PayoutRequest, expected: Fingerprint, now: Fingerprint) -> QueryResult<Changed> {
-        let of_partner = || {
-            vec![
-                Bind::Uuid(self.tenant.uuid()),
-                Bind::Uuid(request.partner.uuid()),
-                Bind::text(request.currency.code()),
-                Bind::Time(request.period_end),
-                Bind::Time(expected.at),
-            ]
-        };
-        let is_free = "status = 'approved' AND payout_id IS NULL";
+    async fn changed(&self, request: &PayoutRequest, now: Contents) -> QueryResult<Changed> {
+        let since = request.previewed_at.unwrap_or(self.at - LOOK_BACK);
+        let mut binds = free(self.tenant, request.partner, request.currency, request.period_end).to_vec();
+        let of_partner = &binds[..3];
+        let went = [of_partner, &[Bind::Time(since), Bind::Time(since)], of_partner, &[Bind::Time(since)]].concat();
+        binds.push(Bind::Time(since));
+        binds.extend(went);
         let (came, went): (i64, i64) = statement::<(BigInt, BigInt)>(
             format!(
-                "SELECT count(*) FILTER (WHERE {is_free}), count(*) FILTER (WHERE status <> 'pending' AND NOT ({is_free}) AND created_at < ?)
-                 FROM partner_commission_events
-                 WHERE tenant_id = ? AND partner_id = ? AND currency = ? AND event_date < ? AND updated_at >= ?"
+                "SELECT (SELECT count(*) FROM partner_commission_events WHERE {OF_PARTNER} AND {FREE} AND updated_at >= ?),
+                     (SELECT count(*) FROM partner_commission_events
+                         WHERE {OF_PARTNER} AND status = 'rejected' AND decided_at >= ? AND created_at < ?)
+                     + (SELECT coalesce(sum(commission_count), 0) FROM partner_payouts
+                         WHERE tenant_id = ? AND partner_id = ? AND currency = ? AND created_at >= ?)"
             ),
-            [vec![Bind::Time(expected.at)], of_partner()].concat(),
+            binds,
         )
         .get_result(&mut &*self.connection)
         .await?;
-        Ok(Changed { expected, now, came, went })
+        Ok(Changed { now, since, came, went })
     }
+}
+
+/// Whether a payout was refused because another, to another partner, is being made with the same key.
+pub fn is_key_taken(error: &QueryError) -> bool {
+    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
+        if info.constraint_name() == Some("partner_payouts_idempotency_key"))
 }

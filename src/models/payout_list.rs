@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, group, of_parent},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, group, of_parent, sortable},
     payout::Payout,
     payout_status::PayoutStatus,
     scope::Scope,
@@ -29,6 +29,10 @@ pub struct PayoutFilter {
     pub created_from: Option<DateTime<Utc>>,
     /// Those made before this instant.
     pub created_before: Option<DateTime<Utc>>,
+    /// Those to be paid at this instant or later.
+    pub payout_from: Option<DateTime<Utc>>,
+    /// Those to be paid before this instant.
+    pub payout_before: Option<DateTime<Utc>>,
     /// Those of at least this total.
     pub min_amount: Option<Decimal>,
     /// Those of at most this total.
@@ -64,11 +68,17 @@ macro_rules! filtered {
         if let Some(before) = $filter.created_before {
             query = query.filter(partner_payouts::created_at.lt(before));
         }
+        if let Some(from) = $filter.payout_from {
+            query = query.filter(partner_payouts::payout_date.ge(from));
+        }
+        if let Some(before) = $filter.payout_before {
+            query = query.filter(partner_payouts::payout_date.lt(before));
+        }
         if let Some(least) = $filter.min_amount {
-            query = query.filter(partner_payouts::total_amount.ge(least));
+            query = query.filter(partner_payouts::total_sort.ge(sortable(least)));
         }
         if let Some(most) = $filter.max_amount {
-            query = query.filter(partner_payouts::total_amount.le(most));
+            query = query.filter(partner_payouts::total_sort.le(sortable(most)));
         }
         query
     }};

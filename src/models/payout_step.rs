@@ -2,12 +2,16 @@
 
 use diesel::{QueryResult, prelude::*, sql_types::BigInt};
 use diesel_async::RunQueryDsl;
+use rust_decimal::Decimal;
 
 use super::{
     books::Books,
-    ledger::{AccountKind, TransferKind},
+    commission::CommissionStatus,
+    ledger::{self, AccountKind, Purse, TransferKind},
+    partner::{Partner, PartnerStatus},
     payout::Payout,
     payout_status::{NewPayoutChange, PayoutChange, PayoutStatus},
+    scope::Scope,
 };
 use crate::{
     db::{
@@ -15,7 +19,7 @@ use crate::{
         statement::{Bind, statement},
     },
     ids::{PayoutChangeId, PayoutId},
-    models::commission::CommissionStatus,
+    money::stored_currency,
 };
 
 /// A step of a payout.
@@ -46,8 +50,15 @@ pub enum StepFault {
     Status(PayoutStatus),
     /// It was completed with another reference.
     OtherReference(String),
-    /// So many of its commissions are no longer free.
+    /// So many of its commissions are no longer free, or are refunded by now.
     CommissionsGone(i64),
+    /// Less is owed to the partner by now.
+    NotOwed {
+        /// What is payable.
+        payable: Decimal,
+    },
+    /// The partner is closed.
+    Closed,
 }
 
 impl Step {
@@ -94,10 +105,10 @@ impl Books<'_> {
         }
         let attempt = payout.attempt + i32::from(*step == Step::Retry);
         if *step == Step::Retry {
-            let gone = self.take_again(&payout).await?;
-            if gone > 0 {
-                return Ok(Err(StepFault::CommissionsGone(gone)));
+            if let Some(fault) = self.hindrance(&payout).await? {
+                return Ok(Err(fault));
             }
+            self.take_again(&payout).await?;
         }
         self.write_step(&payout, step, attempt).await?;
         self.follow(&payout, to).await?;
@@ -107,7 +118,7 @@ impl Books<'_> {
 
     /// A step from a status that it does not go from: fine where it is the last one that was taken.
     async fn repeated(&self, payout: &Payout, step: &Step) -> QueryResult<Result<(), StepFault>> {
-        let history = PayoutChange::by_payouts(self.connection, super::scope::Scope::tenant(self.tenant), &[payout.id]).await?;
+        let history = PayoutChange::by_payouts(self.connection, Scope::tenant(self.tenant), &[payout.id]).await?;
         let last = history.get(&payout.id).and_then(|steps| steps.last());
         let (from, to) = step.way();
         let was_taken =
@@ -124,8 +135,10 @@ impl Books<'_> {
 
     async fn write_step(&self, payout: &Payout, step: &Step, attempt: i32) -> QueryResult<()> {
         let to = step.way().1;
+        // One that came back was not paid after all.
         let reference = match step {
-            Step::Complete(reference) => Some(reference),
+            Step::Complete(reference) => Some(Some(reference)),
+            Step::Return(_) => Some(None),
             _ => None,
         };
         let failure = match step {
@@ -207,29 +220,41 @@ impl Books<'_> {
         }
     }
 
-    /// Takes the commissions that the payout was made of once more; gives how many of them are not free, in which case the
-    /// caller must not go on.
-    async fn take_again(&self, payout: &Payout) -> QueryResult<i64> {
-        let of_payout = || vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuid(payout.id.uuid())];
+    /// Why a failed payout cannot be tried again as it was made.
+    async fn hindrance(&self, payout: &Payout) -> QueryResult<Option<StepFault>> {
         let gone: i64 = statement::<BigInt>(
             "SELECT count(*) FROM partner_payout_items i
              JOIN partner_commission_events e ON e.tenant_id = i.tenant_id AND e.id = i.event_id
-             WHERE i.tenant_id = ? AND i.payout_id = ? AND (e.status <> 'approved' OR e.payout_id IS NOT NULL)",
-            of_payout(),
+             WHERE i.tenant_id = ? AND i.payout_id = ? AND (e.status <> 'approved' OR e.payout_id IS NOT NULL OR EXISTS (
+                 SELECT FROM partner_commission_events r
+                 WHERE r.tenant_id = e.tenant_id AND r.reverses_id = e.id AND r.status <> 'rejected' AND NOT EXISTS (
+                     SELECT FROM partner_payout_items o WHERE o.tenant_id = r.tenant_id AND o.payout_id = i.payout_id AND o.event_id = r.id)))",
+            vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuid(payout.id.uuid())],
         )
         .get_result(&mut &*self.connection)
         .await?;
         if gone > 0 {
-            return Ok(gone);
+            return Ok(Some(StepFault::CommissionsGone(gone)));
         }
-        let binds = [vec![Bind::Uuid(payout.id.uuid()), Bind::Time(self.at)], of_payout()].concat();
+        let scope = Scope::tenant(self.tenant);
+        let partners = Partner::by_ids(self.connection, scope, &[payout.partner_id]).await?;
+        if partners.get(&payout.partner_id).is_none_or(|partner| partner.status == PartnerStatus::Closed) {
+            return Ok(Some(StepFault::Closed));
+        }
+        let purse = Purse { partner: payout.partner_id, currency: stored_currency(&payout.currency)? };
+        let payable = ledger::balances(self.connection, scope, &[purse]).await?.get(&purse).copied().unwrap_or_default().payable;
+        Ok((payable < payout.total_amount).then_some(StepFault::NotOwed { payable }))
+    }
+
+    /// Takes the commissions that the payout was made of once more.
+    async fn take_again(&self, payout: &Payout) -> QueryResult<()> {
         statement::<BigInt>(
             "UPDATE partner_commission_events e SET payout_id = ?, updated_at = ? FROM partner_payout_items i
              WHERE i.tenant_id = ? AND i.payout_id = ? AND e.tenant_id = i.tenant_id AND e.id = i.event_id",
-            binds,
+            vec![Bind::Uuid(payout.id.uuid()), Bind::Time(self.at), Bind::Uuid(self.tenant.uuid()), Bind::Uuid(payout.id.uuid())],
         )
         .execute(&mut &*self.connection)
-        .await?;
-        Ok(0)
+        .await
+        .map(drop)
     }
 }

@@ -10,7 +10,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
 
-use super::scope::Scope;
+use super::{calendar::month_start, scope::Scope};
 use crate::db::statement::{Bind, statement};
 
 /// A period of whole days (UTC).
@@ -53,11 +53,6 @@ pub struct Point {
     pub start: NaiveDate,
     /// Its figures.
     pub figures: Figures,
-}
-
-/// The first day of a day's month.
-pub fn month_start(day: NaiveDate) -> NaiveDate {
-    day.with_day(1).unwrap_or(day)
 }
 
 impl Interval {
@@ -118,7 +113,8 @@ async fn parts(
     interval: Interval,
 ) -> QueryResult<Vec<(NaiveDate, Figures)>> {
     let (first, end) = if interval == Interval::Month { period.months() } else { (period.to, period.to) };
-    let partner = if scope.partner.is_some() { "partner_id = ? AND" } else { "" };
+    // Each index has a column for the grain of its own.
+    let (partner, column) = if scope.partner.is_some() { ("partner_id = ? AND", "grain") } else { ("", "tenant_grain") };
     let mut ranges = Vec::new();
     let mut binds = vec![Bind::text(interval.unit())];
     for (grain, from, to) in [("day", period.from, first), ("month", first, end), ("day", end, period.to)] {
@@ -127,7 +123,7 @@ async fn parts(
         }
         ranges.push(format!(
             "SELECT starts_on, earned, pending, commission_count, paid_out FROM commission_totals
-             WHERE tenant_id = ? AND {partner} currency = ? AND grain = '{grain}' AND starts_on >= ? AND starts_on < ?"
+             WHERE tenant_id = ? AND {partner} currency = ? AND {column} = '{grain}' AND starts_on >= ? AND starts_on < ?"
         ));
         binds.push(Bind::Uuid(scope.tenant.uuid()));
         binds.extend(scope.partner.map(|partner| Bind::Uuid(partner.uuid())));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::{
     QueryResult,
     sql_types::{Bool, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid},
@@ -13,8 +13,10 @@ use iso_currency::Currency;
 use rust_decimal::Decimal;
 
 use super::{
+    assessment::Assessment,
+    calendar::{instant, month_of},
     revenue::Period,
-    rule::{Assessment, NewRule, RateSource, Rule, month_of},
+    rule::{NewRule, RateSource, Rule},
 };
 use crate::{
     db::statement::{Bind, statement},
@@ -87,11 +89,6 @@ impl NewRule {
         self.currency.is_none_or(|currency| currency == payment.currency)
             && (self.partner_id.is_some(), self.currency.is_some()) >= own
     }
-}
-
-/// Midnight at a day's beginning (UTC).
-pub fn instant(day: NaiveDate) -> DateTime<Utc> {
-    day.and_time(NaiveTime::MIN).and_utc()
 }
 
 type Columns = (SqlUuid, Text, Numeric, Numeric, Text, Bool, Timestamptz, Nullable<Timestamptz>);

@@ -1,17 +1,20 @@
-//! Whether amounts explain themselves: each commission recalculated from the inputs that it has pinned.
+//! Whether amounts explain themselves: each commission recalculated from the inputs that it has pinned, each reversal from what has been
+//! refunded. Rows stream by: memory does not grow with them.
 
 use std::collections::HashMap;
 
 use diesel::{pg::Pg, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
+use rust_decimal::Decimal;
 
 use crate::{
-    db::schema::partner_commission_events,
+    db::schema::{invoices, partner_commission_events},
     error::Result,
     ids::{RuleId, TenantId},
     models::{
-        commission::{Commission, CommissionEventType},
+        booking::reversal_target,
+        commission::{Commission, CommissionEventType, CommissionStatus},
         explanation::Explanation,
         rule::Rule,
         scope::Scope,
@@ -22,7 +25,7 @@ use crate::{
 const ALL: i64 = i64::MAX;
 
 /// How many commissions were recalculated, how many come to another amount, and one of those.
-pub async fn check(mut connection: &AsyncPgConnection, tenant: TenantId) -> Result<(i64, i64, Option<String>)> {
+pub async fn commissions(mut connection: &AsyncPgConnection, tenant: TenantId) -> Result<(i64, i64, Option<String>)> {
     let rules = Rule::list(connection, Scope::tenant(tenant), None, None, ALL).await?;
     let rules: HashMap<RuleId, Rule> = rules.into_iter().map(|rule| (rule.id, rule)).collect();
     let query = Commission::query()
@@ -37,12 +40,53 @@ pub async fn check(mut connection: &AsyncPgConnection, tenant: TenantId) -> Resu
     let start = (0, 0, None);
     let counted = rows.map_err(Into::into).try_fold(start, async |(checked, faults, example), commission| {
         let rule = commission.rule_id.and_then(|id| rules.get(&id)).cloned();
-        let explained = Explanation::of_commission(&commission, rule, None, commission.money()?).amount.amount;
-        let is_wrong = explained != commission.amount;
-        let example = example.or_else(|| {
-            is_wrong.then(|| format!("{}: {}, its inputs come to {explained}", commission.id, commission.amount.normalize()))
-        });
-        Ok((checked + 1, faults + i64::from(is_wrong), example))
+        let explained =
+            commission.money().map(|amount| Explanation::of_commission(&commission, rule, None, amount).amount.amount);
+        let wrong = match explained {
+            Ok(explained) if explained == commission.amount => None,
+            Ok(explained) => {
+                Some(format!("{}: {}, its inputs come to {explained}", commission.id, commission.amount.normalize()))
+            }
+            Err(_) => Some(format!("{}, in the currency {:?}", commission.id, commission.currency)),
+        };
+        Ok((checked + 1, faults + i64::from(wrong.is_some()), example.or(wrong)))
     });
+    counted.await
+}
+
+/// How many refunded commissions were recalculated, of how many something else is taken back, and one of those.
+pub async fn refunds(mut connection: &AsyncPgConnection, tenant: TenantId) -> Result<(i64, i64, Option<String>)> {
+    let reversal = diesel::alias!(partner_commission_events as reversal);
+    let reversed = reversal
+        .filter(reversal.field(partner_commission_events::tenant_id).eq(partner_commission_events::tenant_id))
+        .filter(reversal.field(partner_commission_events::reverses_id).eq(partner_commission_events::id.nullable()))
+        .select(diesel::dsl::sum(reversal.field(partner_commission_events::amount)))
+        .single_value();
+    let rows = partner_commission_events::table
+        .inner_join(
+            invoices::table.on(invoices::tenant_id
+                .eq(partner_commission_events::tenant_id)
+                .and(partner_commission_events::invoice_id.eq(invoices::external_id.nullable()))),
+        )
+        .filter(partner_commission_events::tenant_id.eq(tenant))
+        .filter(partner_commission_events::event_type.eq(CommissionEventType::InvoicePayment))
+        .filter(partner_commission_events::status.ne(CommissionStatus::Rejected))
+        .filter(invoices::refunded.gt(Decimal::ZERO))
+        .select((Commission::as_select(), invoices::refunded, reversed))
+        .load_stream::<(Commission, Decimal, Option<Decimal>)>(&mut connection)
+        .await?;
+    let counted =
+        rows.map_err(Into::into).try_fold((0, 0, None), async |(checked, faults, example), (commission, refunded, reversed)| {
+            let reversed = -reversed.unwrap_or_default();
+            let target = commission.currency().map(|currency| reversal_target(&commission, refunded, currency));
+            let wrong = match target {
+                Ok(target) if target == reversed => None,
+                Ok(target) => {
+                    Some(format!("{}, of which {} is taken back and not {target}", commission.id, reversed.normalize()))
+                }
+                Err(_) => Some(format!("{}, in the currency {:?}", commission.id, commission.currency)),
+            };
+            Ok((checked + 1, faults + i64::from(wrong.is_some()), example.or(wrong)))
+        });
     counted.await
 }

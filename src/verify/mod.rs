@@ -36,6 +36,8 @@ enum Check {
     Sql(&'static str),
     /// Commissions recalculated from what they have pinned.
     Amounts,
+    /// Reversals recalculated from what has been refunded.
+    Refunds,
 }
 
 /// What came out for a rule, over all tenants.
@@ -51,7 +53,7 @@ pub struct Finding {
     pub example: Option<String>,
 }
 
-/// Checks all rules for one tenant, or for all, at one instant. `progress` is told of each rule before it is checked.
+/// Checks all rules for one tenant, or for all, at one instant. `progress` is told of each rule once it is checked.
 pub async fn run(connection: &mut AsyncPgConnection, tenant: Option<&str>, progress: impl Fn(&Rule)) -> Result<Vec<Finding>> {
     // What is summed up may be long, so there is no time limit; day and month are those of UTC.
     connection
@@ -75,7 +77,6 @@ pub async fn examine(connection: &AsyncPgConnection, tenant: Option<&str>, progr
     }
     let mut findings = Vec::with_capacity(RULES.len());
     for rule in RULES {
-        progress(rule);
         let mut finding = Finding { rule, checked: 0, faults: 0, example: None };
         for &tenant in &tenants {
             let (checked, faults, example) = rule.check(connection, tenant).await?;
@@ -83,6 +84,7 @@ pub async fn examine(connection: &AsyncPgConnection, tenant: Option<&str>, progr
             finding.faults += faults;
             finding.example = finding.example.or(example.map(|words| with_ids(&words)));
         }
+        progress(rule);
         findings.push(finding);
     }
     Ok(findings)
@@ -95,7 +97,8 @@ impl Rule {
                 let binds = vec![Bind::Uuid(tenant.uuid()); text.matches('?').count()];
                 Ok(statement::<(BigInt, BigInt, Nullable<Text>)>(text, binds).get_result(&mut connection).await?)
             }
-            Check::Amounts => amounts::check(connection, tenant).await,
+            Check::Amounts => amounts::commissions(connection, tenant).await,
+            Check::Refunds => amounts::refunds(connection, tenant).await,
         }
     }
 }

@@ -191,16 +191,40 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         name: "reversals_fit",
-        sentence: "Reversals never exceed what they reverse, and a full refund ends at exactly zero",
+        sentence: "Reversals never exceed what they reverse, follow it while it waits, and a full refund ends at exactly zero",
         check: Check::Sql(
             "WITH sides AS (
-                 SELECT e.id, e.amount, -sum(r.amount) AS reversed, i.refunded = i.amount AS is_full, bool_or(r.partner_id <> e.partner_id OR r.currency <> e.currency) AS strays
+                 SELECT e.id, e.amount, coalesce(-sum(r.amount), 0) AS reversed, i.refunded = i.amount AS is_full,
+                     bool_or(r.partner_id <> e.partner_id OR r.currency <> e.currency OR r.status = 'rejected'
+                         OR (r.status = 'pending') <> (e.status = 'pending')) AS strays
                  FROM partner_commission_events e
-                 JOIN partner_commission_events r ON r.tenant_id = e.tenant_id AND r.reverses_id = e.id
+                 JOIN invoices i ON i.tenant_id = e.tenant_id AND i.external_id = e.invoice_id
+                 LEFT JOIN partner_commission_events r ON r.tenant_id = e.tenant_id AND r.reverses_id = e.id
+                 WHERE e.tenant_id = ? AND e.event_type = 'invoice_payment' AND e.status <> 'rejected' AND (i.refunded > 0 OR r.id IS NOT NULL)
+                 GROUP BY e.tenant_id, e.id, i.refunded, i.amount),
+             wrong AS (SELECT *, reversed > amount OR coalesce(strays, false) OR (is_full AND reversed <> amount) AS is_wrong FROM sides)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('commission:%s, of which %s of %s is reversed', id, reversed, amount)) FILTER (WHERE is_wrong)
+             FROM wrong",
+        ),
+    },
+    Rule {
+        name: "refunds_converge",
+        sentence: "What is taken back is what the refunds say, to the minor unit",
+        check: Check::Refunds,
+    },
+    Rule {
+        name: "invoices_equal_commissions",
+        sentence: "Every commission of an invoice is of that invoice's amount, currency and customer",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT e.id, e.base, i.amount, i.external_id IS NULL OR e.base <> i.amount OR e.currency <> i.currency OR e.customer_id <> i.customer_id
+                     OR e.event_date <> i.paid_at AS is_wrong
+                 FROM partner_commission_events e
                  LEFT JOIN invoices i ON i.tenant_id = e.tenant_id AND i.external_id = e.invoice_id
-                 WHERE e.tenant_id = ? AND e.status <> 'rejected' GROUP BY e.tenant_id, e.id, i.refunded, i.amount)
-             SELECT count(*), count(*) FILTER (WHERE reversed > amount OR strays OR (is_full AND reversed <> amount)),
-                 min(format('commission:%s, of which %s of %s is reversed', id, reversed, amount)) FILTER (WHERE reversed > amount OR strays OR (is_full AND reversed <> amount))
+                 WHERE e.tenant_id = ? AND e.event_type = 'invoice_payment')
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('commission:%s, of %s where its invoice says %s', id, base, amount)) FILTER (WHERE is_wrong)
              FROM sides",
         ),
     },
@@ -277,6 +301,13 @@ pub const RULES: &[Rule] = &[
                  UNION ALL SELECT 'partner_accounts', partner_id FROM partner_accounts WHERE tenant_id = ?
                  UNION ALL SELECT 'partner_commissions', partner_id FROM partner_commissions WHERE tenant_id = ? AND partner_id IS NOT NULL
                  UNION ALL SELECT 'accounts', partner_id FROM accounts WHERE tenant_id = ?
+                 UNION ALL SELECT 'account_days', partner_id FROM account_days WHERE tenant_id = ?
+                 UNION ALL SELECT 'commission_totals', partner_id FROM commission_totals WHERE tenant_id = ?
+                 UNION ALL SELECT 'partner_payout_items', partner_id FROM partner_payout_items WHERE tenant_id = ?
+                 UNION ALL SELECT 'partner_payout_changes', partner_id FROM partner_payout_changes WHERE tenant_id = ?
+                 UNION ALL SELECT 'lead_status_changes', partner_id FROM lead_status_changes WHERE tenant_id = ?
+                 UNION ALL SELECT 'partner_users', partner_id FROM partner_users WHERE tenant_id = ?
+                 UNION ALL SELECT 'partner_profiles', partner_id FROM partner_profiles WHERE tenant_id = ?
                  UNION ALL SELECT 'transfers', partner_id FROM transfers WHERE tenant_id = ?),
              sides AS (SELECT rows.*, p.id IS NULL AS is_wrong FROM rows LEFT JOIN partners p ON p.tenant_id = ? AND p.id = rows.partner_id)
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('a row of %s that names partner:%s', source, partner_id)) FILTER (WHERE is_wrong)

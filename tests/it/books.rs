@@ -71,6 +71,10 @@ async fn planted_faults_are_found() {
         ("status_follows_payout", format!("UPDATE partner_commission_events SET status = 'approved' WHERE id = {paid}")),
         ("transfers_equal_sources", format!("DELETE FROM transfers WHERE event_id = {paid} AND kind = 'earn'")),
         ("transfers_equal_sources", "UPDATE transfers SET amount = amount + 1 WHERE kind = 'hold'".to_owned()),
+        ("reversals_fit", "DELETE FROM partner_commission_events WHERE event_type = 'refund'".to_owned()),
+        ("refunds_converge", "UPDATE invoices SET refunded = 50 WHERE external_id = 'inv_2'".to_owned()),
+        ("refunds_converge", "DELETE FROM partner_commission_events WHERE event_type = 'refund'".to_owned()),
+        ("invoices_equal_commissions", "UPDATE invoices SET amount = 200 WHERE external_id = 'inv_2'".to_owned()),
         ("reversals_fit", "UPDATE partner_commission_events SET amount = amount - 0.01 WHERE event_type = 'refund'".to_owned()),
         ("reversals_fit", "UPDATE partner_commission_events SET amount = -9.99 WHERE event_type = 'refund'".to_owned()),
         ("amounts_explain_themselves", format!("UPDATE partner_commission_events SET rate = 0.2 WHERE id = {paid}")),
@@ -132,6 +136,23 @@ fn the_command_tells() {
     assert!(!text.contains("FAIL"));
     let unknown = binary::run(folder, &["verify", "--tenant", "nobody"]);
     assert!(!unknown.status.success() && String::from_utf8_lossy(&unknown.stderr).contains("there is no tenant \"nobody\""));
+    // The same books with a fault in them, by the running database of this folder.
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let options = partner_portal::db::embedded::Options { throw_away: false, ..crate::support::cluster::options() };
+        let database =
+            partner_portal::db::embedded::Embedded::start(&folder.join("postgres"), &options).await.expect("the database");
+        let mut owner = partner_portal::db::connect::establish(&database.owner(), None).await.expect("a connection");
+        owner.batch_execute("UPDATE accounts SET balance = balance + 1 WHERE kind = 'paid'").await.expect("a fault");
+        database.stop().await;
+    });
+    let broken = binary::run(folder, &["verify"]);
+    let text = String::from_utf8_lossy(&broken.stdout).into_owned();
+    assert!(
+        !broken.status.success() && text.contains("FAIL  Every account equals its transfers (accounts_equal_transfers): "),
+        "{text}"
+    );
+    assert!(String::from_utf8_lossy(&broken.stderr).starts_with("partner-portal: the books do not hold: "));
     let maintained = binary::run(folder, &["maintain"]);
     assert_eq!(String::from_utf8_lossy(&maintained.stdout), "0 commissions were due and are approved.\n");
 }

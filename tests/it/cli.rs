@@ -144,10 +144,9 @@ async fn a_first_start_in_production() {
         let output = configured(arguments).output().expect("the program runs");
         String::from_utf8(if output.status.success() { output.stdout } else { output.stderr }).expect("text")
     };
-    assert!(
-        said(&["tenant", "list"])
-            .starts_with("main\tclerk.example.com\tUSD\tsign-up: pending\thttps://clerk.example.com\ttenant_")
-    );
+    assert!(said(&["tenant", "list"]).starts_with(
+        "main\tclerk.example.com\tUSD\tsign-up: pending\thold: 0 days\tminimum payout: 0\thttps://clerk.example.com\ttenant_"
+    ));
     assert_eq!(
         said(&["tenant", "set", "main", "--name", "Acme", "--currency", "EUR", "--partner-on-signup", "none"]),
         "main is changed.\n"
@@ -157,6 +156,12 @@ async fn a_first_start_in_production() {
     assert!(said(&["tenant", "add", "Not A Slug", "--name", "X"]).contains("lower-case letters"));
     assert!(said(&["tenant", "set", "third", "--name", "X"]).contains("there is no tenant \"third\""));
     assert!(said(&["tenant", "list"]).starts_with("main\tAcme\tEUR\tsign-up: none\t"));
+    assert!(said(&["tenant", "set", "main", "--hold-days", "15"]).contains("expected 0, 7, 14, 30, 60 or 90"));
+    assert!(said(&["tenant", "set", "main", "--minimum-payout", "1.005"]).contains("at most 2 digits after the point"));
+    assert_eq!(said(&["tenant", "set", "main", "--hold-days", "14", "--minimum-payout", "50"]), "main is changed.\n");
+    assert!(said(&["tenant", "list"]).contains("\thold: 14 days\tminimum payout: 50\t"));
+    said(&["tenant", "set", "main", "--currency", "JPY"]);
+    assert!(said(&["tenant", "list"]).contains("\thold: 14 days\tminimum payout: 0\t"));
     let id = nix::unistd::Pid::from_raw(i32::try_from(server.id()).expect("a process id"));
     nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGTERM).expect("the process is there");
     assert!(server.wait().expect("it ends").success());

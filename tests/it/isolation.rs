@@ -71,22 +71,9 @@ async fn nobody_else_sees_anything() {
     assert_eq!(world.run(&token("owner_b", ACME), query, ids).await.data(), &shared);
 }
 
-/// A mutation of what is another's finds nothing, says just that, and changes nothing.
-#[tokio::test(flavor = "multi_thread")]
-async fn nobody_else_changes_anything() {
-    let world = World::new().await;
-    let lead = world.add_lead(world.acme, world.a).await.to_string();
-    let a = world.a.to_string();
-    let [customer, rule, commission, payout] = money(&world).await;
-    let fingerprint = "SELECT hashtext((SELECT string_agg(l::text, '' ORDER BY id) FROM partner_leads l) ||
-        (SELECT string_agg(e::text, '' ORDER BY id) FROM partner_commission_events e) ||
-        (SELECT string_agg(o::text, '' ORDER BY id) FROM partner_payouts o) ||
-        (SELECT string_agg(r::text, '' ORDER BY id) FROM partner_commissions r) ||
-        (SELECT string_agg(m::text, '' ORDER BY id) FROM partner_accounts m) ||
-        (SELECT string_agg(p::text, '' ORDER BY id) FROM partners p) ||
-        (SELECT string_agg(f::text, '' ORDER BY partner_id) FROM partner_profiles f))";
-    let before = world.number(fingerprint).await;
-    let mutations = [
+/// Mutations of what is partner A's.
+fn attempts(lead: &str, a: &str, [customer, rule, commission, payout]: &[String; 4]) -> Vec<(&'static str, String)> {
+    vec![
         (
             "updateLead",
             format!("updateLead(input: {{ id: \"{lead}\", service: \"X\" }}) {{ lead {{ id }} userErrors {{ code field }} }}"),
@@ -145,6 +132,20 @@ async fn nobody_else_changes_anything() {
                 "createPayoutBatch(input: {{ partnerId: \"{a}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }}) {{ userErrors {{ code }} }}"
             ),
         ),
+        ("startPayout", format!("startPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ code }} }}")),
+        ("retryPayout", format!("retryPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ code }} }}")),
+        (
+            "completePayout",
+            format!("completePayout(input: {{ id: \"{payout}\", reference: \"W\" }}) {{ userErrors {{ code }} }}"),
+        ),
+        ("failPayout", format!("failPayout(input: {{ id: \"{payout}\", reason: \"R\" }}) {{ userErrors {{ code }} }}")),
+        ("returnPayout", format!("returnPayout(input: {{ id: \"{payout}\", reason: \"R\" }}) {{ userErrors {{ code }} }}")),
+        (
+            "approveCommissions",
+            format!(
+                "approveCommissions(input: {{ ids: [\"{commission}\"] }}) {{ userErrors: results {{ userError {{ code }} }} }}"
+            ),
+        ),
         ("releasePayout", format!("releasePayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ code }} }}")),
         ("cancelPayout", format!("cancelPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ code }} }}")),
         (
@@ -153,7 +154,24 @@ async fn nobody_else_changes_anything() {
                 "rejectCommissions(input: {{ ids: [\"{commission}\"], reason: \"R\" }}) {{ userErrors: results {{ userError {{ code }} }} }}"
             ),
         ),
-    ];
+    ]
+}
+
+/// A mutation of what is another's finds nothing, says just that, and changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_else_changes_anything() {
+    let world = World::new().await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let a = world.a.to_string();
+    let mutations = attempts(&lead, &a, &money(&world).await);
+    let fingerprint = "SELECT hashtext((SELECT string_agg(l::text, '' ORDER BY id) FROM partner_leads l) ||
+        (SELECT string_agg(e::text, '' ORDER BY id) FROM partner_commission_events e) ||
+        (SELECT string_agg(o::text, '' ORDER BY id) FROM partner_payouts o) ||
+        (SELECT string_agg(r::text, '' ORDER BY id) FROM partner_commissions r) ||
+        (SELECT string_agg(m::text, '' ORDER BY id) FROM partner_accounts m) ||
+        (SELECT string_agg(p::text, '' ORDER BY id) FROM partners p) ||
+        (SELECT string_agg(f::text, '' ORDER BY partner_id) FROM partner_profiles f))";
+    let before = world.number(fingerprint).await;
     for (name, mutation) in mutations {
         let operation = format!("mutation {{ {mutation} }}");
         for (who, token) in [

@@ -1,13 +1,15 @@
 //! Payouts: previews, batches, every step, races, statistics, closing a partner.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::World;
 
 const DAY: &str = "2026-06-15T12:00:00Z";
-const PREVIEW: &str = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\") {
-    total { amount } commissionCount fingerprint isPayable minimum { amount } lines { totalCount nodes { id amount { amount } } } } }";
+const PREVIEW: &str = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\") {
+    total { amount } commissionCount fingerprint previewedAt isPayable minimum { amount } lines { totalCount nodes { id amount { amount } } } } }";
 
 async fn preview(world: &World) -> Value {
     world.operator(PREVIEW, json!({"id": world.a.to_string()})).await.data()["previewPayout"].clone()
@@ -31,19 +33,20 @@ async fn what_was_previewed_is_paid() {
         (&seen["total"]["amount"], &seen["commissionCount"], &seen["lines"]["totalCount"]),
         (&json!("60.00"), &json!(3), &json!(3))
     );
-    assert_eq!(
-        preview(&world).await["fingerprint"].as_str().map(|text| &text[..64]),
-        seen["fingerprint"].as_str().map(|text| &text[..64])
-    );
+    assert_eq!(preview(&world).await["fingerprint"], seen["fingerprint"]);
     world.adjust(world.a, "5.00", None).await;
     world.decide("rejectCommissions", &[&seen["lines"]["nodes"][0]["id"]], false).await;
     let with = |fingerprint: &Value| json!({"partnerId": world.a.to_string(), "expectedFingerprint": fingerprint});
-    let refused = world.batch_with(with(&seen["fingerprint"])).await;
+    let mut expected = with(&seen["fingerprint"]);
+    expected["previewedAt"] = seen["previewedAt"].clone();
+    let refused = world.batch_with(expected).await;
     assert_eq!((&refused["payout"], &refused["userErrors"][0]["code"]), (&Value::Null, &json!("PREVIEW_CHANGED")));
-    assert_eq!(
-        refused["userErrors"][0]["message"],
-        "The preview had 3 commissions of 60.00 USD in all; now there are 3 of 55.00 USD. Since then 1 came and 1 went. Preview it again."
+    let message = refused["userErrors"][0]["message"].as_str().expect("a message");
+    assert!(
+        message.starts_with("The preview no longer holds: now there are 3 commissions of 55.00 USD in all. Since 20"),
+        "{message}"
     );
+    assert!(message.ends_with("1 came and 1 went. Preview it again."), "{message}");
     let now = preview(&world).await;
     let made = world.batch_with(with(&now["fingerprint"])).await;
     assert_eq!((&made["payout"]["total"]["amount"], &made["payout"]["commissionCount"]), (&json!("55.00"), &json!(3)));
@@ -52,7 +55,7 @@ async fn what_was_previewed_is_paid() {
     let lines: Vec<&Value> = now["lines"]["nodes"].as_array().expect("lines").iter().map(|line| &line["id"]).collect();
     let held: Vec<&Value> = payout["commissions"]["nodes"].as_array().expect("rows").iter().map(|row| &row["id"]).collect();
     assert_eq!(held, lines);
-    assert!(now["fingerprint"].as_str().is_some_and(|text| text.starts_with(payout["fingerprint"].as_str().expect("a hash"))));
+    assert_eq!(now["fingerprint"], payout["fingerprint"]);
     let garbled = world.batch_with(with(&json!("abc"))).await;
     assert_eq!(garbled["userErrors"][0]["field"], json!(["input", "expectedFingerprint"]));
     assert_eq!(world.broken_rules().await, [""; 0]);
@@ -80,11 +83,8 @@ async fn minimum_period_and_currency() {
     assert_eq!(euros["payout"]["total"], json!({"amount": "5.00", "currency": "EUR"}));
     world.sql("UPDATE tenants SET minimum_payout = 60").await;
     assert_eq!(world.batch(world.a).await["payout"]["total"]["amount"], "60.00");
-    assert_eq!(
-        world.batch(world.a).await["userErrors"][0]["message"],
-        "There is nothing to pay: what is free comes to 0.00 USD. It is carried forward."
-    );
-    let backwards = json!({"partnerId": world.a.to_string(), "periodStart": "2027-01-01T00:00:00Z"});
+    assert_eq!(world.batch(world.a).await["userErrors"][0]["message"], "There is nothing to pay.");
+    let backwards = json!({"partnerId": world.a.to_string(), "periodStart": "2100-01-02T00:00:00Z"});
     assert_eq!(world.batch_with(backwards).await["userErrors"][0]["field"], json!(["input", "periodEnd"]));
     assert_eq!(world.batch(world.g).await["userErrors"][0]["code"], "NOT_FOUND");
     assert_eq!(world.broken_rules().await, [""; 0]);
@@ -122,7 +122,7 @@ async fn every_step() {
     assert!(
         gone["userErrors"][0]["message"]
             .as_str()
-            .is_some_and(|text| text.starts_with("3 of its commissions are rejected or in another payout"))
+            .is_some_and(|text| text.starts_with("3 of its commissions are rejected, refunded or in another payout"))
     );
     assert_eq!(world.step("cancelPayout", &id).await["payout"]["status"], "CANCELLED");
     assert_eq!(world.step("cancelPayout", &next).await["payout"]["status"], "CANCELLED");
@@ -137,6 +137,34 @@ async fn every_step() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
+/// Nobody is paid for what is known to be refunded: a reversal that came after the period's end goes along with its original, and a
+/// failed payout is not tried again once what it held is refunded or no longer owed.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refunded_is_not_paid() {
+    let world = World::new().await;
+    earn(&world).await;
+    world.refund("inv_2", "300.00").await;
+    let june = json!({"partnerId": world.a.to_string(), "periodEnd": "2026-06-16T00:00:00Z"});
+    let made = world.batch_with(june).await["payout"].clone();
+    assert_eq!((&made["total"]["amount"], &made["commissionCount"]), (&json!("30.00"), &json!(4)));
+    for step in ["releasePayout", "startPayout", "failPayout"] {
+        world.step(step, &made["id"]).await;
+    }
+    assert_eq!(world.step("retryPayout", &made["id"]).await["userErrors"], json!([]));
+    world.step("startPayout", &made["id"]).await;
+    world.step("failPayout", &made["id"]).await;
+    world.adjust(world.a, "-0.01", None).await;
+    let refused = world.step("retryPayout", &made["id"]).await;
+    assert_eq!(refused["userErrors"][0]["message"], "Only 29.99 is owed to the partner by now. Cancel it, and make a new one.");
+    world.refund("inv_0", "1.00").await;
+    let refused = world.step("retryPayout", &made["id"]).await;
+    assert!(
+        refused["userErrors"][0]["message"].as_str().is_some_and(|text| text.starts_with("1 of its commissions")),
+        "{refused}"
+    );
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
 /// A key makes one payout; used for another it is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_makes_one_payout() {
@@ -146,35 +174,51 @@ async fn a_key_makes_one_payout() {
     let first = world.batch_with(input.clone()).await;
     let again = world.batch_with(input).await;
     assert_eq!((&again["replayed"], &again["payout"]["id"]), (&json!(true), &first["payout"]["id"]));
-    let other = world.batch_with(json!({"partnerId": world.b.to_string(), "idempotencyKey": "june"})).await;
-    assert_eq!(other["userErrors"][0]["code"], "KEY_REUSED");
+    for other in [
+        json!({"partnerId": world.b.to_string(), "idempotencyKey": "june"}),
+        json!({"partnerId": world.a.to_string(), "idempotencyKey": "june", "notes": "N"}),
+        json!({"partnerId": world.a.to_string(), "idempotencyKey": "june", "expectedFingerprint": "0".repeat(64)}),
+    ] {
+        assert_eq!(world.batch_with(other).await["userErrors"][0]["code"], "KEY_REUSED");
+    }
+    // Two partners at the same moment: one payout, and a sentence for the other.
+    world.adjust(world.a, "5.00", None).await;
+    world.adjust(world.b, "5.00", None).await;
+    let both = [world.a, world.b].map(|partner| json!({"partnerId": partner.to_string(), "idempotencyKey": "july"}));
+    let answers = join_all(both.map(|input| world.batch_with(input))).await;
+    let codes: Vec<&Value> = answers.iter().map(|answer| &answer["userErrors"]).collect();
+    assert_eq!(codes.iter().filter(|errors| ***errors == json!([])).count(), 1, "{codes:?}");
 }
 
 /// 32 tasks that pay invoices, each several times, and make payouts all the while: every commission is in exactly one payout, once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn racing_payouts_pay_once() {
-    let world = World::with_pool(8).await;
+    let world = Arc::new(World::with_pool(8).await);
     world.customer("cus_1", world.a).await;
     world.customer("cus_2", world.b).await;
-    let world = &world;
-    let tasks = (0..32).map(async |task: usize| {
-        for turn in 0..6 {
-            let number: usize = (task * 7 + turn * 5) % 48;
-            let customer = if number.is_multiple_of(2) { "cus_1" } else { "cus_2" };
-            let paid = world.pay(&format!("inv_{number}"), customer, "100.00", DAY).await;
-            assert_eq!(paid["userErrors"], json!([]));
-            if turn % 2 == 0 {
-                let partner = if task.is_multiple_of(2) { world.a } else { world.b };
-                let made = world.batch(partner).await;
-                if let Some(id) = made["payout"].get("id")
-                    && task.is_multiple_of(3)
-                {
-                    world.pay_out(id).await;
+    let tasks = (0..32_usize).map(|task| {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            for turn in 0..6 {
+                let number: usize = (task * 7 + turn * 5) % 48;
+                let customer = if number.is_multiple_of(2) { "cus_1" } else { "cus_2" };
+                let paid = world.pay(&format!("inv_{number}"), customer, "100.00", DAY).await;
+                assert_eq!(paid["userErrors"], json!([]));
+                if turn % 2 == 0 {
+                    let partner = if task.is_multiple_of(2) { world.a } else { world.b };
+                    let made = world.batch(partner).await;
+                    if let Some(id) = made["payout"].get("id")
+                        && task.is_multiple_of(3)
+                    {
+                        world.pay_out(id).await;
+                    }
                 }
             }
-        }
+        })
     });
-    join_all(tasks).await;
+    for task in join_all(tasks).await {
+        task.expect("a task");
+    }
     for partner in [world.a, world.b] {
         world.batch(partner).await;
     }
@@ -193,7 +237,7 @@ async fn batches_for_all() {
     world.adjust(world.b, "3.00", None).await;
     world.sql("UPDATE tenants SET minimum_payout = 5").await;
     let all =
-        "mutation { createPayoutBatches(input: { periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }) {
+        "mutation { createPayoutBatches(input: { periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }) {
         results { partner { id } payout { total { amount } } userError { code } } nextPartnerId userErrors { code } } }";
     let first = world.operator(all, json!({})).await.data()["createPayoutBatches"].clone();
     let of = |payload: &Value, partner: partner_portal::ids::PartnerId| -> Value {
@@ -205,10 +249,42 @@ async fn batches_for_all() {
     assert_eq!(first["nextPartnerId"], Value::Null);
     let second = world.operator(all, json!({})).await.data()["createPayoutBatches"].clone();
     assert_eq!(of(&second, world.a), Value::Null);
-    // A partner that is suspended waits.
+    // A partner that is suspended waits, and that is said.
     world.adjust(world.a, "50.00", None).await;
     world.sql("UPDATE partners SET status = 'suspended'").await;
-    assert_eq!(world.operator(all, json!({})).await.data()["createPayoutBatches"]["results"], json!([]));
+    let third = world.operator(all, json!({})).await.data()["createPayoutBatches"].clone();
+    assert_eq!(
+        (&of(&third, world.a)["payout"], &of(&third, world.a)["userError"]["code"]),
+        (&Value::Null, &json!("INVALID_TRANSITION"))
+    );
+}
+
+/// More partners than one operation pays are paid by as many operations as it takes, each going on where the one before ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_go_on() {
+    let world = World::new().await;
+    let acme = world.acme.uuid();
+    world
+        .sql(&format!(
+            "INSERT INTO partners (tenant_id, id, company_name, status, commission_rate)
+                 SELECT '{acme}', gen_random_uuid(), 'Company ' || n, 'active', 0.1 FROM generate_series(1, 130) n;
+             INSERT INTO partner_commission_events (tenant_id, id, partner_id, event_type, status, source, amount, currency, event_date, notes)
+                 SELECT tenant_id, gen_random_uuid(), id, 'adjustment', 'approved', 'manual', 5, 'USD', now(), 'n' FROM partners WHERE tenant_id = '{acme}';
+             INSERT INTO transfers (tenant_id, partner_id, unit, from_kind, to_kind, amount, kind, event_id)
+                 SELECT tenant_id, partner_id, 'USD', 'expense', 'payable', amount, 'earn', id FROM partner_commission_events"
+        ))
+        .await;
+    let query = "mutation ($from: ID) { createPayoutBatches(input: { periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\", fromPartnerId: $from }) {
+        results { payout { id } } nextPartnerId } }";
+    let (mut from, mut made) = (Value::Null, Vec::new());
+    for _ in 0..2 {
+        let answer = world.operator(query, json!({"from": from})).await.data()["createPayoutBatches"].clone();
+        made.push(answer["results"].as_array().map_or(0, Vec::len));
+        from = answer["nextPartnerId"].clone();
+    }
+    assert_eq!((made, from), (vec![100, 32], Value::Null));
+    assert_eq!(world.number("SELECT count(*) FROM partner_payouts").await, 132);
+    assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
 /// A partner with an open balance is not closed, and is told why; a settled one is, releases its customers, and earns no more.
@@ -230,6 +306,12 @@ async fn closing_a_partner() {
     assert_eq!(closing().await["partner"]["status"], "CLOSED");
     assert_eq!(world.pay("inv_9", "cus_1", "100.00", DAY).await["commission"], Value::Null);
     assert_eq!(world.adjust(world.a, "1.00", None).await["userErrors"][0]["code"], "INVALID_TRANSITION");
+    // A refund after the end is a debt, and can be settled: what brings the balance nearer to zero can be booked.
+    world.refund("inv_0", "100.00").await;
+    for (sum, errors) in [("-1.00", 1), ("30.00", 1), ("10.00", 0), ("1.00", 1)] {
+        assert_eq!(world.adjust(world.a, sum, None).await["userErrors"].as_array().map(Vec::len), Some(errors), "{sum}");
+    }
+    assert_eq!(world.broken_rules().await, [""; 0]);
     let deletion = format!("DELETE FROM partners WHERE id = '{}'", world.a.uuid());
     assert!(diesel_async::SimpleAsyncConnection::batch_execute(&mut world.owner().await, &deletion).await.is_err());
 }
@@ -315,4 +397,8 @@ async fn the_ledger() {
     );
     let member = world.acme("member_a", query, variables).await.data()["me"]["partner"].clone();
     assert_eq!((&member["ledger"], &member["balanceAt"]), (&Value::Null, &Value::Null));
+    let transfers =
+        "{ commissions(first: 1) { nodes { transfers { amount { amount } fromBalance { amount } toBalance { amount } } } } }";
+    let seen = world.acme("member_a", transfers, json!({})).await.data()["commissions"]["nodes"][0]["transfers"][0].clone();
+    assert!(seen["amount"].is_object() && seen["fromBalance"].is_null() && seen["toBalance"].is_null(), "{seen}");
 }

@@ -94,12 +94,12 @@ async fn customers_and_commissions(world: &World) -> Vec<Row> {
         ),
         (
             "recordInvoicePayment",
-            "recordInvoicePayment(input: { invoiceId: \"i\", customerId: \"cus_0\", amount: \"5\", paidAt: \"2026-01-01T00:00:00Z\" }) { userErrors { message } }".to_owned(),
+            "recordInvoicePayment(input: { invoiceId: \"i\", customerExternalId: \"cus_0\", amount: \"5\", paidAt: \"2026-01-01T00:00:00Z\" }) { userErrors { message } }".to_owned(),
             [false, false, false, true],
         ),
         (
             "recordRefund",
-            "recordRefund(input: { invoiceId: \"i\", refundedAmount: \"1\", refundedAt: \"2026-01-01T00:00:00Z\" }) { userErrors { message } }".to_owned(),
+            "recordRefund(input: { invoiceId: \"i\", refundedAmount: \"1\", currency: \"USD\", refundedAt: \"2026-01-01T00:00:00Z\" }) { userErrors { message } }".to_owned(),
             [false, false, false, true],
         ),
         (
@@ -125,6 +125,12 @@ async fn payouts(world: &World) -> Vec<Row> {
     world.adjust(world.a, "9.00", None).await;
     world.adjust(world.b, "9.00", None).await;
     let payout = world.batch(world.b).await["payout"]["id"].as_str().expect("an id").to_owned();
+    let processing = world.batch(world.a).await["payout"]["id"].clone();
+    for step in ["releasePayout", "startPayout"] {
+        world.step(step, &processing).await;
+    }
+    let sent = processing.as_str().expect("an id").to_owned();
+    world.adjust(world.a, "9.00", None).await;
     vec![
         (
             "createPayoutBatch",
@@ -151,7 +157,7 @@ async fn payouts(world: &World) -> Vec<Row> {
         ("retryPayout", format!("retryPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
         (
             "failPayout",
-            format!("startPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }} failPayout(input: {{ id: \"{payout}\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
+            format!("failPayout(input: {{ id: \"{sent}\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
             [false, false, true, false],
         ),
         ("cancelPayout", format!("cancelPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),

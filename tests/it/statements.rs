@@ -132,7 +132,7 @@ async fn booking_costs_the_same() {
     world.customer("cus_1", world.a).await;
     let pay = |number: usize| {
         format!(
-            "mutation {{ recordInvoicePayment(input: {{ invoiceId: \"n_{number}\", customerId: \"cus_1\", amount: \"50.00\", paidAt: \"2026-06-15T12:00:00Z\" }}) {{ replayed }} }}"
+            "mutation {{ recordInvoicePayment(input: {{ invoiceId: \"n_{number}\", customerExternalId: \"cus_1\", amount: \"50.00\", paidAt: \"2026-06-15T12:00:00Z\" }}) {{ replayed }} }}"
         )
     };
     let batch = format!(

@@ -13,8 +13,8 @@ use crate::{
     },
     ids::PartnerId,
     models::{
-        booking::{Adjustment, Booked, BookingFault, InvoicePayment, InvoiceRefund},
-        partner::{Partner, PartnerStatus},
+        booking::{Adjustment, Booked, BookingFault, Content, InvoicePayment, InvoiceRefund, is_key_taken},
+        partner::Partner,
     },
     money::{Money, minor_units},
     validation::{FaultCode, Faults, amount, line, paragraphs, past, positive_amount},
@@ -29,7 +29,7 @@ struct RecordInvoicePaymentInput {
     /// The invoice's id in the billing system, at most 200 characters.
     invoice_id: String,
     /// The customer's id in the billing system: the `externalId` of `upsertCustomer`.
-    customer_id: String,
+    customer_external_id: String,
     /// How much was paid.
     amount: Decimal,
     /// In which currency; the tenant's default where it is left out.
@@ -45,8 +45,8 @@ struct RecordRefundInput {
     invoice_id: String,
     /// How much of the invoice has been refunded in all, this time included.
     refunded_amount: Decimal,
-    /// In which currency; the tenant's default where it is left out.
-    currency: Option<CurrencyCode>,
+    /// In which currency.
+    currency: CurrencyCode,
     /// When it was refunded.
     refunded_at: DateTime,
 }
@@ -103,7 +103,8 @@ pub struct BookingMutations;
 #[Object]
 impl BookingMutations {
     /// Records that a customer has paid an invoice. The partner that managed the customer then earns a commission by the rule that held
-    /// then: approved at once, or pending for as long as the tenant holds commissions. An invoice counts once, however often it is
+    /// then (or by its default rate as it is now): approved at once, or pending for as long as the tenant holds commissions. A partner
+    /// that is closed earns nothing. An invoice counts once, however often it is
     /// sent; sent with other content it is refused. Needs `EVENTS_INGEST`.
     async fn record_invoice_payment(
         &self,
@@ -118,7 +119,7 @@ impl BookingMutations {
 
     /// Records how much of an invoice has been refunded in all. What that takes back from the commission, less what is taken back
     /// already, is booked as a commission below zero. Reports may repeat, be lost, come out of order, and come before that of the
-    /// payment: the books end the same. Needs `EVENTS_INGEST`.
+    /// payment (where what is more than was paid counts as all of it): the books end the same. Needs `EVENTS_INGEST`.
     async fn record_refund(
         &self,
         ctx: &Context<'_>,
@@ -156,7 +157,7 @@ async fn record_payment(ctx: &Context<'_>, input: RecordInvoicePaymentInput) -> 
     let currency = currency_or_default(ctx, input.currency)?;
     let mut faults = Faults::default();
     let invoice = faults.check("input.invoiceId", line(&input.invoice_id, MAX_KEY));
-    let customer = faults.check("input.customerId", line(&input.customer_id, MAX_KEY));
+    let customer = faults.check("input.customerExternalId", line(&input.customer_external_id, MAX_KEY));
     let amount = faults.check("input.amount", positive_amount(input.amount.0, minor_units(currency)));
     let paid_at = faults.check("input.paidAt", past(input.paid_at.0, ctx.now()));
     let (Some(invoice), Some(customer), Some(amount), Some(paid_at)) = (invoice, customer, amount, paid_at) else {
@@ -170,7 +171,7 @@ async fn record_payment(ctx: &Context<'_>, input: RecordInvoicePaymentInput) -> 
 }
 
 async fn record_refund(ctx: &Context<'_>, input: RecordRefundInput) -> Result<Booked, Refusal> {
-    let currency = currency_or_default(ctx, input.currency)?;
+    let currency = input.currency.0;
     let mut faults = Faults::default();
     let invoice = faults.check("input.invoiceId", line(&input.invoice_id, MAX_KEY));
     let refunded = faults.check("input.refundedAmount", positive_amount(input.refunded_amount.0, minor_units(currency)));
@@ -198,20 +199,16 @@ async fn adjust(ctx: &Context<'_>, input: AdjustCommissionInput) -> Result<Booke
     let amount = Money::rounded(input.amount.0, currency);
     let adjustment = Adjustment { partner: input.partner_id, amount, reason, key };
     let writing = ctx.write().await?;
-    let books = ctx.books(&writing);
-    books.lock(&[input.partner_id]).await?;
-    match Partner::by_ids(&writing, ctx.viewer().scope(), &[input.partner_id]).await?.get(&input.partner_id) {
-        None => return Err(Refusal::not_found("input.partnerId", "partner")),
-        Some(partner) if partner.status == PartnerStatus::Closed => {
-            return Err(Refusal::fault(
-                "input.partnerId",
-                FaultCode::InvalidTransition,
-                "The partner is CLOSED: its books are too.",
-            ));
-        }
-        Some(_) => {}
+    if Partner::by_ids(&writing, ctx.viewer().scope(), &[input.partner_id]).await?.is_empty() {
+        return Err(Refusal::not_found("input.partnerId", "partner"));
     }
-    let booked = books.adjust(&adjustment).await?.map_err(|fault| refusal(&fault, "input.amount"))?;
+    let booked = match ctx.books(&writing).adjust(&adjustment).await {
+        Err(error) if is_key_taken(&error) => {
+            let message = "The key is being used for another partner at this very moment. Use another key.";
+            return Err(Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message));
+        }
+        booked => booked?.map_err(|fault| refusal(&fault, "input.amount"))?,
+    };
     writing.commit().await?;
     Ok(booked)
 }
@@ -220,26 +217,37 @@ async fn adjust(ctx: &Context<'_>, input: AdjustCommissionInput) -> Result<Booke
 fn refusal(fault: &BookingFault, amount: &'static str) -> Refusal {
     match fault {
         BookingFault::UnknownCustomer => Refusal::fault(
-            "input.customerId",
+            "input.customerExternalId",
             FaultCode::NotFound,
             "There is no customer of this id in the billing system. Report it first, with `upsertCustomer`.",
         ),
+        BookingFault::Closed { payable } => {
+            let message = format!(
+                "The partner is CLOSED: only what brings its balance of {} nearer to zero can be booked.",
+                payable.normalize()
+            );
+            Refusal::fault(amount, FaultCode::InvalidTransition, message)
+        }
         BookingFault::RefundsExceed { paid, refunded } => {
-            let message =
-                format!("{} has been refunded, which is more than the {} that was paid.", refunded.normalize(), paid.normalize());
+            let message = format!(
+                "{} has been refunded, which is more than the {} that was paid. What is recorded stays: correct the invoice in the \
+                 billing system.",
+                refunded.normalize(),
+                paid.normalize()
+            );
             Refusal::fault(amount, FaultCode::OutOfRange, message)
         }
-        BookingFault::Differs { field, first } => {
-            let path = match *field {
-                "amount" => amount,
-                "currency" => "input.currency",
-                "customerId" => "input.customerId",
-                "paidAt" => "input.paidAt",
-                "partnerId" => "input.partnerId",
-                _ => "input.reason",
+        BookingFault::Differs { content, first } => {
+            let path = match content {
+                Content::Amount => amount,
+                Content::Currency => "input.currency",
+                Content::Customer => "input.customerExternalId",
+                Content::PaidAt => "input.paidAt",
+                Content::Partner => "input.partnerId",
+                Content::Reason => "input.reason",
             };
             let message = format!(
-                "It was recorded before with {first:?}, and what is recorded stays. Use another id or key for something else."
+                "It was recorded before with “{first}”, and what is recorded stays. Use another id or key for something else."
             );
             Refusal::fault(path, FaultCode::KeyReused, message)
         }

@@ -51,7 +51,7 @@ pub struct CommissionRuleMutations;
 #[Object]
 impl CommissionRuleMutations {
     /// Sets the rule of a partner, or of the whole programme, for a currency or for all. The version that held before ends where this
-    /// one begins; commissions that it made keep it. Needs `COMMISSIONS_MANAGE`.
+    /// one begins, and does not come back when this one has an end; commissions that it made keep it. Needs `COMMISSIONS_MANAGE`.
     async fn set_commission_rule(
         &self,
         ctx: &Context<'_>,
@@ -116,7 +116,13 @@ async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<RuleId,
         let end = end.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         return Err(Refusal::fault("input.at", FaultCode::InvalidTransition, format!("The rule ended at {end} already.")));
     }
-    rule.end(&writing, viewer.tenant.id, at).await?;
+    match rule.end(&writing, viewer.tenant.id, at).await {
+        Err(error) if is_set_at_once(&error) => {
+            let message = "Another version was set at this very moment. Look at it, and try again.";
+            return Err(Refusal::fault("input.id", FaultCode::Taken, message));
+        }
+        ended => ended?,
+    }
     writing.commit().await?;
     Ok(input.id)
 }

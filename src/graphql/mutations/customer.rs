@@ -52,7 +52,7 @@ struct AssignCustomerInput {
     partner_id: PartnerId,
     /// The customer's own rate, as a fraction; it goes before every rule.
     commission_rate: Option<Decimal>,
-    /// From when; from now on where it is left out.
+    /// From when; from now on where it is left out. Invoices that are recorded already stay as they are.
     from: Option<DateTime>,
 }
 
@@ -111,7 +111,8 @@ impl CustomerMutations {
         Ok(AssignCustomerPayload { customer: changed(ctx, id).await?, user_errors })
     }
 
-    /// Ends a partner's management of a customer. One whom nobody manages stays as it is. Needs `CUSTOMERS_MANAGE`.
+    /// Ends a partner's management of a customer, or brings its end forward; one that has not begun by then never begins. A customer whom
+    /// nobody manages from then on stays as it is. Needs `CUSTOMERS_MANAGE`.
     async fn release_customer(
         &self,
         ctx: &Context<'_>,
@@ -155,6 +156,8 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Custome
     if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
         return Err(Refusal::not_found("input.customerId", "customer"));
     }
+    // Closing a partner takes the same lock, and releases its customers.
+    ctx.books(&writing).lock(&[input.partner_id]).await?;
     match Partner::by_ids(&writing, ctx.viewer().scope(), &[input.partner_id]).await?.get(&input.partner_id) {
         None => return Err(Refusal::not_found("input.partnerId", "partner")),
         Some(partner) if partner.status == PartnerStatus::Closed => {
@@ -164,6 +167,13 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Custome
     }
     if let Some(last) = CustomerAccount::latest(&writing, tenant, input.customer_id).await? {
         if last.managed_to.is_none() && last.partner_id == input.partner_id && last.commission_rate == commission_rate {
+            if input.from.is_some() && from != last.managed_from {
+                let message = format!(
+                    "The partner manages the customer at this rate since {}; leave `from` out.",
+                    shown(last.managed_from)
+                );
+                return Err(Refusal::fault("input.from", FaultCode::Taken, message));
+            }
             return Ok(input.customer_id);
         }
         end_before(&writing, tenant, &last, input.partner_id, from).await?;
@@ -181,6 +191,10 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Custome
     Ok(input.customer_id)
 }
 
+fn shown(time: Time<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
 /// Makes room for a period that begins at `from`: the last one must be over by then, or be the same partner's.
 async fn end_before(
     writing: &db::Connection,
@@ -189,7 +203,6 @@ async fn end_before(
     partner: PartnerId,
     from: Time<Utc>,
 ) -> Result<(), Refusal> {
-    let shown = |time: Time<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
     if from <= last.managed_from {
         let message = format!("Must be after {}, when the last period began.", shown(last.managed_from));
         return Err(Refusal::fault("input.from", FaultCode::OutOfRange, message));
@@ -216,14 +229,7 @@ async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Custo
         return Err(Refusal::not_found("input.customerId", "customer"));
     }
     let last = CustomerAccount::latest(&writing, tenant, input.customer_id).await?;
-    let Some(last) = last.filter(|last| last.managed_to.is_none()) else { return Ok(input.customer_id) };
-    if at <= last.managed_from {
-        return Err(Refusal::fault(
-            "input.at",
-            FaultCode::OutOfRange,
-            "Must be after the instant from which the partner manages it.",
-        ));
-    }
+    let Some(last) = last.filter(|last| last.managed_to.is_none_or(|end| end > at)) else { return Ok(input.customer_id) };
     last.end(&writing, tenant, at).await?;
     writing.commit().await?;
     Ok(input.customer_id)

@@ -134,19 +134,23 @@ fn user_error(fault: &DecisionFault) -> UserError {
     let (code, message) = match fault {
         DecisionFault::NotFound => (FaultCode::NotFound, "There is no commission of this id.".to_owned()),
         DecisionFault::Status(status) => {
-            let what = match status {
-                CommissionStatus::Paid => "It is PAID; `adjustCommission` books a correction.",
-                CommissionStatus::Pending | CommissionStatus::Approved | CommissionStatus::Rejected => {
-                    "It is REJECTED, which is final."
+            let hint = match status {
+                CommissionStatus::Rejected => "which is final",
+                CommissionStatus::Pending | CommissionStatus::Approved | CommissionStatus::Paid => {
+                    "and stays so; `adjustCommission` books a correction"
                 }
             };
-            (FaultCode::InvalidTransition, what.to_owned())
+            (FaultCode::InvalidTransition, format!("It is {}, {hint}.", status.as_str().to_uppercase()))
         }
         DecisionFault::InPayout => {
             (FaultCode::InvalidTransition, "A payout holds it. Cancel that first, with `cancelPayout`.".to_owned())
         }
         DecisionFault::FollowsOriginal(original) => {
             (FaultCode::InvalidTransition, format!("It takes {original} back, and follows what is decided of that."))
+        }
+        DecisionFault::OtherFault => {
+            let message = "Left as it is: all or none was asked for, and another one cannot be decided so.";
+            (FaultCode::InvalidTransition, message.to_owned())
         }
         DecisionFault::ReversalSettled(reversal) => {
             let message =

@@ -18,7 +18,7 @@ use crate::{
         self,
         lead::{LeadChanges, NewLead, commission},
         lead_status::LeadStatus,
-        partner::Partner,
+        partner::{Partner, PartnerStatus},
     },
     money::minor_units,
     validation::{FaultCode, Faults, amount, email, line, paragraphs, phone},
@@ -243,13 +243,30 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Ref
             changes.commission_fixed = by_hand.map(|_| false);
         }
     }
+    let earns_now = lead.converted_at.is_some() && changes.commission.is_some_and(|commission| !commission.is_zero());
+    if earns_now {
+        may_earn(ctx, &writing, lead.partner_id, "input.id").await?;
+    }
     lead.update(&writing, &changes).await?;
-    if let Some(converted_at) = lead.converted_at.filter(|_| lead.commission.is_zero()) {
+    if let Some(converted_at) = lead.converted_at.filter(|_| earns_now) {
         // Nothing was known to book when it converted.
         book_conversion(ctx, &writing, input.id, converted_at).await?;
     }
     writing.commit().await?;
     Ok(input.id)
+}
+
+/// Locks the partner's books, before any of its rows is, and makes sure that they are open.
+async fn may_earn(ctx: &Context<'_>, writing: &Writing<'_>, partner: PartnerId, path: &'static str) -> Result<(), Refusal> {
+    ctx.books(writing).lock(&[partner]).await?;
+    let partners = Partner::by_ids(writing, ctx.viewer().scope(), &[partner]).await?;
+    match partners.get(&partner) {
+        Some(partner) if partner.status == PartnerStatus::Closed => {
+            let message = "The lead's partner is CLOSED and earns nothing more.";
+            Err(Refusal::fault(path, FaultCode::InvalidTransition, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Books what a converted lead earns, in the tenant's name: a partner may take the step, and writes no books.
@@ -274,6 +291,9 @@ async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Resul
     }
     if !lead.status.next().contains(&input.status) {
         return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, no_way(lead.status, input.status)));
+    }
+    if input.status == LeadStatus::Converted {
+        may_earn(ctx, &writing, lead.partner_id, "input.status").await?;
     }
     lead.step(&writing, input.status, ctx.viewer().user, note.as_deref()).await?;
     if input.status == LeadStatus::Converted {

@@ -22,7 +22,7 @@ use crate::{
     validation::{Fault, FaultCode, Faults, Wrong},
 };
 
-/// Everything that can be changed. Each mutation is done whole or not at all.
+/// Everything that can be changed. Each mutation is done whole or not at all, but for those that answer with a result for each of many.
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     lead::LeadMutations,

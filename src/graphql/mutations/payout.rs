@@ -1,7 +1,7 @@
 //! Mutations that make payouts. Those that take them through their steps are in [`super::payout_step`].
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use iso_currency::Currency;
+use chrono::SecondsFormat;
 
 use super::{Refusal, UserError, settle};
 use crate::{
@@ -16,10 +16,11 @@ use crate::{
     ids::PartnerId,
     models::{
         self,
-        payout_batch::{Changed, Fingerprint, Made, PayoutFault, PayoutRequest, due_partners},
+        partner::PartnerStatus,
+        payout_batch::{Changed, Made, PayoutFault, PayoutRequest, due_partners, is_fingerprint, is_key_taken},
     },
     money::Money,
-    validation::{FaultCode, Faults, line, paragraphs},
+    validation::{Fault, FaultCode, Faults, line, paragraphs},
 };
 
 const MAX_KEY: usize = 200;
@@ -45,6 +46,8 @@ struct CreatePayoutBatchInput {
     notes: Option<String>,
     /// The `fingerprint` of `previewPayout`: no payout is made if it would hold anything else.
     expected_fingerprint: Option<String>,
+    /// The `previewedAt` of that preview, to be told what has changed since.
+    previewed_at: Option<DateTime>,
     /// What this payout must be the only one of, at most 200 characters: sent again, it answers with the first.
     idempotency_key: Option<String>,
 }
@@ -89,7 +92,7 @@ struct PayoutBatchResult {
 /// What became of `createPayoutBatches`.
 #[derive(SimpleObject)]
 struct CreatePayoutBatchesPayload {
-    /// One result for each active partner with something payable, at most 100.
+    /// One result for each partner with something that a payout could take, at most 100. Only active ones are paid.
     results: Vec<PayoutBatchResult>,
     /// Where to go on: there are more partners. Null when all are done.
     next_partner_id: Option<PartnerId>,
@@ -138,8 +141,7 @@ async fn create_one(ctx: &Context<'_>, input: CreatePayoutBatchInput) -> Result<
     period(&input.period_start, &input.period_end, &mut faults);
     let notes = faults.check_option("input.notes", input.notes.as_deref(), |text| paragraphs(text, MAX_NOTES));
     let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
-    let expected = input.expected_fingerprint.map(|text| text.parse::<Fingerprint>());
-    if expected == Some(Err(())) {
+    if input.expected_fingerprint.as_deref().is_some_and(|text| !is_fingerprint(text)) {
         faults.add("input.expectedFingerprint", FaultCode::Invalid, "Must be the `fingerprint` of `previewPayout`, as it is.");
     }
     if !faults.is_empty() {
@@ -150,9 +152,10 @@ async fn create_one(ctx: &Context<'_>, input: CreatePayoutBatchInput) -> Result<
         currency,
         period_start: input.period_start.0,
         period_end: input.period_end.0,
-        payout_date: input.payout_date.map_or_else(|| ctx.now(), |date| date.0),
+        payout_date: input.payout_date.map(|date| date.0),
         notes,
-        expected: expected.and_then(Result::ok),
+        expected: input.expected_fingerprint,
+        previewed_at: input.previewed_at.map(|at| at.0),
         key,
     };
     create(ctx, &request).await
@@ -163,7 +166,13 @@ async fn create(ctx: &Context<'_>, request: &PayoutRequest) -> Result<Made, Refu
     if models::partner::Partner::by_ids(&writing, ctx.viewer().scope(), &[request.partner]).await?.is_empty() {
         return Err(Refusal::not_found("input.partnerId", "partner"));
     }
-    let made = ctx.books(&writing).create_payout(request).await?.map_err(|fault| refusal(&fault, request.currency))?;
+    let made = match ctx.books(&writing).create_payout(request).await {
+        Err(error) if is_key_taken(&error) => {
+            let message = "The key is being used for another payout at this very moment. Use another key.";
+            return Err(Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message));
+        }
+        made => made?.map_err(|fault| refusal(&fault, request))?,
+    };
     writing.commit().await?;
     Ok(made)
 }
@@ -178,25 +187,40 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
         return Err(faults.into());
     }
     let reading = ctx.read().await?;
-    let due = due_partners(&reading, ctx.viewer().tenant.id, currency).await?;
+    let due = due_partners(&reading, ctx.viewer().tenant.id, currency, input.period_end.0).await?;
     drop(reading);
-    let mut due = due.into_iter().filter(|partner| input.from_partner_id.is_none_or(|from| *partner >= from));
-    let mut made = Vec::new();
-    for partner in due.by_ref().take(MAX_BATCHES) {
+    let mut due = due.into_iter().filter(|(partner, _)| input.from_partner_id.is_none_or(|from| *partner >= from));
+    let (mut made, mut stopped_at) = (Vec::new(), None);
+    for (partner, status) in due.by_ref().take(MAX_BATCHES) {
+        if status != PartnerStatus::Active {
+            let message = format!("The partner is {}; `createPayoutBatch` pays it all the same.", status.as_str().to_uppercase());
+            let fault = Fault { code: FaultCode::InvalidTransition, message, field: vec!["input"] };
+            made.push((partner, None, Some(UserError::from(fault))));
+            continue;
+        }
         let request = PayoutRequest {
             partner,
             currency,
             period_start: input.period_start.0,
             period_end: input.period_end.0,
-            payout_date: input.payout_date.as_ref().map_or_else(|| ctx.now(), |date| date.0),
+            payout_date: input.payout_date.as_ref().map(|date| date.0),
             notes: None,
             expected: None,
+            previewed_at: None,
             key: None,
         };
-        let (payout, mut errors) = settle(create(ctx, &request).await)?;
-        made.push((partner, payout, errors.pop()));
+        match settle(create(ctx, &request).await) {
+            Ok((payout, mut errors)) => made.push((partner, payout, errors.pop())),
+            Err(error) if made.is_empty() => return Err(error.into()),
+            // What is made stays, and is told; the caller goes on from here.
+            Err(error) => {
+                tracing::warn!(%error, "payouts for all stop half-way");
+                stopped_at = Some(partner);
+                break;
+            }
+        }
     }
-    let next = due.next();
+    let next = stopped_at.or_else(|| due.next().map(|(partner, _)| partner));
     let rows = made.into_iter().map(async |(partner, made, user_error)| {
         let payout = match made {
             Some(made) => Payout::by_id(ctx, made.payout).await?,
@@ -214,34 +238,36 @@ fn period(start: &DateTime, end: &DateTime, faults: &mut Faults) {
     }
 }
 
-fn refusal(fault: &PayoutFault, currency: Currency) -> Refusal {
-    let shown = |amount| format!("{} {}", Money::rounded(amount, currency).amount, currency.code());
+fn refusal(fault: &PayoutFault, request: &PayoutRequest) -> Refusal {
+    let shown = |amount| format!("{} {}", Money::rounded(amount, request.currency).amount, request.currency.code());
     match fault {
         PayoutFault::NothingToPay { total, minimum } => {
-            let message = if *total > rust_decimal::Decimal::ZERO {
+            let message = if total.is_zero() {
+                "There is nothing to pay.".to_owned()
+            } else if total.is_sign_negative() {
+                format!("There is nothing to pay: what is free comes to {}, which the next payout makes up for.", shown(*total))
+            } else {
                 format!(
                     "{} is less than the {} that is paid out at least; it is carried forward.",
                     shown(*total),
                     shown(*minimum)
                 )
-            } else {
-                format!("There is nothing to pay: what is free comes to {}. It is carried forward.", shown(*total))
             };
-            Refusal::fault("input.periodEnd", FaultCode::NothingToPay, message)
+            Refusal::fault("input", FaultCode::NothingToPay, message)
         }
         PayoutFault::Changed(changed) => {
-            let Changed { expected, now, came, went } = changed.as_ref();
+            let Changed { now, came, went, since } = changed.as_ref();
+            let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
             let message = format!(
-                "The preview had {} commissions of {} in all; now there are {} of {}. Since then {came} came and {went} went. Preview it again.",
-                expected.count,
-                shown(expected.total),
+                "The preview no longer holds: now there are {} commissions of {} in all. Since {since} {came} came and {went} went. Preview \
+                 it again.",
                 now.count,
                 shown(now.total)
             );
             Refusal::fault("input.expectedFingerprint", FaultCode::PreviewChanged, message)
         }
         PayoutFault::KeyReused(payout) => {
-            let message = format!("The key was used for {payout}, to another partner or for another period. Use another key.");
+            let message = format!("The key was used for {payout}, which was asked for otherwise. Use another key.");
             Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
         }
     }

@@ -34,7 +34,16 @@ struct CompletePayoutInput {
     reference: String,
 }
 
-/// A payout that could not be paid, or came back.
+/// A payout that came back.
+#[derive(InputObject)]
+struct ReturnPayoutInput {
+    /// The payout.
+    id: PayoutId,
+    /// Why, for the partner to read; at most 1,000 characters.
+    reason: String,
+}
+
+/// A payout that could not be paid.
 #[derive(InputObject)]
 struct FailPayoutInput {
     /// The payout.
@@ -134,7 +143,7 @@ impl PayoutStepMutations {
     async fn return_payout(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The payout and the reason.")] input: FailPayoutInput,
+        #[graphql(desc = "The payout and the reason.")] input: ReturnPayoutInput,
     ) -> Result<PayoutStepPayload> {
         let mut faults = Faults::default();
         let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
@@ -180,9 +189,17 @@ fn refusal(fault: StepFault) -> Refusal {
         ),
         StepFault::CommissionsGone(count) => {
             let message = format!(
-                "{count} of its commissions are rejected or in another payout by now. Cancel it, and make a new one of those that are free."
+                "{count} of its commissions are rejected, refunded or in another payout by now. Cancel it, and make a new one of what is \
+                 free."
             );
             Refusal::fault("input.id", FaultCode::InvalidTransition, message)
+        }
+        StepFault::NotOwed { payable } => {
+            let message = format!("Only {} is owed to the partner by now. Cancel it, and make a new one.", payable.normalize());
+            Refusal::fault("input.id", FaultCode::InvalidTransition, message)
+        }
+        StepFault::Closed => {
+            Refusal::fault("input.id", FaultCode::InvalidTransition, "The partner is CLOSED. The payout can only be cancelled.")
         }
     }
 }

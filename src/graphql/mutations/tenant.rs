@@ -1,8 +1,8 @@
 //! Mutations of the tenant's own settings.
 
-use async_graphql::{Context, InputObject, Object, SimpleObject};
+use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{Refusal, UserError, settle};
+use super::{Refusal, UserError, given, settle};
 use crate::{
     auth::Permission,
     error::Result,
@@ -14,16 +14,16 @@ use crate::{
     ids::TenantId,
     models::tenant::{HOLD_DAYS, TenantSettings},
     money::minor_units,
-    validation::{FaultCode, Faults, amount},
+    validation::{FaultCode, Faults, Wrong, amount},
 };
 
 /// What to change of how the tenant pays; what is left out stays as it is.
 #[derive(InputObject)]
 struct UpdateTenantSettingsInput {
     /// How many days an invoice's commission stays pending: 0, 7, 14, 30, 60 or 90. For invoices that are reported from now on.
-    commission_hold_days: Option<i32>,
+    commission_hold_days: MaybeUndefined<i32>,
     /// The least that is paid out at once, in the default currency.
-    minimum_payout: Option<Decimal>,
+    minimum_payout: MaybeUndefined<Decimal>,
 }
 
 /// What became of `updateTenantSettings`.
@@ -60,15 +60,18 @@ async fn update(ctx: &Context<'_>, input: UpdateTenantSettingsInput) -> Result<T
     let tenant = ctx.viewer().tenant.id;
     let digits = minor_units(currency_or_default(ctx, None)?);
     let mut faults = Faults::default();
-    if let Some(days) = input.commission_hold_days.filter(|days| !HOLD_DAYS.contains(days)) {
-        faults.add("input.commissionHoldDays", FaultCode::OutOfRange, format!("Must be 0, 7, 14, 30, 60 or 90; it is {days}."));
-    }
-    let minimum = input.minimum_payout.and_then(|value| faults.check("input.minimumPayout", amount(value.0, digits)));
+    let days = given(input.commission_hold_days, "input.commissionHoldDays", &mut faults, |days| {
+        if HOLD_DAYS.contains(&days) {
+            return Ok(days);
+        }
+        Err(Wrong { code: FaultCode::OutOfRange, message: format!("Must be 0, 7, 14, 30, 60 or 90; it is {days}.") })
+    });
+    let minimum = given(input.minimum_payout, "input.minimumPayout", &mut faults, |value| amount(value.0, digits));
     if !faults.is_empty() {
         return Err(faults.into());
     }
     let writing = ctx.write().await?;
-    TenantSettings::update(&writing, tenant, input.commission_hold_days, minimum).await?;
+    TenantSettings::update(&writing, tenant, days, minimum).await?;
     writing.commit().await?;
     Ok(tenant)
 }

@@ -30,8 +30,7 @@ impl World {
         let query = format!(
             "mutation ($input: RecordInvoicePaymentInput!) {{ recordInvoicePayment(input: $input) {{ replayed commission {{ {COMMISSION} dueAt }} userErrors {{ code field message }} }} }}"
         );
-        let input =
-            json!({"invoiceId": invoice, "customerId": customer, "amount": amount, "currency": currency, "paidAt": paid_at});
+        let input = json!({"invoiceId": invoice, "customerExternalId": customer, "amount": amount, "currency": currency, "paidAt": paid_at});
         self.service(&query, json!({"input": input})).await.data()["recordInvoicePayment"].clone()
     }
 
@@ -40,7 +39,8 @@ impl World {
         let query = format!(
             "mutation ($input: RecordRefundInput!) {{ recordRefund(input: $input) {{ replayed commission {{ {COMMISSION} reverses {{ id }} }} userErrors {{ code field message }} }} }}"
         );
-        let input = json!({"invoiceId": invoice, "refundedAmount": refunded, "refundedAt": "2026-06-20T00:00:00Z"});
+        let input =
+            json!({"invoiceId": invoice, "refundedAmount": refunded, "currency": "USD", "refundedAt": "2026-06-20T00:00:00Z"});
         self.service(&query, json!({"input": input})).await.data()["recordRefund"].clone()
     }
 
@@ -62,7 +62,7 @@ impl World {
         self.operator(&query, json!({"ids": ids, "all": all_or_none})).await.data()[mutation]["results"].clone()
     }
 
-    /// Makes a payout of everything up to 2027.
+    /// Makes a payout of everything so far.
     pub async fn batch(&self, partner: PartnerId) -> Value {
         self.batch_with(json!({"partnerId": partner.to_string()})).await
     }
@@ -72,7 +72,7 @@ impl World {
         let query = "mutation ($input: CreatePayoutBatchInput!) { createPayoutBatch(input: $input) { replayed payout { id status total { amount currency } commissionCount } userErrors { code field message } } }";
         let fields = input.as_object_mut().expect("an object");
         fields.entry("periodStart").or_insert_with(|| json!("2026-01-01T00:00:00Z"));
-        fields.entry("periodEnd").or_insert_with(|| json!("2027-01-01T00:00:00Z"));
+        fields.entry("periodEnd").or_insert_with(|| json!("2100-01-01T00:00:00Z"));
         self.operator(query, json!({"input": input})).await.data()["createPayoutBatch"].clone()
     }
 
@@ -80,7 +80,8 @@ impl World {
     pub async fn step(&self, mutation: &str, id: &Value) -> Value {
         let (kind, extra) = match mutation {
             "completePayout" => ("CompletePayoutInput", json!({"reference": "WIRE-1"})),
-            "failPayout" | "returnPayout" => ("FailPayoutInput", json!({"reason": "Account closed"})),
+            "failPayout" => ("FailPayoutInput", json!({"reason": "Account closed"})),
+            "returnPayout" => ("ReturnPayoutInput", json!({"reason": "Account closed"})),
             "cancelPayout" => ("CancelPayoutInput", json!({})),
             _ => ("PayoutStepInput", json!({})),
         };

@@ -1,0 +1,118 @@
+//! A server without a socket on a database of its own, filled with made-up data.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, header},
+};
+use diesel_async::AsyncPgConnection;
+use http_body_util::BodyExt;
+use partner_portal::{
+    app::App,
+    auth::{
+        development::{Bearer, DevelopmentIssuer, ISSUER},
+        keys::KeySource,
+        verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
+    },
+    clock::Clock,
+    db::{
+        self, PoolSettings, connect,
+        embedded::{Embedded, Options, Source},
+        migrations,
+    },
+    graphql::PortalSchema,
+    http,
+    keyring::Keyring,
+    seed::{self, Amounts, demo},
+};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+/// A server without a socket, and tokens for it.
+pub struct Portal {
+    /// Stops when it is dropped.
+    database: Embedded,
+    /// Where its files are, the log among them.
+    pub folder: PathBuf,
+    /// The whole service.
+    pub router: Router,
+    /// The token of the first partner's owner.
+    pub owner: String,
+    /// The token of the tenant's operator.
+    pub operator: String,
+}
+
+impl Portal {
+    /// Starts one with the demo data and as much more.
+    pub async fn start(amounts: Amounts) -> Self {
+        let folder = std::env::temp_dir().join(format!("partner-portal-bench-{}", std::process::id()));
+        let cache = std::env::temp_dir().join("partner-portal-cache");
+        let options = Options { cache, bin_dir: None, source: Source::Auto, throw_away: true };
+        let database = Embedded::start(&folder, &options).await.expect("PostgreSQL");
+        migrations::run(&database.owner()).await.expect("migrations");
+        database.grant_roles().await.expect("grants");
+        let clock = Clock::default();
+        let keyring = Keyring::generate().expect("a key").0;
+        let mut connection = connect::establish(&database.owner(), None).await.expect("a connection");
+        demo::fill(&mut connection, ISSUER, &keyring, &clock).await.expect("demo data");
+        seed::fill(&mut connection, Some(demo::FIRST_TENANT), amounts, &keyring, &clock, |_| ()).await.expect("data");
+
+        let keys = tempfile::tempdir().expect("a folder");
+        let issuer = DevelopmentIssuer::open(keys.path()).expect("a key");
+        let token = |subject: String, role| {
+            let bearer = Bearer { subject, tenant: Some(demo::FIRST_TENANT.to_owned()), role, ..Bearer::default() };
+            issuer.mint(&bearer, 86_400, &clock).expect("a token")
+        };
+        let trusted = TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(issuer.keys()) };
+        let limit = Duration::from_secs(10);
+        let app = App {
+            pool: db::pool(database.login(), PoolSettings { size: 4, wait: limit, statement_timeout: limit }).expect("a pool"),
+            schema: PortalSchema::new(),
+            verifier: TokenVerifier {
+                issuers: vec![trusted],
+                authorized_parties: vec![],
+                azp: AzpPolicy::default(),
+                clock: clock.clone(),
+            },
+            keyring: Arc::new(keyring),
+            clock: clock.clone(),
+            exports: Arc::new(tokio::sync::Semaphore::new(2)),
+            operation_timeout: limit,
+            development: None,
+        };
+        let owner = token(demo::owner(demo::FIRST_TENANT, 1), None);
+        let operator = token(demo::operator(demo::FIRST_TENANT), Some("operator"));
+        Self { database, folder, router: http::router(Arc::new(app)), owner, operator }
+    }
+
+    /// A connection as the owner of the tables.
+    pub async fn connect(&self) -> AsyncPgConnection {
+        connect::establish(&self.database.owner(), None).await.expect("a connection")
+    }
+
+    /// Runs an operation.
+    pub async fn run(&self, token: &str, body: &str) -> Vec<u8> {
+        let request = Request::post("/graphql")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .body(Body::from(body.to_owned()))
+            .expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        response.into_body().collect().await.expect("a body").to_bytes().to_vec()
+    }
+
+    /// Runs a query once and gives its data: a bench of errors would be fast.
+    pub async fn data(&self, token: &str, query: &str) -> Value {
+        let answer: Value = serde_json::from_slice(&self.run(token, &json!({"query": query}).to_string()).await).expect("JSON");
+        assert!(answer.get("errors").is_none(), "{answer}");
+        answer["data"].clone()
+    }
+}
+
+impl Drop for Portal {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}

@@ -1,0 +1,192 @@
+//! `GET /export/commissions.csv` and `/export/payouts.csv`: whole lists as files, for spreadsheets.
+//!
+//! Behind the same guard as the API, with the same filters, read in one instant and sent a page at a time: memory does not grow
+//! with the list.
+
+mod parameters;
+mod rows;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::stream;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use self::{
+    parameters::{commission_filter, payout_filter},
+    rows::harmless,
+};
+use super::{graphql::turned_away, refusal, request_id::RequestId};
+use crate::{
+    app::App,
+    auth::guard,
+    db::{self, session::Session},
+    error::{Error, Result},
+    models::{
+        page::{Page, Slice},
+        scope::Scope,
+    },
+};
+
+type Parameters = Query<Vec<(String, String)>>;
+/// Makes a filter of an address's parameters, or a sentence that says what is wrong with them.
+type Parse<E> = fn(&[(String, String)]) -> Result<E, String>;
+
+/// How long the next part of a file may wait for a client that does not read on.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How many parts are read ahead of the client.
+const AHEAD: usize = 2;
+
+/// The commissions that the caller may see and the filter lets through, the earliest first.
+pub async fn commissions(
+    State(app): State<Arc<App>>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    Query(parameters): Parameters,
+    headers: HeaderMap,
+) -> Response {
+    answer(app, id, &headers, &parameters, commission_filter, "commissions.csv").await
+}
+
+/// The payouts that the caller may see and the filter lets through, the earliest first.
+pub async fn payouts(
+    State(app): State<Arc<App>>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    Query(parameters): Parameters,
+    headers: HeaderMap,
+) -> Response {
+    answer(app, id, &headers, &parameters, payout_filter, "payouts.csv").await
+}
+
+/// A list that can be exported.
+pub trait Export: Send + Sync + 'static {
+    /// A row of it.
+    type Row: Send + Sync;
+
+    /// The names of its columns.
+    const COLUMNS: &'static [&'static str];
+
+    /// The first page.
+    fn first_page() -> Result<Page>;
+
+    /// The page after a row.
+    fn next_page(row: &Self::Row, page: &Page) -> Result<Page>;
+
+    /// Reads a page.
+    fn read(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        page: &Page,
+    ) -> impl Future<Output = db::QueryResult<Slice<Self::Row>>> + Send;
+
+    /// The rows as cells.
+    fn cells(
+        connection: &db::Connection,
+        scope: Scope,
+        rows: &[Self::Row],
+    ) -> impl Future<Output = db::QueryResult<Vec<Vec<String>>>> + Send;
+}
+
+async fn answer<E: Export>(
+    app: Arc<App>,
+    id: String,
+    headers: &HeaderMap,
+    parameters: &[(String, String)],
+    filter: Parse<E>,
+    name: &'static str,
+) -> Response {
+    let claims = match guard::claims(&app.verifier, headers).await {
+        Ok(claims) => claims,
+        Err(error) => return turned_away(&error, &id),
+    };
+    let filter = match filter(parameters) {
+        Ok(filter) => filter,
+        Err(message) => return refusal(StatusCode::BAD_REQUEST, &message),
+    };
+    // Before a connection is taken: each export keeps one for as long as it is read.
+    let Ok(place) = Arc::clone(&app.exports).try_acquire_owned() else {
+        let mut response = turned_away(&Error::unavailable("too many exports are running"), &id);
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
+        return response;
+    };
+    let (session, viewer) = match guard::admit(&app.pool, claims).await {
+        Ok(admitted) => admitted,
+        Err(error) => return turned_away(&error, &id),
+    };
+    tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name, "export");
+    let mut reader = Reader { _place: place, session, scope: viewer.scope(), filter, next: None };
+    let first = match E::first_page() {
+        Ok(page) => reader.part(&page, true).await,
+        Err(error) => Err(error),
+    };
+    let first = match first {
+        Ok(first) => first,
+        Err(error) => return turned_away(&error, &id),
+    };
+    let (parts, received) = mpsc::channel(AHEAD);
+    tokio::spawn(reader.send(first, parts, id));
+    let body = Body::from_stream(stream::unfold(received, async |mut received| Some((received.recv().await?, received))));
+    let headers = [
+        (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (headers, body).into_response()
+}
+
+type Part = Result<Vec<u8>>;
+
+/// Reads a list page by page, within the session's one instant.
+struct Reader<E> {
+    /// Its place among those that may run at once.
+    _place: OwnedSemaphorePermit,
+    session: Session,
+    scope: Scope,
+    filter: E,
+    next: Option<Page>,
+}
+
+impl<E: Export> Reader<E> {
+    /// Sends the whole file. A client that goes away, or does not read on, ends it: its connection is for others.
+    async fn send(mut self, first: Vec<u8>, parts: mpsc::Sender<Part>, id: String) {
+        let mut part = Ok(first);
+        loop {
+            let failed = part.is_err();
+            if let Err(error) = &part {
+                tracing::error!(request_id = id, %error, "an export broke off");
+            }
+            match parts.send_timeout(part, PATIENCE).await {
+                Ok(()) if !failed => {}
+                _ => return,
+            }
+            let Some(page) = self.next.take() else { return };
+            part = self.part(&page, false).await;
+        }
+    }
+
+    /// One part of the file, and what comes next.
+    async fn part(&mut self, page: &Page, is_first: bool) -> Part {
+        let reading = self.session.read().await?;
+        let slice = self.filter.read(&reading, self.scope, page).await?;
+        let cells = E::cells(&reading, self.scope, &slice.rows).await?;
+        drop(reading);
+        let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
+        if is_first {
+            writer.write_record(E::COLUMNS).map_err(Error::internal)?;
+        }
+        for row in cells {
+            writer.write_record(row.iter().map(|cell| harmless(cell))).map_err(Error::internal)?;
+        }
+        self.next = match slice.rows.last() {
+            Some(last) if slice.has_next => Some(E::next_page(last, page)?),
+            _ => None,
+        };
+        writer.into_inner().map_err(Error::internal)
+    }
+}
