@@ -52,8 +52,12 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 
 const BOOT: &str = include_str!("graphiql.js");
 const PAGE: &str = include_str!("graphiql.html");
-const EXAMPLES: [&str; 3] =
-    [include_str!("examples/dashboard.graphql"), include_str!("examples/leads.graphql"), include_str!("examples/status.graphql")];
+const EXAMPLES: [&str; 4] = [
+    include_str!("examples/dashboard.graphql"),
+    include_str!("examples/earnings.graphql"),
+    include_str!("examples/leads.graphql"),
+    include_str!("examples/status.graphql"),
+];
 
 /// Fetches the assets where they are missing. Blocks.
 pub fn fetch_assets(folder: &Path) -> Result<(), NpmError> {

@@ -87,12 +87,13 @@ impl Year<'_> {
         let mut happenings = self.payments(&mut random);
         happenings.extend(self.conversions(connection).await?);
         let first = self.now - Months::new(12);
-        happenings.extend((1..=12).filter_map(|months| {
+        // By the quarter at first, of late every month.
+        happenings.extend([3, 6, 9, 10, 11, 12].into_iter().filter_map(|months| {
             let end = instant(month_start((first + Months::new(months)).date_naive()));
             let at = end + TimeDelta::days(2);
             (at < self.now).then_some((at, Happening::Payouts(end)))
         }));
-        happenings.extend((1..52).map(|week| (self.now - TimeDelta::days(7 * week), Happening::Decisions)));
+        happenings.extend((1..26).map(|fortnight| (self.now - TimeDelta::days(14 * fortnight), Happening::Decisions)));
         happenings.sort_by_key(|(at, _)| *at);
         let mut booked = Booked::default();
         let mut happenings = happenings.into_iter().peekable();
@@ -264,7 +265,7 @@ impl Year<'_> {
         Ok(())
     }
 
-    /// What an operator decides on a Monday: approves what leads have earned until some days ago, and rejects one here and there.
+    /// What an operator decides every other week: approves what leads have earned until some days ago, and rejects one here and there.
     async fn decide(&self, books: Books<'_>) -> Result<()> {
         let pending: Vec<CommissionId> = partner_commission_events::table
             .filter(partner_commission_events::tenant_id.eq(self.tenant))
@@ -284,7 +285,7 @@ impl Year<'_> {
         Ok(())
     }
 
-    /// A month's payouts. Those of long ago have been paid; the last month's are at all the steps that there are.
+    /// A period's payouts. Those of long ago have been paid; the last month's are at all the steps that there are.
     async fn payouts(&self, books: Books<'_>, end: DateTime<Utc>, booked: &mut Booked) -> Result<()> {
         let is_last = end + Months::new(1) + TimeDelta::days(2) > self.now;
         for (place, currency) in [self.currency, self.second_currency()].into_iter().enumerate() {

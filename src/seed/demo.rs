@@ -19,8 +19,8 @@ pub const SEED: u64 = 1;
 
 /// Slug, name, currency, what a sign-up makes, partners, leads, invoices.
 const TENANTS: [(&str, &str, &str, PartnerOnSignup, u32, u32, u32); 2] = [
-    (FIRST_TENANT, "Northwind Software", "USD", PartnerOnSignup::Pending, 8, 280, 240),
-    ("kanto", "Kanto Robotics", "JPY", PartnerOnSignup::Active, 4, 120, 80),
+    (FIRST_TENANT, "Northwind Software", "USD", PartnerOnSignup::Pending, 8, 280, 160),
+    ("kanto", "Kanto Robotics", "JPY", PartnerOnSignup::Active, 4, 120, 60),
 ];
 
 /// The `sub` of the owner of a tenant's n-th demo partner.
