@@ -39,6 +39,8 @@ pub enum FaultCode {
     PreviewChanged,
     /// There is money that must be settled first.
     OpenBalance,
+    /// It failed on our side; others of the same operation did not.
+    Failed,
 }
 
 /// One thing that the person who sent the input can put right.

@@ -48,7 +48,7 @@ COMMENT ON TABLE partner_payouts IS 'What is, was or could not be paid to partne
 COMMENT ON COLUMN partner_payouts.fingerprint IS 'SHA-256 over the canonical lines that it was made of';
 COMMENT ON COLUMN partner_payouts.attempt IS 'How often it has been tried to pay it';
 COMMENT ON COLUMN partner_payouts.payout_date IS 'When it is to be paid';
-COMMENT ON COLUMN partner_payouts.period_end IS 'Exclusive: it takes what was earned before, also before period_start where that was carried forward';
+COMMENT ON COLUMN partner_payouts.period_end IS 'Exclusive: it takes what was earned before, also before period_start where that was carried forward, and what was taken back or off until it was made';
 
 ALTER TABLE partner_commission_events ADD CONSTRAINT partner_commission_events_payout_id_fkey
     FOREIGN KEY (tenant_id, partner_id, payout_id) REFERENCES partner_payouts (tenant_id, partner_id, id) ON DELETE RESTRICT;

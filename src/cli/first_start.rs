@@ -54,7 +54,10 @@ async fn give(database: &Database, gift: &Gift<'_>) -> Result<(), Failure> {
             return Ok(());
         }
         match *gift {
-            Gift::Demo { issuer, keyring, clock } => demo::fill(connection, issuer, keyring, clock).await,
+            Gift::Demo { issuer, keyring, clock } => {
+                tracing::info!("filling in demo data: two tenants with a year of business, which takes a few seconds");
+                demo::fill(connection, issuer, keyring, clock).await
+            }
             Gift::FirstTenant { issuer } => first_tenant(connection, issuer).await,
         }
     };

@@ -57,7 +57,7 @@ impl Payout {
         self.0.commission_count
     }
 
-    /// SHA-256 over what it was made of: the first part of the fingerprint of the preview that it equals.
+    /// SHA-256 over what it was made of: the fingerprint of the preview that it equals.
     async fn fingerprint(&self) -> &str {
         &self.0.fingerprint
     }
@@ -92,7 +92,8 @@ impl Payout {
         self.0.period_start.into()
     }
 
-    /// The end of the period, exclusive. It holds what was earned before that, also before the period where that was carried forward.
+    /// The end of the period, exclusive. It holds what was earned before that, also before the period where that was carried forward,
+    /// and what was taken back or off until it was made.
     async fn period_end(&self) -> DateTime {
         self.0.period_end.into()
     }

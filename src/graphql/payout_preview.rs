@@ -60,7 +60,8 @@ impl PayoutPreview {
         self.period.0.into()
     }
 
-    /// The end of the period, exclusive. What was earned before it is in, also before the period where that was carried forward.
+    /// The end of the period, exclusive. What was earned before it is in, also before the period where that was carried forward, and
+    /// what was taken back or off until now.
     async fn period_end(&self) -> DateTime {
         self.period.1.into()
     }

@@ -1,8 +1,8 @@
-//! How commissions come to be: an invoice is paid or refunded, a lead converts, an operator adjusts. Each source makes one
-//! commission, however often it is reported and in whatever order.
+//! How commissions come to be: an invoice is paid or refunded, a lead converts. Each source makes one commission, however often it is
+//! reported and in whatever order. Corrections by operators are in [`super::adjustment`].
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::{QueryResult, prelude::*, result::DatabaseErrorKind};
+use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -14,16 +14,12 @@ use super::{
     customer::{Customer, CustomerAccount},
     invoice::{Invoice, NewInvoice},
     lead::Lead,
-    ledger::{self, AccountKind, Posting, Purse, Source, TransferKind},
-    partner::{Partner, PartnerStatus},
+    ledger::{AccountKind, Posting, Source, TransferKind},
     rule::RateSource,
     scope::Scope,
 };
 use crate::{
-    db::{
-        QueryError,
-        schema::{partner_commission_events, tenants},
-    },
+    db::schema::{partner_commission_events, tenants},
     ids::{CommissionId, PartnerId},
     money::{Money, stored_currency},
 };
@@ -50,19 +46,6 @@ pub struct InvoiceRefund {
     pub refunded: Money,
     /// When.
     pub refunded_at: DateTime<Utc>,
-}
-
-/// A correction by an operator.
-#[derive(Debug, Clone)]
-pub struct Adjustment {
-    /// Whose earnings.
-    pub partner: PartnerId,
-    /// By how much; below zero takes away.
-    pub amount: Money,
-    /// Why.
-    pub reason: String,
-    /// What it must be the only one of.
-    pub key: Option<String>,
 }
 
 /// What was booked.
@@ -117,19 +100,22 @@ pub enum BookingFault {
     },
 }
 
-type Booking = Result<Booked, BookingFault>;
+/// What was booked, or why nothing was.
+pub type Booking = Result<Booked, BookingFault>;
 
 impl Booked {
-    const fn new(commission: Option<CommissionId>) -> Self {
+    /// Booked now.
+    pub const fn new(commission: Option<CommissionId>) -> Self {
         Self { commission, is_replay: false }
     }
 
-    const fn replay(commission: Option<CommissionId>) -> Self {
+    /// Booked before.
+    pub const fn replay(commission: Option<CommissionId>) -> Self {
         Self { commission, is_replay: true }
     }
 }
 
-fn differs(content: Content, first: impl ToString) -> Booking {
+pub(super) fn differs(content: Content, first: impl ToString) -> Booking {
     Err(BookingFault::Differs { content, first: first.to_string() })
 }
 
@@ -316,54 +302,8 @@ impl Books<'_> {
         Ok(Some(self.book(&event, currency).await?.id))
     }
 
-    /// Books an operator's correction, approved at once. For a closed partner only what brings its balance nearer to zero: a refund may
-    /// come after the end.
-    pub async fn adjust(&self, adjustment: &Adjustment) -> QueryResult<Booking> {
-        self.lock(&[adjustment.partner]).await?;
-        if let Some(first) = self.adjustment_of_key(adjustment.key.as_deref()).await? {
-            return Ok(same(&first, adjustment));
-        }
-        if let Some(fault) = self.closed(adjustment).await? {
-            return Ok(Err(fault));
-        }
-        let currency = adjustment.amount.currency;
-        let mut event = self.event(CommissionEventType::Adjustment, adjustment.partner, currency, self.at);
-        event.status = CommissionStatus::Approved;
-        event.source = RateSource::Manual;
-        event.amount = adjustment.amount.amount;
-        event.notes = Some(&adjustment.reason);
-        event.idempotency_key = adjustment.key.as_deref();
-        event.decided_by = self.by;
-        event.decided_at = Some(self.at);
-        Ok(Ok(Booked::new(Some(self.book(&event, currency).await?.id))))
-    }
-
-    async fn adjustment_of_key(&self, key: Option<&str>) -> QueryResult<Option<Commission>> {
-        let Some(key) = key else { return Ok(None) };
-        Commission::query()
-            .filter(partner_commission_events::tenant_id.eq(self.tenant))
-            .filter(partner_commission_events::idempotency_key.eq(key))
-            .first(&mut &*self.connection)
-            .await
-            .optional()
-    }
-
-    /// Why a correction cannot be booked for a partner that is closed.
-    async fn closed(&self, adjustment: &Adjustment) -> QueryResult<Option<BookingFault>> {
-        let scope = Scope::tenant(self.tenant);
-        let partners = Partner::by_ids(self.connection, scope, &[adjustment.partner]).await?;
-        if partners.get(&adjustment.partner).is_none_or(|partner| partner.status != PartnerStatus::Closed) {
-            return Ok(None);
-        }
-        let purse = Purse { partner: adjustment.partner, currency: adjustment.amount.currency };
-        let balances = ledger::balances(self.connection, scope, &[purse]).await?;
-        let payable = balances.get(&purse).copied().unwrap_or_default().payable;
-        let settles = (payable + adjustment.amount.amount).abs() < payable.abs();
-        Ok((!settles).then_some(BookingFault::Closed { payable }))
-    }
-
     /// A commission with what all kinds of it share; pending.
-    fn event(
+    pub(super) fn event(
         &self,
         event_type: CommissionEventType,
         partner: PartnerId,
@@ -401,7 +341,7 @@ impl Books<'_> {
     }
 
     /// Writes a commission and its first transfer.
-    async fn book(&self, event: &NewCommission<'_>, currency: Currency) -> QueryResult<Commission> {
+    pub(super) async fn book(&self, event: &NewCommission<'_>, currency: Currency) -> QueryResult<Commission> {
         let commission: Commission = diesel::insert_into(partner_commission_events::table)
             .values(event)
             .returning(Commission::as_returning())
@@ -427,28 +367,4 @@ pub fn reversal_target(original: &Commission, refunded: Decimal, currency: Curre
         Some(base) if refunded < base => Money::rounded(original.amount * refunded / base, currency).amount,
         _ => original.amount,
     }
-}
-
-/// A key used again: the first result where the content is the same.
-fn same(first: &Commission, adjustment: &Adjustment) -> Booking {
-    let currency = adjustment.amount.currency;
-    if first.partner_id != adjustment.partner {
-        return differs(Content::Partner, first.partner_id);
-    }
-    if first.currency != currency.code() {
-        return differs(Content::Currency, &first.currency);
-    }
-    if first.amount != adjustment.amount.amount {
-        return differs(Content::Amount, Money::rounded(first.amount, currency).amount);
-    }
-    match first.notes.as_deref() {
-        Some(notes) if notes != adjustment.reason => differs(Content::Reason, notes),
-        _ => Ok(Booked::replay(Some(first.id))),
-    }
-}
-
-/// Whether a correction was refused because another, of another partner, is being booked with the same key.
-pub fn is_key_taken(error: &QueryError) -> bool {
-    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
-        if info.constraint_name() == Some("partner_commission_events_idempotency_key"))
 }

@@ -1,7 +1,8 @@
 //! The books of a tenant's partners: who writes in them, when, and one at a time for each partner.
 //!
-//! Everything that moves money is a method of [`Books`], beside the aggregate that it changes. Each first locks the books of the
-//! partners that it touches, then reads, then writes rows and their transfers, all in the caller's transaction.
+//! Everything that moves money is a method of [`Books`], beside the aggregate that it changes. Each locks the books of the partners that
+//! it touches, then reads, then writes rows and their transfers, all in the caller's transaction. Locks are always taken in one order: the
+//! row that causes it (a customer's and invoice's, a lead's), the books, then rows of partners, commissions and payouts.
 
 use chrono::{DateTime, Utc};
 use diesel::{QueryResult, sql_types::Text};

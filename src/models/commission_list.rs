@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     commission::{Commission, CommissionEventType, CommissionStatus},
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, group, of_parent, sortable},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, at_least, at_most, group, of_parent},
     scope::Scope,
 };
 use crate::{
@@ -45,12 +45,13 @@ pub struct CommissionFilter {
     pub free_before: Option<DateTime<Utc>>,
 }
 
-/// What the next payout takes: what is approved, in no payout and earned before an instant; and with it what takes such a commission
-/// back, also when that came later: nobody is paid for what is known to be refunded. The instant is needed twice.
+/// What the next payout takes: what is approved, in no payout and earned before an instant; and what takes money away, also when that
+/// came later, so that nobody is paid more than is owed. Only what takes back a commission that stays behind stays with it. The instant is
+/// needed twice.
 pub const FREE: &str = "partner_commission_events.status = 'approved' AND partner_commission_events.payout_id IS NULL
-    AND (partner_commission_events.event_date < ? OR (partner_commission_events.event_type = 'refund' AND EXISTS (
+    AND (partner_commission_events.event_date < ? OR (partner_commission_events.amount_sort < 0 AND NOT EXISTS (
         SELECT FROM partner_commission_events o WHERE o.tenant_id = partner_commission_events.tenant_id
-            AND o.id = partner_commission_events.reverses_id AND o.status = 'approved' AND o.payout_id IS NULL AND o.event_date < ?)))";
+            AND o.id = partner_commission_events.reverses_id AND o.status = 'approved' AND o.payout_id IS NULL AND o.event_date >= ?)))";
 
 impl CommissionFilter {
     /// What a payout of what was earned before an instant takes: see [`FREE`].
@@ -103,10 +104,10 @@ macro_rules! filtered {
             query = query.filter(partner_commission_events::event_date.lt(before));
         }
         if let Some(least) = $filter.min_amount {
-            query = query.filter(partner_commission_events::amount_sort.ge(sortable(least)));
+            query = query.filter(partner_commission_events::amount_sort.ge(at_least(least)));
         }
         if let Some(most) = $filter.max_amount {
-            query = query.filter(partner_commission_events::amount_sort.le(sortable(most)));
+            query = query.filter(partner_commission_events::amount_sort.le(at_most(most)));
         }
         if let Some(before) = $filter.free_before {
             query = query.filter(condition(FREE, vec![Bind::Time(before), Bind::Time(before)]));

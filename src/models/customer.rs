@@ -247,10 +247,13 @@ impl CustomerAccount {
         diesel::insert_into(partner_accounts::table).values(new).execute(&mut connection).await.map(drop)
     }
 
-    /// Ends the period; one that has not begun by then never begins.
+    /// Ends the period, unless it has ended by then; one that has not begun by then never begins.
     pub async fn end(&self, mut connection: &AsyncPgConnection, tenant: TenantId, at: DateTime<Utc>) -> QueryResult<()> {
         diesel::update(
-            partner_accounts::table.filter(partner_accounts::tenant_id.eq(tenant)).filter(partner_accounts::id.eq(self.id)),
+            partner_accounts::table
+                .filter(partner_accounts::tenant_id.eq(tenant))
+                .filter(partner_accounts::id.eq(self.id))
+                .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at))),
         )
         .set(partner_accounts::managed_to.eq(at.max(self.managed_from)))
         .execute(&mut connection)
@@ -268,6 +271,25 @@ impl CustomerAccount {
         let open: Vec<Self> = Self::query()
             .filter(partner_accounts::tenant_id.eq(tenant))
             .filter(partner_accounts::partner_id.eq(partner))
+            .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at)))
+            .load(&mut connection)
+            .await?;
+        for period in open {
+            period.end(connection, tenant, at).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends every period of a customer's that has not ended by then.
+    pub async fn end_all_for(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        customer: CustomerId,
+        at: DateTime<Utc>,
+    ) -> QueryResult<()> {
+        let open: Vec<Self> = Self::query()
+            .filter(partner_accounts::tenant_id.eq(tenant))
+            .filter(partner_accounts::customer_id.eq(customer))
             .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at)))
             .load(&mut connection)
             .await?;

@@ -3,6 +3,7 @@
 //! Every function takes the connection it works on and the [`scope::Scope`] it may see. That scope is a condition of each
 //! query; row-level security applies the same rule once more in PostgreSQL.
 
+pub mod adjustment;
 pub mod assessment;
 pub mod booking;
 pub mod books;

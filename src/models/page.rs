@@ -292,10 +292,17 @@ pub fn of_parent(column: &'static str) -> Statement<Bool> {
     condition(Cow::from(format!("{column} = parent.id")), vec![])
 }
 
-/// An amount in ten-thousandths, as the columns hold it that lists are ordered by; what is beyond them is at their end.
-pub fn sortable(amount: Decimal) -> i64 {
+/// The least whole number of ten-thousandths that is not below an amount, as the columns hold it that lists are ordered by; what is
+/// beyond them is at their end.
+pub fn at_least(amount: Decimal) -> i64 {
     let end = if amount.is_sign_negative() { i64::MIN } else { i64::MAX };
-    amount.checked_mul(Decimal::from(10_000)).and_then(|amount| amount.round().to_i64()).unwrap_or(end)
+    amount.checked_mul(Decimal::from(10_000)).and_then(|amount| amount.ceil().to_i64()).unwrap_or(end)
+}
+
+/// The same for the largest that is not above it.
+pub fn at_most(amount: Decimal) -> i64 {
+    let end = if amount.is_sign_negative() { i64::MIN } else { i64::MAX };
+    amount.checked_mul(Decimal::from(10_000)).and_then(|amount| amount.floor().to_i64()).unwrap_or(end)
 }
 
 /// The pattern of texts that contain `search`, its own wildcards taken literally.
@@ -340,6 +347,15 @@ mod tests {
             }
             let _ = Cursor::decode(&noise);
         }
+    }
+
+    /// A bound lets nothing through that is beyond it, however finely it is given.
+    #[test]
+    fn bounds() {
+        let decimal = |text: &str| text.parse::<Decimal>().expect("a decimal");
+        assert_eq!((at_least(decimal("1.00005")), at_most(decimal("1.00015"))), (10_001, 10_001));
+        assert_eq!((at_least(decimal("-1.00005")), at_most(decimal("-1.00005"))), (-10_000, -10_001));
+        assert_eq!((at_least(Decimal::MAX), at_most(Decimal::MIN)), (i64::MAX, i64::MIN));
     }
 
     /// A page that cannot be is refused, and the sentence names the argument and its value.

@@ -268,17 +268,21 @@ impl Books<'_> {
     async fn changed(&self, request: &PayoutRequest, now: Contents) -> QueryResult<Changed> {
         let since = request.previewed_at.unwrap_or(self.at - LOOK_BACK);
         let mut binds = free(self.tenant, request.partner, request.currency, request.period_end).to_vec();
-        let of_partner = &binds[..3];
-        let went = [of_partner, &[Bind::Time(since), Bind::Time(since)], of_partner, &[Bind::Time(since)]].concat();
+        // The partner and the period once more.
+        let again = binds[..4].to_vec();
         binds.push(Bind::Time(since));
-        binds.extend(went);
+        binds.extend(again);
+        binds.extend([Bind::Time(since), Bind::Time(since), Bind::Time(since)]);
         let (came, went): (i64, i64) = statement::<(BigInt, BigInt)>(
             format!(
                 "SELECT (SELECT count(*) FROM partner_commission_events WHERE {OF_PARTNER} AND {FREE} AND updated_at >= ?),
-                     (SELECT count(*) FROM partner_commission_events
-                         WHERE {OF_PARTNER} AND status = 'rejected' AND decided_at >= ? AND created_at < ?)
-                     + (SELECT coalesce(sum(commission_count), 0) FROM partner_payouts
-                         WHERE tenant_id = ? AND partner_id = ? AND currency = ? AND created_at >= ?)"
+                     (SELECT count(*) FROM partner_commission_events WHERE {OF_PARTNER} AND event_date < ? AND updated_at >= ? AND created_at < ?
+                         AND CASE WHEN status = 'rejected' THEN EXISTS (SELECT FROM transfers t
+                                 WHERE t.tenant_id = partner_commission_events.tenant_id AND t.event_id = partner_commission_events.id
+                                     AND t.to_kind = 'payable')
+                             ELSE EXISTS (SELECT FROM transfers t
+                                 WHERE t.tenant_id = partner_commission_events.tenant_id AND t.payout_id = partner_commission_events.payout_id
+                                     AND t.kind = 'hold' AND t.posted_at >= ?) END)"
             ),
             binds,
         )

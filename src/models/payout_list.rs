@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, group, of_parent, sortable},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, at_least, at_most, group, of_parent},
     payout::Payout,
     payout_status::PayoutStatus,
     scope::Scope,
@@ -75,10 +75,10 @@ macro_rules! filtered {
             query = query.filter(partner_payouts::payout_date.lt(before));
         }
         if let Some(least) = $filter.min_amount {
-            query = query.filter(partner_payouts::total_sort.ge(sortable(least)));
+            query = query.filter(partner_payouts::total_sort.ge(at_least(least)));
         }
         if let Some(most) = $filter.max_amount {
-            query = query.filter(partner_payouts::total_sort.le(sortable(most)));
+            query = query.filter(partner_payouts::total_sort.le(at_most(most)));
         }
         query
     }};

@@ -8,7 +8,6 @@ use super::{
     books::Books,
     commission::CommissionStatus,
     ledger::{self, AccountKind, Purse, TransferKind},
-    partner::{Partner, PartnerStatus},
     payout::Payout,
     payout_status::{NewPayoutChange, PayoutChange, PayoutStatus},
     scope::Scope,
@@ -50,15 +49,13 @@ pub enum StepFault {
     Status(PayoutStatus),
     /// It was completed with another reference.
     OtherReference(String),
-    /// So many of its commissions are no longer free, or are refunded by now.
+    /// So many of its commissions are no longer its own to pay: rejected, in another payout, or refunded by now.
     CommissionsGone(i64),
     /// Less is owed to the partner by now.
     NotOwed {
         /// What is payable.
         payable: Decimal,
     },
-    /// The partner is closed.
-    Closed,
 }
 
 impl Step {
@@ -104,10 +101,10 @@ impl Books<'_> {
             return self.repeated(&payout, step).await;
         }
         let attempt = payout.attempt + i32::from(*step == Step::Retry);
+        if let Some(fault) = self.hindrance(&payout, step).await? {
+            return Ok(Err(fault));
+        }
         if *step == Step::Retry {
-            if let Some(fault) = self.hindrance(&payout).await? {
-                return Ok(Err(fault));
-            }
             self.take_again(&payout).await?;
         }
         self.write_step(&payout, step, attempt).await?;
@@ -220,15 +217,25 @@ impl Books<'_> {
         }
     }
 
-    /// Why a failed payout cannot be tried again as it was made.
-    async fn hindrance(&self, payout: &Payout) -> QueryResult<Option<StepFault>> {
+    /// Why a payout cannot be sent on its way as it was made.
+    async fn hindrance(&self, payout: &Payout, step: &Step) -> QueryResult<Option<StepFault>> {
+        let others = match step {
+            Step::Release | Step::Start => "false",
+            // It has given its commissions back, and others may have taken them.
+            Step::Retry => "e.status <> 'approved' OR e.payout_id IS NOT NULL",
+            Step::Complete(_) | Step::Fail(_) | Step::Cancel(_) | Step::Return(_) => return Ok(None),
+        };
+        // What was refunded after the payout was made is taken back by a commission that is still free.
         let gone: i64 = statement::<BigInt>(
-            "SELECT count(*) FROM partner_payout_items i
-             JOIN partner_commission_events e ON e.tenant_id = i.tenant_id AND e.id = i.event_id
-             WHERE i.tenant_id = ? AND i.payout_id = ? AND (e.status <> 'approved' OR e.payout_id IS NOT NULL OR EXISTS (
-                 SELECT FROM partner_commission_events r
-                 WHERE r.tenant_id = e.tenant_id AND r.reverses_id = e.id AND r.status <> 'rejected' AND NOT EXISTS (
-                     SELECT FROM partner_payout_items o WHERE o.tenant_id = r.tenant_id AND o.payout_id = i.payout_id AND o.event_id = r.id)))",
+            format!(
+                "SELECT count(*) FROM partner_payout_items i
+                 JOIN partner_commission_events e ON e.tenant_id = i.tenant_id AND e.id = i.event_id
+                 WHERE i.tenant_id = ? AND i.payout_id = ? AND ({others} OR EXISTS (
+                     SELECT FROM partner_commission_events r
+                     WHERE r.tenant_id = e.tenant_id AND r.reverses_id = e.id AND r.status = 'approved' AND r.payout_id IS NULL
+                         AND NOT EXISTS (SELECT FROM partner_payout_items o
+                             WHERE o.tenant_id = r.tenant_id AND o.payout_id = i.payout_id AND o.event_id = r.id)))"
+            ),
             vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuid(payout.id.uuid())],
         )
         .get_result(&mut &*self.connection)
@@ -236,13 +243,12 @@ impl Books<'_> {
         if gone > 0 {
             return Ok(Some(StepFault::CommissionsGone(gone)));
         }
-        let scope = Scope::tenant(self.tenant);
-        let partners = Partner::by_ids(self.connection, scope, &[payout.partner_id]).await?;
-        if partners.get(&payout.partner_id).is_none_or(|partner| partner.status == PartnerStatus::Closed) {
-            return Ok(Some(StepFault::Closed));
+        if *step != Step::Retry {
+            return Ok(None);
         }
         let purse = Purse { partner: payout.partner_id, currency: stored_currency(&payout.currency)? };
-        let payable = ledger::balances(self.connection, scope, &[purse]).await?.get(&purse).copied().unwrap_or_default().payable;
+        let balances = ledger::balances(self.connection, Scope::tenant(self.tenant), &[purse]).await?;
+        let payable = balances.get(&purse).copied().unwrap_or_default().payable;
         Ok((payable < payout.total_amount).then_some(StepFault::NotOwed { payable }))
     }
 

@@ -194,7 +194,7 @@ pub const RULES: &[Rule] = &[
         sentence: "Reversals never exceed what they reverse, follow it while it waits, and a full refund ends at exactly zero",
         check: Check::Sql(
             "WITH sides AS (
-                 SELECT e.id, e.amount, coalesce(-sum(r.amount), 0) AS reversed, i.refunded = i.amount AS is_full,
+                 SELECT e.id, e.amount, coalesce(-sum(r.amount), 0) AS reversed, i.refunded IS NOT DISTINCT FROM i.amount AS is_full,
                      bool_or(r.partner_id <> e.partner_id OR r.currency <> e.currency OR r.status = 'rejected'
                          OR (r.status = 'pending') <> (e.status = 'pending')) AS strays
                  FROM partner_commission_events e
@@ -218,8 +218,7 @@ pub const RULES: &[Rule] = &[
         sentence: "Every commission of an invoice is of that invoice's amount, currency and customer",
         check: Check::Sql(
             "WITH sides AS (
-                 SELECT e.id, e.base, i.amount, i.external_id IS NULL OR e.base <> i.amount OR e.currency <> i.currency OR e.customer_id <> i.customer_id
-                     OR e.event_date <> i.paid_at AS is_wrong
+                 SELECT e.id, e.base, i.amount, (e.base, e.currency, e.customer_id, e.event_date) IS DISTINCT FROM (i.amount, i.currency, i.customer_id, i.paid_at) AS is_wrong
                  FROM partner_commission_events e
                  LEFT JOIN invoices i ON i.tenant_id = e.tenant_id AND i.external_id = e.invoice_id
                  WHERE e.tenant_id = ? AND e.event_type = 'invoice_payment')

@@ -74,6 +74,10 @@ async fn planted_faults_are_found() {
         ("reversals_fit", "DELETE FROM partner_commission_events WHERE event_type = 'refund'".to_owned()),
         ("refunds_converge", "UPDATE invoices SET refunded = 50 WHERE external_id = 'inv_2'".to_owned()),
         ("refunds_converge", "DELETE FROM partner_commission_events WHERE event_type = 'refund'".to_owned()),
+        (
+            "invoices_equal_commissions",
+            "UPDATE invoices SET amount = NULL, paid_at = NULL, customer_id = NULL WHERE external_id = 'inv_2'".to_owned(),
+        ),
         ("invoices_equal_commissions", "UPDATE invoices SET amount = 200 WHERE external_id = 'inv_2'".to_owned()),
         ("reversals_fit", "UPDATE partner_commission_events SET amount = amount - 0.01 WHERE event_type = 'refund'".to_owned()),
         ("reversals_fit", "UPDATE partner_commission_events SET amount = -9.99 WHERE event_type = 'refund'".to_owned()),

@@ -18,6 +18,7 @@ mod payouts;
 mod permissions;
 mod plans;
 mod profiles;
+mod rules;
 mod schema;
 mod sign_in;
 mod statements;

@@ -13,7 +13,8 @@ use crate::{
     },
     ids::PartnerId,
     models::{
-        booking::{Adjustment, Booked, BookingFault, Content, InvoicePayment, InvoiceRefund, is_key_taken},
+        adjustment::{Adjustment, is_key_taken},
+        booking::{Booked, BookingFault, Content, InvoicePayment, InvoiceRefund},
         partner::Partner,
     },
     money::{Money, minor_units},
@@ -119,7 +120,7 @@ impl BookingMutations {
 
     /// Records how much of an invoice has been refunded in all. What that takes back from the commission, less what is taken back
     /// already, is booked as a commission below zero. Reports may repeat, be lost, come out of order, and come before that of the
-    /// payment (where what is more than was paid counts as all of it): the books end the same. Needs `EVENTS_INGEST`.
+    /// payment: the books end the same. More than was paid is refused; reported before the payment, it counts as all of it. Needs `EVENTS_INGEST`.
     async fn record_refund(
         &self,
         ctx: &Context<'_>,

@@ -79,7 +79,7 @@ struct ReleaseCustomerInput {
 struct ReleaseCustomerPayload {
     /// The customer as it is now. Null where there are user errors.
     customer: Option<Customer>,
-    /// What is wrong with the input. Empty when no partner manages the customer.
+    /// What is wrong with the input. Empty when no partner manages the customer from then on.
     user_errors: Vec<UserError>,
 }
 
@@ -228,9 +228,7 @@ async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Custo
     if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
         return Err(Refusal::not_found("input.customerId", "customer"));
     }
-    let last = CustomerAccount::latest(&writing, tenant, input.customer_id).await?;
-    let Some(last) = last.filter(|last| last.managed_to.is_none_or(|end| end > at)) else { return Ok(input.customer_id) };
-    last.end(&writing, tenant, at).await?;
+    CustomerAccount::end_all_for(&writing, tenant, input.customer_id, at).await?;
     writing.commit().await?;
     Ok(input.customer_id)
 }

@@ -256,7 +256,7 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Ref
     Ok(input.id)
 }
 
-/// Locks the partner's books, before any of its rows is, and makes sure that they are open.
+/// Locks the partner's books, before the partner's own row is (the lead's may be), and makes sure that they are open.
 async fn may_earn(ctx: &Context<'_>, writing: &Writing<'_>, partner: PartnerId, path: &'static str) -> Result<(), Refusal> {
     ctx.books(writing).lock(&[partner]).await?;
     let partners = Partner::by_ids(writing, ctx.viewer().scope(), &[partner]).await?;

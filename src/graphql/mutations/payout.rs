@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 use super::{Refusal, UserError, settle};
 use crate::{
     auth::Permission,
-    error::Result,
+    error::{Error, Result},
     graphql::{
         context::{ContextExt, missing},
         partner::Partner,
@@ -38,7 +38,7 @@ struct CreatePayoutBatchInput {
     /// The first instant of the period.
     period_start: DateTime,
     /// The end of the period, exclusive: everything approved that was earned before it and is in no payout is taken, also from before
-    /// the period.
+    /// the period, and everything that was taken back or off until now.
     period_end: DateTime,
     /// When it is to be paid; now where it is left out.
     payout_date: Option<DateTime>,
@@ -105,8 +105,8 @@ pub struct PayoutMutations;
 
 #[Object]
 impl PayoutMutations {
-    /// Makes a payout of everything that is approved, in no payout and earned before the period's end, in one currency. Two at once
-    /// never take the same commission. Needs `PAYOUTS_MANAGE`.
+    /// Makes a payout of everything that is approved, in no payout and earned before the period's end, in one currency, less what was
+    /// taken back or off until now: nobody is paid more than is owed. Two at once never take the same commission. Needs `PAYOUTS_MANAGE`.
     async fn create_payout_batch(
         &self,
         ctx: &Context<'_>,
@@ -211,12 +211,18 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
         };
         match settle(create(ctx, &request).await) {
             Ok((payout, mut errors)) => made.push((partner, payout, errors.pop())),
-            Err(error) if made.is_empty() => return Err(error.into()),
+            Err(error @ (Error::Unavailable(_) | Error::Timeout)) if made.is_empty() => return Err(error.into()),
             // What is made stays, and is told; the caller goes on from here.
-            Err(error) => {
+            Err(error @ (Error::Unavailable(_) | Error::Timeout)) => {
                 tracing::warn!(%error, "payouts for all stop half-way");
                 stopped_at = Some(partner);
                 break;
+            }
+            // One that fails keeps no other from being paid.
+            Err(error) => {
+                tracing::error!(%partner, %error, "a payout could not be made");
+                let fault = Fault { code: FaultCode::Failed, message: error.public_message(), field: vec!["input"] };
+                made.push((partner, None, Some(UserError::from(fault))));
             }
         }
     }

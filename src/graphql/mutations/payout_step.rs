@@ -75,7 +75,8 @@ pub struct PayoutStepMutations;
 
 #[Object]
 impl PayoutStepMutations {
-    /// Releases a payout for payment: `PENDING` to `READY`. Taking a step twice in a row changes nothing, so a retry is safe; that
+    /// Releases a payout for payment: `PENDING` to `READY`. Refused, as is sending it off, where something in it was refunded since it
+    /// was made. Taking a step twice in a row changes nothing, so a retry is safe; that
     /// goes for all steps. Needs `PAYOUTS_MANAGE`.
     async fn release_payout(
         &self,
@@ -197,9 +198,6 @@ fn refusal(fault: StepFault) -> Refusal {
         StepFault::NotOwed { payable } => {
             let message = format!("Only {} is owed to the partner by now. Cancel it, and make a new one.", payable.normalize());
             Refusal::fault("input.id", FaultCode::InvalidTransition, message)
-        }
-        StepFault::Closed => {
-            Refusal::fault("input.id", FaultCode::InvalidTransition, "The partner is CLOSED. The payout can only be cancelled.")
         }
     }
 }

@@ -131,7 +131,7 @@ async fn answer<E: Export>(
     };
     let (parts, received) = mpsc::channel(AHEAD);
     tokio::spawn(reader.send(first, parts, id));
-    let body = Body::from_stream(stream::unfold(received, async |mut received| Some((received.recv().await?, received))));
+    let body = Body::from_stream(stream::unfold(Some(received), next_part));
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
@@ -140,7 +140,19 @@ async fn answer<E: Export>(
     (headers, body).into_response()
 }
 
-type Part = Result<Vec<u8>>;
+/// A part of the file, or its end. Without its end a file is torn, and must not look whole.
+type Part = Result<Option<Vec<u8>>>;
+
+/// What the client gets next.
+async fn next_part(received: Option<mpsc::Receiver<Part>>) -> Option<(Result<Vec<u8>>, Option<mpsc::Receiver<Part>>)> {
+    let mut received = received?;
+    match received.recv().await {
+        Some(Ok(Some(part))) => Some((Ok(part), Some(received))),
+        Some(Ok(None)) => None,
+        Some(Err(error)) => Some((Err(error), None)),
+        None => Some((Err(Error::Timeout), None)),
+    }
+}
 
 /// Reads a list page by page, within the session's one instant.
 struct Reader<E> {
@@ -155,23 +167,26 @@ struct Reader<E> {
 impl<E: Export> Reader<E> {
     /// Sends the whole file. A client that goes away, or does not read on, ends it: its connection is for others.
     async fn send(mut self, first: Vec<u8>, parts: mpsc::Sender<Part>, id: String) {
-        let mut part = Ok(first);
+        let mut part = Ok(Some(first));
         loop {
-            let failed = part.is_err();
+            let goes_on = matches!(part, Ok(Some(_)));
             if let Err(error) = &part {
                 tracing::error!(request_id = id, %error, "an export broke off");
             }
-            match parts.send_timeout(part, PATIENCE).await {
-                Ok(()) if !failed => {}
-                _ => return,
+            if parts.send_timeout(part, PATIENCE).await.is_err() {
+                tracing::info!(request_id = id, "an export is not read on, and ends");
+                return;
             }
-            let Some(page) = self.next.take() else { return };
-            part = self.part(&page, false).await;
+            part = match self.next.take() {
+                Some(page) => self.part(&page, false).await.map(Some),
+                None if goes_on => Ok(None),
+                None => return,
+            };
         }
     }
 
     /// One part of the file, and what comes next.
-    async fn part(&mut self, page: &Page, is_first: bool) -> Part {
+    async fn part(&mut self, page: &Page, is_first: bool) -> Result<Vec<u8>> {
         let reading = self.session.read().await?;
         let slice = self.filter.read(&reading, self.scope, page).await?;
         let cells = E::cells(&reading, self.scope, &slice.rows).await?;
