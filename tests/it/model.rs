@@ -180,9 +180,11 @@ async fn a_killed_server_loses_nothing() {
         String::from_utf8(printed).expect("a token").trim().to_owned()
     };
     let (service, operator) = (token("service"), token("operator"));
-    let pay = |number: usize| {
+    // The demo's customers are managed from a year and some days ago.
+    let day = (partner_portal::clock::Clock::default().now() - chrono::TimeDelta::days(1)).to_rfc3339();
+    let pay = move |number: usize| {
         format!(
-            "mutation {{ recordInvoicePayment(input: {{ invoiceId: \"kill_{number}\", customerExternalId: \"cus_1_1_1\", amount: \"120.00\", paidAt: \"{DAY}\" }}) {{ replayed commission {{ id }} userErrors {{ code }} }} }}"
+            "mutation {{ recordInvoicePayment(input: {{ invoiceId: \"kill_{number}\", customerExternalId: \"cus_1_1_1\", amount: \"120.00\", paidAt: \"{day}\" }}) {{ replayed commission {{ id }} userErrors {{ code }} }} }}"
         )
     };
     let partner = "{ partners(last: 1) { nodes { id } } customers(first: 500) { nodes { externalId partner { id } } } }";
@@ -190,7 +192,7 @@ async fn a_killed_server_loses_nothing() {
     let customers = found["data"]["customers"]["nodes"].as_array().expect("customers").clone();
     let of_first = customers.iter().find(|row| row["externalId"] == "cus_1_1_1").expect("the customer")["partner"]["id"].clone();
     let batch = format!(
-        "mutation {{ createPayoutBatch(input: {{ partnerId: {of_first}, periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }}) {{ payout {{ id }} userErrors {{ code }} }} }}"
+        "mutation {{ createPayoutBatch(input: {{ partnerId: {of_first}, periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }}) {{ payout {{ id }} userErrors {{ code }} }} }}"
     );
     let acknowledged = Arc::new(Mutex::new(Vec::<(usize, Value)>::new()));
     let stopped = Arc::new(AtomicBool::new(false));
@@ -200,6 +202,7 @@ async fn a_killed_server_loses_nothing() {
         .map(|task| {
             let (client, url, service, operator) = (client.clone(), url.clone(), service.clone(), operator.clone());
             let (acknowledged, stopped, batch) = (Arc::clone(&acknowledged), Arc::clone(&stopped), batch.clone());
+            let pay = pay.clone();
             tokio::spawn(async move {
                 for turn in 0.. {
                     let number = task * 100_000 + turn;
