@@ -1,7 +1,7 @@
 //! How commissions come to be: an invoice is paid or refunded, a lead converts. Each source makes one commission, however often it is
 //! reported and in whatever order. Corrections by operators are in [`super::adjustment`].
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
 use iso_currency::Currency;
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     db::schema::{partner_commission_events, tenants},
-    ids::{CommissionId, PartnerId},
+    ids::{CommissionId, CustomerId, PartnerId},
     money::{Money, stored_currency},
 };
 
@@ -141,19 +141,7 @@ impl Books<'_> {
             return Ok(differs(Content::Currency, invoice.currency));
         }
         if let (false, Some(amount), Some(paid_at)) = (is_new, invoice.amount, invoice.paid_at) {
-            if invoice.customer_id != Some(customer.id) {
-                let first = invoice.customer_id.unwrap_or(customer.id);
-                let known = Customer::by_ids(self.connection, Scope::tenant(self.tenant), &[first]).await?;
-                return Ok(differs(Content::Customer, known.get(&first).map_or("another", |known| known.external_id.as_str())));
-            }
-            if amount != report.amount.amount {
-                return Ok(differs(Content::Amount, Money::rounded(amount, currency).amount));
-            }
-            if paid_at != report.paid_at {
-                return Ok(differs(Content::PaidAt, paid_at.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)));
-            }
-            let first = Commission::by_invoice(self.connection, self.tenant, &report.invoice).await?;
-            return Ok(Ok(Booked::replay(first.map(|commission| commission.id))));
+            return self.payment_again(&invoice, amount, paid_at, customer.id, report).await;
         }
         // A refund that came first could not be compared with a payment yet; it cannot be of more than that.
         let refunded = invoice.refunded.min(report.amount.amount);
@@ -177,6 +165,30 @@ impl Books<'_> {
             self.reverse(&commission, refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
         }
         Ok(Ok(Booked::new(Some(commission.id))))
+    }
+
+    /// A payment reported again: the first result where it says the same.
+    async fn payment_again(
+        &self,
+        invoice: &Invoice,
+        amount: Decimal,
+        paid_at: DateTime<Utc>,
+        customer: CustomerId,
+        report: &InvoicePayment,
+    ) -> QueryResult<Booking> {
+        if invoice.customer_id != Some(customer) {
+            let first = invoice.customer_id.unwrap_or(customer);
+            let known = Customer::by_ids(self.connection, Scope::tenant(self.tenant), &[first]).await?;
+            return Ok(differs(Content::Customer, known.get(&first).map_or("another", |known| known.external_id.as_str())));
+        }
+        if amount != report.amount.amount {
+            return Ok(differs(Content::Amount, Money::rounded(amount, report.amount.currency).amount));
+        }
+        if paid_at != report.paid_at {
+            return Ok(differs(Content::PaidAt, paid_at.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
+        }
+        let first = Commission::by_invoice(self.connection, self.tenant, &invoice.external_id).await?;
+        Ok(Ok(Booked::replay(first.map(|commission| commission.id))))
     }
 
     async fn book_payment(&self, payment: Payment, account: &CustomerAccount, invoice: &str) -> QueryResult<Commission> {
