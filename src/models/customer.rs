@@ -72,6 +72,15 @@ pub struct NewCustomerAccount {
     pub managed_from: DateTime<Utc>,
 }
 
+/// Whose periods are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    /// A partner's.
+    Partner(PartnerId),
+    /// A customer's.
+    Customer(CustomerId),
+}
+
 /// What is reported of a customer.
 #[derive(Debug, Clone)]
 pub struct CustomerReport {
@@ -261,38 +270,22 @@ impl CustomerAccount {
         .map(drop)
     }
 
-    /// Ends every period of a partner's that has not ended; those that have not begun never begin.
-    pub async fn end_all_of(
+    /// Ends every period of a partner's or a customer's that has not ended by then; those that have not begun never begin.
+    pub async fn end_all(
         mut connection: &AsyncPgConnection,
         tenant: TenantId,
-        partner: PartnerId,
+        whose: Whose,
         at: DateTime<Utc>,
     ) -> QueryResult<()> {
-        let open: Vec<Self> = Self::query()
+        let mut query = Self::query()
+            .into_boxed::<Pg>()
             .filter(partner_accounts::tenant_id.eq(tenant))
-            .filter(partner_accounts::partner_id.eq(partner))
-            .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at)))
-            .load(&mut connection)
-            .await?;
-        for period in open {
-            period.end(connection, tenant, at).await?;
-        }
-        Ok(())
-    }
-
-    /// Ends every period of a customer's that has not ended by then.
-    pub async fn end_all_for(
-        mut connection: &AsyncPgConnection,
-        tenant: TenantId,
-        customer: CustomerId,
-        at: DateTime<Utc>,
-    ) -> QueryResult<()> {
-        let open: Vec<Self> = Self::query()
-            .filter(partner_accounts::tenant_id.eq(tenant))
-            .filter(partner_accounts::customer_id.eq(customer))
-            .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at)))
-            .load(&mut connection)
-            .await?;
+            .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at)));
+        query = match whose {
+            Whose::Partner(partner) => query.filter(partner_accounts::partner_id.eq(partner)),
+            Whose::Customer(customer) => query.filter(partner_accounts::customer_id.eq(customer)),
+        };
+        let open: Vec<Self> = query.load(&mut connection).await?;
         for period in open {
             period.end(connection, tenant, at).await?;
         }

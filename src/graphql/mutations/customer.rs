@@ -15,7 +15,7 @@ use crate::{
     },
     ids::{CustomerAccountId, CustomerId, PartnerId, TenantId},
     models::{
-        customer::{self, CustomerAccount, CustomerReport, NewCustomerAccount},
+        customer::{self, CustomerAccount, CustomerReport, NewCustomerAccount, Whose},
         partner::{Partner, PartnerStatus},
     },
     validation::{FaultCode, Faults, email, line, rate},
@@ -228,7 +228,7 @@ async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Custo
     if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
         return Err(Refusal::not_found("input.customerId", "customer"));
     }
-    CustomerAccount::end_all_for(&writing, tenant, input.customer_id, at).await?;
+    CustomerAccount::end_all(&writing, tenant, Whose::Customer(input.customer_id), at).await?;
     writing.commit().await?;
     Ok(input.customer_id)
 }

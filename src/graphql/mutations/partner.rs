@@ -14,7 +14,7 @@ use crate::{
     },
     ids::PartnerId,
     models::{
-        customer::CustomerAccount,
+        customer::{CustomerAccount, Whose},
         ledger,
         partner::{self, NewPartner, PartnerChanges, PartnerStatus},
     },
@@ -184,7 +184,7 @@ async fn settle_accounts(ctx: &Context<'_>, writing: &Writing<'_>, id: PartnerId
     let open = ledger::open_balances(writing, ctx.viewer().scope(), id).await?;
     if open.is_empty() {
         let now = ctx.now();
-        return Ok(CustomerAccount::end_all_of(writing, ctx.viewer().tenant.id, id, now).await?);
+        return Ok(CustomerAccount::end_all(writing, ctx.viewer().tenant.id, Whose::Partner(id), now).await?);
     }
     let shown = open.iter().map(|account| {
         let kind = account.kind.as_str().replace('_', " ");
