@@ -5,7 +5,12 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+/// An instant as the schema shows it (RFC 3339, UTC), for sentences.
+pub fn shown(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
 
 /// Tells the time. Clones tell the same time.
 #[derive(Debug, Clone, Default)]

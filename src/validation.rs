@@ -4,12 +4,12 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use email_address::{EmailAddress, Options};
 use rust_decimal::Decimal;
 use url::Url;
 
-use crate::money::MAX_AMOUNT;
+use crate::{clock, money::MAX_AMOUNT};
 
 /// What kind of fault it is; the part that a program may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, async_graphql::Enum)]
@@ -244,8 +244,10 @@ pub fn account_number(text: &str) -> Result<String, Wrong> {
 /// The instant of something that has happened: from the year 2000 on, and not further ahead than clocks may differ.
 pub fn past(at: DateTime<Utc>, now: DateTime<Utc>) -> Result<DateTime<Utc>, Wrong> {
     if at > now + TimeDelta::days(1) || at.year() < 2000 {
-        let at = at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-        return wrong(FaultCode::OutOfRange, format!("Must be when it happened, from the year 2000 to now; it is {at}."));
+        return wrong(
+            FaultCode::OutOfRange,
+            format!("Must be when it happened, from the year 2000 to now; it is {}.", clock::shown(at)),
+        );
     }
     Ok(at)
 }

@@ -26,6 +26,11 @@ macro_rules! pg_enum {
                     $(Self::$variant => $word,)+
                 }
             }
+
+            /// The value as the schema shows it, for sentences and files.
+            pub fn shown(self) -> String {
+                self.as_str().to_uppercase()
+            }
         }
 
         impl std::str::FromStr for $name {

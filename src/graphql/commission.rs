@@ -11,7 +11,7 @@ use super::{
     explanation::CommissionExplanation,
     lead::Lead,
     ledger::Transfer,
-    lists::{self, Filter, NestedFilter, RootFilter},
+    lists::{self, Filter, NestedFilter, filter_by_partner, root_filter},
     loaders::{BatchKey, batch_key},
     pagination::Connection,
     partner::Partner,
@@ -300,46 +300,9 @@ impl BatchKey for ReversalsOf {
     }
 }
 
-impl Filter for CommissionFilter {
-    type Row = commission::Commission;
+root_filter!(CommissionFilter => commission::Commission);
 
-    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
-        row.cursor(page)
-    }
-}
-
-impl RootFilter for CommissionFilter {
-    async fn page(&self, connection: &db::Connection, scope: Scope, page: &Page) -> db::QueryResult<Slice<Self::Row>> {
-        commission::Commission::page(connection, scope, self, page).await
-    }
-
-    async fn count(&self, connection: &db::Connection, scope: Scope) -> db::QueryResult<i64> {
-        commission::Commission::count(connection, scope, self).await
-    }
-}
-
-impl NestedFilter for CommissionFilter {
-    type Parent = PartnerId;
-
-    async fn pages(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PartnerId],
-        page: &Page,
-    ) -> db::QueryResult<HashMap<PartnerId, Slice<Self::Row>>> {
-        commission::Commission::page_by_partners(connection, scope, parents, self, page).await
-    }
-
-    async fn counts(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PartnerId],
-    ) -> db::QueryResult<HashMap<PartnerId, i64>> {
-        commission::Commission::count_by_partners(connection, scope, parents, self).await
-    }
-}
+filter_by_partner!(CommissionFilter => commission::Commission);
 
 /// What a payout was made of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -6,7 +6,7 @@ use async_graphql::{Context, InputObject, Object};
 
 use super::{
     context::{ContextExt, missing},
-    lists::{self, Filter, RootFilter},
+    lists::{self, root_filter},
     loaders::batch_key,
     pagination::Connection,
     partner::Partner,
@@ -14,13 +14,11 @@ use super::{
     scalars::{DateTime, Decimal, EmailAddress},
 };
 use crate::{
-    db,
     error::Result,
     ids::CustomerId,
     models::{
         customer::{self, BY_CREATED, CustomerFilter},
-        page::{Cursor, Page, PageArguments, Slice},
-        scope::Scope,
+        page::{Page, PageArguments},
     },
 };
 
@@ -148,20 +146,4 @@ batch_key!(CustomerById(CustomerId) -> Arc<customer::Customer>, customer::Custom
 
 batch_key!(AccountsByCustomer(CustomerId) -> Arc<[customer::CustomerAccount]>, customer::CustomerAccount::by_customers);
 
-impl Filter for CustomerFilter {
-    type Row = customer::Customer;
-
-    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
-        row.cursor(page)
-    }
-}
-
-impl RootFilter for CustomerFilter {
-    async fn page(&self, connection: &db::Connection, scope: Scope, page: &Page) -> db::QueryResult<Slice<Self::Row>> {
-        customer::Customer::page(connection, scope, self, page).await
-    }
-
-    async fn count(&self, connection: &db::Connection, scope: Scope) -> db::QueryResult<i64> {
-        customer::Customer::count(connection, scope, self).await
-    }
-}
+root_filter!(CustomerFilter => customer::Customer);

@@ -1,12 +1,12 @@
 //! Leads as the API shows them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use async_graphql::{Context, Enum, InputObject, Object};
 
 use super::{
     context::{ContextExt, missing},
-    lists::{self, Filter, NestedFilter, RootFilter},
+    lists::{self, filter_by_partner, root_filter},
     loaders::batch_key,
     pagination::Connection,
     partner::Partner,
@@ -15,15 +15,13 @@ use super::{
     user::User,
 };
 use crate::{
-    db,
     error::Result,
     ids::{LeadId, PartnerId},
     models::{
         self,
         lead_list::{BY_CLIENT_NAME, BY_CREATED, BY_DEAL_VALUE, BY_UPDATED, LeadFilter},
         lead_status::{self, LeadStatus},
-        page::{Cursor, Page, PageArguments, Slice, SortKey},
-        scope::Scope,
+        page::{Page, PageArguments, SortKey},
     },
 };
 
@@ -251,43 +249,6 @@ batch_key!(LeadById(LeadId) -> Arc<models::lead::Lead>, models::lead::Lead::by_i
 
 batch_key!(HistoryByLead(LeadId) -> Arc<[lead_status::LeadStatusChange]>, lead_status::LeadStatusChange::by_leads);
 
-impl Filter for LeadFilter {
-    type Row = models::lead::Lead;
+root_filter!(LeadFilter => models::lead::Lead);
 
-    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
-        row.cursor(page)
-    }
-}
-
-impl RootFilter for LeadFilter {
-    async fn page(&self, connection: &db::Connection, scope: Scope, page: &Page) -> db::QueryResult<Slice<Self::Row>> {
-        models::lead::Lead::page(connection, scope, self, page).await
-    }
-
-    async fn count(&self, connection: &db::Connection, scope: Scope) -> db::QueryResult<i64> {
-        models::lead::Lead::count(connection, scope, self).await
-    }
-}
-
-impl NestedFilter for LeadFilter {
-    type Parent = PartnerId;
-
-    async fn pages(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PartnerId],
-        page: &Page,
-    ) -> db::QueryResult<HashMap<PartnerId, Slice<Self::Row>>> {
-        models::lead::Lead::page_by_partners(connection, scope, parents, self, page).await
-    }
-
-    async fn counts(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PartnerId],
-    ) -> db::QueryResult<HashMap<PartnerId, i64>> {
-        models::lead::Lead::count_by_partners(connection, scope, parents, self).await
-    }
-}
+filter_by_partner!(LeadFilter => models::lead::Lead);

@@ -67,6 +67,68 @@ pub trait NestedFilter: Filter {
     ) -> impl Future<Output = db::QueryResult<HashMap<Self::Parent, i64>>> + Send;
 }
 
+/// A filter of rows that have a `cursor`, a `page` and a `count`, as those of `models` have.
+macro_rules! root_filter {
+    ($filter:ty => $row:ty) => {
+        impl $crate::graphql::lists::Filter for $filter {
+            type Row = $row;
+
+            fn cursor(row: &Self::Row, page: &$crate::models::page::Page) -> $crate::models::page::Cursor {
+                row.cursor(page)
+            }
+        }
+
+        impl $crate::graphql::lists::RootFilter for $filter {
+            async fn page(
+                &self,
+                connection: &$crate::db::Connection,
+                scope: $crate::models::scope::Scope,
+                page: &$crate::models::page::Page,
+            ) -> $crate::db::QueryResult<$crate::models::page::Slice<Self::Row>> {
+                <$row>::page(connection, scope, self, page).await
+            }
+
+            async fn count(
+                &self,
+                connection: &$crate::db::Connection,
+                scope: $crate::models::scope::Scope,
+            ) -> $crate::db::QueryResult<i64> {
+                <$row>::count(connection, scope, self).await
+            }
+        }
+    };
+}
+pub(super) use root_filter;
+
+/// The same filter below partners, for rows that have a `page_by_partners` and a `count_by_partners` too.
+macro_rules! filter_by_partner {
+    ($filter:ty => $row:ty) => {
+        impl $crate::graphql::lists::NestedFilter for $filter {
+            type Parent = $crate::ids::PartnerId;
+
+            async fn pages(
+                &self,
+                connection: &$crate::db::Connection,
+                scope: $crate::models::scope::Scope,
+                parents: &[Self::Parent],
+                page: &$crate::models::page::Page,
+            ) -> $crate::db::QueryResult<std::collections::HashMap<Self::Parent, $crate::models::page::Slice<$row>>> {
+                <$row>::page_by_partners(connection, scope, parents, self, page).await
+            }
+
+            async fn counts(
+                &self,
+                connection: &$crate::db::Connection,
+                scope: $crate::models::scope::Scope,
+                parents: &[Self::Parent],
+            ) -> $crate::db::QueryResult<std::collections::HashMap<Self::Parent, i64>> {
+                <$row>::count_by_partners(connection, scope, parents, self).await
+            }
+        }
+    };
+}
+pub(super) use filter_by_partner;
+
 /// One page of a list at the root.
 pub async fn root<F, T>(ctx: &Context<'_>, filter: F, page: &Page) -> Result<Connection<T>>
 where

@@ -9,7 +9,7 @@ use super::{
     context::ContextExt,
     lead::{Lead, LeadFilterInput, LeadOrder},
     ledger::{LedgerFilter, PartnerBalances, Transfer, purse, rank},
-    lists::{self, Filter, RootFilter},
+    lists::{self, root_filter},
     loaders::batch_key,
     pagination::Connection,
     payout::{Payout, PayoutFilterInput, PayoutOrder},
@@ -20,15 +20,13 @@ use super::{
 };
 use crate::{
     auth::Role,
-    db,
     error::Result,
     ids::PartnerId,
     models::{
         self,
-        page::{Cursor, Page, PageArguments, Slice},
+        page::{Page, PageArguments},
         partner::{BY_CREATED, BY_NAME, BY_UPDATED, PartnerFilter, PartnerStatus},
         partner_user::{self, PartnerUserRole},
-        scope::Scope,
     },
 };
 
@@ -333,20 +331,4 @@ batch_key!(PartnerById(PartnerId) -> Arc<models::partner::Partner>, models::part
 
 batch_key!(UsersByPartner(PartnerId) -> Arc<[partner_user::PartnerUser]>, partner_user::by_partners);
 
-impl Filter for PartnerFilter {
-    type Row = models::partner::Partner;
-
-    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
-        row.cursor(page)
-    }
-}
-
-impl RootFilter for PartnerFilter {
-    async fn page(&self, connection: &db::Connection, scope: Scope, page: &Page) -> db::QueryResult<Slice<Self::Row>> {
-        models::partner::Partner::page(connection, scope, self, page).await
-    }
-
-    async fn count(&self, connection: &db::Connection, scope: Scope) -> db::QueryResult<i64> {
-        models::partner::Partner::count(connection, scope, self).await
-    }
-}
+root_filter!(PartnerFilter => models::partner::Partner);

@@ -1,6 +1,6 @@
 //! Payouts as the API shows them, and what one would hold.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use async_graphql::{Context, Enum, InputObject, Object};
 
@@ -8,7 +8,7 @@ use super::{
     commission::Commission,
     context::{ContextExt, missing},
     ledger::Transfer,
-    lists::{self, Filter, NestedFilter, RootFilter},
+    lists::{self, filter_by_partner, root_filter},
     loaders::batch_key,
     pagination::Connection,
     partner::Partner,
@@ -17,16 +17,14 @@ use super::{
     user::User,
 };
 use crate::{
-    db,
     error::Result,
     ids::{PartnerId, PayoutId},
     models::{
-        page::{Cursor, Page, PageArguments, Slice},
+        page::{Page, PageArguments},
         payout,
         payout_list::{BY_CREATED, BY_TOTAL, PayoutFilter},
         payout_status::{self, PayoutStatus},
         profile::PaymentMethod,
-        scope::Scope,
     },
 };
 
@@ -297,43 +295,6 @@ batch_key!(PayoutById(PayoutId) -> Arc<payout::Payout>, payout::Payout::by_ids);
 
 batch_key!(HistoryByPayout(PayoutId) -> Arc<[payout_status::PayoutChange]>, payout_status::PayoutChange::by_payouts);
 
-impl Filter for PayoutFilter {
-    type Row = payout::Payout;
+root_filter!(PayoutFilter => payout::Payout);
 
-    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
-        row.cursor(page)
-    }
-}
-
-impl RootFilter for PayoutFilter {
-    async fn page(&self, connection: &db::Connection, scope: Scope, page: &Page) -> db::QueryResult<Slice<Self::Row>> {
-        payout::Payout::page(connection, scope, self, page).await
-    }
-
-    async fn count(&self, connection: &db::Connection, scope: Scope) -> db::QueryResult<i64> {
-        payout::Payout::count(connection, scope, self).await
-    }
-}
-
-impl NestedFilter for PayoutFilter {
-    type Parent = PartnerId;
-
-    async fn pages(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PartnerId],
-        page: &Page,
-    ) -> db::QueryResult<HashMap<PartnerId, Slice<Self::Row>>> {
-        payout::Payout::page_by_partners(connection, scope, parents, self, page).await
-    }
-
-    async fn counts(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PartnerId],
-    ) -> db::QueryResult<HashMap<PartnerId, i64>> {
-        payout::Payout::count_by_partners(connection, scope, parents, self).await
-    }
-}
+filter_by_partner!(PayoutFilter => payout::Payout);

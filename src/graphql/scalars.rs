@@ -1,11 +1,12 @@
 //! The schema's own scalars, and money.
 
 use async_graphql::{Context, InputValueError, InputValueResult, Object, Scalar, ScalarType, Value};
-use chrono::{Datelike, SecondsFormat, SubsecRound, Utc};
+use chrono::{Datelike, SubsecRound, Utc};
 use iso_currency::Currency;
 
 use super::context::ContextExt;
 use crate::{
+    clock,
     error::{Error, Result},
     money,
 };
@@ -55,7 +56,7 @@ impl ScalarType for DateTime {
     }
 
     fn to_value(&self) -> Value {
-        Value::String(self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
+        Value::String(clock::shown(self.0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! How commissions come to be: an invoice is paid or refunded, a lead converts. Each source makes one commission, however often it is
 //! reported and in whatever order. Corrections by operators are in [`super::adjustment`].
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
 use iso_currency::Currency;
@@ -19,6 +19,7 @@ use super::{
     scope::Scope,
 };
 use crate::{
+    clock,
     db::schema::{partner_commission_events, tenants},
     ids::{CommissionId, CustomerId, PartnerId},
     money::{Money, stored_currency},
@@ -185,7 +186,7 @@ impl Books<'_> {
             return Ok(differs(Content::Amount, Money::rounded(amount, report.amount.currency).amount));
         }
         if paid_at != report.paid_at {
-            return Ok(differs(Content::PaidAt, paid_at.to_rfc3339_opts(SecondsFormat::AutoSi, true)));
+            return Ok(differs(Content::PaidAt, clock::shown(paid_at)));
         }
         let first = Commission::by_invoice(self.connection, self.tenant, &invoice.external_id).await?;
         Ok(Ok(Booked::replay(first.map(|commission| commission.id))))

@@ -140,6 +140,35 @@ fn seeding_an_empty_database() {
     );
 }
 
+/// A running server approves by itself what has been held long enough, at each turn of its maintenance.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_does_what_is_due() {
+    let folder = Folder::new();
+    let server = Server::start_with(&folder.0, &[("PORTAL_MAINTENANCE_INTERVAL", "0.2")]);
+    run(&folder.0, &["tenant", "set", "northwind", "--hold-days", "7"]);
+    let service = String::from_utf8(run(&folder.0, &["token", "--role", "service"]).stdout).expect("a token");
+    let now = partner_portal::clock::shown(partner_portal::clock::Clock::default().now());
+    let pay = format!(
+        "mutation {{ recordInvoicePayment(input: {{ invoiceId: \"held\", customerExternalId: \"cus_1_1_1\", amount: \"50.00\", paidAt: \"{now}\" }}) {{ commission {{ id status }} }} }}"
+    );
+    let held = server.ask(service.trim(), &pay).await["data"]["recordInvoicePayment"]["commission"].clone();
+    assert_eq!(held["status"], "PENDING");
+    let database = Embedded::start(&folder.0.join("postgres"), &options()).await.expect("the running server");
+    let mut owner = partner_portal::db::connect::establish(&database.owner(), None).await.expect("a connection");
+    let early = "UPDATE partner_commission_events SET due_at = now() - interval '1 second' WHERE invoice_id = 'held'";
+    owner.batch_execute(early).await.expect("it is due");
+    let mut status = json!(null);
+    for _ in 0..100 {
+        let asked = server.ask(service.trim(), &format!("{{ commission(id: {}) {{ status }} }}", held["id"])).await;
+        status = asked["data"]["commission"]["status"].clone();
+        if status == "APPROVED" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(status, "APPROVED");
+}
+
 /// Ctrl-C lets requests in flight finish, stops PostgreSQL and leaves no process.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orderly_end() {

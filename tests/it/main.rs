@@ -6,6 +6,7 @@ mod commissions;
 mod embedded;
 mod errors;
 mod exports;
+mod figures;
 mod guard;
 mod isolation;
 mod keys;

@@ -15,19 +15,11 @@ async fn preview(world: &World) -> Value {
     world.operator(PREVIEW, json!({"id": world.a.to_string()})).await.data()["previewPayout"].clone()
 }
 
-/// Partner A has earned 10, 20 and 30 dollars.
-async fn earn(world: &World) {
-    world.customer("cus_1", world.a).await;
-    for (number, sum) in ["100.00", "200.00", "300.00"].into_iter().enumerate() {
-        world.pay(&format!("inv_{number}"), "cus_1", sum, DAY).await;
-    }
-}
-
 /// A payout holds exactly what was previewed, or is refused with what has changed since.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_previewed_is_paid() {
     let world = World::new().await;
-    earn(&world).await;
+    world.earn().await;
     let seen = preview(&world).await;
     assert_eq!(
         (&seen["total"]["amount"], &seen["commissionCount"], &seen["lines"]["totalCount"]),
@@ -66,7 +58,7 @@ async fn what_was_previewed_is_paid() {
 #[tokio::test(flavor = "multi_thread")]
 async fn minimum_period_and_currency() {
     let world = World::new().await;
-    earn(&world).await;
+    world.earn().await;
     let set = "mutation { updateTenantSettings(input: { minimumPayout: \"60.01\" }) { tenant { minimumPayout { amount } } userErrors { code } } }";
     world.operator(set, json!({})).await.data();
     let refused = world.batch(world.a).await;
@@ -95,7 +87,7 @@ async fn minimum_period_and_currency() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step() {
     let world = World::new().await;
-    earn(&world).await;
+    world.earn().await;
     let id = world.batch(world.a).await["payout"]["id"].clone();
     assert_eq!(world.balances(world.a).await, ["0.00", "0.00", "60.00", "0.00"]);
     let refused = world.step("completePayout", &id).await;
@@ -142,7 +134,7 @@ async fn every_step() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refunded_is_not_paid() {
     let world = World::new().await;
-    earn(&world).await;
+    world.earn().await;
     world.refund("inv_2", "300.00").await;
     let june = json!({"partnerId": world.a.to_string(), "periodEnd": "2026-06-16T00:00:00Z"});
     let made = world.batch_with(june).await["payout"].clone();
@@ -179,7 +171,7 @@ async fn what_is_refunded_is_not_paid() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_makes_one_payout() {
     let world = World::new().await;
-    earn(&world).await;
+    world.earn().await;
     let input = json!({"partnerId": world.a.to_string(), "idempotencyKey": "june"});
     let first = world.batch_with(input.clone()).await;
     let again = world.batch_with(input).await;
@@ -243,7 +235,7 @@ async fn racing_payouts_pay_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_for_all() {
     let world = World::new().await;
-    earn(&world).await;
+    world.earn().await;
     world.adjust(world.b, "3.00", None).await;
     world.sql("UPDATE tenants SET minimum_payout = 5").await;
     let all =
@@ -301,7 +293,7 @@ async fn batches_go_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_a_partner() {
     let world = World::new().await;
-    earn(&world).await;
+    world.earn().await;
     let close = "mutation ($id: ID!) { changePartnerStatus(input: { id: $id, status: CLOSED }) { partner { status } userErrors { code field message } } }";
     let closing = async || world.operator(close, json!({"id": world.a.to_string()})).await.data()["changePartnerStatus"].clone();
     let refused = closing().await;
@@ -324,91 +316,4 @@ async fn closing_a_partner() {
     assert_eq!(world.broken_rules().await, [""; 0]);
     let deletion = format!("DELETE FROM partners WHERE id = '{}'", world.a.uuid());
     assert!(diesel_async::SimpleAsyncConnection::batch_execute(&mut world.owner().await, &deletion).await.is_err());
-}
-
-/// Figures: metrics of a period, earnings over time, statistics and rank; one currency at a time, and a refund or rejection counts.
-#[tokio::test(flavor = "multi_thread")]
-async fn figures() {
-    let world = World::new().await;
-    earn(&world).await;
-    world.customer("cus_2", world.b).await;
-    world.pay("inv_b", "cus_2", "500.00", "2026-07-01T00:00:00Z").await;
-    world.pay_in("inv_eur", "cus_1", "1000.00", "EUR", DAY).await;
-    let rejected = world.pay("inv_r", "cus_1", "70.00", DAY).await["commission"]["id"].clone();
-    world.decide("rejectCommissions", &[&rejected], false).await;
-    let payout = world.batch(world.b).await["payout"]["id"].clone();
-    world.pay_out(&payout).await;
-    world.refund("inv_0", "50.00").await;
-    let query = "query ($period: PeriodInput, $partner: ID, $currency: CurrencyCode) {
-        revenueMetrics(period: $period, partnerId: $partner, currency: $currency) { periodStart periodEnd totalCommissions { amount currency } totalCommissionCount totalPayouts { amount } pendingAmount { amount } }
-        earningsOverTime(interval: MONTH, period: $period, partnerId: $partner, currency: $currency) { start earned { amount } commissionCount } }";
-    let june = json!({"period": {"from": "2026-06-01", "to": "2026-06-30"}});
-    let found = world.operator(query, june.clone()).await.data().clone();
-    assert_eq!(
-        found["revenueMetrics"],
-        json!({"periodStart": "2026-06-01T00:00:00Z", "periodEnd": "2026-07-01T00:00:00Z", "totalCommissions": {"amount": "55.00", "currency": "USD"},
-               "totalCommissionCount": 4, "totalPayouts": {"amount": "0.00"}, "pendingAmount": {"amount": "0.00"}})
-    );
-    let year = json!({"period": {"from": "2026-05-15", "to": "2026-07-31"}});
-    let points = world.operator(query, year.clone()).await.data()["earningsOverTime"].clone();
-    assert_eq!(
-        points,
-        json!([{"start": "2026-05-15", "earned": {"amount": "0.00"}, "commissionCount": 0}, {"start": "2026-06-01", "earned": {"amount": "55.00"}, "commissionCount": 4},
-               {"start": "2026-07-01", "earned": {"amount": "50.00"}, "commissionCount": 1}])
-    );
-    let mut of_b = year.clone();
-    of_b["partner"] = json!(world.b.to_string());
-    assert_eq!(world.operator(query, of_b.clone()).await.data()["revenueMetrics"]["totalCommissions"]["amount"], "50.00");
-    assert_eq!(world.owner_a(query, of_b).await.code(), "NOT_FOUND");
-    let mut euros = year;
-    euros["currency"] = json!("EUR");
-    assert_eq!(
-        world.owner_a(query, euros).await.data()["revenueMetrics"]["totalCommissions"],
-        json!({"amount": "100.00", "currency": "EUR"})
-    );
-    let days = "{ dashboard { earningsOverTime(interval: DAY) { start } revenue { totalCommissions { amount } } } }";
-    assert_eq!(world.owner_a(days, json!({})).await.data()["dashboard"]["earningsOverTime"].as_array().map(Vec::len), Some(30));
-    let stats = "{ dashboard { partner { rank } stats { totalEarnings { amount } paidEarnings { amount } pendingEarnings { amount } } } }";
-    let a = world.owner_a(stats, json!({})).await.data()["dashboard"].clone();
-    assert_eq!(
-        (&a["partner"]["rank"], &a["stats"]["totalEarnings"]["amount"], &a["stats"]["pendingEarnings"]["amount"]),
-        (&json!(1), &json!("55.00"), &json!("55.00"))
-    );
-    let b = world.acme("owner_b", stats, json!({})).await.data()["dashboard"].clone();
-    assert_eq!((&b["partner"]["rank"], &b["stats"]["paidEarnings"]["amount"]), (&json!(2), &json!("50.00")));
-    let long = world.operator(query, json!({"period": {"from": "2026-02-01", "to": "2026-01-01"}})).await;
-    assert_eq!(long.code(), "BAD_USER_INPUT");
-}
-
-/// A ledger shows every transfer with the balances after it, for the partner's owner and operators; the balance at a day's end is there.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_ledger() {
-    let world = World::new().await;
-    earn(&world).await;
-    world.pay_out(&world.batch(world.a).await["payout"]["id"].clone()).await;
-    let query = "query ($today: Date!, $before: Date!) { me { partner { ledger(first: 2) { totalCount nodes { kind amount { amount } from fromBalance { amount } to toBalance { amount } commission { id } payout { status } postedBy { id } } pageInfo { hasNextPage } }
-        balanceAt(date: $today) { paid { amount } earned { amount } } earlier: balanceAt(date: $before) { paid { amount } earned { amount } } } } }";
-    let today = world.app.clock.now().date_naive();
-    let variables = json!({"today": today.to_string(), "before": (today - chrono::Days::new(1)).to_string()});
-    let partner = world.owner_a(query, variables.clone()).await.data()["me"]["partner"].clone();
-    assert_eq!(partner["ledger"]["totalCount"], 5);
-    assert_eq!(
-        partner["ledger"]["nodes"],
-        json!([
-            {"kind": "PAY", "amount": {"amount": "60.00"}, "from": "IN_PAYOUT", "fromBalance": {"amount": "0.00"}, "to": "PAID", "toBalance": {"amount": "60.00"},
-             "commission": null, "payout": {"status": "COMPLETED"}, "postedBy": null},
-            {"kind": "HOLD", "amount": {"amount": "60.00"}, "from": "PAYABLE", "fromBalance": {"amount": "0.00"}, "to": "IN_PAYOUT", "toBalance": {"amount": "60.00"},
-             "commission": null, "payout": {"status": "COMPLETED"}, "postedBy": null},
-        ])
-    );
-    assert_eq!(
-        (&partner["balanceAt"]["paid"]["amount"], &partner["earlier"]["earned"]["amount"]),
-        (&json!("60.00"), &json!("0.00"))
-    );
-    let member = world.acme("member_a", query, variables).await.data()["me"]["partner"].clone();
-    assert_eq!((&member["ledger"], &member["balanceAt"]), (&Value::Null, &Value::Null));
-    let transfers =
-        "{ commissions(first: 1) { nodes { transfers { amount { amount } fromBalance { amount } toBalance { amount } } } } }";
-    let seen = world.acme("member_a", transfers, json!({})).await.data()["commissions"]["nodes"][0]["transfers"][0].clone();
-    assert!(seen["amount"].is_object() && seen["fromBalance"].is_null() && seen["toBalance"].is_null(), "{seen}");
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{Refusal, UserError, settle};
+use super::{MAX_KEY, MAX_REASON, Refusal, UserError, settle};
 use crate::{
     auth::Permission,
     error::Result,
@@ -20,9 +20,6 @@ use crate::{
     money::{Money, minor_units},
     validation::{FaultCode, Faults, amount, line, paragraphs, past, positive_amount},
 };
-
-const MAX_KEY: usize = 200;
-const MAX_REASON: usize = 1_000;
 
 /// A paid invoice.
 #[derive(InputObject)]

@@ -1,11 +1,11 @@
 //! Mutations of commission rules. A version is never edited: setting one makes the next version, ending one gives it an end.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use chrono::SecondsFormat;
 
 use super::{Refusal, UserError, settle};
 use crate::{
     auth::Permission,
+    clock::shown,
     error::Result,
     graphql::{
         commission_rule::CommissionRule, commission_rule_input::CommissionRuleInput, context::ContextExt, scalars::DateTime,
@@ -98,7 +98,7 @@ async fn set(ctx: &Context<'_>, input: CommissionRuleInput) -> Result<RuleId, Re
         other => other?,
     };
     let id = set.map_err(|RuleFault::LaterVersion(from)| {
-        let from = from.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let from = shown(from);
         let message = format!("A version begins at {from}. Choose a later instant, or end that version first.");
         Refusal::fault("input.validFrom", FaultCode::OutOfRange, message)
     })?;
@@ -113,7 +113,7 @@ async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<RuleId,
     let found = Rule::by_ids(&writing, viewer.scope(), &[input.id]).await?;
     let rule = found.get(&input.id).ok_or_else(|| Refusal::not_found("input.id", "commission rule"))?;
     if let Some(end) = rule.valid_to.filter(|end| *end <= at) {
-        let end = end.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let end = shown(end);
         return Err(Refusal::fault("input.at", FaultCode::InvalidTransition, format!("The rule ended at {end} already.")));
     }
     match rule.end(&writing, viewer.tenant.id, at).await {

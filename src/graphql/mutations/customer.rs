@@ -1,11 +1,12 @@
 //! Mutations of customers, and of which partner manages them.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use chrono::{DateTime as Time, SecondsFormat, Utc};
+use chrono::{DateTime as Time, Utc};
 
-use super::{Refusal, UserError, settle};
+use super::{MAX_NAME, Refusal, UserError, settle};
 use crate::{
     auth::Permission,
+    clock::shown,
     db,
     error::Result,
     graphql::{
@@ -20,8 +21,6 @@ use crate::{
     },
     validation::{FaultCode, Faults, email, line, rate},
 };
-
-const MAX_NAME: usize = 200;
 
 /// A customer as the billing system knows it.
 #[derive(InputObject)]
@@ -189,10 +188,6 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Custome
     CustomerAccount::insert(&writing, &new).await?;
     writing.commit().await?;
     Ok(input.customer_id)
-}
-
-fn shown(time: Time<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
 /// Makes room for a period that begins at `from`: the last one must be over by then, or be the same partner's.

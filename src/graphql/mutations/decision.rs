@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{Refusal, UserError, settle};
+use super::{MAX_REASON, Refusal, UserError, settle};
 use crate::{
     auth::Permission,
     error::Result,
@@ -17,7 +17,6 @@ use crate::{
 
 /// The most commissions that are decided at once.
 const MAX_IDS: usize = 100;
-const MAX_REASON: usize = 1_000;
 
 /// Commissions to be approved.
 #[derive(InputObject)]
@@ -140,7 +139,7 @@ fn user_error(fault: &DecisionFault) -> UserError {
                     "and stays so; `adjustCommission` books a correction"
                 }
             };
-            (FaultCode::InvalidTransition, format!("It is {}, {hint}.", status.as_str().to_uppercase()))
+            (FaultCode::InvalidTransition, format!("It is {}, {hint}.", status.shown()))
         }
         DecisionFault::InPayout => {
             (FaultCode::InvalidTransition, "A payout holds it. Cancel that first, with `cancelPayout`.".to_owned())

@@ -3,7 +3,7 @@
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::Utc;
 
-use super::{Refusal, UserError, cleared_or, given, settle};
+use super::{MAX_NAME, Refusal, UserError, cleared_or, given, settle};
 use crate::{
     auth::Permission,
     db::session::Writing,
@@ -24,7 +24,6 @@ use crate::{
     validation::{FaultCode, Faults, amount, email, line, paragraphs, phone},
 };
 
-const MAX_NAME: usize = 200;
 const MAX_NOTES: usize = 5_000;
 const MAX_NOTE: usize = 1_000;
 /// How often a lead is tried to be sent while its partner's rate is being changed.

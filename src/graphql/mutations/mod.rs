@@ -22,6 +22,13 @@ use crate::{
     validation::{Fault, FaultCode, Faults, Wrong},
 };
 
+/// The longest name.
+const MAX_NAME: usize = 200;
+/// The longest key, or id of another system.
+const MAX_KEY: usize = 200;
+/// The longest reason.
+const MAX_REASON: usize = 1_000;
+
 /// Everything that can be changed. Each mutation is done whole or not at all, but for those that answer with a result for each of many.
 #[derive(MergedObject, Default)]
 pub struct Mutation(

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{Refusal, UserError, cleared_or, given, settle};
+use super::{MAX_NAME, Refusal, UserError, cleared_or, given, settle};
 use crate::{
     auth::Permission,
     db::{self, session::Writing},
@@ -21,8 +21,6 @@ use crate::{
     money::Money,
     validation::{FaultCode, Faults, line, rate},
 };
-
-const MAX_NAME: usize = 200;
 
 /// A partner to be added.
 #[derive(InputObject)]
@@ -207,8 +205,7 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
         return Ok(input.id);
     }
     if !partner.status.may_become(input.status) {
-        let name = |status: PartnerStatus| status.as_str().to_uppercase();
-        let message = format!("A partner that is {} cannot become {}.", name(partner.status), name(input.status));
+        let message = format!("A partner that is {} cannot become {}.", partner.status.shown(), input.status.shown());
         return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, message));
     }
     if input.status == PartnerStatus::Closed {

@@ -3,7 +3,7 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::SecondsFormat;
 
-use super::{Refusal, UserError, settle};
+use super::{MAX_KEY, Refusal, UserError, settle};
 use crate::{
     auth::Permission,
     error::{Error, Result},
@@ -23,7 +23,6 @@ use crate::{
     validation::{Fault, FaultCode, Faults, line, paragraphs},
 };
 
-const MAX_KEY: usize = 200;
 const MAX_NOTES: usize = 5_000;
 /// The most payouts that one operation makes.
 const MAX_BATCHES: usize = 100;
@@ -193,7 +192,7 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
     let (mut made, mut stopped_at) = (Vec::new(), None);
     for (partner, status) in due.by_ref().take(MAX_BATCHES) {
         if status != PartnerStatus::Active {
-            let message = format!("The partner is {}; `createPayoutBatch` pays it all the same.", status.as_str().to_uppercase());
+            let message = format!("The partner is {}; `createPayoutBatch` pays it all the same.", status.shown());
             let fault = Fault { code: FaultCode::InvalidTransition, message, field: vec!["input"] };
             made.push((partner, None, Some(UserError::from(fault))));
             continue;

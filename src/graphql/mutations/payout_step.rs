@@ -2,21 +2,17 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{Refusal, UserError, settle};
+use super::{MAX_REASON, Refusal, UserError, settle};
 use crate::{
     auth::Permission,
     error::Result,
     graphql::{context::ContextExt, payout::Payout},
     ids::PayoutId,
-    models::{
-        payout_status::PayoutStatus,
-        payout_step::{Step, StepFault},
-    },
+    models::payout_step::{Step, StepFault},
     validation::{FaultCode, Faults, line, paragraphs},
 };
 
 const MAX_REFERENCE: usize = 200;
-const MAX_REASON: usize = 1_000;
 
 /// A payout that is to take a step.
 #[derive(InputObject)]
@@ -174,12 +170,11 @@ fn refusal(fault: StepFault) -> Refusal {
     match fault {
         StepFault::NotFound => Refusal::not_found("input.id", "payout"),
         StepFault::Status(status) => {
-            let name = |status: PayoutStatus| status.as_str().to_uppercase();
-            let next: Vec<String> = status.next().iter().copied().map(name).collect();
+            let next: Vec<String> = status.next().iter().map(|status| status.shown()).collect();
             let message = if next.is_empty() {
-                format!("The payout is {}, which is final.", name(status))
+                format!("The payout is {}, which is final.", status.shown())
             } else {
-                format!("The payout is {}; from there it can become {}.", name(status), next.join(", "))
+                format!("The payout is {}; from there it can become {}.", status.shown(), next.join(", "))
             };
             Refusal::fault("input.id", FaultCode::InvalidTransition, message)
         }

@@ -48,7 +48,13 @@ pub struct Server {
 impl Server {
     /// Starts a server on a free port, and waits for its start screen.
     pub fn start(data: &Path) -> Self {
+        Self::start_with(data, &[])
+    }
+
+    /// The same with these settings.
+    pub fn start_with(data: &Path, settings: &[(&str, &str)]) -> Self {
         let mut child = command(data)
+            .envs(settings.iter().copied())
             .args(["serve", "--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -20,6 +20,14 @@ impl World {
         id
     }
 
+    /// Lets partner A earn 10, 20 and 30 dollars, by invoices 0 to 2 of its customer `cus_1`.
+    pub async fn earn(&self) {
+        self.customer("cus_1", self.a).await;
+        for (number, sum) in ["100.00", "200.00", "300.00"].into_iter().enumerate() {
+            self.pay(&format!("inv_{number}"), "cus_1", sum, "2026-06-15T12:00:00Z").await;
+        }
+    }
+
     /// Reports a payment in US dollars as Acme's billing system.
     pub async fn pay(&self, invoice: &str, customer: &str, amount: &str, paid_at: &str) -> Value {
         self.pay_in(invoice, customer, amount, "USD", paid_at).await
