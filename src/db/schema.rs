@@ -41,6 +41,52 @@ diesel::table! {
 }
 
 diesel::table! {
+    credit_allocations (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        member_id -> Uuid,
+        employee_email -> Text,
+        credits -> Int4,
+        used -> Int4,
+        expired -> Int4,
+        revoked -> Int4,
+        available -> Int4,
+        valid_days -> Int4,
+        expires_at -> Timestamptz,
+        idempotency_key -> Nullable<Text>,
+        assigned_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    credit_grants (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        credits -> Int4,
+        reason -> Text,
+        idempotency_key -> Nullable<Text>,
+        granted_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    credit_redemptions (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        employee_email -> Text,
+        member_id -> Nullable<Uuid>,
+        credits -> Int4,
+        idempotency_key -> Text,
+        redeemed_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     customers (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -78,6 +124,26 @@ diesel::table! {
         changed_by -> Nullable<Uuid>,
         note -> Nullable<Text>,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    member_accounts (tenant_id, member_id, kind) {
+        tenant_id -> Uuid,
+        partner_id -> Uuid,
+        member_id -> Uuid,
+        kind -> Text,
+        balance -> Numeric,
+    }
+}
+
+diesel::table! {
+    member_counts (tenant_id, partner_id) {
+        tenant_id -> Uuid,
+        partner_id -> Uuid,
+        invited -> Int4,
+        active -> Int4,
+        inactive -> Int4,
     }
 }
 
@@ -159,6 +225,21 @@ diesel::table! {
 }
 
 diesel::table! {
+    partner_credits (tenant_id, allocation_id, number) {
+        tenant_id -> Uuid,
+        allocation_id -> Uuid,
+        number -> Int4,
+        partner_id -> Uuid,
+        member_id -> Uuid,
+        employee_email -> Text,
+        status -> Text,
+        expires_at -> Timestamptz,
+        redemption_id -> Nullable<Uuid>,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     partner_leads (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -179,6 +260,23 @@ diesel::table! {
         notes -> Nullable<Text>,
         created_at -> Timestamptz,
         converted_at -> Nullable<Timestamptz>,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    partner_members (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        email -> Text,
+        email_key -> Text,
+        first_name -> Text,
+        last_name -> Nullable<Text>,
+        status -> Text,
+        user_id -> Nullable<Uuid>,
+        credits_assigned -> Int4,
+        created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
 }
@@ -320,6 +418,10 @@ diesel::table! {
         to_balance -> Numeric,
         posted_by -> Nullable<Uuid>,
         posted_at -> Timestamptz,
+        member_id -> Nullable<Uuid>,
+        grant_id -> Nullable<Uuid>,
+        allocation_id -> Nullable<Uuid>,
+        redemption_id -> Nullable<Uuid>,
     }
 }
 
@@ -346,14 +448,21 @@ diesel::allow_tables_to_appear_in_same_query!(
     account_days,
     accounts,
     commission_totals,
+    credit_allocations,
+    credit_grants,
+    credit_redemptions,
     customers,
     invoices,
     lead_status_changes,
+    member_accounts,
+    member_counts,
     partner_accounts,
     partner_commission_events,
     partner_commission_tiers,
     partner_commissions,
+    partner_credits,
     partner_leads,
+    partner_members,
     partner_payout_changes,
     partner_payout_items,
     partner_payouts,
