@@ -31,6 +31,8 @@ pub struct App {
     pub exports: Arc<Semaphore>,
     /// The longest that one operation may take.
     pub operation_timeout: Duration,
+    /// The longest that one operation with a file may take.
+    pub upload_timeout: Duration,
     /// What is there in development only; `None` in production.
     pub development: Option<Development>,
 }

@@ -155,7 +155,11 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_OPERATION_TIMEOUT", global = true, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
     pub operation_timeout: Duration,
 
-    /// How many seconds lie between two looks at what is due by time: commissions that were held long enough.
+    /// How many seconds one operation with a file may take.
+    #[arg(long, env = "PORTAL_UPLOAD_TIMEOUT", global = true, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    pub upload_timeout: Duration,
+
+    /// How many seconds lie between two looks at what is due by time: commissions that were held long enough, credits that expire.
     #[arg(long, env = "PORTAL_MAINTENANCE_INTERVAL", global = true, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub maintenance_interval: Duration,
 

@@ -164,6 +164,14 @@ ids! {
     CommissionId = "commission", "A commission's id";
     /// The id of a payout.
     PayoutId = "payout", "A payout's id";
+    /// The id of a member.
+    MemberId = "member", "A member's id";
+    /// The id of a grant of credits.
+    GrantId = "grant", "A credit grant's id";
+    /// The id of an allocation of credits.
+    AllocationId = "allocation", "A credit allocation's id";
+    /// The id of a redemption of credits.
+    RedemptionId = "redemption", "A credit redemption's id";
     /// The id of one entry of a payout's history.
     PayoutChangeId = "payoutchange", "The id of a payout's status change";
 }

@@ -15,6 +15,7 @@ pub mod http;
 pub mod ids;
 pub mod keyring;
 pub mod maintenance;
+pub mod member_import;
 pub mod models;
 pub mod money;
 pub mod npm;

@@ -1,5 +1,5 @@
-//! What is due by time rather than by request: commissions that were held long enough are approved. One server does it at a time;
-//! it can be run by hand as well.
+//! What is due by time rather than by request: commissions that were held long enough are approved, credits that were not used in time
+//! expire. One server does it at a time; it can be run by hand as well.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -7,60 +7,95 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     db::{
-        self, Pool,
+        self, Pool, QueryResult,
         session::{Caller, Session},
     },
     error::Result,
     ids::{TenantId, UserId},
-    models::{books::Books, decision::tenants_with_due_commissions},
+    models::{books::Books, credit_unit::tenants_with_due_credits, decision::tenants_with_due_commissions},
 };
 
 /// The number of the lock that whoever does maintenance holds: any that nothing else uses.
 const LOCK: i64 = 0x706f_7274_616c_0003;
 
-/// Does all that is due now; gives how many commissions were approved, or `None` where another server is at it. What fails for one
-/// tenant is tried again at the next turn, and keeps no other from its own.
-pub async fn run(pool: &Pool, clock: &Clock) -> Result<Option<usize>> {
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Commissions approved.
+    pub approved: usize,
+    /// Credits expired.
+    pub expired: usize,
+}
+
+/// A kind of work for one tenant: does a part of it, and gives how much; none when nothing is left.
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Approve,
+    Expire,
+}
+
+impl Work {
+    async fn some(self, books: &Books<'_>) -> QueryResult<usize> {
+        Ok(match self {
+            Self::Approve => books.approve_due().await?.unwrap_or(0),
+            Self::Expire => usize::try_from(books.expire_due().await?).unwrap_or(0),
+        })
+    }
+}
+
+/// Does all that is due now; `None` where another server is at it. What fails for one tenant is tried again at the next turn, and keeps
+/// no other from its own.
+pub async fn run(pool: &Pool, clock: &Clock) -> Result<Option<Done>> {
     let due_by = clock.now();
-    let first = async |connection: &db::Connection| tenants_with_due_commissions(connection, due_by).await;
-    let (session, tenants) = Session::open(pool, machine(TenantId::from(Uuid::nil())), first).await?;
-    let (mut approved, mut failure, mut is_elsewhere) = (0, None, false);
-    for tenant in tenants {
-        match approve(&session, tenant, due_by).await {
-            Ok(Some(some)) => approved += some,
+    let first = async |connection: &db::Connection| {
+        Ok((tenants_with_due_commissions(connection, due_by).await?, tenants_with_due_credits(connection, due_by).await?))
+    };
+    let (session, (approving, expiring)) = Session::open(pool, machine(TenantId::from(Uuid::nil())), first).await?;
+    let (mut done, mut failure, mut is_elsewhere) = (Done::default(), None, false);
+    let approving = approving.into_iter().map(|tenant| (tenant, Work::Approve));
+    for (tenant, work) in approving.chain(expiring.into_iter().map(|tenant| (tenant, Work::Expire))) {
+        match finish(&session, tenant, work, due_by).await {
+            Ok(Some(count)) => match work {
+                Work::Approve => done.approved += count,
+                Work::Expire => done.expired += count,
+            },
             Ok(None) => {
                 is_elsewhere = true;
                 break;
             }
             Err(error) => {
-                tracing::warn!(%tenant, %error, "maintenance failed");
+                tracing::warn!(%tenant, ?work, %error, "maintenance failed");
                 failure = Some(error);
             }
         }
     }
-    if approved > 0 {
-        tracing::info!(approved, "commissions were held long enough and are approved");
+    if done.approved > 0 {
+        tracing::info!(done.approved, "commissions were held long enough and are approved");
     }
-    failure.map_or(Ok(Some(approved).filter(|approved| *approved > 0 || !is_elsewhere)), Err)
+    if done.expired > 0 {
+        tracing::info!(done.expired, "credits were not used in time and are expired");
+    }
+    failure.map_or(Ok(Some(done).filter(|done| *done != Done::default() || !is_elsewhere)), Err)
 }
 
 fn machine(tenant: TenantId) -> Caller {
     Caller::Service { tenant, user: UserId::from(Uuid::nil()) }
 }
 
-/// Approves what is due of one tenant's.
-async fn approve(session: &Session, tenant: TenantId, due_by: DateTime<Utc>) -> Result<Option<usize>> {
+/// Does all of a kind that is due of one tenant's, some in each transaction.
+async fn finish(session: &Session, tenant: TenantId, work: Work, due_by: DateTime<Utc>) -> Result<Option<usize>> {
     session.switch(machine(tenant)).await?;
-    let mut approved = 0;
+    let mut count = 0;
     loop {
         let writing = session.write().await?;
         if !db::try_lock_for_transaction(&writing, LOCK).await? {
-            return Ok(Some(approved).filter(|approved| *approved > 0));
+            return Ok(Some(count).filter(|count| *count > 0));
         }
-        let Some(some) = (Books { connection: &writing, tenant, by: None, at: due_by }).approve_due().await? else {
-            return Ok(Some(approved));
-        };
+        let some = work.some(&Books { connection: &writing, tenant, by: None, at: due_by }).await?;
+        if some == 0 {
+            return Ok(Some(count));
+        }
         writing.commit().await?;
-        approved += some;
+        count += some;
     }
 }

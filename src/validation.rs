@@ -39,6 +39,16 @@ pub enum FaultCode {
     PreviewChanged,
     /// There is money that must be settled first.
     OpenBalance,
+    /// There are fewer credits than are asked for.
+    InsufficientCredits,
+    /// There is no such member, or it is another partner's.
+    MemberNotFound,
+    /// The member is inactive.
+    MemberInactive,
+    /// The partner is not active.
+    PartnerInactive,
+    /// The number of credits is not one that can be moved at once.
+    InvalidAmount,
     /// It failed on our side; others of the same operation did not.
     Failed,
 }

@@ -80,6 +80,7 @@ impl Portal {
             clock: clock.clone(),
             exports: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout: limit,
+            upload_timeout: limit,
             development: None,
         };
         let owner = token(demo::owner(demo::FIRST_TENANT, 1), None);

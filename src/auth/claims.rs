@@ -37,6 +37,8 @@ pub struct Claims {
     pub metadata_role: Option<String>,
     /// `email`, a custom claim.
     pub email: Option<String>,
+    /// `email_verified`, a custom claim: the issuer vouches that the address is the bearer's.
+    pub is_email_verified: bool,
     /// `name`, a custom claim.
     pub name: Option<String>,
     /// Who acts in the bearer's name (`act.sub`): support staff impersonating a user.
@@ -65,6 +67,7 @@ impl Claims {
             tenant: text(&rest["tenant"]),
             metadata_role: text(&rest["metadata"]["role"]),
             email: text(&rest["email"]),
+            is_email_verified: rest["email_verified"] == true,
             name: text(&rest["name"]),
             actor: rest.get("act").map(|act| text(&act["sub"]).unwrap_or_else(|| "unknown".to_owned())),
             issuer: core.iss,

@@ -119,6 +119,7 @@ impl DevelopmentIssuer {
         set("o", bearer.organization.as_ref().map(|id| json!({"id": id, "rol": "member"})));
         set("metadata", bearer.role.map(|role| json!({"role": role})));
         set("email", bearer.email.as_ref().map(|email| json!(email)));
+        set("email_verified", bearer.email.as_ref().map(|_| json!(true)));
         set("name", bearer.name.as_ref().map(|name| json!(name)));
         self.sign(&claims)
     }

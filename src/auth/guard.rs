@@ -66,7 +66,7 @@ fn staff_role(claims: &Claims) -> Option<Role> {
 
 fn must_sign_in(identity: &Identity, says: &SignIn) -> bool {
     let newer = |said: &Option<String>, stored: &Option<String>| said.is_some() && said != stored;
-    let joins = !says.is_staff && identity.joins();
+    let joins = !says.is_staff && (identity.joins() || identity.is_invited);
     identity.user_id.is_none() || joins || newer(&says.email, &identity.email) || newer(&says.name, &identity.user_name)
 }
 
@@ -97,6 +97,7 @@ impl From<&Claims> for SignIn {
             organization: organization.map(|organization| organization.id.clone()),
             manages_organization: organization.is_some_and(|organization| organization.role.as_deref() == Some("org:admin")),
             email: claims.email.clone().filter(|email| email.chars().count() <= 254),
+            is_email_verified: claims.is_email_verified,
             name: claims.name.clone().filter(|name| name.chars().count() <= 200 && !name.chars().any(char::is_control)),
             is_staff: staff_role(claims).is_some(),
         }

@@ -3,6 +3,7 @@
 mod database;
 mod first_start;
 mod id;
+mod import_members;
 mod maintain;
 mod migrate;
 mod rotate_keys;
@@ -49,7 +50,9 @@ enum Command {
     Tenant(tenant::Command),
     /// Fill a tenant with made-up partners and leads
     Seed(seed::Arguments),
-    /// Do what is due by time, once: approve commissions that were held long enough
+    /// Import a partner's members from a CSV file
+    ImportMembers(import_members::Arguments),
+    /// Do what is due by time, once: approve commissions that were held long enough, expire credits
     Maintain,
     /// Recompute every balance and total, and print PASS or FAIL for each rule
     Verify(verify::Arguments),
@@ -119,6 +122,7 @@ async fn run(Cli { command, settings }: Cli) -> Result<(), Failure> {
         Command::Tenant(command) => tenant::run(&settings, command).await,
         Command::Seed(arguments) => seed::run(&settings, arguments).await,
         Command::Id(arguments) => id::run(&arguments),
+        Command::ImportMembers(arguments) => import_members::run(&settings, arguments).await,
         Command::Maintain => maintain::run(&settings).await,
         Command::Verify(arguments) => verify::run(&settings, arguments).await,
         Command::RotateKeys => rotate_keys::run(&settings).await,

@@ -26,6 +26,9 @@ pub struct Arguments {
     /// How many invoices of the partners' customers, over the past year
     #[arg(long, default_value_t = 600)]
     invoices: u32,
+    /// How many members, with a year of their credits
+    #[arg(long, default_value_t = 60)]
+    members: u32,
     /// The same number makes the same data; a second run with it changes nothing. The demo data's is 1
     #[arg(long, default_value_t = 2)]
     seed: u64,
@@ -40,9 +43,9 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
     let outcome = fill(settings, &database, &keyring, &arguments).await;
     database.close().await;
     let filled = outcome?;
-    let Filled { tenant, partners, leads, commissions, payouts } = filled;
+    let Filled { tenant, partners, leads, commissions, payouts, members } = filled;
     say(&format!(
-        "{tenant} has {partners} more partners, {leads} more leads, {commissions} more commissions and {payouts} more payouts.\n"
+        "{tenant} has {partners} more partners, {leads} more leads, {commissions} more commissions, {payouts} more payouts and {members} more members.\n"
     ));
     Ok(())
 }
@@ -53,8 +56,13 @@ async fn fill(settings: &Settings, database: &Database, keyring: &Keyring, argum
     first_start::run(settings, database, keyring, &clock).await?;
     let bar = ProgressBar::no_length();
     bar.set_style(ProgressStyle::with_template("{spinner} {pos} rows and bookings, {elapsed}")?);
-    let amounts =
-        Amounts { partners: arguments.partners, leads: arguments.leads, invoices: arguments.invoices, seed: arguments.seed };
+    let amounts = Amounts {
+        partners: arguments.partners,
+        leads: arguments.leads,
+        invoices: arguments.invoices,
+        members: arguments.members,
+        seed: arguments.seed,
+    };
     let mut connection = database.connect().await?;
     let filled = seed::fill(&mut connection, arguments.tenant.as_deref(), amounts, keyring, &clock, |rows| bar.inc(rows)).await;
     bar.finish_and_clear();

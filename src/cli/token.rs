@@ -34,6 +34,9 @@ pub struct Arguments {
     /// The partner to act for, by its id: its organisation becomes the active one
     #[arg(long, value_name = "ID")]
     partner: Option<PartnerId>,
+    /// The user's e-mail address, which the token says is verified
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
     /// The tenant's slug
     #[arg(long, default_value = demo::FIRST_TENANT)]
     tenant: String,
@@ -71,9 +74,9 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
             "tokens are made in development only; with DATABASE_URL or CLERK_ISSUER set they come from your issuer",
         ));
     }
-    let Arguments { role, user, partner, tenant, expires_in } = arguments;
+    let Arguments { role, user, partner, email, tenant, expires_in } = arguments;
     let named = user.is_some();
-    let mut bearer = bearer(role, user, &tenant);
+    let mut bearer = Bearer { email, ..bearer(role, user, &tenant) };
     if let Some(partner) = partner {
         let contact = contact(settings, partner).await?;
         bearer.tenant = Some(contact.tenant);

@@ -1,6 +1,9 @@
 //! What every resolver can reach: who is asking, the request's database session, its loaders.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fs::File,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_graphql::Context;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -20,6 +23,9 @@ pub struct RequestContext {
     session: Arc<Session>,
     viewer: Arc<Viewer>,
     loaders: Mutex<Arc<Loaders>>,
+    /// When the request came.
+    as_of: DateTime<Utc>,
+    uploads: Mutex<Vec<Option<File>>>,
     /// Seals account numbers.
     pub keyring: Arc<Keyring>,
     /// Tells the time.
@@ -27,10 +33,28 @@ pub struct RequestContext {
 }
 
 impl RequestContext {
-    /// The state of a request by `viewer` on `session`.
-    pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, keyring: Arc<Keyring>, clock: Clock) -> Self {
+    /// The state of a request by `viewer` on `session`, which came with files.
+    pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, uploads: Vec<File>, keyring: Arc<Keyring>, clock: Clock) -> Self {
         let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope())));
-        Self { session, viewer, loaders, keyring, clock }
+        let as_of = clock.now().trunc_subsecs(6);
+        let uploads = Mutex::new(uploads.into_iter().map(Some).collect());
+        Self { session, viewer, loaders, as_of, uploads, keyring, clock }
+    }
+
+    /// The database session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Forgets what was read: after a change it is read anew.
+    pub fn renew_loaders(&self) {
+        let fresh = Arc::new(Loaders::new(Arc::clone(&self.session), self.viewer.scope()));
+        *self.loaders.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+    }
+
+    /// The file in that place of the request, unless it has been taken.
+    pub fn take_upload(&self, place: usize) -> Option<File> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place)?.take()
     }
 
     fn loaders(&self) -> Arc<Loaders> {
@@ -51,6 +75,11 @@ pub trait ContextExt {
     /// Now.
     fn now(&self) -> DateTime<Utc> {
         self.request().clock.now().trunc_subsecs(6)
+    }
+
+    /// The one instant of which everything is told in this request that changes with time alone.
+    fn as_of(&self) -> DateTime<Utc> {
+        self.request().as_of
     }
 
     /// The tenant's books, for a transaction that writes.
@@ -88,8 +117,7 @@ pub trait ContextExt {
         async move {
             let request = self.request();
             let writing = request.session.write().await?;
-            let fresh = Arc::new(Loaders::new(Arc::clone(&request.session), request.viewer.scope()));
-            *request.loaders.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+            request.renew_loaders();
             Ok(writing)
         }
     }

@@ -4,7 +4,9 @@ use async_graphql::{Context, Object};
 
 use super::{
     context::{ContextExt, missing},
+    credit_ledger::CreditFigures,
     lead::Lead,
+    member::MemberCounts,
     partner::{Partner, PartnerStats},
     revenue::{EarningsPoint, PeriodInput, RevenueMetrics},
     scalars::{CurrencyCode, currency_or_default},
@@ -59,6 +61,16 @@ impl Dashboard {
     ) -> Result<Vec<EarningsPoint>> {
         let currency = currency_or_default(ctx, currency)?;
         EarningsPoint::over_time(ctx, ctx.viewer().scope(), currency, interval, self.period).await
+    }
+
+    /// Where the partner's credits are now.
+    async fn credits(&self, ctx: &Context<'_>) -> Result<CreditFigures> {
+        CreditFigures::of_partner(ctx, self.partner.id).await
+    }
+
+    /// How many members the partner has.
+    async fn members(&self, ctx: &Context<'_>) -> Result<MemberCounts> {
+        MemberCounts::of_partner(ctx, self.partner.id).await
     }
 
     /// The newest leads.

@@ -7,7 +7,10 @@ use async_graphql::{
     parser::types::Field, registry::Registry,
 };
 
-use crate::ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId};
+use crate::ids::{
+    AllocationId, CommissionId, CustomerId, GrantId, LeadId, MemberId, PartnerId, PayoutId, RedemptionId, RuleId, TenantId,
+    UserId,
+};
 
 macro_rules! graphql_ids {
     ($($name:ident),*) => {$(
@@ -54,4 +57,17 @@ macro_rules! graphql_ids {
     )*};
 }
 
-graphql_ids!(TenantId, UserId, PartnerId, LeadId, CustomerId, RuleId, CommissionId, PayoutId);
+graphql_ids!(
+    TenantId,
+    UserId,
+    PartnerId,
+    LeadId,
+    CustomerId,
+    RuleId,
+    CommissionId,
+    PayoutId,
+    MemberId,
+    GrantId,
+    AllocationId,
+    RedemptionId
+);

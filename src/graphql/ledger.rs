@@ -155,7 +155,7 @@ impl LedgerFilter {
 }
 
 /// Whether the viewer may read ledgers: partners' owners their own, operators all.
-fn reads_ledgers(ctx: &Context<'_>) -> bool {
+pub fn reads_ledgers(ctx: &Context<'_>) -> bool {
     match ctx.viewer().role {
         Role::PartnerOwner | Role::Operator => true,
         Role::PartnerMember | Role::Service => false,

@@ -5,6 +5,8 @@ pub mod commission;
 pub mod commission_rule;
 pub mod commission_rule_input;
 pub mod context;
+pub mod credit;
+pub mod credit_ledger;
 pub mod customer;
 pub mod dashboard;
 pub mod errors;
@@ -14,6 +16,7 @@ pub mod lead;
 pub mod ledger;
 pub mod lists;
 pub mod loaders;
+pub mod member;
 pub mod mutations;
 pub mod node;
 pub mod pagination;
@@ -32,8 +35,9 @@ pub mod viewer;
 use async_graphql::{EmptySubscription, Request, Response, Schema};
 
 use self::{
-    commission::Commission, customer::Customer, lead::Lead, ledger::Transfer, mutations::Mutation, node::Node,
-    pagination::Connection, partner::Partner, payout::Payout, query::Query, variables::VariableRule,
+    commission::Commission, credit::CreditAllocation, credit_ledger::CreditTransfer, customer::Customer, lead::Lead,
+    ledger::Transfer, member::Member, mutations::Mutation, node::Node, pagination::Connection, partner::Partner, payout::Payout,
+    query::Query, variables::VariableRule,
 };
 
 /// The engine's schema.
@@ -70,6 +74,9 @@ fn engine() -> EngineSchema {
         .register_output_type::<Node>()
         .override_output_type_description::<Connection<Commission>>("One page of commissions.")
         .override_output_type_description::<Connection<Customer>>("One page of customers.")
+        .override_output_type_description::<Connection<CreditAllocation>>("One page of allocations of credits.")
+        .override_output_type_description::<Connection<CreditTransfer>>("One page of a ledger of credits.")
+        .override_output_type_description::<Connection<Member>>("One page of members.")
         .override_output_type_description::<Connection<Payout>>("One page of payouts.")
         .override_output_type_description::<Connection<Transfer>>("One page of a ledger.")
         .override_output_type_description::<Connection<Lead>>("One page of leads.")

@@ -3,12 +3,23 @@
 use async_graphql::{Context, ID, Interface};
 
 use super::{
-    commission::Commission, commission_rule::CommissionRule, customer::Customer, lead::Lead, partner::Partner, payout::Payout,
-    tenant::Tenant, user::User,
+    commission::Commission,
+    commission_rule::CommissionRule,
+    credit::{CreditAllocation, CreditGrant, CreditRedemption},
+    customer::Customer,
+    lead::Lead,
+    member::Member,
+    partner::Partner,
+    payout::Payout,
+    tenant::Tenant,
+    user::User,
 };
 use crate::{
     error::{Error, Result},
-    ids::{self, CommissionId, CustomerId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId},
+    ids::{
+        self, AllocationId, CommissionId, CustomerId, GrantId, LeadId, MemberId, PartnerId, PayoutId, RedemptionId, RuleId,
+        TenantId, UserId,
+    },
 };
 
 /// Anything with an id that `node` can fetch again.
@@ -19,10 +30,18 @@ pub enum Node {
     Commission(Commission),
     /// A commission rule.
     CommissionRule(CommissionRule),
+    /// An allocation of credits.
+    CreditAllocation(CreditAllocation),
+    /// A grant of credits.
+    CreditGrant(CreditGrant),
+    /// A redemption of credits.
+    CreditRedemption(CreditRedemption),
     /// A customer.
     Customer(Customer),
     /// A lead.
     Lead(Lead),
+    /// A member.
+    Member(Member),
     /// A partner.
     Partner(Partner),
     /// A payout.
@@ -40,6 +59,10 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         return Err(Error::BadUserInput(format!("{shown:?} is not an id.")));
     };
     Ok(match prefix.as_str() {
+        AllocationId::PREFIX => CreditAllocation::by_id(ctx, uuid.into()).await?.map(Node::CreditAllocation),
+        GrantId::PREFIX => CreditGrant::by_id(ctx, uuid.into()).await?.map(Node::CreditGrant),
+        RedemptionId::PREFIX => CreditRedemption::by_id(ctx, uuid.into()).await?.map(Node::CreditRedemption),
+        MemberId::PREFIX => Member::by_id(ctx, uuid.into()).await?.map(Node::Member),
         CommissionId::PREFIX => Commission::by_id(ctx, uuid.into()).await?.map(Node::Commission),
         CustomerId::PREFIX => Customer::by_id(ctx, uuid.into()).await?.map(Node::Customer),
         LeadId::PREFIX => Lead::by_id(ctx, uuid.into()).await?.map(Node::Lead),

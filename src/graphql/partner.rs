@@ -7,10 +7,13 @@ use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
 use super::{
     commission::{Commission, CommissionFilterInput, CommissionOrder},
     context::ContextExt,
+    credit::{CreditAllocation, CreditAllocationFilter},
+    credit_ledger::{CreditFigures, CreditTransfer},
     lead::{Lead, LeadFilterInput, LeadOrder},
     ledger::{LedgerFilter, PartnerBalances, Transfer, purse, rank},
     lists::{self, root_filter},
     loaders::batch_key,
+    member::{Member, MemberCounts, MemberFilterInput},
     pagination::Connection,
     payout::{Payout, PayoutFilterInput, PayoutOrder},
     profile::PartnerProfile,
@@ -168,6 +171,69 @@ impl Partner {
             Ok(LedgerFilter(currency)) => Some(PartnerBalances::on(ctx, purse(self.0.id, currency), date.0).await),
             Err(error) => Some(Err(error)),
         }
+    }
+
+    /// How many credits it can still assign.
+    async fn credit_balance(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(CreditFigures::of_partner(ctx, self.0.id).await?.unassigned())
+    }
+
+    /// Where its credits are: with it, with its members, used, expired.
+    async fn credits(&self, ctx: &Context<'_>) -> Result<CreditFigures> {
+        CreditFigures::of_partner(ctx, self.0.id).await
+    }
+
+    /// Its ledger of credits: every transfer between its accounts with the balances after it, the latest first. Null to whoever may not
+    /// read it: only its owners and operators may.
+    async fn credit_ledger(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+    ) -> Option<Result<Connection<CreditTransfer>>> {
+        CreditTransfer::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }).await
+    }
+
+    /// The credits that it has assigned, the latest first.
+    async fn credit_allocations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which allocations to show; all of them where it is not given.")] filter: Option<CreditAllocationFilter>,
+    ) -> Result<Connection<CreditAllocation>> {
+        CreditAllocation::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await
+    }
+
+    /// Its members, the newest first.
+    async fn members(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which members to show; all of them where it is not given.")] filter: Option<MemberFilterInput>,
+    ) -> Result<Connection<Member>> {
+        Member::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await
+    }
+
+    /// How many members it has.
+    async fn member_counts(&self, ctx: &Context<'_>) -> Result<MemberCounts> {
+        MemberCounts::of_partner(ctx, self.0.id).await
     }
 
     /// Its place among the tenant's partners by what they have earned in the tenant's default currency; those who have earned the

@@ -8,10 +8,12 @@ use super::{
     commission_rule::{CommissionRule, RuleSimulation, RuleValidity},
     commission_rule_input::CommissionRuleInput,
     context::ContextExt,
+    credit::{CreditAllocation, CreditAllocationFilter},
     customer::{Customer, CustomerFilterInput},
     dashboard::Dashboard,
     explanation::CommissionExplanation,
     lead::{Lead, LeadFilterInput, LeadOrder},
+    member::{Member, MemberFilterInput},
     node::{self, Node},
     pagination::Connection,
     partner::{Partner, PartnerFilterInput, PartnerOrder},
@@ -24,7 +26,7 @@ use super::{
 use crate::{
     auth::{Permission, Role},
     error::{Error, Result},
-    ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId},
+    ids::{AllocationId, CommissionId, CustomerId, LeadId, MemberId, PartnerId, PayoutId},
     models::{page::PageArguments, revenue::Interval, scope::Scope},
 };
 
@@ -43,7 +45,10 @@ impl Query {
     async fn node(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The id of a commission, commission rule, customer, lead, partner, payout, tenant or user.")] id: ID,
+        #[graphql(
+            desc = "The id of a commission, commission rule, credit allocation, grant or redemption, customer, lead, member, partner, payout, tenant or user."
+        )]
+        id: ID,
     ) -> Option<Result<Node>> {
         node::fetch(ctx, &id).await.transpose()
     }
@@ -238,6 +243,52 @@ impl Query {
             Err(error) => return Some(Err(error)),
         };
         PayoutPreview::of(ctx, partner_id, currency, (period_start.0, period_end.0)).await.transpose()
+    }
+
+    /// A member. Null where there is no such member, or it is not yours.
+    async fn member(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: MemberId) -> Option<Result<Member>> {
+        Member::by_id(ctx, id).await.transpose()
+    }
+
+    /// The members of the partner that you act for, or for operators and services of all partners. The newest first.
+    async fn members(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which members to show; all of them where it is not given.")] filter: Option<MemberFilterInput>,
+    ) -> Result<Connection<Member>> {
+        Member::paginate(ctx, PageArguments { first, after, last, before }, filter).await
+    }
+
+    /// Credits assigned to a member. Null where there is no such allocation, or it is not yours.
+    async fn credit_allocation(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: AllocationId,
+    ) -> Option<Result<CreditAllocation>> {
+        CreditAllocation::by_id(ctx, id).await.transpose()
+    }
+
+    /// The credits that the partner for which you act has assigned, or for operators and services all partners. The latest first.
+    async fn credit_allocations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which allocations to show; all of them where it is not given.")] filter: Option<CreditAllocationFilter>,
+    ) -> Result<Connection<CreditAllocation>> {
+        CreditAllocation::paginate(ctx, PageArguments { first, after, last, before }, filter).await
     }
 
     /// Totals for one period and currency: of the partner that you act for, or for operators of all partners or one.

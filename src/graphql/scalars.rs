@@ -66,6 +66,42 @@ impl From<chrono::DateTime<Utc>> for DateTime {
     }
 }
 
+/// A file of a multipart request, by its place among them. The engine's own type trusts clients with that place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Upload(usize);
+
+/// What a variable holds in place of a file, before the file's place.
+const UPLOADED: &str = "uploaded file ";
+
+/// A file. It comes in a multipart request, as the GraphQL multipart request specification says: the variable is null, and the request's
+/// `map` names it. The request needs the header `GraphQL-Require-Preflight`, with any value.
+#[Scalar(name = "Upload", specified_by_url = "https://github.com/jaydenseric/graphql-multipart-request-spec")]
+impl ScalarType for Upload {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let place = if let Value::String(text) = &value { text.strip_prefix(UPLOADED) } else { None };
+        place
+            .and_then(|place| place.parse().ok())
+            .map(Self)
+            .ok_or_else(|| InputValueError::custom("An Upload comes as a file of a multipart request."))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(format!("{UPLOADED}{}", self.0))
+    }
+}
+
+impl Upload {
+    /// The file in that place of its request.
+    pub fn in_place(place: usize) -> Self {
+        Self(place)
+    }
+
+    /// The file. It is there once.
+    pub fn file(self, ctx: &Context<'_>) -> Option<std::fs::File> {
+        ctx.request().take_upload(self.0)
+    }
+}
+
 /// A calendar day, ISO 8601: "2026-11-20".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Date(pub chrono::NaiveDate);

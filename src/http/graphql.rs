@@ -1,6 +1,10 @@
-//! `POST /graphql`: one operation from its bytes to its answer, and its line in the log.
+//! `POST /graphql`: one operation from its bytes to its answer, and its line in the log. One with a file is read in [`super::multipart`].
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_graphql::{Request as Operation, Response as Answer, parser::types::DocumentOperations};
 use async_graphql_axum::GraphQLResponse;
@@ -8,12 +12,12 @@ use axum::{
     Extension,
     body::Bytes,
     extract::{FromRequest, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt;
 
-use super::{panic_text, refusal, request_id::RequestId};
+use super::{Refused, multipart, panic_text, request_id::RequestId};
 use crate::{
     app::App,
     auth::{Viewer, guard},
@@ -21,29 +25,38 @@ use crate::{
     graphql::{context::RequestContext, errors},
 };
 
+/// The header that no form of another site can send.
+const REQUIRE_PREFLIGHT: &str = "graphql-require-preflight";
+
 /// Answers one operation.
 pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Extension<RequestId>, request: Request) -> Response {
     let started = Instant::now();
-    // A form can send any other type across sites, with the caller's cookie; JSON needs the other site's consent.
-    if !is_json(request.headers().get(header::CONTENT_TYPE)) {
-        return refusal(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the operation as application/json.");
-    }
+    let form = match form(request.headers()) {
+        Ok(form) => form,
+        Err(refused) => return refused.answer(&id),
+    };
     let claims = match guard::claims(&app.verifier, request.headers()).await {
         Ok(claims) => claims,
         Err(error) => return turned_away(&error, &id),
     };
-    let mut operation = match read(request).await {
-        Ok(operation) => operation,
-        Err(refused) => return refused,
+    let read = match form {
+        Form::Json => read(request).await.map(|operation| (operation, Vec::new())),
+        Form::Multipart(boundary) => multipart::read(request, boundary).await,
     };
+    let (mut operation, files) = match read {
+        Ok(read) => read,
+        Err(refused) => return refused.answer(&id),
+    };
+    let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
     let (session, viewer) = match guard::admit(&app.pool, claims).await {
         Ok((session, viewer)) => (Arc::new(session), Arc::new(viewer)),
         Err(error) => return turned_away(&error, &id),
     };
 
     let described = Described::of(&mut operation);
-    let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), Arc::clone(&app.keyring), app.clock.clone());
-    let mut answer = execute(&app, operation.data(context)).await.unwrap_or_else(|error| errors::alone(&error));
+    let keyring = Arc::clone(&app.keyring);
+    let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), files, keyring, app.clock.clone());
+    let mut answer = execute(&app, operation.data(context), limit).await.unwrap_or_else(|error| errors::alone(&error));
     let codes = errors::finish(&mut answer, &id);
     described.log(&id, &viewer, started, session.statements(), &codes);
     let mut response = GraphQLResponse::from(answer).into_response();
@@ -53,35 +66,60 @@ pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Exten
     response
 }
 
-async fn execute(app: &App, operation: Operation) -> Result<Answer> {
+async fn execute(app: &App, operation: Operation, limit: Duration) -> Result<Answer> {
     let work = AssertUnwindSafe(app.schema.execute(operation)).catch_unwind();
-    match tokio::time::timeout(app.operation_timeout, work).await {
+    match tokio::time::timeout(limit, work).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(panic)) => Err(Error::internal(format!("a panic: {}", panic_text(&*panic)))),
         Err(_) => Err(Error::Timeout),
     }
 }
 
-/// Reads the body: one operation as a JSON object. The error is the answer.
-async fn read(request: Request) -> Result<Operation, Response> {
+/// Reads the body: one operation as a JSON object.
+async fn read(request: Request) -> Result<Operation, Refused> {
     let body = Bytes::from_request(request, &()).await.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => refusal(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MB."),
-        _ => refusal(StatusCode::BAD_REQUEST, "The body could not be read."),
+        StatusCode::PAYLOAD_TOO_LARGE => Refused::request(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MB."),
+        _ => Refused::request(StatusCode::BAD_REQUEST, "The body could not be read."),
     })?;
-    // serde would read an array as the fields of the object in their order.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err(refusal(
-            StatusCode::BAD_REQUEST,
-            "The body must be one JSON object with `query`, and `variables` where it has any.",
-        ));
-    }
-    serde_json::from_slice(&body)
-        .map_err(|error| refusal(StatusCode::BAD_REQUEST, &format!("The body is not a GraphQL request: {error}.")))
+    parse(&body, "The body")
 }
 
-fn is_json(content_type: Option<&HeaderValue>) -> bool {
-    let text = content_type.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    text.split(';').next().is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
+/// Reads an operation from its JSON; `what` is what that is.
+pub(super) fn parse(json: &[u8], what: &str) -> Result<Operation, Refused> {
+    // serde would read an array as the fields of the object in their order.
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        let message = format!("{what} must be one JSON object with `query`, and `variables` where it has any.");
+        return Err(Refused::request(StatusCode::BAD_REQUEST, message));
+    }
+    serde_json::from_slice(json)
+        .map_err(|error| Refused::request(StatusCode::BAD_REQUEST, format!("{what} is not a GraphQL request: {error}.")))
+}
+
+/// In which form an operation comes.
+enum Form {
+    Json,
+    /// With files. The parts are told apart by this.
+    Multipart(String),
+}
+
+/// A form on another site can send any other type, with the caller's cookie; JSON, and headers of our own, need that site's consent.
+fn form(headers: &HeaderMap) -> Result<Form, Refused> {
+    let refused = |message| Err(Refused::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(Form::Json);
+    }
+    if !essence.eq_ignore_ascii_case("multipart/form-data") {
+        return refused("Send the operation as application/json, or with a file as multipart/form-data.");
+    }
+    if !headers.contains_key(REQUIRE_PREFLIGHT) {
+        return refused("A request with a file needs the header GraphQL-Require-Preflight, with any value.");
+    }
+    match multer::parse_boundary(text) {
+        Ok(boundary) => Ok(Form::Multipart(boundary)),
+        Err(_) => Err(Refused::request(StatusCode::BAD_REQUEST, "The content type names no boundary.")),
+    }
 }
 
 /// The answer to a request that did not get as far as its operation.

@@ -4,13 +4,14 @@ mod export;
 mod graphiql;
 mod graphql;
 mod health;
+mod multipart;
 mod request_id;
 
 use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
@@ -20,10 +21,12 @@ use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
 
 pub use graphiql::fetch_assets;
 
-use crate::{app::App, error::Error, graphql::errors};
+use crate::{app::App, error::Error, graphql::errors, member_import::MAX_BYTES};
 
 /// The largest body of a request, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
+/// The largest body of a request with a file: as large as a file may be, with its operation and what stands between them.
+const MAX_UPLOAD: usize = MAX_BODY + MAX_BYTES + 64 * 1024;
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
@@ -42,7 +45,8 @@ pub fn router(app: Arc<App>) -> Router {
     router
         .fallback(async || refusal(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql."))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(RequestBodyLimitLayer::new(MAX_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(RequestBodyLimitLayer::new(MAX_UPLOAD))
         .layer(middleware::from_fn(request_id::assign))
         .with_state(app)
 }
@@ -59,6 +63,28 @@ async fn key_set(State(app): State<Arc<App>>) -> Response {
 fn refusal(status: StatusCode, message: &str) -> Response {
     let error = Error::BadUserInput(message.to_owned());
     (status, [(header::CACHE_CONTROL, "no-store")], Json(errors::answer(&error, ""))).into_response()
+}
+
+/// Why a request does not become an operation.
+enum Refused {
+    /// The request is at fault.
+    Request(StatusCode, String),
+    /// It failed on our side.
+    Fault(Error),
+}
+
+impl Refused {
+    fn request(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::Request(status, message.into())
+    }
+
+    /// The answer to the request of this id.
+    fn answer(self, id: &str) -> Response {
+        match self {
+            Self::Request(status, message) => refusal(status, &message),
+            Self::Fault(error) => graphql::turned_away(&error, id),
+        }
+    }
 }
 
 /// For what panics outside an operation.

@@ -8,13 +8,14 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
+    member::{MemberStatus, email_key},
     partner::PartnerStatus,
     partner_user::PartnerUserRole,
     tenant::{PartnerOnSignup, Tenant},
 };
 use crate::{
     db::{
-        schema::{partner_profiles, partner_users, partners, users},
+        schema::{partner_members, partner_profiles, partner_users, partners, users},
         statement::{Bind, statement},
     },
     ids::{PartnerId, UserId},
@@ -35,6 +36,8 @@ pub struct SignIn {
     pub manages_organization: bool,
     /// The bearer's e-mail address.
     pub email: Option<String>,
+    /// Whether the issuer says that it has verified the address.
+    pub is_email_verified: bool,
     /// The bearer's name.
     pub name: Option<String>,
     /// Whether the bearer is staff or a machine of the tenant, who belong to no partner.
@@ -60,11 +63,22 @@ pub struct Identity {
     pub partner_role: Option<PartnerUserRole>,
     /// Whether it is the partner of the active organisation, of which the token says that the user is a member.
     pub is_active_organization: bool,
+    /// Whether the bearer's verified address is that of an invited member.
+    pub is_invited: bool,
 }
 
 type TenantColumns = (SqlUuid, Text, Text, Text, Text, Numeric, Text);
-type IdentityColumns =
-    (TenantColumns, Nullable<SqlUuid>, Nullable<Text>, Nullable<Text>, Nullable<SqlUuid>, Nullable<Text>, Nullable<Text>, Bool);
+type IdentityColumns = (
+    TenantColumns,
+    Nullable<SqlUuid>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<SqlUuid>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Bool,
+    Bool,
+);
 
 #[derive(Queryable)]
 struct Row {
@@ -76,6 +90,7 @@ struct Row {
     partner_status: Option<PartnerStatus>,
     partner_role: Option<PartnerUserRole>,
     is_active_organization: bool,
+    is_invited: bool,
 }
 
 impl Identity {
@@ -83,12 +98,13 @@ impl Identity {
     pub async fn find(mut connection: &AsyncPgConnection, sign_in: &SignIn) -> QueryResult<Vec<Self>> {
         let text = |value: &str| Bind::Text(Some(value.to_owned()));
         let rows: Vec<Row> = statement::<IdentityColumns>(
-            "SELECT * FROM portal_identity(?, ?, ?, ?)",
+            "SELECT * FROM portal_bearer(?, ?, ?, ?, ?)",
             vec![
                 text(&sign_in.issuer),
                 text(&sign_in.subject),
                 Bind::Text(sign_in.organization.clone()),
                 Bind::Text(sign_in.tenant.clone()),
+                Bind::Text(sign_in.verified_email().map(str::to_owned)),
             ],
         )
         .load(&mut connection)
@@ -106,14 +122,30 @@ impl Identity {
 
 impl From<Row> for Identity {
     fn from(row: Row) -> Self {
-        let Row { tenant, user_id, email, user_name, partner_id, partner_status, partner_role, is_active_organization } = row;
-        Self { tenant, user_id, email, user_name, partner_id, partner_status, partner_role, is_active_organization }
+        let Row {
+            tenant,
+            user_id,
+            email,
+            user_name,
+            partner_id,
+            partner_status,
+            partner_role,
+            is_active_organization,
+            is_invited,
+        } = row;
+        Self { tenant, user_id, email, user_name, partner_id, partner_status, partner_role, is_active_organization, is_invited }
     }
 }
 
 impl SignIn {
+    /// The address, if the issuer has verified it.
+    pub fn verified_email(&self) -> Option<&str> {
+        self.email.as_deref().filter(|_| self.is_email_verified)
+    }
+
     /// Registers the bearer in the tenant of `found`, or brings what is stored up to date: the user; membership of the partner
-    /// whose organisation the token vouches for; or, for a new user without one, a partner of their own if the tenant wants it.
+    /// whose organisation the token vouches for; or, for a new user without one, a partner of their own if the tenant wants it. Members
+    /// that were invited under the bearer's verified address become the bearer.
     ///
     /// Two first requests at once make one user and one partner: the second waits at the user's unique key and then finds them.
     pub async fn register(&self, mut connection: &AsyncPgConnection, found: &Identity) -> QueryResult<()> {
@@ -140,6 +172,7 @@ impl SignIn {
         if self.is_staff {
             return Ok(());
         }
+        self.link_members(connection, found, user).await?;
         if let Some(partner) = found.partner_id.filter(|_| found.joins()) {
             let role = if self.manages_organization { PartnerUserRole::Owner } else { PartnerUserRole::Member };
             return self.join(connection, found, user, partner, role, default_partner.is_none()).await;
@@ -150,6 +183,25 @@ impl SignIn {
             PartnerOnSignup::Active => PartnerStatus::Active,
         };
         if user == fresh { self.found_partner(connection, found, user, status).await } else { Ok(()) }
+    }
+
+    async fn link_members(&self, mut connection: &AsyncPgConnection, found: &Identity, user: UserId) -> QueryResult<()> {
+        let Some(email) = self.verified_email().filter(|_| found.is_invited) else { return Ok(()) };
+        diesel::update(
+            partner_members::table
+                .filter(partner_members::tenant_id.eq(found.tenant.id))
+                .filter(partner_members::email_key.eq(email_key(email)))
+                .filter(partner_members::user_id.is_null())
+                .filter(partner_members::status.eq(MemberStatus::Invited)),
+        )
+        .set((
+            partner_members::user_id.eq(user),
+            partner_members::status.eq(MemberStatus::Active),
+            partner_members::updated_at.eq(diesel::dsl::now),
+        ))
+        .execute(&mut connection)
+        .await
+        .map(drop)
     }
 
     async fn join(

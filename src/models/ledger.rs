@@ -1,4 +1,5 @@
-//! The ledger: the only place that posts transfers, and what is read from accounts.
+//! The ledger: the one place of this program that posts transfers, and what is read from accounts of money. What is read of credits is in
+//! [`super::credit_ledger`].
 //!
 //! A transfer moves an amount from one of a partner's accounts to another, so the books balance by construction. A trigger keeps
 //! the balances; no caller's role may change or delete a transfer.
@@ -31,7 +32,7 @@ use crate::{
 };
 
 crate::pg_enum! {
-    /// What an account holds of a partner's.
+    /// What an account holds of a partner's money.
     pub enum AccountKind {
         /// What the tenant has spent on the partner, below zero: where every amount comes from.
         Expense = "expense",
@@ -47,7 +48,7 @@ crate::pg_enum! {
 }
 
 crate::pg_enum! {
-    /// Why an amount moves.
+    /// Why an amount of money moves.
     pub enum TransferKind {
         /// A commission is earned, or what was earned is refunded.
         Earn = "earn",
@@ -185,55 +186,95 @@ pub struct Purse {
 pub const BY_ENTRY: SortKey =
     SortKey { name: "entry", column: "transfers.entry", id: "transfers.partner_id", kind: KeyKind::Number };
 
+/// A row of the table as it goes in.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Entry {
+    pub partner: Uuid,
+    pub unit: &'static str,
+    pub from: &'static str,
+    pub to: &'static str,
+    pub amount: Decimal,
+    pub kind: &'static str,
+    pub event: Option<Uuid>,
+    pub payout: Option<Uuid>,
+    pub attempt: i32,
+    pub member: Option<Uuid>,
+    pub grant: Option<Uuid>,
+    pub allocation: Option<Uuid>,
+    pub redemption: Option<Uuid>,
+}
+
 impl Books<'_> {
     /// Posts transfers, in their order but those below zero first: what flows back makes room for what flows on. An amount of
     /// zero moves nothing and is not posted.
     pub async fn post(&self, postings: &[Posting]) -> QueryResult<()> {
         let (back, on): (Vec<&Posting>, Vec<&Posting>) =
             postings.iter().filter(|posting| !posting.amount.is_zero()).partition(|posting| posting.amount.is_sign_negative());
-        let postings: Vec<&Posting> = back.into_iter().chain(on).collect();
-        if postings.is_empty() {
+        let entries: Vec<Entry> = back.into_iter().chain(on).map(Posting::entry).collect();
+        self.enter(&entries).await
+    }
+
+    /// Inserts transfers, in their order.
+    pub(super) async fn enter(&self, entries: &[Entry]) -> QueryResult<()> {
+        if entries.is_empty() {
             return Ok(());
         }
-        let ends = |posting: &Posting| {
-            if posting.amount.is_sign_negative() { (posting.to, posting.from) } else { (posting.from, posting.to) }
-        };
-        let commission = |posting: &&Posting| match posting.source {
-            Source::Commission(id) => Some(id.uuid()),
-            Source::Payout(..) => None,
-        };
-        let payout = |posting: &&Posting| match posting.source {
-            Source::Commission(_) => (None, 1),
-            Source::Payout(id, attempt) => (Some(id.uuid()), attempt),
-        };
-        let texts = |text: &dyn Fn(&Posting) -> &'static str| {
-            Bind::Texts(postings.iter().map(|posting| text(posting).to_owned()).collect())
-        };
+        let texts = |text: fn(&Entry) -> &'static str| Bind::Texts(entries.iter().map(|entry| text(entry).to_owned()).collect());
+        let ids = |id: fn(&Entry) -> Option<Uuid>| Bind::OptionalUuids(entries.iter().map(id).collect());
         statement::<BigInt>(
-            "INSERT INTO transfers (tenant_id, partner_id, unit, from_kind, to_kind, amount, kind, event_id, payout_id, attempt, posted_by, posted_at)
-             SELECT ?, partner, unit, from_kind, to_kind, amount, kind, event, payout, attempt, nullif(?, ?), ?
-             FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?) WITH ORDINALITY
-                 AS new (partner, unit, from_kind, to_kind, amount, kind, event, payout, attempt, place)
+            "INSERT INTO transfers (tenant_id, partner_id, unit, from_kind, to_kind, amount, kind, event_id, payout_id, attempt,
+                 member_id, grant_id, allocation_id, redemption_id, posted_by, posted_at)
+             SELECT ?, partner, unit, from_kind, to_kind, amount, kind, event, payout, attempt, member, granted, allocation, redemption,
+                 nullif(?, ?), ?
+             FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WITH ORDINALITY
+                 AS new (partner, unit, from_kind, to_kind, amount, kind, event, payout, attempt, member, granted, allocation, redemption, place)
              ORDER BY place",
             vec![
                 Bind::Uuid(self.tenant.uuid()),
                 Bind::Uuid(self.by.map_or(Uuid::nil(), UserId::uuid)),
                 Bind::Uuid(Uuid::nil()),
                 Bind::Time(self.at),
-                Bind::Uuids(postings.iter().map(|posting| posting.partner.uuid()).collect()),
-                texts(&|posting| posting.currency.code()),
-                texts(&|posting| ends(posting).0.as_str()),
-                texts(&|posting| ends(posting).1.as_str()),
-                Bind::Decimals(postings.iter().map(|posting| posting.amount.abs()).collect()),
-                texts(&|posting| posting.kind.as_str()),
-                Bind::OptionalUuids(postings.iter().map(commission).collect()),
-                Bind::OptionalUuids(postings.iter().map(|posting| payout(posting).0).collect()),
-                Bind::Integers(postings.iter().map(|posting| payout(posting).1).collect()),
+                Bind::Uuids(entries.iter().map(|entry| entry.partner).collect()),
+                texts(|entry| entry.unit),
+                texts(|entry| entry.from),
+                texts(|entry| entry.to),
+                Bind::Decimals(entries.iter().map(|entry| entry.amount).collect()),
+                texts(|entry| entry.kind),
+                ids(|entry| entry.event),
+                ids(|entry| entry.payout),
+                Bind::Integers(entries.iter().map(|entry| entry.attempt).collect()),
+                ids(|entry| entry.member),
+                ids(|entry| entry.grant),
+                ids(|entry| entry.allocation),
+                ids(|entry| entry.redemption),
             ],
         )
         .execute(&mut &*self.connection)
         .await
         .map(drop)
+    }
+}
+
+impl Posting {
+    /// As it goes into the table: above zero, from where it comes.
+    fn entry(&self) -> Entry {
+        let (from, to) = if self.amount.is_sign_negative() { (self.to, self.from) } else { (self.from, self.to) };
+        let (event, payout, attempt) = match self.source {
+            Source::Commission(id) => (Some(id.uuid()), None, 1),
+            Source::Payout(id, attempt) => (None, Some(id.uuid()), attempt),
+        };
+        Entry {
+            partner: self.partner.uuid(),
+            unit: self.currency.code(),
+            from: from.as_str(),
+            to: to.as_str(),
+            amount: self.amount.abs(),
+            kind: self.kind.as_str(),
+            event,
+            payout,
+            attempt,
+            ..Entry::default()
+        }
     }
 }
 

@@ -225,6 +225,11 @@ impl Partner {
     }
 }
 
+/// The tenant of a partner, in whatever tenant it is; for the command line, as the tables' owner.
+pub async fn tenant_of(mut connection: &AsyncPgConnection, partner: PartnerId) -> QueryResult<Option<TenantId>> {
+    partners::table.filter(partners::id.eq(partner)).select(partners::tenant_id).first(&mut connection).await.optional()
+}
+
 #[cfg(test)]
 mod tests {
     use super::PartnerStatus::{Active, Closed, Pending, Suspended};

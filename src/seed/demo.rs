@@ -1,5 +1,5 @@
 //! The data of the first start in development: two tenants, so that isolation can be seen, with twelve partners, 400 leads and a
-//! year of commissions and payouts.
+//! year of commissions, payouts and credits.
 
 use diesel_async::AsyncPgConnection;
 
@@ -17,10 +17,22 @@ pub const FIRST_TENANT: &str = "northwind";
 /// The seed of the demo data.
 pub const SEED: u64 = 1;
 
-/// Slug, name, currency, what a sign-up makes, partners, leads, invoices.
-const TENANTS: [(&str, &str, &str, PartnerOnSignup, u32, u32, u32); 2] = [
-    (FIRST_TENANT, "Northwind Software", "USD", PartnerOnSignup::Pending, 8, 280, 160),
-    ("kanto", "Kanto Robotics", "JPY", PartnerOnSignup::Active, 4, 120, 60),
+/// Slug, name, currency, what a sign-up makes, how much of everything.
+const TENANTS: [(&str, &str, &str, PartnerOnSignup, Amounts); 2] = [
+    (
+        FIRST_TENANT,
+        "Northwind Software",
+        "USD",
+        PartnerOnSignup::Pending,
+        Amounts { partners: 8, leads: 280, invoices: 160, members: 40, seed: SEED },
+    ),
+    (
+        "kanto",
+        "Kanto Robotics",
+        "JPY",
+        PartnerOnSignup::Active,
+        Amounts { partners: 4, leads: 120, invoices: 60, members: 16, seed: SEED },
+    ),
 ];
 
 /// The `sub` of the owner of a tenant's n-th demo partner.
@@ -40,10 +52,9 @@ pub fn service(tenant: &str) -> String {
 
 /// Fills an empty database; `issuer` is the one whose tokens its tenants believe.
 pub async fn fill(connection: &mut AsyncPgConnection, issuer: &str, keyring: &Keyring, clock: &Clock) -> Result<()> {
-    for (slug, name, currency, partner_on_signup, partners, leads, invoices) in TENANTS {
+    for (slug, name, currency, partner_on_signup, amounts) in TENANTS {
         let new = NewTenant { id: TenantId::new(), slug, name, issuer, default_currency: currency, partner_on_signup };
         Tenant::insert(connection, &new).await?;
-        let amounts = Amounts { partners, leads, invoices, seed: SEED };
         fill_tenant(connection, Some(slug), amounts, keyring, clock, |_| ()).await?;
         let tenant = Tenant::all(connection).await?.into_iter().find(|tenant| tenant.slug == slug);
         let tenant = tenant.ok_or_else(|| Error::internal("a tenant was removed while it was filled"))?;

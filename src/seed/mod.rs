@@ -1,6 +1,7 @@
 //! Made-up data: believable, and the same every time for the same seed. Inserted in bulk, as the tables' owner.
 
 mod books;
+mod credits;
 pub mod demo;
 mod names;
 mod rows;
@@ -11,6 +12,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 
 use self::{
     books::Year,
+    credits::CreditYear,
     rows::{Generator, LeadRows, PartnerRows},
 };
 use crate::{
@@ -34,6 +36,8 @@ pub struct Amounts {
     pub leads: u32,
     /// Invoices, spread over the customers of the partners and over the past year; with them come refunds and payouts.
     pub invoices: u32,
+    /// Members, spread over the partners; with them come grants, assignments and the use of credits.
+    pub members: u32,
     /// The same number makes the same data.
     pub seed: u64,
 }
@@ -51,6 +55,8 @@ pub struct Filled {
     pub commissions: usize,
     /// Payouts.
     pub payouts: usize,
+    /// Members.
+    pub members: usize,
 }
 
 /// Fills the tenant of that slug, or the one that was made first. `progress` is told how many rows have gone in.
@@ -75,7 +81,7 @@ pub async fn fill(
     let mut generator = Generator::new(&tenant, amounts.seed, clock.now())?;
     let partners = (1..=amounts.partners).map(|number| generator.partner(number, keyring)).collect::<Result<Vec<_>>>()?;
 
-    let mut filled = Filled { tenant: tenant.slug.clone(), partners: 0, leads: 0, commissions: 0, payouts: 0 };
+    let mut filled = Filled { tenant: tenant.slug.clone(), partners: 0, leads: 0, commissions: 0, payouts: 0, members: 0 };
     for chunk in partners.chunks(CHUNK) {
         filled.partners += connection.transaction(async |connection| insert_partners(connection, chunk).await).await?;
         progress(chunk.len() as u64);
@@ -92,17 +98,20 @@ pub async fn fill(
     }
     // The planner learns of the rows so far before many statements are made of them.
     diesel::sql_query("ANALYZE").execute(connection).await?;
-    let members: Vec<_> = partners.iter().map(PartnerRows::id).collect();
+    let ids: Vec<_> = partners.iter().map(PartnerRows::id).collect();
+    let now = clock.now().trunc_subsecs(6);
     let year = Year {
         tenant: tenant.id,
         currency: generator.currency(),
-        partners: &members,
+        partners: &ids,
         invoices: amounts.invoices,
         seed: amounts.seed,
-        now: clock.now().trunc_subsecs(6),
+        now,
     };
-    let booked = year.book(connection, progress).await?;
+    let booked = year.book(connection, &progress).await?;
     (filled.commissions, filled.payouts) = (booked.commissions, booked.payouts);
+    let year = CreditYear { tenant: tenant.id, partners: &ids, members: amounts.members, seed: amounts.seed, now };
+    filled.members = year.book(connection, &progress).await?;
     // The planner learns of the new rows now rather than when autovacuum comes by.
     diesel::sql_query("ANALYZE").execute(connection).await?;
     Ok(filled)

@@ -5,13 +5,13 @@
 //! owner of the tables, whom row-level security does not hold.
 
 mod amounts;
+mod credit_rules;
 mod rules;
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-pub use rules::RULES;
-
+use self::{credit_rules::CREDIT_RULES, rules::MONEY_RULES};
 use crate::{
     db::statement::{Bind, statement},
     error::{Error, Result},
@@ -38,6 +38,11 @@ enum Check {
     Amounts,
     /// Reversals recalculated from what has been refunded.
     Refunds,
+}
+
+/// Every rule, in the order in which they are checked.
+pub fn rules() -> impl Iterator<Item = &'static Rule> {
+    MONEY_RULES.iter().chain(CREDIT_RULES)
 }
 
 /// What came out for a rule, over all tenants.
@@ -75,8 +80,8 @@ pub async fn examine(connection: &AsyncPgConnection, tenant: Option<&str>, progr
     if let (true, Some(slug)) = (tenants.is_empty(), tenant) {
         return Err(Error::NotFound(format!("there is no tenant {slug:?}; `partner-portal tenant list` shows them")));
     }
-    let mut findings = Vec::with_capacity(RULES.len());
-    for rule in RULES {
+    let mut findings = Vec::new();
+    for rule in rules() {
         let mut finding = Finding { rule, checked: 0, faults: 0, example: None };
         for &tenant in &tenants {
             let (checked, faults, example) = rule.check(connection, tenant).await?;

@@ -1,9 +1,9 @@
-//! The rules, and the statements that check them.
+//! The rules for money and what makes it, and the statements that check them.
 
 use super::{Check, Rule};
 
-/// Every rule, in the order in which they are checked.
-pub const RULES: &[Rule] = &[
+/// In the order in which they are checked.
+pub const MONEY_RULES: &[Rule] = &[
     Rule {
         name: "accounts_equal_transfers",
         sentence: "Every account equals its transfers",
@@ -71,7 +71,7 @@ pub const RULES: &[Rule] = &[
                  GROUP BY 1, 2, 3),
              sides AS (
                  SELECT *, coalesce(balance, 0) <> coalesce(said, 0) AS is_wrong
-                 FROM (SELECT partner_id, unit, kind::text AS kind, balance FROM accounts WHERE tenant_id = ?) a
+                 FROM (SELECT partner_id, unit, kind::text AS kind, balance FROM accounts WHERE tenant_id = ? AND unit <> 'CREDIT') a
                  FULL JOIN sums s USING (partner_id, unit, kind))
              SELECT count(*), count(*) FILTER (WHERE is_wrong),
                  min(format('the account %s of partner:%s in %s, which holds %s while its commissions come to %s', kind, partner_id, unit, balance, said))
@@ -307,6 +307,12 @@ pub const RULES: &[Rule] = &[
                  UNION ALL SELECT 'lead_status_changes', partner_id FROM lead_status_changes WHERE tenant_id = ?
                  UNION ALL SELECT 'partner_users', partner_id FROM partner_users WHERE tenant_id = ?
                  UNION ALL SELECT 'partner_profiles', partner_id FROM partner_profiles WHERE tenant_id = ?
+                 UNION ALL SELECT 'partner_members', partner_id FROM partner_members WHERE tenant_id = ?
+                 UNION ALL SELECT 'member_counts', partner_id FROM member_counts WHERE tenant_id = ?
+                 UNION ALL SELECT 'member_accounts', partner_id FROM member_accounts WHERE tenant_id = ?
+                 UNION ALL SELECT 'credit_grants', partner_id FROM credit_grants WHERE tenant_id = ?
+                 UNION ALL SELECT 'credit_allocations', partner_id FROM credit_allocations WHERE tenant_id = ?
+                 UNION ALL SELECT 'partner_credits', partner_id FROM partner_credits WHERE tenant_id = ?
                  UNION ALL SELECT 'transfers', partner_id FROM transfers WHERE tenant_id = ?),
              sides AS (SELECT rows.*, p.id IS NULL AS is_wrong FROM rows LEFT JOIN partners p ON p.tenant_id = ? AND p.id = rows.partner_id)
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('a row of %s that names partner:%s', source, partner_id)) FILTER (WHERE is_wrong)

@@ -34,14 +34,85 @@ async fn business(world: &World) {
     world.owner_a(convert, json!({"id": lead})).await.data();
 }
 
+/// Credits that are unassigned, with a member, used, expired and revoked.
+async fn credits(world: &World) {
+    world.grant(world.a, 100, None).await;
+    world.grant(world.a, -10, None).await;
+    let member = world.member("ann@example.com").await;
+    let soon = world.assign(&member, 10, 1, None).await;
+    world.redeem(&member, 4, "r1").await;
+    world.assign(&member, 20, 90, None).await;
+    world.redeem("ann@example.com", 7, "r2").await;
+    world.revoke(&world.assign(&member, 5, 60, None).await["allocation"]["id"]).await;
+    world.assign(&member, 3, 1, None).await;
+    world
+        .sql(&format!(
+            "UPDATE credit_allocations SET expires_at = now() WHERE valid_days = 1 AND id <> '{}'",
+            uuid(&soon["allocation"]["id"])
+        ))
+        .await;
+    partner_portal::maintenance::run(&world.app.pool, &world.app.clock).await.expect("maintenance");
+}
+
+fn uuid(id: &serde_json::Value) -> uuid::Uuid {
+    id.as_str().expect("an id").parse::<partner_portal::ids::AllocationId>().expect("an allocation's id").uuid()
+}
+
+/// Faults in members and credits, and the rules that they break.
+fn faults_of_credits() -> Vec<(&'static str, String)> {
+    let unchecked = "ALTER TABLE partner_credits DROP CONSTRAINT partner_credits_ended, DROP CONSTRAINT partner_credits_redeemed,
+        DROP CONSTRAINT partner_credits_used_in_time, DROP CONSTRAINT partner_credits_expired_in_time; ";
+    vec![
+        ("accounts_equal_credits", "UPDATE accounts SET balance = balance + 1 WHERE kind = 'available'".to_owned()),
+        ("accounts_equal_credits", "DELETE FROM credit_grants WHERE credits < 0".to_owned()),
+        (
+            "accounts_equal_credits",
+            format!("{unchecked}UPDATE partner_credits SET status = 'available' WHERE status = 'revoked'"),
+        ),
+        ("member_accounts_equal_transfers", "UPDATE member_accounts SET balance = balance + 1 WHERE kind = 'used'".to_owned()),
+        (
+            "member_accounts_equal_transfers",
+            "UPDATE transfers SET member_id = gen_random_uuid() WHERE kind = 'expire'".to_owned(),
+        ),
+        ("member_accounts_equal_credits", "UPDATE member_accounts SET balance = balance - 1 WHERE kind = 'assigned'".to_owned()),
+        (
+            "member_accounts_equal_credits",
+            format!("{unchecked}UPDATE partner_credits SET status = 'used' WHERE status = 'expired'"),
+        ),
+        ("allocations_equal_credits", "DELETE FROM partner_credits WHERE number = 20".to_owned()),
+        (
+            "allocations_equal_credits",
+            "UPDATE credit_allocations SET used = used - 1, expired = expired + 1 WHERE used > 0".to_owned(),
+        ),
+        (
+            "allocations_equal_credits",
+            format!("{unchecked}UPDATE partner_credits SET employee_email = 'eve@example.com' WHERE number = 2"),
+        ),
+        ("members_equal_credits", "UPDATE partner_members SET credits_assigned = credits_assigned + 1".to_owned()),
+        (
+            "credits_used_in_time",
+            format!("{unchecked}UPDATE partner_credits SET ended_at = expires_at WHERE status = 'used' AND number = 1"),
+        ),
+        ("credits_used_in_time", "UPDATE credit_redemptions SET credits = credits + 1 WHERE credits = 4".to_owned()),
+        (
+            "credits_used_in_time",
+            format!("{unchecked}UPDATE partner_credits SET ended_at = expires_at - interval '1 second' WHERE status = 'expired'"),
+        ),
+        ("credit_transfers_equal_sources", "UPDATE transfers SET amount = amount + 1 WHERE kind = 'redeem'".to_owned()),
+        ("credit_transfers_equal_sources", "DELETE FROM transfers WHERE kind = 'withdraw'".to_owned()),
+        ("member_counts_equal_rows", "UPDATE member_counts SET invited = invited + 1".to_owned()),
+    ]
+}
+
 /// Each rule finds the fault that breaks it, planted by a superuser behind the back of constraints and triggers.
 #[tokio::test(flavor = "multi_thread")]
 async fn planted_faults_are_found() {
     let world = World::new().await;
     business(&world).await;
+    credits(&world).await;
     assert_eq!(world.broken_rules().await, [""; 0]);
     let paid = "(SELECT id FROM partner_commission_events WHERE status = 'paid' ORDER BY id LIMIT 1)";
-    let faults = [
+    let mut faults = vec![
         ("accounts_equal_transfers", "UPDATE accounts SET balance = balance + 1 WHERE kind = 'payable'".to_owned()),
         ("accounts_equal_transfers", "DELETE FROM transfers WHERE kind = 'pay'".to_owned()),
         (
@@ -88,8 +159,10 @@ async fn planted_faults_are_found() {
         ("leads_have_commissions", "UPDATE partner_leads SET commission_paid = true".to_owned()),
         ("leads_have_commissions", "UPDATE partner_leads SET commission = 99.99, commission_fixed = true".to_owned()),
         ("rows_have_partners", format!("UPDATE transfers SET partner_id = gen_random_uuid() WHERE event_id = {paid}")),
+        ("rows_have_partners", "UPDATE partner_members SET partner_id = gen_random_uuid()".to_owned()),
     ];
-    for rule in verify::RULES {
+    faults.extend(faults_of_credits());
+    for rule in verify::rules() {
         assert!(faults.iter().any(|(name, _)| *name == rule.name), "no fault is planted for {}", rule.name);
     }
     for (rule, fault) in faults {
@@ -109,7 +182,7 @@ async fn planted_faults_are_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn seeded_books_hold() {
     let world = World::new().await;
-    let amounts = seed::Amounts { partners: 6, leads: 40, invoices: 260, seed: 3 };
+    let amounts = seed::Amounts { partners: 6, leads: 40, invoices: 260, members: 30, seed: 3 };
     let clock = Clock::default();
     let fill = async || {
         seed::fill(&mut world.owner().await, Some("acme"), amounts, &world.app.keyring, &clock, |_| ()).await.expect("data")
@@ -118,10 +191,14 @@ async fn seeded_books_hold() {
     assert!(first.commissions > 100 && first.payouts > 10, "{first:?}");
     assert_eq!(world.broken_rules().await, [""; 0]);
     assert_eq!(world.number("SELECT count(DISTINCT status) FROM partner_payouts").await, 6);
-    assert_eq!(world.number("SELECT count(DISTINCT unit) FROM accounts").await, 2);
+    assert_eq!(world.number("SELECT count(DISTINCT unit) FROM accounts").await, 3);
+    assert_eq!(world.number("SELECT count(DISTINCT status) FROM partner_credits").await, 4);
+    assert_eq!((first.members, world.number("SELECT count(DISTINCT status) FROM partner_members").await), (30, 2));
     assert!(world.number("SELECT count(DISTINCT event_type) FROM partner_commission_events").await >= 3);
+    let transfers = world.number("SELECT count(*) FROM transfers").await;
     let again = fill().await;
-    assert_eq!((again.partners, again.leads, again.commissions, again.payouts), (0, 0, 0, 0));
+    assert_eq!(world.number("SELECT count(*) FROM transfers").await, transfers);
+    assert_eq!((again.partners, again.leads, again.commissions, again.payouts, again.members), (0, 0, 0, 0, 0));
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
@@ -136,7 +213,7 @@ fn the_command_tells() {
     let verified = binary::run(folder, &["verify", "--tenant", "northwind"]);
     let text = String::from_utf8_lossy(&verified.stdout).into_owned();
     assert!(verified.status.success(), "{text}");
-    assert_eq!(text.lines().filter(|line| line.starts_with("PASS  ")).count(), verify::RULES.len());
+    assert_eq!(text.lines().filter(|line| line.starts_with("PASS  ")).count(), verify::rules().count());
     assert!(!text.contains("FAIL"));
     let unknown = binary::run(folder, &["verify", "--tenant", "nobody"]);
     assert!(!unknown.status.success() && String::from_utf8_lossy(&unknown.stderr).contains("there is no tenant \"nobody\""));
@@ -158,5 +235,8 @@ fn the_command_tells() {
     );
     assert!(String::from_utf8_lossy(&broken.stderr).starts_with("partner-portal: the books do not hold: "));
     let maintained = binary::run(folder, &["maintain"]);
-    assert_eq!(String::from_utf8_lossy(&maintained.stdout), "0 commissions were due and are approved.\n");
+    assert_eq!(
+        String::from_utf8_lossy(&maintained.stdout),
+        "0 commissions were due and are approved.\n0 credits were past their time and are expired.\n"
+    );
 }

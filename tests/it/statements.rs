@@ -148,6 +148,64 @@ async fn booking_costs_the_same() {
     assert_eq!(first, (11, 10));
 }
 
+/// Adds members with allocations, and what becomes of them.
+async fn grow_credits(world: &World, from: usize, count: usize) {
+    for number in from..from + count {
+        let member = world.member(&format!("m{number}@example.com")).await;
+        for days in [30, 60] {
+            world.assign(&member, 5, days, None).await;
+        }
+        world.redeem(&member, 7, &member).await;
+    }
+}
+
+/// The same for credits: members and their allocations, ledgers, balances; and assigning costs the same for one credit and for many.
+#[tokio::test(flavor = "multi_thread")]
+async fn credits_are_batched() {
+    let world = World::new().await;
+    let (operator, owner, service) =
+        (staff_token("operator", ACME), crate::support::token("owner_a", ACME), staff_token("service", ACME));
+    world.grant(world.a, 100_000, None).await;
+    world.grant(world.b, 10, None).await;
+    grow_credits(&world, 0, 2).await;
+    let queries = [
+        ("members", "{ members { totalCount nodes { email partner { id } user { id } creditsAssigned creditsAvailable } } }", 4),
+        ("and what they were assigned", "{ members { nodes { creditAllocations(first: 2) { totalCount nodes { credits available } } } } }", 3),
+        ("allocations", "{ creditAllocations { nodes { available member { email } partner { id } assignedBy { id } transfers { kind } } } }", 5),
+        (
+            "partners",
+            "{ partners { nodes { creditBalance credits { used } memberCounts { total } members(first: 3) { totalCount nodes { id } } creditAllocations(first: 3) { totalCount nodes { id } }
+                creditLedger(first: 3) { totalCount nodes { kind grant { reason } allocation { id } redemption { credits } postedBy { id } } } } } }",
+            13,
+        ),
+    ];
+    let mut few = Vec::new();
+    for (name, query, expected) in queries {
+        few.push(statements(&world, &operator, query).await);
+        assert_eq!(few.last(), Some(&expected), "{name}");
+    }
+    let dashboard = "{ dashboard { credits { balance assigned used expired } members { total active } } }";
+    assert_eq!(statements(&world, &owner, dashboard).await, 2);
+    let member = world.member("ann@example.com").await;
+    let assign = |credits: usize| {
+        format!(
+            "mutation {{ assignCredits(input: {{ memberId: \"{member}\", credits: {credits} }}) {{ allocation {{ available }} }} }}"
+        )
+    };
+    let redeem = |count: usize| {
+        format!(
+            "mutation {{ redeemCredit(input: {{ memberId: \"{member}\", count: {count}, idempotencyKey: \"s{count}\" }}) {{ redemption {{ credits }} }} }}"
+        )
+    };
+    // The database's function; then the payload's allocation, partner and member.
+    assert_eq!((statements(&world, &owner, &assign(1)).await, statements(&world, &owner, &assign(20_000)).await), (4, 4));
+    assert_eq!((statements(&world, &service, &redeem(1)).await, statements(&world, &service, &redeem(15_000)).await), (6, 6));
+    grow_credits(&world, 2, 14).await;
+    for ((name, query, _), few) in queries.into_iter().zip(few) {
+        assert_eq!(statements(&world, &operator, query).await, few, "{name}");
+    }
+}
+
 /// `node` and `nodes` over several kinds: one statement for each kind.
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_batched() {

@@ -6,19 +6,25 @@
 
 mod booking;
 mod commission_rule;
+mod credit;
 mod customer;
 mod decision;
 mod lead;
+mod member;
+mod member_import;
 mod partner;
 mod payout;
 mod payout_step;
 mod profile;
+mod redemption;
 mod tenant;
 
-use async_graphql::{MaybeUndefined, MergedObject, SimpleObject};
+use async_graphql::{Context, MaybeUndefined, MergedObject, SimpleObject};
 
+use super::context::ContextExt;
 use crate::{
     error::{Error, Result},
+    ids::PartnerId,
     validation::{Fault, FaultCode, Faults, Wrong},
 };
 
@@ -42,6 +48,10 @@ pub struct Mutation(
     payout::PayoutMutations,
     payout_step::PayoutStepMutations,
     tenant::TenantMutations,
+    member::MemberMutations,
+    member_import::MemberImportMutations,
+    credit::CreditMutations,
+    redemption::RedemptionMutations,
 );
 
 /// Something the person can put right. What they cannot (no permission, a malformed document, a fault here) is a GraphQL error
@@ -91,6 +101,15 @@ impl From<Faults> for Refusal {
     fn from(faults: Faults) -> Self {
         Self::Faults(faults)
     }
+}
+
+/// The partner that an input names, or else the viewer's own; operators must name one.
+fn own_partner(ctx: &Context<'_>, named: Option<PartnerId>, faults: &mut Faults) -> Option<PartnerId> {
+    let partner = named.or(ctx.viewer().partner.map(|partner| partner.id));
+    if partner.is_none() {
+        faults.add("input.partnerId", FaultCode::Required, "Name the partner.");
+    }
+    partner
 }
 
 /// Splits what a mutation came to into what it changed and what was wrong with its input.

@@ -3,6 +3,7 @@
 
 pub mod binary;
 pub mod cluster;
+pub mod credits;
 pub mod log;
 pub mod money;
 pub mod tokens;

@@ -46,7 +46,7 @@ pub struct Answer {
 impl Answer {
     /// The data, where there are no errors.
     pub fn data(&self) -> &Value {
-        assert!(self.body.get("errors").is_none(), "{}", self.body);
+        assert!(self.body.get("errors").is_none(), "{} {:?}", self.body, log::causes(self));
         &self.body["data"]
     }
 
@@ -112,6 +112,7 @@ impl World {
             clock,
             exports: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout,
+            upload_timeout: operation_timeout.max(Duration::from_mins(1)),
             development: None,
         });
         let world = Self {

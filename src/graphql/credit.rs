@@ -1,0 +1,309 @@
+//! Allocations, grants and redemptions of credits as the API shows them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Context, InputObject, Object};
+
+use super::{
+    context::{ContextExt, missing},
+    credit_ledger::CreditTransfer,
+    lists::{self, Filter, NestedFilter, root_filter},
+    loaders::batch_key,
+    member::Member,
+    pagination::Connection,
+    partner::Partner,
+    scalars::DateTime,
+    user::User,
+};
+use crate::{
+    db,
+    error::Result,
+    ids::{AllocationId, GrantId, MemberId, PartnerId, RedemptionId},
+    models::{
+        credit_allocation::{Allocation, Unused},
+        credit_allocation_list::{AllocationFilter, BY_CREATED},
+        credit_grant::Grant,
+        credit_redemption::Redemption,
+        page::{Cursor, Page, PageArguments, Slice},
+        scope::Scope,
+    },
+};
+
+/// An allocation.
+#[derive(Clone)]
+pub struct CreditAllocation(pub Arc<Allocation>);
+
+/// Credits assigned to one member in one go, and what has become of them. What is past its time is expired from that second on.
+#[Object]
+impl CreditAllocation {
+    /// Its id.
+    pub async fn id(&self) -> AllocationId {
+        self.0.id
+    }
+
+    /// The partner whose credits they were.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+        Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("an allocation's partner"))
+    }
+
+    /// The member to whom they were assigned.
+    async fn member(&self, ctx: &Context<'_>) -> Result<Member> {
+        Member::by_id(ctx, self.0.member_id).await?.ok_or_else(|| missing("an allocation's member"))
+    }
+
+    /// Who assigned them. Null where no person did, and where it was a person of another organisation than yours.
+    async fn assigned_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.assigned_by?).await.transpose()
+    }
+
+    /// How many were assigned: the sum of the other four.
+    async fn credits(&self) -> i32 {
+        self.0.credits
+    }
+
+    /// How many can be used now.
+    async fn available(&self, ctx: &Context<'_>) -> i32 {
+        self.unused(ctx).available
+    }
+
+    /// How many were used.
+    async fn used(&self) -> i32 {
+        self.0.used
+    }
+
+    /// How many were not used in time.
+    async fn expired(&self, ctx: &Context<'_>) -> i32 {
+        self.unused(ctx).expired
+    }
+
+    /// How many were taken back.
+    async fn revoked(&self) -> i32 {
+        self.0.revoked
+    }
+
+    /// For how many days of 24 hours they were assigned.
+    async fn valid_days(&self) -> i32 {
+        self.0.valid_days
+    }
+
+    /// The first instant at which they can no longer be used.
+    async fn expires_at(&self) -> DateTime {
+        self.0.expires_at.into()
+    }
+
+    /// How they have moved in the ledger, in the order of posting.
+    async fn transfers(&self, ctx: &Context<'_>) -> Result<Vec<CreditTransfer>> {
+        CreditTransfer::of_allocation(ctx, self.0.id).await
+    }
+
+    /// When they were assigned.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+}
+
+/// A grant.
+#[derive(Clone)]
+pub struct CreditGrant(pub Arc<Grant>);
+
+/// Credits that the tenant has given to a partner, or taken back while they were unassigned.
+#[Object]
+impl CreditGrant {
+    /// Its id.
+    pub async fn id(&self) -> GrantId {
+        self.0.id
+    }
+
+    /// To whom.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+        Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a grant's partner"))
+    }
+
+    /// How many; below zero where they were taken back.
+    async fn credits(&self) -> i32 {
+        self.0.credits
+    }
+
+    /// Why.
+    async fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
+    /// Who did it. Null where it was a person of another organisation than yours.
+    async fn granted_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.granted_by?).await.transpose()
+    }
+
+    /// When.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+}
+
+/// A redemption.
+#[derive(Clone)]
+pub struct CreditRedemption(pub Arc<Redemption>);
+
+/// The use of credits, as a service has reported it. Partners see its transfers in their ledgers and not the redemption.
+#[Object]
+impl CreditRedemption {
+    /// Its id.
+    pub async fn id(&self) -> RedemptionId {
+        self.0.id
+    }
+
+    /// How many credits were used.
+    async fn credits(&self) -> i32 {
+        self.0.credits
+    }
+
+    /// From which allocations: one transfer for each.
+    async fn transfers(&self, ctx: &Context<'_>) -> Result<Vec<CreditTransfer>> {
+        CreditTransfer::of_redemption(ctx, self.0.id).await
+    }
+
+    /// When.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+}
+
+/// Which allocations to show.
+#[derive(InputObject, Default)]
+pub struct CreditAllocationFilter {
+    /// Only those of this partner's credits.
+    partner_id: Option<PartnerId>,
+    /// Only those to this member.
+    member_id: Option<MemberId>,
+    /// Only those of which something can be used now.
+    #[graphql(default)]
+    usable: bool,
+    /// Only those assigned at this instant or later.
+    created_from: Option<DateTime>,
+    /// Only those assigned before this instant.
+    created_before: Option<DateTime>,
+    /// Only those that expire before this instant.
+    expires_before: Option<DateTime>,
+}
+
+impl CreditAllocationFilter {
+    fn model(self, ctx: &Context<'_>) -> AllocationFilter {
+        AllocationFilter {
+            partner: self.partner_id,
+            member: self.member_id,
+            usable_at: self.usable.then(|| ctx.as_of()),
+            created_from: self.created_from.map(|time| time.0),
+            created_before: self.created_before.map(|time| time.0),
+            expires_before: self.expires_before.map(|time| time.0),
+        }
+    }
+}
+
+impl From<Arc<Allocation>> for CreditAllocation {
+    fn from(row: Arc<Allocation>) -> Self {
+        Self(row)
+    }
+}
+
+impl CreditAllocation {
+    /// The allocation of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: AllocationId) -> Result<Option<Self>> {
+        Ok(ctx.load(AllocationById(id)).await?.map(Self))
+    }
+
+    /// One page of the allocations that the viewer may see, the latest first.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<CreditAllocationFilter>,
+    ) -> Result<Connection<Self>> {
+        let page = Page::new(BY_CREATED, true, arguments)?;
+        lists::root(ctx, filter.unwrap_or_default().model(ctx), &page).await
+    }
+
+    /// One page of what a partner has assigned, fetched together with those of its siblings.
+    pub async fn of_partner(
+        ctx: &Context<'_>,
+        partner: PartnerId,
+        arguments: PageArguments,
+        filter: Option<CreditAllocationFilter>,
+    ) -> Result<Connection<Self>> {
+        let page = Page::new(BY_CREATED, true, arguments)?;
+        lists::nested(ctx, partner, OfPartner(filter.unwrap_or_default().model(ctx)), page).await
+    }
+
+    /// One page of what a member was assigned, fetched together with those of its siblings.
+    pub async fn of_member(ctx: &Context<'_>, member: MemberId, arguments: PageArguments) -> Result<Connection<Self>> {
+        let page = Page::new(BY_CREATED, true, arguments)?;
+        lists::nested(ctx, member, OfMember(AllocationFilter::default()), page).await
+    }
+
+    fn unused(&self, ctx: &Context<'_>) -> Unused {
+        self.0.at(ctx.as_of())
+    }
+}
+
+impl CreditGrant {
+    /// The grant of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: GrantId) -> Result<Option<Self>> {
+        Ok(ctx.load(GrantById(id)).await?.map(Self))
+    }
+}
+
+impl CreditRedemption {
+    /// The redemption of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: RedemptionId) -> Result<Option<Self>> {
+        Ok(ctx.load(RedemptionById(id)).await?.map(Self))
+    }
+}
+
+batch_key!(AllocationById(AllocationId) -> Arc<Allocation>, Allocation::by_ids);
+
+batch_key!(GrantById(GrantId) -> Arc<Grant>, Grant::by_ids);
+
+batch_key!(RedemptionById(RedemptionId) -> Arc<Redemption>, Redemption::by_ids);
+
+root_filter!(AllocationFilter => Allocation);
+
+/// The filter below parents whose ids are in a column.
+macro_rules! filter_below {
+    ($name:ident, $parent:ty, $column:literal) => {
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        struct $name(AllocationFilter);
+
+        impl Filter for $name {
+            type Row = Allocation;
+
+            fn cursor(row: &Self::Row, page: &Page) -> Cursor {
+                row.cursor(page)
+            }
+        }
+
+        impl NestedFilter for $name {
+            type Parent = $parent;
+
+            async fn pages(
+                &self,
+                connection: &db::Connection,
+                scope: Scope,
+                parents: &[Self::Parent],
+                page: &Page,
+            ) -> db::QueryResult<HashMap<Self::Parent, Slice<Self::Row>>> {
+                Allocation::page_by(connection, scope, ($column, parents), &self.0, page).await
+            }
+
+            async fn counts(
+                &self,
+                connection: &db::Connection,
+                scope: Scope,
+                parents: &[Self::Parent],
+            ) -> db::QueryResult<HashMap<Self::Parent, i64>> {
+                Allocation::count_by(connection, scope, ($column, parents), &self.0).await
+            }
+        }
+    };
+}
+
+filter_below!(OfPartner, PartnerId, "credit_allocations.partner_id");
+
+filter_below!(OfMember, MemberId, "credit_allocations.member_id");

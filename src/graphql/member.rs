@@ -1,0 +1,218 @@
+//! Members as the API shows them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Context, InputObject, Object};
+use chrono::Utc;
+
+use super::{
+    context::{ContextExt, missing},
+    credit::CreditAllocation,
+    lists::{self, filter_by_partner, root_filter},
+    loaders::{BatchKey, batch_key},
+    pagination::Connection,
+    partner::Partner,
+    query::search_text,
+    scalars::{DateTime, EmailAddress},
+    user::User,
+};
+use crate::{
+    db,
+    error::Result,
+    ids::{MemberId, PartnerId},
+    models::{
+        credit_allocation::available_by_members,
+        member::{self, MemberStatus},
+        member_list::{BY_CREATED, MemberFilter},
+        page::{Page, PageArguments},
+        scope::Scope,
+    },
+};
+
+/// A member.
+#[derive(Clone)]
+pub struct Member(pub Arc<member::Member>);
+
+/// An employee or client of a partner, to whom it can assign credits.
+#[Object]
+impl Member {
+    /// Its id.
+    pub async fn id(&self) -> MemberId {
+        self.0.id
+    }
+
+    /// The partner whose member it is.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+        Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a member's partner"))
+    }
+
+    /// The user who has signed in with the member's address. Null until then.
+    async fn user(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.user_id?).await.transpose()
+    }
+
+    /// The first name.
+    async fn first_name(&self) -> &str {
+        &self.0.first_name
+    }
+
+    /// The last name. Null where none is known.
+    async fn last_name(&self) -> Option<&str> {
+        self.0.last_name.as_deref()
+    }
+
+    /// The e-mail address: no other member of the partner has it, in upper or lower case.
+    async fn email(&self) -> EmailAddress {
+        EmailAddress(self.0.email.clone())
+    }
+
+    /// What has become of it.
+    async fn status(&self) -> MemberStatus {
+        self.0.status
+    }
+
+    /// How many credits it has been assigned in all, those taken back left out.
+    async fn credits_assigned(&self) -> i32 {
+        self.0.credits_assigned
+    }
+
+    /// How many of them it can use now.
+    async fn credits_available(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(ctx.load(CreditsOfMember(self.0.id, ctx.as_of())).await?.unwrap_or_default())
+    }
+
+    /// The credits that it has been assigned, the latest first.
+    async fn credit_allocations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+    ) -> Result<Connection<CreditAllocation>> {
+        CreditAllocation::of_member(ctx, self.0.id, PageArguments { first, after, last, before }).await
+    }
+
+    /// When it was added.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When what is said of it here last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// A partner's members by status.
+pub struct MemberCounts(member::MemberCounts);
+
+/// How many members a partner has.
+#[Object]
+impl MemberCounts {
+    /// All of them.
+    async fn total(&self) -> i32 {
+        self.0.invited + self.0.active + self.0.inactive
+    }
+
+    /// Those that were added and have not signed in yet.
+    async fn invited(&self) -> i32 {
+        self.0.invited
+    }
+
+    /// Those that have signed in.
+    async fn active(&self) -> i32 {
+        self.0.active
+    }
+
+    /// Those that are no longer given credits.
+    async fn inactive(&self) -> i32 {
+        self.0.inactive
+    }
+}
+
+impl MemberCounts {
+    /// A partner's.
+    pub async fn of_partner(ctx: &Context<'_>, partner: PartnerId) -> Result<Self> {
+        Ok(Self(ctx.load(CountsByPartner(partner)).await?.unwrap_or_default()))
+    }
+}
+
+/// Which members to show.
+#[derive(InputObject, Default)]
+#[graphql(name = "MemberFilter")]
+pub struct MemberFilterInput {
+    /// Only those of this partner.
+    partner_id: Option<PartnerId>,
+    /// Only those of one of these statuses.
+    status: Option<Vec<MemberStatus>>,
+    /// Only those whose name or e-mail address contains this text, without regard to case.
+    search: Option<String>,
+}
+
+impl MemberFilterInput {
+    fn checked(self) -> Result<MemberFilter> {
+        let statuses = self.status.unwrap_or_default();
+        Ok(MemberFilter { partner: self.partner_id, statuses, search: search_text(self.search)? })
+    }
+}
+
+impl From<Arc<member::Member>> for Member {
+    fn from(row: Arc<member::Member>) -> Self {
+        Self(row)
+    }
+}
+
+impl Member {
+    /// The member of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: MemberId) -> Result<Option<Self>> {
+        Ok(ctx.load(MemberById(id)).await?.map(Self))
+    }
+
+    /// One page of the members that the viewer may see, the newest first.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<MemberFilterInput>,
+    ) -> Result<Connection<Self>> {
+        let page = Page::new(BY_CREATED, true, arguments)?;
+        lists::root(ctx, filter.unwrap_or_default().checked()?, &page).await
+    }
+
+    /// One page of a partner's members, fetched together with those of its siblings.
+    pub async fn of_partner(
+        ctx: &Context<'_>,
+        partner: PartnerId,
+        arguments: PageArguments,
+        filter: Option<MemberFilterInput>,
+    ) -> Result<Connection<Self>> {
+        let page = Page::new(BY_CREATED, true, arguments)?;
+        lists::nested(ctx, partner, filter.unwrap_or_default().checked()?, page).await
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct CreditsOfMember(MemberId, chrono::DateTime<Utc>);
+
+impl BatchKey for CreditsOfMember {
+    type Value = i64;
+
+    /// All at the request's one instant, and so one statement.
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
+        let Some(&Self(_, now)) = keys.first() else { return Ok(HashMap::new()) };
+        let members: Vec<MemberId> = keys.iter().map(|key| key.0).collect();
+        let found = available_by_members(connection, scope, &members, now).await?;
+        Ok(found.into_iter().map(|(member, credits)| (Self(member, now), credits)).collect())
+    }
+}
+
+batch_key!(MemberById(MemberId) -> Arc<member::Member>, member::Member::by_ids);
+
+batch_key!(CountsByPartner(PartnerId) -> member::MemberCounts, member::MemberCounts::by_partners);
+
+root_filter!(MemberFilter => member::Member);
+
+filter_by_partner!(MemberFilter => member::Member);

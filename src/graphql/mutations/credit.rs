@@ -1,0 +1,252 @@
+//! Mutations of credits: granting, assigning, taking back.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+
+use super::{MAX_KEY, MAX_REASON, Refusal, UserError, member, partner, settle};
+use crate::{
+    auth::Permission,
+    error::{Error, Result},
+    graphql::{
+        context::ContextExt,
+        credit::{CreditAllocation, CreditGrant},
+        member::Member,
+        partner::Partner,
+    },
+    ids::{AllocationId, MemberId, PartnerId},
+    models::{
+        credit_assignment::{Assigned, Assignment, AssignmentFault, MAX_CREDITS, MAX_DAYS},
+        credit_grant::{GrantFault, Granted, MAX_BALANCE, NewGrant},
+    },
+    validation::{FaultCode, Faults, line, paragraphs},
+};
+
+/// The most credits that are granted at once.
+const MAX_GRANT: u32 = 100_000_000;
+
+/// Credits for a partner.
+#[derive(InputObject)]
+struct GrantCreditsInput {
+    /// To whom.
+    partner_id: PartnerId,
+    /// How many: 1 to 100,000,000. Below zero takes back so many that are unassigned.
+    credits: i32,
+    /// Why, at most 1,000 characters.
+    reason: String,
+    /// Makes it happen once: the same key again answers with the first result. At most 200 characters.
+    idempotency_key: Option<String>,
+}
+
+/// What became of `grantCredits`.
+#[derive(SimpleObject)]
+struct GrantCreditsPayload {
+    /// The grant. Null where there are user errors.
+    grant: Option<CreditGrant>,
+    /// The partner as it is now. Null where there are user errors.
+    partner: Option<Partner>,
+    /// Whether the key was used before, and nothing was granted this time.
+    replayed: bool,
+    /// What is wrong with the input. Empty when the credits are granted.
+    user_errors: Vec<UserError>,
+}
+
+/// Credits for a member.
+#[derive(InputObject)]
+struct AssignCreditsInput {
+    /// To whom: a member of your own partner.
+    member_id: MemberId,
+    /// How many: 1 to 100,000.
+    credits: i32,
+    /// For how many days of 24 hours they can be used: 1 to 3,650.
+    #[graphql(default = 90)]
+    valid_days: i32,
+    /// Makes it happen once: the same key of the same partner again answers with the first result. At most 200 characters.
+    idempotency_key: Option<String>,
+}
+
+/// What became of `assignCredits`.
+#[derive(SimpleObject)]
+struct AssignCreditsPayload {
+    /// The assigned credits. Null where there are user errors.
+    allocation: Option<CreditAllocation>,
+    /// The member as it is now. Null where there are user errors.
+    member: Option<Member>,
+    /// Your partner as it is now. Null where there are user errors.
+    partner: Option<Partner>,
+    /// Whether the key was used before, and nothing was assigned this time.
+    replayed: bool,
+    /// What is wrong with the input. Empty when the credits are assigned.
+    user_errors: Vec<UserError>,
+}
+
+/// Credits to be taken back.
+#[derive(InputObject)]
+struct RevokeCreditsInput {
+    /// The allocation of which nothing more is to be used.
+    allocation_id: AllocationId,
+}
+
+/// What became of `revokeCredits`.
+#[derive(SimpleObject)]
+struct RevokeCreditsPayload {
+    /// The allocation as it is now. Null where there are user errors.
+    allocation: Option<CreditAllocation>,
+    /// How many credits went back to the partner's balance this time. Null where there are user errors.
+    revoked: Option<i64>,
+    /// What is wrong with the input. Empty when nothing of the allocation can be used any longer.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct CreditMutations;
+
+#[Object]
+impl CreditMutations {
+    /// Gives credits to a partner, or takes back what it has not assigned. Needs `CREDITS_GRANT`.
+    async fn grant_credits(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The credits.")] input: GrantCreditsInput,
+    ) -> Result<GrantCreditsPayload> {
+        ctx.require(Permission::CreditsGrant)?;
+        let to = input.partner_id;
+        let (granted, user_errors) = settle(grant(ctx, input).await)?;
+        let Some(Granted { id, is_replay: replayed }) = granted else {
+            return Ok(GrantCreditsPayload { grant: None, partner: None, replayed: false, user_errors });
+        };
+        let partner = partner::changed(ctx, Some(to)).await?;
+        Ok(GrantCreditsPayload { grant: CreditGrant::by_id(ctx, id).await?, partner, replayed, user_errors })
+    }
+
+    /// Assigns credits of your partner's balance to one of its members, all of them or none. Needs `CREDITS_ASSIGN`.
+    async fn assign_credits(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The credits and the member.")] input: AssignCreditsInput,
+    ) -> Result<AssignCreditsPayload> {
+        ctx.require(Permission::CreditsAssign)?;
+        let to = input.member_id;
+        let (assigned, user_errors) = settle(assign(ctx, input).await)?;
+        let Some(Assigned { id, is_replay: replayed }) = assigned else {
+            return Ok(AssignCreditsPayload { allocation: None, member: None, partner: None, replayed: false, user_errors });
+        };
+        let allocation = CreditAllocation::by_id(ctx, id).await?;
+        let partner = partner::changed(ctx, ctx.viewer().partner.map(|partner| partner.id)).await?;
+        let member = member::changed(ctx, Some(to)).await?;
+        Ok(AssignCreditsPayload { allocation, member, partner, replayed, user_errors })
+    }
+
+    /// Takes back what a member has not used of an allocation; it returns to the partner's balance. Doing so again changes nothing more.
+    /// Needs `CREDITS_ASSIGN`, or `CREDITS_GRANT` of staff and machines.
+    async fn revoke_credits(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The allocation.")] input: RevokeCreditsInput,
+    ) -> Result<RevokeCreditsPayload> {
+        let acts_for_partner = ctx.viewer().scope().partner.is_some();
+        ctx.require(if acts_for_partner { Permission::CreditsAssign } else { Permission::CreditsGrant })?;
+        let id = input.allocation_id;
+        let (revoked, user_errors) = settle(revoke(ctx, id).await)?;
+        let allocation = if revoked.is_some() { CreditAllocation::by_id(ctx, id).await? } else { None };
+        Ok(RevokeCreditsPayload { allocation, revoked, user_errors })
+    }
+}
+
+async fn grant(ctx: &Context<'_>, input: GrantCreditsInput) -> Result<Granted, Refusal> {
+    let mut faults = Faults::default();
+    if input.credits == 0 || input.credits.unsigned_abs() > MAX_GRANT {
+        let message = format!("Must be from 1 to {MAX_GRANT}, or as many below zero; it is {}.", input.credits);
+        faults.add("input.credits", FaultCode::InvalidAmount, message);
+    }
+    let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
+    let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
+    let (Some(reason), true) = (reason, faults.is_empty()) else { return Err(faults.into()) };
+    let new = NewGrant { partner: input.partner_id, credits: input.credits, reason, key };
+    let writing = ctx.write().await?;
+    let granted = ctx.books(&writing).grant_credits(&new).await?.map_err(|fault| grant_refusal(&fault))?;
+    writing.commit().await?;
+    Ok(granted)
+}
+
+fn grant_refusal(fault: &GrantFault) -> Refusal {
+    match fault {
+        GrantFault::UnknownPartner => Refusal::not_found("input.partnerId", "partner"),
+        GrantFault::Closed => {
+            let message = "The partner is CLOSED: credits can be taken back from it, and not given.";
+            Refusal::fault("input.partnerId", FaultCode::PartnerInactive, message)
+        }
+        GrantFault::Insufficient { balance } => {
+            let message = format!("The partner has {balance} unassigned credits; no more can be taken back.");
+            Refusal::fault("input.credits", FaultCode::InsufficientCredits, message)
+        }
+        GrantFault::TooMany { balance } => {
+            let message = format!("The partner has {balance} unassigned credits, and can have {MAX_BALANCE} at most.");
+            Refusal::fault("input.credits", FaultCode::OutOfRange, message)
+        }
+        GrantFault::KeyReused { credits, partner } => {
+            let message = format!("The key was used before, for {credits} credits of {partner}. Use another key.");
+            Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
+        }
+    }
+}
+
+async fn assign(ctx: &Context<'_>, input: AssignCreditsInput) -> Result<Assigned, Refusal> {
+    let partner = ctx.viewer().partner.ok_or_else(|| Error::internal("an assignment by nobody's partner"))?.id;
+    let mut faults = Faults::default();
+    if !(1..=MAX_CREDITS).contains(&input.credits) {
+        let message = format!("Must be from 1 to {MAX_CREDITS}; it is {}.", input.credits);
+        faults.add("input.credits", FaultCode::InvalidAmount, message);
+    }
+    if !(1..=MAX_DAYS).contains(&input.valid_days) {
+        faults.add(
+            "input.validDays",
+            FaultCode::OutOfRange,
+            format!("Must be from 1 to {MAX_DAYS}; it is {}.", input.valid_days),
+        );
+    }
+    let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let AssignCreditsInput { member_id: member, credits, valid_days, .. } = input;
+    let writing = ctx.write().await?;
+    writing.act_for_tenant().await?;
+    let wanted = Assignment { member, credits, valid_days, key };
+    let outcome = ctx.books(&writing).assign_credits(partner, &[wanted]).await?.pop();
+    let outcome = outcome.ok_or_else(|| Error::internal("an assignment without an outcome"))?;
+    let assigned = outcome.map_err(|fault| assignment_refusal(fault, credits))?;
+    writing.commit().await?;
+    Ok(assigned)
+}
+
+fn assignment_refusal(fault: AssignmentFault, credits: i32) -> Refusal {
+    match fault {
+        AssignmentFault::Amount => Refusal::fault("input.credits", FaultCode::InvalidAmount, "Cannot be assigned at once."),
+        AssignmentFault::Days => Refusal::fault("input.validDays", FaultCode::OutOfRange, "Is no number of days for credits."),
+        AssignmentFault::Partner => {
+            Refusal::fault("input.memberId", FaultCode::PartnerInactive, "Your partner is not ACTIVE, and assigns no credits.")
+        }
+        AssignmentFault::UnknownMember => member::unknown("input.memberId"),
+        AssignmentFault::Inactive => {
+            let message = "The member is INACTIVE. Take it in again first, with `reactivateMember`.";
+            Refusal::fault("input.memberId", FaultCode::MemberInactive, message)
+        }
+        AssignmentFault::Insufficient { balance } => {
+            let message = format!("Your partner has {balance} credits to assign, and {credits} are asked for.");
+            Refusal::fault("input.credits", FaultCode::InsufficientCredits, message)
+        }
+        AssignmentFault::KeyReused(first) => {
+            let message = format!("The key was used before, for {first}, which is another assignment. Use another key.");
+            Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
+        }
+    }
+}
+
+async fn revoke(ctx: &Context<'_>, id: AllocationId) -> Result<i64, Refusal> {
+    let scope = ctx.viewer().scope();
+    let writing = ctx.write().await?;
+    writing.act_for_tenant().await?;
+    let revoked = ctx.books(&writing).revoke_credits(scope, id).await?;
+    let revoked = revoked.ok_or_else(|| Refusal::not_found("input.allocationId", "allocation"))?;
+    writing.commit().await?;
+    Ok(revoked)
+}

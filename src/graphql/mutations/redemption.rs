@@ -1,0 +1,122 @@
+//! The mutation by which services report the use of credits.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+
+use super::{MAX_KEY, Refusal, UserError, member, settle};
+use crate::{
+    auth::Permission,
+    error::Result,
+    graphql::{context::ContextExt, credit::CreditRedemption, scalars::EmailAddress},
+    ids::MemberId,
+    models::{
+        credit_assignment::MAX_CREDITS,
+        credit_redemption::{NewRedemption, Redeemed, Redeemer, RedemptionFault},
+    },
+    validation::{FaultCode, Faults, email, line},
+};
+
+/// Credits that somebody uses.
+#[derive(InputObject)]
+struct RedeemCreditInput {
+    /// Who uses them; or else name an address.
+    member_id: Option<MemberId>,
+    /// The address of whoever uses them, in place of a member. Where it is that of members of several partners, it is any of their credits.
+    email: Option<EmailAddress>,
+    /// How many: 1 to 100,000.
+    #[graphql(default = 1)]
+    count: i32,
+    /// Makes it happen once: the same key again answers with the first result. At most 200 characters.
+    idempotency_key: String,
+}
+
+/// What became of `redeemCredit`.
+#[derive(SimpleObject)]
+struct RedeemCreditPayload {
+    /// The redemption. Null where there are user errors.
+    redemption: Option<CreditRedemption>,
+    /// Whether the key was used before, and no credit was used this time.
+    replayed: bool,
+    /// What is wrong with the input. Empty when the credits are used.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct RedemptionMutations;
+
+#[Object]
+impl RedemptionMutations {
+    /// Uses credits of a member, or of whoever has an address: those that expire soonest first, never an expired one, all that are asked
+    /// for or none. Inactive members, and members of partners that are not active, can use none. Needs `EVENTS_INGEST`.
+    async fn redeem_credit(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Who uses how many.")] input: RedeemCreditInput,
+    ) -> Result<RedeemCreditPayload> {
+        ctx.require(Permission::EventsIngest)?;
+        let (redeemed, user_errors) = settle(redeem(ctx, input).await)?;
+        let Some(Redeemed { id, is_replay: replayed }) = redeemed else {
+            return Ok(RedeemCreditPayload { redemption: None, replayed: false, user_errors });
+        };
+        Ok(RedeemCreditPayload { redemption: CreditRedemption::by_id(ctx, id).await?, replayed, user_errors })
+    }
+}
+
+async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput) -> Result<Redeemed, Refusal> {
+    let mut faults = Faults::default();
+    let redeemer = match (input.member_id, &input.email) {
+        (Some(id), None) => Some(Redeemer::Member(id)),
+        (None, Some(address)) => faults.check("input.email", email(&address.0)).map(Redeemer::Address),
+        _ => {
+            faults.add("input.memberId", FaultCode::Required, "Name a member or an address, and not both.");
+            None
+        }
+    };
+    if !(1..=MAX_CREDITS).contains(&input.count) {
+        let message = format!("Must be from 1 to {MAX_CREDITS}; it is {}.", input.count);
+        faults.add("input.count", FaultCode::InvalidAmount, message);
+    }
+    let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
+    let (Some(redeemer), Some(key), true) = (redeemer, key, faults.is_empty()) else { return Err(faults.into()) };
+    let new = NewRedemption { redeemer, credits: input.count, key };
+    let by_member = input.member_id.is_some();
+    // What others hold is passed over at first; where too little is left, it is waited for.
+    let outcome = match attempt(ctx, &new, false).await? {
+        Err(RedemptionFault::Insufficient { .. }) => attempt(ctx, &new, true).await?,
+        outcome => outcome,
+    };
+    outcome.map_err(|fault| refusal(&fault, by_member, new.credits))
+}
+
+/// One transaction, which stays only if it succeeds.
+async fn attempt(ctx: &Context<'_>, new: &NewRedemption, waits: bool) -> Result<Result<Redeemed, RedemptionFault>> {
+    let writing = ctx.write().await?;
+    let outcome = ctx.books(&writing).redeem_credits(new, waits).await?;
+    if outcome.is_ok() {
+        writing.commit().await?;
+    }
+    Ok(outcome)
+}
+
+fn refusal(fault: &RedemptionFault, by_member: bool, credits: i32) -> Refusal {
+    let who = if by_member { "input.memberId" } else { "input.email" };
+    match fault {
+        RedemptionFault::UnknownMember if by_member => member::unknown(who),
+        RedemptionFault::UnknownMember => Refusal::fault(who, FaultCode::MemberNotFound, "There is no member with this address."),
+        RedemptionFault::Inactive => {
+            Refusal::fault(who, FaultCode::MemberInactive, "The member is INACTIVE, and can use no credits.")
+        }
+        RedemptionFault::Partner => Refusal::fault(
+            who,
+            FaultCode::PartnerInactive,
+            "The member's partner is not ACTIVE, and its members can use no credits.",
+        ),
+        RedemptionFault::Insufficient { available } => {
+            let message = format!("There are {available} credits to use, and {credits} are asked for.");
+            Refusal::fault("input.count", FaultCode::InsufficientCredits, message)
+        }
+        RedemptionFault::KeyReused { credits, address } => {
+            let message = format!("The key was used before, for {credits} credits of {address}. Use another key.");
+            Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
+        }
+    }
+}

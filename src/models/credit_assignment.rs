@@ -1,0 +1,157 @@
+//! Assigning credits to members, and taking them back. The assignment itself is the database's function `assign_partner_credits()`, which
+//! other programs reach by `allocate_partner_credit()`.
+
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid},
+};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{
+    books::Books,
+    credit_allocation::Allocation,
+    member::{Member, MemberChanges, MemberStatus},
+    scope::Scope,
+};
+use crate::{
+    db::{
+        schema::credit_allocations,
+        statement::{Bind, statement},
+    },
+    ids::{AllocationId, MemberId, PartnerId, UserId},
+};
+
+/// The most credits that are assigned at once.
+pub const MAX_CREDITS: i32 = 100_000;
+/// The most days for which credits are assigned: ten years of 365 days.
+pub const MAX_DAYS: i32 = 3_650;
+
+/// Credits to be assigned.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// To whom.
+    pub member: MemberId,
+    /// How many.
+    pub credits: i32,
+    /// For how many days of 24 hours.
+    pub valid_days: i32,
+    /// What it must be the partner's only one of.
+    pub key: Option<String>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Assigned {
+    /// The allocation: the first one where the key was used before.
+    pub id: AllocationId,
+    /// Whether it was there before.
+    pub is_replay: bool,
+}
+
+/// Why nothing was assigned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AssignmentFault {
+    /// The number of credits is not one that can be assigned.
+    Amount,
+    /// The number of days is not one for which they can be assigned.
+    Days,
+    /// The partner is not active, or not there.
+    Partner,
+    /// The partner has no such member.
+    UnknownMember,
+    /// The member is inactive.
+    Inactive,
+    /// The partner has too few.
+    Insufficient {
+        /// How many it has.
+        balance: i64,
+    },
+    /// The key was used for something else.
+    KeyReused(AllocationId),
+}
+
+impl Books<'_> {
+    /// Assigns credits to members of a partner's, in their order, in one statement; what came of each. Runs as a machine of the tenant.
+    pub async fn assign_credits(
+        &self,
+        partner: PartnerId,
+        assignments: &[Assignment],
+    ) -> QueryResult<Vec<Result<Assigned, AssignmentFault>>> {
+        let integers = |number: fn(&Assignment) -> i32| Bind::Integers(assignments.iter().map(number).collect());
+        let key = |assignment: &Assignment| assignment.key.clone().unwrap_or_default();
+        let rows: Vec<(String, Option<AllocationId>, Option<i64>)> = statement::<(Text, Nullable<SqlUuid>, Nullable<BigInt>)>(
+            "SELECT done.outcome, done.allocation, done.balance
+             FROM unnest(?, ?, ?, ?, ?) WITH ORDINALITY AS new (member, credits, days, id, key, place)
+             CROSS JOIN LATERAL assign_partner_credits(?, ?, new.member, new.credits, new.days, new.id, nullif(new.key, ''), nullif(?, ?), ?) AS done
+             ORDER BY place",
+            vec![
+                Bind::Uuids(assignments.iter().map(|assignment| assignment.member.uuid()).collect()),
+                integers(|assignment| assignment.credits),
+                integers(|assignment| assignment.valid_days),
+                Bind::Uuids(assignments.iter().map(|_| AllocationId::new().uuid()).collect()),
+                Bind::Texts(assignments.iter().map(key).collect()),
+                Bind::Uuid(self.tenant.uuid()),
+                Bind::Uuid(partner.uuid()),
+                Bind::Uuid(self.by.map_or(Uuid::nil(), UserId::uuid)),
+                Bind::Uuid(Uuid::nil()),
+                Bind::Time(self.at),
+            ],
+        )
+        .load(&mut &*self.connection)
+        .await?;
+        rows.into_iter().map(|(outcome, id, balance)| outcome_of(&outcome, id, balance.unwrap_or_default())).collect()
+    }
+
+    /// Takes back what is unused of an allocation in scope; tells how many credits, or `None` where there is no such allocation. Does
+    /// nothing the second time. Runs as staff or a machine.
+    pub async fn revoke_credits(&self, scope: Scope, id: AllocationId) -> QueryResult<Option<i64>> {
+        let allocations = Allocation::by_ids(self.connection, scope, &[id]).await?;
+        let Some(allocation) = allocations.get(&id) else { return Ok(None) };
+        self.lock_credits(allocation.partner_id).await?;
+        // Before its credits: who uses some holds the member and then takes credits.
+        Member::lock(self.connection, scope, allocation.member_id).await?;
+        self.revoke_units(&[id]).await.map(Some)
+    }
+
+    /// Makes a member inactive, and takes back its unused credits if that is wanted; tells how many, or `None` where there is no such
+    /// member in scope. Runs as staff or a machine.
+    pub async fn deactivate_member(&self, scope: Scope, id: MemberId, revokes: bool) -> QueryResult<Option<i64>> {
+        let members = Member::by_ids(self.connection, scope, &[id]).await?;
+        let Some(member) = members.get(&id) else { return Ok(None) };
+        self.lock_credits(member.partner_id).await?;
+        let Some(member) = Member::lock(self.connection, scope, id).await? else { return Ok(None) };
+        if member.status != MemberStatus::Inactive {
+            let changes = MemberChanges { status: Some(MemberStatus::Inactive), ..MemberChanges::default() };
+            member.update(self.connection, self.tenant, &changes, self.at).await?;
+        }
+        if !revokes {
+            return Ok(Some(0));
+        }
+        let unused: Vec<AllocationId> = credit_allocations::table
+            .filter(credit_allocations::tenant_id.eq(self.tenant))
+            .filter(credit_allocations::member_id.eq(id))
+            .filter(credit_allocations::available.gt(0))
+            .filter(credit_allocations::expires_at.gt(self.at))
+            .select(credit_allocations::id)
+            .load(&mut &*self.connection)
+            .await?;
+        self.revoke_units(&unused).await.map(Some)
+    }
+}
+
+/// What the database's function has said. See its comment.
+fn outcome_of(outcome: &str, id: Option<AllocationId>, balance: i64) -> QueryResult<Result<Assigned, AssignmentFault>> {
+    Ok(match (outcome, id) {
+        ("assigned", Some(id)) => Ok(Assigned { id, is_replay: false }),
+        ("replayed", Some(id)) => Ok(Assigned { id, is_replay: true }),
+        ("key_reused", Some(id)) => Err(AssignmentFault::KeyReused(id)),
+        ("invalid_amount", _) => Err(AssignmentFault::Amount),
+        ("invalid_days", _) => Err(AssignmentFault::Days),
+        ("partner_not_found" | "partner_inactive", _) => Err(AssignmentFault::Partner),
+        ("member_not_found", _) => Err(AssignmentFault::UnknownMember),
+        ("member_inactive", _) => Err(AssignmentFault::Inactive),
+        ("insufficient_credits", _) => Err(AssignmentFault::Insufficient { balance }),
+        _ => return Err(diesel::result::Error::DeserializationError(format!("assign_partner_credits: {outcome:?}").into())),
+    })
+}

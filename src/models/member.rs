@@ -1,0 +1,191 @@
+//! Members: a partner's employees and clients, to whom it can assign credits. Lists of them are in [`super::member_list`].
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::{prelude::*, result::DatabaseErrorKind, sql_types::Integer};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+
+use super::scope::Scope;
+use crate::{
+    db::{
+        QueryError,
+        schema::{member_counts, partner_members},
+        statement::{Bind, statement},
+    },
+    ids::{MemberId, PartnerId, TenantId, UserId},
+};
+
+crate::pg_enum! {
+    /// What has become of a member.
+    pub enum MemberStatus {
+        /// Added, and has not signed in with the address yet. Can be given credits and use them.
+        Invited = "invited",
+        /// Has signed in.
+        Active = "active",
+        /// Is no longer given credits, and can use none.
+        Inactive = "inactive",
+    }
+}
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = partner_members)]
+pub struct Member {
+    /// Its id.
+    pub id: MemberId,
+    /// Whose member.
+    pub partner_id: PartnerId,
+    /// The e-mail address, as it was given.
+    pub email: String,
+    /// The same as addresses are compared.
+    pub email_key: String,
+    /// The first name.
+    pub first_name: String,
+    /// The last name.
+    pub last_name: Option<String>,
+    /// What has become of it.
+    pub status: MemberStatus,
+    /// The user who has signed in with the address.
+    pub user_id: Option<UserId>,
+    /// Credits assigned and not revoked.
+    pub credits_assigned: i32,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+    /// When what is said of it last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A member to be added.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = partner_members)]
+pub struct NewMember<'a> {
+    /// Its tenant.
+    pub tenant_id: TenantId,
+    /// Its id.
+    pub id: MemberId,
+    /// Whose member.
+    pub partner_id: PartnerId,
+    /// The e-mail address.
+    pub email: &'a str,
+    /// The first name.
+    pub first_name: &'a str,
+    /// The last name.
+    pub last_name: Option<&'a str>,
+    /// When it is added.
+    pub created_at: DateTime<Utc>,
+    /// The same.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What to change of a member; `None` leaves it.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = partner_members)]
+pub struct MemberChanges {
+    /// The e-mail address.
+    pub email: Option<String>,
+    /// The first name.
+    pub first_name: Option<String>,
+    /// The last name; `Some(None)` clears it.
+    pub last_name: Option<Option<String>>,
+    /// The status.
+    pub status: Option<MemberStatus>,
+}
+
+/// How many members of each status a partner has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = member_counts)]
+pub struct MemberCounts {
+    /// Added, and not signed in.
+    pub invited: i32,
+    /// Signed in.
+    pub active: i32,
+    /// No longer given credits.
+    pub inactive: i32,
+}
+
+/// An address as addresses are compared: without regard to the case of ASCII letters.
+pub fn email_key(email: &str) -> String {
+    email.to_ascii_lowercase()
+}
+
+impl Member {
+    /// Those of `ids` that are in scope.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        ids: &[MemberId],
+    ) -> QueryResult<HashMap<MemberId, Self>> {
+        let rows: Vec<Self> = Self::query()
+            .filter(partner_members::tenant_id.eq(scope.tenant))
+            .filter(partner_members::id.eq_any(ids))
+            .load(&mut connection)
+            .await?;
+        Ok(rows.into_iter().filter(|row| scope.includes(row.partner_id)).map(|row| (row.id, row)).collect())
+    }
+
+    /// Adds a member.
+    pub async fn insert(mut connection: &AsyncPgConnection, new: &NewMember<'_>) -> QueryResult<()> {
+        diesel::insert_into(partner_members::table).values(new).execute(&mut connection).await.map(drop)
+    }
+
+    /// The member in scope, locked until the transaction ends.
+    pub async fn lock(mut connection: &AsyncPgConnection, scope: Scope, id: MemberId) -> QueryResult<Option<Self>> {
+        let query = Self::query().filter(partner_members::tenant_id.eq(scope.tenant)).filter(partner_members::id.eq(id));
+        let found: Option<Self> = query.for_no_key_update().first(&mut connection).await.optional()?;
+        Ok(found.filter(|row| scope.includes(row.partner_id)))
+    }
+
+    /// Changes the member. Its credits follow a new address.
+    pub async fn update(
+        &self,
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        changes: &MemberChanges,
+        at: DateTime<Utc>,
+    ) -> QueryResult<()> {
+        diesel::update(
+            partner_members::table.filter(partner_members::tenant_id.eq(tenant)).filter(partner_members::id.eq(self.id)),
+        )
+        .set((changes, partner_members::updated_at.eq(at)))
+        .execute(&mut connection)
+        .await
+        .map(drop)
+    }
+
+    /// Locks the member's unused credits, in the order in which whoever takes several locks them: before a change of address, which takes
+    /// their allocations first.
+    pub async fn lock_credits(&self, mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<()> {
+        statement::<Integer>(
+            "SELECT number FROM partner_credits WHERE tenant_id = ? AND employee_email = ? AND status = 'available' AND member_id = ?
+             ORDER BY expires_at, allocation_id, number FOR UPDATE",
+            vec![Bind::Uuid(tenant.uuid()), Bind::text(&self.email_key), Bind::Uuid(self.id.uuid())],
+        )
+        .execute(&mut connection)
+        .await
+        .map(drop)
+    }
+}
+
+impl MemberCounts {
+    /// Each partner's; one without members has none.
+    pub async fn by_partners(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        partners: &[PartnerId],
+    ) -> QueryResult<HashMap<PartnerId, Self>> {
+        let rows: Vec<(PartnerId, Self)> = member_counts::table
+            .filter(member_counts::tenant_id.eq(scope.tenant))
+            .filter(member_counts::partner_id.eq_any(partners))
+            .select((member_counts::partner_id, Self::as_select()))
+            .load(&mut connection)
+            .await?;
+        Ok(rows.into_iter().filter(|(partner, _)| scope.includes(*partner)).collect())
+    }
+}
+
+/// Whether a member was refused because the partner has one with this address.
+pub fn is_email_taken(error: &QueryError) -> bool {
+    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
+        if info.constraint_name() == Some("partner_members_email_key"))
+}

@@ -1,0 +1,387 @@
+//! Credits: granting, assigning, taking back, using, expiring; each once, never more than there are.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use diesel_async::SimpleAsyncConnection;
+use futures_util::future::join_all;
+use partner_portal::maintenance;
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+fn code(payload: &Value) -> &str {
+    payload["userErrors"][0]["code"].as_str().unwrap_or("none")
+}
+
+/// A grant happens once for its key, is refused with other content, and can be taken back as far as it is unassigned.
+#[tokio::test(flavor = "multi_thread")]
+async fn granting() {
+    let world = World::new().await;
+    let first = world.grant(world.a, 100, Some("g1")).await;
+    assert_eq!((&first["partner"]["creditBalance"], &first["replayed"]), (&json!(100), &json!(false)));
+    let again = world.grant(world.a, 100, Some("g1")).await;
+    assert_eq!(
+        (&again["grant"]["id"], &again["partner"]["creditBalance"], &again["replayed"]),
+        (&first["grant"]["id"], &json!(100), &json!(true))
+    );
+    assert_eq!(code(&world.grant(world.a, 101, Some("g1")).await), "KEY_REUSED");
+    assert_eq!(code(&world.grant(world.b, 100, Some("g1")).await), "KEY_REUSED");
+    assert_eq!(world.grant(world.a, -30, None).await["partner"]["creditBalance"], 70);
+    let more = world.grant(world.a, -71, None).await;
+    assert_eq!(
+        more["userErrors"],
+        json!([{"code": "INSUFFICIENT_CREDITS", "message": "The partner has 70 unassigned credits; no more can be taken back.", "field": ["input", "credits"]}])
+    );
+    for wrong in [0, 100_000_001, -100_000_001, i64::from(i32::MIN)] {
+        assert_eq!(code(&world.grant(world.a, wrong, None).await), "INVALID_AMOUNT", "{wrong}");
+    }
+    for _ in 0..20 {
+        world.grant(world.b, 100_000_000, None).await;
+    }
+    assert_eq!(code(&world.grant(world.b, 1, None).await), "OUT_OF_RANGE");
+    assert_eq!(code(&world.grant(world.g, 1, None).await), "NOT_FOUND");
+    world.sql("UPDATE partners SET status = 'closed' WHERE company_name = 'Partner A'").await;
+    assert_eq!(code(&world.grant(world.a, 1, None).await), "PARTNER_INACTIVE");
+    assert_eq!(world.grant(world.a, -70, None).await["partner"]["creditBalance"], 0);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// An assignment lowers the balance and raises what the member has, once for its key; every refusal says why and changes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn assigning() {
+    let world = World::new().await;
+    world.grant(world.a, 100, None).await;
+    let member = world.member("ann@example.com").await;
+    let first = world.assign(&member, 60, 90, Some("k")).await;
+    assert_eq!(
+        (&first["allocation"]["available"], &first["partner"]["creditBalance"], &first["member"]["creditsAssigned"]),
+        (&json!(60), &json!(40), &json!(60))
+    );
+    let again = world.assign(&member, 60, 90, Some("k")).await;
+    assert_eq!((&again["replayed"], &again["allocation"]), (&json!(true), &first["allocation"]));
+    assert_eq!(code(&world.assign(&member, 61, 90, Some("k")).await), "KEY_REUSED");
+    assert_eq!(code(&world.assign(&member, 60, 91, Some("k")).await), "KEY_REUSED");
+    let short = world.assign(&member, 41, 90, None).await;
+    assert_eq!(
+        short["userErrors"],
+        json!([{"code": "INSUFFICIENT_CREDITS", "message": "Your partner has 40 credits to assign, and 41 are asked for.", "field": ["input", "credits"]}])
+    );
+    for wrong in [0, -1, 100_001] {
+        assert_eq!(code(&world.assign(&member, wrong, 90, None).await), "INVALID_AMOUNT", "{wrong}");
+    }
+    for wrong in [0, 3_651] {
+        assert_eq!(code(&world.assign(&member, 1, wrong, None).await), "OUT_OF_RANGE", "{wrong}");
+    }
+    let add = "mutation { addMember(input: { email: \"b@example.com\", firstName: \"B\" }) { member { id } } }";
+    let of_b = world.acme("owner_b", add, json!({})).await.data()["addMember"]["member"]["id"].clone();
+    assert_eq!(code(&world.assign(of_b.as_str().expect("an id"), 1, 90, None).await), "MEMBER_NOT_FOUND");
+    assert_eq!(world.credits(world.a).await, [40, 60, 0, 0]);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Only what is unused goes back, once; what is past its time does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn revoking() {
+    let world = World::new().await;
+    world.grant(world.a, 100, None).await;
+    let member = world.member("ann@example.com").await;
+    let allocation = world.assign(&member, 60, 90, None).await["allocation"]["id"].clone();
+    world.redeem(&member, 25, "r").await;
+    let revoked = world.revoke(&allocation).await;
+    assert_eq!(
+        (&revoked["revoked"], &revoked["allocation"]["revoked"], &revoked["allocation"]["used"]),
+        (&json!(35), &json!(35), &json!(25))
+    );
+    assert_eq!(revoked["allocation"]["member"], json!({"id": member, "creditsAssigned": 25, "creditsAvailable": 0}));
+    assert_eq!(world.revoke(&allocation).await["revoked"], 0);
+    assert_eq!(world.credits(world.a).await, [75, 0, 25, 0]);
+    let unknown = json!(partner_portal::ids::AllocationId::new().to_string());
+    assert_eq!(code(&world.revoke(&unknown).await), "NOT_FOUND");
+    let late = world.assign(&member, 10, 1, None).await["allocation"]["id"].clone();
+    world.sql("UPDATE credit_allocations SET expires_at = now() - interval '1 second' WHERE valid_days = 1").await;
+    assert_eq!(world.revoke(&late).await["revoked"], 0);
+    assert_eq!(world.credits(world.a).await, [65, 0, 25, 10]);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// The soonest to expire go first, over several allocations; the same key answers with the first result.
+#[tokio::test(flavor = "multi_thread")]
+async fn redeeming() {
+    let world = World::new().await;
+    world.grant(world.a, 100, None).await;
+    let member = world.member("Ann@example.com").await;
+    let late = world.assign(&member, 5, 90, None).await["allocation"]["id"].clone();
+    let soon = world.assign(&member, 5, 30, None).await["allocation"]["id"].clone();
+    let first = world.redeem("ANN@example.com", 7, "r1").await;
+    assert_eq!(
+        first["redemption"]["transfers"],
+        json!([{"kind": "REDEEM", "credits": 2, "allocation": {"id": late}}, {"kind": "REDEEM", "credits": 5, "allocation": {"id": soon}}])
+    );
+    let again = world.redeem("ann@example.com", 7, "r1").await;
+    assert_eq!((&again["replayed"], &again["redemption"]["id"]), (&json!(true), &first["redemption"]["id"]));
+    assert_eq!(code(&world.redeem("ann@example.com", 6, "r1").await), "KEY_REUSED");
+    assert_eq!(code(&world.redeem(&member, 7, "r1").await), "KEY_REUSED");
+    let short = world.redeem(&member, 4, "r2").await;
+    assert_eq!(
+        short["userErrors"],
+        json!([{"code": "INSUFFICIENT_CREDITS", "message": "There are 3 credits to use, and 4 are asked for.", "field": ["input", "count"]}])
+    );
+    assert_eq!(code(&world.redeem(&member, 0, "r3").await), "INVALID_AMOUNT");
+    assert_eq!(code(&world.redeem("nobody@example.com", 1, "r4").await), "MEMBER_NOT_FOUND");
+    let both = "mutation ($id: ID!) { redeemCredit(input: { memberId: $id, email: \"ann@example.com\", idempotencyKey: \"b\" }) { userErrors { code field } } }";
+    assert_eq!(
+        world.service(both, json!({"id": member})).await.data()["redeemCredit"]["userErrors"],
+        json!([{"code": "REQUIRED", "field": ["input", "memberId"]}])
+    );
+    world.sql("UPDATE partners SET status = 'suspended' WHERE company_name = 'Partner A'").await;
+    assert_eq!(code(&world.redeem(&member, 1, "r5").await), "PARTNER_INACTIVE");
+    assert_eq!(world.credits(world.a).await, [90, 3, 7, 0]);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// An address that is that of members of two partners uses what expires soonest of both.
+#[tokio::test(flavor = "multi_thread")]
+async fn redeeming_by_address() {
+    let world = World::new().await;
+    world.grant(world.a, 10, None).await;
+    world.grant(world.b, 10, None).await;
+    let member = world.member("ann@example.com").await;
+    world.assign(&member, 5, 60, None).await;
+    let add = "mutation { addMember(input: { email: \"ANN@example.com\", firstName: \"A\" }) { member { id } } }";
+    let of_b = world.acme("owner_b", add, json!({})).await.data()["addMember"]["member"]["id"].clone();
+    let assign =
+        "mutation ($id: ID!) { assignCredits(input: { memberId: $id, credits: 5, validDays: 30 }) { userErrors { code } } }";
+    world.acme("owner_b", assign, json!({"id": of_b})).await.data();
+    assert_eq!(world.redeem("ann@example.com", 6, "r").await["userErrors"], json!([]));
+    assert_eq!((world.credits(world.a).await, world.credits(world.b).await), ([5, 4, 1, 0], [5, 0, 5, 0]));
+    // Each partner sees its own share of it.
+    let ledger = "{ me { partner { creditLedger(first: 1) { nodes { kind credits redemption { id } allocation { used } } } } } }";
+    let seen = world.owner_a(ledger, json!({})).await.data()["me"]["partner"]["creditLedger"]["nodes"][0].clone();
+    assert_eq!(seen, json!({"kind": "REDEEM", "credits": 1, "redemption": null, "allocation": {"used": 1}}));
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// What is past its time is expired for readers from that second on, whether or not maintenance has run, and is never used; maintenance
+/// books it once.
+#[tokio::test(flavor = "multi_thread")]
+async fn expiring() {
+    let world = World::new().await;
+    world.grant(world.a, 100, None).await;
+    let member = world.member("ann@example.com").await;
+    let soon = world.assign(&member, 10, 1, None).await["allocation"].clone();
+    world.assign(&member, 20, 3, None).await;
+    world.redeem(&member, 4, "r1").await;
+    let expires = chrono::DateTime::parse_from_rfc3339(soon["expiresAt"].as_str().expect("an instant")).expect("an instant");
+    // The API's clock runs ahead; its tokens would not last, so the books are asked as the API asks them.
+    let seen = async |at: chrono::DateTime<chrono::Utc>| {
+        use partner_portal::models::{credit_allocation::available_by_members, credit_ledger::figures, scope::Scope};
+        let owner = world.owner().await;
+        let scope = Scope::tenant(world.acme);
+        let figures = figures(&owner, scope, &[world.a], at).await.expect("figures")[&world.a];
+        let id = member.parse().expect("an id");
+        let available = available_by_members(&owner, scope, &[id], at).await.expect("credits").get(&id).copied().unwrap_or(0);
+        (figures.balance, figures.assigned, figures.used, figures.expired, available)
+    };
+    let moment = TimeDelta::microseconds(1);
+    assert_eq!(seen(expires.to_utc() - moment).await, (70, 26, 4, 0, 26));
+    assert_eq!(seen(expires.to_utc()).await, (70, 20, 4, 6, 20));
+    world.app.clock.advance(TimeDelta::days(1) + TimeDelta::minutes(1));
+    let done = maintenance::run(&world.app.pool, &world.app.clock).await.expect("maintenance").expect("nobody else does it");
+    assert_eq!(done.expired, 6);
+    assert_eq!(maintenance::run(&world.app.pool, &world.app.clock).await.expect("maintenance").expect("done").expired, 0);
+    assert_eq!(seen(expires.to_utc()).await, (70, 20, 4, 6, 20));
+    assert_eq!(world.number("SELECT expired FROM credit_allocations WHERE valid_days = 1").await, 6);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// What the API shows of an allocation is of now: past its time nothing is available, before maintenance has run.
+#[tokio::test(flavor = "multi_thread")]
+async fn allocations_are_of_now() {
+    let world = World::new().await;
+    world.grant(world.a, 100, None).await;
+    let member = world.member("ann@example.com").await;
+    world.assign(&member, 10, 1, None).await;
+    world.assign(&member, 20, 2, None).await;
+    world.sql("UPDATE credit_allocations SET expires_at = now() - interval '1 second' WHERE valid_days = 1").await;
+    assert_eq!(code(&world.redeem(&member, 21, "r").await), "INSUFFICIENT_CREDITS");
+    let query = "query ($usable: Boolean!) { creditAllocations(filter: { usable: $usable }) { totalCount nodes { credits available expired member { creditsAvailable } transfers { kind } } }
+        dashboard { credits { balance assigned used expired } members { total } } me { partner { creditBalance creditAllocations { totalCount } members { nodes { creditAllocations(first: 1) { totalCount nodes { credits } } } } } } }";
+    let all = world.owner_a(query, json!({"usable": false})).await.data().clone();
+    assert_eq!(
+        all["creditAllocations"],
+        json!({"totalCount": 2, "nodes": [
+            {"credits": 20, "available": 20, "expired": 0, "member": {"creditsAvailable": 20}, "transfers": [{"kind": "ASSIGN"}]},
+            {"credits": 10, "available": 0, "expired": 10, "member": {"creditsAvailable": 20}, "transfers": [{"kind": "ASSIGN"}]}]})
+    );
+    assert_eq!(
+        all["dashboard"],
+        json!({"credits": {"balance": 70, "assigned": 20, "used": 0, "expired": 10}, "members": {"total": 1}})
+    );
+    assert_eq!(
+        all["me"]["partner"],
+        json!({"creditBalance": 70, "creditAllocations": {"totalCount": 2}, "members": {"nodes": [{"creditAllocations": {"totalCount": 2, "nodes": [{"credits": 20}]}}]}})
+    );
+    let usable = world.owner_a(query, json!({"usable": true})).await.data()["creditAllocations"]["totalCount"].clone();
+    assert_eq!(usable, 1);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// 64 tasks that assign from one balance, with keys that repeat, never overdraw it, and leave exactly what arithmetic says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_balance_is_never_overdrawn() {
+    let world = Arc::new(World::with_pool(8).await);
+    world.grant(world.a, 1_000, None).await;
+    let members: Vec<String> = join_all((0..8).map(|number| {
+        let world = Arc::clone(&world);
+        async move { world.member(&format!("m{number}@example.com")).await }
+    }))
+    .await;
+    let tasks = (0..64).map(|task: usize| {
+        let (world, member) = (Arc::clone(&world), members[task / 2 % 8].clone());
+        tokio::spawn(async move {
+            let mut assigned = 0;
+            for turn in 0..3 {
+                // Every task twice with one key: the second is the first's replay.
+                let key = format!("k{}_{turn}", task / 2);
+                let payload = world.assign(&member, 17, 90, Some(&key)).await;
+                match code(&payload) {
+                    "none" if payload["replayed"] == json!(false) => assigned += 17,
+                    "none" | "INSUFFICIENT_CREDITS" => {}
+                    other => panic!("{other}"),
+                }
+            }
+            assigned
+        })
+    });
+    let assigned: i64 = join_all(tasks).await.into_iter().map(|task| task.expect("a task")).sum();
+    // 58 times 17 is 986; the 59th would be more than there is.
+    assert_eq!(assigned, 986);
+    assert_eq!(world.credits(world.a).await, [14, 986, 0, 0]);
+    assert_eq!(world.number("SELECT count(*) FROM partner_credits").await, 986);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// 64 tasks that redeem from one member take each credit once; those that come too late are told so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn each_credit_is_used_once() {
+    let world = Arc::new(World::with_pool(8).await);
+    world.grant(world.a, 1_000, None).await;
+    let member = world.member("ann@example.com").await;
+    for days in [10, 20, 30, 40] {
+        world.assign(&member, 50, days, None).await;
+    }
+    let tasks = (0..64).map(|task: i64| {
+        let (world, member) = (Arc::clone(&world), member.clone());
+        tokio::spawn(async move {
+            let mut used = 0;
+            for turn in 0..2 {
+                let count = 1 + (task + turn) % 5;
+                let who = if task % 2 == 0 { member.as_str() } else { "ann@example.com" };
+                let payload = world.redeem(who, count, &format!("r{task}_{turn}")).await;
+                match code(&payload) {
+                    "none" => used += count,
+                    "INSUFFICIENT_CREDITS" => {}
+                    other => panic!("{other}"),
+                }
+            }
+            used
+        })
+    });
+    let used: i64 = join_all(tasks).await.into_iter().map(|task| task.expect("a task")).sum();
+    let [_, left, booked, _] = world.credits(world.a).await;
+    assert_eq!((used, used + left), (booked, 200));
+    // 384 were asked for: whoever was refused asked for more than was left.
+    assert!(left < 5, "{left}");
+    assert_eq!(world.number("SELECT count(*) FROM partner_credits WHERE status = 'used'").await, used);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Two who want six of ten at once: one gets them, though at first each may hold some.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_is_refused_what_is_there() {
+    let world = Arc::new(World::with_pool(8).await);
+    world.grant(world.a, 1_000, None).await;
+    let member = world.member("ann@example.com").await;
+    for round in 0..12 {
+        world.assign(&member, 10, 90, None).await;
+        let tasks = (0..4).map(|task| {
+            let (world, member) = (Arc::clone(&world), member.clone());
+            tokio::spawn(async move { world.redeem(&member, 6, &format!("r{round}_{task}")).await["userErrors"] == json!([]) })
+        });
+        let served = join_all(tasks).await.into_iter().filter(|task| *task.as_ref().expect("a task")).count();
+        assert_eq!(served, 1, "round {round}");
+        world.redeem(&member, 4, &format!("rest{round}")).await;
+    }
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// The function that other programs call, from many connections at once: it and the mutation draw on one balance, and neither overdraws it.
+/// It makes the member who is not there, and none for credits that it refuses.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn other_programs_allocate_alike() {
+    let world = Arc::new(World::with_pool(6).await);
+    world.grant(world.a, 500, None).await;
+    let member = world.member("m0@example.com").await;
+    let partner = world.a.uuid();
+    let call = |email: &str, name: &str, credits: i32, days: i32| {
+        format!("SELECT allocate_partner_credit('{partner}', '{email}', {name}, {credits}, {days})::int")
+    };
+    assert_eq!(world.number(&call("New.One@example.com", "'Nora van  Dam '", 10, 90)).await, 1);
+    let found = "SELECT count(*) FROM partner_members WHERE email = 'New.One@example.com' AND first_name = 'Nora' AND last_name = 'van Dam' AND credits_assigned = 10";
+    assert_eq!(world.number(found).await, 1);
+    assert_eq!(world.number(&call("new.one@EXAMPLE.com", "NULL", 5, 90)).await, 1);
+    for (email, credits, days) in [
+        ("x@example.com", 486, 90),
+        ("x@example.com", 0, 90),
+        ("x@example.com", 100_001, 90),
+        ("x@example.com", 1, 0),
+        ("nobody", 1, 90),
+    ] {
+        assert_eq!(world.number(&call(email, "NULL", credits, days)).await, 0, "{email} {credits} {days}");
+    }
+    let nobody = call("x@example.com", "NULL", 1, 90).replace(&partner.to_string(), &uuid::Uuid::nil().to_string());
+    assert_eq!(world.number(&nobody).await, 0);
+    assert_eq!(world.number("SELECT count(*) FROM partner_members").await, 2);
+    let tasks = (0..32).map(|task| {
+        let (world, member, call) =
+            (Arc::clone(&world), member.clone(), call(&format!("m{}@example.com", task % 4), "'M'", 20, 30));
+        tokio::spawn(async move {
+            let by_function = world.number(&call).await;
+            let by_mutation = i64::from(code(&world.assign(&member, 20, 30, None).await) == "none");
+            20 * (by_function + by_mutation)
+        })
+    });
+    let assigned: i64 = join_all(tasks).await.into_iter().map(|task| task.expect("a task")).sum();
+    assert_eq!(assigned, 480);
+    assert_eq!(world.credits(world.a).await, [5, 495, 0, 0]);
+    // As a service of the tenant that says which it is; not as another's, nor as a partner.
+    let as_role = async |role: &str, tenant: uuid::Uuid| {
+        let mut connection = world.owner().await;
+        let who = format!(
+            "SET ROLE {role}; SET app.tenant_id = '{tenant}'; SET app.partner_id = '{partner}'; SET app.user_id = '{}'",
+            uuid::Uuid::nil()
+        );
+        connection.batch_execute(&who).await.expect("a role");
+        let check = format!(
+            "DO $$ BEGIN IF NOT allocate_partner_credit('{partner}', 'm1@example.com', 'M', 1, 90) THEN RAISE 'refused'; END IF; END $$"
+        );
+        connection.batch_execute(&check).await.is_ok()
+    };
+    assert!(as_role("portal_service", world.acme.uuid()).await);
+    assert!(!as_role("portal_service", world.globex.uuid()).await);
+    assert!(!as_role("portal_partner", world.acme.uuid()).await);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A hundred thousand credits are assigned by one call.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_at_once() {
+    let world = World::new().await;
+    world.grant(world.a, 100_000, None).await;
+    let member = world.member("ann@example.com").await;
+    assert_eq!(world.assign(&member, 100_000, 90, None).await["partner"]["creditBalance"], 0);
+    assert_eq!(world.redeem(&member, 100_000, "all").await["userErrors"], json!([]));
+    assert_eq!(world.credits(world.a).await, [0, 0, 100_000, 0]);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
