@@ -5,6 +5,7 @@ mod cli;
 mod commissions;
 mod credit_isolation;
 mod credit_model;
+mod credit_plans;
 mod credits;
 mod embedded;
 mod errors;

@@ -7,6 +7,11 @@ use crate::support::{World, cluster, token, tokens::staff_token, world::ACME};
 
 /// Runs an operation and gives the plans of its statements on `table`, as PostgreSQL logged them.
 async fn plans(world: &World, token: &str, query: &str, variables: Value, table: &str) -> Vec<String> {
+    plans_of(world, token, query, variables, &format!("FROM \"{table}\"")).await
+}
+
+/// The same for statements that contain a text.
+pub async fn plans_of(world: &World, token: &str, query: &str, variables: Value, text: &str) -> Vec<String> {
     let log = cluster::log_file().await;
     // Plans are logged when their transaction ends, which an answer does not wait for. The only connection is free again once those
     // of earlier operations are logged.
@@ -16,19 +21,18 @@ async fn plans(world: &World, token: &str, query: &str, variables: Value, table:
     world.run(token, query, variables).await.data();
     // A plan is logged when its portal closes: at the end of the transaction, which the answer does not wait for.
     for _ in 0..500 {
-        let text = String::from_utf8_lossy(&std::fs::read(&log).expect("the log")).into_owned();
-        let since = text.rsplit_once(&mark).map(|(_, rest)| rest.to_owned()).expect("the mark");
+        let logged = String::from_utf8_lossy(&std::fs::read(&log).expect("the log")).into_owned();
+        let since = logged.rsplit_once(&mark).map(|(_, rest)| rest.to_owned()).expect("the mark");
         // A plan goes on until a line begins with the date of the next entry, which may be another test's.
         let plan = |part: &str| part.lines().take_while(|line| !line.contains(" UTC [")).collect::<Vec<_>>().join("\n");
         let entries = since.split("duration: ").map(plan);
-        let found: Vec<String> =
-            entries.filter(|plan| plan.contains("Query Text") && plan.contains(&format!("FROM \"{table}\""))).collect();
+        let found: Vec<String> = entries.filter(|plan| plan.contains("Query Text") && plan.contains(text)).collect();
         if !found.is_empty() {
             return found;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    panic!("no plan of a statement on {table} was logged");
+    panic!("no plan of a statement with {text} was logged");
 }
 
 /// Every list of money is read from its index, for a partner, for an operator and below partners; figures from totals.
