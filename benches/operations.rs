@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 /// How much there is to read from, besides the demo data.
-const AMOUNTS: Amounts = Amounts { partners: 200, leads: 20_000, invoices: 2_000, members: 2_000, seed: 7 };
+const AMOUNTS: Amounts = Amounts { partners: 200, leads: 20_000, invoices: 2_000, members: 400, seed: 7 };
 
 fn operations(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");
@@ -21,6 +21,12 @@ fn operations(criterion: &mut Criterion) {
     runtime.block_on(async { portal.connect().await.batch_execute("VACUUM ANALYZE").await.expect("statistics") });
     let lead =
         runtime.block_on(portal.data(&portal.owner, "{ leads(first: 1) { nodes { id } } }"))["leads"]["nodes"][0]["id"].clone();
+    let me = runtime.block_on(portal.data(&portal.owner, "{ me { partner { id } } members(first: 1) { nodes { id } } }"));
+    let (partner, member) = (&me["me"]["partner"]["id"], &me["members"]["nodes"][0]["id"]);
+    let grant = format!(
+        "mutation {{ grantCredits(input: {{ partnerId: {partner}, credits: 10000000, reason: \"R\" }}) {{ grant {{ id }} }} }}"
+    );
+    runtime.block_on(portal.data(&portal.operator, &grant));
     let fields =
         "id clientName clientEmail status dealValue { amount currency } commission { amount currency } createdAt updatedAt";
     let queries = [
@@ -51,6 +57,20 @@ fn operations(criterion: &mut Criterion) {
             "{ dashboard { partner { rank } stats { totalEarnings { amount } pendingEarnings { amount } } revenue { totalCommissions { amount } } \
              earningsOverTime { start earned { amount } paid { amount } } } }"
                 .to_owned(),
+        ),
+        (
+            "50 members, 2 allocations each",
+            &portal.owner,
+            "{ members(first: 50) { nodes { email status creditsAssigned creditsAvailable creditAllocations(first: 2) { nodes { credits available expiresAt } } } } \
+             dashboard { credits { balance assigned used expired } members { total } } }"
+                .to_owned(),
+        ),
+        (
+            "assign 10 credits",
+            &portal.owner,
+            format!(
+                "mutation {{ assignCredits(input: {{ memberId: {member}, credits: 10 }}) {{ allocation {{ id available }} userErrors {{ code }} }} }}"
+            ),
         ),
         (
             "50 partners, 5 leads each",

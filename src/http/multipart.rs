@@ -1,5 +1,5 @@
 //! An operation with a file: the GraphQL multipart request specification
-//! (<https://github.com/jaydenseric/graphql-multipart-request-spec>), for one file.
+//! (<https://github.com/jaydenseric/graphql-multipart-request-spec>), for one file at most.
 //!
 //! Its parts come in this order: `operations`, the operation as JSON; `map`, which says which variable the file is; the file. The file goes
 //! to disk as it arrives: memory does not grow with it.
@@ -41,18 +41,24 @@ pub async fn read(request: Request<Body>, boundary: String) -> Result<(Operation
         ))
     })?;
     let mut entries = map.into_iter();
-    let (Some((name, paths)), None) = (entries.next(), entries.next()) else {
-        return Err(bad("The part `map` must name one file."));
+    let files = match (entries.next(), entries.next()) {
+        (Some((name, paths)), None) => vec![file(&mut parts, &mut operation, &name, &paths).await?],
+        (None, _) => Vec::new(),
+        (Some(_), Some(_)) => return Err(bad("The part `map` names several files; there may be one.")),
     };
-    let [path] = paths.as_slice() else { return Err(bad("The part `map` must name one variable for the file.")) };
-    let place = variable(&mut operation, path)
-        .ok_or_else(|| bad(&format!("The part `map` names {path:?}, which is no variable of the operation that is null.")))?;
-    *place = Upload::in_place(0).to_value();
-    let file = store(named(&mut parts, &name).await?).await?;
     if parts.next_field().await.map_err(broken)?.is_some() {
         return Err(bad("There is a part that the part `map` does not name."));
     }
-    Ok((operation, vec![file]))
+    Ok((operation, files))
+}
+
+/// The file of that name, which takes the place of a variable.
+async fn file(parts: &mut Parts, operation: &mut Operation, name: &str, paths: &[String]) -> Result<File, Refused> {
+    let [path] = paths else { return Err(bad("The part `map` must name one variable for the file.")) };
+    let place = variable(operation, path)
+        .ok_or_else(|| bad(&format!("The part `map` names {path:?}, which is no variable of the operation that is null.")))?;
+    *place = Upload::in_place(0).to_value();
+    store(named(parts, name).await?).await
 }
 
 /// The next part, which must have this name.

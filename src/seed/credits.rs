@@ -103,7 +103,7 @@ impl CreditYear<'_> {
         let partner = self.partners[place % self.partners.len()];
         let (first_name, last_name) = (FIRST_NAMES[random.usize(..32)], LAST_NAMES[random.usize(..32)]);
         let email =
-            format!("{}.{}{}.{}@staff.example", first_name.to_lowercase(), last_name.to_lowercase(), self.seed, number + 1);
+            format!("{}.{}.{}@staff-{}.example", first_name.to_lowercase(), last_name.to_lowercase(), number + 1, self.seed);
         // Of the seed's, and not of the present, so that the next run makes the same.
         let milliseconds = 1_735_689_600_000 + random.u64(..31_536_000_000);
         let mut bits = [0; 10];

@@ -185,7 +185,10 @@ async fn uploads_at_fault() {
     let map: &[u8] = br#"{"0": ["variables.input.file"]}"#;
     let file: &[u8] = b"email,first name\n";
     let large = vec![b'x'; 10 * 1024 * 1024 + 1];
-    let cases: [(Parts<'_>, u16); 11] = [
+    let without = br#"{"query": "{ me { role } }"}"#;
+    let cases: [(Parts<'_>, u16); 13] = [
+        (&[("operations", without), ("map", b"{}")], 200),
+        (&[("operations", without), ("map", b"{}"), ("0", file)], 400),
         (&[("operations", operations), ("map", map), ("0", file)], 200),
         (&[("map", map), ("operations", operations), ("0", file)], 400),
         (&[("operations", operations), ("0", file)], 400),
