@@ -62,7 +62,7 @@ fn operations(criterion: &mut Criterion) {
             "50 members, 2 allocations each",
             &portal.owner,
             "{ members(first: 50) { nodes { email status creditsAssigned creditsAvailable creditAllocations(first: 2) { nodes { credits available expiresAt } } } } \
-             dashboard { credits { balance assigned used expired } members { total } } }"
+             dashboard { credits { balance assigned used expired } memberCounts { total } } }"
                 .to_owned(),
         ),
         (

@@ -27,8 +27,8 @@ pub struct App {
     pub keyring: Arc<Keyring>,
     /// Tells the time.
     pub clock: Clock,
-    /// How many exports may run at once: each keeps a connection for as long as it is read.
-    pub exports: Arc<Semaphore>,
+    /// How many exports and uploads may run at once: each keeps a connection for as long as it takes.
+    pub files: Arc<Semaphore>,
     /// The longest that one operation may take.
     pub operation_timeout: Duration,
     /// The longest that one operation with a file may take.

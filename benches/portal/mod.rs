@@ -78,7 +78,7 @@ impl Portal {
             },
             keyring: Arc::new(keyring),
             clock: clock.clone(),
-            exports: Arc::new(tokio::sync::Semaphore::new(2)),
+            files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout: limit,
             upload_timeout: limit,
             development: None,

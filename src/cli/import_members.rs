@@ -14,10 +14,9 @@ use crate::{
         self,
         session::{Caller, Session},
     },
-    error::Error,
     ids::{PartnerId, TenantId, UserId},
     member_import::{
-        Import, Progress, Source, Summary,
+        Import, MAX_KEY, Progress, Source, Summary,
         plan::{RowOutcome, RowReport},
     },
     models::{credit_assignment::MAX_DAYS, partner},
@@ -36,7 +35,8 @@ pub struct Arguments {
     /// For how many days the credits can be used
     #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(i32).range(1..=i64::from(MAX_DAYS)))]
     valid_days: i32,
-    /// What credits are assigned once for, however the file changes; the file's content where it is not given
+    /// A name for this hand-out of credits: an address gets a row's credits once under it. The same file has the same name where none is
+    /// given; give a corrected file the name of the first
     #[arg(long, value_name = "KEY", value_parser = key)]
     key: Option<String>,
     /// Print every row, and not only those at fault
@@ -45,7 +45,7 @@ pub struct Arguments {
 }
 
 fn key(text: &str) -> Result<String, String> {
-    crate::validation::line(text, 64).map_err(|wrong| wrong.message)
+    crate::validation::line(text, MAX_KEY).map_err(|wrong| wrong.message)
 }
 
 pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failure> {
@@ -53,7 +53,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
     let database = Database::open_migrated(settings).await?;
     let outcome = import(settings, &database, file, &arguments).await;
     database.close().await;
-    let Summary { rows, imported, updated, skipped, failed, credits_assigned, ignored_columns } = outcome?;
+    let Summary { rows, imported, updated, skipped, failed, credits_assigned, key, ignored_columns } = outcome?;
     if !ignored_columns.is_empty() {
         say(&format!("Left aside: the columns {}.\n", ignored_columns.join(", ")));
     }
@@ -61,6 +61,9 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
     say(&format!(
         "{would}{rows} rows: {imported} imported, {updated} updated, {skipped} skipped, {failed} failed; {credits_assigned} credits assigned.\n"
     ));
+    if failed > 0 && credits_assigned > 0 && arguments.key.is_none() {
+        say(&format!("For the corrected file: --key {key}, so that nobody is given the same credits twice.\n"));
+    }
     if failed > 0 {
         return Err(Failure(format!("{failed} of {rows} rows are at fault, and were not imported")));
     }
@@ -95,10 +98,8 @@ async fn on_session(pool: &db::Pool, tenant: TenantId, file: File, arguments: &A
     match outcome {
         Ok(Ok(summary)) => Ok(summary),
         Ok(Err(fault)) => Err(Failure(format!("{}: {fault}", arguments.file.display()))),
-        Err(error @ (Error::Timeout | Error::Unavailable(_))) => {
-            Err(Failure(format!("{error}; the rows until then are imported, and the same command goes on")))
-        }
-        Err(error) => Err(error.into()),
+        Err(error) if arguments.dry_run => Err(error.into()),
+        Err(error) => Err(Failure(format!("{error}; the rows until then are imported, and the same command goes on from there"))),
     }
 }
 

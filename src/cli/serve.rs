@@ -62,7 +62,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),
-        exports: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
+        files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
         operation_timeout: settings.operation_timeout,
         upload_timeout: settings.upload_timeout,
         development,

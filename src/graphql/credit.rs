@@ -12,7 +12,7 @@ use super::{
     member::Member,
     pagination::Connection,
     partner::Partner,
-    scalars::DateTime,
+    scalars::{DateTime, EmailAddress},
     user::User,
 };
 use crate::{
@@ -61,7 +61,7 @@ impl CreditAllocation {
         self.0.credits
     }
 
-    /// How many can be used now.
+    /// How many are neither used, expired nor taken back. An inactive member, and one of a partner that is not active, cannot use them.
     async fn available(&self, ctx: &Context<'_>) -> i32 {
         self.unused(ctx).available
     }
@@ -152,6 +152,16 @@ impl CreditRedemption {
         self.0.id
     }
 
+    /// The address of whoever used them, in lower case.
+    async fn email(&self) -> EmailAddress {
+        EmailAddress(self.0.employee_email.clone())
+    }
+
+    /// The member that was named. Null where an address was.
+    async fn member(&self, ctx: &Context<'_>) -> Option<Result<Member>> {
+        Member::by_id(ctx, self.0.member_id?).await.transpose()
+    }
+
     /// How many credits were used.
     async fn credits(&self) -> i32 {
         self.0.credits
@@ -175,9 +185,8 @@ pub struct CreditAllocationFilter {
     partner_id: Option<PartnerId>,
     /// Only those to this member.
     member_id: Option<MemberId>,
-    /// Only those of which something can be used now.
-    #[graphql(default)]
-    usable: bool,
+    /// True for only those of which something is available, false for only those of which nothing is.
+    usable: Option<bool>,
     /// Only those assigned at this instant or later.
     created_from: Option<DateTime>,
     /// Only those assigned before this instant.
@@ -191,7 +200,7 @@ impl CreditAllocationFilter {
         AllocationFilter {
             partner: self.partner_id,
             member: self.member_id,
-            usable_at: self.usable.then(|| ctx.as_of()),
+            usable_at: self.usable.map(|usable| (usable, ctx.as_of())),
             created_from: self.created_from.map(|time| time.0),
             created_before: self.created_before.map(|time| time.0),
             expires_before: self.expires_before.map(|time| time.0),
@@ -233,9 +242,14 @@ impl CreditAllocation {
     }
 
     /// One page of what a member was assigned, fetched together with those of its siblings.
-    pub async fn of_member(ctx: &Context<'_>, member: MemberId, arguments: PageArguments) -> Result<Connection<Self>> {
+    pub async fn of_member(
+        ctx: &Context<'_>,
+        member: MemberId,
+        arguments: PageArguments,
+        filter: Option<CreditAllocationFilter>,
+    ) -> Result<Connection<Self>> {
         let page = Page::new(BY_CREATED, true, arguments)?;
-        lists::nested(ctx, member, OfMember(AllocationFilter::default()), page).await
+        lists::nested(ctx, member, OfMember(filter.unwrap_or_default().model(ctx)), page).await
     }
 
     fn unused(&self, ctx: &Context<'_>) -> Unused {

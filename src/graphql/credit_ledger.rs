@@ -103,7 +103,7 @@ impl CreditFigures {
         self.0.balance
     }
 
-    /// How many its members have and can use.
+    /// How many its members have: neither used, expired nor taken back.
     async fn assigned(&self) -> i64 {
         self.0.assigned
     }

@@ -69,7 +69,7 @@ impl Dashboard {
     }
 
     /// How many members the partner has.
-    async fn members(&self, ctx: &Context<'_>) -> Result<MemberCounts> {
+    async fn member_counts(&self, ctx: &Context<'_>) -> Result<MemberCounts> {
         MemberCounts::of_partner(ctx, self.partner.id).await
     }
 

@@ -7,7 +7,7 @@ use chrono::Utc;
 
 use super::{
     context::{ContextExt, missing},
-    credit::CreditAllocation,
+    credit::{CreditAllocation, CreditAllocationFilter},
     lists::{self, filter_by_partner, root_filter},
     loaders::{BatchKey, batch_key},
     pagination::Connection,
@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     ids::{MemberId, PartnerId},
     models::{
-        credit_allocation::available_by_members,
+        credit_ledger::{MemberCredits, credits_by_members},
         member::{self, MemberStatus},
         member_list::{BY_CREATED, MemberFilter},
         page::{Page, PageArguments},
@@ -76,9 +76,19 @@ impl Member {
         self.0.credits_assigned
     }
 
-    /// How many of them it can use now.
+    /// How many of them are neither used nor expired. A member that is inactive, or of a partner that is not active, cannot use them.
     async fn credits_available(&self, ctx: &Context<'_>) -> Result<i64> {
-        Ok(ctx.load(CreditsOfMember(self.0.id, ctx.as_of())).await?.unwrap_or_default())
+        Ok(self.credits(ctx).await?.available)
+    }
+
+    /// How many of them it has used.
+    async fn credits_used(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(self.credits(ctx).await?.used)
+    }
+
+    /// How many of them it has not used in time.
+    async fn credits_expired(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(self.credits(ctx).await?.expired)
     }
 
     /// The credits that it has been assigned, the latest first.
@@ -92,8 +102,9 @@ impl Member {
         #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which allocations to show; all of them where it is not given.")] filter: Option<CreditAllocationFilter>,
     ) -> Result<Connection<CreditAllocation>> {
-        CreditAllocation::of_member(ctx, self.0.id, PageArguments { first, after, last, before }).await
+        CreditAllocation::of_member(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await
     }
 
     /// When it was added.
@@ -172,6 +183,10 @@ impl Member {
         Ok(ctx.load(MemberById(id)).await?.map(Self))
     }
 
+    async fn credits(&self, ctx: &Context<'_>) -> Result<MemberCredits> {
+        Ok(ctx.load(CreditsOfMember(self.0.id, ctx.as_of())).await?.unwrap_or_default())
+    }
+
     /// One page of the members that the viewer may see, the newest first.
     pub async fn paginate(
         ctx: &Context<'_>,
@@ -198,13 +213,13 @@ impl Member {
 struct CreditsOfMember(MemberId, chrono::DateTime<Utc>);
 
 impl BatchKey for CreditsOfMember {
-    type Value = i64;
+    type Value = MemberCredits;
 
     /// All at the request's one instant, and so one statement.
-    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, MemberCredits>> {
         let Some(&Self(_, now)) = keys.first() else { return Ok(HashMap::new()) };
         let members: Vec<MemberId> = keys.iter().map(|key| key.0).collect();
-        let found = available_by_members(connection, scope, &members, now).await?;
+        let found = credits_by_members(connection, scope, &members, now).await?;
         Ok(found.into_iter().map(|(member, credits)| (Self(member, now), credits)).collect())
     }
 }

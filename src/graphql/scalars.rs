@@ -74,7 +74,7 @@ pub struct Upload(usize);
 const UPLOADED: &str = "uploaded file ";
 
 /// A file. It comes in a multipart request, as the GraphQL multipart request specification says: the variable is null, and the request's
-/// `map` names it. The request needs the header `GraphQL-Require-Preflight`, with any value.
+/// `map` names it; one file in one variable. The request needs the header `GraphQL-Require-Preflight`, with any value.
 #[Scalar(name = "Upload", specified_by_url = "https://github.com/jaydenseric/graphql-multipart-request-spec")]
 impl ScalarType for Upload {
     fn parse(value: Value) -> InputValueResult<Self> {

@@ -25,8 +25,10 @@ use crate::{
     graphql::{context::RequestContext, errors},
 };
 
-/// The header that no form of another site can send.
-const REQUIRE_PREFLIGHT: &str = "graphql-require-preflight";
+/// Headers that no form of another site can send: ours, and that of Apollo's clients.
+const REQUIRE_PREFLIGHT: [&str; 2] = ["graphql-require-preflight", "apollo-require-preflight"];
+/// How long a request with a file may take to arrive.
+const ARRIVAL: Duration = Duration::from_mins(2);
 
 /// Answers one operation.
 pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Extension<RequestId>, request: Request) -> Response {
@@ -39,9 +41,18 @@ pub async fn answer(State(app): State<Arc<App>>, Extension(RequestId(id)): Exten
         Ok(claims) => claims,
         Err(error) => return turned_away(&error, &id),
     };
+    // Before the file is taken, and a connection for it.
+    let place = match form {
+        Form::Json => None,
+        Form::Multipart(_) => Some(Arc::clone(&app.files).try_acquire_owned()),
+    };
+    let Ok(_place) = place.transpose() else { return too_many_files(&id) };
     let read = match form {
         Form::Json => read(request).await.map(|operation| (operation, Vec::new())),
-        Form::Multipart(boundary) => multipart::read(request, boundary).await,
+        Form::Multipart(boundary) => {
+            let read = tokio::time::timeout(ARRIVAL, multipart::read(request, boundary)).await;
+            read.unwrap_or(Err(Refused::Fault(Error::Timeout)))
+        }
     };
     let (mut operation, files) = match read {
         Ok(read) => read,
@@ -113,7 +124,7 @@ fn form(headers: &HeaderMap) -> Result<Form, Refused> {
     if !essence.eq_ignore_ascii_case("multipart/form-data") {
         return refused("Send the operation as application/json, or with a file as multipart/form-data.");
     }
-    if !headers.contains_key(REQUIRE_PREFLIGHT) {
+    if !REQUIRE_PREFLIGHT.iter().any(|name| headers.contains_key(*name)) {
         return refused("A request with a file needs the header GraphQL-Require-Preflight, with any value.");
     }
     match multer::parse_boundary(text) {
@@ -137,6 +148,13 @@ pub(super) fn turned_away(error: &Error, id: &str) -> Response {
     if status == StatusCode::UNAUTHORIZED {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
+    response
+}
+
+/// The answer to a file for which there is no place at the moment.
+pub(super) fn too_many_files(id: &str) -> Response {
+    let mut response = turned_away(&Error::unavailable("too many exports and uploads are running"), id);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
     response
 }
 

@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
+use tower_http::catch_panic::CatchPanicLayer;
 
 pub use graphiql::fetch_assets;
 
@@ -46,7 +46,6 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(async || refusal(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql."))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(RequestBodyLimitLayer::new(MAX_UPLOAD))
         .layer(middleware::from_fn(request_id::assign))
         .with_state(app)
 }

@@ -103,8 +103,16 @@ fn bad(message: &str) -> Refused {
 
 fn broken(error: multer::Error) -> Refused {
     match error {
-        multer::Error::FieldSizeExceeded { .. } | multer::Error::StreamSizeExceeded { .. } => {
-            Refused::request(StatusCode::PAYLOAD_TOO_LARGE, "The file is larger than 10 MB, or its operation larger than 1 MB.")
+        multer::Error::FieldSizeExceeded { field_name, .. } => {
+            let message = match field_name.as_deref() {
+                Some("operations") => "The part `operations` is larger than 1 MB.",
+                Some("map") => "The part `map` is larger than 4 KB.",
+                _ => "The file is larger than 10 MB.",
+            };
+            Refused::request(StatusCode::PAYLOAD_TOO_LARGE, message)
+        }
+        multer::Error::StreamSizeExceeded { .. } => {
+            Refused::request(StatusCode::PAYLOAD_TOO_LARGE, "The file is larger than 10 MB.")
         }
         multer::Error::StreamReadFailed(_) => bad("The body could not be read."),
         _ => bad("The body is not multipart/form-data as RFC 7578 says."),

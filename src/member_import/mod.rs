@@ -1,9 +1,11 @@
 //! Members from a CSV file: each row whole or not at all, and each reported.
 //!
 //! [`table`] reads rows, [`plan`] decides what becomes of each, [`crate::models::member_batch`] does it, a chunk in a transaction.
-//! The file is read twice, from where it lies: once to know that it can be read to its end, and what it holds; once to import it.
-//! Memory grows with neither.
+//! The file is read twice, from where it lies: once to know that it can be read to its end, and what it holds; once to import it. Of each
+//! row some twenty bytes are kept, for finding addresses that come twice.
 
+pub mod fault;
+pub mod header;
 pub mod plan;
 mod source;
 pub mod table;
@@ -12,14 +14,15 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 pub use self::source::Source;
 use self::{
+    fault::FileFault,
     plan::{Plan, RowOutcome, RowReport},
     source::Chunks,
-    table::FileFault,
+    table::Line,
 };
 use crate::{
     clock::Clock,
     db::session::Session,
-    error::Result,
+    error::{Error, Result},
     ids::{PartnerId, TenantId, UserId},
     models::{books::Books, member_batch::Known},
 };
@@ -31,6 +34,10 @@ pub const MAX_ROWS: u32 = 50_000;
 /// Rows in one transaction. Enough that its cost is theirs; few enough that nobody waits long for the partner's balance, and that the
 /// versions of its row which the transaction leaves behind are few.
 const CHUNK: usize = 250;
+/// How often rows are decided anew because others add the same members at that moment.
+const ATTEMPTS: usize = 20;
+/// The longest key, in characters: an allocation's own is made of it and an address. A file's content makes one of this length.
+pub const MAX_KEY: usize = 64;
 
 /// Whose members come from where, and under which conditions.
 #[derive(Debug, Clone)]
@@ -66,6 +73,8 @@ pub struct Summary {
     pub failed: u32,
     /// Credits assigned.
     pub credits_assigned: i64,
+    /// What credits were assigned once for.
+    pub key: String,
     /// Columns that mean nothing here.
     pub ignored_columns: Vec<String>,
 }
@@ -93,8 +102,8 @@ impl Import {
             Err(fault) => return Ok(Err(fault)),
         };
         progress.begins(scan.rows);
-        let mut summary = Summary { ignored_columns: scan.ignored_columns, ..Summary::default() };
         let key = self.key.clone().unwrap_or(scan.digest);
+        let mut summary = Summary { key: key.clone(), ignored_columns: scan.ignored_columns, ..Summary::default() };
         let mut plan = Plan::new(self, key);
         let mut chunks = Chunks::of(source, CHUNK);
         while let Some(chunk) = chunks.next().await? {
@@ -103,17 +112,19 @@ impl Import {
                 Err(fault) => return Ok(Err(fault)),
             };
             let at = clock.now().trunc_subsecs(6);
-            let reports = loop {
-                if let Some(reports) = self.chunk(session, &mut plan, &chunk, at).await? {
-                    break reports;
+            let mut reports = None;
+            for _ in 0..ATTEMPTS {
+                reports = self.chunk(session, &mut plan, &chunk, at).await?;
+                if reports.is_some() {
+                    break;
                 }
-            };
-            for report in reports {
+            }
+            for report in reports.ok_or_else(|| Error::internal("some rows were decided anew too often"))? {
                 summary.count(&report);
                 progress.row(report);
             }
         }
-        Ok(Ok(summary))
+        Ok(if summary.rows == scan.rows { Ok(summary) } else { Err(FileFault::Changed) })
     }
 
     /// Imports some rows in one transaction; `None` when another added one of their members meanwhile, and it is to be done again.
@@ -121,7 +132,7 @@ impl Import {
         &self,
         session: &Session,
         plan: &mut Plan<'_>,
-        chunk: &[table::Read],
+        chunk: &[Line],
         at: DateTime<Utc>,
     ) -> Result<Option<Vec<RowReport>>> {
         let wanted = plan.wanted(chunk);
@@ -135,7 +146,7 @@ impl Import {
         let books = Books { connection: &writing, tenant: self.tenant, by: self.by, at };
         let known = Known::lock(&books, self.partner, &wanted).await?;
         let decided = plan.decide(chunk, known);
-        if !books.apply(self.partner, &decided.changes).await? {
+        if !books.import_members(self.partner, &decided.changes).await? {
             return Ok(None);
         }
         writing.commit().await?;

@@ -6,7 +6,9 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{
     Import,
-    table::{Column, Read, Row, RowFault},
+    fault::RowFault,
+    header::Column,
+    table::{Line, Row},
 };
 use crate::{
     ids::MemberId,
@@ -35,7 +37,7 @@ pub enum RowOutcome {
 /// What became of a row, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowReport {
-    /// Its number in a spreadsheet: the header is row 1.
+    /// Its number: the header is row 1, and blank lines are none.
     pub number: u32,
     /// What became of it.
     pub outcome: RowOutcome,
@@ -72,10 +74,10 @@ impl<'i> Plan<'i> {
     }
 
     /// What must be known to decide these rows.
-    pub fn wanted(&self, rows: &[Read]) -> Wanted {
+    pub fn wanted(&self, rows: &[Line]) -> Wanted {
         let mut wanted = Wanted::default();
         for read in rows {
-            if let Read::Row(row) = read {
+            if let Line::Row(row) = read {
                 let address = email_key(&row.email);
                 if row.credits > 0 {
                     wanted.keys.push(self.key_of(&address));
@@ -92,14 +94,14 @@ impl<'i> Plan<'i> {
     }
 
     /// Decides rows, in their order. Deciding the same rows once more comes to the same.
-    pub fn decide(&mut self, rows: &[Read], known: Known) -> Decided {
+    pub fn decide(&mut self, rows: &[Line], known: Known) -> Decided {
         let mut decided = Decided { changes: Changes::default(), reports: Vec::with_capacity(rows.len()) };
         let mut balance = if self.import.is_dry_run { self.left.unwrap_or(known.balance) } else { known.balance };
         for read in rows {
             let report = match read {
-                Read::Empty(number) => RowReport::of(*number, RowOutcome::Skipped),
-                Read::Faulty(number, fault) => RowReport::failed(*number, fault.clone()),
-                Read::Row(row) => match self.row(row, &known, &mut balance, &mut decided.changes) {
+                Line::Empty(number) => RowReport::of(*number, RowOutcome::Skipped),
+                Line::Faulty(number, fault) => RowReport::failed(*number, fault.clone()),
+                Line::Row(row) => match self.row(row, &known, &mut balance, &mut decided.changes) {
                     Ok(report) => report,
                     Err(fault) => RowReport::failed(row.number, Box::new(fault)),
                 },
@@ -112,7 +114,7 @@ impl<'i> Plan<'i> {
 
     fn row(&mut self, row: &Row, known: &Known, balance: &mut i64, changes: &mut Changes) -> Result<RowReport, RowFault> {
         let address = email_key(&row.email);
-        let email = |code, message: String| fault(Column::Email, &row.email, code, message);
+        let email = |code, message: String| RowFault::of_cell(Column::Email, &row.email, code, message);
         let mut mark = [0; 16];
         mark.copy_from_slice(&digest(&SHA256, address.as_bytes()).as_ref()[..16]);
         let first = *self.seen.entry(mark).or_insert(row.number);
@@ -121,7 +123,10 @@ impl<'i> Plan<'i> {
         }
         let member = known.members.get(&address);
         if member.is_some_and(|member| member.status == MemberStatus::Inactive) {
-            return Err(email(FaultCode::MemberInactive, "The member is INACTIVE. Take it in again first.".to_owned()));
+            return Err(email(
+                FaultCode::MemberInactive,
+                "The member is INACTIVE. Take it in again first, with `reactivateMember`.".to_owned(),
+            ));
         }
         let credits = self.credits(row, &address, member, known, *balance)?;
         *balance -= i64::from(credits);
@@ -161,7 +166,7 @@ impl<'i> Plan<'i> {
         known: &Known,
         balance: i64,
     ) -> Result<i32, RowFault> {
-        let refused = |code, message: String| fault(Column::Credits, &row.credits.to_string(), code, message);
+        let refused = |code, message: String| RowFault::of_cell(Column::Credits, &row.credits.to_string(), code, message);
         if row.credits == 0 {
             return Ok(0);
         }
@@ -175,8 +180,10 @@ impl<'i> Plan<'i> {
             if is_same {
                 return Ok(0);
             }
-            let message =
-                format!("{} credits for {} days were assigned by an import with the same key.", first.credits, first.valid_days);
+            let message = format!(
+                "{} credits for {} days were assigned to this address by an import with the same key. Use another key for more.",
+                first.credits, first.valid_days
+            );
             return Err(refused(FaultCode::KeyReused, message));
         }
         if !known.is_active {
@@ -205,8 +212,4 @@ impl RowReport {
     fn failed(number: u32, fault: Box<RowFault>) -> Self {
         Self { fault: Some(fault), ..Self::of(number, RowOutcome::Failed) }
     }
-}
-
-fn fault(column: Column, value: &str, code: FaultCode, message: String) -> RowFault {
-    RowFault { code, message, column: Some(column), value: Some(value.to_owned()) }
 }

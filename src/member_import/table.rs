@@ -1,66 +1,32 @@
 //! A CSV file (RFC 4180) as rows: forgiving in its form, strict in what its cells hold.
 
-use std::io::{Read as Bytes, Seek, SeekFrom};
+use std::io::{Chain, Read, Seek, SeekFrom};
 
-use aws_lc_rs::digest::{Context, SHA256};
 use csv::{ByteRecord, Reader, ReaderBuilder, Trim};
 
-use super::MAX_ROWS;
+use super::{
+    MAX_ROWS,
+    fault::{FileFault, RowFault, shortened},
+    header::{Column, Header, separator},
+};
 use crate::{
-    models::{credit_assignment::MAX_CREDITS, member::email_key},
+    models::credit_assignment::MAX_CREDITS,
     validation::{FaultCode, Wrong, email, line},
 };
 
 /// The longest name.
 const MAX_NAME: usize = 200;
-/// How much of a cell or a header is shown in a message.
-const SHOWN: usize = 80;
 /// How much of the file's beginning is looked at for its separator.
-const BEGINNING: usize = 4096;
+const BEGINNING: u64 = 4096;
 /// The byte-order mark of UTF-8.
 const MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// A column that is understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Column {
-    /// The e-mail address.
-    Email,
-    /// The first name.
-    FirstName,
-    /// The last name.
-    LastName,
-    /// How many credits to assign.
-    Credits,
-}
-
-impl Column {
-    /// What it is called.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::FirstName => "first name",
-            Self::LastName => "last name",
-            Self::Credits => "credits",
-        }
-    }
-
-    /// The column of a header, whatever its case, blanks and hyphens.
-    fn of_header(header: &str) -> Option<Self> {
-        let letters: String = header.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-        match letters.as_str() {
-            "email" | "emailaddress" | "mail" => Some(Self::Email),
-            "firstname" | "givenname" | "forename" => Some(Self::FirstName),
-            "lastname" | "surname" | "familyname" => Some(Self::LastName),
-            "credits" | "credit" => Some(Self::Credits),
-            _ => None,
-        }
-    }
-}
+/// What is read behind the file's last row, as a row of its own, unless a quotation mark is still open there.
+const END: &[u8] = b"\n\x03end of the file\x03";
 
 /// A row that can be imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// Its number in a spreadsheet: the header is row 1.
+    /// Its number: the header is row 1, and blank lines are none.
     pub number: u32,
     /// The e-mail address.
     pub email: String,
@@ -72,22 +38,9 @@ pub struct Row {
     pub credits: i32,
 }
 
-/// What is wrong with a row.
+/// What stands where a row is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RowFault {
-    /// What kind of fault.
-    pub code: FaultCode,
-    /// A sentence.
-    pub message: String,
-    /// In which column; `None` for the row as a whole.
-    pub column: Option<Column>,
-    /// What stands there, shortened.
-    pub value: Option<String>,
-}
-
-/// What was read where a row is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Read {
+pub enum Line {
     /// A row.
     Row(Row),
     /// One that is at fault.
@@ -96,8 +49,8 @@ pub enum Read {
     Empty(u32),
 }
 
-impl Read {
-    /// Its number in a spreadsheet.
+impl Line {
+    /// Its number: the header is row 1, and blank lines are none.
     pub fn number(&self) -> u32 {
         match self {
             Self::Row(row) => row.number,
@@ -106,100 +59,58 @@ impl Read {
     }
 }
 
-/// Why a file cannot be imported at all. Displays as a sentence.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FileFault {
-    /// There is nothing in it.
-    #[error("The file is empty. Its first row must name the columns: email, first name, last name, credits.")]
-    Empty,
-    /// It is UTF-16.
-    #[error("The file is UTF-16. Save it as CSV in UTF-8.")]
-    Utf16,
-    /// A column is missing.
-    #[error("There is no column {0:?}. The first row names the columns; it is {1}.")]
-    NoColumn(&'static str, String),
-    /// A column is there twice.
-    #[error("There are two columns for {0:?}.")]
-    TwoColumns(&'static str),
-    /// It has too many rows.
-    #[error("The file has more than {MAX_ROWS} rows. Split it.")]
-    TooManyRows,
-    /// It is too large.
-    #[error("The file is larger than 10 MB. Split it.")]
-    TooLarge,
-    /// It cannot be read.
-    #[error("The file cannot be read: {0}.")]
-    Unreadable(String),
-}
-
 /// Something that can be read twice.
-pub trait Rewindable: Bytes + Seek + Send {}
+pub trait Rewindable: Read + Seek + Send {}
 
-impl<T: Bytes + Seek + Send> Rewindable for T {}
+impl<T: Read + Seek + Send> Rewindable for T {}
 
 /// A file whose header is read.
 pub struct Table<'s> {
-    reader: Reader<&'s mut dyn Rewindable>,
+    reader: Reader<Chain<&'s mut dyn Rewindable, &'static [u8]>>,
     record: ByteRecord,
-    /// Where each column that is understood is.
-    places: Vec<(Column, usize)>,
-    width: usize,
+    /// What the first row says.
+    pub header: Header,
     number: u32,
-    /// The columns that mean nothing here.
-    pub ignored: Vec<String>,
 }
 
 impl<'s> Table<'s> {
     /// Reads the header, from the file's beginning.
     pub fn open(source: &'s mut dyn Rewindable) -> Result<Self, FileFault> {
-        let delimiter = rewind(source)?;
+        let separator = rewind(source)?;
         // Rows of other lengths than the header's are rows at fault, and not the file's end.
-        let mut reader =
-            ReaderBuilder::new().delimiter(delimiter).flexible(true).has_headers(false).trim(Trim::None).from_reader(source);
+        let mut builder = ReaderBuilder::new();
+        builder.delimiter(separator).flexible(true).has_headers(false).trim(Trim::None);
+        let mut reader = builder.from_reader(source.chain(END));
         let mut record = ByteRecord::new();
-        if !reader.read_byte_record(&mut record).map_err(unreadable)? {
+        if !reader.read_byte_record(&mut record).map_err(FileFault::unreadable)? || is_end(&record) {
             return Err(FileFault::Empty);
         }
-        let headers: Vec<String> = record.iter().map(|header| String::from_utf8_lossy(header).trim().to_owned()).collect();
-        let mut places: Vec<(Column, usize)> = Vec::new();
-        let mut ignored = Vec::new();
-        for (place, header) in headers.iter().enumerate() {
-            match Column::of_header(header) {
-                Some(column) if places.iter().any(|(known, _)| *known == column) => {
-                    return Err(FileFault::TwoColumns(column.name()));
-                }
-                Some(column) => places.push((column, place)),
-                None if header.is_empty() => {}
-                None => ignored.push(shortened(header)),
-            }
-        }
-        for needed in [Column::Email, Column::FirstName] {
-            if !places.iter().any(|(column, _)| *column == needed) {
-                return Err(FileFault::NoColumn(needed.name(), format!("{:?}", shortened(&headers.join(", ")))));
-            }
-        }
-        Ok(Self { reader, record, places, width: headers.len(), number: 1, ignored })
+        Ok(Self { header: Header::of(&record)?, reader, record, number: 1 })
     }
 
-    /// The next row; `None` at the end. A row without a single character is none.
-    pub fn read(&mut self) -> Result<Option<Read>, FileFault> {
-        if !self.reader.read_byte_record(&mut self.record).map_err(unreadable)? {
+    /// The next row; `None` at the end. A blank line is none.
+    pub fn read(&mut self) -> Result<Option<Line>, FileFault> {
+        if !self.reader.read_byte_record(&mut self.record).map_err(FileFault::unreadable)? {
+            return Err(FileFault::OpenQuote(self.number));
+        }
+        if is_end(&self.record) {
             return Ok(None);
         }
         self.number += 1;
         if self.number > MAX_ROWS + 1 {
             return Err(FileFault::TooManyRows);
         }
-        if self.record.iter().all(|cell| cell.iter().all(u8::is_ascii_whitespace)) {
-            return Ok(Some(Read::Empty(self.number)));
+        if self.record.iter().all(is_blank) {
+            return Ok(Some(Line::Empty(self.number)));
         }
-        Ok(Some(self.row().map_or_else(|fault| Read::Faulty(self.number, Box::new(fault)), Read::Row)))
+        Ok(Some(self.row().map_or_else(|fault| Line::Faulty(self.number, Box::new(fault)), Line::Row)))
     }
 
     fn row(&self) -> Result<Row, RowFault> {
-        if self.record.len() > self.width {
-            let message = format!("The row has {} cells, and the header {}.", self.record.len(), self.width);
-            return Err(RowFault { code: FaultCode::Invalid, message, column: None, value: None });
+        let (cells, width) = (self.record.len(), self.header.width);
+        if self.record.iter().skip(width).any(|cell| !is_blank(cell)) {
+            let message = format!("The row has {cells} cells, and the first row names {width} columns.");
+            return Err(RowFault::of_row(FaultCode::Invalid, message));
         }
         let email = self.cell(Column::Email, email)?.ok_or_else(|| required(Column::Email))?;
         let first_name = self.cell(Column::FirstName, name)?.ok_or_else(|| required(Column::FirstName))?;
@@ -210,18 +121,23 @@ impl<'s> Table<'s> {
 
     /// What a column holds, by a rule; `None` where it is blank, or there is no such column.
     fn cell<T>(&self, column: Column, rule: impl Fn(&str) -> Result<T, Wrong>) -> Result<Option<T>, RowFault> {
-        let place = self.places.iter().find(|(known, _)| *known == column).map(|(_, place)| *place);
-        let Some(bytes) = place.and_then(|place| self.record.get(place)) else { return Ok(None) };
-        let fault = |code, message| {
-            let value = Some(shortened(&String::from_utf8_lossy(bytes)));
-            RowFault { code, message, column: Some(column), value }
-        };
-        let text = std::str::from_utf8(bytes).map_err(|_| fault(FaultCode::Invalid, "Is not UTF-8.".to_owned()))?.trim();
-        if text.is_empty() {
+        let Some(bytes) = self.header.place(column).and_then(|place| self.record.get(place)) else { return Ok(None) };
+        let fault = |code, message: String| RowFault::of_cell(column, &String::from_utf8_lossy(bytes), code, message);
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| fault(FaultCode::Invalid, "Is not UTF-8. Save the file as CSV in UTF-8.".to_owned()))?;
+        if text.trim().is_empty() {
             return Ok(None);
         }
-        rule(text).map(Some).map_err(|Wrong { code, message }| fault(code, message))
+        rule(text.trim()).map(Some).map_err(|Wrong { code, message }| fault(code, message))
     }
+}
+
+fn is_end(record: &ByteRecord) -> bool {
+    record.len() == 1 && record.get(0) == Some(&END[1..])
+}
+
+fn is_blank(cell: &[u8]) -> bool {
+    cell.iter().all(u8::is_ascii_whitespace)
 }
 
 fn name(text: &str) -> Result<String, Wrong> {
@@ -229,87 +145,28 @@ fn name(text: &str) -> Result<String, Wrong> {
 }
 
 fn credits(text: &str) -> Result<i32, Wrong> {
-    let wrong = || Wrong {
+    let number = if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None };
+    number.filter(|credits| (0..=MAX_CREDITS).contains(credits)).ok_or_else(|| Wrong {
         code: FaultCode::InvalidAmount,
-        message: format!("Must be a whole number from 0 to {MAX_CREDITS}, without separators."),
-    };
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    text.parse().ok().filter(|credits| (0..=MAX_CREDITS).contains(credits)).ok_or_else(wrong)
+        message: format!("Must be a whole number from 0 to {MAX_CREDITS}, without separators; it is {:?}.", shortened(text)),
+    })
 }
 
 fn required(column: Column) -> RowFault {
-    RowFault { code: FaultCode::Required, message: "Must not be empty.".to_owned(), column: Some(column), value: None }
+    RowFault { column: Some(column), ..RowFault::of_row(FaultCode::Required, "Must not be empty.".to_owned()) }
 }
 
-/// A text for a message: shortened, without control characters.
-fn shortened(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
-}
-
-fn unreadable(error: impl std::fmt::Display) -> FileFault {
-    FileFault::Unreadable(error.to_string())
-}
-
-/// Goes to the beginning of the text, and tells by which character its cells are separated: whichever of the two is more in its first
-/// row, outside of quotes.
+/// Goes to the beginning of the text, and tells by which character its cells are separated.
 fn rewind(source: &mut dyn Rewindable) -> Result<u8, FileFault> {
-    source.seek(SeekFrom::Start(0)).map_err(unreadable)?;
-    let mut beginning = Vec::with_capacity(BEGINNING);
-    source.take(BEGINNING as u64).read_to_end(&mut beginning).map_err(unreadable)?;
+    source.seek(SeekFrom::Start(0)).map_err(FileFault::unreadable)?;
+    let mut beginning = Vec::new();
+    source.take(BEGINNING).read_to_end(&mut beginning).map_err(FileFault::unreadable)?;
     if beginning.starts_with(b"\xff\xfe") || beginning.starts_with(b"\xfe\xff") {
         return Err(FileFault::Utf16);
     }
     let start = if beginning.starts_with(MARK) { MARK.len() } else { 0 };
-    source.seek(SeekFrom::Start(start as u64)).map_err(unreadable)?;
-    let (mut quoted, mut commas, mut semicolons) = (false, 0_usize, 0_usize);
-    for byte in &beginning[start..] {
-        match byte {
-            b'"' => quoted = !quoted,
-            b'\n' | b'\r' if !quoted && commas + semicolons > 0 => break,
-            b',' if !quoted => commas += 1,
-            b';' if !quoted => semicolons += 1,
-            _ => {}
-        }
-    }
-    Ok(if semicolons > commas { b';' } else { b',' })
-}
-
-/// What is known of a file once it has been read to its end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scan {
-    /// Rows, without the header.
-    pub rows: u32,
-    /// SHA-256 over what its rows say, in hexadecimal: the same for the same rows, however they are written.
-    pub digest: String,
-    /// The columns that mean nothing here.
-    pub ignored_columns: Vec<String>,
-}
-
-/// Reads a file to its end.
-pub fn scan(source: &mut dyn Rewindable) -> Result<Scan, FileFault> {
-    let mut table = Table::open(source)?;
-    let mut digest = Context::new(&SHA256);
-    let mut rows = 0;
-    while let Some(read) = table.read()? {
-        rows += 1;
-        if let Read::Row(Row { email, first_name, last_name, credits, .. }) = read {
-            let text = [email_key(&email), first_name, last_name.unwrap_or_default(), credits.to_string()].join("\0");
-            digest.update(text.as_bytes());
-            digest.update(b"\n");
-        }
-    }
-    Ok(Scan { rows, digest: hex(digest.finish().as_ref()), ignored_columns: table.ignored })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    source.seek(SeekFrom::Start(start as u64)).map_err(FileFault::unreadable)?;
+    Ok(separator(&beginning[start..]))
 }
 
 #[cfg(test)]
@@ -319,8 +176,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::member_import::source::scan;
 
-    fn read(bytes: &[u8]) -> Result<Vec<Read>, FileFault> {
+    fn read(bytes: &[u8]) -> Result<Vec<Line>, FileFault> {
         let mut source = Cursor::new(bytes.to_vec());
         let mut table = Table::open(&mut source)?;
         let mut rows = Vec::new();
@@ -330,9 +188,9 @@ mod tests {
         Ok(rows)
     }
 
-    fn row(number: u32, email: &str, first: &str, last: Option<&str>, credits: i32) -> Read {
+    fn row(number: u32, email: &str, first: &str, last: Option<&str>, credits: i32) -> Line {
         let last_name = last.map(str::to_owned);
-        Read::Row(Row { number, email: email.to_owned(), first_name: first.to_owned(), last_name, credits })
+        Line::Row(Row { number, email: email.to_owned(), first_name: first.to_owned(), last_name, credits })
     }
 
     /// The same rows, however they are written.
@@ -343,6 +201,7 @@ mod tests {
             "email,first name,last name,credits\nann@example.com,Ann,Lee; Esq.,5\nbo@example.com,Bo,,\n",
             "\u{feff}E-Mail;First_Name;LASTNAME;Credits\r\nann@example.com;Ann;\"Lee; Esq.\";5\r\nbo@example.com;Bo;;0\r\n",
             "Credits , Surname, Given Name ,Email address,Comment\n5,Lee; Esq.,  Ann ,ann@example.com,x\n,,Bo,bo@example.com",
+            "Email;First name;Last name;Credits;Notes (a, b, c, d, e)\nann@example.com;Ann;\"Lee; Esq.\";5;x\nbo@example.com;Bo;;;;;\n",
             "\n\nemail,\"first\nname\",last name,credits\r\r\nann@example.com,Ann,\"Lee; Esq.\",5\n\nbo@example.com,Bo",
         ] {
             assert_eq!(read(text.as_bytes()).as_deref(), Ok(expected.as_slice()), "{text}");
@@ -363,7 +222,7 @@ mod tests {
         let faults: Vec<_> = rows
             .iter()
             .map(|read| match read {
-                Read::Faulty(number, fault) => (*number, Some((fault.code, fault.column.map(Column::name)))),
+                Line::Faulty(number, fault) => (*number, Some((fault.code, fault.column.map(Column::name)))),
                 other => (other.number(), None),
             })
             .collect();
@@ -384,7 +243,7 @@ mod tests {
                 (12, None),
             ]
         );
-        assert_eq!((&rows[8], &rows[10]), (&Read::Empty(10), &row(12, "a@example.com", "A", None, 0)));
+        assert_eq!((&rows[8], &rows[10]), (&Line::Empty(10), &row(12, "a@example.com", "A", None, 0)));
     }
 
     /// What is wrong with a file is said of the file.
@@ -395,7 +254,14 @@ mod tests {
         assert!(fault(b"\xef\xbb\xbf").starts_with("The file is empty"));
         assert!(fault(b"\xff\xfee\0m\0").starts_with("The file is UTF-16"));
         assert!(fault(b"email,last name\n").contains("\"first name\""));
-        assert!(fault(b"email,E-mail,first name\n").contains("two columns for \"email\""));
+        assert!(fault(b"email,E-mail,first name\n").contains("two columns for \"email\": \"email\" and \"E-mail\""));
+        assert!(fault(b"email\tfirst name\n").ends_with("it is: email first name."));
+        assert!(
+            fault(b"email,first name,comment\na@example.com,A,\"oops\nb@example.com,B,fine\n")
+                .contains("in row 2 and is never closed")
+        );
+        assert!(fault(b"email,\"first name\na@example.com,A\n").contains("There is no column \"first name\""));
+        assert!(fault(&[b"email,first name".as_slice(), &b",x".repeat(100)].concat()).contains("102 columns"));
         let long = "email,first name\n".to_owned() + &"a@example.com,A\n".repeat(50_001);
         assert_eq!(read(long.as_bytes()), Err(FileFault::TooManyRows));
         assert_eq!(read(&long.as_bytes()[..long.len() - 16]).map(|rows| rows.len()), Ok(50_000));
@@ -408,8 +274,16 @@ mod tests {
             for body in [bytes, lines.into_bytes()] {
                 let mut text = b"email,first name,credits\n".to_vec();
                 text.extend(&body);
-                let rows = read(&text).expect("the header is good");
-                prop_assert!(rows.iter().map(Read::number).eq(2..2 + u32::try_from(rows.len()).expect("few")));
+                match read(&text) {
+                    Ok(rows) => {
+                        prop_assert!(rows.iter().map(Line::number).eq(2..2 + u32::try_from(rows.len()).expect("few")));
+                        // Without quotation marks every line that is not blank is a row.
+                        let lines = body.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()).count();
+                        prop_assert!(body.contains(&b'"') || rows.len() == lines);
+                    }
+                    Err(FileFault::OpenQuote(_)) => prop_assert!(body.contains(&b'"')),
+                    Err(fault) => prop_assert!(false, "{fault}"),
+                }
                 let _ = read(&body);
             }
         }

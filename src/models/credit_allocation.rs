@@ -4,18 +4,12 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{
-    prelude::*,
-    sql_types::{BigInt, Uuid as SqlUuid},
-};
+use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::scope::Scope;
 use crate::{
-    db::{
-        schema::credit_allocations,
-        statement::{Bind, statement},
-    },
+    db::schema::credit_allocations,
     ids::{AllocationId, MemberId, PartnerId, UserId},
 };
 
@@ -82,22 +76,4 @@ impl Allocation {
             .await?;
         Ok(rows.into_iter().filter(|row| scope.includes(row.partner_id)).map(|row| (row.id, row)).collect())
     }
-}
-
-/// How many credits each member can use at an instant; one without any is left out.
-pub async fn available_by_members(
-    mut connection: &AsyncPgConnection,
-    scope: Scope,
-    members: &[MemberId],
-    now: DateTime<Utc>,
-) -> QueryResult<HashMap<MemberId, i64>> {
-    let rows: Vec<(MemberId, PartnerId, i64)> = statement::<(SqlUuid, SqlUuid, BigInt)>(
-        "SELECT member_id, partner_id, sum(available) FROM credit_allocations
-         WHERE tenant_id = ? AND member_id = ANY (?) AND available > 0 AND expires_at > ? GROUP BY 1, 2",
-        vec![Bind::Uuid(scope.tenant.uuid()), Bind::Uuids(members.iter().map(|id| id.uuid()).collect()), Bind::Time(now)],
-    )
-    .load(&mut connection)
-    .await?;
-    let visible = rows.into_iter().filter(|(_, partner, _)| scope.includes(*partner));
-    Ok(visible.map(|(member, _, credits)| (member, credits)).collect())
 }

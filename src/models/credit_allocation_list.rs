@@ -24,8 +24,8 @@ pub struct AllocationFilter {
     pub partner: Option<PartnerId>,
     /// Those to this member.
     pub member: Option<MemberId>,
-    /// Those of which something can be used at this instant.
-    pub usable_at: Option<DateTime<Utc>>,
+    /// Those of which something is available at an instant, or nothing is.
+    pub usable_at: Option<(bool, DateTime<Utc>)>,
     /// Those assigned at this instant or later.
     pub created_from: Option<DateTime<Utc>>,
     /// Those assigned before this instant.
@@ -49,9 +49,11 @@ macro_rules! filtered {
         if let Some(member) = $filter.member {
             query = query.filter(credit_allocations::member_id.eq(member));
         }
-        if let Some(now) = $filter.usable_at {
-            query = query.filter(credit_allocations::available.gt(0)).filter(credit_allocations::expires_at.gt(now));
-        }
+        query = match $filter.usable_at {
+            None => query,
+            Some((true, now)) => query.filter(credit_allocations::available.gt(0)).filter(credit_allocations::expires_at.gt(now)),
+            Some((false, now)) => query.filter(credit_allocations::available.eq(0).or(credit_allocations::expires_at.le(now))),
+        };
         if let Some(from) = $filter.created_from {
             query = query.filter(credit_allocations::created_at.ge(from));
         }

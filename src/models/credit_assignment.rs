@@ -20,12 +20,29 @@ use crate::{
         statement::{Bind, statement},
     },
     ids::{AllocationId, MemberId, PartnerId, UserId},
+    validation::{FaultCode, Wrong},
 };
 
 /// The most credits that are assigned at once.
 pub const MAX_CREDITS: i32 = 100_000;
 /// The most days for which credits are assigned: ten years of 365 days.
 pub const MAX_DAYS: i32 = 3_650;
+
+/// A number of credits that can be moved at once.
+pub fn credits_at_once(credits: i32) -> Result<i32, Wrong> {
+    let message = || format!("Must be from 1 to {MAX_CREDITS}; it is {credits}.");
+    Some(credits)
+        .filter(|credits| (1..=MAX_CREDITS).contains(credits))
+        .ok_or_else(|| Wrong { code: FaultCode::InvalidAmount, message: message() })
+}
+
+/// A number of days for which credits can be assigned.
+pub fn valid_days(days: i32) -> Result<i32, Wrong> {
+    let message = || format!("Must be from 1 to {MAX_DAYS}; it is {days}.");
+    Some(days)
+        .filter(|days| (1..=MAX_DAYS).contains(days))
+        .ok_or_else(|| Wrong { code: FaultCode::OutOfRange, message: message() })
+}
 
 /// Credits to be assigned.
 #[derive(Debug, Clone)]

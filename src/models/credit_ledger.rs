@@ -7,7 +7,7 @@ use diesel::{
     dsl::count_star,
     pg::Pg,
     prelude::*,
-    sql_types::{BigInt, Uuid as SqlUuid},
+    sql_types::{BigInt, Nullable, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::{Decimal, prelude::ToPrimitive};
@@ -274,4 +274,45 @@ pub async fn figures(
         (partner, CreditFigures { balance, assigned: assigned - due, used, expired: expired + due })
     });
     Ok(figures.collect())
+}
+
+/// What has become of a member's credits at an instant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MemberCredits {
+    /// Neither used, expired nor taken back.
+    pub available: i64,
+    /// Used.
+    pub used: i64,
+    /// Not used in time.
+    pub expired: i64,
+}
+
+/// Each member's credits at an instant, whether or not maintenance has run; one that never had any has none.
+pub async fn credits_by_members(
+    mut connection: &AsyncPgConnection,
+    scope: Scope,
+    members: &[MemberId],
+    now: DateTime<Utc>,
+) -> QueryResult<HashMap<MemberId, MemberCredits>> {
+    let tenant = Bind::Uuid(scope.tenant.uuid());
+    let rows: Vec<(MemberId, Option<PartnerId>, i64, i64, i64, i64)> =
+        statement::<(SqlUuid, Nullable<SqlUuid>, BigInt, BigInt, BigInt, BigInt)>(
+            "SELECT member.id, held.partner, held.assigned, held.used, held.expired, due.credits FROM unnest(?) AS member (id)
+             CROSS JOIN LATERAL (
+                 SELECT (array_agg(partner_id))[1] AS partner, coalesce(sum(balance) FILTER (WHERE kind = 'assigned'), 0)::bigint AS assigned,
+                     coalesce(sum(balance) FILTER (WHERE kind = 'used'), 0)::bigint AS used,
+                     coalesce(sum(balance) FILTER (WHERE kind = 'expired'), 0)::bigint AS expired
+                 FROM member_accounts WHERE tenant_id = ? AND member_id = member.id) AS held
+             CROSS JOIN LATERAL (
+                 SELECT coalesce(sum(available), 0) AS credits FROM credit_allocations
+                 WHERE tenant_id = ? AND member_id = member.id AND available > 0 AND expires_at <= ?) AS due",
+            vec![Bind::Uuids(members.iter().map(|id| id.uuid()).collect()), tenant.clone(), tenant, Bind::Time(now)],
+        )
+        .load(&mut connection)
+        .await?;
+    let visible = rows.into_iter().filter(|(_, partner, ..)| partner.is_some_and(|partner| scope.includes(partner)));
+    let credits = visible.map(|(member, _, assigned, used, expired, due)| {
+        (member, MemberCredits { available: assigned - due, used, expired: expired + due })
+    });
+    Ok(credits.collect())
 }

@@ -63,6 +63,7 @@ async fn assigning() {
     assert_eq!(code(&world.assign(&member, 61, 90, Some("k")).await), "KEY_REUSED");
     assert_eq!(code(&world.assign(&member, 60, 91, Some("k")).await), "KEY_REUSED");
     let short = world.assign(&member, 41, 90, None).await;
+    assert_eq!((&short["allocation"], &short["partner"]["creditBalance"]), (&Value::Null, &json!(40)));
     assert_eq!(
         short["userErrors"],
         json!([{"code": "INSUFFICIENT_CREDITS", "message": "Your partner has 40 credits to assign, and 41 are asked for.", "field": ["input", "credits"]}])
@@ -123,6 +124,7 @@ async fn redeeming() {
     assert_eq!(code(&world.redeem("ann@example.com", 6, "r1").await), "KEY_REUSED");
     assert_eq!(code(&world.redeem(&member, 7, "r1").await), "KEY_REUSED");
     let short = world.redeem(&member, 4, "r2").await;
+    assert_eq!(short["available"], 3);
     assert_eq!(
         short["userErrors"],
         json!([{"code": "INSUFFICIENT_CREDITS", "message": "There are 3 credits to use, and 4 are asked for.", "field": ["input", "count"]}])
@@ -175,13 +177,17 @@ async fn expiring() {
     let expires = chrono::DateTime::parse_from_rfc3339(soon["expiresAt"].as_str().expect("an instant")).expect("an instant");
     // The API's clock runs ahead; its tokens would not last, so the books are asked as the API asks them.
     let seen = async |at: chrono::DateTime<chrono::Utc>| {
-        use partner_portal::models::{credit_allocation::available_by_members, credit_ledger::figures, scope::Scope};
+        use partner_portal::models::{
+            credit_ledger::{credits_by_members, figures},
+            scope::Scope,
+        };
         let owner = world.owner().await;
         let scope = Scope::tenant(world.acme);
         let figures = figures(&owner, scope, &[world.a], at).await.expect("figures")[&world.a];
         let id = member.parse().expect("an id");
-        let available = available_by_members(&owner, scope, &[id], at).await.expect("credits").get(&id).copied().unwrap_or(0);
-        (figures.balance, figures.assigned, figures.used, figures.expired, available)
+        let member = credits_by_members(&owner, scope, &[id], at).await.expect("credits")[&id];
+        assert_eq!((member.used, member.expired), (figures.used, figures.expired));
+        (figures.balance, figures.assigned, figures.used, figures.expired, member.available)
     };
     let moment = TimeDelta::microseconds(1);
     assert_eq!(seen(expires.to_utc() - moment).await, (70, 26, 4, 0, 26));
@@ -205,9 +211,9 @@ async fn allocations_are_of_now() {
     world.assign(&member, 20, 2, None).await;
     world.sql("UPDATE credit_allocations SET expires_at = now() - interval '1 second' WHERE valid_days = 1").await;
     assert_eq!(code(&world.redeem(&member, 21, "r").await), "INSUFFICIENT_CREDITS");
-    let query = "query ($usable: Boolean!) { creditAllocations(filter: { usable: $usable }) { totalCount nodes { credits available expired member { creditsAvailable } transfers { kind } } }
-        dashboard { credits { balance assigned used expired } members { total } } me { partner { creditBalance creditAllocations { totalCount } members { nodes { creditAllocations(first: 1) { totalCount nodes { credits } } } } } } }";
-    let all = world.owner_a(query, json!({"usable": false})).await.data().clone();
+    let query = "query ($usable: Boolean) { creditAllocations(filter: { usable: $usable }) { totalCount nodes { credits available expired member { creditsAvailable } transfers { kind } } }
+        dashboard { credits { balance assigned used expired } memberCounts { total } } me { partner { creditBalance creditAllocations { totalCount } members { nodes { creditAllocations(first: 1) { totalCount nodes { credits } } } } } } }";
+    let all = world.owner_a(query, json!({"usable": null})).await.data().clone();
     assert_eq!(
         all["creditAllocations"],
         json!({"totalCount": 2, "nodes": [
@@ -216,15 +222,85 @@ async fn allocations_are_of_now() {
     );
     assert_eq!(
         all["dashboard"],
-        json!({"credits": {"balance": 70, "assigned": 20, "used": 0, "expired": 10}, "members": {"total": 1}})
+        json!({"credits": {"balance": 70, "assigned": 20, "used": 0, "expired": 10}, "memberCounts": {"total": 1}})
     );
     assert_eq!(
         all["me"]["partner"],
         json!({"creditBalance": 70, "creditAllocations": {"totalCount": 2}, "members": {"nodes": [{"creditAllocations": {"totalCount": 2, "nodes": [{"credits": 20}]}}]}})
     );
-    let usable = world.owner_a(query, json!({"usable": true})).await.data()["creditAllocations"]["totalCount"].clone();
-    assert_eq!(usable, 1);
+    for (usable, credits) in [(true, 20), (false, 10)] {
+        let found = world.owner_a(query, json!({"usable": usable})).await.data()["creditAllocations"].clone();
+        assert_eq!((&found["totalCount"], &found["nodes"][0]["credits"]), (&json!(1), &json!(credits)), "{usable}");
+    }
     assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A ledger of credits shows every transfer with the balances after it to the partner's owner and to operators; members of the partner see
+/// what moved, and not what it left; pages walk it both ways.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_ledger() {
+    let world = World::new().await;
+    world.grant(world.a, 100, None).await;
+    let member = world.member("ann@example.com").await;
+    world.assign(&member, 30, 90, None).await;
+    world.redeem(&member, 10, "r").await;
+    let query = "query ($first: Int, $after: String, $last: Int, $before: String) { me { partner { creditLedger(first: $first, after: $after, last: $last, before: $before) {
+        totalCount nodes { kind credits from fromBalance to toBalance grant { reason } allocation { credits } } pageInfo { hasNextPage endCursor startCursor } } } } }";
+    let page = async |variables: Value| world.owner_a(query, variables).await.data()["me"]["partner"]["creditLedger"].clone();
+    let first = page(json!({"first": 2})).await;
+    assert_eq!(
+        first["nodes"],
+        json!([
+            {"kind": "REDEEM", "credits": 10, "from": "ASSIGNED", "fromBalance": 20, "to": "USED", "toBalance": 10, "grant": null, "allocation": {"credits": 30}},
+            {"kind": "ASSIGN", "credits": 30, "from": "AVAILABLE", "fromBalance": 70, "to": "ASSIGNED", "toBalance": 30, "grant": null, "allocation": {"credits": 30}}])
+    );
+    assert_eq!((&first["totalCount"], &first["pageInfo"]["hasNextPage"]), (&json!(3), &json!(true)));
+    let next = page(json!({"first": 2, "after": first["pageInfo"]["endCursor"]})).await;
+    assert_eq!(
+        next["nodes"],
+        json!([{"kind": "GRANT", "credits": 100, "from": "ISSUED", "fromBalance": -100, "to": "AVAILABLE", "toBalance": 100, "grant": {"reason": "Plan"}, "allocation": null}])
+    );
+    let back = page(json!({"last": 2, "before": next["pageInfo"]["startCursor"]})).await;
+    assert_eq!(back["nodes"], first["nodes"]);
+    assert_eq!(world.acme("member_a", query, json!({"first": 2})).await.data()["me"]["partner"]["creditLedger"], Value::Null);
+    let transfers = "{ creditAllocations { nodes { transfers { credits fromBalance toBalance redemption { id } } } } }";
+    for (who, balance) in [("member_a", Value::Null), ("owner_a", json!(70))] {
+        let seen = world.acme(who, transfers, json!({})).await.data()["creditAllocations"]["nodes"][0]["transfers"][0].clone();
+        assert_eq!(seen["fromBalance"], balance, "{who}");
+    }
+}
+
+/// Allocations are filtered by member, by partner and by time, and paged.
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_of_allocations() {
+    let world = World::new().await;
+    world.grant(world.a, 100, None).await;
+    let (ann, bo) = (world.member("ann@example.com").await, world.member("bo@example.com").await);
+    for (member, days) in [(&ann, 10), (&bo, 20), (&ann, 30), (&ann, 40)] {
+        world.assign(member, days, days, None).await;
+    }
+    world.sql("UPDATE credit_allocations SET created_at = now() - interval '50 days' WHERE valid_days = 10").await;
+    let query = "query ($filter: CreditAllocationFilter, $first: Int, $after: String) { creditAllocations(filter: $filter, first: $first, after: $after) { totalCount nodes { validDays } pageInfo { endCursor hasNextPage } } }";
+    let list = async |variables: Value| world.operator(query, variables).await.data()["creditAllocations"].clone();
+    let days = |list: &Value| {
+        list["nodes"].as_array().expect("rows").iter().map(|row| row["validDays"].as_i64().expect("a number")).collect::<Vec<_>>()
+    };
+    let at = |days: i64| (world.app.clock.now() + TimeDelta::days(days)).to_rfc3339();
+    for (filter, expected) in [
+        (json!({}), vec![40, 30, 20, 10]),
+        (json!({"memberId": ann}), vec![40, 30, 10]),
+        (json!({"partnerId": world.a.to_string(), "memberId": bo}), vec![20]),
+        (json!({"partnerId": world.b.to_string()}), vec![]),
+        (json!({"createdFrom": at(-1)}), vec![40, 30, 20]),
+        (json!({"createdBefore": at(-1)}), vec![10]),
+        (json!({"expiresBefore": at(25)}), vec![20, 10]),
+    ] {
+        let found = list(json!({"filter": filter})).await;
+        assert_eq!((days(&found), &found["totalCount"]), (expected.clone(), &json!(expected.len())), "{filter}");
+    }
+    let first = list(json!({"first": 3})).await;
+    let rest = list(json!({"first": 3, "after": first["pageInfo"]["endCursor"]})).await;
+    assert_eq!((days(&first), days(&rest), &rest["pageInfo"]["hasNextPage"]), (vec![40, 30, 20], vec![10], &json!(false)));
 }
 
 /// 64 tasks that assign from one balance, with keys that repeat, never overdraw it, and leave exactly what arithmetic says.

@@ -92,7 +92,7 @@ async fn refusals() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
         assert!(answer.message().contains(word), "{path}: {}", answer.message());
     }
-    let _places = world.app.exports.clone().acquire_many_owned(2).await.expect("places");
+    let _places = world.app.files.clone().acquire_many_owned(2).await.expect("places");
     let busy = export(&world, &operator, "payouts.csv").await;
     assert_eq!((busy.status, busy.headers[header::RETRY_AFTER].to_str().ok()), (StatusCode::SERVICE_UNAVAILABLE, Some("60")));
 }

@@ -27,7 +27,18 @@ pub async fn credits(world: &World) -> [String; 3] {
     let grant = world.grant(world.a, 100, None).await["grant"]["id"].clone();
     let member = world.member("ann@example.com").await;
     let allocation = world.assign(&member, 10, 90, None).await["allocation"]["id"].clone();
-    world.redeem(&member, 3, "r").await;
+    let redemption = world.redeem(&member, 3, "r").await["redemption"]["id"].clone();
+    let seen = "query ($id: ID!) { node(id: $id) { id } nodes(ids: [$id]) { id } }";
+    for (who, token, sees) in [
+        ("the tenant's machine", staff_token("service", ACME), true),
+        ("its operator", staff_token("operator", ACME), true),
+        ("the partner", token("owner_a", ACME), false),
+        ("another tenant's machine", staff_token("service", GLOBEX), false),
+    ] {
+        let answer = world.run(&token, seen, json!({"id": redemption})).await;
+        let shown = if sees { json!({"id": redemption}) } else { Value::Null };
+        assert_eq!(answer.data(), &json!({"node": shown, "nodes": [shown]}), "{who}");
+    }
     let text = |value: Value| value.as_str().expect("an id").to_owned();
     [member, text(allocation), text(grant)]
 }
@@ -226,6 +237,8 @@ async fn nobody_else_changes_anything() {
         (SELECT string_agg(x::text, '' ORDER BY id) FROM partner_members x) ||
         (SELECT string_agg(y::text, '' ORDER BY number) FROM partner_credits y) ||
         (SELECT string_agg(z::text, '' ORDER BY entry) FROM transfers z) ||
+        (SELECT string_agg(u::text, '' ORDER BY id) FROM credit_allocations u) ||
+        (SELECT count(*)::text FROM credit_grants) || (SELECT count(*)::text FROM credit_redemptions) ||
         (SELECT string_agg(p::text, '' ORDER BY id) FROM partners p) ||
         (SELECT string_agg(f::text, '' ORDER BY partner_id) FROM partner_profiles f))";
     let before = world.number(fingerprint).await;

@@ -56,7 +56,40 @@ async fn adding() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
-/// Lists filter by status and search, count, and page.
+/// Lists page both ways, at the root and below the partner.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages() {
+    let world = World::new().await;
+    for number in 0..5 {
+        world.member(&format!("m{number}@example.com")).await;
+    }
+    let fields = "nodes { email } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }";
+    let query = format!(
+        "query ($first: Int, $after: String, $last: Int, $before: String) {{ members(first: $first, after: $after, last: $last, before: $before) {{ {fields} }}
+         me {{ partner {{ members(first: $first, after: $after, last: $last, before: $before) {{ {fields} }} }} }} }}"
+    );
+    let page = async |variables: Value| {
+        let data = world.owner_a(&query, variables).await.data().clone();
+        assert_eq!(data["members"], data["me"]["partner"]["members"]);
+        let emails = data["members"]["nodes"]
+            .as_array()
+            .expect("rows")
+            .iter()
+            .map(|row| row["email"].as_str().expect("an address")[..2].to_owned());
+        (emails.collect::<Vec<_>>(), data["members"]["pageInfo"].clone())
+    };
+    let (first, info) = page(json!({"first": 2})).await;
+    assert_eq!((first.as_slice(), &info["hasNextPage"]), (["m4", "m3"].map(str::to_owned).as_slice(), &json!(true)));
+    let (second, info) = page(json!({"first": 2, "after": info["endCursor"]})).await;
+    assert_eq!(second, ["m2", "m1"]);
+    let (third, last) = page(json!({"first": 2, "after": info["endCursor"]})).await;
+    assert_eq!((third.as_slice(), &last["hasNextPage"]), (["m0"].map(str::to_owned).as_slice(), &json!(false)));
+    let (back, _) = page(json!({"last": 2, "before": info["startCursor"]})).await;
+    assert_eq!(back, ["m4", "m3"]);
+    assert_eq!(page(json!({"last": 1})).await.0, ["m0"]);
+}
+
+/// Lists filter by status and search, and count.
 #[tokio::test(flavor = "multi_thread")]
 async fn lists() {
     let world = World::new().await;

@@ -169,14 +169,14 @@ async fn credits_are_batched() {
     world.grant(world.b, 10, None).await;
     grow_credits(&world, 0, 2).await;
     let queries = [
-        ("members", "{ members { totalCount nodes { email partner { id } user { id } creditsAssigned creditsAvailable } } }", 4),
+        ("members", "{ members { totalCount nodes { email partner { id } user { id } creditsAssigned creditsAvailable creditsUsed creditsExpired } } }", 4),
         ("and what they were assigned", "{ members { nodes { creditAllocations(first: 2) { totalCount nodes { credits available } } } } }", 3),
         ("allocations", "{ creditAllocations { nodes { available member { email } partner { id } assignedBy { id } transfers { kind } } } }", 5),
         (
             "partners",
             "{ partners { nodes { creditBalance credits { used } memberCounts { total } members(first: 3) { totalCount nodes { id } } creditAllocations(first: 3) { totalCount nodes { id } }
-                creditLedger(first: 3) { totalCount nodes { kind grant { reason } allocation { id } redemption { credits } postedBy { id } } } } } }",
-            13,
+                creditLedger(first: 3) { totalCount nodes { kind grant { reason } allocation { id } redemption { credits email member { id } } postedBy { id } } } } } }",
+            14,
         ),
     ];
     let mut few = Vec::new();
@@ -184,7 +184,7 @@ async fn credits_are_batched() {
         few.push(statements(&world, &operator, query).await);
         assert_eq!(few.last(), Some(&expected), "{name}");
     }
-    let dashboard = "{ dashboard { credits { balance assigned used expired } members { total active } } }";
+    let dashboard = "{ dashboard { credits { balance assigned used expired } memberCounts { total active } } }";
     assert_eq!(statements(&world, &owner, dashboard).await, 2);
     let member = world.member("ann@example.com").await;
     let assign = |credits: usize| {
@@ -200,6 +200,14 @@ async fn credits_are_batched() {
     // The database's function; then the payload's allocation, partner and member.
     assert_eq!((statements(&world, &owner, &assign(1)).await, statements(&world, &owner, &assign(20_000)).await), (4, 4));
     assert_eq!((statements(&world, &service, &redeem(1)).await, statements(&world, &service, &redeem(15_000)).await), (6, 6));
+    // An import: the partner, then for some rows at once the balance, what is known, the members, their credits.
+    let import = |from: usize, rows: usize| {
+        let rows = (from..from + rows).map(|n| format!("i{n}@example.com,I,1\\n")).collect::<Vec<_>>().concat();
+        format!(
+            "mutation {{ importMembers(input: {{ csv: \"email,first name,credits\\n{rows}\" }}) {{ import {{ imported failed }} }} }}"
+        )
+    };
+    assert_eq!((statements(&world, &owner, &import(0, 1)).await, statements(&world, &owner, &import(1, 200)).await), (7, 7));
     grow_credits(&world, 2, 14).await;
     for ((name, query, _), few) in queries.into_iter().zip(few) {
         assert_eq!(statements(&world, &operator, query).await, few, "{name}");

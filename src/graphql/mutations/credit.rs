@@ -14,7 +14,7 @@ use crate::{
     },
     ids::{AllocationId, MemberId, PartnerId},
     models::{
-        credit_assignment::{Assigned, Assignment, AssignmentFault, MAX_CREDITS, MAX_DAYS},
+        credit_assignment::{Assigned, Assignment, AssignmentFault, credits_at_once, valid_days},
         credit_grant::{GrantFault, Granted, MAX_BALANCE, NewGrant},
     },
     validation::{FaultCode, Faults, line, paragraphs},
@@ -70,7 +70,7 @@ struct AssignCreditsPayload {
     allocation: Option<CreditAllocation>,
     /// The member as it is now. Null where there are user errors.
     member: Option<Member>,
-    /// Your partner as it is now. Null where there are user errors.
+    /// Your partner as it is now, also where there are user errors: its `creditBalance` says how many there are.
     partner: Option<Partner>,
     /// Whether the key was used before, and nothing was assigned this time.
     replayed: bool,
@@ -126,11 +126,11 @@ impl CreditMutations {
         ctx.require(Permission::CreditsAssign)?;
         let to = input.member_id;
         let (assigned, user_errors) = settle(assign(ctx, input).await)?;
+        let partner = partner::changed(ctx, ctx.viewer().partner.map(|partner| partner.id)).await?;
         let Some(Assigned { id, is_replay: replayed }) = assigned else {
-            return Ok(AssignCreditsPayload { allocation: None, member: None, partner: None, replayed: false, user_errors });
+            return Ok(AssignCreditsPayload { allocation: None, member: None, partner, replayed: false, user_errors });
         };
         let allocation = CreditAllocation::by_id(ctx, id).await?;
-        let partner = partner::changed(ctx, ctx.viewer().partner.map(|partner| partner.id)).await?;
         let member = member::changed(ctx, Some(to)).await?;
         Ok(AssignCreditsPayload { allocation, member, partner, replayed, user_errors })
     }
@@ -192,17 +192,8 @@ fn grant_refusal(fault: &GrantFault) -> Refusal {
 async fn assign(ctx: &Context<'_>, input: AssignCreditsInput) -> Result<Assigned, Refusal> {
     let partner = ctx.viewer().partner.ok_or_else(|| Error::internal("an assignment by nobody's partner"))?.id;
     let mut faults = Faults::default();
-    if !(1..=MAX_CREDITS).contains(&input.credits) {
-        let message = format!("Must be from 1 to {MAX_CREDITS}; it is {}.", input.credits);
-        faults.add("input.credits", FaultCode::InvalidAmount, message);
-    }
-    if !(1..=MAX_DAYS).contains(&input.valid_days) {
-        faults.add(
-            "input.validDays",
-            FaultCode::OutOfRange,
-            format!("Must be from 1 to {MAX_DAYS}; it is {}.", input.valid_days),
-        );
-    }
+    faults.check("input.credits", credits_at_once(input.credits));
+    faults.check("input.validDays", valid_days(input.valid_days));
     let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
     if !faults.is_empty() {
         return Err(faults.into());

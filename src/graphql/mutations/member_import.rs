@@ -5,22 +5,18 @@ use async_graphql::{Context, InputObject, Object, SimpleObject};
 use super::{Refusal, UserError, own_partner, settle};
 use crate::{
     auth::Permission,
-    error::{Error, Result},
+    error::Result,
     graphql::{context::ContextExt, member::Member, scalars::Upload},
     ids::PartnerId,
     member_import::{
-        Import, Progress, Source, Summary,
+        Import, MAX_KEY, Progress, Source, Summary,
+        fault::RowFault,
+        header::Column,
         plan::{RowOutcome, RowReport},
-        table::{Column, RowFault},
     },
-    models::{credit_assignment::MAX_DAYS, partner::Partner},
+    models::{credit_assignment::valid_days, partner::Partner},
     validation::{FaultCode, Faults, line},
 };
-
-/// The longest key of an import: an allocation's own is made of it and an address.
-const MAX_IMPORT_KEY: usize = 64;
-/// The most rows of a report in one answer.
-const MAX_REPORT: i32 = 50_000;
 
 /// Members in a CSV file.
 ///
@@ -33,7 +29,7 @@ struct ImportMembersInput {
     partner_id: Option<PartnerId>,
     /// The file, in a multipart request (the GraphQL multipart request specification).
     file: Option<Upload>,
-    /// The file's text, in place of `file`.
+    /// The file's text, in place of `file`. The whole request may have 1 MB, and the time of any other operation.
     csv: Option<String>,
     /// Whether only to say what would happen, and to write nothing.
     #[graphql(default)]
@@ -41,8 +37,9 @@ struct ImportMembersInput {
     /// For how many days of 24 hours the credits can be used: 1 to 3,650.
     #[graphql(default = 90)]
     valid_days: i32,
-    /// What credits are assigned once for: a member is given the credits of a row once under a key, whatever else the file says. Where it
-    /// is left out, it is the file's content: the same file again changes nothing more. At most 64 characters.
+    /// A name for this hand-out of credits, at most 64 characters: an address is given a row's credits once under it. Where it is left out,
+    /// it is made of the file's rows, so that the same file again changes nothing more; for a corrected file give the `idempotencyKey` of
+    /// the first answer.
     idempotency_key: Option<String>,
 }
 
@@ -100,6 +97,11 @@ impl MemberImport {
         self.summary.credits_assigned
     }
 
+    /// The name of this hand-out of credits. Give it with a corrected file, so that nobody is given the same credits twice.
+    async fn idempotency_key(&self) -> &str {
+        &self.summary.key
+    }
+
     /// The columns that mean nothing here, and were left aside.
     async fn ignored_columns(&self) -> &[String] {
         &self.summary.ignored_columns
@@ -108,18 +110,13 @@ impl MemberImport {
     /// What became of each row, in the order of the file.
     async fn rows(
         &self,
-        #[graphql(default = 100, desc = "How many: 1 to 50,000.")] first: i32,
-        #[graphql(desc = "Only those after the row of this number.")] after: Option<i32>,
+        #[graphql(default = 100, desc = "The first so many, at most 50,000. More than there are, are all.")] first: i32,
         #[graphql(desc = "Only those of these outcomes.")] outcome: Option<Vec<RowOutcome>>,
-    ) -> Result<Vec<MemberImportRow>> {
-        let count = usize::try_from(first).ok().filter(|_| (1..=MAX_REPORT).contains(&first));
-        let count =
-            count.ok_or_else(|| Error::BadUserInput(format!("`first` must be from 1 to {MAX_REPORT}; it is {first}.")))?;
-        let after = after.and_then(|after| u32::try_from(after).ok()).unwrap_or(0);
-        let wanted = |report: &&RowReport| {
-            report.number > after && outcome.as_ref().is_none_or(|outcomes| outcomes.contains(&report.outcome))
-        };
-        Ok(self.reports.iter().filter(wanted).take(count).cloned().map(MemberImportRow).collect())
+    ) -> Vec<MemberImportRow> {
+        let wanted = |report: &&RowReport| outcome.as_ref().is_none_or(|outcomes| outcomes.contains(&report.outcome));
+        // What was imported is imported: no number is a reason for no report.
+        let first = usize::try_from(first).unwrap_or(0);
+        self.reports.iter().filter(wanted).take(first).cloned().map(MemberImportRow).collect()
     }
 }
 
@@ -129,7 +126,7 @@ struct MemberImportRow(RowReport);
 /// What became of one row of a file.
 #[Object]
 impl MemberImportRow {
-    /// Its number in a spreadsheet, blank lines left out: the header is row 1.
+    /// Its number: the header is row 1, and blank lines are none.
     async fn row(&self) -> u32 {
         self.0.number
     }
@@ -162,7 +159,7 @@ impl MemberImportRow {
     /// The cell that is at fault. Null where none is, or the row is as a whole.
     async fn cell(&self) -> Option<MemberImportCell> {
         let fault = self.fault()?;
-        Some(MemberImportCell { column: fault.column.map(Column::name)?, value: fault.value.clone() })
+        Some(MemberImportCell { column: fault.column?, value: fault.value.clone() })
     }
 }
 
@@ -175,8 +172,8 @@ impl MemberImportRow {
 /// A cell of a file.
 #[derive(SimpleObject)]
 struct MemberImportCell {
-    /// The column: `email`, `first name`, `last name` or `credits`.
-    column: &'static str,
+    /// The column.
+    column: Column,
     /// What stands there, shortened. Null where nothing does.
     value: Option<String>,
 }
@@ -187,8 +184,8 @@ pub struct MemberImportMutations;
 #[Object]
 impl MemberImportMutations {
     /// Adds the members of a CSV file to a partner, brings those that are there up to date, and assigns credits to them. Each row is done
-    /// whole or not at all, and reported; those at fault do not keep the others from being done. Needs `MEMBERS_MANAGE`, and for credits
-    /// `CREDITS_ASSIGN`.
+    /// whole or not at all, and reported; those at fault do not keep the others from being done. Where the answer is an error, some rows may
+    /// have been done: send the same file again, and it goes on from there. Needs `MEMBERS_MANAGE`, and for credits `CREDITS_ASSIGN`.
     async fn import_members(
         &self,
         ctx: &Context<'_>,
@@ -230,14 +227,8 @@ async fn import(ctx: &Context<'_>, input: ImportMembersInput) -> Result<MemberIm
             None
         }
     };
-    if !(1..=MAX_DAYS).contains(&input.valid_days) {
-        faults.add(
-            "input.validDays",
-            FaultCode::OutOfRange,
-            format!("Must be from 1 to {MAX_DAYS}; it is {}.", input.valid_days),
-        );
-    }
-    let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_IMPORT_KEY));
+    faults.check("input.validDays", valid_days(input.valid_days));
+    let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
     let (Some(partner), Some((path, source)), true) = (partner, source, faults.is_empty()) else { return Err(faults.into()) };
     let viewer = ctx.viewer();
     if Partner::by_ids(&*ctx.read().await?, viewer.scope(), &[partner]).await?.is_empty() {

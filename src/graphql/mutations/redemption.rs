@@ -9,7 +9,7 @@ use crate::{
     graphql::{context::ContextExt, credit::CreditRedemption, scalars::EmailAddress},
     ids::MemberId,
     models::{
-        credit_assignment::MAX_CREDITS,
+        credit_assignment::credits_at_once,
         credit_redemption::{NewRedemption, Redeemed, Redeemer, RedemptionFault},
     },
     validation::{FaultCode, Faults, email, line},
@@ -34,6 +34,8 @@ struct RedeemCreditInput {
 struct RedeemCreditPayload {
     /// The redemption. Null where there are user errors.
     redemption: Option<CreditRedemption>,
+    /// Where there are too few: how many there are. Null otherwise.
+    available: Option<i64>,
     /// Whether the key was used before, and no credit was used this time.
     replayed: bool,
     /// What is wrong with the input. Empty when the credits are used.
@@ -53,15 +55,17 @@ impl RedemptionMutations {
         #[graphql(desc = "Who uses how many.")] input: RedeemCreditInput,
     ) -> Result<RedeemCreditPayload> {
         ctx.require(Permission::EventsIngest)?;
-        let (redeemed, user_errors) = settle(redeem(ctx, input).await)?;
+        let mut available = None;
+        let (redeemed, user_errors) = settle(redeem(ctx, input, &mut available).await)?;
         let Some(Redeemed { id, is_replay: replayed }) = redeemed else {
-            return Ok(RedeemCreditPayload { redemption: None, replayed: false, user_errors });
+            return Ok(RedeemCreditPayload { redemption: None, available, replayed: false, user_errors });
         };
-        Ok(RedeemCreditPayload { redemption: CreditRedemption::by_id(ctx, id).await?, replayed, user_errors })
+        Ok(RedeemCreditPayload { redemption: CreditRedemption::by_id(ctx, id).await?, available, replayed, user_errors })
     }
 }
 
-async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput) -> Result<Redeemed, Refusal> {
+/// Where there are too few, `left` is told how many there are.
+async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput, left: &mut Option<i64>) -> Result<Redeemed, Refusal> {
     let mut faults = Faults::default();
     let redeemer = match (input.member_id, &input.email) {
         (Some(id), None) => Some(Redeemer::Member(id)),
@@ -71,10 +75,7 @@ async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput) -> Result<Redeemed,
             None
         }
     };
-    if !(1..=MAX_CREDITS).contains(&input.count) {
-        let message = format!("Must be from 1 to {MAX_CREDITS}; it is {}.", input.count);
-        faults.add("input.count", FaultCode::InvalidAmount, message);
-    }
+    faults.check("input.count", credits_at_once(input.count));
     let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
     let (Some(redeemer), Some(key), true) = (redeemer, key, faults.is_empty()) else { return Err(faults.into()) };
     let new = NewRedemption { redeemer, credits: input.count, key };
@@ -84,6 +85,9 @@ async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput) -> Result<Redeemed,
         Err(RedemptionFault::Insufficient { .. }) => attempt(ctx, &new, true).await?,
         outcome => outcome,
     };
+    if let Err(RedemptionFault::Insufficient { available }) = outcome {
+        *left = Some(available);
+    }
     outcome.map_err(|fault| refusal(&fault, by_member, new.credits))
 }
 

@@ -12,7 +12,7 @@ use axum::{
     Extension,
     body::Body,
     extract::{Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures_util::stream;
@@ -22,7 +22,11 @@ use self::{
     parameters::{commission_filter, payout_filter},
     rows::harmless,
 };
-use super::{graphql::turned_away, refusal, request_id::RequestId};
+use super::{
+    graphql::{too_many_files, turned_away},
+    refusal,
+    request_id::RequestId,
+};
 use crate::{
     app::App,
     auth::guard,
@@ -110,11 +114,7 @@ async fn answer<E: Export>(
         Err(message) => return refusal(StatusCode::BAD_REQUEST, &message),
     };
     // Before a connection is taken: each export keeps one for as long as it is read.
-    let Ok(place) = Arc::clone(&app.exports).try_acquire_owned() else {
-        let mut response = turned_away(&Error::unavailable("too many exports are running"), &id);
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("60"));
-        return response;
-    };
+    let Ok(place) = Arc::clone(&app.files).try_acquire_owned() else { return too_many_files(&id) };
     let (session, viewer) = match guard::admit(&app.pool, claims).await {
         Ok(admitted) => admitted,
         Err(error) => return turned_away(&error, &id),

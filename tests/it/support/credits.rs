@@ -53,7 +53,7 @@ impl World {
 
     /// Uses credits of a member, or of an address.
     pub async fn redeem(&self, who: &str, count: i64, key: &str) -> Value {
-        let query = "mutation ($input: RedeemCreditInput!) { redeemCredit(input: $input) { replayed redemption { id credits transfers { kind credits allocation { id } } } userErrors { code message field } } }";
+        let query = "mutation ($input: RedeemCreditInput!) { redeemCredit(input: $input) { replayed available redemption { id credits transfers { kind credits allocation { id } } } userErrors { code message field } } }";
         let named = if who.contains('@') { "email" } else { "memberId" };
         let input = json!({named: who, "count": count, "idempotencyKey": key});
         self.service(query, json!({"input": input})).await.data()["redeemCredit"].clone()

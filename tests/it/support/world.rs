@@ -110,7 +110,7 @@ impl World {
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
-            exports: Arc::new(tokio::sync::Semaphore::new(2)),
+            files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout,
             upload_timeout: operation_timeout.max(Duration::from_mins(1)),
             development: None,
