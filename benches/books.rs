@@ -2,6 +2,8 @@
 //! an export and a verification keep their memory flat, and how long each takes. `cargo bench --bench books` prints what PostgreSQL says
 //! of its plans; nothing here judges it.
 
+#[path = "portal/memory.rs"]
+mod memory;
 mod portal;
 
 use std::time::{Duration, Instant};
@@ -12,6 +14,7 @@ use axum::{
 };
 use diesel_async::SimpleAsyncConnection;
 use http_body_util::BodyExt;
+use memory::memory;
 use partner_portal::{
     seed::{Amounts, demo},
     verify,
@@ -111,16 +114,6 @@ async fn load(portal: &Portal, events: u64) {
         from = to;
     }
     owner.batch_execute("VACUUM ANALYZE").await.expect("statistics");
-}
-
-/// The largest and present size of this process in memory, in MB.
-fn memory() -> (u64, u64) {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let of = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) / 1_024
-    };
-    (of("VmHWM:"), of("VmRSS:"))
 }
 
 async fn prove(portal: &Portal) {

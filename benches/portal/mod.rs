@@ -42,6 +42,7 @@ pub struct Portal {
     pub owner: String,
     /// The token of the tenant's operator.
     pub operator: String,
+    issuer: DevelopmentIssuer,
 }
 
 impl Portal {
@@ -61,10 +62,6 @@ impl Portal {
 
         let keys = tempfile::tempdir().expect("a folder");
         let issuer = DevelopmentIssuer::open(keys.path()).expect("a key");
-        let token = |subject: String, role| {
-            let bearer = Bearer { subject, tenant: Some(demo::FIRST_TENANT.to_owned()), role, ..Bearer::default() };
-            issuer.mint(&bearer, 86_400, &clock).expect("a token")
-        };
         let trusted = TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(issuer.keys()) };
         let limit = Duration::from_secs(10);
         let app = App {
@@ -80,12 +77,21 @@ impl Portal {
             clock: clock.clone(),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout: limit,
-            upload_timeout: limit,
+            upload_timeout: Duration::from_mins(5),
             development: None,
         };
-        let owner = token(demo::owner(demo::FIRST_TENANT, 1), None);
-        let operator = token(demo::operator(demo::FIRST_TENANT), Some("operator"));
-        Self { database, folder, router: http::router(Arc::new(app)), owner, operator }
+        let none = String::new();
+        let mut portal =
+            Self { database, folder, router: http::router(Arc::new(app)), owner: none.clone(), operator: none, issuer };
+        portal.owner = portal.token(demo::owner(demo::FIRST_TENANT, 1), None);
+        portal.operator = portal.token(demo::operator(demo::FIRST_TENANT), Some("operator"));
+        portal
+    }
+
+    /// A token of somebody of the first tenant's.
+    pub fn token(&self, subject: String, role: Option<&'static str>) -> String {
+        let bearer = Bearer { subject, tenant: Some(demo::FIRST_TENANT.to_owned()), role, ..Bearer::default() };
+        self.issuer.mint(&bearer, 86_400, &Clock::default()).expect("a token")
     }
 
     /// A connection as the owner of the tables.

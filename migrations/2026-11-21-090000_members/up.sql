@@ -21,7 +21,8 @@ CREATE TABLE partner_members (
     CONSTRAINT partner_members_address_key UNIQUE (tenant_id, partner_id, id, email_key),
     CONSTRAINT partner_members_partner_id_fkey FOREIGN KEY (tenant_id, partner_id) REFERENCES partners (tenant_id, id) ON DELETE RESTRICT,
     CONSTRAINT partner_members_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE RESTRICT,
-    CONSTRAINT partner_members_email_form CHECK (email ~ '^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]+$' AND char_length(email) <= 254),
+    CONSTRAINT partner_members_email_form CHECK (char_length(email) <= 254
+        AND email ~ '^[^]@[:space:][:cntrl:]"(),:;<>[\\]+@[^]@[:space:][:cntrl:]"(),:;<>[\\]+\.[^]@[:space:][:cntrl:]"(),:;<>[\\]+$'),
     CONSTRAINT partner_members_first_name_length CHECK (char_length(first_name) BETWEEN 1 AND 200),
     CONSTRAINT partner_members_last_name_length CHECK (char_length(last_name) BETWEEN 1 AND 200),
     CONSTRAINT partner_members_linked CHECK (user_id IS NULL OR status <> 'invited'),
@@ -92,23 +93,17 @@ CREATE POLICY member_counts_staff ON member_counts FOR SELECT TO portal_operator
     USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid));
 -- The guard links invited members of the token's tenant, to the token's user and to nobody else.
 CREATE POLICY partner_members_gate ON partner_members FOR SELECT TO portal_gate
-    USING (tenant_id IN (SELECT id FROM tenants) AND (user_id IS NULL OR user_id IN (SELECT id FROM users)));
+    USING (tenant_id IN (SELECT id FROM tenants) AND (user_id IS NULL
+        OR EXISTS (SELECT FROM users u WHERE u.tenant_id = partner_members.tenant_id AND u.id = partner_members.user_id)));
 CREATE POLICY partner_members_gate_link ON partner_members FOR UPDATE TO portal_gate
     USING (user_id IS NULL)
-    WITH CHECK (user_id IN (SELECT id FROM users));
+    WITH CHECK (EXISTS (SELECT FROM users u WHERE u.tenant_id = partner_members.tenant_id AND u.id = partner_members.user_id));
 
 GRANT SELECT ON partner_members, member_counts TO portal_partner, portal_operator, portal_service;
 GRANT INSERT (tenant_id, id, partner_id, email, first_name, last_name, status, created_at, updated_at)
     ON partner_members TO portal_partner, portal_operator, portal_service;
 GRANT UPDATE (email, first_name, last_name, status, updated_at) ON partner_members TO portal_partner, portal_operator, portal_service;
-GRANT SELECT (tenant_id, email_key, status, user_id), UPDATE (status, user_id, updated_at) ON partner_members TO portal_gate;
-
--- A partner sees the users who have become its members, too.
-ALTER POLICY users_partner ON users
-    USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid)
-        AND (id = (SELECT current_setting('app.user_id')::uuid)
-            OR id IN (SELECT user_id FROM partner_users)
-            OR EXISTS (SELECT FROM partner_members m WHERE m.tenant_id = users.tenant_id AND m.user_id = users.id)));
+GRANT SELECT (tenant_id, partner_id, email_key, status, user_id), UPDATE (status, user_id, updated_at) ON partner_members TO portal_gate;
 
 -- portal_identity() and one answer more. It stays for servers of the version before, which run while this migration does.
 CREATE FUNCTION portal_bearer(token_issuer text, token_subject text, token_organization text, token_tenant text, verified_email text)

@@ -1,5 +1,8 @@
 -- Credits are counted in the same ledger as money, in the unit CREDIT. A partner's accounts hold what it and its members have together;
 -- each member's share of assigned, used and expired is in member_accounts, kept by the same trigger from the same transfers.
+-- Servers of the version before go on booking meanwhile: the tables are locked in the order in which a booking does.
+SET LOCAL lock_timeout = '60s';
+LOCK TABLE transfers, accounts, account_days IN ACCESS EXCLUSIVE MODE;
 ALTER DOMAIN account_kind DROP CONSTRAINT account_kind_known;
 ALTER DOMAIN account_kind ADD CONSTRAINT account_kind_known CHECK (VALUE IN (
     'expense', 'pending', 'payable', 'in_payout', 'paid', 'issued', 'available', 'assigned', 'used', 'expired'));
@@ -43,7 +46,6 @@ ALTER TABLE transfers
     ADD CONSTRAINT transfers_credit_path CHECK (unit <> 'CREDIT' OR (kind, from_kind, to_kind) IN (
         ('grant', 'issued', 'available'), ('withdraw', 'available', 'issued'), ('assign', 'available', 'assigned'),
         ('revoke', 'assigned', 'available'), ('redeem', 'assigned', 'used'), ('expire', 'assigned', 'expired'))),
-    ADD CONSTRAINT transfers_grant_key UNIQUE (tenant_id, grant_id),
     ADD CONSTRAINT transfers_grant_id_fkey FOREIGN KEY (tenant_id, partner_id, grant_id)
         REFERENCES credit_grants (tenant_id, partner_id, id) ON DELETE RESTRICT,
     ADD CONSTRAINT transfers_allocation_id_fkey FOREIGN KEY (tenant_id, partner_id, allocation_id)
@@ -51,9 +53,11 @@ ALTER TABLE transfers
     ADD CONSTRAINT transfers_member_id_fkey FOREIGN KEY (tenant_id, partner_id, member_id)
         REFERENCES partner_members (tenant_id, partner_id, id) ON DELETE RESTRICT,
     ADD CONSTRAINT transfers_redemption_id_fkey FOREIGN KEY (tenant_id, redemption_id) REFERENCES credit_redemptions (tenant_id, id) ON DELETE RESTRICT;
+CREATE UNIQUE INDEX transfers_grant_key ON transfers (tenant_id, grant_id) WHERE grant_id IS NOT NULL;
 -- An allocation is assigned, revoked and expires once; one redemption takes from it once.
 CREATE UNIQUE INDEX transfers_allocation_key ON transfers (tenant_id, allocation_id, kind) WHERE allocation_id IS NOT NULL AND redemption_id IS NULL;
 CREATE UNIQUE INDEX transfers_redemption_key ON transfers (tenant_id, redemption_id, allocation_id) WHERE redemption_id IS NOT NULL;
+CREATE INDEX transfers_allocation_idx ON transfers (tenant_id, allocation_id, entry) WHERE allocation_id IS NOT NULL;
 COMMENT ON COLUMN transfers.member_id IS 'The member whose share it changes; NULL where none';
 COMMENT ON COLUMN transfers.grant_id IS 'The grant that is the transfer''s source';
 COMMENT ON COLUMN transfers.allocation_id IS 'The allocation that is the transfer''s source';

@@ -6,8 +6,10 @@ CREATE FUNCTION lock_partner_credits(of_tenant uuid, of_partner uuid) RETURNS nu
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
     held numeric;
+    caller text := coalesce(nullif(current_setting('role'), 'none'), session_user);
 BEGIN
-    IF current_setting('role') LIKE 'portal\_%' AND of_tenant IS DISTINCT FROM current_setting('app.tenant_id')::uuid THEN
+    -- Whoever is not the owner, or may become it, gets no further than its tenant, as by the policies.
+    IF NOT pg_has_role(caller, current_user, 'MEMBER') AND of_tenant IS DISTINCT FROM current_setting('app.tenant_id')::uuid THEN
         RETURN 0;
     END IF;
     SELECT a.balance INTO held FROM public.accounts a
@@ -94,8 +96,13 @@ BEGIN
     IF of_tenant IS NULL THEN
         RAISE NOTICE 'not allocated: partner_not_found';
         RETURN false;
-    ELSIF coalesce(address, '') !~ '^[^@[:space:]]+@[^@[:space:]]+\.[^@[:space:]]+$' OR char_length(address) > 254 THEN
+    ELSIF coalesce(address, '') !~ '^[^]@[:space:][:cntrl:]"(),:;<>[\\]+@[^]@[:space:][:cntrl:]"(),:;<>[\\]+\.[^]@[:space:][:cntrl:]"(),:;<>[\\]+$'
+            OR char_length(address) > 254 THEN
         RAISE NOTICE 'not allocated: invalid_email';
+        RETURN false;
+    -- What changes how a text is read, or does not show.
+    ELSIF name ~ '[[:cntrl:]\u202A-\u202E\u2066-\u2069\u200B\u2060\uFEFF]' THEN
+        RAISE NOTICE 'not allocated: invalid_name';
         RETURN false;
     END IF;
     PERFORM lock_partner_credits(of_tenant, partner);

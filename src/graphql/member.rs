@@ -46,7 +46,7 @@ impl Member {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a member's partner"))
     }
 
-    /// The user who has signed in with the member's address. Null until then.
+    /// The user who has signed in with the member's address. Null until then, and where it is a person of another organisation than yours.
     async fn user(&self, ctx: &Context<'_>) -> Option<Result<User>> {
         User::by_id(ctx, self.0.user_id?).await.transpose()
     }

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    models::member::email_key,
+    models::{credit_assignment::MAX_CREDITS, member::email_key},
 };
 
 /// How many chunks are read ahead.
@@ -88,7 +88,7 @@ pub fn scan(source: &mut dyn Rewindable) -> Result<Scan, FileFault> {
 
 type Chunk = Result<Vec<Line>, FileFault>;
 
-/// A file's rows, some at a time.
+/// A file's rows, some at a time: so few that their credits, too, are no more than some of the largest assignments.
 pub struct Chunks {
     received: mpsc::Receiver<Chunk>,
     reading: JoinHandle<()>,
@@ -120,13 +120,17 @@ impl Chunks {
 fn read(source: &mut dyn Rewindable, size: usize, chunks: &mpsc::Sender<Chunk>) -> Result<(), FileFault> {
     let mut table = Table::open(source)?;
     loop {
-        let mut chunk = Vec::with_capacity(size);
-        while chunk.len() < size
-            && let Some(line) = table.read()?
-        {
+        let (mut chunk, mut credits, mut is_last) = (Vec::with_capacity(size), 0, false);
+        while chunk.len() < size && credits < MAX_CREDITS {
+            let Some(line) = table.read()? else {
+                is_last = true;
+                break;
+            };
+            if let Line::Row(row) = &line {
+                credits += row.credits;
+            }
             chunk.push(line);
         }
-        let is_last = chunk.len() < size;
         if chunk.is_empty() || chunks.blocking_send(Ok(chunk)).is_err() || is_last {
             return Ok(());
         }

@@ -145,15 +145,29 @@ impl Books<'_> {
         if !revokes {
             return Ok(Some(0));
         }
-        let unused: Vec<AllocationId> = credit_allocations::table
+        let unused: Vec<(AllocationId, i32)> = credit_allocations::table
             .filter(credit_allocations::tenant_id.eq(self.tenant))
             .filter(credit_allocations::member_id.eq(id))
             .filter(credit_allocations::available.gt(0))
             .filter(credit_allocations::expires_at.gt(self.at))
-            .select(credit_allocations::id)
+            .order((credit_allocations::expires_at, credit_allocations::id))
+            .select((credit_allocations::id, credit_allocations::available))
             .load(&mut &*self.connection)
             .await?;
-        self.revoke_units(&unused).await.map(Some)
+        let mut returned = 0;
+        let mut unused = unused.into_iter().peekable();
+        // Some at a time: a statement has its time limit.
+        while unused.peek().is_some() {
+            let mut credits = 0;
+            let some: Vec<AllocationId> = std::iter::from_fn(|| {
+                let (id, available) = unused.next_if(|_| credits < MAX_CREDITS)?;
+                credits += available;
+                Some(id)
+            })
+            .collect();
+            returned += self.revoke_units(&some).await?;
+        }
+        Ok(Some(returned))
     }
 }
 

@@ -187,21 +187,28 @@ impl SignIn {
 
     async fn link_members(&self, mut connection: &AsyncPgConnection, found: &Identity, user: UserId) -> QueryResult<()> {
         let Some(email) = self.verified_email().filter(|_| found.is_invited) else { return Ok(()) };
-        diesel::update(
+        let tenant = found.tenant.id;
+        let invited = || {
             partner_members::table
-                .filter(partner_members::tenant_id.eq(found.tenant.id))
+                .filter(partner_members::tenant_id.eq(tenant))
                 .filter(partner_members::email_key.eq(email_key(email)))
                 .filter(partner_members::user_id.is_null())
-                .filter(partner_members::status.eq(MemberStatus::Invited)),
-        )
-        .set((
-            partner_members::user_id.eq(user),
-            partner_members::status.eq(MemberStatus::Active),
-            partner_members::updated_at.eq(diesel::dsl::now),
-        ))
-        .execute(&mut connection)
-        .await
-        .map(drop)
+                .filter(partner_members::status.eq(MemberStatus::Invited))
+        };
+        let partners: Vec<PartnerId> =
+            invited().order(partner_members::partner_id).select(partner_members::partner_id).load(&mut connection).await?;
+        // One after the other: each changes its partner's counts, and two who sign in at once must do so in one order.
+        for partner in partners {
+            diesel::update(invited().filter(partner_members::partner_id.eq(partner)))
+                .set((
+                    partner_members::user_id.eq(user),
+                    partner_members::status.eq(MemberStatus::Active),
+                    partner_members::updated_at.eq(diesel::dsl::now),
+                ))
+                .execute(&mut connection)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn join(

@@ -97,7 +97,7 @@ pub const CREDIT_RULES: &[Rule] = &[
             "WITH sides AS (
                  SELECT format('redemption:%s, of %s credits, where %s are used, %s of them past their time', r.id, r.credits, count(c.number),
                          count(*) FILTER (WHERE c.ended_at >= c.expires_at)) AS source,
-                     r.credits <> count(c.number) OR bool_or(c.ended_at >= c.expires_at OR c.ended_at <> r.created_at) AS is_wrong
+                     r.credits <> count(c.number) OR bool_or(c.ended_at >= c.expires_at OR c.ended_at <> r.created_at OR c.member_id <> r.member_id) AS is_wrong
                  FROM credit_redemptions r LEFT JOIN partner_credits c ON c.tenant_id = r.tenant_id AND c.redemption_id = r.id
                  WHERE r.tenant_id = ? GROUP BY r.tenant_id, r.id
                  UNION ALL
@@ -109,7 +109,7 @@ pub const CREDIT_RULES: &[Rule] = &[
     },
     Rule {
         name: "credit_transfers_equal_sources",
-        sentence: "Every grant and allocation has moved its own credits, once for each reason",
+        sentence: "Every grant, allocation and redemption has moved its own credits, once for each reason",
         check: Check::Sql(
             "WITH moved AS (
                  SELECT allocation_id, coalesce(sum(amount) FILTER (WHERE kind = 'assign'), 0) AS assigned,
@@ -120,6 +120,14 @@ pub const CREDIT_RULES: &[Rule] = &[
                  SELECT format('allocation:%s, of %s credits', a.id, a.credits) AS source,
                      (a.credits, a.used, a.expired, a.revoked) IS DISTINCT FROM (m.assigned, m.used, m.expired, m.revoked) AS is_wrong
                  FROM credit_allocations a LEFT JOIN moved m ON m.allocation_id = a.id WHERE a.tenant_id = ?
+                 UNION ALL
+                 SELECT format('redemption:%s, which says %s of allocation:%s where its transfer says %s', coalesce(u.redemption_id, t.redemption_id),
+                         coalesce(u.credits, 0), coalesce(u.allocation_id, t.allocation_id), coalesce(t.amount, 0)),
+                     u.credits IS DISTINCT FROM t.amount
+                 FROM (SELECT redemption_id, allocation_id, count(*) AS credits FROM partner_credits
+                     WHERE tenant_id = ? AND redemption_id IS NOT NULL GROUP BY 1, 2) u
+                 FULL JOIN (SELECT redemption_id, allocation_id, amount FROM transfers WHERE tenant_id = ? AND redemption_id IS NOT NULL) t
+                     USING (redemption_id, allocation_id)
                  UNION ALL
                  SELECT format('grant:%s, of %s credits', g.id, g.credits),
                      t.amount IS NULL OR CASE t.kind WHEN 'grant' THEN t.amount WHEN 'withdraw' THEN -t.amount END IS DISTINCT FROM g.credits

@@ -100,6 +100,11 @@ fn faults_of_credits() -> Vec<(&'static str, String)> {
         ),
         ("credit_transfers_equal_sources", "UPDATE transfers SET amount = amount + 1 WHERE kind = 'redeem'".to_owned()),
         ("credit_transfers_equal_sources", "DELETE FROM transfers WHERE kind = 'withdraw'".to_owned()),
+        (
+            "credit_transfers_equal_sources",
+            "UPDATE transfers SET redemption_id = (SELECT id FROM credit_redemptions WHERE id <> redemption_id LIMIT 1) WHERE kind = 'redeem' AND amount = 1".to_owned(),
+        ),
+        ("credits_used_in_time", "UPDATE credit_redemptions SET member_id = gen_random_uuid() WHERE member_id IS NOT NULL".to_owned()),
         ("member_counts_equal_rows", "UPDATE member_counts SET invited = invited + 1".to_owned()),
     ]
 }

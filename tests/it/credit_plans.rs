@@ -79,6 +79,11 @@ async fn lists_are_read_from_their_indexes() {
     let found = plans_of(&world, &owner, nested, json!({}), "AS member (id)").await;
     let indexes = ["credit_allocations_member_due_idx", "member_accounts_pkey"];
     assert!(indexes.iter().all(|index| found[0].contains(index)) && !found[0].contains("Seq Scan"), "{}", found[0]);
+    let transfers = "{ creditAllocations(first: 3) { nodes { transfers { kind } } } }";
+    for token in [&owner, &operator] {
+        let found = plans_of(&world, token, transfers, json!({}), "FROM \"transfers\"").await;
+        assert!(found[0].contains("transfers_allocation_idx") && !found[0].contains("Seq Scan"), "{}", found[0]);
+    }
     let ledger = "{ me { partner { creditLedger(first: 10) { nodes { kind } } credits { expired } } } }";
     let found = plans_of(&world, &owner, ledger, json!({}), "FROM \"transfers\"").await;
     check(&found[0], "transfers_partner_idx", "a ledger");

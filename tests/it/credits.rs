@@ -408,6 +408,7 @@ async fn other_programs_allocate_alike() {
     assert_eq!(world.number(found).await, 1);
     assert_eq!(world.number(&call("new.one@EXAMPLE.com", "NULL", 5, 90)).await, 1);
     for (email, credits, days) in [
+        ("\"x\"@example.com", 1, 90),
         ("x@example.com", 486, 90),
         ("x@example.com", 0, 90),
         ("x@example.com", 100_001, 90),
@@ -416,6 +417,7 @@ async fn other_programs_allocate_alike() {
     ] {
         assert_eq!(world.number(&call(email, "NULL", credits, days)).await, 0, "{email} {credits} {days}");
     }
+    assert_eq!(world.number(&call("x@example.com", "U&'Nora \\202E'", 1, 90)).await, 0);
     let nobody = call("x@example.com", "NULL", 1, 90).replace(&partner.to_string(), &uuid::Uuid::nil().to_string());
     assert_eq!(world.number(&nobody).await, 0);
     assert_eq!(world.number("SELECT count(*) FROM partner_members").await, 2);
@@ -445,8 +447,38 @@ async fn other_programs_allocate_alike() {
         connection.batch_execute(&check).await.is_ok()
     };
     assert!(as_role("portal_service", world.acme.uuid()).await);
+    // A login that has the role's rights without taking it is held to its tenant as well.
+    let login = format!("program_{}", world.acme.uuid().simple());
+    world.sql(&format!("CREATE ROLE {login} LOGIN; GRANT portal_service TO {login}")).await;
+    let mut connection = world.owner().await;
+    connection
+        .batch_execute(&format!("SET SESSION AUTHORIZATION {login}; SET app.tenant_id = '{}'", world.globex.uuid()))
+        .await
+        .expect("a login");
+    let peek = format!(
+        "DO $$ BEGIN IF lock_partner_credits('{}', '{partner}') > 0 THEN RAISE 'seen'; END IF; END $$",
+        world.acme.uuid()
+    );
+    assert!(connection.batch_execute(&peek).await.is_ok());
+    connection.batch_execute(&format!("SET app.tenant_id = '{}'", world.acme.uuid())).await.expect("a tenant");
+    assert!(connection.batch_execute(&peek).await.is_err());
+    connection.batch_execute("RESET SESSION AUTHORIZATION").await.expect("the owner");
+    world.sql(&format!("REVOKE portal_service FROM {login}; DROP ROLE {login}")).await;
     assert!(!as_role("portal_service", world.globex.uuid()).await);
     assert!(!as_role("portal_partner", world.acme.uuid()).await);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// The first change of a connection is of one credit, the next of very many: the plans of the first do for both.
+#[tokio::test(flavor = "multi_thread")]
+async fn few_then_many() {
+    let world = World::with_pool(1).await;
+    world.grant(world.a, 100_000, None).await;
+    let member = world.member("ann@example.com").await;
+    let many = world.assign(&member, 60_000, 90, None).await["allocation"]["id"].clone();
+    assert_eq!(world.redeem(&member, 1, "one").await["userErrors"], json!([]));
+    assert_eq!(world.revoke(&many).await["revoked"], 59_999);
+    assert_eq!(world.credits(world.a).await, [99_999, 0, 1, 0]);
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 

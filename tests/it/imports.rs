@@ -260,6 +260,18 @@ async fn uploads_at_fault() {
     assert_eq!(answer.data(), &json!({"a": {"userErrors": []}, "b": {"userErrors": [{"code": "REQUIRED"}]}}));
 }
 
+/// Rows of very many credits are imported, few at a time.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_many_credits() {
+    let world = World::new().await;
+    world.grant(world.a, 500_000, None).await;
+    let file = "email,first name,credits\n".to_owned()
+        + &(0..6).map(|n| format!("m{n}@example.com,M,100000\n")).collect::<Vec<_>>().concat();
+    let report = world.upload_members(file.as_bytes(), false).await["import"].clone();
+    assert_eq!((&report["imported"], &report["creditsAssigned"], &report["failed"]), (&json!(5), &json!(500_000), &json!(1)));
+    assert_eq!(world.credits(world.a).await, [0, 500_000, 0, 0]);
+}
+
 /// Two who import one file at once, and another who assigns meanwhile: every row is done once, and nothing waits for itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_imports_at_once() {

@@ -133,8 +133,11 @@ async fn invited_members_become_users() {
     }
     let token = bearer("user_ann", "ann@EXAMPLE.com", &json!(true));
     world.run(&token, me, json!({})).await.data();
-    let found = world.owner_a(&member, json!({"id": id})).await.data()["member"].clone();
+    let found = world.operator(&member, json!({"id": id})).await.data()["member"].clone();
     assert_eq!((&found["status"], &found["user"]["email"]), (&json!("ACTIVE"), &json!("ann@EXAMPLE.com")));
+    // Whoever names an address learns that somebody has signed in with it, and not who that is.
+    let found = world.owner_a(&member, json!({"id": id})).await.data()["member"].clone();
+    assert_eq!((&found["status"], &found["user"]), (&json!("ACTIVE"), &Value::Null));
     // Invited by another partner later on: linked with the next request.
     let add = "mutation { addMember(input: { email: \"ANN@example.com\", firstName: \"A\" }) { member { id status } } }";
     assert_eq!(world.acme("owner_b", add, json!({})).await.data()["addMember"]["member"]["status"], "INVITED");
@@ -150,6 +153,30 @@ async fn invited_members_become_users() {
     let gone = change(&world, "deactivateMember", json!({"id": id})).await;
     assert_eq!(gone["member"]["status"], "INACTIVE");
     assert_eq!(change(&world, "reactivateMember", json!({"id": id})).await["member"]["status"], "ACTIVE");
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Many who sign in at once, each invited by several partners, are linked everywhere: nobody waits for another who waits for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_sign_in_at_once() {
+    let world = std::sync::Arc::new(World::with_pool(8).await);
+    let (acme, a, b) = (world.acme.uuid(), world.a.uuid(), world.b.uuid());
+    world
+        .sql(&format!(
+            "INSERT INTO partner_members (tenant_id, id, partner_id, email, first_name)
+                SELECT '{acme}', gen_random_uuid(), CASE WHEN (n + p) % 2 = 0 THEN '{a}'::uuid ELSE '{b}'::uuid END, 'm' || n || '@example.com', 'M'
+                FROM generate_series(1, 24) n, generate_series(0, 1) p ORDER BY p, n"
+        ))
+        .await;
+    let tasks = (1..=24).map(|number| {
+        let world = std::sync::Arc::clone(&world);
+        let token = bearer(&format!("user_{number}"), &format!("m{number}@example.com"), &json!(true));
+        tokio::spawn(async move { world.run(&token, "{ me { role } }", json!({})).await.data().clone() })
+    });
+    for task in futures_util::future::join_all(tasks).await {
+        task.expect("an answer");
+    }
+    assert_eq!(world.number("SELECT count(*) FROM partner_members WHERE status = 'active' AND user_id IS NOT NULL").await, 48);
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 

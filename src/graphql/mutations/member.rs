@@ -207,14 +207,13 @@ async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<MemberId,
     let writing = ctx.write().await?;
     let members = member::Member::by_ids(&writing, scope, &[input.id]).await?;
     let known = members.get(&input.id).ok_or_else(|| unknown("input.id"))?;
-    let moves = |member: &member::Member| changes.email.as_ref().is_some_and(|email| email_key(email) != member.email_key);
-    if moves(known) {
-        // Its credits move along: that is the books', and begins with the partner's balance.
+    if changes.email.is_some() {
+        // Its credits may move along: that is the books', and begins with the partner's balance.
         writing.act_for_tenant().await?;
         ctx.books(&writing).lock_credits(known.partner_id).await?;
     }
     let member = member::Member::lock(&writing, scope, input.id).await?.ok_or_else(|| unknown("input.id"))?;
-    if moves(&member) {
+    if changes.email.as_ref().is_some_and(|email| email_key(email) != member.email_key) {
         if member.user_id.is_some() {
             let message = format!("Somebody has signed in as {}, and the address is settled. Add another member.", member.email);
             return Err(Refusal::fault("input.email", FaultCode::InvalidTransition, message));
