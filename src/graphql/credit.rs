@@ -7,7 +7,7 @@ use async_graphql::{Context, InputObject, Object};
 use super::{
     context::{ContextExt, missing},
     credit_ledger::CreditTransfer,
-    lists::{self, Filter, NestedFilter, root_filter},
+    lists::{self, Filter, NestedFilter, filter_by_partner, root_filter},
     loaders::batch_key,
     member::Member,
     pagination::Connection,
@@ -238,7 +238,7 @@ impl CreditAllocation {
         filter: Option<CreditAllocationFilter>,
     ) -> Result<Connection<Self>> {
         let page = Page::new(BY_CREATED, true, arguments)?;
-        lists::nested(ctx, partner, OfPartner(filter.unwrap_or_default().model(ctx)), page).await
+        lists::nested(ctx, partner, filter.unwrap_or_default().model(ctx), page).await
     }
 
     /// One page of what a member was assigned, fetched together with those of its siblings.
@@ -279,45 +279,39 @@ batch_key!(RedemptionById(RedemptionId) -> Arc<Redemption>, Redemption::by_ids);
 
 root_filter!(AllocationFilter => Allocation);
 
-/// The filter below parents whose ids are in a column.
-macro_rules! filter_below {
-    ($name:ident, $parent:ty, $column:literal) => {
-        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-        struct $name(AllocationFilter);
+filter_by_partner!(AllocationFilter => Allocation);
 
-        impl Filter for $name {
-            type Row = Allocation;
+/// The same below members.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct OfMember(AllocationFilter);
 
-            fn cursor(row: &Self::Row, page: &Page) -> Cursor {
-                row.cursor(page)
-            }
-        }
+impl Filter for OfMember {
+    type Row = Allocation;
 
-        impl NestedFilter for $name {
-            type Parent = $parent;
-
-            async fn pages(
-                &self,
-                connection: &db::Connection,
-                scope: Scope,
-                parents: &[Self::Parent],
-                page: &Page,
-            ) -> db::QueryResult<HashMap<Self::Parent, Slice<Self::Row>>> {
-                Allocation::page_by(connection, scope, ($column, parents), &self.0, page).await
-            }
-
-            async fn counts(
-                &self,
-                connection: &db::Connection,
-                scope: Scope,
-                parents: &[Self::Parent],
-            ) -> db::QueryResult<HashMap<Self::Parent, i64>> {
-                Allocation::count_by(connection, scope, ($column, parents), &self.0).await
-            }
-        }
-    };
+    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
+        row.cursor(page)
+    }
 }
 
-filter_below!(OfPartner, PartnerId, "credit_allocations.partner_id");
+impl NestedFilter for OfMember {
+    type Parent = MemberId;
 
-filter_below!(OfMember, MemberId, "credit_allocations.member_id");
+    async fn pages(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        members: &[MemberId],
+        page: &Page,
+    ) -> db::QueryResult<HashMap<MemberId, Slice<Self::Row>>> {
+        Allocation::page_by_members(connection, scope, members, &self.0, page).await
+    }
+
+    async fn counts(
+        &self,
+        connection: &db::Connection,
+        scope: Scope,
+        members: &[MemberId],
+    ) -> db::QueryResult<HashMap<MemberId, i64>> {
+        Allocation::count_by_members(connection, scope, members, &self.0).await
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! Everything that moves money is a method of [`Books`], beside the aggregate that it changes. Each locks the books of the partners that
 //! it touches, then reads, then writes rows and their transfers, all in the caller's transaction. Locks are always taken in one order: the
-//! row that causes it (a customer's and invoice's, a lead's), the books, then rows of partners, commissions and payouts.
+//! row that causes it (a customer's and invoice's, a lead's), the books, then rows of partners, commissions and payouts. Credits have an order
+//! of their own, after the books: the partner's unassigned balance, the member, single credits, their allocations, other accounts.
 
 use chrono::{DateTime, Utc};
 use diesel::{QueryResult, sql_types::Text};

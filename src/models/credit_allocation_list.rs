@@ -38,6 +38,11 @@ pub struct AllocationFilter {
 pub const BY_CREATED: SortKey =
     SortKey { name: "created", column: "credit_allocations.created_at", id: "credit_allocations.id", kind: KeyKind::Time };
 
+/// Where a partner's id is.
+const OF_PARTNER: &str = "credit_allocations.partner_id";
+/// Where a member's id is.
+const OF_MEMBER: &str = "credit_allocations.member_id";
+
 /// Narrows a boxed query to the allocations in scope that the filter lets through. A macro because the query's type names what it
 /// selects, and the page and its count select different things.
 macro_rules! filtered {
@@ -86,7 +91,7 @@ impl Allocation {
     }
 
     /// The same page for each of many parents, whose ids are in `column`, in one statement.
-    pub async fn page_by<Id>(
+    async fn page_by<Id>(
         mut connection: &AsyncPgConnection,
         scope: Scope,
         (column, parents): (&'static str, &[Id]),
@@ -104,7 +109,7 @@ impl Allocation {
     }
 
     /// How many allocations each of many parents has, in one statement.
-    pub async fn count_by<Id>(
+    async fn count_by<Id>(
         mut connection: &AsyncPgConnection,
         scope: Scope,
         (column, parents): (&'static str, &[Id]),
@@ -118,6 +123,48 @@ impl Allocation {
         let inner = filtered!(query, scope, filter).filter(of_parent(column));
         let rows: Vec<(Uuid, i64)> = Lateral::new(parents, inner).load(&mut connection).await?;
         Ok(rows.into_iter().map(|(parent, count)| (Id::from(parent), count)).collect())
+    }
+
+    /// The same page for each of many partners.
+    pub async fn page_by_partners(
+        connection: &AsyncPgConnection,
+        scope: Scope,
+        partners: &[PartnerId],
+        filter: &AllocationFilter,
+        page: &Page,
+    ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
+        Self::page_by(connection, scope, (OF_PARTNER, partners), filter, page).await
+    }
+
+    /// How many allocations each of many partners has.
+    pub async fn count_by_partners(
+        connection: &AsyncPgConnection,
+        scope: Scope,
+        partners: &[PartnerId],
+        filter: &AllocationFilter,
+    ) -> QueryResult<HashMap<PartnerId, i64>> {
+        Self::count_by(connection, scope, (OF_PARTNER, partners), filter).await
+    }
+
+    /// The same page for each of many members.
+    pub async fn page_by_members(
+        connection: &AsyncPgConnection,
+        scope: Scope,
+        members: &[MemberId],
+        filter: &AllocationFilter,
+        page: &Page,
+    ) -> QueryResult<HashMap<MemberId, Slice<Self>>> {
+        Self::page_by(connection, scope, (OF_MEMBER, members), filter, page).await
+    }
+
+    /// How many allocations each of many members has.
+    pub async fn count_by_members(
+        connection: &AsyncPgConnection,
+        scope: Scope,
+        members: &[MemberId],
+        filter: &AllocationFilter,
+    ) -> QueryResult<HashMap<MemberId, i64>> {
+        Self::count_by(connection, scope, (OF_MEMBER, members), filter).await
     }
 
     /// Where this row stands in a list.
