@@ -11,6 +11,9 @@ use url::Url;
 
 use crate::{clock, money::MAX_AMOUNT};
 
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 200;
+
 /// What kind of fault it is; the part that a program may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, async_graphql::Enum)]
 #[graphql(name = "UserErrorCode")]

@@ -21,9 +21,9 @@ use crate::{
     ids::{AllocationId, PartnerId, RedemptionId},
     models::{
         credit_ledger::{self, CreditAccountKind, CreditTransferKind, figures, whole},
-        ledger::BY_ENTRY,
         page::{Cursor, Page, PageArguments, Slice},
         scope::Scope,
+        transfer::BY_ENTRY,
     },
 };
 

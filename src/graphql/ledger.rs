@@ -22,15 +22,16 @@ use crate::{
     error::Result,
     ids::{CommissionId, PartnerId, PayoutId},
     models::{
-        ledger::{self, AccountKind, BY_ENTRY, Balances, Purse, TransferKind},
+        ledger::{self, AccountKind, Balances, Purse, TransferKind},
         page::{Cursor, Page, PageArguments, Slice},
         scope::Scope,
+        transfer::{self, BY_ENTRY},
     },
 };
 
 /// A transfer.
 #[derive(Clone)]
-pub struct Transfer(pub Arc<ledger::Transfer>);
+pub struct Transfer(pub Arc<transfer::Transfer>);
 
 /// An amount that moved from one account of a partner's to another. Never changed and never deleted.
 #[Object]
@@ -163,7 +164,7 @@ pub fn reads_ledgers(ctx: &Context<'_>) -> bool {
 }
 
 impl Filter for LedgerFilter {
-    type Row = ledger::Transfer;
+    type Row = transfer::Transfer;
 
     fn cursor(row: &Self::Row, page: &Page) -> Cursor {
         row.cursor(page)
@@ -180,7 +181,7 @@ impl NestedFilter for LedgerFilter {
         parents: &[PartnerId],
         page: &Page,
     ) -> db::QueryResult<HashMap<PartnerId, Slice<Self::Row>>> {
-        ledger::Transfer::page_by_partners(connection, scope, parents, self.0, page).await
+        transfer::Transfer::page_by_partners(connection, scope, parents, self.0, page).await
     }
 
     async fn counts(
@@ -189,12 +190,12 @@ impl NestedFilter for LedgerFilter {
         scope: Scope,
         parents: &[PartnerId],
     ) -> db::QueryResult<HashMap<PartnerId, i64>> {
-        ledger::Transfer::count_by_partners(connection, scope, parents, self.0).await
+        transfer::Transfer::count_by_partners(connection, scope, parents, self.0).await
     }
 }
 
-impl From<Arc<ledger::Transfer>> for Transfer {
-    fn from(row: Arc<ledger::Transfer>) -> Self {
+impl From<Arc<transfer::Transfer>> for Transfer {
+    fn from(row: Arc<transfer::Transfer>) -> Self {
         Self(row)
     }
 }
@@ -223,9 +224,9 @@ impl Transfer {
     }
 }
 
-type Transfers = Arc<[Arc<ledger::Transfer>]>;
+type Transfers = Arc<[Arc<transfer::Transfer>]>;
 
-fn shared(rows: Vec<ledger::Transfer>) -> Transfers {
+fn shared(rows: Vec<transfer::Transfer>) -> Transfers {
     rows.into_iter().map(Arc::new).collect()
 }
 
@@ -237,7 +238,7 @@ impl BatchKey for TransfersByCommission {
 
     async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Transfers>> {
         let ids: Vec<CommissionId> = keys.iter().map(|key| key.0).collect();
-        let found = ledger::Transfer::by_commissions(connection, scope, &ids).await?;
+        let found = transfer::Transfer::by_commissions(connection, scope, &ids).await?;
         Ok(found.into_iter().map(|(id, rows)| (Self(id), shared(rows))).collect())
     }
 }
@@ -250,7 +251,7 @@ impl BatchKey for TransfersByPayout {
 
     async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Transfers>> {
         let ids: Vec<PayoutId> = keys.iter().map(|key| key.0).collect();
-        let found = ledger::Transfer::by_payouts(connection, scope, &ids).await?;
+        let found = transfer::Transfer::by_payouts(connection, scope, &ids).await?;
         Ok(found.into_iter().map(|(id, rows)| (Self(id), shared(rows))).collect())
     }
 }

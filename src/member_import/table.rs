@@ -11,11 +11,9 @@ use super::{
 };
 use crate::{
     models::credit_assignment::MAX_CREDITS,
-    validation::{FaultCode, Wrong, email, line},
+    validation::{FaultCode, MAX_NAME, Wrong, email, line},
 };
 
-/// The longest name.
-const MAX_NAME: usize = 200;
 /// How much of the file's beginning is looked at for its separator.
 const BEGINNING: u64 = 4096;
 /// The byte-order mark of UTF-8.

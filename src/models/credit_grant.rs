@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::{prelude::*, sql_types::Numeric};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use rust_decimal::{Decimal, prelude::ToPrimitive};
+use rust_decimal::Decimal;
 
 use super::{
     books::Books,
-    credit_ledger::{Moved, Movement},
+    credit_ledger::{Moved, Movement, whole},
     partner::{Partner, PartnerStatus},
     scope::Scope,
 };
@@ -109,7 +109,7 @@ impl Books<'_> {
         let binds = vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuid(partner.uuid())];
         let balance: Decimal =
             statement::<Numeric>("SELECT lock_partner_credits(?, ?)", binds).get_result(&mut &*self.connection).await?;
-        Ok(balance.to_i64().unwrap_or_default())
+        Ok(whole(balance))
     }
 
     /// Gives credits to a partner, or takes back unassigned ones. To a closed partner none are given.

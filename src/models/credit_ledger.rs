@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 use super::{
     books::Books,
-    ledger::{BY_ENTRY, Entry},
+    ledger::Entry,
     page::{Cursor, Key, Lateral, Page, Slice, group, of_parent},
     scope::Scope,
+    transfer::BY_ENTRY,
 };
 use crate::{
     db::{

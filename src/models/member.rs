@@ -155,7 +155,7 @@ impl Member {
 
     /// Locks the member's unused credits, in the order in which whoever takes several locks them: before a change of address, which takes
     /// their allocations first.
-    pub async fn lock_credits(&self, mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<()> {
+    pub async fn lock_units(&self, mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<()> {
         statement::<Integer>(
             "SELECT number FROM partner_credits WHERE tenant_id = ? AND employee_email = ? AND status = 'available' AND member_id = ?
              ORDER BY expires_at, allocation_id, number FOR UPDATE",

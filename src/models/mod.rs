@@ -44,4 +44,5 @@ pub mod rule;
 pub mod scope;
 pub mod simulation;
 pub mod tenant;
+pub mod transfer;
 pub mod user;

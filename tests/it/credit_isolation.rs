@@ -4,7 +4,8 @@ use diesel_async::SimpleAsyncConnection;
 use serde_json::json;
 
 use crate::{
-    isolation::{CREDITS, credits, visible},
+    isolation::credits,
+    roles::{CREDITS, visible},
     support::World,
 };
 

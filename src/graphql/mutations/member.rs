@@ -218,7 +218,7 @@ async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<MemberId,
             let message = format!("Somebody has signed in as {}, and the address is settled. Add another member.", member.email);
             return Err(Refusal::fault("input.email", FaultCode::InvalidTransition, message));
         }
-        member.lock_credits(&writing, tenant).await?;
+        member.lock_units(&writing, tenant).await?;
     }
     member.update(&writing, tenant, &changes, ctx.now()).await.map_err(violation)?;
     writing.commit().await?;

@@ -25,11 +25,9 @@ use super::context::ContextExt;
 use crate::{
     error::{Error, Result},
     ids::PartnerId,
-    validation::{Fault, FaultCode, Faults, Wrong},
+    validation::{Fault, FaultCode, Faults, MAX_NAME, Wrong},
 };
 
-/// The longest name.
-const MAX_NAME: usize = 200;
 /// The longest key, or id of another system.
 const MAX_KEY: usize = 200;
 /// The longest reason.
