@@ -19,10 +19,14 @@ pub async fn plans_of(world: &World, token: &str, query: &str, variables: Value,
     let mark = format!("mark-{}", uuid::Uuid::now_v7());
     world.sql(&format!("SELECT '{mark}'")).await;
     world.run(token, query, variables).await.data();
-    // A plan is logged when its portal closes: at the end of the transaction, which the answer does not wait for.
+    // A plan is logged when its portal closes: at the end of the transaction, which the answer does not wait for. What stands before
+    // a later mark is written whole: a reader can see the half of an entry that is being written.
     for _ in 0..500 {
+        let end = format!("mark-{}", uuid::Uuid::now_v7());
+        world.sql(&format!("SELECT '{end}'")).await;
         let logged = String::from_utf8_lossy(&std::fs::read(&log).expect("the log")).into_owned();
-        let since = logged.rsplit_once(&mark).map(|(_, rest)| rest.to_owned()).expect("the mark");
+        let (_, since) = logged.rsplit_once(&mark).expect("the mark");
+        let (since, _) = since.split_once(&end).expect("the end mark");
         // A plan goes on until a line begins with the date of the next entry, which may be another test's.
         let plan = |part: &str| part.lines().take_while(|line| !line.contains(" UTC [")).collect::<Vec<_>>().join("\n");
         let entries = since.split("duration: ").map(plan);
