@@ -11,6 +11,7 @@ use crate::{
     },
     clock::Clock,
     db::Pool,
+    edge::Edge,
     graphql::PortalSchema,
     keyring::Keyring,
 };
@@ -27,6 +28,8 @@ pub struct App {
     pub keyring: Arc<Keyring>,
     /// Tells the time.
     pub clock: Clock,
+    /// What guards the server as a whole.
+    pub edge: Edge,
     /// How many exports and uploads may run at once: each keeps a connection for as long as it takes.
     pub files: Arc<Semaphore>,
     /// The longest that one operation may take.

@@ -10,6 +10,7 @@ use crate::{
     auth::verifier::AzpPolicy,
     db::{PoolSettings, embedded::Source},
     keyring::Keyring,
+    limits::Limits,
 };
 
 /// How the log is written.
@@ -20,6 +21,30 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Who may ask about the schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Introspection {
+    /// Operators, and everyone in development.
+    #[default]
+    Auto,
+    /// Everyone.
+    On,
+    /// Nobody.
+    Off,
+}
+
+/// Which operations are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum TrustedMode {
+    /// Any. There is no manifest.
+    #[default]
+    Off,
+    /// Any, and those of the manifest by their id.
+    Allow,
+    /// Those of the manifest, and no other.
+    Only,
 }
 
 /// An issuer's `iss` claim: an `https` URL, or `http` on this machine, kept to the letter because tokens are compared with it.
@@ -67,10 +92,28 @@ fn party(text: &str) -> Result<String, String> {
         .ok_or_else(|| "expected origins such as https://portal.example.com".to_owned())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// An origin as browsers send it (RFC 6454, section 6.2): scheme, host, and a port that is not the scheme's own.
+fn origin(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    let parsed = Url::parse(text).map(|url| url.origin().ascii_serialization());
+    parsed
+        .ok()
+        .filter(|origin| origin == text)
+        .ok_or_else(|| "expected origins such as https://portal.example.com, without a path".to_owned())
+}
+
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.001..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err("expected a number of seconds from 0.001 to 86400".to_owned()),
+    }
+}
+
+/// A number of things, at least one.
+pub(crate) fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=1_000_000_000) => Ok(count),
+        _ => Err("expected a whole number from 1 to 1000000000".to_owned()),
     }
 }
 
@@ -166,6 +209,26 @@ pub struct Settings {
     /// How many seconds requests in flight have to finish when the server is asked to stop.
     #[arg(long, env = "PORTAL_SHUTDOWN_TIMEOUT", global = true, value_name = "SECONDS", default_value = "20", value_parser = seconds)]
     pub shutdown_timeout: Duration,
+
+    /// Who may ask about the schema and is told of similar names: everyone, nobody, or (auto) operators, and everyone in development.
+    #[arg(long, env = "PORTAL_INTROSPECTION", global = true, value_enum, default_value_t)]
+    pub introspection: Introspection,
+
+    /// The web origins of front ends that may call from a browser, separated by commas, such as https://portal.example.com.
+    #[arg(long, env = "PORTAL_CORS_ORIGINS", global = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
+    pub cors_origins: Vec<String>,
+
+    /// Which operations are taken: any, also those of the manifest by their id, or those of the manifest only.
+    #[arg(long, env = "PORTAL_TRUSTED_DOCUMENTS", global = true, value_enum, default_value_t)]
+    pub trusted_documents: TrustedMode,
+
+    /// The manifest of known operations: a JSON object of ids and texts, as GraphQL Code Generator, Relay and Apollo write it.
+    #[arg(long, env = "PORTAL_TRUSTED_MANIFEST", global = true, value_name = "FILE")]
+    pub trusted_manifest: Option<PathBuf>,
+
+    /// What one request, one caller, and all of them together may ask.
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -186,6 +249,12 @@ impl Settings {
         }
         if self.database_url.is_some() && self.encryption_keys.is_none() {
             return Err("PORTAL_ENCRYPTION_KEYS (--encryption-keys) is not set: it seals tax ids and bank accounts; `openssl rand -base64 32` makes a key".to_owned());
+        }
+        if (self.trusted_documents == TrustedMode::Off) != self.trusted_manifest.is_none() {
+            return Err("PORTAL_TRUSTED_DOCUMENTS (--trusted-documents) and PORTAL_TRUSTED_MANIFEST (--trusted-manifest) are set together, or neither".to_owned());
+        }
+        if self.limits.user_burst.min(self.limits.tenant_burst) < self.limits.max_cost {
+            return Err("PORTAL_USER_BURST and PORTAL_TENANT_BURST (--user-burst, --tenant-burst) are at least PORTAL_MAX_COST (--max-cost): nobody could pay for a large operation otherwise".to_owned());
         }
         if self.database_url.is_none() && self.owner_url.is_some() {
             return Err("PORTAL_OWNER_URL (--owner-url) is set without DATABASE_URL".to_owned());

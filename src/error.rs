@@ -3,7 +3,7 @@
 //! [`Error::code`] and [`Error::public_message`] are all that leaves the server. Causes (SQL, paths, constraint names) stay in
 //! the log. What a person can put right in a mutation's input is not an error but data: see [`crate::validation`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 
@@ -22,6 +22,20 @@ pub enum Error {
     /// An argument makes no sense. The text names it.
     #[error("{0}")]
     BadUserInput(String),
+    /// The document, or what it would cost, is over a limit. The text names both.
+    #[error("{0}")]
+    QueryTooComplex(String),
+    /// The text of a persisted operation is not known by its hash. Clients of Apollo's protocol then send it along.
+    #[error("PersistedQueryNotFound")]
+    PersistedQueryNotFound,
+    /// The caller, or its tenant, has spent what it may for now.
+    #[error("{whose} has asked for too much in a short time. Try again in {} seconds.", seconds(*.wait))]
+    RateLimited {
+        /// Whose budget is spent: of the caller, or of all of the tenant's.
+        whose: &'static str,
+        /// How long until this operation can be paid for.
+        wait: Duration,
+    },
     /// The operation ran longer than it may.
     #[error("The operation took longer than it may. Ask for less at once, or try again.")]
     Timeout,
@@ -47,6 +61,9 @@ impl Error {
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
             Self::BadUserInput(_) => "BAD_USER_INPUT",
+            Self::QueryTooComplex(_) => "QUERY_TOO_COMPLEX",
+            Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
+            Self::RateLimited { .. } => "RATE_LIMITED",
             Self::Timeout => "TIMEOUT",
             Self::Unavailable(_) => "SERVICE_UNAVAILABLE",
             Self::Aborted | Self::Internal(_) => "INTERNAL_SERVER_ERROR",
@@ -61,7 +78,22 @@ impl Error {
             Self::Aborted | Self::Internal(_) => {
                 "Something went wrong on our side. Try again; if it stays, tell support the request id.".to_owned()
             }
-            Self::Forbidden(_) | Self::NotFound(_) | Self::BadUserInput(_) | Self::Timeout => self.to_string(),
+            Self::Forbidden(_)
+            | Self::NotFound(_)
+            | Self::BadUserInput(_)
+            | Self::QueryTooComplex(_)
+            | Self::PersistedQueryNotFound
+            | Self::RateLimited { .. }
+            | Self::Timeout => self.to_string(),
+        }
+    }
+
+    /// After how many seconds it makes sense to try again, where that is known.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { wait, .. } => Some(seconds(*wait).max(1)),
+            Self::Unavailable(_) => Some(1),
+            _ => None,
         }
     }
 
@@ -74,6 +106,11 @@ impl Error {
     pub fn unavailable(cause: impl std::fmt::Display) -> Self {
         Self::Unavailable(cause.to_string().into())
     }
+}
+
+/// Whole seconds, rounded up: after them it is sure to be over.
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 impl From<DieselError> for Error {

@@ -17,14 +17,17 @@ use partner_portal::{
         verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
     },
     clock::Clock,
+    config::Introspection,
     db::{
         self, PoolSettings, connect,
         embedded::{Embedded, Options, Source},
         migrations,
     },
+    edge::Edge,
     graphql::PortalSchema,
     http,
     keyring::Keyring,
+    limits::Limits,
     seed::{self, Amounts, demo},
 };
 use serde_json::{Value, json};
@@ -64,9 +67,18 @@ impl Portal {
         let issuer = DevelopmentIssuer::open(keys.path()).expect("a key");
         let trusted = TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(issuer.keys()) };
         let limit = Duration::from_secs(10);
+        // What is timed is not what a user may spend.
+        let limits = Limits {
+            user_rate: 1_000_000_000,
+            user_burst: 1_000_000_000,
+            tenant_rate: 1_000_000_000,
+            tenant_burst: 1_000_000_000,
+            ..Limits::default()
+        };
         let app = App {
             pool: db::pool(database.login(), PoolSettings { size: 4, wait: limit, statement_timeout: limit }).expect("a pool"),
-            schema: PortalSchema::new(),
+            schema: PortalSchema::new(limits.clone()),
+            edge: Edge::new(limits, Vec::new(), Introspection::On, false),
             verifier: TokenVerifier {
                 issuers: vec![trusted],
                 authorized_parties: vec![],

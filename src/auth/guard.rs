@@ -1,16 +1,9 @@
-//! The session guard: takes a request's headers, gives its database session and its [`Viewer`].
+//! The session guard: takes a verified token's claims, gives the request's database session and its [`Viewer`].
 //!
 //! Who is asking is read in the transaction that the answer is read in, in the same round trip as its start. Whoever presents a
 //! valid token for the first time is registered here.
 
-use axum::http::HeaderMap;
-
-use super::{
-    Role, Viewer, bearer,
-    claims::Claims,
-    verifier::{TokenFault, TokenVerifier},
-    viewer::ActivePartner,
-};
+use super::{Role, Viewer, claims::Claims, verifier::TokenFault, viewer::ActivePartner};
 use crate::{
     db::{
         Pool,
@@ -22,11 +15,6 @@ use crate::{
         partner_user::PartnerUserRole,
     },
 };
-
-/// The verified claims of a request's token.
-pub async fn claims(verifier: &TokenVerifier, headers: &HeaderMap) -> Result<Claims> {
-    Ok(verifier.verify(&bearer::token(headers)?).await?)
-}
 
 /// Opens the request's session and finds out who is asking.
 pub async fn admit(pool: &Pool, claims: Claims) -> Result<(Session, Viewer)> {
@@ -56,7 +44,7 @@ fn only(mut found: Vec<Identity>) -> Result<Identity> {
 }
 
 /// The role that the issuer's administrators give by `metadata.role`.
-fn staff_role(claims: &Claims) -> Option<Role> {
+pub fn staff_role(claims: &Claims) -> Option<Role> {
     match claims.metadata_role.as_deref() {
         Some("operator") => Some(Role::Operator),
         Some("service") => Some(Role::Service),

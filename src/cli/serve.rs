@@ -22,7 +22,9 @@ use crate::{
     clock::Clock,
     config::Settings,
     db::{self, Pool},
-    graphql, http,
+    edge::Edge,
+    graphql::PortalSchema,
+    http,
     keyring::Keyring,
     maintenance,
     seed::demo,
@@ -58,7 +60,8 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let development = development(settings)?;
     let app = Arc::new(App {
         pool: db::pool(database.login.clone(), settings.pool())?,
-        schema: graphql::PortalSchema::new(),
+        schema: schema(settings).await?,
+        edge: Edge::new(settings.limits.clone(), settings.cors_origins.clone(), settings.introspection, development.is_some()),
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),
@@ -78,11 +81,22 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     }
     let pool = app.pool.clone();
     let upkeep = tokio::spawn(maintain(pool.clone(), clock, settings.maintenance_interval));
-    let outcome = until_stopped(listener, http::router(app), settings).await;
+    until_stopped(listener, http::router(app), settings).await;
     upkeep.abort();
     // No connection is left open when the database is told to stop.
     pool.close();
-    outcome
+    Ok(())
+}
+
+/// The schema, with the operations of the manifest where there is one.
+async fn schema(settings: &Settings) -> Result<PortalSchema, Failure> {
+    let mut schema = PortalSchema::new(settings.limits.clone());
+    if let Some(manifest) = &settings.trusted_manifest {
+        let trusted = schema.trust(settings.trusted_documents, manifest).await;
+        trusted
+            .map_err(|error| Failure(format!("PORTAL_TRUSTED_MANIFEST (--trusted-manifest): {}: {error}", manifest.display())))?;
+    }
+    Ok(schema)
 }
 
 /// Does what is due by time, again and again. A failure is logged and tried again at the next turn.
@@ -96,7 +110,7 @@ async fn maintain(pool: Pool, clock: Clock, interval: Duration) {
 }
 
 /// Serves until a signal comes, then lets requests in flight finish. A second signal, or the time limit, ends them.
-async fn until_stopped(listener: TcpListener, router: axum::Router, settings: &Settings) -> Result<(), Failure> {
+async fn until_stopped(listener: TcpListener, router: axum::Router, settings: &Settings) {
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let asked = move || {
         let mut stopping = stopping.clone();
@@ -104,7 +118,7 @@ async fn until_stopped(listener: TcpListener, router: axum::Router, settings: &S
             let _ = stopping.wait_for(|&stop| stop).await;
         }
     };
-    let server = axum::serve(listener, router).with_graceful_shutdown(asked());
+    let server = http::server::serve(listener, router, &settings.limits, asked());
     let limit = async {
         stop_signal().await;
         tracing::info!("stopping: requests in flight finish first");
@@ -115,10 +129,9 @@ async fn until_stopped(listener: TcpListener, router: axum::Router, settings: &S
         }
     };
     tokio::select! {
-        ended = async { server.await } => ended?,
+        () = server => {}
         () = limit => {}
     }
-    Ok(())
 }
 
 fn stop_signal() -> impl Future<Output = ()> {

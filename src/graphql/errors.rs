@@ -9,7 +9,6 @@ use crate::error::Error;
 
 /// The code of a document that the engine refuses: it does not parse, validate, or coerce.
 const BAD_USER_INPUT: &str = "BAD_USER_INPUT";
-const QUERY_TOO_COMPLEX: &str = "QUERY_TOO_COMPLEX";
 
 /// Gives every error of the answer its code and public message, and returns the codes.
 pub fn finish(response: &mut Response, request_id: &str) -> Vec<&'static str> {
@@ -21,13 +20,6 @@ pub fn finish(response: &mut Response, request_id: &str) -> Vec<&'static str> {
         .find(|error| matches!(error, Error::Timeout | Error::Unavailable(_) | Error::Internal(_)))
         .cloned();
     response.errors.iter_mut().map(|error| publish(error, cause.as_ref(), request_id)).collect()
-}
-
-/// The answer, finished, to a request that the engine had no part in.
-pub fn answer(cause: &Error, request_id: &str) -> Response {
-    let mut response = alone(cause);
-    finish(&mut response, request_id);
-    response
 }
 
 /// An answer of one error, still to be finished.
@@ -54,9 +46,6 @@ fn publish(error: &mut ServerError, first: Option<&Error>, request_id: &str) -> 
             let cause = Error::internal(&error.message);
             error.message = cause.public_message();
             cause.code()
-        }
-        (None, None) if matches!(error.message.as_str(), "Query is too complex." | "Query is nested too deep.") => {
-            QUERY_TOO_COMPLEX
         }
         (None, None) => BAD_USER_INPUT,
     };

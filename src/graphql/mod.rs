@@ -9,6 +9,7 @@ pub mod credit;
 pub mod credit_ledger;
 pub mod customer;
 pub mod dashboard;
+pub mod document;
 pub mod errors;
 pub mod explanation;
 pub mod ids;
@@ -29,47 +30,60 @@ pub mod revenue;
 pub mod scalars;
 pub mod tenant;
 pub mod user;
-mod variables;
 pub mod viewer;
 
-use async_graphql::{EmptySubscription, Request, Response, Schema};
+use std::path::Path;
+
+use async_graphql::{EmptySubscription, Request, Response, Schema, SchemaBuilder, ServerError, ValidationMode};
 
 use self::{
-    commission::Commission, credit::CreditAllocation, credit_ledger::CreditTransfer, customer::Customer, lead::Lead,
-    ledger::Transfer, member::Member, mutations::Mutation, node::Node, pagination::Connection, partner::Partner, payout::Payout,
-    query::Query, variables::VariableRule,
+    commission::Commission,
+    credit::CreditAllocation,
+    credit_ledger::CreditTransfer,
+    customer::Customer,
+    document::{Documents, Parameters, Prepared},
+    lead::Lead,
+    ledger::Transfer,
+    member::Member,
+    mutations::Mutation,
+    node::Node,
+    pagination::Connection,
+    partner::Partner,
+    payout::Payout,
+    query::Query,
 };
-
-/// The engine's schema.
-type EngineSchema = Schema<Query, Mutation, EmptySubscription>;
-
-/// How deep a query may nest. The introspection query of `GraphiQL` needs 15.
-const MAX_DEPTH: usize = 20;
-/// How many fields a query may select, fragments expanded.
-const MAX_FIELDS: usize = 2_000;
+use crate::{config::TrustedMode, limits::Limits};
 
 /// The executable schema.
 pub struct PortalSchema {
-    schema: EngineSchema,
-    variables: VariableRule,
+    engine: Schema<Query, Mutation, EmptySubscription>,
+    documents: Documents,
 }
 
 impl PortalSchema {
     /// Assembles it.
-    #[expect(clippy::new_without_default, reason = "assembling a schema is no default value")]
-    pub fn new() -> Self {
-        Self { schema: engine(), variables: VariableRule::new() }
+    pub fn new(limits: Limits) -> Self {
+        // What runs has been validated: the engine is not asked to do so again.
+        Self { engine: builder().validation_mode(ValidationMode::Fast).finish(), documents: Documents::new(limits) }
     }
 
-    /// Runs one operation.
-    pub async fn execute(&self, mut request: Request) -> Response {
-        // A document that does not parse is the engine's to report.
-        let errors = request.parsed_query().map(|document| self.variables.check(document)).unwrap_or_default();
-        if errors.is_empty() { self.schema.execute(request).await } else { Response::from_errors(errors) }
+    /// Takes the operations of a manifest too, or from now on those only.
+    pub async fn trust(&mut self, mode: TrustedMode, manifest: &Path) -> Result<(), String> {
+        self.documents.trust(mode, manifest).await
+    }
+
+    /// The operation that is asked for, if it may run. The caller may be one who is told of the schema.
+    pub async fn prepare(&self, parameters: Parameters, may_introspect: bool) -> Result<Prepared, Vec<ServerError>> {
+        self.documents.prepare(parameters, may_introspect).await
+    }
+
+    /// Runs one operation that was prepared.
+    pub async fn execute(&self, request: Request) -> Response {
+        self.engine.execute(request).await
     }
 }
 
-fn engine() -> EngineSchema {
+fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
     Schema::build(Query, Mutation::default(), EmptySubscription)
         .register_output_type::<Node>()
         .override_output_type_description::<Connection<Commission>>("One page of commissions.")
@@ -81,15 +95,12 @@ fn engine() -> EngineSchema {
         .override_output_type_description::<Connection<Transfer>>("One page of a ledger.")
         .override_output_type_description::<Connection<Lead>>("One page of leads.")
         .override_output_type_description::<Connection<Partner>>("One page of partners.")
-        .limit_depth(MAX_DEPTH)
-        .limit_complexity(MAX_FIELDS)
-        .finish()
 }
 
 /// The schema in the schema definition language, as it is committed in `schema.graphql`.
 pub fn sdl() -> String {
     let options = async_graphql::SDLExportOptions::new().sorted_fields().sorted_enum_items().prefer_single_line_descriptions();
-    let sdl = engine().sdl_with_options(options);
+    let sdl = builder().finish().sdl_with_options(options);
     let lines: Vec<&str> = sdl.lines().map(str::trim_end).collect();
     format!("{}\n", lines.join("\n").trim())
 }

@@ -6,12 +6,11 @@ use std::{path::Path, sync::Arc};
 
 use axum::{
     extract::{Path as UrlPath, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{Html, IntoResponse, Response},
 };
 use serde_json::json;
 
-use super::refusal;
 use crate::{
     app::App,
     npm::{NpmError, Package},
@@ -63,18 +62,6 @@ const EXAMPLES: [&str; 5] = [
 /// Fetches the assets where they are missing. Blocks.
 pub fn fetch_assets(folder: &Path) -> Result<(), NpmError> {
     PACKAGES.iter().try_for_each(|package| package.unpack_to(&folder.join(format!("{}-{}", package.name, package.version))))
-}
-
-/// `GET /graphql`: the page for browsers, a hint for programs.
-pub async fn page_or_hint(state: State<Arc<App>>, headers: HeaderMap) -> Response {
-    let accepts_html =
-        headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("text/html"));
-    if accepts_html && state.development.is_some() {
-        return page(state).await;
-    }
-    let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "Send operations with POST, as application/json.");
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
-    response
 }
 
 /// The page, or what to do where its assets cannot be had.

@@ -5,21 +5,28 @@ mod graphiql;
 mod graphql;
 mod health;
 mod multipart;
+mod negotiation;
+mod operation;
+mod origin;
+mod parameters;
 mod request_id;
+pub mod server;
 
 use std::sync::Arc;
 
+use async_graphql::ServerError;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 pub use graphiql::fetch_assets;
+use negotiation::Media;
 
 use crate::{app::App, error::Error, graphql::errors, member_import::MAX_BYTES};
 
@@ -31,21 +38,28 @@ const MAX_UPLOAD: usize = MAX_BODY + MAX_BYTES + 64 * 1024;
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
     let mut router = Router::new()
-        .route("/graphql", post(graphql::answer).get(graphiql::page_or_hint))
+        .route("/graphql", post(graphql::post).get(graphql::get))
         .route("/export/commissions.csv", get(export::commissions))
-        .route("/export/payouts.csv", get(export::payouts))
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready));
+        .route("/export/payouts.csv", get(export::payouts));
     if app.development.is_some() {
         router = router
             .route("/", get(graphiql::page))
             .route("/assets/graphiql/{file}", get(graphiql::asset))
             .route("/.well-known/jwks.json", get(key_set));
     }
+    let hardened =
+        |name: header::HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
     router
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
         .fallback(async || refusal(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql."))
+        .method_not_allowed_fallback(async || refusal(StatusCode::METHOD_NOT_ALLOWED, "The API takes GET and POST."))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(origin::cors(&app.edge.origins))
+        .layer(hardened(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(hardened(header::REFERRER_POLICY, "no-referrer"))
+        .layer(hardened(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
         .layer(middleware::from_fn(request_id::assign))
         .with_state(app)
 }
@@ -60,16 +74,25 @@ async fn key_set(State(app): State<Arc<App>>) -> Response {
 
 /// A request that is no GraphQL operation gets an answer in the form of one, with its fault.
 fn refusal(status: StatusCode, message: &str) -> Response {
-    let error = Error::BadUserInput(message.to_owned());
-    (status, [(header::CACHE_CONTROL, "no-store")], Json(errors::answer(&error, ""))).into_response()
+    Refused::request(status, message).answer(Media::Json, "")
 }
 
 /// Why a request does not become an operation.
 enum Refused {
     /// The request is at fault.
     Request(StatusCode, String),
-    /// It failed on our side.
+    /// The document is, or its variables.
+    Document(Vec<ServerError>),
+    /// It may not run, or not now; or it failed on our side.
     Fault(Error),
+    /// There is no place for a file at the moment.
+    NoPlace,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Fault(error)
+    }
 }
 
 impl Refused {
@@ -78,18 +101,60 @@ impl Refused {
     }
 
     /// The answer to the request of this id.
-    fn answer(self, id: &str) -> Response {
-        match self {
-            Self::Request(status, message) => refusal(status, &message),
-            Self::Fault(error) => graphql::turned_away(&error, id),
+    fn answer(self, media: Media, id: &str) -> Response {
+        let (status, retry_after) = match &self {
+            Self::Request(status, _) => (*status, None),
+            Self::Document(_) => (media.status_of_request_errors(), None),
+            Self::Fault(error) => (status_of(error, media), error.retry_after()),
+            Self::NoPlace => (StatusCode::SERVICE_UNAVAILABLE, Some(60)),
+        };
+        // What a client without a stream reads is JSON.
+        let media = if media == Media::EventStream { Media::GraphqlResponse } else { media };
+        let headers =
+            [(header::CONTENT_TYPE, media.content_type()), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+        let mut response = (status, headers, self.body(id).to_string()).into_response();
+        let headers = response.headers_mut();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
+    /// The body of that answer: errors, and no `data`, because nothing ran (GraphQL specification, section 7.1).
+    fn body(self, id: &str) -> serde_json::Value {
+        let mut response = match self {
+            Self::Request(_, message) => errors::alone(&Error::BadUserInput(message)),
+            Self::Document(errors) => async_graphql::Response::from_errors(errors),
+            Self::Fault(error) => errors::alone(&error),
+            Self::NoPlace => errors::alone(&Error::unavailable("too many exports and uploads are running")),
+        };
+        let codes = errors::finish(&mut response, id);
+        tracing::info!(request_id = id, errors = codes.join(","), "turned away");
+        serde_json::json!({"errors": response.errors})
+    }
+}
+
+fn status_of(error: &Error, media: Media) -> StatusCode {
+    match error {
+        Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+        Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Error::BadUserInput(_) | Error::QueryTooComplex(_) | Error::PersistedQueryNotFound => media.status_of_request_errors(),
+        Error::Forbidden(_) => StatusCode::FORBIDDEN,
+        Error::NotFound(_) | Error::Aborted | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
 /// For what panics outside an operation.
 fn panicked(payload: Box<dyn std::any::Any + Send>) -> Response {
-    let error = Error::internal(format!("a panic: {}", panic_text(&*payload)));
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(errors::answer(&error, ""))).into_response()
+    Refused::Fault(Error::internal(format!("a panic: {}", panic_text(&*payload)))).answer(Media::Json, "")
 }
 
 fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {

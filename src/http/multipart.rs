@@ -10,13 +10,17 @@ use std::{
     io::{Seek, SeekFrom},
 };
 
-use async_graphql::{Request as Operation, ScalarType, Value};
+use async_graphql::{ScalarType, Value};
 use axum::{body::Body, extract::Request, http::StatusCode};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use tokio::io::AsyncWriteExt;
 
-use super::{MAX_BODY, MAX_UPLOAD, Refused, graphql::parse};
-use crate::{error::Error, graphql::scalars::Upload, member_import::MAX_BYTES};
+use super::{MAX_BODY, MAX_UPLOAD, Refused, parameters::parse};
+use crate::{
+    error::Error,
+    graphql::{document::Parameters, scalars::Upload},
+    member_import::MAX_BYTES,
+};
 
 /// The largest `map`, in bytes: it names one variable.
 const MAX_MAP: u64 = 4 * 1024;
@@ -24,7 +28,7 @@ const MAX_MAP: u64 = 4 * 1024;
 type Parts = Multipart<'static>;
 
 /// Reads the operation and its files.
-pub async fn read(request: Request<Body>, boundary: String) -> Result<(Operation, Vec<File>), Refused> {
+pub async fn read(request: Request<Body>, boundary: String) -> Result<(Parameters, Vec<File>), Refused> {
     let limits = SizeLimit::new()
         .whole_stream(MAX_UPLOAD as u64)
         .per_field(MAX_BYTES as u64)
@@ -53,7 +57,7 @@ pub async fn read(request: Request<Body>, boundary: String) -> Result<(Operation
 }
 
 /// The file of that name, which takes the place of a variable.
-async fn file(parts: &mut Parts, operation: &mut Operation, name: &str, paths: &[String]) -> Result<File, Refused> {
+async fn file(parts: &mut Parts, operation: &mut Parameters, name: &str, paths: &[String]) -> Result<File, Refused> {
     let [path] = paths else { return Err(bad("The part `map` must name one variable for the file.")) };
     let place = variable(operation, path)
         .ok_or_else(|| bad(&format!("The part `map` names {path:?}, which is no variable of the operation that is null.")))?;
@@ -72,7 +76,7 @@ async fn named(parts: &mut Parts, name: &str) -> Result<Field<'static>, Refused>
 }
 
 /// The variable that a path such as `variables.input.file` leads to, if it is null.
-fn variable<'o>(operation: &'o mut Operation, path: &str) -> Option<&'o mut Value> {
+fn variable<'o>(operation: &'o mut Parameters, path: &str) -> Option<&'o mut Value> {
     let mut names = path.strip_prefix("variables.")?.split('.');
     let first = operation.variables.get_mut(names.next()?)?;
     let value = names.try_fold(first, |value, name| match value {

@@ -107,10 +107,6 @@ async fn requests_that_are_no_operation() {
     for query in ["{", "{ nothing }", "{ me }", "query A { me { role } } query B { me { role } }", "", "subscription { x }"] {
         assert_eq!(world.owner_a(query, json!({})).await.code(), "BAD_USER_INPUT", "{query:?}");
     }
-    let get =
-        Request::get("/graphql?query={me{role}}").header(header::AUTHORIZATION, format!("Bearer {}", token("owner_a", ACME)));
-    let answer = world.send(get.body(Body::empty()).expect("a request")).await;
-    assert_eq!((answer.status, answer.headers[header::ALLOW].to_str().ok()), (StatusCode::METHOD_NOT_ALLOWED, Some("POST")));
     let elsewhere = world.send(Request::get("/wp-admin").body(Body::empty()).expect("a request")).await;
     assert_eq!(elsewhere.status, StatusCode::NOT_FOUND);
 }
@@ -121,8 +117,8 @@ async fn endless_documents_are_refused() {
     let world = World::new().await;
     let deep = format!("{{ me {{ partner {{ {} id {} }} }} }}", "leads { nodes { partner { ".repeat(10), "} } }".repeat(10));
     assert_eq!(world.owner_a(&deep, json!({})).await.code(), "QUERY_TOO_COMPLEX");
-    let wide = (0..2_100).map(|n| format!("a{n}: me {{ role }}")).collect::<Vec<_>>().join(" ");
-    assert_eq!(world.owner_a(&format!("{{ {wide} }}"), json!({})).await.code(), "QUERY_TOO_COMPLEX");
+    let wide = format!("{{ me {{ {} }} }}", "role ".repeat(2_001));
+    assert_eq!(world.owner_a(&wide, json!({})).await.code(), "QUERY_TOO_COMPLEX");
 }
 
 /// A statement that runs past its limit is TIMEOUT, and the connection serves the next request.

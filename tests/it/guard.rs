@@ -138,9 +138,7 @@ async fn a_refusal_says_nothing() {
     bodies.dedup();
     assert_eq!(
         bodies,
-        [
-            json!({"data": null, "errors": [{"message": "A valid session token is needed.", "extensions": {"code": "UNAUTHENTICATED"}}]})
-        ]
+        [json!({"errors": [{"message": "A valid session token is needed.", "extensions": {"code": "UNAUTHENTICATED"}}]})]
     );
 }
 
@@ -175,11 +173,11 @@ fn where_the_token_is() {
         for (name, value) in pairs {
             headers.append(*name, HeaderValue::from_static(value));
         }
-        bearer::token(&headers)
+        bearer::token(&headers).map(|token| (token.text, token.is_cookie))
     };
-    assert_eq!(headers(&[("authorization", "Bearer abc")]).as_deref(), Ok("abc"));
-    assert_eq!(headers(&[("authorization", "bearer abc"), ("cookie", "__session=def")]).as_deref(), Ok("abc"));
-    assert_eq!(headers(&[("cookie", "a=b; __session=def; c=d")]).as_deref(), Ok("def"));
+    assert_eq!(headers(&[("authorization", "Bearer abc")]), Ok(("abc".to_owned(), false)));
+    assert_eq!(headers(&[("authorization", "bearer abc"), ("cookie", "__session=def")]), Ok(("abc".to_owned(), false)));
+    assert_eq!(headers(&[("cookie", "a=b; __session=def; c=d")]), Ok(("def".to_owned(), true)));
     assert_eq!(headers(&[("authorization", "Basic abc"), ("cookie", "__session=def")]), Err(TokenFault::NotBearer));
     assert_eq!(headers(&[("authorization", "Bearer a"), ("authorization", "Bearer b")]), Err(TokenFault::NotBearer));
     assert_eq!(headers(&[("cookie", "session=def")]), Err(TokenFault::Missing));

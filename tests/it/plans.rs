@@ -21,18 +21,32 @@ pub async fn plans_of(world: &World, token: &str, query: &str, variables: Value,
     world.run(token, query, variables).await.data();
     // A plan is logged when its portal closes: at the end of the transaction, which the answer does not wait for. What stands before
     // a later mark is written whole: a reader can see the half of an entry that is being written.
+    // Other tests write to this log too: an entry names the process that wrote it, and the pool has one.
+    let login = world.database.login.get_user().expect("a user").to_owned();
+    let process = world
+        .number(&format!("SELECT max(pid) FROM pg_stat_activity WHERE datname = current_database() AND usename = '{login}'"))
+        .await;
     for _ in 0..500 {
         let end = format!("mark-{}", uuid::Uuid::now_v7());
         world.sql(&format!("SELECT '{end}'")).await;
         let logged = String::from_utf8_lossy(&std::fs::read(&log).expect("the log")).into_owned();
         let (_, since) = logged.rsplit_once(&mark).expect("the mark");
         let (since, _) = since.split_once(&end).expect("the end mark");
-        // A plan goes on until a line begins with the date of the next entry, which may be another test's.
-        let plan = |part: &str| part.lines().take_while(|line| !line.contains(" UTC [")).collect::<Vec<_>>().join("\n");
-        let entries = since.split("duration: ").map(plan);
-        let found: Vec<String> = entries.filter(|plan| plan.contains("Query Text") && plan.contains(text)).collect();
-        if !found.is_empty() {
-            return found;
+        let mut entries: Vec<String> = Vec::new();
+        let mut is_ours = false;
+        for line in since.lines() {
+            if line.contains(" UTC [") {
+                is_ours = line.contains(&format!(" UTC [{process}] "));
+                entries.push(String::new());
+            }
+            if let Some(entry) = entries.last_mut().filter(|_| is_ours) {
+                entry.push_str(line);
+                entry.push('\n');
+            }
+        }
+        entries.retain(|entry| entry.contains("Query Text") && entry.contains(text));
+        if !entries.is_empty() {
+            return entries;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }

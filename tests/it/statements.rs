@@ -58,7 +58,7 @@ async fn nested_fields_are_batched() {
         ),
         (
             "four levels",
-            "{ partners { nodes { leads { nodes { history { to } partner { leads(first: 3) { nodes { id } } } } } } } }",
+            "{ partners { nodes { leads(first: 10) { nodes { history { to } partner { leads(first: 3) { nodes { id } } } } } } } }",
             5,
         ),
         ("the viewer", "{ me { role user { name } tenant { name } } }", 1),

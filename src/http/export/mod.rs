@@ -22,14 +22,10 @@ use self::{
     parameters::{commission_filter, payout_filter},
     rows::harmless,
 };
-use super::{
-    graphql::{too_many_files, turned_away},
-    refusal,
-    request_id::RequestId,
-};
+use super::{Refused, graphql::verified, negotiation::Media, origin, request_id::RequestId};
 use crate::{
     app::App,
-    auth::guard,
+    auth::{bearer, guard},
     db::{self, session::Session},
     error::{Error, Result},
     models::{
@@ -105,39 +101,41 @@ async fn answer<E: Export>(
     filter: Parse<E>,
     name: &'static str,
 ) -> Response {
-    let claims = match guard::claims(&app.verifier, headers).await {
-        Ok(claims) => claims,
-        Err(error) => return turned_away(&error, &id),
-    };
-    let filter = match filter(parameters) {
-        Ok(filter) => filter,
-        Err(message) => return refusal(StatusCode::BAD_REQUEST, &message),
-    };
+    let started = start(&app, &id, headers, parameters, filter, name).await;
+    started.unwrap_or_else(|refused| refused.answer(Media::Json, &id))
+}
+
+async fn start<E: Export>(
+    app: &Arc<App>,
+    id: &str,
+    headers: &HeaderMap,
+    parameters: &[(String, String)],
+    filter: Parse<E>,
+    name: &'static str,
+) -> Result<Response, Refused> {
+    let token = bearer::token(headers).map_err(Error::from)?;
+    // A link to a file is followed with the cookie; what another site cannot read of it, it may not make us compute either.
+    if token.is_cookie {
+        origin::check_site(headers, &app.edge.origins)?;
+    }
+    let claims = verified(app, &token.text).await?;
+    app.edge.rates.charge_user(&claims, app.edge.limits.max_cost as u64)?;
+    let filter = filter(parameters).map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
     // Before a connection is taken: each export keeps one for as long as it is read.
-    let Ok(place) = Arc::clone(&app.files).try_acquire_owned() else { return too_many_files(&id) };
-    let (session, viewer) = match guard::admit(&app.pool, claims).await {
-        Ok(admitted) => admitted,
-        Err(error) => return turned_away(&error, &id),
-    };
+    let place = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPlace)?;
+    let (session, viewer) = guard::admit(&app.pool, claims).await?;
     tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name, "export");
     let mut reader = Reader { _place: place, session, scope: viewer.scope(), filter, next: None };
-    let first = match E::first_page() {
-        Ok(page) => reader.part(&page, true).await,
-        Err(error) => Err(error),
-    };
-    let first = match first {
-        Ok(first) => first,
-        Err(error) => return turned_away(&error, &id),
-    };
+    let first = reader.part(&E::first_page()?, true).await?;
     let (parts, received) = mpsc::channel(AHEAD);
-    tokio::spawn(reader.send(first, parts, id));
+    tokio::spawn(reader.send(first, parts, id.to_owned()));
     let body = Body::from_stream(stream::unfold(Some(received), next_part));
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    (headers, body).into_response()
+    Ok((headers, body).into_response())
 }
 
 /// A part of the file, or its end. Without its end a file is torn, and must not look whole.

@@ -18,10 +18,13 @@ use partner_portal::{
         verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
     },
     clock::Clock,
+    config::{Introspection, TrustedMode},
     db::{self, PoolSettings, connect},
+    edge::Edge,
     graphql, http,
     ids::{LeadId, PartnerId, TenantId, UserId},
     keyring::Keyring,
+    limits::Limits,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -61,6 +64,28 @@ impl Answer {
     }
 }
 
+/// A web origin that may call from a browser.
+pub const FRONT_END: &str = "https://portal.example.com";
+
+/// How a world's server is set up.
+pub struct Setup {
+    pub pool: usize,
+    pub operation_timeout: Duration,
+    pub limits: Limits,
+    pub introspection: Introspection,
+    pub trusted: Option<(TrustedMode, std::path::PathBuf)>,
+}
+
+impl Default for Setup {
+    /// As tests need it that are not about this: nobody's budget is ever spent.
+    fn default() -> Self {
+        const ENDLESS: usize = 1_000_000_000;
+        let limits =
+            Limits { user_rate: ENDLESS, user_burst: ENDLESS, tenant_rate: ENDLESS, tenant_burst: ENDLESS, ..Limits::default() };
+        Self { pool: 4, operation_timeout: Duration::from_secs(30), limits, introspection: Introspection::On, trusted: None }
+    }
+}
+
 /// A server with its database.
 pub struct World {
     pub app: Arc<App>,
@@ -79,20 +104,27 @@ pub struct World {
 impl World {
     /// A fresh one.
     pub async fn new() -> Self {
-        Self::with(4, Duration::from_secs(30)).await
+        Self::with(Setup::default()).await
     }
 
     /// A fresh one whose operations may take so long.
     pub async fn with_limit(operation_timeout: Duration) -> Self {
-        Self::with(4, operation_timeout).await
+        Self::with(Setup { operation_timeout, ..Setup::default() }).await
     }
 
     /// A fresh one whose server has so many connections.
-    pub async fn with_pool(size: usize) -> Self {
-        Self::with(size, Duration::from_secs(30)).await
+    pub async fn with_pool(pool: usize) -> Self {
+        Self::with(Setup { pool, ..Setup::default() }).await
     }
 
-    async fn with(size: usize, operation_timeout: Duration) -> Self {
+    /// A fresh one with these limits.
+    pub async fn with_limits(limits: Limits) -> Self {
+        Self::with(Setup { limits, ..Setup::default() }).await
+    }
+
+    /// A fresh one that is set up like this.
+    pub async fn with(setup: Setup) -> Self {
+        let Setup { pool: size, operation_timeout, limits, introspection, trusted } = setup;
         log::gather();
         let database = cluster::migrated_database().await;
         let settings = PoolSettings { size, wait: Duration::from_secs(20), statement_timeout: Duration::from_secs(20) };
@@ -104,9 +136,14 @@ impl World {
             azp: AzpPolicy::WhenPresent,
             clock: clock.clone(),
         };
+        let mut schema = graphql::PortalSchema::new(limits.clone());
+        if let Some((mode, manifest)) = trusted {
+            schema.trust(mode, &manifest).await.expect("a manifest");
+        }
         let app = Arc::new(App {
             pool: db::pool(database.login.clone(), settings).expect("a pool"),
-            schema: graphql::PortalSchema::new(),
+            schema,
+            edge: Edge::new(limits, vec![FRONT_END.to_owned()], introspection, false),
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,

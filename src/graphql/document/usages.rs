@@ -6,52 +6,36 @@
 use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
-    OutputType, Pos, Positioned, ServerError,
-    parser::types::{BaseType, Directive, ExecutableDocument, Selection, SelectionSet, Type, VariableDefinition},
+    Pos, Positioned, ServerError,
+    parser::types::{BaseType, Directive, ExecutableDocument, OperationType, Selection, SelectionSet, Type, VariableDefinition},
     registry::{MetaInputValue, MetaType, MetaTypeName, Registry},
 };
 use async_graphql_value::Value;
 
-use super::{mutations::Mutation, query::Query};
+use super::values;
 
-/// The types of all arguments and input fields.
-pub struct VariableRule {
-    registry: Registry,
-    query: String,
-    mutation: String,
-}
-
-impl VariableRule {
-    /// Knows the types of this schema.
-    pub fn new() -> Self {
-        let mut registry = Registry::default();
-        let query = <Query as OutputType>::create_type_info(&mut registry);
-        let mutation = <Mutation as OutputType>::create_type_info(&mut registry);
-        Self { registry, query, mutation }
+/// What is wrong with the document in this respect. What other rules find wrong is passed over.
+pub fn check(registry: &Registry, document: &ExecutableDocument) -> Vec<ServerError> {
+    let mut errors = Vec::new();
+    for (_, operation) in document.operations.iter() {
+        let root = match operation.node.ty {
+            OperationType::Query => Some(registry.query_type.as_str()),
+            OperationType::Mutation => registry.mutation_type.as_deref(),
+            OperationType::Subscription => registry.subscription_type.as_deref(),
+        };
+        let definitions = &operation.node.variable_definitions;
+        let mut walk = Walk {
+            registry,
+            document,
+            variables: definitions.iter().map(|definition| (definition.node.name.node.as_str(), &definition.node)).collect(),
+            seen: HashSet::new(),
+            errors: &mut errors,
+        };
+        walk.directives(&operation.node.directives);
+        let root = root.and_then(|root| registry.types.get(root));
+        walk.selections(&operation.node.selection_set.node, root);
     }
-
-    /// What is wrong with the document in this respect. What other rules find wrong is passed over.
-    pub fn check(&self, document: &ExecutableDocument) -> Vec<ServerError> {
-        let mut errors = Vec::new();
-        for (_, operation) in document.operations.iter() {
-            let root = match operation.node.ty {
-                async_graphql::parser::types::OperationType::Query => &self.query,
-                async_graphql::parser::types::OperationType::Mutation => &self.mutation,
-                async_graphql::parser::types::OperationType::Subscription => continue,
-            };
-            let definitions = &operation.node.variable_definitions;
-            let mut walk = Walk {
-                registry: &self.registry,
-                document,
-                variables: definitions.iter().map(|definition| (definition.node.name.node.as_str(), &definition.node)).collect(),
-                seen: HashSet::new(),
-                errors: &mut errors,
-            };
-            walk.directives(&operation.node.directives);
-            walk.selections(&operation.node.selection_set.node, self.registry.concrete_type_by_name(root));
-        }
-        errors
-    }
+    errors
 }
 
 /// The way through one operation, each fragment once.
@@ -74,6 +58,7 @@ impl<'a> Walk<'a> {
                     for (name, value) in &field.arguments {
                         if let Some(argument) = meta.args.get(name.node.as_str()) {
                             self.value(&value.node, argument, value.pos);
+                            self.literals(&value.node, &argument.ty, value.pos);
                         }
                     }
                     self.selections(&field.selection_set.node, self.registry.concrete_type_by_name(&meta.ty));
@@ -101,6 +86,44 @@ impl<'a> Walk<'a> {
             for (_, value) in directive.node.arguments.iter().filter(|(name, _)| name.node == "if") {
                 self.typed_value(&value.node, MetaTypeName::create("Boolean!"), false, value.pos);
             }
+        }
+    }
+
+    /// The engine looks at a value that has variables in it once they are known, which is not when a document is validated. Here each
+    /// variable is taken to be right (it is looked at by itself), and the rest of the value is looked at.
+    fn literals(&mut self, value: &Value, expected: &str, pos: Pos) {
+        if !matches!(value, Value::List(_) | Value::Object(_)) || value.clone().into_const().is_some() {
+            return;
+        }
+        if let Some(message) = self.literal_fault(value, expected) {
+            self.errors.push(ServerError::new(format!("Invalid value: {message}."), Some(pos)));
+        }
+    }
+
+    fn literal_fault(&self, value: &Value, expected: &str) -> Option<String> {
+        if let Some(value) = value.clone().into_const() {
+            return values::fault(self.registry, expected, &value).map(|fault| fault.message);
+        }
+        match (value, MetaTypeName::create(expected).unwrap_non_null()) {
+            (Value::List(items), MetaTypeName::List(inner)) => items.iter().find_map(|item| self.literal_fault(item, inner)),
+            (value, MetaTypeName::List(inner)) => self.literal_fault(value, inner),
+            (Value::Object(fields), MetaTypeName::Named(name)) => {
+                let Some(MetaType::InputObject { input_fields, .. }) = self.registry.types.get(name) else {
+                    return Some(format!("an object is no \"{name}\""));
+                };
+                if let Some(unknown) = fields.keys().find(|given| !input_fields.contains_key(given.as_str())) {
+                    return Some(format!("\"{name}\" has no field \"{unknown}\""));
+                }
+                input_fields.values().find_map(|field| match fields.get(field.name.as_str()) {
+                    Some(value) => self.literal_fault(value, &field.ty),
+                    None if field.default_value.is_none() && MetaTypeName::create(&field.ty).is_non_null() => {
+                        Some(format!("the field \"{}\" of type \"{}\" is missing", field.name, field.ty))
+                    }
+                    None => None,
+                })
+            }
+            (Value::List(_), MetaTypeName::Named(name)) => Some(format!("a list is no \"{name}\"")),
+            _ => None,
         }
     }
 
@@ -175,7 +198,8 @@ mod tests {
     use super::*;
 
     fn faults(document: &str) -> usize {
-        VariableRule::new().check(&async_graphql::parser::parse_query(document).expect(document)).len()
+        let documents = crate::graphql::document::Documents::new(crate::limits::Limits::default());
+        check(&documents.registry, &async_graphql::parser::parse_query(document).expect(document)).len()
     }
 
     /// Types that fit are let through, others are not, wherever the variable stands.
@@ -203,6 +227,10 @@ mod tests {
             ("query ($v: Int!) { node(id: \"x\") { ... on Partner { leads(after: $v) { totalCount } } } }", 1),
             ("mutation ($v: String!) { updateLeadStatus(input: { id: $v, status: LOST }) { userErrors { code } } }", 1),
             ("mutation ($v: UpdateLeadStatusInput!) { updateLeadStatus(input: $v) { userErrors { code } } }", 0),
+            ("mutation ($v: ID!) { updateLeadStatus(input: { id: $v, status: NOWHERE }) { userErrors { code } } }", 1),
+            ("mutation ($v: ID!) { updateLeadStatus(input: { id: $v, status: LOST, more: 5 }) { userErrors { code } } }", 1),
+            ("mutation ($v: ID!) { updateLeadStatus(input: { id: $v }) { userErrors { code } } }", 1),
+            ("query ($v: LeadStatus!) { leads(filter: { status: [$v, 5] }) { totalCount } }", 1),
             ("query ($v: Int!) { ...F } fragment F on Query { ...F me { ...G } } fragment G on Viewer { role }", 0),
         ] {
             assert_eq!(faults(document), expected, "{document}");

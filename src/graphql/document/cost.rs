@@ -1,0 +1,143 @@
+//! What an operation may cost, known before it runs: about the number of objects that its answer can have.
+//!
+//! An object costs 1, each row of a connection as much as it selects, times `first` or `last`. Counting a list costs more than a row, a
+//! mutation more than a read. Scalars are free.
+
+use async_graphql::{
+    Value as Answer, Variables,
+    parser::types::{ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet},
+    registry::{MetaType, MetaTypeName, Registry},
+};
+use async_graphql_value::{ConstValue, Value};
+
+use crate::models::page::{DEFAULT_PAGE, MAX_PAGE};
+
+/// What a mutation costs beyond its payload: locks, and a commit that waits for the disk.
+const MUTATION: u64 = 10;
+/// What it costs to count a list.
+const TOTAL_COUNT: u64 = 5;
+/// How many items a list has that does not say how many.
+const LIST: u64 = 10;
+/// What a question about the schema costs. It needs no database, and its depth is limited.
+const INTROSPECTION: u64 = 500;
+
+/// What the operation may cost with these variables.
+pub fn requested(
+    registry: &Registry,
+    document: &ExecutableDocument,
+    operation: &OperationDefinition,
+    variables: &Variables,
+) -> u64 {
+    let root = match operation.ty {
+        OperationType::Query => Some(registry.query_type.as_str()),
+        OperationType::Mutation => registry.mutation_type.as_deref(),
+        OperationType::Subscription => registry.subscription_type.as_deref(),
+    };
+    let pricing = Pricing { registry, document, operation, variables };
+    let parent = root.and_then(|root| registry.types.get(root));
+    let each = if operation.ty == OperationType::Mutation { MUTATION } else { 0 };
+    1 + pricing.selections(&operation.selection_set.node, parent, u64::from(DEFAULT_PAGE.unsigned_abs()), each)
+}
+
+struct Pricing<'a> {
+    registry: &'a Registry,
+    document: &'a ExecutableDocument,
+    operation: &'a OperationDefinition,
+    variables: &'a Variables,
+}
+
+impl Pricing<'_> {
+    /// `page` is how many rows the connection may have that this is the selection of, `each` what each field costs besides.
+    fn selections(&self, set: &SelectionSet, parent: Option<&MetaType>, page: u64, each: u64) -> u64 {
+        let of = |selection: &async_graphql::Positioned<Selection>| match &selection.node {
+            Selection::Field(field) => each.saturating_add(self.field(&field.node, parent, page)),
+            Selection::InlineFragment(fragment) => {
+                let narrowed = fragment.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
+                let parent = narrowed.map_or(parent, |name| self.registry.types.get(name));
+                self.selections(&fragment.node.selection_set.node, parent, page, each)
+            }
+            Selection::FragmentSpread(spread) => match self.document.fragments.get(&spread.node.fragment_name.node) {
+                Some(fragment) => {
+                    let parent = self.registry.types.get(fragment.node.type_condition.node.on.node.as_str());
+                    self.selections(&fragment.node.selection_set.node, parent, page, each)
+                }
+                None => 0,
+            },
+        };
+        set.items.iter().map(of).fold(0, u64::saturating_add)
+    }
+
+    fn field(&self, field: &Field, parent: Option<&MetaType>, page: u64) -> u64 {
+        let name = field.name.node.as_str();
+        if matches!(name, "__schema" | "__type") {
+            return INTROSPECTION;
+        }
+        let Some(meta) = parent.and_then(|parent| parent.field_by_name(name)) else { return 0 };
+        if name == "totalCount" {
+            return TOTAL_COUNT;
+        }
+        let concrete = MetaTypeName::concrete_typename(&meta.ty);
+        let Some(below) = self.registry.types.get(concrete).filter(|below| below.is_composite()) else { return 0 };
+        let is_connection = |name: &str| name.ends_with("Connection");
+        let size = if is_connection(concrete) { self.size(field) } else { page };
+        let children = self.selections(&field.selection_set.node, Some(below), size, 0);
+        let is_list = matches!(MetaTypeName::create(&meta.ty).unwrap_non_null(), MetaTypeName::List(_));
+        let count = match parent {
+            _ if !is_list => 1,
+            Some(parent) if is_connection(parent.name()) => page,
+            _ => {
+                self.argument(field, "ids").map_or_else(|| self.argument(field, "first").map_or(LIST, number), |ids| length(&ids))
+            }
+        };
+        // An edge is no row of its own.
+        let own = u64::from(!concrete.ends_with("Edge"));
+        count.saturating_mul(own.saturating_add(children))
+    }
+
+    /// How many rows a connection may have.
+    fn size(&self, field: &Field) -> u64 {
+        let given = self.argument(field, "first").or_else(|| self.argument(field, "last"));
+        given.map_or(u64::from(DEFAULT_PAGE.unsigned_abs()), number).min(u64::from(MAX_PAGE.unsigned_abs()))
+    }
+
+    /// The value of an argument that is there and not null.
+    fn argument(&self, field: &Field, name: &str) -> Option<ConstValue> {
+        let value = match &field.get_argument(name)?.node {
+            Value::Variable(variable) => {
+                let default = || {
+                    let definitions = &self.operation.variable_definitions;
+                    let definition = definitions.iter().find(|definition| definition.node.name.node == *variable)?;
+                    Some(definition.node.default_value.as_ref()?.node.clone())
+                };
+                self.variables.get(variable).cloned().or_else(default)?
+            }
+            value => {
+                value.clone().into_const_with(|name| Ok::<_, ()>(self.variables.get(&name).cloned().unwrap_or_default())).ok()?
+            }
+        };
+        (value != ConstValue::Null).then_some(value)
+    }
+}
+
+fn number(value: ConstValue) -> u64 {
+    match value {
+        ConstValue::Number(number) => number.as_u64().unwrap_or(0).min(u64::from(MAX_PAGE.unsigned_abs())),
+        _ => 0,
+    }
+}
+
+fn length(value: &ConstValue) -> u64 {
+    match value {
+        ConstValue::List(items) => items.len() as u64,
+        _ => 1,
+    }
+}
+
+/// What an answer has cost: its objects, without what counting and writing cost besides.
+pub fn actual(answer: &Answer) -> u64 {
+    match answer {
+        Answer::Object(fields) => 1 + fields.values().map(actual).sum::<u64>(),
+        Answer::List(items) => items.iter().map(actual).sum(),
+        _ => 0,
+    }
+}

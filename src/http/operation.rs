@@ -1,0 +1,118 @@
+//! One operation from its parameters to its answer, whichever way it came: its price, its place, its session, its line in the log.
+
+use std::{
+    fs::File,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_graphql::{Response as Answer, Value, parser::types::OperationType, value};
+use axum::http::StatusCode;
+use futures_util::FutureExt;
+
+use super::{Refused, panic_text};
+use crate::{
+    app::App,
+    auth::{Viewer, claims::Claims, guard},
+    error::{Error, Result},
+    graphql::{
+        context::RequestContext,
+        document::{self, Parameters, Prepared},
+        errors,
+    },
+};
+
+/// Who asks, and how.
+pub struct Call {
+    /// The request's id.
+    pub id: String,
+    /// What the caller's token says.
+    pub claims: Claims,
+    /// Whether nothing may be changed: a request that caches may repeat.
+    pub is_safe: bool,
+    /// Whether the answer says what it has cost.
+    pub tells_cost: bool,
+}
+
+/// Runs one operation that has one answer.
+pub async fn run(app: &Arc<App>, call: &Call, parameters: Parameters, files: Vec<File>) -> Result<Answer, Refused> {
+    let prepared = prepare(app, call, parameters).await?;
+    if prepared.kind == OperationType::Subscription {
+        return Err(Refused::Document(errors::alone(&Error::BadUserInput(
+            "A subscription has more than one answer: open it over WebSocket (graphql-transport-ws) or accept text/event-stream.".to_owned(),
+        )).errors));
+    }
+    execute(app, call, &prepared, files).await
+}
+
+/// Finds the operation and takes its price.
+pub async fn prepare(app: &Arc<App>, call: &Call, parameters: Parameters) -> Result<Prepared, Refused> {
+    // Looking at a document has a price too.
+    app.edge.rates.charge_user(&call.claims, 1)?;
+    let may_introspect = app.edge.may_introspect(&call.claims);
+    let prepared = app.schema.prepare(parameters, may_introspect).await.map_err(Refused::Document)?;
+    if call.is_safe && prepared.kind == OperationType::Mutation {
+        return Err(Refused::request(StatusCode::METHOD_NOT_ALLOWED, "A mutation is sent with POST."));
+    }
+    app.edge.rates.charge_user(&call.claims, prepared.cost)?;
+    Ok(prepared)
+}
+
+/// Runs an operation that was prepared and paid for.
+pub async fn execute(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
+    let started = Instant::now();
+    let _place = app.edge.place()?;
+    let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
+    let (session, viewer) = guard::admit(&app.pool, call.claims.clone()).await?;
+    let (session, viewer) = (Arc::new(session), Arc::new(viewer));
+    app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
+
+    let keyring = Arc::clone(&app.keyring);
+    let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), files, keyring, app.clock.clone());
+    let work = AssertUnwindSafe(app.schema.execute(prepared.request().data(context))).catch_unwind();
+    let mut answer = within(limit, work).await.unwrap_or_else(|error| errors::alone(&error));
+    if call.tells_cost {
+        answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
+    }
+    let codes = errors::finish(&mut answer, &call.id);
+    log(call, prepared, &viewer, started, session.statements(), &codes);
+    Ok(answer)
+}
+
+async fn within(limit: Duration, work: impl Future<Output = std::thread::Result<Answer>>) -> Result<Answer> {
+    match tokio::time::timeout(limit, work).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(panic)) => Err(Error::internal(format!("a panic: {}", panic_text(&*panic)))),
+        Err(_) => Err(Error::Timeout),
+    }
+}
+
+fn cost(app: &App, prepared: &Prepared, answer: &Answer) -> Value {
+    value!({"requested": prepared.cost, "actual": document::actual(&answer.data), "limit": app.edge.limits.max_cost as u64})
+}
+
+/// What the log says of an operation: its name and type, never its variables.
+fn log(call: &Call, prepared: &Prepared, viewer: &Viewer, started: Instant, statements: u32, codes: &[&str]) {
+    let name: String = prepared.name.iter().flat_map(|name| name.chars()).take(100).collect();
+    let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
+    let kind = match prepared.kind {
+        OperationType::Query => "query",
+        OperationType::Mutation => "mutation",
+        OperationType::Subscription => "subscription",
+    };
+    tracing::info!(
+        request_id = call.id,
+        operation = name,
+        kind,
+        tenant = viewer.tenant.slug,
+        user = %viewer.user,
+        role = ?viewer.role,
+        actor = viewer.claims.actor,
+        milliseconds,
+        statements,
+        cost = prepared.cost,
+        errors = codes.join(","),
+        "operation"
+    );
+}

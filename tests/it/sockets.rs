@@ -1,0 +1,83 @@
+//! Sockets that say nothing, or say it slowly, on the real server.
+
+use std::time::{Duration, Instant};
+
+use partner_portal::{http::server, limits::Limits};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+use crate::support::{
+    World, token,
+    world::{ACME, Setup},
+};
+
+/// A world's router on a real socket.
+async fn listen(world: &World) -> (std::net::SocketAddr, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (router, limits) = (world.router.clone(), world.app.edge.limits.clone());
+    (address, tokio::spawn(async move { server::serve(listener, router, &limits, std::future::pending()).await }))
+}
+
+fn impatient() -> Limits {
+    let patience = Duration::from_secs(1);
+    Limits { header_timeout: patience, body_timeout: patience, ..Setup::default().limits }
+}
+
+/// Everything that comes until the server closes.
+async fn until_closed(mut stream: TcpStream) -> (String, Duration) {
+    let started = Instant::now();
+    let mut text = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text)).await;
+    read.expect("the server closes").ok();
+    (String::from_utf8_lossy(&text).into_owned(), started.elapsed())
+}
+
+/// A connection that says nothing, half a header, or nothing after an answer, is closed; a slow body is 408.
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_sockets_are_closed() {
+    let world = World::with_limits(impatient()).await;
+    let (address, server) = listen(&world).await;
+    let body = json!({"query": "{ me { role } }"}).to_string();
+    let head = |length: usize| {
+        format!(
+            "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nauthorization: Bearer {}\r\ncontent-length: {length}\r\n\r\n",
+            token("owner_a", ACME)
+        )
+    };
+    for (sent, expected) in [
+        (String::new(), ""),
+        ("P".to_owned(), ""),
+        ("PRI * HTTP/2.0\r\n".to_owned(), ""),
+        ("GET /healthz HTTP/1.1\r\nhost: x\r\nx-a".to_owned(), ""),
+        ("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "HTTP/1.1 200 OK"),
+        (head(body.len()) + &body, "HTTP/1.1 200 OK"),
+        (head(500) + &body, "HTTP/1.1 408 Request Timeout"),
+    ] {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(sent.as_bytes()).await.expect("it is sent");
+        let (answer, took) = until_closed(stream).await;
+        assert!(answer.starts_with(expected), "{sent:?}: {answer}");
+        assert!(took < Duration::from_secs(10), "{sent:?}: {took:?}");
+    }
+    server.abort();
+}
+
+/// When all sockets are taken by those who say nothing, the next caller is served as soon as they are closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_does_not_last() {
+    let world = World::with_limits(Limits { max_sockets: 20, ..impatient() }).await;
+    let (address, server) = listen(&world).await;
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(TcpStream::connect(address).await.expect("a connection"));
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let answer = reqwest::get(format!("http://{address}/healthz")).await.expect("an answer").text().await.expect("text");
+    assert_eq!(answer, "alive\n");
+    server.abort();
+}
