@@ -14,6 +14,7 @@ use crate::{
     edge::Edge,
     graphql::PortalSchema,
     keyring::Keyring,
+    live::Hub,
 };
 
 /// The parts of a running server.
@@ -30,6 +31,8 @@ pub struct App {
     pub clock: Clock,
     /// What guards the server as a whole.
     pub edge: Edge,
+    /// Tells of changes.
+    pub hub: Hub,
     /// How many exports and uploads may run at once: each keeps a connection for as long as it takes.
     pub files: Arc<Semaphore>,
     /// The longest that one operation may take.

@@ -206,6 +206,10 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_MAINTENANCE_INTERVAL", global = true, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     pub maintenance_interval: Duration,
 
+    /// How many days a change is kept for subscribers who were away.
+    #[arg(long, env = "PORTAL_EVENT_DAYS", global = true, value_name = "DAYS", default_value = "7", value_parser = clap::value_parser!(u16).range(1..=365))]
+    pub event_days: u16,
+
     /// How many seconds requests in flight have to finish when the server is asked to stop.
     #[arg(long, env = "PORTAL_SHUTDOWN_TIMEOUT", global = true, value_name = "SECONDS", default_value = "20", value_parser = seconds)]
     pub shutdown_timeout: Duration,

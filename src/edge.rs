@@ -1,8 +1,11 @@
 //! What guards the server as a whole: limits, budgets, the bound on work under way, and who may know what.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
 use crate::{
     auth::{Role, claims::Claims, guard},
@@ -12,6 +15,9 @@ use crate::{
     rates::Rates,
 };
 
+/// How many events are told of at the same time. Each takes a database connection for a moment, which those who ask need too.
+const TELLING: usize = 2;
+
 /// The guards that all requests share.
 pub struct Edge {
     /// The settings.
@@ -20,8 +26,14 @@ pub struct Edge {
     pub rates: Rates,
     /// The web origins that may call from a browser.
     pub origins: Vec<String>,
+    /// How many subscriptions each user has open.
+    pub subscriptions: Arc<PerUser>,
+    /// How many WebSocket connections each user has open.
+    pub connections: Arc<PerUser>,
     introspection: Introspection,
     in_flight: Arc<Semaphore>,
+    telling: Semaphore,
+    stopping: watch::Sender<bool>,
 }
 
 impl Edge {
@@ -34,6 +46,10 @@ impl Edge {
         Self {
             rates: Rates::new(&limits),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
+            subscriptions: PerUser::new(limits.user_subscriptions, limits.max_subscriptions),
+            connections: PerUser::new(limits.user_connections, limits.max_sockets),
+            telling: Semaphore::new(TELLING),
+            stopping: watch::Sender::new(false),
             origins,
             introspection,
             limits,
@@ -54,9 +70,66 @@ impl Edge {
         Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| Error::unavailable("too many operations are under way"))
     }
 
-    /// Waits until nothing is under way, or for so long.
-    pub async fn until_idle(&self, limit: Duration) -> bool {
-        let all = u32::try_from(self.limits.max_in_flight).unwrap_or(u32::MAX);
-        tokio::time::timeout(limit, self.in_flight.acquire_many(all)).await.is_ok()
+    /// A place among the events that are told of at the same time. Waits for one: watchers have time, those who ask do not.
+    pub async fn place_to_tell(&self) -> Result<SemaphorePermit<'_>> {
+        self.telling.acquire().await.map_err(Error::internal)
+    }
+
+    /// Ends what would go on for ever: the server is stopping.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Waits until the server is stopping.
+    pub async fn stopped(&self) {
+        // An error says that the server is gone altogether.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+}
+
+/// How many of a kind each user has, and all together.
+pub struct PerUser {
+    most: usize,
+    most_of_all: usize,
+    counts: Mutex<HashMap<(String, String), usize>>,
+}
+
+impl PerUser {
+    fn new(most: usize, most_of_all: usize) -> Arc<Self> {
+        Arc::new(Self { most, most_of_all, counts: Mutex::default() })
+    }
+
+    /// One more for this user, until the place is dropped; `None` where it would be too many.
+    pub fn enter(self: &Arc<Self>, claims: &Claims) -> Option<UserPlace> {
+        let user = (claims.issuer.clone(), claims.subject.clone());
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.values().sum::<usize>() >= self.most_of_all || counts.get(&user).is_some_and(|count| *count >= self.most) {
+            return None;
+        }
+        *counts.entry(user.clone()).or_default() += 1;
+        Some(UserPlace { user, among: Arc::clone(self) })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+}
+
+/// One of those that a user may have.
+pub struct UserPlace {
+    user: (String, String),
+    among: Arc<PerUser>,
+}
+
+impl Drop for UserPlace {
+    fn drop(&mut self) {
+        let mut counts = self.among.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.user);
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ pub mod http;
 pub mod ids;
 pub mod keyring;
 pub mod limits;
+pub mod live;
 pub mod maintenance;
 pub mod member_import;
 pub mod models;

@@ -78,6 +78,26 @@ pub struct Limits {
     /// How many seconds a file may take to arrive.
     #[arg(long, env = "PORTAL_FILE_TIMEOUT", global = true, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     pub file_timeout: Duration,
+
+    /// How many subscriptions may be open at once.
+    #[arg(long, env = "PORTAL_MAX_SUBSCRIPTIONS", global = true, value_name = "COUNT", default_value = "10000", value_parser = count)]
+    pub max_subscriptions: usize,
+
+    /// How many subscriptions one user may have open at once.
+    #[arg(long, env = "PORTAL_USER_SUBSCRIPTIONS", global = true, value_name = "COUNT", default_value = "50", value_parser = count)]
+    pub user_subscriptions: usize,
+
+    /// How many WebSocket connections one user may have open at once.
+    #[arg(long, env = "PORTAL_USER_CONNECTIONS", global = true, value_name = "COUNT", default_value = "20", value_parser = count)]
+    pub user_connections: usize,
+
+    /// How many seconds a new WebSocket connection may take to send its token.
+    #[arg(long, env = "PORTAL_INIT_TIMEOUT", global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub init_timeout: Duration,
+
+    /// How many seconds a client of a subscription may take to read what it is sent, before it is dropped.
+    #[arg(long, env = "PORTAL_SEND_TIMEOUT", global = true, value_name = "SECONDS", default_value = "20", value_parser = seconds)]
+    pub send_timeout: Duration,
 }
 
 impl Default for Limits {

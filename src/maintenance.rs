@@ -10,9 +10,9 @@ use crate::{
         self, Pool, QueryResult,
         session::{Caller, Session},
     },
-    error::Result,
+    error::{Error, Result},
     ids::{TenantId, UserId},
-    models::{books::Books, credit_unit::tenants_with_due_credits, decision::tenants_with_due_commissions},
+    models::{books::Books, credit_unit::tenants_with_due_credits, decision::tenants_with_due_commissions, event},
 };
 
 /// The number of the lock that whoever does maintenance holds: any that nothing else uses.
@@ -76,6 +76,20 @@ pub async fn run(pool: &Pool, clock: &Clock) -> Result<Option<Done>> {
         tracing::info!(done.expired, "credits were not used in time and are expired");
     }
     failure.map_or(Ok(Some(done).filter(|done| *done != Done::default() || !is_elsewhere)), Err)
+}
+
+/// Forgets events from before a time, some in each transaction; gives how many. Several servers may do it at once.
+pub async fn forget_events(pool: &Pool, before: DateTime<Utc>) -> Result<i64> {
+    const MOST: i64 = 10_000;
+    let connection = pool.get().await.map_err(Error::unavailable)?;
+    let mut count = 0;
+    loop {
+        let forgotten = event::forget(&connection, before, MOST).await?;
+        count += forgotten;
+        if forgotten < MOST {
+            return Ok(count);
+        }
+    }
 }
 
 fn machine(tenant: TenantId) -> Caller {

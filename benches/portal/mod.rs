@@ -28,6 +28,7 @@ use partner_portal::{
     http,
     keyring::Keyring,
     limits::Limits,
+    live::Hub,
     seed::{self, Amounts, demo},
 };
 use serde_json::{Value, json};
@@ -87,6 +88,7 @@ impl Portal {
             },
             keyring: Arc::new(keyring),
             clock: clock.clone(),
+            hub: Hub::default(),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout: limit,
             upload_timeout: Duration::from_mins(5),

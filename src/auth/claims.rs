@@ -27,6 +27,8 @@ pub struct Claims {
     pub issuer: String,
     /// The user at the issuer (`sub`).
     pub subject: String,
+    /// When the token ends to be good (`exp`), in seconds since 1970.
+    pub expires_at: i64,
     /// The session at the issuer (`sid`).
     pub session: Option<String>,
     /// The active organisation.
@@ -70,10 +72,17 @@ impl Claims {
             is_email_verified: rest["email_verified"] == true,
             name: text(&rest["name"]),
             actor: rest.get("act").map(|act| text(&act["sub"]).unwrap_or_else(|| "unknown".to_owned())),
+            expires_at: whole_seconds(core.exp),
             issuer: core.iss,
             subject: core.sub,
         }
     }
+}
+
+/// A `NumericDate` may have a fraction (RFC 7519, section 2).
+#[expect(clippy::cast_possible_truncation, reason = "what is beyond the range is cut to it, and is far enough")]
+fn whole_seconds(seconds: f64) -> i64 {
+    seconds.floor() as i64
 }
 
 /// A text; one that is empty or has control characters is none.

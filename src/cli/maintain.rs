@@ -1,5 +1,7 @@
 //! `partner-portal maintain`
 
+use chrono::TimeDelta;
+
 use super::{Failure, database::Database, say};
 use crate::{
     clock::Clock,
@@ -12,7 +14,13 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
     let database = Database::open_migrated(settings).await?;
     let outcome = match db::pool(database.login.clone(), settings.pool()) {
         Ok(pool) => {
-            let outcome = maintenance::run(&pool, &Clock::default()).await;
+            let clock = Clock::default();
+            let kept = clock.now() - TimeDelta::days(i64::from(settings.event_days));
+            let outcome = async {
+                maintenance::forget_events(&pool, kept).await?;
+                maintenance::run(&pool, &clock).await
+            };
+            let outcome = outcome.await;
             pool.close();
             outcome
         }

@@ -2,6 +2,7 @@
 
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use chrono::TimeDelta;
 use jsonwebtoken::DecodingKey;
 use tokio::{net::TcpListener, signal, sync::Semaphore};
 
@@ -21,11 +22,12 @@ use crate::{
     },
     clock::Clock,
     config::Settings,
-    db::{self, Pool},
+    db,
     edge::Edge,
     graphql::PortalSchema,
     http,
     keyring::Keyring,
+    live::Hub,
     maintenance,
     seed::demo,
 };
@@ -65,6 +67,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),
+        hub: Hub::default(),
         files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
         operation_timeout: settings.operation_timeout,
         upload_timeout: settings.upload_timeout,
@@ -80,9 +83,12 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         fetch_assets(&development.assets);
     }
     let pool = app.pool.clone();
-    let upkeep = tokio::spawn(maintain(pool.clone(), clock, settings.maintenance_interval));
-    until_stopped(listener, http::router(app), settings).await;
+    let event_days = TimeDelta::days(i64::from(settings.event_days));
+    let upkeep = tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days));
+    let listener_task = app.hub.listen(database.login.clone());
+    until_stopped(listener, &app, settings).await;
     upkeep.abort();
+    listener_task.abort();
     // No connection is left open when the database is told to stop.
     pool.close();
     Ok(())
@@ -100,17 +106,22 @@ async fn schema(settings: &Settings) -> Result<PortalSchema, Failure> {
 }
 
 /// Does what is due by time, again and again. A failure is logged and tried again at the next turn.
-async fn maintain(pool: Pool, clock: Clock, interval: Duration) {
+async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta) {
     loop {
-        if let Err(error) = maintenance::run(&pool, &clock).await {
+        let done = async {
+            maintenance::run(&app.pool, &app.clock).await?;
+            maintenance::forget_events(&app.pool, app.clock.now() - event_days).await
+        };
+        if let Err(error) = done.await {
             tracing::warn!(%error, "maintenance failed");
         }
+        app.edge.rates.forget_idle();
         tokio::time::sleep(interval).await;
     }
 }
 
 /// Serves until a signal comes, then lets requests in flight finish. A second signal, or the time limit, ends them.
-async fn until_stopped(listener: TcpListener, router: axum::Router, settings: &Settings) {
+async fn until_stopped(listener: TcpListener, app: &Arc<App>, settings: &Settings) {
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let asked = move || {
         let mut stopping = stopping.clone();
@@ -118,11 +129,12 @@ async fn until_stopped(listener: TcpListener, router: axum::Router, settings: &S
             let _ = stopping.wait_for(|&stop| stop).await;
         }
     };
-    let server = http::server::serve(listener, router, &settings.limits, asked());
+    let server = http::server::serve(listener, http::router(Arc::clone(app)), &settings.limits, asked());
     let limit = async {
         stop_signal().await;
         tracing::info!("stopping: requests in flight finish first");
         let _ = stop.send(true);
+        app.edge.stop();
         tokio::select! {
             () = tokio::time::sleep(settings.shutdown_timeout) => tracing::warn!("requests in flight did not finish in time"),
             () = stop_signal() => tracing::warn!("asked twice: requests in flight are cut off"),

@@ -27,7 +27,7 @@ use tokio_postgres::Config;
 use crate::error::{Error, Result};
 
 /// What a connection does first: whoever logged in, it may do nothing from then on but take a caller's role.
-const STEP_DOWN: &str = "SET ROLE portal_app";
+pub(crate) const STEP_DOWN: &str = "SET ROLE portal_app";
 
 /// Connections ready for requests.
 pub type Pool = deadpool::Pool<AsyncPgConnection>;

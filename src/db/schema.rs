@@ -99,6 +99,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    events (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Int8,
+        partner_id -> Uuid,
+        kind -> Text,
+        subject_id -> Uuid,
+        transaction -> Int8,
+        place -> Nullable<Int8>,
+        at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     invoices (tenant_id, external_id) {
         tenant_id -> Uuid,
         external_id -> Text,
@@ -452,6 +465,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     credit_grants,
     credit_redemptions,
     customers,
+    events,
     invoices,
     lead_status_changes,
     member_accounts,

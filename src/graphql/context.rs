@@ -8,7 +8,10 @@ use std::{
 use async_graphql::Context;
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::loaders::{BatchKey, Loaders};
+use super::{
+    loaders::{BatchKey, Loaders},
+    subscription::Step,
+};
 use crate::{
     auth::{Permission, Viewer},
     clock::Clock,
@@ -66,6 +69,9 @@ impl RequestContext {
 pub trait ContextExt {
     /// The request's state.
     fn request(&self) -> &RequestContext;
+
+    /// What a subscription's resolver is called for.
+    fn step(&self) -> &Step;
 
     /// Who is asking.
     fn viewer(&self) -> &Viewer {
@@ -126,6 +132,10 @@ pub trait ContextExt {
 impl ContextExt for Context<'_> {
     fn request(&self) -> &RequestContext {
         self.data_unchecked::<RequestContext>()
+    }
+
+    fn step(&self) -> &Step {
+        self.data_unchecked::<Arc<Step>>()
     }
 }
 

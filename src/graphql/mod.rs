@@ -28,13 +28,15 @@ pub mod profile;
 pub mod query;
 pub mod revenue;
 pub mod scalars;
+pub mod subscription;
 pub mod tenant;
 pub mod user;
 pub mod viewer;
 
 use std::path::Path;
 
-use async_graphql::{EmptySubscription, Request, Response, Schema, SchemaBuilder, ServerError, ValidationMode};
+use async_graphql::{Request, Response, Schema, SchemaBuilder, ServerError, ValidationMode};
+use futures_util::StreamExt;
 
 use self::{
     commission::Commission,
@@ -51,12 +53,13 @@ use self::{
     partner::Partner,
     payout::Payout,
     query::Query,
+    subscription::Subscription,
 };
 use crate::{config::TrustedMode, limits::Limits};
 
 /// The executable schema.
 pub struct PortalSchema {
-    engine: Schema<Query, Mutation, EmptySubscription>,
+    engine: Schema<Query, Mutation, Subscription>,
     documents: Documents,
 }
 
@@ -81,10 +84,15 @@ impl PortalSchema {
     pub async fn execute(&self, request: Request) -> Response {
         self.engine.execute(request).await
     }
+
+    /// Runs one step of a subscription that was prepared. `None` where it tells of nothing.
+    pub async fn execute_step(&self, request: Request) -> Option<Response> {
+        self.engine.execute_stream(request).next().await
+    }
 }
 
-fn builder() -> SchemaBuilder<Query, Mutation, EmptySubscription> {
-    Schema::build(Query, Mutation::default(), EmptySubscription)
+fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
+    Schema::build(Query, Mutation::default(), Subscription)
         .register_output_type::<Node>()
         .override_output_type_description::<Connection<Commission>>("One page of commissions.")
         .override_output_type_description::<Connection<Customer>>("One page of customers.")

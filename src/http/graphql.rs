@@ -2,11 +2,14 @@
 
 use std::{fs::File, sync::Arc};
 
-use async_graphql::Response as Answer;
+use async_graphql::{Response as Answer, parser::types::OperationType};
 use async_graphql_axum::GraphQLResponse;
 use axum::{
     Extension, Json,
-    extract::{Request, State},
+    extract::{
+        Request, State,
+        ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -18,6 +21,7 @@ use super::{
     origin,
     parameters::{self, Body},
     request_id::RequestId,
+    sse, websocket,
 };
 use crate::{
     app::App,
@@ -63,13 +67,17 @@ async fn answer_post(app: &Arc<App>, id: &str, accepted: Accepted, request: Requ
     response
 }
 
-/// `GET`: a query in the address; for browsers the page.
+/// `GET`: a query in the address; a WebSocket; for browsers the page.
 pub async fn get(
     State(app): State<Arc<App>>,
     Extension(RequestId(id)): Extension<RequestId>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
+    if let Ok(upgrade) = upgrade {
+        return websocket::open(app, id, upgrade);
+    }
     let query = uri.query().unwrap_or_default();
     let accepts_html =
         headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("text/html"));
@@ -94,9 +102,14 @@ async fn single(
     parameters: Parameters,
     files: Vec<File>,
 ) -> Result<Response, Refused> {
-    let media = accepted.media();
-    let answer = operation::run(app, &call, parameters, files).await?;
-    Ok(respond(media, answer))
+    let prepared = operation::prepare(app, &call, parameters).await?;
+    let is_subscription = prepared.kind == OperationType::Subscription;
+    match accepted.single {
+        Some(media) if !(is_subscription && accepted.stream) => {
+            Ok(respond(media, operation::single(app, &call, &prepared, files).await?))
+        }
+        _ => sse::answer(app, call, prepared).await,
+    }
 }
 
 /// Runs operations one after the other. Each has its answer in the place of its request.

@@ -1,6 +1,7 @@
 //! The server's faces to the outside: `/graphql`, the pages for developers, health.
 
 mod export;
+mod feed;
 mod graphiql;
 mod graphql;
 mod health;
@@ -11,8 +12,10 @@ mod origin;
 mod parameters;
 mod request_id;
 pub mod server;
+mod sse;
+mod websocket;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::ServerError;
 use axum::{
@@ -149,6 +152,16 @@ fn status_of(error: &Error, media: Media) -> StatusCode {
         Error::BadUserInput(_) | Error::QueryTooComplex(_) | Error::PersistedQueryNotFound => media.status_of_request_errors(),
         Error::Forbidden(_) => StatusCode::FORBIDDEN,
         Error::NotFound(_) | Error::Aborted | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Waits until a token that is good until then, in seconds since 1970, is so no more.
+async fn until(app: &App, expires_at: i64) {
+    loop {
+        let left = expires_at - app.clock.now().timestamp();
+        let Some(left) = u64::try_from(left).ok().filter(|left| *left > 0) else { return };
+        // Not all at once: clocks are set, and this one is moved in tests.
+        tokio::time::sleep(Duration::from_secs(left.min(60))).await;
     }
 }
 

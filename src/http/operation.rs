@@ -38,12 +38,16 @@ pub struct Call {
 /// Runs one operation that has one answer.
 pub async fn run(app: &Arc<App>, call: &Call, parameters: Parameters, files: Vec<File>) -> Result<Answer, Refused> {
     let prepared = prepare(app, call, parameters).await?;
+    single(app, call, &prepared, files).await
+}
+
+/// Runs an operation that was prepared and paid for, and has one answer.
+pub async fn single(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
     if prepared.kind == OperationType::Subscription {
-        return Err(Refused::Document(errors::alone(&Error::BadUserInput(
-            "A subscription has more than one answer: open it over WebSocket (graphql-transport-ws) or accept text/event-stream.".to_owned(),
-        )).errors));
+        let message = "A subscription has more than one answer: open it over WebSocket (graphql-transport-ws), or accept text/event-stream.";
+        return Err(Error::BadUserInput(message.to_owned()).into());
     }
-    execute(app, call, &prepared, files).await
+    execute(app, call, prepared, files).await
 }
 
 /// Finds the operation and takes its price.
@@ -70,7 +74,7 @@ pub async fn execute(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Ve
 
     let keyring = Arc::clone(&app.keyring);
     let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), files, keyring, app.clock.clone());
-    let work = AssertUnwindSafe(app.schema.execute(prepared.request().data(context))).catch_unwind();
+    let work = app.schema.execute(prepared.request().data(context));
     let mut answer = within(limit, work).await.unwrap_or_else(|error| errors::alone(&error));
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
@@ -80,8 +84,9 @@ pub async fn execute(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Ve
     Ok(answer)
 }
 
-async fn within(limit: Duration, work: impl Future<Output = std::thread::Result<Answer>>) -> Result<Answer> {
-    match tokio::time::timeout(limit, work).await {
+/// What the engine gives, in time and without a panic.
+pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T> {
+    match tokio::time::timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(panic)) => Err(Error::internal(format!("a panic: {}", panic_text(&*panic)))),
         Err(_) => Err(Error::Timeout),

@@ -20,6 +20,7 @@ pub mod credit_redemption;
 pub mod credit_unit;
 pub mod customer;
 pub mod decision;
+pub mod event;
 pub mod explanation;
 pub mod identity;
 pub mod invoice;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{isolation::money, support::World};
 
 const TABLES: &[&str] =
-    &["tenants", "users", "partners", "partner_users", "partner_profiles", "partner_leads", "lead_status_changes"];
+    &["tenants", "users", "partners", "partner_users", "partner_profiles", "partner_leads", "lead_status_changes", "events"];
 const MONEY: &[&str] = &[
     "customers",
     "partner_accounts",
@@ -68,7 +68,7 @@ async fn roles_see_their_own_rows() {
     let (acme, globex, a, g) = (world.acme.uuid(), world.globex.uuid(), world.a.uuid(), world.g.uuid());
     let seen = |tenants: i32, users: i32, partners: i32, members: i32, leads: i32| {
         json!({"tenants": tenants, "users": users, "partners": partners, "partner_users": members, "partner_profiles": partners,
-               "partner_leads": leads, "lead_status_changes": leads})
+               "partner_leads": leads, "lead_status_changes": leads, "events": leads})
     };
     assert_eq!(visible(&world, "portal_partner", &as_partner(acme, a), TABLES).await, seen(1, 2, 1, 2, 3));
     assert_eq!(visible(&world, "portal_partner", &as_partner(globex, g), TABLES).await, seen(1, 1, 1, 1, 3));
@@ -133,7 +133,7 @@ async fn the_guard_sees_one_person() {
     let gate = |issuer: &str, subject: &str| format!("SET app.issuer = '{issuer}'; SET app.subject = '{subject}'");
     let seen = |tenants: i32, users: i32| {
         json!({"tenants": tenants, "users": users, "partner_users": users, "partners": "denied", "partner_profiles": "denied",
-               "partner_leads": "denied", "lead_status_changes": "denied"})
+               "partner_leads": "denied", "lead_status_changes": "denied", "events": "denied"})
     };
     assert_eq!(visible(&world, "portal_gate", &gate(issuer, "owner_a"), TABLES).await, seen(2, 1));
     assert_eq!(visible(&world, "portal_gate", &gate(issuer, "nobody"), TABLES).await, seen(2, 0));

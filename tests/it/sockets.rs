@@ -2,26 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use partner_portal::{http::server, limits::Limits};
+use partner_portal::limits::Limits;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    net::TcpStream,
 };
 
 use crate::support::{
-    World, token,
+    World,
+    listening::Listening,
+    token,
     world::{ACME, Setup},
 };
-
-/// A world's router on a real socket.
-async fn listen(world: &World) -> (std::net::SocketAddr, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    let (router, limits) = (world.router.clone(), world.app.edge.limits.clone());
-    (address, tokio::spawn(async move { server::serve(listener, router, &limits, std::future::pending()).await }))
-}
 
 fn impatient() -> Limits {
     let patience = Duration::from_secs(1);
@@ -41,7 +34,8 @@ async fn until_closed(mut stream: TcpStream) -> (String, Duration) {
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_sockets_are_closed() {
     let world = World::with_limits(impatient()).await;
-    let (address, server) = listen(&world).await;
+    let server = Listening::start(&world).await;
+    let address = server.address;
     let body = json!({"query": "{ me { role } }"}).to_string();
     let head = |length: usize| {
         format!(
@@ -64,14 +58,14 @@ async fn slow_sockets_are_closed() {
         assert!(answer.starts_with(expected), "{sent:?}: {answer}");
         assert!(took < Duration::from_secs(10), "{sent:?}: {took:?}");
     }
-    server.abort();
 }
 
 /// When all sockets are taken by those who say nothing, the next caller is served as soon as they are closed.
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_does_not_last() {
     let world = World::with_limits(Limits { max_sockets: 20, ..impatient() }).await;
-    let (address, server) = listen(&world).await;
+    let server = Listening::start(&world).await;
+    let address = server.address;
     let mut silent = Vec::new();
     for _ in 0..20 {
         silent.push(TcpStream::connect(address).await.expect("a connection"));
@@ -79,5 +73,4 @@ async fn silence_does_not_last() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     let answer = reqwest::get(format!("http://{address}/healthz")).await.expect("an answer").text().await.expect("text");
     assert_eq!(answer, "alive\n");
-    server.abort();
 }

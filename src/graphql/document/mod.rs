@@ -14,7 +14,7 @@ mod values;
 use std::{collections::HashMap, path::Path, sync::Arc};
 
 use async_graphql::{
-    EmptySubscription, Name, OutputType, Positioned, Request, Response, Schema, ServerError, Value, Variables,
+    Name, OutputType, Positioned, Request, Response, Schema, ServerError, SubscriptionType, Value, Variables,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute},
     parser::{
         self,
@@ -26,7 +26,7 @@ use aws_lc_rs::digest::{SHA256, digest as hash};
 use quick_cache::sync::Cache;
 
 pub use self::{cost::actual, parameters::Parameters};
-use super::{builder, errors, mutations::Mutation, query::Query};
+use super::{builder, errors, mutations::Mutation, query::Query, subscription::Subscription};
 use crate::{config::TrustedMode, error::Error, limits::Limits};
 
 /// How many documents are kept.
@@ -73,7 +73,7 @@ impl Prepared {
 /// All documents that are known, and what makes others known.
 pub struct Documents {
     registry: Registry,
-    judge: Schema<Query, Mutation, EmptySubscription>,
+    judge: Schema<Query, Mutation, Subscription>,
     limits: Limits,
     kept: Cache<String, Arc<Document>>,
     trusted: HashMap<String, Arc<Document>>,
@@ -87,6 +87,7 @@ impl Documents {
         let name = |qualified: String| MetaTypeName::concrete_typename(&qualified).to_owned();
         registry.query_type = name(<Query as OutputType>::create_type_info(&mut registry));
         registry.mutation_type = Some(name(<Mutation as OutputType>::create_type_info(&mut registry)));
+        registry.subscription_type = Some(name(<Subscription as SubscriptionType>::create_type_info(&mut registry)));
         let judge = builder().extension(StopAfterValidation).finish();
         Self { registry, judge, limits, kept: Cache::new(KEPT), trusted: HashMap::new(), mode: TrustedMode::Off }
     }
@@ -114,6 +115,11 @@ impl Documents {
             return Err(refused(Error::Forbidden("This server tells its schema to operators only.".to_owned())));
         }
         let (name, operation) = select(&document.parsed, parameters.operation_name.as_deref())?;
+        if operation.node.ty == OperationType::Subscription && budget::root_fields(&document.parsed, operation, &self.limits) != 1
+        {
+            // GraphQL specification, section 5.2.4.1; the engine does not look.
+            return Err(refused(Error::BadUserInput("A subscription has one field at its root.".to_owned())));
+        }
         let variables = parameters.variables;
         let errors = values::check_variables(&self.registry, &operation.node, &variables);
         if !errors.is_empty() {

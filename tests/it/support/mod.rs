@@ -4,6 +4,7 @@
 pub mod binary;
 pub mod cluster;
 pub mod credits;
+pub mod listening;
 pub mod log;
 pub mod money;
 pub mod tokens;

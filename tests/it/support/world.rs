@@ -25,6 +25,7 @@ use partner_portal::{
     ids::{LeadId, PartnerId, TenantId, UserId},
     keyring::Keyring,
     limits::Limits,
+    live::Hub,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -74,6 +75,8 @@ pub struct Setup {
     pub limits: Limits,
     pub introspection: Introspection,
     pub trusted: Option<(TrustedMode, std::path::PathBuf)>,
+    /// Whether it tells of changes.
+    pub is_live: bool,
 }
 
 impl Default for Setup {
@@ -82,7 +85,14 @@ impl Default for Setup {
         const ENDLESS: usize = 1_000_000_000;
         let limits =
             Limits { user_rate: ENDLESS, user_burst: ENDLESS, tenant_rate: ENDLESS, tenant_burst: ENDLESS, ..Limits::default() };
-        Self { pool: 4, operation_timeout: Duration::from_secs(30), limits, introspection: Introspection::On, trusted: None }
+        Self {
+            pool: 4,
+            operation_timeout: Duration::from_secs(30),
+            limits,
+            introspection: Introspection::On,
+            trusted: None,
+            is_live: false,
+        }
     }
 }
 
@@ -124,7 +134,7 @@ impl World {
 
     /// A fresh one that is set up like this.
     pub async fn with(setup: Setup) -> Self {
-        let Setup { pool: size, operation_timeout, limits, introspection, trusted } = setup;
+        let Setup { pool: size, operation_timeout, limits, introspection, trusted, is_live } = setup;
         log::gather();
         let database = cluster::migrated_database().await;
         let settings = PoolSettings { size, wait: Duration::from_secs(20), statement_timeout: Duration::from_secs(20) };
@@ -147,11 +157,15 @@ impl World {
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
+            hub: Hub::default(),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout,
             upload_timeout: operation_timeout.max(Duration::from_mins(1)),
             development: None,
         });
+        if is_live {
+            app.hub.listen(database.login.clone());
+        }
         let world = Self {
             router: http::router(Arc::clone(&app)),
             app,

@@ -1,0 +1,17 @@
+DROP TRIGGER accounts_event_update ON accounts;
+DROP TRIGGER accounts_event_insert ON accounts;
+DROP TRIGGER partner_payouts_event_update ON partner_payouts;
+DROP TRIGGER partner_payouts_event_insert ON partner_payouts;
+DROP TRIGGER partner_commission_events_event_update ON partner_commission_events;
+DROP TRIGGER partner_commission_events_event_insert ON partner_commission_events;
+DROP TRIGGER partner_leads_event_update ON partner_leads;
+DROP TRIGGER partner_leads_event_insert ON partner_leads;
+DROP FUNCTION forget_events(timestamptz, bigint);
+DROP FUNCTION event_bounds();
+DROP FUNCTION published_events(bigint, bigint);
+DROP FUNCTION publish_events(bigint);
+DROP FUNCTION events_raise_balance();
+DROP FUNCTION events_raise();
+DROP TABLE events;
+DROP SEQUENCE event_places;
+DROP DOMAIN event_kind;

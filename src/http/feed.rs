@@ -1,0 +1,148 @@
+//! A subscription, however it is sent: its events one after the other, each told with the rights that the subscriber has at that moment.
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::{Response as Answer, Value};
+use tokio::sync::watch;
+
+use super::{
+    Refused,
+    operation::{Call, within},
+};
+use crate::{
+    app::App,
+    auth::{Viewer, claims::Claims, guard},
+    db::session::Session,
+    edge::UserPlace,
+    error::{Error, Result},
+    graphql::{context::RequestContext, document::Prepared, errors, subscription::Step},
+    live::Source,
+    models::event::Event,
+};
+
+/// How long to wait for the database before an event is tried again.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// An open subscription.
+pub struct Feed {
+    app: Arc<App>,
+    id: String,
+    prepared: Prepared,
+    /// What the subscriber's newest token says.
+    claims: watch::Receiver<Arc<Claims>>,
+    source: Source,
+    /// The event that is being told of: kept while that fails, and when whoever waits for it is interrupted.
+    telling: Option<Event>,
+    _place: UserPlace,
+}
+
+impl Feed {
+    /// Opens a subscription that was prepared and paid for.
+    pub async fn open(
+        app: &Arc<App>,
+        call: &Call,
+        prepared: Prepared,
+        claims: watch::Receiver<Arc<Claims>>,
+    ) -> Result<Self, Refused> {
+        let too_many = || {
+            let message = "Too many subscriptions are open. Close some of them first.".to_owned();
+            Refused::Document(errors::alone(&Error::Forbidden(message)).errors)
+        };
+        let place = app.edge.subscriptions.enter(&call.claims).ok_or_else(too_many)?;
+        let under_way = app.edge.place()?;
+        let (session, viewer) = admit(app, &call.claims).await?;
+        let step = Arc::new(Step::open());
+        let answer = execute(app, &prepared, &session, &viewer, Arc::clone(&step)).await;
+        let Some(watched) = step.watched() else {
+            // The resolver has refused.
+            return Err(Refused::Document(answer.unwrap_or_default().errors));
+        };
+        let source = {
+            let reading = session.read().await?;
+            Source::open(&app.hub, &reading, viewer.scope(), watched.filter, watched.since).await?
+        };
+        drop(under_way);
+        let operation = prepared.name.as_deref().unwrap_or_default();
+        tracing::info!(request_id = call.id, operation, kind = "subscription", user = %viewer.user, "subscribed");
+        Ok(Self { app: Arc::clone(app), id: call.id.clone(), prepared, claims, source, telling: None, _place: place })
+    }
+
+    /// Waits for the next answer. An error ends the subscription. Nothing is lost when the wait is given up and begun again.
+    pub async fn next(&mut self) -> Result<Answer> {
+        loop {
+            match self.next_or_nothing().await {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => {}
+                // The database is away. What is missed meanwhile is in the table.
+                Err(Error::Unavailable(_)) => tokio::time::sleep(PATIENCE).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn next_or_nothing(&mut self) -> Result<Option<Answer>> {
+        if self.source.is_behind() {
+            let _place = self.app.edge.place_to_tell().await?;
+            let (session, _) = admit(&self.app, &self.claims()).await?;
+            let reading = session.read().await?;
+            self.source.catch_up(&reading).await?;
+        }
+        if self.telling.is_none() {
+            self.telling = self.source.next().await;
+        }
+        let Some(event) = self.telling else { return Ok(None) };
+        let told = self.tell(event).await;
+        if !matches!(told, Err(Error::Unavailable(_))) {
+            self.telling = None;
+        }
+        told
+    }
+
+    /// The answer for one event; `None` where the subscriber may not see it any more.
+    async fn tell(&self, event: Event) -> Result<Option<Answer>> {
+        let _place = self.app.edge.place_to_tell().await?;
+        let (session, viewer) = admit(&self.app, &self.claims()).await?;
+        if event.tenant_id != viewer.tenant.id || !viewer.scope().includes(event.partner_id) {
+            return Ok(None);
+        }
+        let answer = execute(&self.app, &self.prepared, &session, &viewer, Arc::new(Step::Tell(event))).await;
+        let Some(mut answer) = answer else { return Ok(None) };
+        let failure = answer
+            .errors
+            .iter()
+            .filter_map(async_graphql::ServerError::source::<Error>)
+            .find(|error| matches!(error, Error::Unavailable(_)));
+        if let Some(failure) = failure {
+            return Err(failure.clone());
+        }
+        errors::finish(&mut answer, &self.id);
+        // A whole answer that is null tells of nothing but its errors.
+        if answer.errors.is_empty() && answer.data == Value::Null {
+            return Ok(None);
+        }
+        Ok(Some(answer))
+    }
+
+    fn claims(&self) -> Arc<Claims> {
+        Arc::clone(&self.claims.borrow())
+    }
+}
+
+async fn admit(app: &App, claims: &Claims) -> Result<(Arc<Session>, Arc<Viewer>)> {
+    let (session, viewer) = guard::admit(&app.pool, claims.clone()).await?;
+    Ok((Arc::new(session), Arc::new(viewer)))
+}
+
+/// Runs one step; `None` where it tells of nothing.
+async fn execute(
+    app: &App,
+    prepared: &Prepared,
+    session: &Arc<Session>,
+    viewer: &Arc<Viewer>,
+    step: Arc<Step>,
+) -> Option<Answer> {
+    let keyring = Arc::clone(&app.keyring);
+    let context = RequestContext::new(Arc::clone(session), Arc::clone(viewer), Vec::new(), keyring, app.clock.clone());
+    let work = app.schema.execute_step(prepared.request().data(context).data(step));
+    within(app.operation_timeout, work).await.unwrap_or_else(|error| Some(errors::alone(&error)))
+}

@@ -1,0 +1,96 @@
+//! Subscriptions over Server-Sent Events: the graphql-sse protocol, in its mode of one connection for each operation
+//! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>).
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use async_graphql::{Response as Answer, parser::types::OperationType};
+use axum::{
+    body::Body,
+    http::{HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use futures_util::stream;
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    Refused,
+    feed::Feed,
+    negotiation::Media,
+    operation::{self, Call},
+};
+use crate::{
+    app::App,
+    error::Error,
+    graphql::{document::Prepared, errors},
+};
+
+/// How often a line is sent when there is nothing to tell: so that nobody in between takes the connection for dead.
+const KEEP_ALIVE: Duration = Duration::from_secs(12);
+/// How many events are made ahead of a reader.
+const AHEAD: usize = 4;
+
+/// Answers an operation as a stream of events.
+pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared) -> Result<Response, Refused> {
+    let (parts, received) = mpsc::channel(AHEAD);
+    if prepared.kind == OperationType::Subscription {
+        let (_claims, claims) = watch::channel(Arc::new(call.claims.clone()));
+        let feed = Feed::open(app, &call, prepared, claims).await?;
+        tokio::spawn(tell(Arc::clone(app), call, feed, parts));
+    } else {
+        let answer = operation::execute(app, &call, &prepared, Vec::new()).await?;
+        let whole = format!("{}{}", next(&answer), complete());
+        let _ = parts.try_send(whole);
+    }
+    let body = Body::from_stream(stream::unfold(received, async |mut received: mpsc::Receiver<String>| {
+        let part = received.recv().await?;
+        Some((Ok::<_, Infallible>(part), received))
+    }));
+    let headers = [
+        (header::CONTENT_TYPE, Media::EventStream.content_type()),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        // nginx keeps back what it is given unless it is told not to.
+        (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
+    ];
+    Ok((headers, body).into_response())
+}
+
+/// Sends events for as long as the token is good, the client reads, and the server runs.
+async fn tell(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<String>) {
+    let expiry = super::until(&app, call.claims.expires_at);
+    let stopped = app.edge.stopped();
+    tokio::pin!(expiry, stopped);
+    // At once: the client knows that the stream is open.
+    let mut part = ":\n\n".to_owned();
+    loop {
+        if parts.send_timeout(part, app.edge.limits.send_timeout).await.is_err() {
+            tracing::debug!(request_id = call.id, "a subscriber does not read on, and is dropped");
+            return;
+        }
+        part = tokio::select! {
+            told = feed.next() => match told {
+                Ok(answer) => next(&answer),
+                Err(error) => break last(&call, &parts, &error).await,
+            },
+            () = &mut expiry => break last(&call, &parts, &Error::Unauthenticated("the token has expired")).await,
+            () = &mut stopped => break last(&call, &parts, &Error::unavailable("the server is stopping")).await,
+            () = parts.closed() => break,
+            () = tokio::time::sleep(KEEP_ALIVE) => ":\n\n".to_owned(),
+        };
+    }
+}
+
+/// Says why there is no more to come.
+async fn last(call: &Call, parts: &mpsc::Sender<String>, error: &Error) {
+    let mut answer = errors::alone(error);
+    errors::finish(&mut answer, &call.id);
+    let body = serde_json::json!({"errors": answer.errors});
+    let _ = parts.send(format!("event: next\ndata: {body}\n\n{}", complete())).await;
+}
+
+fn next(answer: &Answer) -> String {
+    format!("event: next\ndata: {}\n\n", serde_json::to_string(answer).unwrap_or_default())
+}
+
+fn complete() -> &'static str {
+    "event: complete\ndata:\n\n"
+}

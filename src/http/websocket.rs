@@ -1,0 +1,310 @@
+//! Operations over WebSocket: the graphql-transport-ws protocol
+//! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), with its codes.
+//!
+//! The token comes in the payload of `connection_init`, never from a cookie: another site's page may open a socket, but has no token. A
+//! connection ends with its token; a `ping` whose payload has a newer one of the same person lets it go on.
+
+mod message;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use axum::{
+    extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade},
+    response::Response,
+};
+use serde_json::{Value, json};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+    time::{Instant, sleep_until, timeout},
+};
+
+use self::message::{ClientMessage, token_of};
+use super::{
+    MAX_BODY, Refused,
+    feed::Feed,
+    graphql::verified,
+    operation::{self, Call},
+};
+use crate::{app::App, auth::claims::Claims, edge::UserPlace, error::Error, graphql::document::Parameters};
+
+/// The subprotocol's name.
+const PROTOCOL: &str = "graphql-transport-ws";
+/// How often the other end is asked whether it is there, and for how long it may be silent.
+const HEARTBEAT: Duration = Duration::from_secs(25);
+const SILENCE: Duration = Duration::from_mins(1);
+/// How many messages are made ahead of a reader. Whoever makes one more waits.
+const AHEAD: usize = 16;
+/// The longest reason that a close frame has room for (RFC 6455, section 5.5), in bytes.
+const MAX_REASON: usize = 123;
+/// How long a name of an operation may be.
+const MAX_ID: usize = 128;
+
+/// Why a connection is closed.
+struct Closing {
+    code: u16,
+    reason: String,
+}
+
+impl Closing {
+    fn new(code: u16, reason: impl Into<String>) -> Self {
+        Self { code, reason: reason.into() }
+    }
+
+    fn invalid(what: &str) -> Self {
+        Self::new(4400, format!("Invalid message: {what}"))
+    }
+
+    fn frame(self) -> CloseFrame {
+        let mut end = self.reason.len().min(MAX_REASON);
+        while !self.reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        CloseFrame { code: self.code, reason: self.reason[..end].into() }
+    }
+}
+
+/// Opens a connection.
+pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade) -> Response {
+    let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(MAX_BODY).max_frame_size(MAX_BODY);
+    upgrade.on_upgrade(async move |mut socket| {
+        let closing = match socket.protocol() {
+            Some(_) => {
+                let (outgoing, made) = mpsc::channel(AHEAD);
+                Connection {
+                    app: Arc::clone(&app),
+                    id,
+                    outgoing,
+                    session: None,
+                    operations: HashMap::new(),
+                    is_initialised: false,
+                }
+                .run(&mut socket, made)
+                .await
+            }
+            None => Some(Closing::new(4406, "Subprotocol not acceptable: it is graphql-transport-ws")),
+        };
+        if let Some(closing) = closing {
+            tracing::debug!(code = closing.code, reason = closing.reason, "a WebSocket is closed");
+            let _ = timeout(app.edge.limits.send_timeout, socket.send(Message::Close(Some(closing.frame())))).await;
+            // The other end may close too.
+            let _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+        }
+    })
+}
+
+/// Who is connected.
+struct Session {
+    claims: watch::Sender<Arc<Claims>>,
+    _place: UserPlace,
+}
+
+/// What an operation's task has to say.
+enum Outgoing {
+    /// A message.
+    Message(Value),
+    /// A last one, after which its id is free.
+    Last(String, Value),
+}
+
+struct Connection {
+    app: Arc<App>,
+    id: String,
+    outgoing: mpsc::Sender<Outgoing>,
+    is_initialised: bool,
+    session: Option<Session>,
+    operations: HashMap<String, AbortHandle>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.operations.values().for_each(AbortHandle::abort);
+    }
+}
+
+impl Connection {
+    /// Serves until either end has had enough; gives why, where the other end is to be told.
+    async fn run(mut self, socket: &mut WebSocket, mut made: mpsc::Receiver<Outgoing>) -> Option<Closing> {
+        let app = Arc::clone(&self.app);
+        let patience = app.edge.limits.send_timeout;
+        let deadline = Instant::now() + app.edge.limits.init_timeout;
+        let mut heard = Instant::now();
+        let mut beat = tokio::time::interval(HEARTBEAT);
+        let stopped = app.edge.stopped();
+        tokio::pin!(stopped);
+        loop {
+            let expires_at = self.session.as_ref().map(|session| session.claims.borrow().expires_at);
+            let message = tokio::select! {
+                received = socket.recv() => {
+                    heard = Instant::now();
+                    match received? {
+                        Ok(Message::Text(text)) => match self.take(&text).await {
+                            Ok(Some(answer)) => Message::Text(answer.to_string().into()),
+                            Ok(None) => continue,
+                            Err(closing) => return Some(closing),
+                        },
+                        Ok(Message::Binary(_)) => return Some(Closing::invalid("it is not text")),
+                        Ok(Message::Ping(_) | Message::Pong(_)) => continue,
+                        Ok(Message::Close(_)) => return None,
+                        Err(error) => return broken(error),
+                    }
+                }
+                Some(outgoing) = made.recv() => Message::Text(self.hand_on(outgoing).to_string().into()),
+                () = sleep_until(deadline), if !self.is_initialised => return Some(Closing::new(4408, "Connection initialisation timeout")),
+                () = expiry(&app, expires_at) => return Some(Closing::new(4401, "Unauthorized: the token has expired; connect with a new one")),
+                () = &mut stopped => return Some(Closing::new(1001, "The server is stopping; connect again")),
+                _ = beat.tick() => {
+                    if heard.elapsed() > SILENCE {
+                        return None;
+                    }
+                    Message::Ping(Vec::new().into())
+                }
+            };
+            match timeout(patience, socket.send(message)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return None,
+                Err(_) => {
+                    tracing::debug!(request_id = self.id, "a subscriber does not read on, and is dropped");
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Takes a message; gives the answer where it has one of its own.
+    async fn take(&mut self, text: &str) -> Result<Option<Value>, Closing> {
+        match message::parse(text).map_err(|what| Closing::invalid(&what))? {
+            ClientMessage::ConnectionInit { payload } => self.initialise(payload.as_ref()).await.map(Some),
+            ClientMessage::Ping { payload } => {
+                self.renew(payload.as_ref()).await?;
+                Ok(Some(payload.map_or_else(|| json!({"type": "pong"}), |_| json!({"type": "pong", "payload": {}}))))
+            }
+            ClientMessage::Pong {} => Ok(None),
+            ClientMessage::Complete { id } => {
+                if let Some(operation) = self.operations.remove(&id) {
+                    operation.abort();
+                }
+                Ok(None)
+            }
+            ClientMessage::Subscribe { id, payload } => self.subscribe(id, *payload).map(|()| None),
+        }
+    }
+
+    async fn initialise(&mut self, payload: Option<&Value>) -> Result<Value, Closing> {
+        if std::mem::replace(&mut self.is_initialised, true) {
+            return Err(Closing::new(4429, "Too many initialisation requests"));
+        }
+        let claims = self.verify(payload).await?;
+        let place = self.app.edge.connections.enter(&claims);
+        let place = place.ok_or_else(|| Closing::new(1013, "Too many connections of this user: close some of them first"))?;
+        self.session = Some(Session { claims: watch::Sender::new(Arc::new(claims)), _place: place });
+        Ok(json!({"type": "connection_ack"}))
+    }
+
+    /// Goes on with a newer token, where the payload has one. It is of the same person, for the same company and organisation.
+    async fn renew(&self, payload: Option<&Value>) -> Result<(), Closing> {
+        let Some(session) = self.session.as_ref().filter(|_| token_of(payload).is_some()) else { return Ok(()) };
+        let newer = self.verify(payload).await?;
+        let of = |claims: &Claims| {
+            (
+                claims.issuer.clone(),
+                claims.subject.clone(),
+                claims.tenant.clone(),
+                claims.organization.as_ref().map(|organization| organization.id.clone()),
+            )
+        };
+        if of(&newer) != of(&session.claims.borrow()) {
+            return Err(Closing::new(4403, "Forbidden: the token is of somebody else, or for another organisation"));
+        }
+        session.claims.send_replace(Arc::new(newer));
+        Ok(())
+    }
+
+    async fn verify(&self, payload: Option<&Value>) -> Result<Claims, Closing> {
+        let forbidden = || Closing::new(4403, "Forbidden: the payload needs a valid session token in `authorization`");
+        let token = token_of(payload).ok_or_else(forbidden)?;
+        verified(&self.app, token).await.map_err(|_| forbidden())
+    }
+
+    fn subscribe(&mut self, id: String, parameters: Parameters) -> Result<(), Closing> {
+        let Some(session) = &self.session else { return Err(Closing::new(4401, "Unauthorized: send connection_init first")) };
+        if id.is_empty() || id.len() > MAX_ID {
+            return Err(Closing::invalid("its id is empty or longer than 128 bytes"));
+        }
+        if self.operations.contains_key(&id) {
+            return Err(Closing::new(4409, format!("Subscriber for {id} already exists")));
+        }
+        if self.operations.len() >= self.app.edge.limits.user_subscriptions {
+            let error = Refused::Fault(Error::Forbidden(
+                "Too many operations are open on this connection. Complete some of them first.".to_owned(),
+            ));
+            let message = json!({"type": "error", "id": id, "payload": error.body(&self.id)["errors"]});
+            // Whoever asks for more than it may, and does not read, is not waited for.
+            return self.outgoing.try_send(Outgoing::Message(message)).map_err(|_| Closing::new(4429, "Too many operations"));
+        }
+        let claims = session.claims.subscribe();
+        let call = Call { id: self.id.clone(), claims: claims.borrow().as_ref().clone(), is_safe: false, tells_cost: false };
+        let (app, outgoing, name) = (Arc::clone(&self.app), self.outgoing.clone(), id.clone());
+        let task = tokio::spawn(async move {
+            let message = match serve(&app, &call, parameters, claims, &name, &outgoing).await {
+                Ok(()) => json!({"type": "complete", "id": name}),
+                Err(refused) => json!({"type": "error", "id": name, "payload": refused.body(&call.id)["errors"]}),
+            };
+            let _ = outgoing.send(Outgoing::Last(name, message)).await;
+        });
+        self.operations.insert(id, task.abort_handle());
+        Ok(())
+    }
+
+    fn hand_on(&mut self, outgoing: Outgoing) -> Value {
+        match outgoing {
+            Outgoing::Message(message) => message,
+            Outgoing::Last(id, message) => {
+                self.operations.remove(&id);
+                message
+            }
+        }
+    }
+}
+
+/// Runs an operation and sends its answers, until there are no more.
+async fn serve(
+    app: &Arc<App>,
+    call: &Call,
+    parameters: Parameters,
+    claims: watch::Receiver<Arc<Claims>>,
+    name: &str,
+    outgoing: &mpsc::Sender<Outgoing>,
+) -> Result<(), Refused> {
+    let prepared = operation::prepare(app, call, parameters).await?;
+    let next = |answer: async_graphql::Response| Outgoing::Message(json!({"type": "next", "id": name, "payload": answer}));
+    if prepared.kind != async_graphql::parser::types::OperationType::Subscription {
+        let answer = operation::execute(app, call, &prepared, Vec::new()).await?;
+        let _ = outgoing.send(next(answer)).await;
+        return Ok(());
+    }
+    let mut feed = Feed::open(app, call, prepared, claims).await?;
+    loop {
+        let answer = feed.next().await?;
+        if outgoing.send(next(answer)).await.is_err() {
+            return Ok(());
+        }
+    }
+}
+
+async fn expiry(app: &App, expires_at: Option<i64>) {
+    match expires_at {
+        Some(expires_at) => super::until(app, expires_at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What to say to an end that does not speak WebSocket as it should.
+fn broken(error: axum::Error) -> Option<Closing> {
+    use axum::extract::ws::close_code;
+    let text = error.to_string();
+    if text.contains("too long") {
+        return Some(Closing::new(close_code::SIZE, "The message is larger than 1 MB"));
+    }
+    text.to_ascii_lowercase().contains("utf-8").then(|| Closing::invalid("it is not UTF-8"))
+}

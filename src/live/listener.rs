@@ -1,0 +1,75 @@
+//! The server's one listener: publishes what waits, reads what is published, hands it on.
+
+use std::time::Duration;
+
+use diesel_async::SimpleAsyncConnection;
+use futures_util::{FutureExt, StreamExt};
+use tokio::sync::broadcast;
+use tokio_postgres::Config;
+
+use crate::{
+    db::{self, Connection, STEP_DOWN, connect},
+    error::{Error, Result},
+    models::event::{self, Event},
+};
+
+/// How many events are taken at once.
+const MOST: i64 = 1_000;
+/// How often to look without having been told: a connection that is silent may be dead.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long to wait before the first new attempt to connect, and before each after many.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+
+/// Listens until it is dropped.
+pub async fn run(config: Config, events: broadcast::Sender<Event>) {
+    let mut place = None;
+    let mut wait = BACKOFF[0];
+    loop {
+        let before = place;
+        if let Err(error) = listen(&config, &events, &mut place).await {
+            tracing::warn!(%error, "live updates are interrupted");
+        }
+        wait = if place == before { (wait * 2).min(BACKOFF[1]) } else { BACKOFF[0] };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Listens on one connection, from `place` on; where there is none, from now.
+async fn listen(config: &Config, events: &broadcast::Sender<Event>, place: &mut Option<i64>) -> Result<()> {
+    let mut connection = connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable)?;
+    let listen = format!("LISTEN {}; LISTEN {}", event::WAITING, event::PUBLISHED);
+    connection.batch_execute(&listen).await?;
+    let mut after = match *place {
+        Some(place) => place,
+        None => event::bounds(&connection).await?.1,
+    };
+    loop {
+        *place = Some(after);
+        take(&connection, events, &mut after).await?;
+        *place = Some(after);
+        let mut notifications = std::pin::pin!(connection.notifications_stream());
+        match tokio::time::timeout(LOOK, notifications.next()).await {
+            Ok(Some(Err(error))) => return Err(error.into()),
+            Ok(None) => return Err(Error::unavailable("the connection has ended")),
+            Ok(Some(Ok(_))) | Err(_) => {}
+        }
+        // Many say the same at once.
+        while let Some(Some(Ok(_))) = notifications.next().now_or_never() {}
+    }
+}
+
+/// Publishes and hands on what there is now.
+async fn take(connection: &Connection, events: &broadcast::Sender<Event>, after: &mut i64) -> db::QueryResult<()> {
+    while event::publish(connection, MOST).await? == MOST {}
+    loop {
+        let published = event::published(connection, *after, MOST).await?;
+        for event in &published {
+            *after = event.place;
+            // Nobody may be watching.
+            let _ = events.send(*event);
+        }
+        if i64::try_from(published.len()).unwrap_or(MOST) < MOST {
+            return Ok(());
+        }
+    }
+}

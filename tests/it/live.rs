@@ -1,0 +1,285 @@
+//! Live updates: who is told of what, in which order, and that nothing is lost and nothing comes twice.
+
+use std::time::Duration;
+
+use partner_portal::limits::Limits;
+use serde_json::{Value, json};
+
+use crate::support::{
+    World,
+    listening::{Listening, Socket},
+    token,
+    tokens::staff_token,
+    world::{ACME, GLOBEX, Setup},
+};
+
+const LEADS: &str =
+    "subscription ($since: String, $id: ID) { leadChanged(since: $since, id: $id) { cursor lead { id status } } }";
+const STEP: &str = "mutation ($id: ID!, $to: LeadStatus!) { updateLeadStatus(input: { id: $id, status: $to }) { lead { status } userErrors { message } } }";
+
+async fn live() -> (World, Listening) {
+    let world = World::with(Setup { is_live: true, ..Setup::default() }).await;
+    let server = Listening::start(&world).await;
+    (world, server)
+}
+
+/// Waits until a subscription is open: an operation sent after it is answered after it is.
+async fn settled(world: &World, subscriptions: usize) {
+    for _ in 0..400 {
+        if world.app.edge.subscriptions.count() == subscriptions {
+            // It counts from its beginning; what it reads then takes a moment more.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{} subscriptions are open", world.app.edge.subscriptions.count());
+}
+
+async fn step(world: &World, lead: &str, to: &str) {
+    let answer = world.owner_a(STEP, json!({"id": lead, "to": to})).await;
+    assert_eq!(answer.data()["updateLeadStatus"]["userErrors"], json!([]));
+}
+
+/// A change is told to the partner's people and the tenant's staff, and to nobody of another partner or tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_told() {
+    let (world, server) = live().await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let mut sockets: Vec<Socket> = Vec::new();
+    for token in [
+        token("owner_a", ACME),
+        token("member_a", ACME),
+        staff_token("operator", ACME),
+        token("owner_b", ACME),
+        token("owner_g", GLOBEX),
+        staff_token("operator", GLOBEX),
+    ] {
+        let mut socket = server.connect(&token).await;
+        socket.subscribe("1", LEADS, json!({})).await;
+        sockets.push(socket);
+    }
+    settled(&world, 6).await;
+    step(&world, &lead, "CONTACTED").await;
+    for socket in &mut sockets[..3] {
+        assert_eq!(socket.next("1").await["leadChanged"]["lead"], json!({"id": lead, "status": "CONTACTED"}));
+    }
+    for socket in &mut sockets[3..] {
+        assert!(socket.is_silent(Duration::from_millis(700)).await);
+    }
+}
+
+/// Every kind of change has its subscription: commissions, payouts and credits too, each with what is true when it is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind() {
+    let (world, server) = live().await;
+    let mut socket = server.connect(&token("owner_a", ACME)).await;
+    for (id, query) in [
+        ("c", "subscription { commissionChanged { commission { status amount { amount } } } }"),
+        ("p", "subscription { payoutChanged { payout { status } } }"),
+        ("b", "subscription { creditBalanceChanged { partner { creditBalance } } }"),
+    ] {
+        socket.subscribe(id, query, json!({})).await;
+    }
+    settled(&world, 3).await;
+    let a = world.a.to_string();
+    world.operator("mutation ($a: ID!) { grantCredits(input: { partnerId: $a, credits: 70, reason: \"r\", idempotencyKey: \"k\" }) { grant { id } } }", json!({"a": a})).await.data();
+    assert_eq!(socket.next("b").await["creditBalanceChanged"]["partner"]["creditBalance"], 70);
+    world
+        .sql(&format!(
+            "INSERT INTO partner_commission_events (tenant_id, id, partner_id, event_type, status, source, amount, currency, event_date, notes)
+                VALUES ('{tenant}', gen_random_uuid(), '{a}', 'adjustment', 'pending', 'manual', 12.5, 'USD', now(), 'n');
+             INSERT INTO partner_payouts (tenant_id, id, partner_id, total_amount, currency, commission_count, fingerprint, payout_date, period_start, period_end)
+                VALUES ('{tenant}', gen_random_uuid(), '{a}', 5, 'USD', 1, 'x', now(), now() - interval '1 day', now())",
+            tenant = world.acme.uuid(),
+            a = world.a.uuid()
+        ))
+        .await;
+    let mut told = [socket.receive().await, socket.receive().await];
+    told.sort_by_key(|message| message["id"].to_string());
+    assert_eq!(
+        told[0]["payload"]["data"]["commissionChanged"]["commission"],
+        json!({"status": "PENDING", "amount": {"amount": "12.50"}})
+    );
+    assert_eq!(told[1]["payload"]["data"]["payoutChanged"]["payout"], json!({"status": "PENDING"}));
+}
+
+/// A phone that slept is told, by the cursor that it kept, of everything that it missed, in order, and then of what comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_missed() {
+    let (world, server) = live().await;
+    let leads: Vec<String> = world.add_leads(world.acme, world.a, 300).await.iter().map(ToString::to_string).collect();
+    let owner = token("owner_a", ACME);
+    let mut awake = server.connect(&owner).await;
+    awake.subscribe("1", LEADS, json!({})).await;
+    settled(&world, 1).await;
+    step(&world, &leads[0], "CONTACTED").await;
+    let cursor = awake.next("1").await["leadChanged"]["cursor"].clone();
+    drop(awake);
+
+    // While it sleeps: more than one page of what is missed.
+    world.sql("UPDATE partner_leads SET status = 'lost' WHERE status = 'pending'").await;
+    let mut woken = server.connect(&owner).await;
+    woken.subscribe("2", LEADS, json!({"since": cursor})).await;
+    let mut told = Vec::new();
+    for _ in 0..299 {
+        told.push(woken.next("2").await["leadChanged"]["lead"]["id"].as_str().expect("an id").to_owned());
+    }
+    step(&world, &leads[0], "QUALIFIED").await;
+    assert_eq!(woken.next("2").await["leadChanged"]["lead"], json!({"id": leads[0], "status": "QUALIFIED"}));
+    told.sort();
+    let mut expected = leads[1..].to_vec();
+    expected.sort();
+    assert_eq!(told, expected);
+
+    let other = woken_only(&server, &owner, json!({"since": cursor, "id": leads[7]})).await;
+    assert_eq!(other["leadChanged"]["lead"]["id"], json!(leads[7]));
+}
+
+async fn woken_only(server: &Listening, token: &str, variables: Value) -> Value {
+    let mut socket = server.connect(token).await;
+    socket.subscribe("1", LEADS, variables).await;
+    let first = socket.next("1").await;
+    assert!(socket.is_silent(Duration::from_millis(500)).await);
+    first
+}
+
+/// Transactions that overlap, some of them rolled back, while a watcher comes and goes with its cursor: each change is told, none twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_change_once() {
+    let (world, server) = live().await;
+    let leads: Vec<String> = world.add_leads(world.acme, world.a, 60).await.iter().map(ToString::to_string).collect();
+    let owner = token("owner_a", ACME);
+    let mut socket = server.connect(&owner).await;
+    socket.subscribe("1", LEADS, json!({})).await;
+    settled(&world, 1).await;
+    let writers = leads.chunks(15).map(|leads| {
+        let (world, leads) = (&world, leads.to_vec());
+        async move {
+            for (n, lead) in leads.iter().enumerate() {
+                let uuid = partner_portal::ids::parse_any(lead).expect("an id").1;
+                let end = if n % 5 == 4 { "ROLLBACK" } else { "COMMIT" };
+                world.sql(&format!("BEGIN; UPDATE partner_leads SET notes = 'x', updated_at = now() WHERE id = '{uuid}'; SELECT pg_sleep({}); {end}", f64::from(u8::try_from(n % 4).expect("small")) * 0.02)).await;
+            }
+        }
+    });
+    let watcher = async {
+        let mut told = Vec::new();
+        while told.len() < 48 {
+            let event = socket.next("1").await["leadChanged"].clone();
+            let cursor = event["cursor"].clone();
+            told.push(event["lead"]["id"].as_str().expect("an id").to_owned());
+            if told.len() % 10 == 0 {
+                // Away for a moment, with what is on its way lost.
+                socket = server.connect(&owner).await;
+                tokio::time::sleep(Duration::from_millis(60)).await;
+                socket.subscribe("1", LEADS, json!({"since": cursor})).await;
+            }
+        }
+        assert!(socket.is_silent(Duration::from_millis(700)).await, "nothing comes twice");
+        told
+    };
+    let (_, mut told) = tokio::join!(futures_util::future::join_all(writers), watcher);
+    told.sort();
+    let mut expected: Vec<String> =
+        leads.iter().enumerate().filter(|(n, _)| n % 15 % 5 != 4).map(|(_, lead)| lead.clone()).collect();
+    expected.sort();
+    assert_eq!(told, expected);
+}
+
+/// The listener's connection is cut: what happens meanwhile is told once it is back. Several servers are told the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_listener_comes_back() {
+    let (world, server) = live().await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let mut socket = server.connect(&token("owner_a", ACME)).await;
+    socket.subscribe("1", LEADS, json!({})).await;
+    settled(&world, 1).await;
+    world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").await;
+    step_until_it_works(&world, &lead).await;
+    assert_eq!(socket.next("1").await["leadChanged"]["lead"]["status"], "CONTACTED");
+}
+
+/// The pool's connections were cut as well: each is found out by one request.
+async fn step_until_it_works(world: &World, lead: &str) {
+    for _ in 0..20 {
+        let answer = world.owner_a(STEP, json!({"id": lead, "to": "CONTACTED"})).await;
+        if answer.body.get("errors").is_none() {
+            return;
+        }
+        assert_eq!(answer.code(), "SERVICE_UNAVAILABLE");
+    }
+    panic!("the pool does not recover");
+}
+
+/// Whoever has lost the right to see something is not told of it, though the subscription is older than that.
+#[tokio::test(flavor = "multi_thread")]
+async fn rights_are_those_of_the_moment() {
+    let (world, server) = live().await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let mut member = server.connect(&token("member_a", ACME)).await;
+    let mut owner = server.connect(&token("owner_a", ACME)).await;
+    for socket in [&mut member, &mut owner] {
+        socket.subscribe("1", LEADS, json!({})).await;
+    }
+    settled(&world, 2).await;
+    world.sql("DELETE FROM partner_users WHERE user_id = (SELECT id FROM users WHERE clerk_user_id = 'member_a')").await;
+    step(&world, &lead, "CONTACTED").await;
+    owner.next("1").await;
+    assert!(member.is_silent(Duration::from_millis(700)).await);
+}
+
+/// A cursor from before what is kept, or from elsewhere, is refused and says what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn old_cursors() {
+    let (world, server) = live().await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let mut socket = server.connect(&token("owner_a", ACME)).await;
+    socket.subscribe("1", LEADS, json!({})).await;
+    settled(&world, 1).await;
+    step(&world, &lead, "CONTACTED").await;
+    let cursor = socket.next("1").await["leadChanged"]["cursor"].clone();
+    step(&world, &lead, "QUALIFIED").await;
+    socket.next("1").await;
+    step(&world, &lead, "LOST").await;
+    socket.next("1").await;
+    world.number("SELECT forget_events(now() + interval '1 hour', 1000)").await;
+    let far = partner_portal::live::Cursor(1_000_000).encode();
+    for (since, words) in [(cursor, "not kept any more"), (json!(far), "not from here")] {
+        socket.subscribe("2", LEADS, json!({"since": since})).await;
+        let message = socket.receive().await;
+        assert!(message["payload"][0]["message"].as_str().is_some_and(|text| text.contains(words)), "{message}");
+    }
+}
+
+/// A watcher that does not read is dropped, and what is made for it does not grow without end; others are told meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_is_dropped() {
+    let limits = Limits { send_timeout: Duration::from_secs(1), ..Setup::default().limits };
+    let world = World::with(Setup { is_live: true, limits, ..Setup::default() }).await;
+    let server = Listening::start(&world).await;
+    world.add_leads(world.acme, world.a, 400).await;
+    let notes = "n".repeat(2_000);
+    world.sql(&format!("UPDATE partner_leads SET notes = '{notes}'")).await;
+    let heavy = format!(
+        "subscription {{ leadChanged {{ lead {{ {} }} }} }}",
+        (0..150).map(|n| format!("n{n}: notes")).collect::<Vec<_>>().join(" ")
+    );
+    let mut lazy = server.connect(&token("owner_a", ACME)).await;
+    lazy.subscribe("1", &heavy, json!({})).await;
+    let mut eager = server.connect(&token("member_a", ACME)).await;
+    eager.subscribe("1", LEADS, json!({})).await;
+    settled(&world, 2).await;
+    // Some 300 kB for each of 400 events: more than the sockets hold.
+    world.sql("UPDATE partner_leads SET service = 'T'").await;
+    for _ in 0..400 {
+        eager.next("1").await;
+    }
+    for _ in 0..400 {
+        if world.app.edge.subscriptions.count() == 1 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the one that does not read is still there");
+}

@@ -1,0 +1,127 @@
+//! Subscriptions over Server-Sent Events: the graphql-sse protocol's distinct connections.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use crate::support::{
+    World,
+    listening::Listening,
+    sign, token,
+    tokens::{good_claims, now},
+    world::{ACME, Setup},
+};
+
+const WATCH: &str = "subscription ($since: String) { leadChanged(since: $since) { cursor lead { status } } }";
+
+/// What comes on a stream of events.
+struct Events {
+    stream: std::pin::Pin<Box<dyn futures_util::Stream<Item = String> + Send>>,
+    text: String,
+}
+
+impl Events {
+    async fn open(server: &Listening, token: &str, query: &str, variables: Value) -> Self {
+        let request = reqwest::Client::new().post(format!("http://{}/graphql", server.address)).bearer_auth(token);
+        let response = request
+            .header("accept", "text/event-stream")
+            .json(&json!({"query": query, "variables": variables}))
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
+        let stream = futures_util::stream::unfold(response, async |mut response| {
+            let chunk = response.chunk().await.ok()??;
+            Some((String::from_utf8_lossy(&chunk).into_owned(), response))
+        });
+        Self { stream: stream.boxed(), text: String::new() }
+    }
+
+    /// The next event, as its name and data; comments are passed over.
+    async fn next(&mut self) -> (String, Value) {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n").map(|(event, rest)| (event.to_owned(), rest.to_owned())) {
+                self.text = rest;
+                if event.starts_with(':') {
+                    continue;
+                }
+                let field = |name: &str| {
+                    event.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned())).unwrap_or_default()
+                };
+                return (field("event:"), serde_json::from_str(&field("data:")).unwrap_or_default());
+            }
+            let more = tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await.expect("an event in time");
+            self.text.push_str(&more.expect("the stream goes on"));
+        }
+    }
+}
+
+async fn live() -> (World, Listening) {
+    let world = World::with(Setup { is_live: true, ..Setup::default() }).await;
+    let server = Listening::start(&world).await;
+    (world, server)
+}
+
+/// Events come as they happen; a cursor brings what was missed; the stream ends with the token, and says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_come() {
+    let (world, server) = live().await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let mut claims = good_claims("owner_a", ACME);
+    claims["exp"] = json!(now() + 8);
+    let mut events = Events::open(&server, &sign(&claims), WATCH, json!({})).await;
+    let step =
+        |to: &str| format!("mutation {{ updateLeadStatus(input: {{ id: \"{lead}\", status: {to} }}) {{ lead {{ status }} }} }}");
+    world.owner_a(&step("CONTACTED"), json!({})).await.data();
+    let (name, told) = events.next().await;
+    assert_eq!((name.as_str(), &told["data"]["leadChanged"]["lead"]["status"]), ("next", &json!("CONTACTED")));
+    world.owner_a(&step("QUALIFIED"), json!({})).await.data();
+    let since = told["data"]["leadChanged"]["cursor"].clone();
+    let mut later = Events::open(&server, &token("owner_a", ACME), WATCH, json!({"since": since})).await;
+    for events in [&mut events, &mut later] {
+        assert_eq!(events.next().await.1["data"]["leadChanged"]["lead"]["status"], "QUALIFIED");
+    }
+    let (name, last) = events.next().await;
+    assert_eq!((name.as_str(), &last["errors"][0]["extensions"]["code"]), ("next", &json!("UNAUTHENTICATED")));
+    assert_eq!(events.next().await.0, "complete");
+}
+
+/// A query is answered as a stream of one; what cannot run is an answer in JSON with its status, and no stream.
+#[tokio::test(flavor = "multi_thread")]
+async fn other_operations() {
+    let (_world, server) = live().await;
+    let owner = token("owner_a", ACME);
+    let mut events = Events::open(&server, &owner, "{ me { role } }", json!({})).await;
+    assert_eq!(events.next().await, ("next".to_owned(), json!({"data": {"me": {"role": "PARTNER_OWNER"}}})));
+    assert_eq!(events.next().await.0, "complete");
+    for (query, accept, status) in [
+        ("{ nothing }", "text/event-stream", 400),
+        ("subscription { leadChanged(since: \"x\") { cursor } }", "text/event-stream", 400),
+        ("subscription { leadChanged { cursor } }", "application/graphql-response+json", 400),
+        ("subscription { leadChanged { cursor } }", "application/json", 200),
+    ] {
+        let request = reqwest::Client::new().post(format!("http://{}/graphql", server.address)).bearer_auth(&owner);
+        let response = request.header("accept", accept).json(&json!({"query": query})).send().await.expect("an answer");
+        assert_eq!(response.status(), status, "{query} {accept}");
+        let body: Value = response.json().await.expect("JSON");
+        assert_eq!(body["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{query} {accept}: {body}");
+    }
+}
+
+/// A stream whose client has gone is over, and its place is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_leave() {
+    let (world, server) = live().await;
+    let events = Events::open(&server, &token("owner_a", ACME), WATCH, json!({})).await;
+    assert_eq!(world.app.edge.subscriptions.count(), 1);
+    drop(events);
+    for _ in 0..200 {
+        if world.app.edge.subscriptions.count() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("its place is still taken");
+}
