@@ -1,5 +1,6 @@
 // Starts GraphiQL with the token and the example operations that the page brings.
 const { token, examples } = JSON.parse(document.getElementById("settings").textContent);
+const socket = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`;
 const headers = JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2);
 
 // Tabs are kept in the browser; a token kept there from an earlier run would have expired.
@@ -12,7 +13,7 @@ try {
 ReactDOM.createRoot(document.getElementById("graphiql")).render(
   React.createElement(GraphiQL, {
     // The page asks for the schema before a tab has headers; a tab's own headers count before these.
-    fetcher: GraphiQL.createFetcher({ url: "/graphql", headers: JSON.parse(headers) }),
+    fetcher: GraphiQL.createFetcher({ url: "/graphql", subscriptionUrl: socket, headers: JSON.parse(headers), wsConnectionParams: JSON.parse(headers) }),
     defaultTabs: examples.map((query) => ({ query, headers })),
     defaultHeaders: headers,
     defaultEditorToolsVisibility: true,

@@ -1,0 +1,28 @@
+// Runs every check against the real program: `node run.mjs [PATH OF partner-portal]`. Each check gets the server and fails by throwing.
+import { rm } from "node:fs/promises";
+
+import { start } from "./server.mjs";
+
+const program = process.argv[2] ?? new URL("../../target/debug/partner-portal", import.meta.url).pathname;
+const checks = process.argv[3]?.split(",") ?? ["audit", "apollo", "urql", "streams", "relay", "codegen", "page"];
+
+let [passed, failed] = [0, 0];
+await rm(new URL("./generated", import.meta.url), { recursive: true, force: true });
+const server = await start(program);
+try {
+  for (const name of checks) {
+    const { default: check } = await import(`./${name}.mjs`);
+    try {
+      const said = await check(server);
+      passed += 1;
+      console.log(`${name}: ${said}`);
+    } catch (error) {
+      failed += 1;
+      console.error(`${name}: FAILED`, error);
+    }
+  }
+} finally {
+  await server.stop();
+}
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed === 0 ? 0 : 1;
