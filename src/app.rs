@@ -15,6 +15,7 @@ use crate::{
     graphql::PortalSchema,
     keyring::Keyring,
     live::Hub,
+    telemetry::metrics::Metrics,
 };
 
 /// The parts of a running server.
@@ -31,6 +32,8 @@ pub struct App {
     pub clock: Clock,
     /// What guards the server as a whole.
     pub edge: Edge,
+    /// Counts what happens.
+    pub metrics: Metrics,
     /// Tells of changes.
     pub hub: Hub,
     /// How many exports and uploads may run at once: each keeps a connection for as long as it takes.

@@ -157,6 +157,14 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_LOG_FORMAT", global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
 
+    /// The OpenTelemetry collector that traces are sent to, by OTLP over HTTP, such as http://127.0.0.1:4318.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true, value_name = "URL")]
+    pub otlp_endpoint: Option<Url>,
+
+    /// The address to serve Prometheus metrics on, at /metrics. It is for those who run the server, and asks for no token.
+    #[arg(long, env = "PORTAL_METRICS_LISTEN", global = true, value_name = "ADDRESS")]
+    pub metrics_listen: Option<SocketAddr>,
+
     /// The issuers whose session tokens are believed (their iss claims, exactly), separated by commas.
     #[arg(long, env = "CLERK_ISSUER", global = true, value_name = "URL", value_delimiter = ',')]
     pub issuer: Vec<Issuer>,

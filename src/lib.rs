@@ -25,6 +25,7 @@ pub mod npm;
 pub mod rates;
 pub mod secret_file;
 pub mod seed;
+pub mod telemetry;
 pub mod validation;
 pub mod verify;
 

@@ -30,6 +30,7 @@ use partner_portal::{
     limits::Limits,
     live::Hub,
     seed::{self, Amounts, demo},
+    telemetry::metrics::Metrics,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -88,6 +89,7 @@ impl Portal {
             },
             keyring: Arc::new(keyring),
             clock: clock.clone(),
+            metrics: Metrics::new().expect("metrics"),
             hub: Hub::default(),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout: limit,

@@ -16,14 +16,12 @@ mod welcome;
 
 use std::{fmt, io::Write, process::ExitCode};
 
+use crate::{config::Settings, telemetry::log};
 use clap::{
     CommandFactory, Parser, Subcommand,
     builder::PossibleValue,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use tracing_subscriber::{EnvFilter, fmt as log};
-
-use crate::config::{LogFormat, Settings};
 
 /// A GraphQL API server for partner portals. With nothing set it brings its own PostgreSQL, demo data and tokens.
 #[derive(Parser)]
@@ -92,11 +90,14 @@ fn say(text: &str) {
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
     let outcome = Cli::try_parse().map_err(|error| unparsed(&error)).and_then(|cli| {
-        start_log(&cli.settings)?;
+        let traces = log::start(&cli.settings).map_err(Failure)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let outcome = runtime.block_on(run(cli));
         // What still runs in the background (a download) is not waited for.
         runtime.shutdown_background();
+        if let Some(traces) = traces {
+            traces.finish();
+        }
         outcome
     });
     match outcome {
@@ -135,22 +136,6 @@ fn settings_hold(settings: &Settings, command: Option<&Command>) -> Result<(), F
         None | Some(Command::Serve) => settings.check().map_err(Failure::new),
         _ => Ok(()),
     }
-}
-
-fn start_log(settings: &Settings) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&settings.log).map_err(|error| Failure(format!("PORTAL_LOG (--log): {error}")))?;
-    // Below this level it logs the values of every statement.
-    let filter = filter.add_directive("tokio_postgres=info".parse()?);
-    let log = log()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
-    match settings.log_format {
-        LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
 }
 
 /// What clap says of wrong arguments, in one line that names the setting by its variable and its flag. Help and version are

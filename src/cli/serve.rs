@@ -4,7 +4,7 @@ use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration
 
 use chrono::TimeDelta;
 use jsonwebtoken::DecodingKey;
-use tokio::{net::TcpListener, signal, sync::Semaphore};
+use tokio::{net::TcpListener, signal, sync::Semaphore, task::JoinHandle};
 
 use super::{
     Failure,
@@ -30,6 +30,7 @@ use crate::{
     live::Hub,
     maintenance,
     seed::demo,
+    telemetry::metrics::Metrics,
 };
 
 /// How long the tokens of the start screen are good for.
@@ -67,6 +68,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),
+        metrics: Metrics::new().map_err(|error| Failure(error.to_string()))?,
         hub: Hub::default(),
         files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
         operation_timeout: settings.operation_timeout,
@@ -85,10 +87,14 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let pool = app.pool.clone();
     let event_days = TimeDelta::days(i64::from(settings.event_days));
     let upkeep = tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days));
+    let metrics = serve_metrics(settings, &app).await?;
     let listener_task = app.hub.listen(database.login.clone());
     until_stopped(listener, &app, settings).await;
     upkeep.abort();
     listener_task.abort();
+    if let Some(metrics) = metrics {
+        metrics.abort();
+    }
     // No connection is left open when the database is told to stop.
     pool.close();
     Ok(())
@@ -118,6 +124,17 @@ async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta) {
         app.edge.rates.forget_idle();
         tokio::time::sleep(interval).await;
     }
+}
+
+/// Serves metrics beside the API, where a setting says so.
+async fn serve_metrics(settings: &Settings, app: &Arc<App>) -> Result<Option<JoinHandle<()>>, Failure> {
+    let Some(address) = settings.metrics_listen else { return Ok(None) };
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure(format!("PORTAL_METRICS_LISTEN (--metrics-listen): cannot listen on {address}: {error}")))?;
+    tracing::info!(address = %listener.local_addr()?, "metrics");
+    let (router, limits) = (http::metrics::router(Arc::clone(app)), settings.limits.clone());
+    Ok(Some(tokio::spawn(async move { http::server::serve(listener, router, &limits, std::future::pending()).await })))
 }
 
 /// Serves until a signal comes, then lets requests in flight finish. A second signal, or the time limit, ends them.

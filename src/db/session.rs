@@ -29,6 +29,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     ids::{PartnerId, TenantId, UserId},
+    telemetry::traces::Statements,
 };
 
 /// On whose behalf a transaction runs: the database role it takes, and the settings that the policies compare rows with.
@@ -171,10 +172,14 @@ impl Session {
         let mut connection = pool.get().await.map_err(Error::unavailable)?;
         let statements = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&statements);
-        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+        let mut spans = Statements::default();
+        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
+            InstrumentationEvent::StartQuery { query, .. } => {
                 counter.fetch_add(1, Ordering::Relaxed);
+                spans.start(query);
             }
+            InstrumentationEvent::FinishQuery { query, error, .. } => spans.finish(query, error.is_some()),
+            _ => {}
         });
         let session = Self {
             line: RwLock::new(Line { connection: Some(connection), caller, phase: Phase::Abandoned }),

@@ -115,6 +115,7 @@ impl Feed {
         if let Some(failure) = failure {
             return Err(failure.clone());
         }
+        self.app.metrics.told();
         errors::finish(&mut answer, &self.id);
         // A whole answer that is null tells of nothing but its errors.
         if answer.errors.is_empty() && answer.data == Value::Null {

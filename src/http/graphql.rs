@@ -28,6 +28,7 @@ use crate::{
     auth::{bearer, claims::Claims},
     error::Error,
     graphql::document::Parameters,
+    telemetry::traces,
 };
 
 /// `POST`: an operation as JSON, or with a file.
@@ -147,7 +148,13 @@ async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_s
         origin::check_cookie(headers, is_json, &app.edge.origins)?;
     }
     let claims = verified(app, &token.text).await?;
-    Ok(Call { id: id.to_owned(), claims, is_safe, tells_cost: headers.contains_key(origin::COST) })
+    Ok(Call {
+        id: id.to_owned(),
+        claims,
+        is_safe,
+        tells_cost: headers.contains_key(origin::COST),
+        caller: traces::caller(headers),
+    })
 }
 
 /// What a token says, if all of it holds.

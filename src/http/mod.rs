@@ -5,6 +5,7 @@ mod feed;
 mod graphiql;
 mod graphql;
 mod health;
+pub mod metrics;
 mod multipart;
 mod negotiation;
 mod operation;
@@ -63,6 +64,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(hardened(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(hardened(header::REFERRER_POLICY, "no-referrer"))
         .layer(hardened(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))
         .layer(middleware::from_fn(request_id::assign))
         .with_state(app)
 }
@@ -101,6 +103,18 @@ impl From<Error> for Refused {
 impl Refused {
     fn request(status: StatusCode, message: impl Into<String>) -> Self {
         Self::Request(status, message.into())
+    }
+
+    /// The code of its first error.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Request(..) => "BAD_USER_INPUT",
+            Self::Document(errors) => {
+                errors.iter().find_map(|error| error.source::<Error>()).map_or("BAD_USER_INPUT", Error::code)
+            }
+            Self::Fault(error) => error.code(),
+            Self::NoPlace => "SERVICE_UNAVAILABLE",
+        }
     }
 
     /// The answer to the request of this id.

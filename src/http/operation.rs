@@ -10,6 +10,8 @@ use std::{
 use async_graphql::{Response as Answer, Value, parser::types::OperationType, value};
 use axum::http::StatusCode;
 use futures_util::FutureExt;
+use opentelemetry::Context;
+use tracing::Instrument;
 
 use super::{Refused, panic_text};
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
         document::{self, Parameters, Prepared},
         errors,
     },
+    telemetry::traces,
 };
 
 /// Who asks, and how.
@@ -33,6 +36,8 @@ pub struct Call {
     pub is_safe: bool,
     /// Whether the answer says what it has cost.
     pub tells_cost: bool,
+    /// The span of whoever called, in their trace.
+    pub caller: Option<Context>,
 }
 
 /// Runs one operation that has one answer.
@@ -52,6 +57,11 @@ pub async fn single(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec
 
 /// Finds the operation and takes its price.
 pub async fn prepare(app: &Arc<App>, call: &Call, parameters: Parameters) -> Result<Prepared, Refused> {
+    let prepared = find(app, call, parameters).await;
+    prepared.inspect_err(|refused| app.metrics.refused(refused.code()))
+}
+
+async fn find(app: &Arc<App>, call: &Call, parameters: Parameters) -> Result<Prepared, Refused> {
     // Looking at a document has a price too.
     app.edge.rates.charge_user(&call.claims, 1)?;
     let may_introspect = app.edge.may_introspect(&call.claims);
@@ -65,6 +75,12 @@ pub async fn prepare(app: &Arc<App>, call: &Call, parameters: Parameters) -> Res
 
 /// Runs an operation that was prepared and paid for.
 pub async fn execute(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
+    let span = traces::operation(kind(prepared), prepared.name.as_deref().unwrap_or_default(), call.caller.as_ref());
+    let answer = work(app, call, prepared, files).instrument(span).await;
+    answer.inspect_err(|refused| app.metrics.refused(refused.code()))
+}
+
+async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
     let started = Instant::now();
     let _place = app.edge.place()?;
     let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
@@ -80,6 +96,11 @@ pub async fn execute(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Ve
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
     }
     let codes = errors::finish(&mut answer, &call.id);
+    if !codes.is_empty() {
+        traces::failed(&tracing::Span::current());
+    }
+    let outcome = codes.first().copied().unwrap_or("ok");
+    app.metrics.ran(prepared.name.as_deref(), kind(prepared), outcome, started.elapsed(), session.statements());
     log(call, prepared, &viewer, started, session.statements(), &codes);
     Ok(answer)
 }
@@ -97,19 +118,22 @@ fn cost(app: &App, prepared: &Prepared, answer: &Answer) -> Value {
     value!({"requested": prepared.cost, "actual": document::actual(&answer.data), "limit": app.edge.limits.max_cost as u64})
 }
 
+fn kind(prepared: &Prepared) -> &'static str {
+    match prepared.kind {
+        OperationType::Query => "query",
+        OperationType::Mutation => "mutation",
+        OperationType::Subscription => "subscription",
+    }
+}
+
 /// What the log says of an operation: its name and type, never its variables.
 fn log(call: &Call, prepared: &Prepared, viewer: &Viewer, started: Instant, statements: u32, codes: &[&str]) {
     let name: String = prepared.name.iter().flat_map(|name| name.chars()).take(100).collect();
     let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
-    let kind = match prepared.kind {
-        OperationType::Query => "query",
-        OperationType::Mutation => "mutation",
-        OperationType::Subscription => "subscription",
-    };
     tracing::info!(
         request_id = call.id,
         operation = name,
-        kind,
+        kind = kind(prepared),
         tenant = viewer.tenant.slug,
         user = %viewer.user,
         role = ?viewer.role,

@@ -243,7 +243,13 @@ impl Connection {
             return self.outgoing.try_send(Outgoing::Message(message)).map_err(|_| Closing::new(4429, "Too many operations"));
         }
         let claims = session.claims.subscribe();
-        let call = Call { id: self.id.clone(), claims: claims.borrow().as_ref().clone(), is_safe: false, tells_cost: false };
+        let call = Call {
+            id: self.id.clone(),
+            claims: claims.borrow().as_ref().clone(),
+            is_safe: false,
+            tells_cost: false,
+            caller: None,
+        };
         let (app, outgoing, name) = (Arc::clone(&self.app), self.outgoing.clone(), id.clone());
         let task = tokio::spawn(async move {
             let message = match serve(&app, &call, parameters, claims, &name, &outgoing).await {

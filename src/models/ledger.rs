@@ -314,3 +314,11 @@ pub async fn ranks(
     .await?;
     Ok(rows.into_iter().collect())
 }
+
+/// How many transfers have been posted for all tenants since PostgreSQL began to count, some of them rolled back. It counts a moment
+/// later than they are posted.
+pub async fn postings(mut connection: &AsyncPgConnection) -> QueryResult<i64> {
+    statement::<BigInt>("SELECT pg_stat_get_tuples_inserted('public.transfers'::regclass)", vec![])
+        .get_result(&mut connection)
+        .await
+}

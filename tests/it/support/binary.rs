@@ -26,7 +26,15 @@ impl Drop for Folder {
 /// The program with nothing set but its data folder.
 pub fn command(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_partner-portal"));
-    for name in ["DATABASE_URL", "CLERK_ISSUER", "CLERK_JWKS_URL", "CLERK_JWT_KEY", "PORTAL_ENCRYPTION_KEYS", "PORTAL_LISTEN"] {
+    for name in [
+        "DATABASE_URL",
+        "CLERK_ISSUER",
+        "CLERK_JWKS_URL",
+        "CLERK_JWT_KEY",
+        "PORTAL_ENCRYPTION_KEYS",
+        "PORTAL_LISTEN",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    ] {
         command.env_remove(name);
     }
     command.env("PORTAL_DATA_DIR", data);
@@ -99,7 +107,7 @@ pub fn processes_in(folder: &Path) -> Vec<u32> {
 }
 
 /// Waits until something holds.
-pub async fn eventually(what: &str, holds: impl Fn() -> bool) {
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
     while !holds() {
         assert!(started.elapsed() < Duration::from_secs(30), "{what}");

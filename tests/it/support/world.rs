@@ -26,6 +26,7 @@ use partner_portal::{
     keyring::Keyring,
     limits::Limits,
     live::Hub,
+    telemetry::metrics::Metrics,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -77,6 +78,10 @@ pub struct Setup {
     pub trusted: Option<(TrustedMode, std::path::PathBuf)>,
     /// Whether it tells of changes.
     pub is_live: bool,
+    /// How long a request may wait for a connection.
+    pub pool_wait: Duration,
+    /// Another database than one of the run's cluster.
+    pub database: Option<cluster::Database>,
 }
 
 impl Default for Setup {
@@ -92,6 +97,8 @@ impl Default for Setup {
             introspection: Introspection::On,
             trusted: None,
             is_live: false,
+            pool_wait: Duration::from_secs(20),
+            database: None,
         }
     }
 }
@@ -134,10 +141,13 @@ impl World {
 
     /// A fresh one that is set up like this.
     pub async fn with(setup: Setup) -> Self {
-        let Setup { pool: size, operation_timeout, limits, introspection, trusted, is_live } = setup;
+        let Setup { pool: size, operation_timeout, limits, introspection, trusted, is_live, pool_wait, database } = setup;
         log::gather();
-        let database = cluster::migrated_database().await;
-        let settings = PoolSettings { size, wait: Duration::from_secs(20), statement_timeout: Duration::from_secs(20) };
+        let database = match database {
+            Some(database) => database,
+            None => cluster::migrated_database().await,
+        };
+        let settings = PoolSettings { size, wait: pool_wait, statement_timeout: Duration::from_secs(20) };
         let clock = Clock::default();
         let issuer = TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(tokens::issuer().keys()) };
         let verifier = TokenVerifier {
@@ -157,6 +167,7 @@ impl World {
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
+            metrics: Metrics::new().expect("metrics"),
             hub: Hub::default(),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout,

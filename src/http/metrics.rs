@@ -1,0 +1,54 @@
+//! `/metrics`, on a port of its own: it is for those who run the server.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+use crate::{app::App, models::ledger, telemetry::metrics::Now};
+
+/// The service beside the API.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new().route("/metrics", get(metrics)).with_state(app)
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let pool = app.pool.status();
+    let now = Now {
+        used: pool.size - pool.available.min(pool.size),
+        free: pool.available,
+        waiting: pool.waiting,
+        subscriptions: app.edge.subscriptions.count(),
+        websockets: app.edge.connections.count(),
+        postings: postings(&app).await,
+    };
+    match app.metrics.text(now) {
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the metrics cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// How many postings there are, if a connection is free: whoever looks on is no reason to wait.
+async fn postings(app: &App) -> Option<i64> {
+    if app.pool.status().waiting > 0 {
+        return None;
+    }
+    let connection = app.pool.get().await.ok()?;
+    ledger::postings(&connection).await.ok()
+}
+
+/// Counts every response.
+pub async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    app.metrics.responded(response.status().as_u16());
+    response
+}

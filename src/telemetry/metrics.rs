@@ -1,0 +1,172 @@
+//! Metrics, in Prometheus's text format. Labels take a bounded number of values: what callers name is counted by name only so far.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// How many names of operations are told apart. Those that come later are `other`.
+const NAMES: usize = 100;
+/// The bounds of the histogram of seconds.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
+/// The bounds of the histogram of statements.
+const STATEMENTS: [f64; 8] = [1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 21.0, 50.0];
+
+/// What is counted.
+pub struct Metrics {
+    registry: Registry,
+    names: Mutex<HashSet<String>>,
+    operations: IntCounterVec,
+    seconds: HistogramVec,
+    statements: HistogramVec,
+    refusals: IntCounterVec,
+    responses: IntCounterVec,
+    connections: IntGaugeVec,
+    subscriptions: IntGauge,
+    websockets: IntGauge,
+    told: IntCounter,
+    postings: IntGauge,
+}
+
+/// The figures that are looked up when somebody asks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Now {
+    /// Database connections that are in use.
+    pub used: usize,
+    /// Those that are free.
+    pub free: usize,
+    /// Requests that wait for one.
+    pub waiting: usize,
+    /// Open subscriptions.
+    pub subscriptions: usize,
+    /// WebSocket connections that are open.
+    pub websockets: usize,
+    /// Postings in the ledger; `None` where the database does not answer.
+    pub postings: Option<i64>,
+}
+
+impl Metrics {
+    /// Everything at nothing.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counters.clone())).map(|()| counters)
+        };
+        let histograms = |name: &str, help: &str, buckets: &[f64]| {
+            let histograms = HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), &["operation"])?;
+            registry.register(Box::new(histograms.clone())).map(|()| histograms)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone())).map(|()| gauge)
+        };
+        let connections = IntGaugeVec::new(
+            Opts::new("portal_pool_connections", "Database connections, and requests that wait for one."),
+            &["state"],
+        )?;
+        registry.register(Box::new(connections.clone()))?;
+        let told = IntCounter::new("portal_events_told_total", "Events that subscribers were told of.")?;
+        registry.register(Box::new(told.clone()))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(Self {
+            names: Mutex::default(),
+            operations: counters(
+                "portal_operations_total",
+                "Operations that ran, by name, type and outcome (ok, or the first error's code).",
+                &["operation", "type", "outcome"],
+            )?,
+            seconds: histograms(
+                "portal_operation_seconds",
+                "How long operations took, from their place in line to their answer.",
+                &SECONDS,
+            )?,
+            statements: histograms("portal_operation_statements", "How many SQL statements operations took.", &STATEMENTS)?,
+            refusals: counters("portal_refusals_total", "Operations that did not run, by code.", &["code"])?,
+            responses: counters("portal_http_responses_total", "HTTP responses, by status.", &["status"])?,
+            subscriptions: gauge("portal_subscriptions", "Subscriptions that are open.")?,
+            websockets: gauge("portal_websockets", "WebSockets that are open and have said who they are.")?,
+            postings: gauge(
+                "portal_ledger_postings",
+                "Transfers posted to the ledger since PostgreSQL began to count, some of them rolled back.",
+            )?,
+            connections,
+            told,
+            registry,
+        })
+    }
+
+    /// An operation ran.
+    pub fn ran(&self, name: Option<&str>, kind: &str, outcome: &str, took: Duration, statements: u32) {
+        let name = self.bounded(name);
+        self.operations.with_label_values(&[&name, kind, outcome]).inc();
+        self.seconds.with_label_values(&[&name]).observe(took.as_secs_f64());
+        self.statements.with_label_values(&[&name]).observe(f64::from(statements));
+    }
+
+    /// An operation was refused.
+    pub fn refused(&self, code: &str) {
+        self.refusals.with_label_values(&[code]).inc();
+    }
+
+    /// A request was answered.
+    pub fn responded(&self, status: u16) {
+        self.responses.with_label_values(&[&status.to_string()]).inc();
+    }
+
+    /// A subscriber was told of an event.
+    pub fn told(&self) {
+        self.told.inc();
+    }
+
+    /// All of it as text.
+    pub fn text(&self, now: Now) -> Result<String, prometheus::Error> {
+        let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        for (state, count) in [("used", now.used), ("free", now.free), ("waiting", now.waiting)] {
+            self.connections.with_label_values(&[state]).set(whole(count));
+        }
+        self.subscriptions.set(whole(now.subscriptions));
+        self.websockets.set(whole(now.websockets));
+        if let Some(postings) = now.postings {
+            self.postings.set(postings);
+        }
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+
+    fn bounded(&self, name: Option<&str>) -> String {
+        let Some(name) = name else { return "anonymous".to_owned() };
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        if !names.contains(name) {
+            if names.len() >= NAMES || name.len() > 100 {
+                return "other".to_owned();
+            }
+            names.insert(name.to_owned());
+        }
+        name.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However many names callers think of, so many are told apart.
+    #[test]
+    fn names_are_bounded() {
+        let metrics = Metrics::new().expect("metrics");
+        for n in 0..10_000 {
+            metrics.ran(Some(&format!("Name{n}")), "query", "ok", Duration::ZERO, 1);
+        }
+        let text = metrics.text(Now::default()).expect("text");
+        assert!(text.lines().filter(|line| line.starts_with("portal_operations_total{")).count() == NAMES + 1);
+        assert!(text.contains("operation=\"other\""));
+    }
+}

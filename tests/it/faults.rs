@@ -1,0 +1,199 @@
+//! What goes wrong around the server: the database away, connections cut or all in use, clients that leave, an end under load.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use nix::sys::signal::Signal;
+use partner_portal::db::{
+    embedded::{Embedded, Options},
+    migrations,
+};
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use crate::support::{
+    World,
+    binary::{Folder, Server, eventually, run},
+    cluster::{self, Database},
+    listening::Listening,
+    token,
+    world::{ACME, Setup},
+};
+
+const LEADS: &str = "{ leads(first: 5) { nodes { id partner { id } } } }";
+
+/// PostgreSQL stops and starts again under load: meanwhile requests are told so, quickly; afterwards all work, without a restart.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_database_goes_and_comes() {
+    let folder = Folder::new();
+    let options = Options { throw_away: false, ..cluster::options() };
+    let server = Embedded::start(&folder.0, &options).await.expect("PostgreSQL");
+    migrations::run(&server.owner()).await.expect("migrations");
+    server.grant_roles().await.expect("grants");
+    let database = Database { owner: server.owner(), login: server.login() };
+    let world = World::with(Setup { database: Some(database), is_live: true, ..Setup::default() }).await;
+    let (done, failures) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let asks = (0..8).map(|_| async {
+        while !done.load(Ordering::Relaxed) {
+            let asked = Instant::now();
+            let answer = world.owner_a(LEADS, json!({})).await;
+            assert!(asked.elapsed() < Duration::from_secs(6), "an answer took {:?}", asked.elapsed());
+            if answer.body.get("errors").is_some() {
+                assert_eq!(answer.code(), "SERVICE_UNAVAILABLE", "{}", answer.body);
+                failures.fetch_add(1, Ordering::Relaxed);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    let fault = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        server.stop().await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let again = Embedded::start(&folder.0, &options).await.expect("PostgreSQL again");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let before = failures.load(Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        done.store(true, Ordering::Relaxed);
+        (again, before, failures.load(Ordering::Relaxed))
+    };
+    let (_, (again, before, after)) = tokio::join!(join_all(asks), fault);
+    assert!(before > 0, "requests failed while it was away");
+    assert_eq!(after, before, "and none once it was back");
+    drop(world);
+    again.stop().await;
+}
+
+/// Connections are cut under load: nobody gets a wrong answer, and the server goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_are_cut() {
+    let world = World::new().await;
+    world.add_leads(world.acme, world.a, 5).await;
+    let done = AtomicBool::new(false);
+    let asks = (0..6).map(|_| async {
+        let mut failures = 0;
+        while !done.load(Ordering::Relaxed) {
+            let answer = world.owner_a(LEADS, json!({})).await;
+            if answer.body.get("errors").is_some() {
+                assert_eq!(answer.code(), "SERVICE_UNAVAILABLE", "{}", answer.body);
+                failures += 1;
+            } else {
+                assert_eq!(answer.body["data"]["leads"]["nodes"].as_array().map(Vec::len), Some(5));
+            }
+        }
+        failures
+    });
+    let cut = async {
+        for _ in 0..5 {
+            tokio::time::sleep(Duration::from_millis(150)).await;
+            world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        done.store(true, Ordering::Relaxed);
+    };
+    let (failures, ()) = tokio::join!(join_all(asks), cut);
+    // Five times four connections at most, each of which one request can have been using.
+    assert!(failures.iter().sum::<usize>() <= 20, "{failures:?}");
+    world.owner_a(LEADS, json!({})).await.data();
+}
+
+/// When all connections are in use for long, a request more is told so after its wait, and others go on when they are free.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pool_is_exhausted() {
+    let world = World::with(Setup { pool: 2, pool_wait: Duration::from_millis(300), ..Setup::default() }).await;
+    world.add_lead(world.acme, world.a).await;
+    let mut locker = world.owner().await;
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE partner_leads").await.expect("a lock");
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let answer = world.owner_a("{ me { role } }", json!({})).await;
+        drop(locker);
+        answer
+    };
+    let (first, second, late) = tokio::join!(world.owner_a(LEADS, json!({})), world.owner_a(LEADS, json!({})), late);
+    assert_eq!((late.status.as_u16(), late.code()), (503, "SERVICE_UNAVAILABLE"));
+    first.data();
+    second.data();
+    world.owner_a(LEADS, json!({})).await.data();
+}
+
+/// A client closes its socket in the middle of a mutation: nothing of it stays, and its connection serves the next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_closes_midway() {
+    let world = World::with_pool(1).await;
+    let server = Listening::start(&world).await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let mut locker = world.owner().await;
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE lead_status_changes")
+        .await
+        .expect("a lock");
+    let step = format!("mutation {{ updateLeadStatus(input: {{ id: \"{lead}\", status: LOST }}) {{ lead {{ status }} }} }}");
+    let body = json!({"query": step}).to_string();
+    let request = format!(
+        "POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nauthorization: Bearer {}\r\ncontent-length: {}\r\n\r\n{body}",
+        token("owner_a", ACME),
+        body.len()
+    );
+    let mut stream = TcpStream::connect(server.address).await.expect("a connection");
+    stream.write_all(request.as_bytes()).await.expect("it is sent");
+    let waits = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()";
+    for _ in 0..200 {
+        if world.number(waits).await > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(world.number(waits).await, 1, "the mutation is under way");
+    drop(stream);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(locker);
+    let status = world.owner_a("query ($id: ID!) { lead(id: $id) { status } }", json!({"id": lead})).await;
+    assert_eq!(status.data()["lead"]["status"], "PENDING");
+}
+
+/// SIGTERM under load: what was acknowledged is there, what was not is not, and the process ends by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_end_under_load() {
+    let folder = Folder::new();
+    let mut server = Server::start(&folder.0);
+    let token = String::from_utf8(run(&folder.0, &["token"]).stdout).expect("a token").trim().to_owned();
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..8)
+        .map(|task| {
+            let (url, token, acknowledged) = (format!("http://{}/graphql", server.address), token.clone(), Arc::clone(&acknowledged));
+            tokio::spawn(async move {
+                let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
+                for turn in 0.. {
+                    let query = format!("mutation {{ createLead(input: {{ clientName: \"Stop {task} {turn}\", clientEmail: \"s@example.com\", service: \"S\" }}) {{ lead {{ id }} userErrors {{ code }} }} }}");
+                    let Ok(response) = client.post(&url).bearer_auth(&token).json(&json!({"query": query})).send().await else { return };
+                    assert_eq!(response.status(), 200, "none is refused midway");
+                    let answer: Value = response.json().await.expect("a whole answer");
+                    assert!(answer["data"]["createLead"]["lead"]["id"].is_string(), "{answer}");
+                    acknowledged.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        })
+        .collect();
+    while acknowledged.load(Ordering::Relaxed) < 60 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.signal(Signal::SIGTERM);
+    for task in tasks {
+        task.await.expect("every answer was whole");
+    }
+    let mut status = None;
+    eventually("it ends", || {
+        status = server.child.try_wait().expect("a status");
+        status.is_some()
+    })
+    .await;
+    assert!(status.expect("a status").success());
+    let again = Server::start(&folder.0);
+    let found = again.ask(&token, "{ leads(filter: { search: \"Stop \" }, first: 1) { totalCount } }").await;
+    assert_eq!(found["data"]["leads"]["totalCount"], json!(acknowledged.load(Ordering::Relaxed)), "{found}");
+}
