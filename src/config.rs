@@ -265,8 +265,8 @@ impl Settings {
         if (self.trusted_documents == TrustedMode::Off) != self.trusted_manifest.is_none() {
             return Err("PORTAL_TRUSTED_DOCUMENTS (--trusted-documents) and PORTAL_TRUSTED_MANIFEST (--trusted-manifest) are set together, or neither".to_owned());
         }
-        if self.limits.user_burst.min(self.limits.tenant_burst) < self.limits.max_cost {
-            return Err("PORTAL_USER_BURST and PORTAL_TENANT_BURST (--user-burst, --tenant-burst) are at least PORTAL_MAX_COST (--max-cost): nobody could pay for a large operation otherwise".to_owned());
+        if self.limits.user_burst.min(self.limits.tenant_burst) < self.limits.max_cost + 1_000 {
+            return Err("PORTAL_USER_BURST and PORTAL_TENANT_BURST (--user-burst, --tenant-burst) are at least 1000 above PORTAL_MAX_COST (--max-cost): nobody could pay for a large operation otherwise".to_owned());
         }
         if self.database_url.is_none() && self.owner_url.is_some() {
             return Err("PORTAL_OWNER_URL (--owner-url) is set without DATABASE_URL".to_owned());

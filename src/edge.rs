@@ -15,9 +15,6 @@ use crate::{
     rates::Rates,
 };
 
-/// How many events are told of at the same time. Each takes a database connection for a moment, which those who ask need too.
-const TELLING: usize = 2;
-
 /// The guards that all requests share.
 pub struct Edge {
     /// The settings.
@@ -32,13 +29,20 @@ pub struct Edge {
     pub connections: Arc<PerUser>,
     introspection: Introspection,
     in_flight: Arc<Semaphore>,
+    /// Events that are told of at the same time: each takes a database connection for a moment, which those who ask need too.
     telling: Semaphore,
     stopping: watch::Sender<bool>,
 }
 
 impl Edge {
-    /// Guards by these settings. In development `Introspection::Auto` is for everyone.
-    pub fn new(limits: Limits, origins: Vec<String>, introspection: Introspection, is_development: bool) -> Self {
+    /// Guards by these settings, for a server with so many database connections. In development `Introspection::Auto` is for everyone.
+    pub fn new(
+        limits: Limits,
+        pool_size: usize,
+        origins: Vec<String>,
+        introspection: Introspection,
+        is_development: bool,
+    ) -> Self {
         let introspection = match introspection {
             Introspection::Auto if is_development => Introspection::On,
             other => other,
@@ -48,7 +52,7 @@ impl Edge {
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             subscriptions: PerUser::new(limits.user_subscriptions, limits.max_subscriptions),
             connections: PerUser::new(limits.user_connections, limits.max_sockets),
-            telling: Semaphore::new(TELLING),
+            telling: Semaphore::new((pool_size / 4).max(1)),
             stopping: watch::Sender::new(false),
             origins,
             introspection,
@@ -99,15 +103,18 @@ impl PerUser {
         Arc::new(Self { most, most_of_all, counts: Mutex::default() })
     }
 
-    /// One more for this user, until the place is dropped; `None` where it would be too many.
-    pub fn enter(self: &Arc<Self>, claims: &Claims) -> Option<UserPlace> {
+    /// One more for this user, until the place is dropped. `what` names them, for the refusal where it would be too many.
+    pub fn enter(self: &Arc<Self>, claims: &Claims, what: &'static str) -> Result<UserPlace> {
         let user = (claims.issuer.clone(), claims.subject.clone());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.values().sum::<usize>() >= self.most_of_all || counts.get(&user).is_some_and(|count| *count >= self.most) {
-            return None;
+        if counts.get(&user).is_some_and(|count| *count >= self.most) {
+            return Err(Error::TooManyOpen { what, most: self.most });
+        }
+        if counts.values().sum::<usize>() >= self.most_of_all {
+            return Err(Error::unavailable(format!("all places for {what} are taken")));
         }
         *counts.entry(user.clone()).or_default() += 1;
-        Some(UserPlace { user, among: Arc::clone(self) })
+        Ok(UserPlace { user, among: Arc::clone(self) })
     }
 
     /// How many there are.

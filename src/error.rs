@@ -36,6 +36,17 @@ pub enum Error {
         /// How long until this operation can be paid for.
         wait: Duration,
     },
+    /// The caller has as many of something open as they may.
+    #[error("This user has {most} {what} open, and may not have more. Close some of them first.")]
+    TooManyOpen {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        most: usize,
+    },
+    /// A cursor of events leads to nothing that is known here any more. The text says why.
+    #[error("{0} Subscribe without `since`, and read anew what you show.")]
+    CursorExpired(&'static str),
     /// The operation ran longer than it may.
     #[error("The operation took longer than it may. Ask for less at once, or try again.")]
     Timeout,
@@ -63,7 +74,8 @@ impl Error {
             Self::BadUserInput(_) => "BAD_USER_INPUT",
             Self::QueryTooComplex(_) => "QUERY_TOO_COMPLEX",
             Self::PersistedQueryNotFound => "PERSISTED_QUERY_NOT_FOUND",
-            Self::RateLimited { .. } => "RATE_LIMITED",
+            Self::RateLimited { .. } | Self::TooManyOpen { .. } => "RATE_LIMITED",
+            Self::CursorExpired(_) => "CURSOR_EXPIRED",
             Self::Timeout => "TIMEOUT",
             Self::Unavailable(_) => "SERVICE_UNAVAILABLE",
             Self::Aborted | Self::Internal(_) => "INTERNAL_SERVER_ERROR",
@@ -84,6 +96,8 @@ impl Error {
             | Self::QueryTooComplex(_)
             | Self::PersistedQueryNotFound
             | Self::RateLimited { .. }
+            | Self::TooManyOpen { .. }
+            | Self::CursorExpired(_)
             | Self::Timeout => self.to_string(),
         }
     }

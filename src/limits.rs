@@ -1,4 +1,4 @@
-//! What a request may cost before it is refused: settings, each with a sentence.
+//! How much, how many, how long: what one request, one caller, and all of them together may ask. Settings, each with a sentence.
 #![expect(clippy::doc_markdown, reason = "--help shows these comments as they stand")]
 
 use std::time::Duration;
@@ -11,6 +11,10 @@ use crate::config::{count, seconds};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
+    /// How many bytes a document may have.
+    #[arg(long, env = "PORTAL_MAX_DOCUMENT", global = true, value_name = "BYTES", default_value = "100000", value_parser = count)]
+    pub max_document: usize,
+
     /// How many tokens (names, values, signs) a document may have.
     #[arg(long, env = "PORTAL_MAX_TOKENS", global = true, value_name = "COUNT", default_value = "10000", value_parser = count)]
     pub max_tokens: usize,
@@ -39,6 +43,10 @@ pub struct Limits {
     #[arg(long, env = "PORTAL_MAX_COST", global = true, value_name = "COST", default_value = "50000", value_parser = count)]
     pub max_cost: usize,
 
+    /// How much one event of a subscription may cost.
+    #[arg(long, env = "PORTAL_MAX_EVENT_COST", global = true, value_name = "COST", default_value = "2000", value_parser = count)]
+    pub max_event_cost: usize,
+
     /// How many operations may come in one request, as a JSON array. 1 means none may.
     #[arg(long, env = "PORTAL_MAX_BATCH", global = true, value_name = "COUNT", default_value = "1", value_parser = count)]
     pub max_batch: usize,
@@ -47,7 +55,7 @@ pub struct Limits {
     #[arg(long, env = "PORTAL_USER_RATE", global = true, value_name = "COST", default_value = "5000", value_parser = count)]
     pub user_rate: usize,
 
-    /// How much cost a user may spend at once; at least PORTAL_MAX_COST.
+    /// How much cost a user may spend at once; at least 1000 above PORTAL_MAX_COST.
     #[arg(long, env = "PORTAL_USER_BURST", global = true, value_name = "COST", default_value = "100000", value_parser = count)]
     pub user_burst: usize,
 
@@ -55,7 +63,7 @@ pub struct Limits {
     #[arg(long, env = "PORTAL_TENANT_RATE", global = true, value_name = "COST", default_value = "100000", value_parser = count)]
     pub tenant_rate: usize,
 
-    /// How much cost all of a tenant's callers together may spend at once; at least PORTAL_MAX_COST.
+    /// How much cost all of a tenant's callers together may spend at once; at least 1000 above PORTAL_MAX_COST.
     #[arg(long, env = "PORTAL_TENANT_BURST", global = true, value_name = "COST", default_value = "1000000", value_parser = count)]
     pub tenant_burst: usize,
 

@@ -80,7 +80,7 @@ impl Portal {
         let app = App {
             pool: db::pool(database.login(), PoolSettings { size: 4, wait: limit, statement_timeout: limit }).expect("a pool"),
             schema: PortalSchema::new(limits.clone()),
-            edge: Edge::new(limits, Vec::new(), Introspection::On, false),
+            edge: Edge::new(limits, 4, Vec::new(), Introspection::On, false),
             verifier: TokenVerifier {
                 issuers: vec![trusted],
                 authorized_parties: vec![],

@@ -12,6 +12,7 @@ DROP FUNCTION published_events(bigint, bigint);
 DROP FUNCTION publish_events(bigint);
 DROP FUNCTION events_raise_balance();
 DROP FUNCTION events_raise();
+DROP FUNCTION events_say(boolean);
 DROP TABLE events;
 DROP SEQUENCE event_places;
 DROP DOMAIN event_kind;

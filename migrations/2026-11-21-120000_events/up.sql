@@ -36,8 +36,21 @@ CREATE POLICY events_staff ON events TO portal_operator, portal_service
     USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid));
 GRANT SELECT ON events TO portal_partner, portal_operator, portal_service;
 
+-- Says to whoever publishes that there is something. Only where nothing else waits already: a transaction that notifies takes its turn with
+-- all others that do, to the end of its commit, and many small ones would wait for each other. Whoever publishes looks by itself a few times
+-- a second too, for the one whose neighbour was published while it was not committed yet.
+CREATE FUNCTION events_say(is_first boolean) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF is_first THEN
+        NOTIFY portal_events_waiting;
+    END IF;
+END $$;
+COMMENT ON FUNCTION events_say(boolean) IS 'Tells whoever publishes, if this is the first event that waits';
+
 -- After a statement that changed rows of a table whose subject is the row itself. The kind is the trigger's argument.
 CREATE FUNCTION events_raise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    is_first boolean := NOT EXISTS (SELECT FROM events WHERE place IS NULL);
 BEGIN
     -- Filling a database with made-up rows is nothing to watch.
     IF current_setting('app.events', true) = 'off' THEN
@@ -46,9 +59,7 @@ BEGIN
     INSERT INTO events (tenant_id, partner_id, kind, subject_id)
         SELECT tenant_id, partner_id, TG_ARGV[0], id FROM changed
         ON CONFLICT (tenant_id, transaction, kind, subject_id) WHERE place IS NULL DO NOTHING;
-    IF FOUND THEN
-        NOTIFY portal_events_waiting;
-    END IF;
+    PERFORM events_say(FOUND AND is_first);
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION events_raise() IS 'Adds an event for each changed row, and says so to whoever publishes';
@@ -67,6 +78,8 @@ CREATE TRIGGER partner_payouts_event_update AFTER UPDATE ON partner_payouts REFE
     FOR EACH STATEMENT EXECUTE FUNCTION events_raise('payout');
 
 CREATE FUNCTION events_raise_balance() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    is_first boolean := NOT EXISTS (SELECT FROM events WHERE place IS NULL);
 BEGIN
     IF current_setting('app.events', true) = 'off' THEN
         RETURN NULL;
@@ -74,9 +87,7 @@ BEGIN
     INSERT INTO events (tenant_id, partner_id, kind, subject_id)
         VALUES (NEW.tenant_id, NEW.partner_id, 'credit_balance', NEW.partner_id)
         ON CONFLICT (tenant_id, transaction, kind, subject_id) WHERE place IS NULL DO NOTHING;
-    IF FOUND THEN
-        NOTIFY portal_events_waiting;
-    END IF;
+    PERFORM events_say(FOUND AND is_first);
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION events_raise_balance() IS 'Adds an event for a partner whose credits have changed';
@@ -122,13 +133,18 @@ CREATE FUNCTION forget_events(before timestamptz, most bigint) RETURNS bigint LA
 DECLARE
     forgotten bigint;
 BEGIN
+    -- From the beginning of the order up to the first that is young enough: what is kept has no gaps, and no more rows are looked at than
+    -- may be deleted.
+    WITH oldest AS MATERIALIZED (
+            SELECT e.place, e.at FROM events e WHERE e.place < (SELECT max(place) FROM events) ORDER BY e.place LIMIT most),
+        kept AS (SELECT min(o.place) AS place FROM oldest o WHERE o.at >= before)
     DELETE FROM events WHERE place IN (
-        SELECT e.place FROM events e WHERE e.place < (SELECT max(place) FROM events) AND e.at < before ORDER BY e.place LIMIT most);
+        SELECT o.place FROM oldest o WHERE o.place < coalesce((SELECT kept.place FROM kept), 9223372036854775807));
     GET DIAGNOSTICS forgotten = ROW_COUNT;
     RETURN forgotten;
 END $$;
 COMMENT ON FUNCTION forget_events(timestamptz, bigint) IS 'Deletes so many events from before a time; gives how many it were';
 
-REVOKE ALL ON FUNCTION events_raise(), events_raise_balance(), publish_events(bigint), published_events(bigint, bigint), event_bounds(), forget_events(timestamptz, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION events_raise(), events_raise_balance(), events_say(boolean), publish_events(bigint), published_events(bigint, bigint), event_bounds(), forget_events(timestamptz, bigint) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION publish_events(bigint), published_events(bigint, bigint), forget_events(timestamptz, bigint) TO portal_app;
 GRANT EXECUTE ON FUNCTION event_bounds() TO portal_app, portal_partner, portal_operator, portal_service;

@@ -64,7 +64,13 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let app = Arc::new(App {
         pool: db::pool(database.login.clone(), settings.pool())?,
         schema: schema(settings).await?,
-        edge: Edge::new(settings.limits.clone(), settings.cors_origins.clone(), settings.introspection, development.is_some()),
+        edge: Edge::new(
+            settings.limits.clone(),
+            settings.pool_size,
+            settings.cors_origins.clone(),
+            settings.introspection,
+            development.is_some(),
+        ),
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),
@@ -88,10 +94,10 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let event_days = TimeDelta::days(i64::from(settings.event_days));
     let upkeep = tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days));
     let metrics = serve_metrics(settings, &app).await?;
-    let listener_task = app.hub.listen(database.login.clone());
+    let live = app.hub.listen(database.login.clone()).await?;
     until_stopped(listener, &app, settings).await;
     upkeep.abort();
-    listener_task.abort();
+    live.abort();
     if let Some(metrics) = metrics {
         metrics.abort();
     }

@@ -33,7 +33,10 @@ fn publish(error: &mut ServerError, first: Option<&Error>, request_id: &str) -> 
     let code = match (error.source::<Error>(), &error.source) {
         (Some(cause), _) => {
             let cause = if let (Error::Aborted, Some(first)) = (cause, first) { first } else { cause };
-            if matches!(cause, Error::Internal(_) | Error::Aborted | Error::Unavailable(_)) {
+            if matches!(cause, Error::Unavailable(_)) {
+                tracing::warn!(request_id, path = ?error.path, error = %cause, "not available");
+            }
+            if matches!(cause, Error::Internal(_) | Error::Aborted) {
                 tracing::error!(request_id, path = ?error.path, error = %cause, "a field failed");
             }
             let (code, message) = (cause.code(), cause.public_message());

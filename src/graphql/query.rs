@@ -27,7 +27,8 @@ use crate::{
     auth::{Permission, Role},
     error::{Error, Result},
     ids::{AllocationId, CommissionId, CustomerId, LeadId, MemberId, PartnerId, PayoutId},
-    models::{page::PageArguments, revenue::Interval, scope::Scope},
+    live::Cursor,
+    models::{event, page::PageArguments, revenue::Interval, scope::Scope},
 };
 
 /// The most ids that `nodes` takes.
@@ -63,6 +64,13 @@ impl Query {
             return Err(Error::BadUserInput(format!("`ids` takes at most {MAX_NODES} ids; there are {}.", ids.len())));
         }
         Ok(join_all(ids.iter().map(async |id| node::fetch(ctx, id).await.transpose())).await)
+    }
+
+    /// Where the order of changes stands in this answer. Subscribe with it as `since`, and you are told of every change that is not in the
+    /// answer yet.
+    async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String> {
+        let reading = ctx.read().await?;
+        Ok(Cursor(event::bounds(&reading).await?.1).encode())
     }
 
     /// Who is asking: the user, the tenant, the partner they act for, and what they may do.

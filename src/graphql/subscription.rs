@@ -50,10 +50,10 @@ impl Step {
 
 /// A lead is new or has changed.
 #[derive(SimpleObject)]
-pub struct LeadEvent {
-    /// Where in the order of events it is. Subscribe with it as `since` to be told of everything after it.
+pub struct LeadChange {
+    /// Where in the order of changes it is. Subscribe with it as `since` to be told of everything after it.
     cursor: String,
-    /// When it changed.
+    /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
     /// The lead as it is now.
     lead: Lead,
@@ -61,10 +61,10 @@ pub struct LeadEvent {
 
 /// A commission is new or has changed.
 #[derive(SimpleObject)]
-pub struct CommissionEvent {
-    /// Where in the order of events it is. Subscribe with it as `since` to be told of everything after it.
+pub struct CommissionChange {
+    /// Where in the order of changes it is. Subscribe with it as `since` to be told of everything after it.
     cursor: String,
-    /// When it changed.
+    /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
     /// The commission as it is now.
     commission: Commission,
@@ -72,10 +72,10 @@ pub struct CommissionEvent {
 
 /// A payout is new or has changed.
 #[derive(SimpleObject)]
-pub struct PayoutEvent {
-    /// Where in the order of events it is. Subscribe with it as `since` to be told of everything after it.
+pub struct PayoutChange {
+    /// Where in the order of changes it is. Subscribe with it as `since` to be told of everything after it.
     cursor: String,
-    /// When it changed.
+    /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
     /// The payout as it is now.
     payout: Payout,
@@ -83,10 +83,10 @@ pub struct PayoutEvent {
 
 /// A partner has more or fewer credits to assign.
 #[derive(SimpleObject)]
-pub struct CreditBalanceEvent {
-    /// Where in the order of events it is. Subscribe with it as `since` to be told of everything after it.
+pub struct CreditBalanceChange {
+    /// Where in the order of changes it is. Subscribe with it as `since` to be told of everything after it.
     cursor: String,
-    /// When it changed.
+    /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
     /// The partner, with its balance as it is now.
     partner: Partner,
@@ -106,17 +106,18 @@ impl Subscription {
     async fn lead_changed(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only this lead.")] id: Option<LeadId>,
-        #[graphql(desc = "Only leads of this partner.")] partner_id: Option<PartnerId>,
-        #[graphql(desc = "The cursor of the last event that was received. What came after it is told first.")] since: Option<
-            String,
-        >,
-    ) -> Result<Told<LeadEvent>> {
+        #[graphql(desc = "Only this lead. Null: all that you may see.")] id: Option<LeadId>,
+        #[graphql(desc = "Only leads of this partner. Null: all that you may see.")] partner_id: Option<PartnerId>,
+        #[graphql(
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
+        )]
+        since: Option<String>,
+    ) -> Result<Told<LeadChange>> {
         let event = step(ctx, EventKind::Lead, partner_id, id.map(LeadId::uuid), since)?;
         let told = match event {
             Some(event) => Lead::by_id(ctx, event.subject_id.into()).await?.map(|lead| {
                 let (cursor, at) = stamp(event);
-                LeadEvent { cursor, at, lead }
+                LeadChange { cursor, at, lead }
             }),
             None => None,
         };
@@ -127,17 +128,18 @@ impl Subscription {
     async fn commission_changed(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only this commission.")] id: Option<CommissionId>,
-        #[graphql(desc = "Only commissions of this partner.")] partner_id: Option<PartnerId>,
-        #[graphql(desc = "The cursor of the last event that was received. What came after it is told first.")] since: Option<
-            String,
-        >,
-    ) -> Result<Told<CommissionEvent>> {
+        #[graphql(desc = "Only this commission. Null: all that you may see.")] id: Option<CommissionId>,
+        #[graphql(desc = "Only commissions of this partner. Null: all that you may see.")] partner_id: Option<PartnerId>,
+        #[graphql(
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
+        )]
+        since: Option<String>,
+    ) -> Result<Told<CommissionChange>> {
         let event = step(ctx, EventKind::Commission, partner_id, id.map(CommissionId::uuid), since)?;
         let told = match event {
             Some(event) => Commission::by_id(ctx, event.subject_id.into()).await?.map(|commission| {
                 let (cursor, at) = stamp(event);
-                CommissionEvent { cursor, at, commission }
+                CommissionChange { cursor, at, commission }
             }),
             None => None,
         };
@@ -148,17 +150,18 @@ impl Subscription {
     async fn payout_changed(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only this payout.")] id: Option<PayoutId>,
-        #[graphql(desc = "Only payouts of this partner.")] partner_id: Option<PartnerId>,
-        #[graphql(desc = "The cursor of the last event that was received. What came after it is told first.")] since: Option<
-            String,
-        >,
-    ) -> Result<Told<PayoutEvent>> {
+        #[graphql(desc = "Only this payout. Null: all that you may see.")] id: Option<PayoutId>,
+        #[graphql(desc = "Only payouts of this partner. Null: all that you may see.")] partner_id: Option<PartnerId>,
+        #[graphql(
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
+        )]
+        since: Option<String>,
+    ) -> Result<Told<PayoutChange>> {
         let event = step(ctx, EventKind::Payout, partner_id, id.map(PayoutId::uuid), since)?;
         let told = match event {
             Some(event) => Payout::by_id(ctx, event.subject_id.into()).await?.map(|payout| {
                 let (cursor, at) = stamp(event);
-                PayoutEvent { cursor, at, payout }
+                PayoutChange { cursor, at, payout }
             }),
             None => None,
         };
@@ -169,16 +172,17 @@ impl Subscription {
     async fn credit_balance_changed(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only this partner's.")] partner_id: Option<PartnerId>,
-        #[graphql(desc = "The cursor of the last event that was received. What came after it is told first.")] since: Option<
-            String,
-        >,
-    ) -> Result<Told<CreditBalanceEvent>> {
+        #[graphql(desc = "Only this partner's. Null: all that you may see.")] partner_id: Option<PartnerId>,
+        #[graphql(
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
+        )]
+        since: Option<String>,
+    ) -> Result<Told<CreditBalanceChange>> {
         let event = step(ctx, EventKind::CreditBalance, partner_id, None, since)?;
         let told = match event {
             Some(event) => Partner::by_id(ctx, event.partner_id).await?.map(|partner| {
                 let (cursor, at) = stamp(event);
-                CreditBalanceEvent { cursor, at, partner }
+                CreditBalanceChange { cursor, at, partner }
             }),
             None => None,
         };

@@ -44,13 +44,10 @@ impl Feed {
         prepared: Prepared,
         claims: watch::Receiver<Arc<Claims>>,
     ) -> Result<Self, Refused> {
-        let too_many = || {
-            let message = "Too many subscriptions are open. Close some of them first.".to_owned();
-            Refused::Document(errors::alone(&Error::Forbidden(message)).errors)
-        };
-        let place = app.edge.subscriptions.enter(&call.claims).ok_or_else(too_many)?;
+        let place = app.edge.subscriptions.enter(&call.claims, "subscriptions")?;
         let under_way = app.edge.place()?;
         let (session, viewer) = admit(app, &call.claims).await?;
+        app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
         let step = Arc::new(Step::open());
         let answer = execute(app, &prepared, &session, &viewer, Arc::clone(&step)).await;
         let Some(watched) = step.watched() else {
@@ -91,6 +88,11 @@ impl Feed {
             self.telling = self.source.next().await;
         }
         let Some(event) = self.telling else { return Ok(None) };
+        // Each event is paid for; a subscriber who has spent everything waits until it is earned.
+        if let Err(Error::RateLimited { wait, .. }) = self.app.edge.rates.charge_user(&self.claims(), self.prepared.cost) {
+            tokio::time::sleep(wait).await;
+            return Ok(None);
+        }
         let told = self.tell(event).await;
         if !matches!(told, Err(Error::Unavailable(_))) {
             self.telling = None;

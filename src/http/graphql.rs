@@ -21,6 +21,7 @@ use super::{
     origin,
     parameters::{self, Body},
     request_id::RequestId,
+    server::SocketPlace,
     sse, websocket,
 };
 use crate::{
@@ -73,11 +74,12 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Extension(RequestId(id)): Extension<RequestId>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    place: Option<Extension<SocketPlace>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     if let Ok(upgrade) = upgrade {
-        return websocket::open(app, id, upgrade);
+        return websocket::open(app, id, upgrade, place.map(|Extension(place)| place));
     }
     let query = uri.query().unwrap_or_default();
     let accepts_html =
@@ -109,7 +111,7 @@ async fn single(
         Some(media) if !(is_subscription && accepted.stream) => {
             Ok(respond(media, operation::single(app, &call, &prepared, files).await?))
         }
-        _ => sse::answer(app, call, prepared).await,
+        _ => sse::answer(app, call, prepared, files).await,
     }
 }
 

@@ -57,7 +57,12 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(async || refusal(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql."))
-        .method_not_allowed_fallback(async || refusal(StatusCode::METHOD_NOT_ALLOWED, "The API takes GET and POST."))
+        .method_not_allowed_fallback(async || {
+            refusal(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This address does not take that method; the header Allow says which it takes.",
+            )
+        })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(origin::cors(&app.edge.origins))
@@ -86,6 +91,8 @@ fn refusal(status: StatusCode, message: &str) -> Response {
 enum Refused {
     /// The request is at fault.
     Request(StatusCode, String),
+    /// It would change something, by a method that only reads.
+    Unsafe,
     /// The document is, or its variables.
     Document(Vec<ServerError>),
     /// It may not run, or not now; or it failed on our side.
@@ -108,7 +115,7 @@ impl Refused {
     /// The code of its first error.
     fn code(&self) -> &'static str {
         match self {
-            Self::Request(..) => "BAD_USER_INPUT",
+            Self::Request(..) | Self::Unsafe => "BAD_USER_INPUT",
             Self::Document(errors) => {
                 errors.iter().find_map(|error| error.source::<Error>()).map_or("BAD_USER_INPUT", Error::code)
             }
@@ -119,8 +126,10 @@ impl Refused {
 
     /// The answer to the request of this id.
     fn answer(self, media: Media, id: &str) -> Response {
+        let is_unsafe = matches!(self, Self::Unsafe);
         let (status, retry_after) = match &self {
             Self::Request(status, _) => (*status, None),
+            Self::Unsafe => (StatusCode::METHOD_NOT_ALLOWED, None),
             Self::Document(_) => (media.status_of_request_errors(), None),
             Self::Fault(error) => (status_of(error, media), error.retry_after()),
             Self::NoPlace => (StatusCode::SERVICE_UNAVAILABLE, Some(60)),
@@ -134,7 +143,7 @@ impl Refused {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::METHOD_NOT_ALLOWED {
+        if is_unsafe {
             headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
         if let Some(seconds) = retry_after {
@@ -147,6 +156,7 @@ impl Refused {
     fn body(self, id: &str) -> serde_json::Value {
         let mut response = match self {
             Self::Request(_, message) => errors::alone(&Error::BadUserInput(message)),
+            Self::Unsafe => errors::alone(&Error::BadUserInput("A mutation is sent with POST.".to_owned())),
             Self::Document(errors) => async_graphql::Response::from_errors(errors),
             Self::Fault(error) => errors::alone(&error),
             Self::NoPlace => errors::alone(&Error::unavailable("too many exports and uploads are running")),
@@ -160,10 +170,12 @@ impl Refused {
 fn status_of(error: &Error, media: Media) -> StatusCode {
     match error {
         Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
-        Error::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::RateLimited { .. } | Error::TooManyOpen { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Error::BadUserInput(_) | Error::QueryTooComplex(_) | Error::PersistedQueryNotFound => media.status_of_request_errors(),
+        Error::BadUserInput(_) | Error::QueryTooComplex(_) | Error::PersistedQueryNotFound | Error::CursorExpired(_) => {
+            media.status_of_request_errors()
+        }
         Error::Forbidden(_) => StatusCode::FORBIDDEN,
         Error::NotFound(_) | Error::Aborted | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }

@@ -61,20 +61,25 @@ pub fn accepted(headers: &HeaderMap) -> Result<Accepted, Refused> {
     if !headers.contains_key(header::ACCEPT) {
         return Ok(Accepted { single: Some(Media::Json), stream: false });
     }
+    let ranges: Vec<(String, f32)> = ranges.into_iter().map(parse).collect();
+    // What is named with weight zero is not taken by a wildcard either.
+    let is_refused = |name: &str| ranges.iter().any(|(range, quality)| range == name && *quality <= 0.0);
     let mut single: Option<(f32, Media)> = None;
     let mut stream = false;
-    for (range, quality) in ranges.iter().map(|range| parse(range)).filter(|(_, quality)| *quality > 0.0) {
+    for (range, quality) in ranges.iter().filter(|(_, quality)| *quality > 0.0) {
         let media = match range.as_str() {
             "application/graphql-response+json" => Media::GraphqlResponse,
-            "application/json" | "application/*" | "*/*" => Media::Json,
+            "application/json" => Media::Json,
+            "application/*" | "*/*" if !is_refused("application/json") => Media::Json,
+            "application/*" | "*/*" if !is_refused("application/graphql-response+json") => Media::GraphqlResponse,
             "text/event-stream" => {
                 stream = true;
                 continue;
             }
             _ => continue,
         };
-        if single.is_none_or(|(best, _)| quality > best) {
-            single = Some((quality, media));
+        if single.is_none_or(|(best, _)| *quality > best) {
+            single = Some((*quality, media));
         }
     }
     match (single.map(|(_, media)| media), stream) {
@@ -109,6 +114,7 @@ mod tests {
             ("application/graphql-response+json, application/json;q=0.9", Some(GraphqlResponse), false),
             ("application/graphql-response+json;q=0.1, application/json;q=0.9", Some(Json), false),
             ("Application/GraphQL-Response+JSON; charset=utf-8 , */*;q=0.1", Some(GraphqlResponse), false),
+            ("application/json;q=0, */*", Some(GraphqlResponse), false),
             ("text/event-stream", None, true),
             ("application/json, text/event-stream", Some(Json), true),
         ] {

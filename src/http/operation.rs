@@ -8,7 +8,6 @@ use std::{
 };
 
 use async_graphql::{Response as Answer, Value, parser::types::OperationType, value};
-use axum::http::StatusCode;
 use futures_util::FutureExt;
 use opentelemetry::Context;
 use tracing::Instrument;
@@ -25,6 +24,9 @@ use crate::{
     },
     telemetry::traces,
 };
+
+/// How many bytes of a document cost as much as an object.
+const BYTES_PER_COST: u64 = 2_000;
 
 /// Who asks, and how.
 pub struct Call {
@@ -62,12 +64,13 @@ pub async fn prepare(app: &Arc<App>, call: &Call, parameters: Parameters) -> Res
 }
 
 async fn find(app: &Arc<App>, call: &Call, parameters: Parameters) -> Result<Prepared, Refused> {
-    // Looking at a document has a price too.
-    app.edge.rates.charge_user(&call.claims, 1)?;
+    // Looking at a document has a price too, by its size.
+    let bytes = parameters.query.as_ref().map_or(0, String::len);
+    app.edge.rates.charge_user(&call.claims, 1 + bytes as u64 / BYTES_PER_COST)?;
     let may_introspect = app.edge.may_introspect(&call.claims);
     let prepared = app.schema.prepare(parameters, may_introspect).await.map_err(Refused::Document)?;
     if call.is_safe && prepared.kind == OperationType::Mutation {
-        return Err(Refused::request(StatusCode::METHOD_NOT_ALLOWED, "A mutation is sent with POST."));
+        return Err(Refused::Unsafe);
     }
     app.edge.rates.charge_user(&call.claims, prepared.cost)?;
     Ok(prepared)

@@ -44,6 +44,15 @@ pub fn check_site(headers: &HeaderMap, allowed: &[String]) -> Result<(), Refused
     ))
 }
 
+/// Refuses to follow a link with a cookie for another site. A link of our own site, or one that a person has kept, is followed.
+pub fn check_link(headers: &HeaderMap) -> Result<(), Refused> {
+    let is_cross = headers.get(&FETCH_SITE).is_some_and(|site| site == "cross-site");
+    if is_cross {
+        return Err(Refused::request(StatusCode::FORBIDDEN, "The session cookie does not count in links from another site."));
+    }
+    Ok(())
+}
+
 /// Refuses a request with a cookie that a form of another site could have sent, too.
 pub fn check_cookie(headers: &HeaderMap, is_json: bool, allowed: &[String]) -> Result<(), Refused> {
     if !is_json && !requires_preflight(headers) {

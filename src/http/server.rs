@@ -1,5 +1,7 @@
 //! Sockets: how many, and for how long. What is said on them is the router's.
 //!
+//! They speak HTTP/1.1: whoever terminates TLS in front of the server speaks HTTP/2 with clients.
+//!
 //! A connection must bring a request's headers in time, the first as well as the next; one that does not is closed. So whoever opens
 //! connections and says nothing holds none of them for long.
 
@@ -26,28 +28,26 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use crate::limits::Limits;
 
 /// How much of a request's headers is kept while they arrive, in bytes.
 const MAX_HEADERS: usize = 32 * 1024;
-/// How many requests one connection may have under way, by HTTP/2.
-const MAX_STREAMS: u32 = 100;
-/// How often the other end of a quiet HTTP/2 connection is asked whether it is there, and how long it may think.
-const HEARTBEAT: Duration = Duration::from_secs(20);
 /// How long to wait when no socket can be had, for others to close.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// Serves until `stopping`, then until the requests under way are answered.
+/// A place among the sockets that may be open. Whoever takes a connection over takes its place along.
+#[derive(Clone)]
+pub struct SocketPlace {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Serves until `stopping`, then until the requests under way are answered and all connections are closed.
 pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopping: impl Future<Output = ()>) {
-    let mut builder = Builder::new(TokioExecutor::new());
+    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
     builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEADERS);
-    let max_headers = u32::try_from(MAX_HEADERS).unwrap_or(u32::MAX);
-    let http2 = &mut builder.http2();
-    http2.timer(TokioTimer::new()).keep_alive_interval(HEARTBEAT).keep_alive_timeout(HEARTBEAT);
-    http2.max_concurrent_streams(MAX_STREAMS).max_header_list_size(max_headers);
-    let builder = Arc::new(builder);
     let sockets = Arc::new(Semaphore::new(limits.max_sockets));
     let graceful = GracefulShutdown::new();
     let mut stopping = std::pin::pin!(stopping);
@@ -65,46 +65,69 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopp
                 continue;
             }
         };
-        let connection = converse(Arc::clone(&builder), stream, router.clone(), limits.header_timeout, graceful.watcher());
-        tokio::spawn(async move {
-            connection.await;
-            drop(place);
-        });
+        let conversation = Conversation {
+            builder: builder.clone(),
+            router: router.clone(),
+            place,
+            silence: limits.header_timeout,
+            send: limits.send_timeout,
+        };
+        tokio::spawn(conversation.run(stream, graceful.watcher()));
     }
     drop(listener);
     graceful.shutdown().await;
+    // Connections that were taken over (WebSocket) end by themselves.
+    let all = u32::try_from(limits.max_sockets).unwrap_or(u32::MAX);
+    let _ = sockets.acquire_many(all).await;
 }
 
-async fn accept(listener: &TcpListener, sockets: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
-    let place = Arc::clone(sockets).acquire_owned().await.map_err(io::Error::other)?;
+async fn accept(listener: &TcpListener, sockets: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketPlace)> {
+    let permit = Arc::clone(sockets).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok((stream, SocketPlace { _permit: Arc::new(permit) }))
 }
 
-/// Answers the requests of one connection.
-async fn converse(builder: Arc<Builder<TokioExecutor>>, stream: TcpStream, router: Router, patience: Duration, watcher: Watcher) {
-    // Until its first bytes say which version of HTTP a connection speaks, neither version's limits hold.
-    let has_spoken = Arc::new(AtomicBool::new(false));
-    let heard = Arc::clone(&has_spoken);
-    let service = service_fn(move |request: Request<Incoming>| {
-        heard.store(true, Ordering::Relaxed);
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(router.oneshot(request.map(Body::new)).await.unwrap_or_else(|never| match never {})) }
-    });
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    let silence = async {
-        tokio::time::sleep(patience).await;
-        if has_spoken.load(Ordering::Relaxed) {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        ended = watcher.watch(connection) => {
-            if let Err(error) = ended {
-                tracing::debug!(error, "a connection broke off");
+/// One connection, and how long it may be quiet.
+struct Conversation {
+    builder: Builder<TokioExecutor>,
+    router: Router,
+    place: SocketPlace,
+    silence: Duration,
+    send: Duration,
+}
+
+impl Conversation {
+    /// Answers its requests.
+    async fn run(self, stream: TcpStream, watcher: Watcher) {
+        let mut stream = TimeoutStream::new(stream);
+        // A client that does not read holds neither its answer nor its place for long.
+        stream.set_write_timeout(Some(self.send));
+        let has_spoken = Arc::new(AtomicBool::new(false));
+        let heard = Arc::clone(&has_spoken);
+        let (router, place) = (self.router, self.place);
+        let service = service_fn(move |request: Request<Incoming>| {
+            heard.store(true, Ordering::Relaxed);
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(place.clone());
+            let router = router.clone();
+            async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+        });
+        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(Box::pin(stream)), service).into_owned();
+        // Until its first request is there.
+        let silence = async {
+            tokio::time::sleep(self.silence).await;
+            if has_spoken.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
             }
+        };
+        tokio::select! {
+            ended = watcher.watch(connection) => {
+                if let Err(error) = ended {
+                    tracing::debug!(error, "a connection broke off");
+                }
+            }
+            () = silence => tracing::debug!("a connection without a request was closed"),
         }
-        () = silence => tracing::debug!("a connection without a request was closed"),
     }
 }

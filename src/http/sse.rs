@@ -1,7 +1,7 @@
 //! Subscriptions over Server-Sent Events: the graphql-sse protocol, in its mode of one connection for each operation
 //! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>).
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, fs::File, sync::Arc, time::Duration};
 
 use async_graphql::{Response as Answer, parser::types::OperationType};
 use axum::{
@@ -30,14 +30,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(12);
 const AHEAD: usize = 4;
 
 /// Answers an operation as a stream of events.
-pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared) -> Result<Response, Refused> {
+pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared, files: Vec<File>) -> Result<Response, Refused> {
     let (parts, received) = mpsc::channel(AHEAD);
     if prepared.kind == OperationType::Subscription {
         let (_claims, claims) = watch::channel(Arc::new(call.claims.clone()));
         let feed = Feed::open(app, &call, prepared, claims).await?;
         tokio::spawn(tell(Arc::clone(app), call, feed, parts));
     } else {
-        let answer = operation::execute(app, &call, &prepared, Vec::new()).await?;
+        let answer = operation::execute(app, &call, &prepared, files).await?;
         let whole = format!("{}{}", next(&answer), complete());
         let _ = parts.try_send(whole);
     }
@@ -59,32 +59,44 @@ async fn tell(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<Str
     let expiry = super::until(&app, call.claims.expires_at);
     let stopped = app.edge.stopped();
     tokio::pin!(expiry, stopped);
+    let patience = app.edge.limits.send_timeout;
     // At once: the client knows that the stream is open.
     let mut part = ":\n\n".to_owned();
     loop {
-        if parts.send_timeout(part, app.edge.limits.send_timeout).await.is_err() {
+        if parts.send_timeout(part, patience).await.is_err() {
             tracing::debug!(request_id = call.id, "a subscriber does not read on, and is dropped");
             return;
         }
-        part = tokio::select! {
-            told = feed.next() => match told {
-                Ok(answer) => next(&answer),
-                Err(error) => break last(&call, &parts, &error).await,
-            },
-            () = &mut expiry => break last(&call, &parts, &Error::Unauthenticated("the token has expired")).await,
-            () = &mut stopped => break last(&call, &parts, &Error::unavailable("the server is stopping")).await,
-            () = parts.closed() => break,
-            () = tokio::time::sleep(KEEP_ALIVE) => ":\n\n".to_owned(),
+        // It goes on through the comments below: begun anew each time, it would lose its place in line.
+        let next_one = feed.next();
+        tokio::pin!(next_one);
+        part = loop {
+            tokio::select! {
+                told = &mut next_one => match told {
+                    Ok(answer) => break next(&answer),
+                    Err(error) => return last(&call, &parts, patience, &error).await,
+                },
+                () = &mut expiry => {
+                    return last(&call, &parts, patience, &Error::Unauthenticated("the token has expired")).await;
+                }
+                () = &mut stopped => return last(&call, &parts, patience, &Error::unavailable("the server is stopping")).await,
+                () = parts.closed() => return,
+                () = tokio::time::sleep(KEEP_ALIVE) => {
+                    if parts.send_timeout(":\n\n".to_owned(), patience).await.is_err() {
+                        return;
+                    }
+                }
+            }
         };
     }
 }
 
 /// Says why there is no more to come.
-async fn last(call: &Call, parts: &mpsc::Sender<String>, error: &Error) {
+async fn last(call: &Call, parts: &mpsc::Sender<String>, patience: Duration, error: &Error) {
     let mut answer = errors::alone(error);
     errors::finish(&mut answer, &call.id);
     let body = serde_json::json!({"errors": answer.errors});
-    let _ = parts.send(format!("event: next\ndata: {body}\n\n{}", complete())).await;
+    let _ = parts.send_timeout(format!("event: next\ndata: {body}\n\n{}", complete()), patience).await;
 }
 
 fn next(answer: &Answer) -> String {

@@ -25,6 +25,7 @@ use super::{
     feed::Feed,
     graphql::verified,
     operation::{self, Call},
+    server::SocketPlace,
 };
 use crate::{app::App, auth::claims::Claims, edge::UserPlace, error::Error, graphql::document::Parameters};
 
@@ -65,9 +66,11 @@ impl Closing {
 }
 
 /// Opens a connection.
-pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade) -> Response {
+/// Its place among the sockets goes with it.
+pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade, place: Option<SocketPlace>) -> Response {
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(MAX_BODY).max_frame_size(MAX_BODY);
     upgrade.on_upgrade(async move |mut socket| {
+        let _place = place;
         let closing = match socket.protocol() {
             Some(_) => {
                 let (outgoing, made) = mpsc::channel(AHEAD);
@@ -78,6 +81,8 @@ pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade) -> Response {
                     session: None,
                     operations: HashMap::new(),
                     is_initialised: false,
+                    is_stopping: false,
+                    count: 0,
                 }
                 .run(&mut socket, made)
                 .await
@@ -100,11 +105,19 @@ struct Session {
 }
 
 /// What an operation's task has to say.
-enum Outgoing {
-    /// A message.
-    Message(Value),
-    /// A last one, after which its id is free.
-    Last(String, Value),
+struct Outgoing {
+    /// Which operation's it is, and its number: an id may be another operation's by now.
+    id: String,
+    number: u64,
+    /// After the last one its id is free.
+    is_last: bool,
+    message: Value,
+}
+
+/// An operation under way.
+struct Running {
+    number: u64,
+    task: AbortHandle,
 }
 
 struct Connection {
@@ -112,13 +125,16 @@ struct Connection {
     id: String,
     outgoing: mpsc::Sender<Outgoing>,
     is_initialised: bool,
+    is_stopping: bool,
     session: Option<Session>,
-    operations: HashMap<String, AbortHandle>,
+    operations: HashMap<String, Running>,
+    /// How many operations there have been.
+    count: u64,
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.operations.values().for_each(AbortHandle::abort);
+        self.operations.values().for_each(|running| running.task.abort());
     }
 }
 
@@ -133,6 +149,9 @@ impl Connection {
         let stopped = app.edge.stopped();
         tokio::pin!(stopped);
         loop {
+            if self.is_stopping && self.operations.is_empty() {
+                return Some(Closing::new(1001, "The server is stopping; connect again"));
+            }
             let expires_at = self.session.as_ref().map(|session| session.claims.borrow().expires_at);
             let message = tokio::select! {
                 received = socket.recv() => {
@@ -149,10 +168,17 @@ impl Connection {
                         Err(error) => return broken(error),
                     }
                 }
-                Some(outgoing) = made.recv() => Message::Text(self.hand_on(outgoing).to_string().into()),
+                Some(outgoing) = made.recv() => match self.hand_on(outgoing) {
+                    Some(message) => Message::Text(message.to_string().into()),
+                    None => continue,
+                },
                 () = sleep_until(deadline), if !self.is_initialised => return Some(Closing::new(4408, "Connection initialisation timeout")),
                 () = expiry(&app, expires_at) => return Some(Closing::new(4401, "Unauthorized: the token has expired; connect with a new one")),
-                () = &mut stopped => return Some(Closing::new(1001, "The server is stopping; connect again")),
+                // What is under way is finished; subscriptions end by themselves.
+                () = &mut stopped, if !self.is_stopping => {
+                    self.is_stopping = true;
+                    continue;
+                }
                 _ = beat.tick() => {
                     if heard.elapsed() > SILENCE {
                         return None;
@@ -182,11 +208,11 @@ impl Connection {
             ClientMessage::Pong {} => Ok(None),
             ClientMessage::Complete { id } => {
                 if let Some(operation) = self.operations.remove(&id) {
-                    operation.abort();
+                    operation.task.abort();
                 }
                 Ok(None)
             }
-            ClientMessage::Subscribe { id, payload } => self.subscribe(id, *payload).map(|()| None),
+            ClientMessage::Subscribe { id, payload } => self.subscribe(id, *payload),
         }
     }
 
@@ -195,8 +221,8 @@ impl Connection {
             return Err(Closing::new(4429, "Too many initialisation requests"));
         }
         let claims = self.verify(payload).await?;
-        let place = self.app.edge.connections.enter(&claims);
-        let place = place.ok_or_else(|| Closing::new(1013, "Too many connections of this user: close some of them first"))?;
+        let place = self.app.edge.connections.enter(&claims, "connections");
+        let place = place.map_err(|error| Closing::new(1013, error.public_message()))?;
         self.session = Some(Session { claims: watch::Sender::new(Arc::new(claims)), _place: place });
         Ok(json!({"type": "connection_ack"}))
     }
@@ -226,7 +252,8 @@ impl Connection {
         verified(&self.app, token).await.map_err(|_| forbidden())
     }
 
-    fn subscribe(&mut self, id: String, parameters: Parameters) -> Result<(), Closing> {
+    /// Begins an operation; gives the answer where it does not begin.
+    fn subscribe(&mut self, id: String, parameters: Parameters) -> Result<Option<Value>, Closing> {
         let Some(session) = &self.session else { return Err(Closing::new(4401, "Unauthorized: send connection_init first")) };
         if id.is_empty() || id.len() > MAX_ID {
             return Err(Closing::invalid("its id is empty or longer than 128 bytes"));
@@ -234,13 +261,15 @@ impl Connection {
         if self.operations.contains_key(&id) {
             return Err(Closing::new(4409, format!("Subscriber for {id} already exists")));
         }
-        if self.operations.len() >= self.app.edge.limits.user_subscriptions {
-            let error = Refused::Fault(Error::Forbidden(
-                "Too many operations are open on this connection. Complete some of them first.".to_owned(),
-            ));
-            let message = json!({"type": "error", "id": id, "payload": error.body(&self.id)["errors"]});
-            // Whoever asks for more than it may, and does not read, is not waited for.
-            return self.outgoing.try_send(Outgoing::Message(message)).map_err(|_| Closing::new(4429, "Too many operations"));
+        let most = self.app.edge.limits.user_subscriptions;
+        let hindrance = if self.is_stopping {
+            Some(Error::unavailable("the server is stopping"))
+        } else {
+            (self.operations.len() >= most).then_some(Error::TooManyOpen { what: "operations", most })
+        };
+        if let Some(error) = hindrance {
+            let message = json!({"type": "error", "id": id, "payload": Refused::Fault(error).body(&self.id)["errors"]});
+            return Ok(Some(message));
         }
         let claims = session.claims.subscribe();
         let call = Call {
@@ -250,26 +279,45 @@ impl Connection {
             tells_cost: false,
             caller: None,
         };
-        let (app, outgoing, name) = (Arc::clone(&self.app), self.outgoing.clone(), id.clone());
+        self.count += 1;
+        let number = self.count;
+        let sender = Sender { id: id.clone(), number, outgoing: self.outgoing.clone() };
+        let app = Arc::clone(&self.app);
         let task = tokio::spawn(async move {
-            let message = match serve(&app, &call, parameters, claims, &name, &outgoing).await {
-                Ok(()) => json!({"type": "complete", "id": name}),
-                Err(refused) => json!({"type": "error", "id": name, "payload": refused.body(&call.id)["errors"]}),
+            let message = match serve(&app, &call, parameters, claims, &sender).await {
+                Ok(()) => json!({"type": "complete", "id": sender.id}),
+                Err(refused) => json!({"type": "error", "id": sender.id, "payload": refused.body(&call.id)["errors"]}),
             };
-            let _ = outgoing.send(Outgoing::Last(name, message)).await;
+            sender.send(message, true).await;
         });
-        self.operations.insert(id, task.abort_handle());
-        Ok(())
+        self.operations.insert(id, Running { number, task: task.abort_handle() });
+        Ok(None)
     }
 
-    fn hand_on(&mut self, outgoing: Outgoing) -> Value {
-        match outgoing {
-            Outgoing::Message(message) => message,
-            Outgoing::Last(id, message) => {
-                self.operations.remove(&id);
-                message
-            }
+    /// The message, if its operation is still wanted.
+    fn hand_on(&mut self, outgoing: Outgoing) -> Option<Value> {
+        let Outgoing { id, number, is_last, message } = outgoing;
+        if self.operations.get(&id).is_none_or(|running| running.number != number) {
+            return None;
         }
+        if is_last {
+            self.operations.remove(&id);
+        }
+        Some(message)
+    }
+}
+
+/// The way of one operation's messages to the client.
+struct Sender {
+    id: String,
+    number: u64,
+    outgoing: mpsc::Sender<Outgoing>,
+}
+
+impl Sender {
+    /// Waits until there is room. `false`: the connection is gone.
+    async fn send(&self, message: Value, is_last: bool) -> bool {
+        self.outgoing.send(Outgoing { id: self.id.clone(), number: self.number, is_last, message }).await.is_ok()
     }
 }
 
@@ -279,20 +327,25 @@ async fn serve(
     call: &Call,
     parameters: Parameters,
     claims: watch::Receiver<Arc<Claims>>,
-    name: &str,
-    outgoing: &mpsc::Sender<Outgoing>,
+    sender: &Sender,
 ) -> Result<(), Refused> {
     let prepared = operation::prepare(app, call, parameters).await?;
-    let next = |answer: async_graphql::Response| Outgoing::Message(json!({"type": "next", "id": name, "payload": answer}));
+    let next = |answer: async_graphql::Response| json!({"type": "next", "id": sender.id, "payload": answer});
     if prepared.kind != async_graphql::parser::types::OperationType::Subscription {
         let answer = operation::execute(app, call, &prepared, Vec::new()).await?;
-        let _ = outgoing.send(next(answer)).await;
+        sender.send(next(answer), false).await;
         return Ok(());
     }
     let mut feed = Feed::open(app, call, prepared, claims).await?;
+    let stopped = app.edge.stopped();
+    tokio::pin!(stopped);
     loop {
-        let answer = feed.next().await?;
-        if outgoing.send(next(answer)).await.is_err() {
+        let answer = tokio::select! {
+            answer = feed.next() => answer?,
+            () = &mut stopped => return Ok(()),
+            () = sender.outgoing.closed() => return Ok(()),
+        };
+        if !sender.send(next(answer), false).await {
             return Ok(());
         }
     }

@@ -16,13 +16,22 @@ use crate::{
 /// How many events are taken at once.
 const MOST: i64 = 1_000;
 /// How often to look without having been told: a connection that is silent may be dead.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(250);
+/// How long to wait between two looks: what comes meanwhile is published together.
+const GATHER: Duration = Duration::from_millis(10);
+/// How long the database may take to answer before its connection is taken for dead.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How long to wait before the first new attempt to connect, and before each after many.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 
-/// Listens until it is dropped.
-pub async fn run(config: Config, events: broadcast::Sender<Event>) {
-    let mut place = None;
+/// How far the order of events has come.
+pub async fn place(config: &Config) -> Result<i64> {
+    let connection = connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable)?;
+    Ok(event::bounds(&connection).await?.1)
+}
+
+/// Listens from a place on, until it is dropped.
+pub async fn run(config: Config, events: broadcast::Sender<Event>, mut place: i64) {
     let mut wait = BACKOFF[0];
     loop {
         let before = place;
@@ -34,19 +43,14 @@ pub async fn run(config: Config, events: broadcast::Sender<Event>) {
     }
 }
 
-/// Listens on one connection, from `place` on; where there is none, from now.
-async fn listen(config: &Config, events: &broadcast::Sender<Event>, place: &mut Option<i64>) -> Result<()> {
-    let mut connection = connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable)?;
+/// Listens on one connection, from `place` on.
+async fn listen(config: &Config, events: &broadcast::Sender<Event>, place: &mut i64) -> Result<()> {
+    let mut connection = in_time(async { connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable) }).await?;
     let listen = format!("LISTEN {}; LISTEN {}", event::WAITING, event::PUBLISHED);
     connection.batch_execute(&listen).await?;
-    let mut after = match *place {
-        Some(place) => place,
-        None => event::bounds(&connection).await?.1,
-    };
     loop {
-        *place = Some(after);
-        take(&connection, events, &mut after).await?;
-        *place = Some(after);
+        in_time(async { Ok(take(&connection, events, place).await?) }).await?;
+        tokio::time::sleep(GATHER).await;
         let mut notifications = std::pin::pin!(connection.notifications_stream());
         match tokio::time::timeout(LOOK, notifications.next()).await {
             Ok(Some(Err(error))) => return Err(error.into()),
@@ -56,6 +60,10 @@ async fn listen(config: &Config, events: &broadcast::Sender<Event>, place: &mut 
         // Many say the same at once.
         while let Some(Some(Ok(_))) = notifications.next().now_or_never() {}
     }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| Err(Error::unavailable("the database does not answer")))
 }
 
 /// Publishes and hands on what there is now.

@@ -10,7 +10,7 @@ use tokio::{sync::broadcast, task::JoinHandle};
 use tokio_postgres::Config;
 
 pub use self::source::{Cursor, Source};
-use crate::models::event::Event;
+use crate::{error::Result, models::event::Event};
 
 /// How many events a watcher may be behind before it has to read them from the table.
 const BACKLOG: usize = 1_024;
@@ -27,9 +27,11 @@ impl Default for Hub {
 }
 
 impl Hub {
-    /// Listens to that database until the task is ended. A connection that breaks off is made again, and nothing is left out.
-    pub fn listen(&self, config: Config) -> JoinHandle<()> {
-        tokio::spawn(listener::run(config, self.events.clone()))
+    /// Listens to that database until the task is ended, from now on: nothing that is published once this has answered is left out. A
+    /// connection that breaks off is made again.
+    pub async fn listen(&self, config: Config) -> Result<JoinHandle<()>> {
+        let place = listener::place(&config).await?;
+        Ok(tokio::spawn(listener::run(config, self.events.clone(), place)))
     }
 
     /// Every event from now on.

@@ -65,14 +65,10 @@ impl Source {
         let after = match since {
             None => last,
             Some(Cursor(place)) if place > last => {
-                return Err(Error::BadUserInput(
-                    "since: this cursor is not from here. Subscribe without one, and read anew what you show.".to_owned(),
-                ));
+                return Err(Error::CursorExpired("`since` is no cursor of this server's."));
             }
             Some(Cursor(place)) if place + 1 < first => {
-                return Err(Error::BadUserInput(
-                    "since: what has changed after this cursor is not kept any more. Subscribe without one, and read anew what you show.".to_owned(),
-                ));
+                return Err(Error::CursorExpired("What has changed after `since` is not kept any more."));
             }
             Some(Cursor(place)) => place,
         };

@@ -54,6 +54,16 @@ async fn bombs_are_refused() {
         (doubled(30, "role"), "QUERY_TOO_COMPLEX"),
         (doubled(150, "role"), "QUERY_TOO_COMPLEX"),
         (doubled(3, "...F0"), "BAD_USER_INPUT"),
+        (doubled(31, "...Missing"), "BAD_USER_INPUT"),
+        (doubled(1, "...Missing"), "BAD_USER_INPUT"),
+        (format!("{{ {} }}", "a".repeat(90_000)), "QUERY_TOO_COMPLEX"),
+        (format!("{{ nodes(ids: [{}]) {{ id }} }}", "0".repeat(90_000)), "QUERY_TOO_COMPLEX"),
+        (format!("{{ nodes(ids: [\"\"\"\" {}]) {{ id }} }}", "[".repeat(50_000)), "BAD_USER_INPUT"),
+        (
+            format!("{} fragment F on Query {{ {} }}", (0..400).fold(String::new(), |text, n| text + &format!("query Q{n} {{ ...F }} ")), "lead(id: $v) { id } ".repeat(1_500)),
+            "QUERY_TOO_COMPLEX",
+        ),
+        (format!("{{ __schema {{ {} }} }}", (0..190).fold(String::new(), |text, n| text + &format!("a{n}: types {{ fields {{ name }} }} "))), "QUERY_TOO_COMPLEX"),
         (format!("{{ {} }}", "a: __typename ".repeat(10_000)), "QUERY_TOO_COMPLEX"),
         (format!("{{ {} }}", "__typename ".repeat(60_000)), "QUERY_TOO_COMPLEX"),
         (format!("{{ me {{ role {} }} }}", "@include(if: true) ".repeat(5_000)), "QUERY_TOO_COMPLEX"),
@@ -274,4 +284,17 @@ fn any_document_is_judged() {
             Ok(())
         })
         .expect("every tangle is judged");
+}
+
+/// The defaults of variables hold in `@skip` and `@include` too; a list of thousands of values is refused before it is looked at for each row.
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_are_complete_and_bounded() {
+    let world = World::new().await;
+    let query = "query ($x: Boolean = true, $y: Boolean = false) { me { role @include(if: $x) permissions @include(if: $y) } }";
+    assert_eq!(world.owner_a(query, json!({})).await.data(), &json!({"me": {"role": "PARTNER_OWNER"}}));
+    assert_eq!(world.owner_a(query, json!({"x": false})).await.data(), &json!({"me": {}}));
+    let many = vec!["LOST"; 3_000];
+    let refused =
+        world.owner_a("query ($s: [LeadStatus!]) { leads(filter: { status: $s }) { totalCount } }", json!({"s": many})).await;
+    assert_eq!((refused.code(), refused.message().contains("2000")), ("BAD_USER_INPUT", true), "{}", refused.message());
 }

@@ -29,7 +29,7 @@ fn limits() -> Limits {
 /// Whoever does not speak the protocol is told so with its code and a reason, and nothing else happens.
 #[tokio::test(flavor = "multi_thread")]
 async fn close_codes() {
-    let (_world, server) = live(Limits { init_timeout: Duration::from_millis(700), ..limits() }).await;
+    let (_world, server) = live(Limits { init_timeout: Duration::from_secs(3), ..limits() }).await;
     let owner = token("owner_a", ACME);
 
     for text in [
@@ -147,14 +147,14 @@ async fn tokens_end() {
         claims["exp"] = json!(now() + seconds);
         sign(&claims)
     };
-    let mut short = server.connect(&ending("owner_a", 2)).await;
+    let mut short = server.connect(&ending("owner_a", 4)).await;
     let (code, reason) = short.closing().await;
     assert_eq!((code, reason.contains("expired")), (4401, true), "{reason}");
 
-    let mut renewed = server.connect(&ending("owner_a", 3)).await;
+    let mut renewed = server.connect(&ending("owner_a", 5)).await;
     renewed.send(json!({"type": "ping", "payload": {"authorization": format!("Bearer {}", ending("owner_a", 600))}})).await;
     assert_eq!(renewed.receive().await["type"], "pong");
-    assert!(renewed.is_silent(Duration::from_secs(5)).await);
+    assert!(renewed.is_silent(Duration::from_secs(7)).await);
 
     for other in [ending("owner_b", 600), token("owner_a", "globex"), "nonsense".to_owned()] {
         let mut socket = server.connect(&ending("owner_a", 600)).await;
@@ -172,5 +172,70 @@ async fn stopping() {
     socket.subscribe("2", "{ me { role } }", json!({})).await;
     socket.next("2").await;
     world.app.edge.stop();
+    assert_eq!(socket.receive().await, json!({"type": "complete", "id": "2"}));
+    assert_eq!(socket.receive().await, json!({"type": "complete", "id": "1"}));
     assert_eq!(socket.closing().await.0, 1001);
+}
+
+/// A mutation that is under way when the server stops is finished, and its answer sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_midway() {
+    let (world, server) = live(limits()).await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let mut socket = server.connect(&token("owner_a", ACME)).await;
+    let mut locker = world.owner().await;
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE lead_status_changes")
+        .await
+        .expect("a lock");
+    let step = "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: LOST }) { lead { status } } }";
+    socket.subscribe("m", step, json!({"id": lead})).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.app.edge.stop();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(locker);
+    assert_eq!(socket.next("m").await["updateLeadStatus"]["lead"]["status"], "LOST");
+    assert_eq!(socket.receive().await["type"], "complete");
+    assert_eq!(socket.closing().await.0, 1001);
+}
+
+/// An id that is used again at once is the newer operation's alone, and nothing is left over when the socket is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_are_used_again() {
+    let (world, server) = live(limits()).await;
+    for round in 0..20 {
+        let mut socket = server.connect(&token("owner_a", ACME)).await;
+        for _ in 0..10 {
+            socket.subscribe("1", "{ me { role } }", json!({})).await;
+            tokio::time::sleep(Duration::from_millis(round % 7)).await;
+            socket.send(json!({"type": "complete", "id": "1"})).await;
+            socket.subscribe("1", WATCH, json!({})).await;
+            socket.send(json!({"type": "complete", "id": "1"})).await;
+        }
+        socket.subscribe("1", WATCH, json!({})).await;
+    }
+    for _ in 0..400 {
+        if world.app.edge.subscriptions.count() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{} subscriptions of nobody are open", world.app.edge.subscriptions.count());
+}
+
+/// The root of a subscription may stand in fragments, and in several places: it is one field all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn roots_in_fragments() {
+    let (world, server) = live(limits()).await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let mut socket = server.connect(&token("owner_a", ACME)).await;
+    let query =
+        "subscription { ...F leadChanged { lead { status } } } fragment F on Subscription { leadChanged { lead { id } } }";
+    socket.subscribe("1", query, json!({})).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let step = "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: LOST }) { lead { status } } }";
+    world.owner_a(step, json!({"id": lead})).await.data();
+    assert_eq!(socket.next("1").await, json!({"leadChanged": {"lead": {"id": lead, "status": "LOST"}}}));
+    socket.subscribe("2", "subscription { leadChanged @skip(if: true) { cursor } }", json!({})).await;
+    let refused = socket.receive().await;
+    assert!(refused["payload"][0]["message"].as_str().is_some_and(|text| text.contains("@skip")), "{refused}");
 }

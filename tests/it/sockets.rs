@@ -71,6 +71,37 @@ async fn silence_does_not_last() {
         silent.push(TcpStream::connect(address).await.expect("a connection"));
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
-    let answer = reqwest::get(format!("http://{address}/healthz")).await.expect("an answer").text().await.expect("text");
+    let answer = tokio::time::timeout(Duration::from_secs(10), reqwest::get(format!("http://{address}/healthz")))
+        .await
+        .expect("in time")
+        .expect("an answer")
+        .text()
+        .await
+        .expect("text");
     assert_eq!(answer, "alive\n");
+}
+
+/// A client that asks and does not read is closed, and a WebSocket counts among the sockets for as long as it is open.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_do_not_read() {
+    let world =
+        World::with_limits(Limits { max_sockets: 2, send_timeout: Duration::from_secs(1), ..Setup::default().limits }).await;
+    let server = Listening::start(&world).await;
+    let mut deaf = TcpStream::connect(server.address).await.expect("a connection");
+    let asks = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".repeat(20_000);
+    for _ in 0..20 {
+        let sent = tokio::time::timeout(Duration::from_millis(500), deaf.write_all(asks.as_bytes())).await;
+        if !matches!(sent, Ok(Ok(()))) {
+            break;
+        }
+    }
+    let socket = server.connect(&token("owner_a", ACME)).await;
+    let ask = || tokio::time::timeout(Duration::from_secs(10), reqwest::get(format!("http://{}/healthz", server.address)));
+    ask().await.expect("the one that does not read is closed").expect("an answer");
+    let third = TcpStream::connect(server.address).await.expect("a connection");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let waits = tokio::time::timeout(Duration::from_secs(1), reqwest::get(format!("http://{}/healthz", server.address))).await;
+    assert!(waits.is_err(), "a WebSocket and another connection are all that may be open");
+    drop((third, socket));
+    ask().await.expect("there is room again").expect("an answer");
 }

@@ -5,10 +5,7 @@
 
 use std::collections::HashMap;
 
-use async_graphql::{
-    Positioned,
-    parser::types::{ExecutableDocument, OperationDefinition, Selection, SelectionSet},
-};
+use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
 
 use crate::{error::Error, limits::Limits};
 
@@ -16,12 +13,21 @@ use crate::{error::Error, limits::Limits};
 const MAX_NESTING: usize = 64;
 /// How many fragments may be open at once, one spread in the other.
 const MAX_FRAGMENT_CHAIN: usize = 32;
+/// How many operations a document may have: each is validated with all that it spreads.
+const MAX_OPERATIONS: usize = 20;
+/// How often variables may be declared or used: each that is wrong is an error of each operation.
+const MAX_VARIABLES: usize = 400;
+/// How many lists of the schema introspection may ask for. What the usual tools send has nine.
+const MAX_INTROSPECTED: usize = 12;
+/// How long a name may be, in bytes. Names that are unknown are compared with those that are known.
+const MAX_NAME: usize = 200;
 /// How many lists of the introspected schema may nest below a type: the arguments of its fields are two.
 const MAX_INTROSPECTED_LISTS: usize = 2;
 
 /// Counts the tokens of a text, as section 2.1 of the specification divides it, and how deep its brackets nest.
 pub fn check_text(text: &str, limits: &Limits) -> Result<(), Error> {
-    let (mut tokens, mut nesting, mut directives) = (0, 0_usize, 0);
+    within(text.len(), limits.max_document, "bytes")?;
+    let (mut tokens, mut nesting, mut directives, mut variables) = (0, 0_usize, 0, 0);
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -34,7 +40,17 @@ pub fn check_text(text: &str, limits: &Limits) -> Result<(), Error> {
                 at = end_of(bytes, at, |byte| byte != b'\n' && byte != b'\r');
                 continue;
             }
-            b'"' => end_of_string(bytes, at),
+            b'"' => end_of_string(bytes, at)?,
+            b'$' => {
+                variables += 1;
+                at + 1
+            }
+            // The parser takes "000" and "1-1" for several numbers: each digit may be one.
+            b'0'..=b'9' | b'-' | b'+' => {
+                let end = end_of(bytes, at, is_word);
+                tokens += end - at - 1;
+                end
+            }
             b'{' | b'(' | b'[' => {
                 nesting += 1;
                 at + 1
@@ -47,13 +63,18 @@ pub fn check_text(text: &str, limits: &Limits) -> Result<(), Error> {
                 directives += 1;
                 at + 1
             }
-            _ if is_word(byte) => end_of(bytes, at, is_word),
+            _ if is_word(byte) => {
+                let end = end_of(bytes, at, is_word);
+                within(end - at, MAX_NAME, "bytes in a name")?;
+                end
+            }
             _ => at + 1,
         };
         tokens += 1;
         within(tokens, limits.max_tokens, "tokens")?;
         within(nesting, MAX_NESTING, "brackets within each other")?;
         within(directives, limits.max_directives, "directives")?;
+        within(variables, MAX_VARIABLES, "variables, declared or used")?;
     }
     Ok(())
 }
@@ -67,15 +88,18 @@ fn end_of(bytes: &[u8], from: usize, goes_on: impl Fn(u8) -> bool) -> usize {
     bytes[from..].iter().position(|&byte| !goes_on(byte)).map_or(bytes.len(), |length| from + length)
 }
 
-/// Where the string ends that begins here. One that does not end goes on to the end of the text: the parser says so.
-fn end_of_string(bytes: &[u8], from: usize) -> usize {
+/// Where the string ends that begins here (GraphQL specification, section 2.9.4).
+fn end_of_string(bytes: &[u8], from: usize) -> Result<usize, Error> {
     let rest = &bytes[from..];
     let (quote, escaped): (&[u8], &[u8]) = if rest.starts_with(b"\"\"\"") { (b"\"\"\"", b"\\\"\"\"") } else { (b"\"", b"\\\"") };
     let mut at = from + quote.len();
     while at < bytes.len() {
         let rest = &bytes[at..];
         if rest.starts_with(quote) {
-            return at + quote.len();
+            return Ok(at + quote.len());
+        }
+        if quote.len() == 1 && matches!(rest.first(), Some(b'\n' | b'\r')) {
+            break;
         }
         at += match rest {
             rest if rest.starts_with(escaped) => escaped.len(),
@@ -84,30 +108,39 @@ fn end_of_string(bytes: &[u8], from: usize) -> usize {
             _ => 1,
         };
     }
-    bytes.len()
+    // The parser might find another way to read it, and what follows would not have been counted.
+    Err(Error::BadUserInput("The document does not parse: a string does not end.".to_owned()))
 }
 
 /// What a parsed document asks for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
-    /// Fields, with fragments expanded.
-    fields: usize,
+    /// Fields, and uses of fragments, with fragments expanded: what validation and execution visit.
+    visits: usize,
     /// Fields at its first level, with fragments expanded.
     width: usize,
     /// Levels of fields.
     depth: usize,
     /// Levels of lists of the introspected schema.
     lists: usize,
+    /// Lists of the introspected schema, with fragments expanded.
+    introspected: usize,
     /// Whether it asks about the schema.
     pub introspects: bool,
 }
 
 impl Size {
+    /// The same where it is a fragment's.
+    fn used(self) -> Self {
+        Self { visits: self.visits.saturating_add(1), ..self }
+    }
+
     fn add(&mut self, other: Self) {
-        self.fields = self.fields.saturating_add(other.fields);
+        self.visits = self.visits.saturating_add(other.visits);
         self.width = self.width.saturating_add(other.width);
         self.depth = self.depth.max(other.depth);
         self.lists = self.lists.max(other.lists);
+        self.introspected = self.introspected.saturating_add(other.introspected);
         self.introspects |= other.introspects;
     }
 }
@@ -116,6 +149,7 @@ impl Size {
 pub fn check_document(document: &ExecutableDocument, limits: &Limits) -> Result<Size, Error> {
     let mut count = Count { document, limits, aliases: 0, fragments: HashMap::new() };
     let mut whole = Size::default();
+    within(document.operations.iter().count(), MAX_OPERATIONS, "operations")?;
     for (_, operation) in document.operations.iter() {
         let size = count.selections(&operation.node.selection_set.node, 0)?;
         within(size.width, limits.max_root_fields, "fields at the root")?;
@@ -127,12 +161,6 @@ pub fn check_document(document: &ExecutableDocument, limits: &Limits) -> Result<
     }
     count.check(whole)?;
     Ok(whole)
-}
-
-/// How many fields an operation of a document that was measured has at its root.
-pub fn root_fields(document: &ExecutableDocument, operation: &Positioned<OperationDefinition>, limits: &Limits) -> usize {
-    let mut count = Count { document, limits, aliases: 0, fragments: HashMap::new() };
-    count.selections(&operation.node.selection_set.node, 0).map_or(usize::MAX, |size| size.width)
 }
 
 struct Count<'a> {
@@ -154,17 +182,28 @@ impl<'a> Count<'a> {
                     within(self.aliases, self.limits.max_aliases, "aliases")?;
                     let below = self.selections(&field.selection_set.node, chain)?;
                     let name = field.name.node.as_str();
-                    let is_list = matches!(name, "fields" | "inputFields" | "interfaces" | "possibleTypes" | "args");
+                    let is_list = matches!(
+                        name,
+                        "types"
+                            | "directives"
+                            | "fields"
+                            | "inputFields"
+                            | "interfaces"
+                            | "possibleTypes"
+                            | "enumValues"
+                            | "args"
+                    );
                     Size {
-                        fields: below.fields.saturating_add(1),
+                        visits: below.visits.saturating_add(1),
                         width: 1,
                         depth: below.depth + 1,
-                        lists: below.lists + usize::from(is_list),
+                        lists: below.lists + usize::from(is_list && name != "types"),
+                        introspected: below.introspected.saturating_add(usize::from(is_list)),
                         introspects: below.introspects || matches!(name, "__schema" | "__type"),
                     }
                 }
-                Selection::InlineFragment(fragment) => self.selections(&fragment.node.selection_set.node, chain)?,
-                Selection::FragmentSpread(spread) => self.fragment(spread.node.fragment_name.node.as_str(), chain)?,
+                Selection::InlineFragment(fragment) => self.selections(&fragment.node.selection_set.node, chain)?.used(),
+                Selection::FragmentSpread(spread) => self.fragment(spread.node.fragment_name.node.as_str(), chain)?.used(),
             };
             size.add(part);
             self.check(size)?;
@@ -173,8 +212,9 @@ impl<'a> Count<'a> {
     }
 
     fn fragment(&mut self, name: &str, chain: usize) -> Result<Size, Error> {
-        // That one is missing is for validation to say.
-        let Some((name, fragment)) = self.document.fragments.get_key_value(name) else { return Ok(Size::default()) };
+        let Some((name, fragment)) = self.document.fragments.get_key_value(name) else {
+            return Err(Error::BadUserInput(format!("The document has no fragment {name}.")));
+        };
         match self.fragments.get(name.as_str()) {
             Some(Some(size)) => return Ok(*size),
             Some(None) => return Err(Error::BadUserInput(format!("The fragment {name} contains itself."))),
@@ -188,13 +228,13 @@ impl<'a> Count<'a> {
     }
 
     fn check(&self, size: Size) -> Result<(), Error> {
-        within(size.fields, self.limits.max_fields, "fields, counted wherever a fragment is used")?;
+        within(size.visits, self.limits.max_fields, "fields, counted wherever a fragment is used")?;
         within(size.depth, self.limits.max_depth, "levels of fields")?;
-        if size.introspects {
-            within(size.lists, MAX_INTROSPECTED_LISTS, "lists of the schema within each other")
-        } else {
-            Ok(())
+        if !size.introspects {
+            return Ok(());
         }
+        within(size.lists, MAX_INTROSPECTED_LISTS, "lists of the schema within each other")?;
+        within(size.introspected, MAX_INTROSPECTED, "lists of the schema, counted wherever a fragment is used")
     }
 }
 
@@ -227,7 +267,7 @@ mod tests {
     #[test]
     fn fragments_are_expanded() {
         let size = measure("{ ...F ...F } fragment F on Query { a: me { role } b: me { role } }").expect("a size");
-        assert_eq!((size.fields, size.width, size.depth), (8 + 4, 4 + 2, 2));
+        assert_eq!((size.visits, size.width, size.depth), (2 * (4 + 1) + 4, 4 + 2, 2));
         let mut bomb = "query { ...F0 }".to_owned();
         for n in 0..31 {
             write!(bomb, " fragment F{n} on Query {{ ...F{0} ...F{0} }}", n + 1).expect("text");
@@ -243,13 +283,13 @@ mod tests {
     fn each_limit() {
         let repeat = |part: &str, times: usize| part.repeat(times);
         for (text, words) in [
-            (format!("{{ {} }}", repeat("__typename ", 10_100)), "10000 tokens"),
+            (format!("{{ {} }}", repeat("a ", 10_100)), "10000 tokens"),
             (format!("{{ {} }}", repeat("a: role ", 201)), "200 aliases"),
             (format!("{{ {} }}", repeat("__typename ", 51)), "50 fields at the root"),
             (format!("{{ {} x {} }}", repeat("a { ", 20), repeat("} ", 20)), "20 levels of fields"),
             (format!("{{ x {} }}", repeat("@a ", 101)), "100 directives"),
             (format!("{} x {}", repeat("{ ", 65), repeat("} ", 65)), "64 brackets"),
-            ("{ a(x: ".to_owned() + &repeat("[", 100_000), "64 brackets"),
+            ("{ a(x: ".to_owned() + &repeat("[", 50_000), "64 brackets"),
             (
                 "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }".to_owned(),
                 "lists of the schema",
@@ -263,18 +303,24 @@ mod tests {
         }
         assert!(refusal(&chain).contains("fragments within each other"));
         assert!(refusal("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }").contains("contains itself"));
+        assert!(refusal("{ ...A } fragment A on Query { ...B ...B }").contains("no fragment B"));
+        assert!(refusal(&format!("{{ {} }}", repeat("a", 201))).contains("200 bytes in a name"));
+        assert!(refusal(&format!("{{ a(b: \"{}\") }}", repeat("a", 110_000))).contains("100000 bytes"));
     }
 
     /// What stands in strings and comments is one token or none.
     #[test]
     fn strings_and_comments() {
         let limits = Limits { max_tokens: 8, ..Limits::default() };
+        for text in ["{ a(b: \"{{{", "{ a(b: \"x\n\") }", "{ a(b: [\"\"\"\" {{{ ]) }"] {
+            assert!(check_text(text, &limits).is_err(), "{text}");
+        }
+        assert!(check_text(&format!("{{ a(b: [{}]) }}", "0".repeat(20)), &limits).is_err());
         for text in [
             "{ a(b: \"{{{{ \\\" }}}} \\\\\") }",
             "{ a(b: \"\"\"{{{{ \\\"\"\" {{ \"quoted\" \"\"\") }",
             "{ # {{{{{{ ((((\n a b }",
             "{ a,,,,b }",
-            "{ a(b: \"without an end { { { { {",
         ] {
             check_text(text, &limits).unwrap_or_else(|error| panic!("{text}: {error}"));
         }

@@ -16,10 +16,11 @@ use crate::models::page::{DEFAULT_PAGE, MAX_PAGE};
 const MUTATION: u64 = 10;
 /// What it costs to count a list.
 const TOTAL_COUNT: u64 = 5;
-/// How many items a list has that does not say how many.
+/// How many items a list has that does not say how many. Rules are the one that may have hundreds.
 const LIST: u64 = 10;
-/// What a question about the schema costs. It needs no database, and its depth is limited.
-const INTROSPECTION: u64 = 500;
+const RULES: u64 = 100;
+/// What a question about the schema costs. It needs no database, and its lists are limited.
+const INTROSPECTION: u64 = 2_000;
 
 /// What the operation may cost with these variables.
 pub fn requested(
@@ -33,7 +34,7 @@ pub fn requested(
         OperationType::Mutation => registry.mutation_type.as_deref(),
         OperationType::Subscription => registry.subscription_type.as_deref(),
     };
-    let pricing = Pricing { registry, document, operation, variables };
+    let pricing = Pricing { registry, document, variables };
     let parent = root.and_then(|root| registry.types.get(root));
     let each = if operation.ty == OperationType::Mutation { MUTATION } else { 0 };
     1 + pricing.selections(&operation.selection_set.node, parent, u64::from(DEFAULT_PAGE.unsigned_abs()), each)
@@ -42,7 +43,6 @@ pub fn requested(
 struct Pricing<'a> {
     registry: &'a Registry,
     document: &'a ExecutableDocument,
-    operation: &'a OperationDefinition,
     variables: &'a Variables,
 }
 
@@ -85,9 +85,12 @@ impl Pricing<'_> {
         let count = match parent {
             _ if !is_list => 1,
             Some(parent) if is_connection(parent.name()) => page,
-            _ => {
-                self.argument(field, "ids").map_or_else(|| self.argument(field, "first").map_or(LIST, number), |ids| length(&ids))
-            }
+            _ => match (self.argument(field, "ids"), self.argument(field, "first")) {
+                (Some(ids), _) => length(&ids),
+                (None, Some(first)) => number(first),
+                (None, None) if name == "commissionRules" => RULES,
+                (None, None) => LIST,
+            },
         };
         // An edge is no row of its own.
         let own = u64::from(!concrete.ends_with("Edge"));
@@ -103,14 +106,8 @@ impl Pricing<'_> {
     /// The value of an argument that is there and not null.
     fn argument(&self, field: &Field, name: &str) -> Option<ConstValue> {
         let value = match &field.get_argument(name)?.node {
-            Value::Variable(variable) => {
-                let default = || {
-                    let definitions = &self.operation.variable_definitions;
-                    let definition = definitions.iter().find(|definition| definition.node.name.node == *variable)?;
-                    Some(definition.node.default_value.as_ref()?.node.clone())
-                };
-                self.variables.get(variable).cloned().or_else(default)?
-            }
+            // Defaults are among the variables.
+            Value::Variable(variable) => self.variables.get(variable)?.clone(),
             value => {
                 value.clone().into_const_with(|name| Ok::<_, ()>(self.variables.get(&name).cloned().unwrap_or_default())).ok()?
             }

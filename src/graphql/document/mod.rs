@@ -7,6 +7,7 @@
 mod budget;
 mod cost;
 mod parameters;
+mod root;
 mod trusted;
 mod usages;
 mod values;
@@ -23,14 +24,17 @@ use async_graphql::{
     registry::{MetaTypeName, Registry},
 };
 use aws_lc_rs::digest::{SHA256, digest as hash};
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 
 pub use self::{cost::actual, parameters::Parameters};
 use super::{builder, errors, mutations::Mutation, query::Query, subscription::Subscription};
 use crate::{config::TrustedMode, error::Error, limits::Limits};
 
-/// How many documents are kept.
+/// How many documents are kept, about, and how many bytes of their texts at most.
 const KEPT: usize = 1_000;
+const KEPT_BYTES: u64 = 8_000_000;
+/// How many faults of a document are told, and up to how many similar names are looked for.
+const MAX_FAULTS: usize = 20;
 
 /// The SHA-256 of a text, in hexadecimal.
 fn digest(text: &str) -> String {
@@ -41,6 +45,7 @@ fn digest(text: &str) -> String {
 
 /// A valid document.
 struct Document {
+    bytes: usize,
     parsed: ExecutableDocument,
     introspects: bool,
 }
@@ -74,8 +79,10 @@ impl Prepared {
 pub struct Documents {
     registry: Registry,
     judge: Schema<Query, Mutation, Subscription>,
+    /// The same, who tells similar names.
+    helpful_judge: Schema<Query, Mutation, Subscription>,
     limits: Limits,
-    kept: Cache<String, Arc<Document>>,
+    kept: Cache<String, Arc<Document>, Weigh>,
     trusted: HashMap<String, Arc<Document>>,
     mode: TrustedMode,
 }
@@ -88,14 +95,16 @@ impl Documents {
         registry.query_type = name(<Query as OutputType>::create_type_info(&mut registry));
         registry.mutation_type = Some(name(<Mutation as OutputType>::create_type_info(&mut registry)));
         registry.subscription_type = Some(name(<Subscription as SubscriptionType>::create_type_info(&mut registry)));
-        let judge = builder().extension(StopAfterValidation).finish();
-        Self { registry, judge, limits, kept: Cache::new(KEPT), trusted: HashMap::new(), mode: TrustedMode::Off }
+        let judge = builder().extension(StopAfterValidation).disable_suggestions().finish();
+        let helpful_judge = builder().extension(StopAfterValidation).finish();
+        let kept = Cache::with_weighter(KEPT, KEPT_BYTES, Weigh);
+        Self { registry, judge, helpful_judge, limits, kept, trusted: HashMap::new(), mode: TrustedMode::Off }
     }
 
     /// Takes the operations of a manifest too, or from now on those only. Each must be valid.
     pub async fn trust(&mut self, mode: TrustedMode, manifest: &Path) -> Result<(), String> {
         for (id, text) in trusted::read(manifest)? {
-            let document = self.make(&text).await.map_err(|errors| {
+            let document = self.make(&text, true).await.map_err(|errors| {
                 let messages: Vec<String> = errors
                     .iter()
                     .map(|error| error.source::<Error>().map_or_else(|| error.message.clone(), Error::public_message))
@@ -112,24 +121,23 @@ impl Documents {
     pub async fn prepare(&self, parameters: Parameters, may_introspect: bool) -> Result<Prepared, Vec<ServerError>> {
         let document = self.find(&parameters, may_introspect).await?;
         if document.introspects && !may_introspect {
-            return Err(refused(Error::Forbidden("This server tells its schema to operators only.".to_owned())));
+            return Err(refused(Error::Forbidden(
+                "The schema is not told to this caller: see the setting PORTAL_INTROSPECTION.".to_owned(),
+            )));
         }
         let (name, operation) = select(&document.parsed, parameters.operation_name.as_deref())?;
-        if operation.node.ty == OperationType::Subscription && budget::root_fields(&document.parsed, operation, &self.limits) != 1
-        {
-            // GraphQL specification, section 5.2.4.1; the engine does not look.
-            return Err(refused(Error::BadUserInput("A subscription has one field at its root.".to_owned())));
-        }
         let variables = parameters.variables;
         let errors = values::check_variables(&self.registry, &operation.node, &variables);
         if !errors.is_empty() {
             return Err(errors);
         }
+        let variables = values::with_defaults(&operation.node, variables);
         let cost = cost::requested(&self.registry, &document.parsed, &operation.node, &variables);
-        if cost > self.limits.max_cost as u64 {
+        let is_subscription = operation.node.ty == OperationType::Subscription;
+        let limit = if is_subscription { self.limits.max_event_cost } else { self.limits.max_cost };
+        if cost > limit as u64 {
             return Err(refused(Error::QueryTooComplex(format!(
-                "The operation may cost {cost}, and {} is the limit: ask for fewer rows (`first`), or for fewer lists below each other.",
-                self.limits.max_cost
+                "The operation may cost {cost}, and {limit} is the limit: ask for fewer rows (`first`), or for fewer lists below each other."
             ))));
         }
         let (name, kind) = (name.map(ToString::to_string), operation.node.ty);
@@ -169,24 +177,46 @@ impl Documents {
             return Err(refused(Error::Forbidden("This server runs the operations of its manifest only.".to_owned())));
         }
         let text = parameters.query.as_deref().ok_or_else(|| refused(Error::PersistedQueryNotFound))?;
-        let document =
-            Arc::new(self.make(text).await.map_err(|errors| if may_introspect { errors } else { without_suggestions(errors) })?);
+        let document = Arc::new(self.make(text, may_introspect).await?);
         self.kept.insert(id, Arc::clone(&document));
         Ok(document)
     }
 
-    async fn make(&self, text: &str) -> Result<Document, Vec<ServerError>> {
+    async fn make(&self, text: &str, tells_similar: bool) -> Result<Document, Vec<ServerError>> {
         budget::check_text(text, &self.limits).map_err(refused)?;
         let parsed = parser::parse_query(text).map_err(|error| vec![syntax_error(error)])?;
         let size = budget::check_document(&parsed, &self.limits).map_err(refused)?;
-        let mut request = Request::new("");
-        if let DocumentOperations::Multiple(operations) = &parsed.operations {
-            request.operation_name = operations.keys().next().map(ToString::to_string);
+        let mut errors = judge(&self.judge, &parsed).await;
+        if tells_similar && (1..=MAX_FAULTS).contains(&errors.len()) {
+            errors = judge(&self.helpful_judge, &parsed).await;
         }
-        request.set_parsed_query(parsed.clone());
-        let mut errors = self.judge.execute(request).await.errors;
         errors.extend(usages::check(&self.registry, &parsed));
-        if errors.is_empty() { Ok(Document { parsed, introspects: size.introspects }) } else { Err(errors) }
+        errors.truncate(MAX_FAULTS);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let parsed = root::flattened(parsed)?;
+        Ok(Document { bytes: text.len(), parsed, introspects: size.introspects })
+    }
+}
+
+/// What the engine finds wrong with a document.
+async fn judge(judge: &Schema<Query, Mutation, Subscription>, document: &ExecutableDocument) -> Vec<ServerError> {
+    let mut request = Request::new("");
+    if let DocumentOperations::Multiple(operations) = &document.operations {
+        request.operation_name = operations.keys().next().map(ToString::to_string);
+    }
+    request.set_parsed_query(document.clone());
+    judge.execute(request).await.errors
+}
+
+/// A document weighs what its text does.
+#[derive(Clone)]
+struct Weigh;
+
+impl Weighter<String, Arc<Document>> for Weigh {
+    fn weight(&self, _: &String, document: &Arc<Document>) -> u64 {
+        document.bytes as u64
     }
 }
 
@@ -240,14 +270,4 @@ fn syntax_error(error: parser::Error) -> ServerError {
         error.message = format!("The document does not parse: {expected}.");
     }
     error
-}
-
-/// Similar names are part of the schema.
-fn without_suggestions(mut errors: Vec<ServerError>) -> Vec<ServerError> {
-    for error in &mut errors {
-        if let Some(at) = error.message.find(" Did you mean") {
-            error.message.truncate(at);
-        }
-    }
-    errors
 }

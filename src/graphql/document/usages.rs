@@ -92,7 +92,7 @@ impl<'a> Walk<'a> {
     /// The engine looks at a value that has variables in it once they are known, which is not when a document is validated. Here each
     /// variable is taken to be right (it is looked at by itself), and the rest of the value is looked at.
     fn literals(&mut self, value: &Value, expected: &str, pos: Pos) {
-        if !matches!(value, Value::List(_) | Value::Object(_)) || value.clone().into_const().is_some() {
+        if !has_variable(value) || matches!(value, Value::Variable(_)) {
             return;
         }
         if let Some(message) = self.literal_fault(value, expected) {
@@ -101,7 +101,8 @@ impl<'a> Walk<'a> {
     }
 
     fn literal_fault(&self, value: &Value, expected: &str) -> Option<String> {
-        if let Some(value) = value.clone().into_const() {
+        if !has_variable(value) {
+            let value = value.clone().into_const()?;
             return values::fault(self.registry, expected, &value).map(|fault| fault.message);
         }
         match (value, MetaTypeName::create(expected).unwrap_non_null()) {
@@ -164,6 +165,15 @@ impl<'a> Walk<'a> {
             }
             _ => {}
         }
+    }
+}
+
+fn has_variable(value: &Value) -> bool {
+    match value {
+        Value::Variable(_) => true,
+        Value::List(items) => items.iter().any(has_variable),
+        Value::Object(fields) => fields.values().any(has_variable),
+        _ => false,
     }
 }
 

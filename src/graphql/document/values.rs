@@ -10,8 +10,15 @@ use async_graphql::{
 };
 use async_graphql_value::ConstValue;
 
+/// How many values the variables may have in all, within lists and objects too. Each may be looked at for every row that uses it.
+const MAX_VALUES: usize = 2_000;
+
 /// What is wrong with the values that were sent for an operation's variables.
 pub fn check_variables(registry: &Registry, operation: &OperationDefinition, variables: &Variables) -> Vec<ServerError> {
+    let count = variables.values().map(count_values).fold(0, usize::saturating_add);
+    if count > MAX_VALUES {
+        return vec![ServerError::new(format!("The variables have {count} values in all; {MAX_VALUES} is the limit."), None)];
+    }
     let check = |definition: &async_graphql::Positioned<async_graphql::parser::types::VariableDefinition>| {
         let (name, definition) = (&definition.node.name.node, (&definition.node, definition.pos));
         let (definition, pos) = definition;
@@ -28,6 +35,25 @@ pub fn check_variables(registry: &Registry, operation: &OperationDefinition, var
         Some(ServerError::new(fault, Some(pos)))
     };
     operation.variable_definitions.iter().filter_map(check).collect()
+}
+
+/// The variables as the operation sees them: with the defaults of those that were not sent. (The engine knows them in arguments, not in
+/// `@skip` and `@include`.)
+pub fn with_defaults(operation: &OperationDefinition, mut variables: Variables) -> Variables {
+    for definition in &operation.variable_definitions {
+        if let Some(default) = &definition.node.default_value {
+            variables.entry(definition.node.name.node.clone()).or_insert_with(|| default.node.clone());
+        }
+    }
+    variables
+}
+
+fn count_values(value: &ConstValue) -> usize {
+    match value {
+        ConstValue::List(items) => items.iter().map(count_values).sum::<usize>() + 1,
+        ConstValue::Object(fields) => fields.values().map(count_values).sum::<usize>() + 1,
+        _ => 1,
+    }
 }
 
 /// What is wrong with a value, and where in it.

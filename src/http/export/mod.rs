@@ -116,7 +116,7 @@ async fn start<E: Export>(
     let token = bearer::token(headers).map_err(Error::from)?;
     // A link to a file is followed with the cookie; what another site cannot read of it, it may not make us compute either.
     if token.is_cookie {
-        origin::check_site(headers, &app.edge.origins)?;
+        origin::check_link(headers)?;
     }
     let claims = verified(app, &token.text).await?;
     app.edge.rates.charge_user(&claims, app.edge.limits.max_cost as u64)?;
@@ -124,6 +124,7 @@ async fn start<E: Export>(
     // Before a connection is taken: each export keeps one for as long as it is read.
     let place = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPlace)?;
     let (session, viewer) = guard::admit(&app.pool, claims).await?;
+    app.edge.rates.charge_tenant(viewer.tenant.id, app.edge.limits.max_cost as u64)?;
     tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name, "export");
     let mut reader = Reader { _place: place, session, scope: viewer.scope(), filter, next: None };
     let first = reader.part(&E::first_page()?, true).await?;

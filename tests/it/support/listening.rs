@@ -117,7 +117,10 @@ impl Socket {
             match tokio::time::timeout_at(deadline, self.0.next()).await {
                 Err(_) => return true,
                 Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => {}
-                Ok(_) => return false,
+                Ok(other) => {
+                    eprintln!("not silent: {other:?}");
+                    return false;
+                }
             }
         }
     }

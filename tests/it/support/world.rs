@@ -108,6 +108,7 @@ pub struct World {
     pub app: Arc<App>,
     pub router: Router,
     pub database: cluster::Database,
+    is_live: bool,
     pub acme: TenantId,
     pub globex: TenantId,
     /// Acme's partner A: owner `owner_a`, member `member_a`, organisation `org_a`, a tenth of each deal.
@@ -163,7 +164,7 @@ impl World {
         let app = Arc::new(App {
             pool: db::pool(database.login.clone(), settings).expect("a pool"),
             schema,
-            edge: Edge::new(limits, vec![FRONT_END.to_owned()], introspection, false),
+            edge: Edge::new(limits, size, vec![FRONT_END.to_owned()], introspection, false),
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
@@ -175,12 +176,13 @@ impl World {
             development: None,
         });
         if is_live {
-            app.hub.listen(database.login.clone());
+            app.hub.listen(database.login.clone()).await.expect("a listener");
         }
         let world = Self {
             router: http::router(Arc::clone(&app)),
             app,
             database,
+            is_live,
             acme: TenantId::new(),
             globex: TenantId::new(),
             a: PartnerId::new(),
@@ -245,6 +247,10 @@ impl World {
             partner = partner.uuid(),
         ))
         .await;
+        // That they are there is told of before anybody watches.
+        while self.is_live && self.number("SELECT count(*) FROM events WHERE place IS NULL").await > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         ids
     }
 
