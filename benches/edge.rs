@@ -105,7 +105,7 @@ fn refusals(times: usize) {
                     let started = Instant::now();
                     let prepared = runtime.block_on(schema.prepare(parameters, true));
                     let taken = started.elapsed();
-                    assert!(prepared.is_err() || bytes < 12_500, "{kind} of {bytes} bytes is let through");
+                    assert!(prepared.is_err() || bytes < 125_000, "{kind} of {bytes} bytes is let through");
                     taken
                 })
                 .collect();
@@ -264,6 +264,7 @@ async fn watch(server: &Server, told: &Arc<AtomicUsize>) -> tokio::task::JoinHan
         });
     }
     // Until all are open.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(readers.try_join_next().is_none(), "a subscription was refused");
     tokio::spawn(async move { while readers.join_next().await.is_some() {} })
 }

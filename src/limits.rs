@@ -12,7 +12,7 @@ use crate::config::{count, seconds};
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
     /// How many bytes a document may have.
-    #[arg(long, env = "PORTAL_MAX_DOCUMENT", global = true, value_name = "BYTES", default_value = "100000", value_parser = count)]
+    #[arg(long, env = "PORTAL_MAX_DOCUMENT", global = true, value_name = "BYTES", default_value = "50000", value_parser = count)]
     pub max_document: usize,
 
     /// How many tokens (names, values, signs) a document may have.

@@ -45,7 +45,8 @@ impl Feed {
         claims: watch::Receiver<Arc<Claims>>,
     ) -> Result<Self, Refused> {
         let place = app.edge.subscriptions.enter(&call.claims, "subscriptions")?;
-        let under_way = app.edge.place()?;
+        // After a restart everyone comes back at once: they wait for each other, not for those who ask.
+        let under_way = app.edge.place_to_tell().await?;
         let (session, viewer) = admit(app, &call.claims).await?;
         app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
         let step = Arc::new(Step::open());
