@@ -114,14 +114,8 @@ impl Subscription {
         since: Option<String>,
     ) -> Result<Told<LeadChange>> {
         let event = step(ctx, EventKind::Lead, partner_id, id.map(LeadId::uuid), since)?;
-        let told = match event {
-            Some(event) => Lead::by_id(ctx, event.subject_id.into()).await?.map(|lead| {
-                let (cursor, at) = stamp(event);
-                LeadChange { cursor, at, lead }
-            }),
-            None => None,
-        };
-        Ok(stream::iter(told))
+        let change = |cursor, at, lead| LeadChange { cursor, at, lead };
+        tell(event, async |event| Lead::by_id(ctx, event.subject_id.into()).await, change).await
     }
 
     /// Commissions that are new or have changed.
@@ -136,14 +130,8 @@ impl Subscription {
         since: Option<String>,
     ) -> Result<Told<CommissionChange>> {
         let event = step(ctx, EventKind::Commission, partner_id, id.map(CommissionId::uuid), since)?;
-        let told = match event {
-            Some(event) => Commission::by_id(ctx, event.subject_id.into()).await?.map(|commission| {
-                let (cursor, at) = stamp(event);
-                CommissionChange { cursor, at, commission }
-            }),
-            None => None,
-        };
-        Ok(stream::iter(told))
+        let change = |cursor, at, commission| CommissionChange { cursor, at, commission };
+        tell(event, async |event| Commission::by_id(ctx, event.subject_id.into()).await, change).await
     }
 
     /// Payouts that are new or have changed.
@@ -158,14 +146,8 @@ impl Subscription {
         since: Option<String>,
     ) -> Result<Told<PayoutChange>> {
         let event = step(ctx, EventKind::Payout, partner_id, id.map(PayoutId::uuid), since)?;
-        let told = match event {
-            Some(event) => Payout::by_id(ctx, event.subject_id.into()).await?.map(|payout| {
-                let (cursor, at) = stamp(event);
-                PayoutChange { cursor, at, payout }
-            }),
-            None => None,
-        };
-        Ok(stream::iter(told))
+        let change = |cursor, at, payout| PayoutChange { cursor, at, payout };
+        tell(event, async |event| Payout::by_id(ctx, event.subject_id.into()).await, change).await
     }
 
     /// Partners whose credits to assign have become more or fewer.
@@ -179,14 +161,8 @@ impl Subscription {
         since: Option<String>,
     ) -> Result<Told<CreditBalanceChange>> {
         let event = step(ctx, EventKind::CreditBalance, partner_id, None, since)?;
-        let told = match event {
-            Some(event) => Partner::by_id(ctx, event.partner_id).await?.map(|partner| {
-                let (cursor, at) = stamp(event);
-                CreditBalanceChange { cursor, at, partner }
-            }),
-            None => None,
-        };
-        Ok(stream::iter(told))
+        let change = |cursor, at, partner| CreditBalanceChange { cursor, at, partner };
+        tell(event, async |event| Partner::by_id(ctx, event.partner_id).await, change).await
     }
 }
 
@@ -209,6 +185,15 @@ fn step(
     }
 }
 
-fn stamp(event: Event) -> (String, DateTime) {
-    (Cursor(event.place).encode(), DateTime(event.at))
+/// The change that an event is told as, where there is one and what it is about can be seen.
+async fn tell<T, C>(
+    event: Option<Event>,
+    read: impl AsyncFnOnce(Event) -> Result<Option<T>>,
+    change: impl FnOnce(String, DateTime, T) -> C,
+) -> Result<Told<C>> {
+    let told = match event {
+        Some(event) => read(event).await?.map(|subject| change(Cursor(event.place).encode(), DateTime(event.at), subject)),
+        None => None,
+    };
+    Ok(stream::iter(told))
 }

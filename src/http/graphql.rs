@@ -24,13 +24,7 @@ use super::{
     server::SocketPlace,
     sse, websocket,
 };
-use crate::{
-    app::App,
-    auth::{bearer, claims::Claims},
-    error::Error,
-    graphql::document::Parameters,
-    telemetry::traces,
-};
+use crate::{app::App, auth::bearer, error::Error, graphql::document::Parameters, telemetry::traces};
 
 /// `POST`: an operation as JSON, or with a file.
 pub async fn post(State(app): State<Arc<App>>, Extension(RequestId(id)): Extension<RequestId>, request: Request) -> Response {
@@ -149,7 +143,7 @@ async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_s
     if token.is_cookie {
         origin::check_cookie(headers, is_json, &app.edge.origins)?;
     }
-    let claims = verified(app, &token.text).await?;
+    let claims = app.verifier.verify(&token.text).await.map_err(Error::from)?;
     Ok(Call {
         id: id.to_owned(),
         claims,
@@ -157,11 +151,6 @@ async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_s
         tells_cost: headers.contains_key(origin::COST),
         caller: traces::caller(headers),
     })
-}
-
-/// What a token says, if all of it holds.
-pub(super) async fn verified(app: &App, token: &str) -> Result<Claims, Error> {
-    Ok(app.verifier.verify(token).await?)
 }
 
 /// In which form an operation comes.

@@ -5,6 +5,7 @@
 //! connection ends with its token; a `ping` whose payload has a newer one of the same person lets it go on.
 
 mod message;
+mod running;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -15,18 +16,14 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::{
     sync::{mpsc, watch},
-    task::AbortHandle,
     time::{Instant, sleep_until, timeout},
 };
 
-use self::message::{ClientMessage, token_of};
-use super::{
-    MAX_BODY, Refused,
-    feed::Feed,
-    graphql::verified,
-    operation::{self, Call},
-    server::SocketPlace,
+use self::{
+    message::{ClientMessage, token_of},
+    running::{Outgoing, Running, Sender},
 };
+use super::{MAX_BODY, Refused, operation::Call, server::SocketPlace};
 use crate::{app::App, auth::claims::Claims, edge::UserPlace, error::Error, graphql::document::Parameters};
 
 /// The subprotocol's name.
@@ -102,22 +99,6 @@ pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade, place: Option<
 struct Session {
     claims: watch::Sender<Arc<Claims>>,
     _place: UserPlace,
-}
-
-/// What an operation's task has to say.
-struct Outgoing {
-    /// Which operation's it is, and its number: an id may be another operation's by now.
-    id: String,
-    number: u64,
-    /// After the last one its id is free.
-    is_last: bool,
-    message: Value,
-}
-
-/// An operation under way.
-struct Running {
-    number: u64,
-    task: AbortHandle,
 }
 
 struct Connection {
@@ -249,7 +230,7 @@ impl Connection {
     async fn verify(&self, payload: Option<&Value>) -> Result<Claims, Closing> {
         let forbidden = || Closing::new(4403, "Forbidden: the payload needs a valid session token in `authorization`");
         let token = token_of(payload).ok_or_else(forbidden)?;
-        verified(&self.app, token).await.map_err(|_| forbidden())
+        self.app.verifier.verify(token).await.map_err(|_| forbidden())
     }
 
     /// Begins an operation; gives the answer where it does not begin.
@@ -280,17 +261,8 @@ impl Connection {
             caller: None,
         };
         self.count += 1;
-        let number = self.count;
-        let sender = Sender { id: id.clone(), number, outgoing: self.outgoing.clone() };
-        let app = Arc::clone(&self.app);
-        let task = tokio::spawn(async move {
-            let message = match serve(&app, &call, parameters, claims, &sender).await {
-                Ok(()) => json!({"type": "complete", "id": sender.id}),
-                Err(refused) => json!({"type": "error", "id": sender.id, "payload": refused.body(&call.id)["errors"]}),
-            };
-            sender.send(message, true).await;
-        });
-        self.operations.insert(id, Running { number, task: task.abort_handle() });
+        let sender = Sender { id: id.clone(), number: self.count, outgoing: self.outgoing.clone() };
+        self.operations.insert(id, running::start(&self.app, call, parameters, claims, sender));
         Ok(None)
     }
 
@@ -304,50 +276,6 @@ impl Connection {
             self.operations.remove(&id);
         }
         Some(message)
-    }
-}
-
-/// The way of one operation's messages to the client.
-struct Sender {
-    id: String,
-    number: u64,
-    outgoing: mpsc::Sender<Outgoing>,
-}
-
-impl Sender {
-    /// Waits until there is room. `false`: the connection is gone.
-    async fn send(&self, message: Value, is_last: bool) -> bool {
-        self.outgoing.send(Outgoing { id: self.id.clone(), number: self.number, is_last, message }).await.is_ok()
-    }
-}
-
-/// Runs an operation and sends its answers, until there are no more.
-async fn serve(
-    app: &Arc<App>,
-    call: &Call,
-    parameters: Parameters,
-    claims: watch::Receiver<Arc<Claims>>,
-    sender: &Sender,
-) -> Result<(), Refused> {
-    let prepared = operation::prepare(app, call, parameters).await?;
-    let next = |answer: async_graphql::Response| json!({"type": "next", "id": sender.id, "payload": answer});
-    if prepared.kind != async_graphql::parser::types::OperationType::Subscription {
-        let answer = operation::execute(app, call, &prepared, Vec::new()).await?;
-        sender.send(next(answer), false).await;
-        return Ok(());
-    }
-    let mut feed = Feed::open(app, call, prepared, claims).await?;
-    let stopped = app.edge.stopped();
-    tokio::pin!(stopped);
-    loop {
-        let answer = tokio::select! {
-            answer = feed.next() => answer?,
-            () = &mut stopped => return Ok(()),
-            () = sender.outgoing.closed() => return Ok(()),
-        };
-        if !sender.send(next(answer), false).await {
-            return Ok(());
-        }
     }
 }
 

@@ -7,7 +7,7 @@ import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
-import { equal, soon, touchLead } from "./server.mjs";
+import { equal, whileTouching } from "./server.mjs";
 
 export default async function apollo(server) {
   const sent = [];
@@ -42,9 +42,8 @@ export default async function apollo(server) {
   const told = new Promise((resolve, reject) => {
     client.subscribe({ query: subscription }).subscribe({ next: resolve, error: reject });
   });
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  const id = await touchLead(server);
-  equal((await soon(told, "the event")).data.leadChanged.lead.id, id, "the lead of the event");
+  const { value, id } = await whileTouching(server, told, "the event");
+  equal(value.data.leadChanged.lead.id, id, "the lead of the event");
   await socket.dispose();
   client.stop();
   return "a page, a persisted query, an error's code, an event";

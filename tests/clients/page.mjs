@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 
 import { chromium } from "playwright-core";
 
-import { equal, soon, touchLead } from "./server.mjs";
+import { equal, whileTouching } from "./server.mjs";
 
 const places = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
@@ -41,9 +41,7 @@ export default async function page(server) {
     await run("query Me { me { role tenant { name } } }");
     await answer("PARTNER_OWNER");
     await run("subscription Watch { leadChanged { lead { id } } }");
-    await page.waitForTimeout(1_500);
-    const id = await touchLead(server);
-    await soon(answer(id), "the event on the page");
+    await whileTouching(server, answer('"leadChanged"'), "the event on the page");
     if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
     equal(elsewhere.join(), "", "requests to other hosts");
     equal(faults.join(), "", "errors on the console");

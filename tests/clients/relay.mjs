@@ -24,14 +24,12 @@ export default async function relay(server) {
   writeFileSync(`${folder}src/leads.js`, source);
   const config = {
     src: "src",
-    schema: new URL("../../schema.graphql", import.meta.url).pathname,
+    schema: "schema.graphql",
     language: "javascript",
     artifactDirectory: "src/__generated__",
     eagerEsModules: true,
     persistConfig: { file: "persisted.json", algorithm: "SHA256" },
-    // The schema is no neighbour of the sources here.
   };
-  config.schema = "schema.graphql";
   writeFileSync(`${folder}schema.graphql`, readFileSync(new URL("../../schema.graphql", import.meta.url)));
   writeFileSync(`${folder}relay.config.json`, JSON.stringify(config));
   const compiler = new URL("./node_modules/relay-compiler/cli.js", import.meta.url).pathname;

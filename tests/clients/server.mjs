@@ -45,7 +45,7 @@ export async function ask(server, token, body) {
   return response.json();
 }
 
-// Puts the first lead that is PENDING or CONTACTED into the other of the two statuses' successor, so that something changes.
+// Changes the notes of a lead, so that something is told.
 export async function touchLead(server) {
   const { data } = await ask(server, server.partner, { query: "{ leads(first: 1) { nodes { id } } }" });
   const id = data.leads.nodes[0].id;
@@ -53,6 +53,26 @@ export async function touchLead(server) {
   const answer = await ask(server, server.partner, { query, variables: { id, notes: `touched at ${Date.now()}` } });
   if (answer.errors || answer.data.updateLead.userErrors.length > 0) throw new Error(JSON.stringify(answer));
   return id;
+}
+
+// Changes a lead again and again until the promise has what it waits for: nobody knows when a subscription is open.
+export async function whileTouching(server, promise, what) {
+  let done = false;
+  const touching = (async () => {
+    let id;
+    while (!done) {
+      id = await touchLead(server);
+      await new Promise((resolve) => setTimeout(resolve, 400));
+    }
+    return id;
+  })();
+  try {
+    const value = await soon(promise, what);
+    done = true;
+    return { value, id: await touching };
+  } finally {
+    done = true;
+  }
 }
 
 export function equal(actual, expected, what) {

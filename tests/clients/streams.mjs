@@ -1,16 +1,15 @@
 // The reference clients of graphql-sse, and of what was missed.
 import { createClient } from "graphql-sse";
 
-import { equal, soon, touchLead } from "./server.mjs";
+import { equal, soon, touchLead, whileTouching } from "./server.mjs";
 
 export default async function streams(server) {
   const client = createClient({ url: server.url, headers: { authorization: `Bearer ${server.partner}` } });
   const query = "subscription ($since: String) { leadChanged(since: $since) { cursor lead { id } } }";
   const first = client.iterate({ query });
   const told = first.next();
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
-  const id = await touchLead(server);
-  const { value } = await soon(told, "the event");
+  const { value: first_told, id } = await whileTouching(server, told, "the event");
+  const { value } = first_told;
   equal(value.data.leadChanged.lead.id, id, "the lead of the event");
   await first.return();
   await touchLead(server);

@@ -3,7 +3,7 @@ import { Client, cacheExchange, fetchExchange, subscriptionExchange } from "@urq
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
 
-import { equal, soon, touchLead } from "./server.mjs";
+import { equal, whileTouching } from "./server.mjs";
 
 export default async function urql(server) {
   const headers = { authorization: `Bearer ${server.partner}` };
@@ -20,9 +20,8 @@ export default async function urql(server) {
     const told = new Promise((resolve) => {
       client.subscription("subscription { leadChanged { lead { id } } }", {}).subscribe(resolve);
     });
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    const id = await touchLead(server);
-    equal((await soon(told, "the event")).data?.leadChanged.lead.id, id, "the lead of the event");
+    const { value, id } = await whileTouching(server, told, "the event");
+    equal(value.data?.leadChanged.lead.id, id, "the lead of the event");
   }
   await socket.dispose();
   return "queries by POST and GET, events";

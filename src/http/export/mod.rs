@@ -22,7 +22,7 @@ use self::{
     parameters::{commission_filter, payout_filter},
     rows::harmless,
 };
-use super::{Refused, graphql::verified, negotiation::Media, origin, request_id::RequestId};
+use super::{Refused, negotiation::Media, origin, request_id::RequestId};
 use crate::{
     app::App,
     auth::{bearer, guard},
@@ -118,7 +118,7 @@ async fn start<E: Export>(
     if token.is_cookie {
         origin::check_link(headers)?;
     }
-    let claims = verified(app, &token.text).await?;
+    let claims = app.verifier.verify(&token.text).await.map_err(Error::from)?;
     app.edge.rates.charge_user(&claims, app.edge.limits.max_cost as u64)?;
     let filter = filter(parameters).map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
     // Before a connection is taken: each export keeps one for as long as it is read.
