@@ -157,7 +157,7 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_LOG_FORMAT", global = true, value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// The OpenTelemetry collector that traces are sent to, by OTLP over HTTP, such as http://127.0.0.1:4318.
+    /// The OpenTelemetry collector that traces are sent to, by OTLP over HTTP.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true, value_name = "URL")]
     pub otlp_endpoint: Option<Url>,
 
@@ -226,7 +226,7 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_INTROSPECTION", global = true, value_enum, default_value_t)]
     pub introspection: Introspection,
 
-    /// The web origins of front ends that may call from a browser, separated by commas, such as https://portal.example.com.
+    /// The web origins (scheme and host) of the front ends that may call from a browser, separated by commas.
     #[arg(long, env = "PORTAL_CORS_ORIGINS", global = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
 
