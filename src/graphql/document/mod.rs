@@ -6,6 +6,7 @@
 
 mod budget;
 mod cost;
+mod overlaps;
 mod parameters;
 mod root;
 mod trusted;
@@ -191,6 +192,10 @@ impl Documents {
             errors = judge(&self.helpful_judge, &parsed).await;
         }
         errors.extend(usages::check(&self.registry, &parsed));
+        // The engine tells of some of these itself.
+        if errors.is_empty() {
+            errors.extend(overlaps::check(&self.registry, &parsed));
+        }
         errors.truncate(MAX_FAULTS);
         if !errors.is_empty() {
             return Err(errors);

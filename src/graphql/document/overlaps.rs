@@ -1,0 +1,128 @@
+//! "Field Selection Merging" (GraphQL specification, section 5.3.2): what is answered under one name is one field with one set of arguments.
+//!
+//! The engine has this rule for fields that stand in one selection set; those that fragments bring, or that stand under a repeated
+//! field, it does not compare, and answers with one of them. Here fields of the same type are compared wherever they stand. (Fields of
+//! different types, of which an object has but one, may differ.)
+
+use std::collections::{HashMap, HashSet};
+
+use async_graphql::{
+    Positioned, ServerError,
+    parser::types::{ExecutableDocument, Field, OperationType, Selection, SelectionSet},
+    registry::{MetaTypeName, Registry},
+};
+
+/// What is wrong with the document in this respect.
+pub fn check(registry: &Registry, document: &ExecutableDocument) -> Vec<ServerError> {
+    let mut errors = Vec::new();
+    for (_, operation) in document.operations.iter() {
+        let root = match operation.node.ty {
+            OperationType::Query => Some(registry.query_type.as_str()),
+            OperationType::Mutation => registry.mutation_type.as_deref(),
+            OperationType::Subscription => registry.subscription_type.as_deref(),
+        };
+        if let Some(root) = root {
+            Merging { registry, document, errors: &mut errors }.merge(&[(&operation.node.selection_set.node, root)]);
+        }
+    }
+    errors
+}
+
+/// A selection set and the type that it selects of.
+type Scope<'a> = (&'a SelectionSet, &'a str);
+/// The fields under one name of the answer, of one type.
+type Group<'a> = Vec<&'a Positioned<Field>>;
+
+struct Merging<'a, 'e> {
+    registry: &'a Registry,
+    document: &'a ExecutableDocument,
+    errors: &'e mut Vec<ServerError>,
+}
+
+impl<'a> Merging<'a, '_> {
+    /// Compares what these scopes select together.
+    fn merge(&mut self, scopes: &[Scope<'a>]) {
+        let mut groups: HashMap<(&'a str, &'a str), Group<'a>> = HashMap::new();
+        let mut seen = HashSet::new();
+        for (set, parent) in scopes {
+            self.collect(set, parent, &mut groups, &mut seen);
+        }
+        for ((parent, key), fields) in groups {
+            let (first, others) = fields.split_first().expect("a group begins with a field");
+            if let Some(other) = others.iter().find(|other| !is_same(&first.node, &other.node)) {
+                let message = format!(
+                    "\"{key}\" is asked for as two different fields of \"{parent}\", or with different arguments. Give one of them an alias."
+                );
+                self.errors.push(ServerError::new(message, Some(other.pos)));
+                continue;
+            }
+            let meta = self.registry.types.get(parent).and_then(|parent| parent.field_by_name(&first.node.name.node));
+            let Some(below) = meta.map(|meta| MetaTypeName::concrete_typename(&meta.ty)) else { continue };
+            let scopes: Vec<Scope<'a>> = fields.iter().map(|field| (&field.node.selection_set.node, below)).collect();
+            self.merge(&scopes);
+        }
+    }
+
+    fn collect(
+        &self,
+        set: &'a SelectionSet,
+        parent: &'a str,
+        groups: &mut HashMap<(&'a str, &'a str), Group<'a>>,
+        seen: &mut HashSet<&'a str>,
+    ) {
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) => {
+                    groups.entry((parent, field.node.response_key().node.as_str())).or_default().push(field);
+                }
+                Selection::InlineFragment(fragment) => {
+                    let narrowed = fragment.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
+                    self.collect(&fragment.node.selection_set.node, narrowed.unwrap_or(parent), groups, seen);
+                }
+                Selection::FragmentSpread(spread) => {
+                    let name = spread.node.fragment_name.node.as_str();
+                    if let Some(fragment) = self.document.fragments.get(name).filter(|_| seen.insert(name)) {
+                        let narrowed = fragment.node.type_condition.node.on.node.as_str();
+                        self.collect(&fragment.node.selection_set.node, narrowed, groups, seen);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether it is the same field with the same arguments, in whatever order.
+fn is_same(one: &Field, other: &Field) -> bool {
+    one.name.node == other.name.node
+        && one.arguments.len() == other.arguments.len()
+        && one.arguments.iter().all(|(name, value)| {
+            other.arguments.iter().any(|(other_name, other)| other_name.node == name.node && other.node == value.node)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two fields under one name are refused wherever they stand; the same field twice, or fields of different types, are not.
+    #[test]
+    fn merging() {
+        let documents = crate::graphql::document::Documents::new(crate::limits::Limits::default());
+        for (document, expected) in [
+            ("{ me { a: role } me { a: __typename } }", 1),
+            ("{ me { a: role ... on Viewer { a: __typename } } }", 1),
+            ("{ me { ...F ...G } } fragment F on Viewer { a: role } fragment G on Viewer { a: permissions }", 1),
+            ("{ leads(first: 1) { totalCount } leads(first: 2) { totalCount } }", 1),
+            ("{ me { role } me { role } ...F } fragment F on Query { me { role } }", 0),
+            (
+                "query ($n: Int) { leads(first: $n, after: \"x\") { totalCount } leads(after: \"x\", first: $n) { totalCount } }",
+                0,
+            ),
+            ("{ node(id: \"x\") { ... on Lead { a: status } ... on Payout { a: paymentMethod } } }", 0),
+            ("{ me { partner { leads { nodes { id } } } } me { partner { leads { totalCount } } } }", 0),
+        ] {
+            let parsed = async_graphql::parser::parse_query(document).expect(document);
+            assert_eq!(check(&documents.registry, &parsed).len(), expected, "{document}");
+        }
+    }
+}
