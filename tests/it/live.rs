@@ -235,7 +235,35 @@ async fn each_change_once() {
     assert_eq!(told, expected);
 }
 
-/// The listener's connection is cut: what happens meanwhile is told once it is back. Several servers are told the same.
+/// What is changed through one server is told by every other on the same database, once.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_servers() {
+    let (world, here) = live().await;
+    let twin = world.twin().await;
+    let there = Listening::start(&twin).await;
+    let leads = world.add_leads(world.acme, world.a, 4).await;
+    let owner = token("owner_a", ACME);
+    let (mut near, mut far) = (here.connect(&owner).await, there.connect(&owner).await);
+    for socket in [&mut near, &mut far] {
+        socket.subscribe("1", LEADS, json!({})).await;
+    }
+    settled(&world, 1).await;
+    settled(&twin, 1).await;
+    for (n, lead) in leads.iter().enumerate() {
+        step(if n % 2 == 0 { &world } else { &twin }, &lead.to_string(), "CONTACTED").await;
+    }
+    for socket in [&mut near, &mut far] {
+        let mut told = Vec::new();
+        for _ in &leads {
+            told.push(socket.next("1").await["leadChanged"]["lead"]["id"].as_str().expect("an id").to_owned());
+        }
+        told.sort();
+        assert_eq!(told, leads.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert!(socket.is_silent(Duration::from_millis(500)).await);
+    }
+}
+
+/// The listener's connection is cut: what happens meanwhile is told once it is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_listener_comes_back() {
     let (world, server) = live().await;

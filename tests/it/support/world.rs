@@ -142,6 +142,19 @@ impl World {
 
     /// A fresh one that is set up like this.
     pub async fn with(setup: Setup) -> Self {
+        let world = Self::unpopulated(setup).await;
+        world.populate().await;
+        world
+    }
+
+    /// Another server on the same database.
+    pub async fn twin(&self) -> Self {
+        let database = cluster::Database { owner: self.database.owner.clone(), login: self.database.login.clone() };
+        let twin = Self::unpopulated(Setup { database: Some(database), is_live: self.is_live, ..Setup::default() }).await;
+        Self { acme: self.acme, globex: self.globex, a: self.a, b: self.b, g: self.g, ..twin }
+    }
+
+    async fn unpopulated(setup: Setup) -> Self {
         let Setup { pool: size, operation_timeout, limits, introspection, trusted, is_live, pool_wait, database } = setup;
         log::gather();
         let database = match database {
@@ -178,7 +191,7 @@ impl World {
         if is_live {
             app.hub.listen(database.login.clone()).await.expect("a listener");
         }
-        let world = Self {
+        Self {
             router: http::router(Arc::clone(&app)),
             app,
             database,
@@ -188,9 +201,7 @@ impl World {
             a: PartnerId::new(),
             b: PartnerId::new(),
             g: PartnerId::new(),
-        };
-        world.populate().await;
-        world
+        }
     }
 
     async fn populate(&self) {
