@@ -10,6 +10,7 @@ use async_graphql::{
 };
 use async_graphql_value::{ConstValue, Value};
 
+use super::root_type;
 use crate::models::page::{DEFAULT_PAGE, MAX_PAGE};
 
 /// What a mutation costs beyond its payload: locks, and a commit that waits for the disk.
@@ -29,11 +30,7 @@ pub fn requested(
     operation: &OperationDefinition,
     variables: &Variables,
 ) -> u64 {
-    let root = match operation.ty {
-        OperationType::Query => Some(registry.query_type.as_str()),
-        OperationType::Mutation => registry.mutation_type.as_deref(),
-        OperationType::Subscription => registry.subscription_type.as_deref(),
-    };
+    let root = root_type(registry, operation.ty);
     let pricing = Pricing { registry, document, variables };
     let parent = root.and_then(|root| registry.types.get(root));
     let each = if operation.ty == OperationType::Mutation { MUTATION } else { 0 };

@@ -225,6 +225,15 @@ impl Weighter<String, Arc<Document>> for Weigh {
     }
 }
 
+/// The type that operations of a kind select of.
+fn root_type(registry: &Registry, kind: OperationType) -> Option<&str> {
+    match kind {
+        OperationType::Query => Some(&registry.query_type),
+        OperationType::Mutation => registry.mutation_type.as_deref(),
+        OperationType::Subscription => registry.subscription_type.as_deref(),
+    }
+}
+
 /// Has the engine validate and do no more.
 struct StopAfterValidation;
 

@@ -8,19 +8,17 @@ use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
     Positioned, ServerError,
-    parser::types::{ExecutableDocument, Field, OperationType, Selection, SelectionSet},
+    parser::types::{ExecutableDocument, Field, Selection, SelectionSet},
     registry::{MetaTypeName, Registry},
 };
+
+use super::root_type;
 
 /// What is wrong with the document in this respect.
 pub fn check(registry: &Registry, document: &ExecutableDocument) -> Vec<ServerError> {
     let mut errors = Vec::new();
     for (_, operation) in document.operations.iter() {
-        let root = match operation.node.ty {
-            OperationType::Query => Some(registry.query_type.as_str()),
-            OperationType::Mutation => registry.mutation_type.as_deref(),
-            OperationType::Subscription => registry.subscription_type.as_deref(),
-        };
+        let root = root_type(registry, operation.node.ty);
         if let Some(root) = root {
             Merging { registry, document, errors: &mut errors }.merge(&[(&operation.node.selection_set.node, root)]);
         }

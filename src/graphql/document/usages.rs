@@ -7,22 +7,18 @@ use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
     Pos, Positioned, ServerError,
-    parser::types::{BaseType, Directive, ExecutableDocument, OperationType, Selection, SelectionSet, Type, VariableDefinition},
+    parser::types::{BaseType, Directive, ExecutableDocument, Selection, SelectionSet, Type, VariableDefinition},
     registry::{MetaInputValue, MetaType, MetaTypeName, Registry},
 };
 use async_graphql_value::Value;
 
-use super::values;
+use super::{root_type, values};
 
 /// What is wrong with the document in this respect. What other rules find wrong is passed over.
 pub fn check(registry: &Registry, document: &ExecutableDocument) -> Vec<ServerError> {
     let mut errors = Vec::new();
     for (_, operation) in document.operations.iter() {
-        let root = match operation.node.ty {
-            OperationType::Query => Some(registry.query_type.as_str()),
-            OperationType::Mutation => registry.mutation_type.as_deref(),
-            OperationType::Subscription => registry.subscription_type.as_deref(),
-        };
+        let root = root_type(registry, operation.node.ty);
         let definitions = &operation.node.variable_definitions;
         let mut walk = Walk {
             registry,
