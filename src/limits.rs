@@ -16,7 +16,7 @@ pub struct Limits {
     pub max_document: usize,
 
     /// How many tokens (names, values, signs) a document may have.
-    #[arg(long, env = "PORTAL_MAX_TOKENS", global = true, value_name = "COUNT", default_value = "10000", value_parser = count)]
+    #[arg(long, env = "PORTAL_MAX_TOKENS", global = true, value_name = "COUNT", default_value = "6000", value_parser = count)]
     pub max_tokens: usize,
 
     /// How deep fields may nest in a document. GraphiQL's introspection needs 15.
