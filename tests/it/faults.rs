@@ -110,7 +110,7 @@ async fn the_pool_is_exhausted() {
     let mut locker = world.owner().await;
     diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE partner_leads").await.expect("a lock");
     let late = async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        world.until_locked(2).await;
         let answer = world.owner_a("{ me { role } }", json!({})).await;
         drop(locker);
         answer
@@ -141,14 +141,7 @@ async fn a_client_closes_midway() {
     );
     let mut stream = TcpStream::connect(server.address).await.expect("a connection");
     stream.write_all(request.as_bytes()).await.expect("it is sent");
-    let waits = "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()";
-    for _ in 0..200 {
-        if world.number(waits).await > 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    assert_eq!(world.number(waits).await, 1, "the mutation is under way");
+    world.until_locked(1).await;
     drop(stream);
     tokio::time::sleep(Duration::from_millis(300)).await;
     drop(locker);

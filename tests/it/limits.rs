@@ -69,7 +69,7 @@ async fn what_is_too_much_is_shed() {
     let waiting = || world.owner_a("{ leads { nodes { id } } }", json!({}));
     let (first, second) = (waiting(), waiting());
     let one_more = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.until_locked(2).await;
         let started = std::time::Instant::now();
         let answer = world.run(&staff_token("operator", ACME), CHEAP, json!({})).await;
         let alive = world.send(Request::get("/healthz").body(axum::body::Body::empty()).expect("a request")).await;

@@ -70,7 +70,7 @@ async fn events_come() {
     let (world, server) = live().await;
     let lead = world.add_lead(world.acme, world.a).await.to_string();
     let mut claims = good_claims("owner_a", ACME);
-    claims["exp"] = json!(now() + 8);
+    claims["exp"] = json!(now() + 15);
     let mut events = Events::open(&server, &sign(&claims), WATCH, json!({})).await;
     let step =
         |to: &str| format!("mutation {{ updateLeadStatus(input: {{ id: \"{lead}\", status: {to} }}) {{ lead {{ status }} }} }}");

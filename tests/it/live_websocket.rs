@@ -189,7 +189,7 @@ async fn stopping_midway() {
         .expect("a lock");
     let step = "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: LOST }) { lead { status } } }";
     socket.subscribe("m", step, json!({"id": lead})).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.until_locked(1).await;
     world.app.edge.stop();
     tokio::time::sleep(Duration::from_millis(200)).await;
     drop(locker);

@@ -291,6 +291,18 @@ impl World {
         query.get_result::<Number>(&mut self.owner().await).await.unwrap_or_else(|error| panic!("{error}: {sql}")).number
     }
 
+    /// Waits until so many statements of this database wait for a lock.
+    pub async fn until_locked(&self, count: i64) {
+        let waiting = "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()";
+        for _ in 0..1_000 {
+            if self.number(waiting).await >= count {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("fewer than {count} statements wait for a lock");
+    }
+
     /// Sends any request.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
