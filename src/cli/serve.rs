@@ -145,18 +145,10 @@ async fn serve_metrics(settings: &Settings, app: &Arc<App>) -> Result<Option<Joi
 
 /// Serves until a signal comes, then lets requests in flight finish. A second signal, or the time limit, ends them.
 async fn until_stopped(listener: TcpListener, app: &Arc<App>, settings: &Settings) {
-    let (stop, stopping) = tokio::sync::watch::channel(false);
-    let asked = move || {
-        let mut stopping = stopping.clone();
-        async move {
-            let _ = stopping.wait_for(|&stop| stop).await;
-        }
-    };
-    let server = http::server::serve(listener, http::router(Arc::clone(app)), &settings.limits, asked());
+    let server = http::server::serve(listener, http::router(Arc::clone(app)), &settings.limits, app.edge.stopped());
     let limit = async {
         stop_signal().await;
         tracing::info!("stopping: requests in flight finish first");
-        let _ = stop.send(true);
         app.edge.stop();
         tokio::select! {
             () = tokio::time::sleep(settings.shutdown_timeout) => tracing::warn!("requests in flight did not finish in time"),

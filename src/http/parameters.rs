@@ -84,11 +84,7 @@ pub fn from_query(query: &str) -> Result<Parameters, Refused> {
 }
 
 fn complete(parameters: Parameters, what: &str) -> Result<Parameters, Refused> {
-    let Parameters { query, document_id, extensions, .. } = &parameters;
-    if query.is_none() && document_id.is_none() && extensions.persisted_query.is_none() {
-        return Err(bad(&format!("{what} has no `query`.")));
-    }
-    Ok(parameters)
+    if parameters.names_document() { Ok(parameters) } else { Err(bad(&format!("{what} has no `query`."))) }
 }
 
 fn bad(message: &str) -> Refused {

@@ -169,7 +169,7 @@ impl Documents {
                 id
             }
             (None, Some(persisted)) => persisted.sha256_hash.to_ascii_lowercase(),
-            (None, None) => unreachable!("what has no document is no request"),
+            (None, None) => return Err(refused(Error::BadUserInput("There is no `query`.".to_owned()))),
         };
         if let Some(document) = self.trusted.get(&id).or(self.kept.get(&id).as_ref().filter(|_| self.mode != TrustedMode::Only)) {
             return Ok(Arc::clone(document));

@@ -22,6 +22,13 @@ pub struct Parameters {
     pub document_id: Option<String>,
 }
 
+impl Parameters {
+    /// Whether they say which document, by its text, hash or id.
+    pub fn names_document(&self) -> bool {
+        self.query.is_some() || self.document_id.is_some() || self.extensions.persisted_query.is_some()
+    }
+}
+
 /// The extensions that this server knows. Others are passed over.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -44,11 +44,7 @@ pub fn parse(text: &str) -> Result<ClientMessage, String> {
         {
             Err("its payload is no object".to_owned())
         }
-        ClientMessage::Subscribe { payload, .. }
-            if payload.query.is_none() && payload.document_id.is_none() && payload.extensions.persisted_query.is_none() =>
-        {
-            Err("its payload has no query".to_owned())
-        }
+        ClientMessage::Subscribe { payload, .. } if !payload.names_document() => Err("its payload has no query".to_owned()),
         _ => Ok(message),
     }
 }
