@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::runtime::Runtime;
 
 /// How much there is to read from, besides the demo data.
-const AMOUNTS: Amounts = Amounts { partners: 200, leads: 20_000, invoices: 2_000, members: 400, seed: 7 };
+const AMOUNTS: Amounts = Amounts { partners: 200, leads: 20_000, invoices: 2_000, members: 400, pays_monthly: false, seed: 7 };
 
 fn operations(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime");

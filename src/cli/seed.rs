@@ -29,6 +29,9 @@ pub struct Arguments {
     /// How many members, with a year of their credits
     #[arg(long, default_value_t = 60)]
     members: u32,
+    /// Make payouts every month, and not by the quarter at first
+    #[arg(long)]
+    monthly_payouts: bool,
     /// The same number makes the same data; a second run with it changes nothing. The demo data's is 1
     #[arg(long, default_value_t = 2)]
     seed: u64,
@@ -61,6 +64,7 @@ async fn fill(settings: &Settings, database: &Database, keyring: &Keyring, argum
         leads: arguments.leads,
         invoices: arguments.invoices,
         members: arguments.members,
+        pays_monthly: arguments.monthly_payouts,
         seed: arguments.seed,
     };
     let mut connection = database.connect().await?;

@@ -15,7 +15,7 @@ use super::{
     scope::Scope,
 };
 use crate::{
-    db::schema::partner_commission_events,
+    db::{schema::partner_commission_events, statement::condition},
     error::{Error, Result},
     ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId},
     money::Money,
@@ -199,7 +199,8 @@ impl Commission {
         Self::query()
             .filter(partner_commission_events::tenant_id.eq(tenant))
             .filter(partner_commission_events::invoice_id.eq(invoice))
-            .filter(partner_commission_events::event_type.eq(CommissionEventType::InvoicePayment))
+            // Written out: a generic plan of a bound value would not use the index of payments alone.
+            .filter(condition("partner_commission_events.event_type = 'invoice_payment'", Vec::new()))
             .first(&mut connection)
             .await
             .optional()
@@ -213,7 +214,8 @@ impl Commission {
     ) -> QueryResult<Vec<Self>> {
         Self::query()
             .filter(partner_commission_events::tenant_id.eq(tenant))
-            .filter(partner_commission_events::event_type.eq(CommissionEventType::Refund))
+            // Written out, for the index of refunds alone.
+            .filter(condition("partner_commission_events.event_type = 'refund'", Vec::new()))
             .filter(partner_commission_events::reverses_id.eq_any(ids))
             .order((partner_commission_events::base, partner_commission_events::id))
             .load(&mut connection)

@@ -225,16 +225,19 @@ impl Books<'_> {
             Step::Retry => "e.status <> 'approved' OR e.payout_id IS NOT NULL",
             Step::Complete(_) | Step::Fail(_) | Step::Cancel(_) | Step::Return(_) => return Ok(None),
         };
-        // What was refunded after the payout was made is taken back by a commission that is still free.
+        // What was refunded after the payout was made is taken back by a commission that is still free. LATERAL with a LIMIT:
+        // an EXISTS beside an OR would be hashed, from all refunds of the tenant.
         let gone: i64 = statement::<BigInt>(
             format!(
                 "SELECT count(*) FROM partner_payout_items i
                  JOIN partner_commission_events e ON e.tenant_id = i.tenant_id AND e.id = i.event_id
-                 WHERE i.tenant_id = ? AND i.payout_id = ? AND ({others} OR EXISTS (
-                     SELECT FROM partner_commission_events r
-                     WHERE r.tenant_id = e.tenant_id AND r.reverses_id = e.id AND r.status = 'approved' AND r.payout_id IS NULL
-                         AND NOT EXISTS (SELECT FROM partner_payout_items o
-                             WHERE o.tenant_id = r.tenant_id AND o.payout_id = i.payout_id AND o.event_id = r.id)))"
+                 LEFT JOIN LATERAL (
+                     SELECT r.id FROM partner_commission_events r
+                     WHERE r.tenant_id = e.tenant_id AND r.reverses_id = e.id AND r.event_type = 'refund' AND r.status = 'approved'
+                         AND r.payout_id IS NULL AND NOT EXISTS (SELECT FROM partner_payout_items o
+                             WHERE o.tenant_id = r.tenant_id AND o.payout_id = i.payout_id AND o.event_id = r.id)
+                     LIMIT 1) back ON true
+                 WHERE i.tenant_id = ? AND i.payout_id = ? AND ({others} OR back.id IS NOT NULL)"
             ),
             vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuid(payout.id.uuid())],
         )

@@ -63,6 +63,7 @@ pub struct Year<'p> {
     /// The partners.
     pub partners: &'p [PartnerId],
     pub invoices: u32,
+    pub pays_monthly: bool,
     pub seed: u64,
     pub now: DateTime<Utc>,
 }
@@ -88,7 +89,8 @@ impl Year<'_> {
         happenings.extend(self.conversions(connection).await?);
         let first = self.now - Months::new(12);
         // By the quarter at first, of late every month.
-        happenings.extend([3, 6, 9, 10, 11, 12].into_iter().filter_map(|months| {
+        let ends = (1..=12).filter(|months| self.pays_monthly || *months > 9 || months % 3 == 0);
+        happenings.extend(ends.filter_map(|months| {
             let end = instant(month_start((first + Months::new(months)).date_naive()));
             let at = end + TimeDelta::days(2);
             (at < self.now).then_some((at, Happening::Payouts(end)))

@@ -38,6 +38,8 @@ pub struct Amounts {
     pub invoices: u32,
     /// Members, spread over the partners; with them come grants, assignments and the use of credits.
     pub members: u32,
+    /// Whether payouts are made every month; otherwise by the quarter at first.
+    pub pays_monthly: bool,
     /// The same number makes the same data.
     pub seed: u64,
 }
@@ -107,6 +109,7 @@ pub async fn fill(
         currency: generator.currency(),
         partners: &ids,
         invoices: amounts.invoices,
+        pays_monthly: amounts.pays_monthly,
         seed: amounts.seed,
         now,
     };

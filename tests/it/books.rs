@@ -187,7 +187,7 @@ async fn planted_faults_are_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn seeded_books_hold() {
     let world = World::new().await;
-    let amounts = seed::Amounts { partners: 6, leads: 40, invoices: 260, members: 30, seed: 3 };
+    let amounts = seed::Amounts { partners: 6, leads: 40, invoices: 260, members: 30, pays_monthly: false, seed: 3 };
     let clock = Clock::default();
     let fill = async || {
         seed::fill(&mut world.owner().await, Some("acme"), amounts, &world.app.keyring, &clock, |_| ()).await.expect("data")
