@@ -81,12 +81,7 @@ impl Portal {
             pool: db::pool(database.login(), PoolSettings { size: 4, wait: limit, statement_timeout: limit }).expect("a pool"),
             schema: PortalSchema::new(limits.clone()),
             edge: Edge::new(limits, 4, Vec::new(), Introspection::On, false),
-            verifier: TokenVerifier {
-                issuers: vec![trusted],
-                authorized_parties: vec![],
-                azp: AzpPolicy::default(),
-                clock: clock.clone(),
-            },
+            verifier: TokenVerifier::new(vec![trusted], vec![], AzpPolicy::default(), clock.clone()),
             keyring: Arc::new(keyring),
             clock: clock.clone(),
             metrics: Metrics::new().expect("metrics"),

@@ -24,7 +24,7 @@ const FETCH_LIMIT: Duration = Duration::from_secs(5);
 /// A public key and the algorithm that its set restricts it to, if it does.
 #[derive(Clone)]
 struct Key {
-    key: DecodingKey,
+    key: Arc<DecodingKey>,
     algorithm: Option<Algorithm>,
 }
 
@@ -46,19 +46,20 @@ impl KeySet {
             Some(name) => Some(name?.parse().ok()?),
         };
         (key["kty"] == "RSA" && signs).then_some(())?;
-        Some(Key { key: DecodingKey::from_rsa_components(key["n"].as_str()?, key["e"].as_str()?).ok()?, algorithm })
+        let (modulus, exponent) = (key["n"].as_str()?, key["e"].as_str()?);
+        Some(Key { key: Arc::new(DecodingKey::from_rsa_components(modulus, exponent).ok()?), algorithm })
     }
 
-    fn find(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+    fn find(&self, kid: &str, algorithm: Algorithm) -> Option<Arc<DecodingKey>> {
         let key = self.0.get(kid)?;
-        key.algorithm.is_none_or(|only| only == algorithm).then(|| key.key.clone())
+        key.algorithm.is_none_or(|only| only == algorithm).then(|| Arc::clone(&key.key))
     }
 }
 
 /// Where an issuer's keys come from.
 pub enum KeySource {
     /// One key from the settings; the network is not asked. It serves whatever id a token names.
-    Pem(Box<DecodingKey>),
+    Pem(Arc<DecodingKey>),
     /// A set that is known here: the development issuer's.
     Known(KeySet),
     /// The issuer's published set.
@@ -66,17 +67,17 @@ pub enum KeySource {
 }
 
 impl KeySource {
-    /// The key to check a token with, from what is here already.
-    pub fn known(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
+    /// The key to check a token with, from what is here already: the same one, for as long as the source holds it.
+    pub fn known(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Arc<DecodingKey>> {
         match self {
-            Self::Pem(key) => Some((**key).clone()),
+            Self::Pem(key) => Some(Arc::clone(key)),
             Self::Known(set) => set.find(kid?, algorithm),
             Self::Published(cache) => cache.known(kid?, algorithm),
         }
     }
 
     /// The same after asking the issuer, if it may be asked now.
-    pub async fn fetched(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<DecodingKey> {
+    pub async fn fetched(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Arc<DecodingKey>> {
         match self {
             Self::Pem(_) | Self::Known(_) => None,
             Self::Published(cache) => cache.fetched(kid?, algorithm).await,
@@ -124,7 +125,7 @@ impl KeyCache {
     }
 
     /// A key that may be used at once. One that is past its five minutes still serves while the set is fetched behind it.
-    fn known(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+    fn known(&self, kid: &str, algorithm: Algorithm) -> Option<Arc<DecodingKey>> {
         let (cached, now) = (self.0.cached(), self.0.clock.now());
         let key = cached.set.find(kid, algorithm)?;
         if cached.is_younger_than(FRESH_FOR, now) {
@@ -138,7 +139,7 @@ impl KeyCache {
         cached.is_paused(now).then_some(key)
     }
 
-    async fn fetched(&self, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
+    async fn fetched(&self, kid: &str, algorithm: Algorithm) -> Option<Arc<DecodingKey>> {
         // In a task of its own: whoever waits for it may leave without undoing it.
         let _ = self.refresh().await;
         self.0.cached().set.find(kid, algorithm)

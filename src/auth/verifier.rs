@@ -3,8 +3,12 @@
 //! The order is fixed: the form, the header, the key, the signature, and only then what the token claims. Nothing of an
 //! unsigned text is believed, not even which issuer it names.
 
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
+use quick_cache::sync::Cache;
 use serde::Deserialize;
 
 use super::{
@@ -84,16 +88,19 @@ pub struct TrustedIssuer {
     pub keys: KeySource,
 }
 
+/// How many tokens' signatures are remembered.
+const REMEMBERED: usize = 10_000;
+
 /// Turns a token into claims that can be believed.
 pub struct TokenVerifier {
-    /// The issuers; a token is believed under the one whose key signed it.
+    /// Whose tokens are believed.
     pub issuers: Vec<TrustedIssuer>,
-    /// The front ends that tokens may be for; with none, any.
-    pub authorized_parties: Vec<String>,
-    /// What to do about `azp`.
-    pub azp: AzpPolicy,
-    /// Tells the time.
-    pub clock: Clock,
+    authorized_parties: Vec<String>,
+    azp: AzpPolicy,
+    clock: Clock,
+    /// By a token's SHA-256, the key that has signed it. What the token claims is checked each time; only the arithmetic is saved, for as
+    /// long as the issuer's set holds that very key.
+    signed: Cache<[u8; 32], Arc<DecodingKey>>,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +112,11 @@ struct Header {
 }
 
 impl TokenVerifier {
+    /// Believes these issuers, under whose key each token is signed; for these front ends, or with none for any.
+    pub fn new(issuers: Vec<TrustedIssuer>, authorized_parties: Vec<String>, azp: AzpPolicy, clock: Clock) -> Self {
+        Self { issuers, authorized_parties, azp, clock, signed: Cache::new(REMEMBERED) }
+    }
+
     /// What the token says, if all of it holds.
     pub async fn verify(&self, token: &str) -> Result<Claims, TokenFault> {
         let (message, signature, header, payload) = split(token)?;
@@ -124,7 +136,18 @@ impl TokenVerifier {
 
         // First the keys that are here: one issuer that does not answer keeps nobody else's tokens waiting.
         let kid = header.kid.as_deref();
-        let fits = |key: &DecodingKey| matches!(crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true));
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        let fits = |key: &Arc<DecodingKey>| {
+            if self.signed.get(&hash).is_some_and(|known| Arc::ptr_eq(&known, key)) {
+                return true;
+            }
+            let is_signed = matches!(crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true));
+            if is_signed {
+                self.signed.insert(hash, Arc::clone(key));
+            }
+            is_signed
+        };
         let mut fault = TokenFault::UnknownKey;
         let mut unknown = Vec::new();
         for issuer in &self.issuers {

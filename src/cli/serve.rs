@@ -203,13 +203,13 @@ pub fn verifier(settings: &Settings, development: Option<&Development>, clock: &
         issuers.push(TrustedIssuer { name: issuer.0.clone(), keys });
     }
     let authorized_parties = settings.authorized_parties.clone();
-    Ok(TokenVerifier { issuers, authorized_parties, azp: settings.azp_policy, clock: clock.clone() })
+    Ok(TokenVerifier::new(issuers, authorized_parties, settings.azp_policy, clock.clone()))
 }
 
 /// In an environment file the line breaks of a key are often written as `\n`.
 fn pem_key(pem: &str) -> Result<KeySource, Failure> {
     match DecodingKey::from_rsa_pem(pem.replace("\\n", "\n").as_bytes()) {
-        Ok(key) => Ok(KeySource::Pem(Box::new(key))),
+        Ok(key) => Ok(KeySource::Pem(Arc::new(key))),
         Err(error) => Err(Failure(format!("CLERK_JWT_KEY (--jwt-key): not an RSA public key in PEM: {error}"))),
     }
 }

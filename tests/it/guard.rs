@@ -20,12 +20,12 @@ use crate::support::{
 };
 
 fn verifier(azp: AzpPolicy, parties: &[&str]) -> TokenVerifier {
-    TokenVerifier {
-        issuers: vec![TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(issuer().keys()) }],
-        authorized_parties: parties.iter().map(|&party| party.to_owned()).collect(),
+    TokenVerifier::new(
+        vec![TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(issuer().keys()) }],
+        parties.iter().map(|&party| party.to_owned()).collect(),
         azp,
-        clock: partner_portal::clock::Clock::default(),
-    }
+        partner_portal::clock::Clock::default(),
+    )
 }
 
 /// A token of good claims with one of them set, or removed where the value is null.

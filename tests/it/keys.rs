@@ -63,7 +63,7 @@ impl Publisher {
         let clock = Clock::default();
         let cache = KeyCache::new(url.parse().expect("a URL"), clock.clone()).expect("a client");
         let issuers = vec![TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Published(cache) }];
-        let verifier = TokenVerifier { issuers, authorized_parties: vec![], azp: AzpPolicy::WhenPresent, clock: clock.clone() };
+        let verifier = TokenVerifier::new(issuers, vec![], AzpPolicy::WhenPresent, clock.clone());
         Self { fetches, failing, keys, verifier, clock }
     }
 
@@ -193,9 +193,9 @@ async fn strange_keys_are_passed_over() {
 async fn a_pem_key_serves() {
     let pair = rsa_pair();
     let (private, public) = (pair.0.as_str(), pair.1.as_str());
-    let keys = KeySource::Pem(Box::new(DecodingKey::from_rsa_pem(public.as_bytes()).expect("a key")));
+    let keys = KeySource::Pem(Arc::new(DecodingKey::from_rsa_pem(public.as_bytes()).expect("a key")));
     let issuers = vec![TrustedIssuer { name: ISSUER.to_owned(), keys }];
-    let verifier = TokenVerifier { issuers, authorized_parties: vec![], azp: AzpPolicy::WhenPresent, clock: Clock::default() };
+    let verifier = TokenVerifier::new(issuers, vec![], AzpPolicy::WhenPresent, Clock::default());
     let key = jsonwebtoken::EncodingKey::from_rsa_pem(private.as_bytes()).expect("a key");
     for algorithm in [jsonwebtoken::Algorithm::RS256, jsonwebtoken::Algorithm::RS384, jsonwebtoken::Algorithm::RS512] {
         let mut header = jsonwebtoken::Header::new(algorithm);

@@ -164,12 +164,7 @@ impl World {
         let settings = PoolSettings { size, wait: pool_wait, statement_timeout: Duration::from_secs(20) };
         let clock = Clock::default();
         let issuer = TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(tokens::issuer().keys()) };
-        let verifier = TokenVerifier {
-            issuers: vec![issuer],
-            authorized_parties: vec![],
-            azp: AzpPolicy::WhenPresent,
-            clock: clock.clone(),
-        };
+        let verifier = TokenVerifier::new(vec![issuer], vec![], AzpPolicy::WhenPresent, clock.clone());
         let mut schema = graphql::PortalSchema::new(limits.clone());
         if let Some((mode, manifest)) = trusted {
             schema.trust(mode, &manifest).await.expect("a manifest");
