@@ -98,7 +98,7 @@ fn machine(tenant: TenantId) -> Caller {
 
 /// Does all of a kind that is due of one tenant's, some in each transaction.
 async fn finish(session: &Session, tenant: TenantId, work: Work, due_by: DateTime<Utc>) -> Result<Option<usize>> {
-    session.switch(machine(tenant)).await?;
+    session.proceed(machine(tenant), None).await?;
     let mut count = 0;
     loop {
         let writing = session.write().await?;

@@ -7,7 +7,7 @@ use super::{Role, Viewer, claims::Claims, verifier::TokenFault, viewer::ActivePa
 use crate::{
     db::{
         Pool,
-        session::{Caller, Session},
+        session::{Caller, OPERATOR, SERVICE, Session},
     },
     error::{Error, Result},
     models::{
@@ -20,7 +20,7 @@ use crate::{
 pub async fn admit(pool: &Pool, claims: Claims) -> Result<(Session, Viewer)> {
     let lookup = SignIn::from(&claims);
     let gate = Caller::Gate { issuer: lookup.issuer.clone(), subject: lookup.subject.clone() };
-    let (session, found) = Session::open(pool, gate, async |connection| Identity::find(connection, &lookup).await).await?;
+    let (session, found) = Session::enter(pool, gate, async |connection| Identity::find(connection, &lookup).await).await?;
     let mut identity = only(found)?;
     if must_sign_in(&identity, &lookup) {
         let writing = session.write().await?;
@@ -30,8 +30,9 @@ pub async fn admit(pool: &Pool, claims: Claims) -> Result<(Session, Viewer)> {
         identity = only(Identity::find(&reading, &lookup).await?)?;
         drop(reading);
     }
+    let told = identity.told.clone();
     let viewer = viewer(identity, claims)?;
-    session.switch(viewer.caller()).await?;
+    session.proceed(viewer.caller(), Some(&told)).await?;
     Ok((session, viewer))
 }
 
@@ -54,7 +55,7 @@ pub fn staff_role(claims: &Claims) -> Option<Role> {
 
 fn must_sign_in(identity: &Identity, says: &SignIn) -> bool {
     let newer = |said: &Option<String>, stored: &Option<String>| said.is_some() && said != stored;
-    let joins = !says.is_staff && (identity.joins() || identity.is_invited);
+    let joins = says.staff_role.is_none() && (identity.joins() || identity.is_invited);
     identity.user_id.is_none() || joins || newer(&says.email, &identity.email) || newer(&says.name, &identity.user_name)
 }
 
@@ -87,7 +88,11 @@ impl From<&Claims> for SignIn {
             email: claims.email.clone().filter(|email| email.chars().count() <= 254),
             is_email_verified: claims.is_email_verified,
             name: claims.name.clone().filter(|name| name.chars().count() <= 200 && !name.chars().any(char::is_control)),
-            is_staff: staff_role(claims).is_some(),
+            staff_role: staff_role(claims).and_then(|role| match role {
+                Role::Operator => Some(OPERATOR),
+                Role::Service => Some(SERVICE),
+                Role::PartnerMember | Role::PartnerOwner => None,
+            }),
         }
     }
 }

@@ -13,6 +13,7 @@ use std::sync::{
 use diesel::{
     QueryResult,
     connection::InstrumentationEvent,
+    deserialize::Queryable,
     sql_types::{Nullable, Text},
 };
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, pooled_connection::deadpool::Object};
@@ -69,42 +70,61 @@ pub enum Caller {
 
 type Settings = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
 
+/// What PostgreSQL has been told of a caller: the role, and the settings `app.tenant_id`, `app.partner_id`, `app.user_id`.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Told {
+    role: String,
+    tenant: String,
+    partner: String,
+    user: String,
+}
+
 impl Caller {
+    fn told(&self) -> Told {
+        let id = |value: Option<uuid::Uuid>| value.unwrap_or_default().to_string();
+        let (role, tenant, partner, user) = match self {
+            Self::Gate { .. } => (GATE, None, None, None),
+            Self::Partner { tenant, partner, user } => (PARTNER, Some(tenant), *partner, Some(user)),
+            Self::Operator { tenant, user } => (OPERATOR, Some(tenant), None, Some(user)),
+            Self::Service { tenant, user } => (SERVICE, Some(tenant), None, Some(user)),
+        };
+        Told {
+            role: role.to_owned(),
+            tenant: id(tenant.map(|tenant| tenant.uuid())),
+            partner: id(partner.map(PartnerId::uuid)),
+            user: id(user.map(|user| user.uuid())),
+        }
+    }
+
     /// Tells PostgreSQL, for the rest of the transaction. All settings are written each time: none is left over from before.
     async fn announce(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
         // In here alone: in scope elsewhere it takes `load` away from the counters.
         use diesel_async::RunQueryDsl;
 
-        let nil = uuid::Uuid::nil().to_string();
-        let (role, tenant, partner, user) = match self {
-            Self::Gate { .. } => ("portal_gate", None, None, None),
-            Self::Partner { tenant, partner, user } => ("portal_partner", Some(tenant), *partner, Some(user)),
-            Self::Operator { tenant, user } => ("portal_operator", Some(tenant), None, Some(user)),
-            Self::Service { tenant, user } => ("portal_service", Some(tenant), None, Some(user)),
-        };
+        let Told { role, tenant, partner, user } = self.told();
         let (issuer, subject) = match self {
             Self::Gate { issuer, subject } => (issuer.clone(), subject.clone()),
             Self::Partner { .. } | Self::Operator { .. } | Self::Service { .. } => Default::default(),
         };
-        let text = |value: String| Bind::Text(Some(value));
-        let id = |value: Option<uuid::Uuid>| text(value.map_or_else(|| nil.clone(), |id| id.to_string()));
         statement::<Settings>(
             "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true), set_config('app.partner_id', ?, true), \
              set_config('app.user_id', ?, true), set_config('app.issuer', ?, true), set_config('app.subject', ?, true)",
-            vec![
-                text(role.to_owned()),
-                id(tenant.map(|t| t.uuid())),
-                id(partner.map(PartnerId::uuid)),
-                id(user.map(|u| u.uuid())),
-                text(issuer),
-                text(subject),
-            ],
+            [role, tenant, partner, user, issuer, subject].map(Bind::text).into(),
         )
         .execute(&mut connection)
         .await
         .map(drop)
     }
 }
+
+/// The roles of callers (the migration `roles` makes them).
+pub const GATE: &str = "portal_gate";
+/// See [`Caller::Partner`].
+pub const PARTNER: &str = "portal_partner";
+/// See [`Caller::Operator`].
+pub const OPERATOR: &str = "portal_operator";
+/// See [`Caller::Service`].
+pub const SERVICE: &str = "portal_service";
 
 const BEGIN_READING: &str = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ";
 const BEGIN_WRITING: &str = "BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED";
@@ -131,23 +151,16 @@ impl Line {
         self.connection.as_ref().expect("a session has its connection until it is dropped")
     }
 
-    /// Opens a transaction for the caller, in one round trip.
+    /// Ends the transaction that is open and opens one for the caller, in one round trip.
     async fn begin(&mut self, how: &str) -> Result<()> {
-        self.end().await?;
+        let how = match self.phase {
+            Phase::Idle => how.to_owned(),
+            Phase::Reading => format!("COMMIT; {how}"),
+            Phase::Abandoned => format!("ROLLBACK; {how}"),
+        };
         self.phase = Phase::Abandoned;
         let connection = self.connection();
-        try_join!(async { (&mut &*connection).batch_execute(how).await }, self.caller.announce(connection))?;
-        Ok(())
-    }
-
-    async fn end(&mut self) -> Result<()> {
-        let how = match self.phase {
-            Phase::Idle => return Ok(()),
-            Phase::Reading => "COMMIT",
-            Phase::Abandoned => "ROLLBACK",
-        };
-        (&mut self.connection()).batch_execute(how).await?;
-        self.phase = Phase::Idle;
+        try_join!(async { (&mut &*connection).batch_execute(&how).await }, self.caller.announce(connection))?;
         Ok(())
     }
 }
@@ -165,6 +178,20 @@ pub type Reading<'s> = RwLockReadGuard<'s, AsyncPgConnection>;
 impl Session {
     /// Takes a connection for `caller` and runs the first query on it, in one round trip with the start of the transaction.
     pub async fn open<T>(
+        pool: &Pool,
+        caller: Caller,
+        first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
+    ) -> Result<(Self, T)> {
+        let announced = caller.clone();
+        let both = async |connection: &AsyncPgConnection| {
+            let ((), answer) = try_join!(announced.announce(connection), first(connection))?;
+            Ok(answer)
+        };
+        Self::enter(pool, caller, both).await
+    }
+
+    /// The same where the first query itself says who is asking; what it has said is told to [`Session::proceed`].
+    pub async fn enter<T>(
         pool: &Pool,
         caller: Caller,
         first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
@@ -189,11 +216,7 @@ impl Session {
         let answer = {
             let mut line = session.line.write().await;
             let connection = line.connection();
-            let ((), (), answer) = try_join!(
-                async { (&mut &*connection).batch_execute(BEGIN_READING).await },
-                line.caller.announce(connection),
-                first(connection)
-            )?;
+            let ((), answer) = try_join!(async { (&mut &*connection).batch_execute(BEGIN_READING).await }, first(connection))?;
             line.phase = Phase::Reading;
             answer
         };
@@ -201,11 +224,12 @@ impl Session {
         Ok((session, answer))
     }
 
-    /// Goes on as another caller; a reading transaction that is open goes on too, at the same instant.
-    pub async fn switch(&self, caller: Caller) -> Result<()> {
+    /// Goes on as another caller; a reading transaction that is open goes on too, at the same instant. Where PostgreSQL has been told
+    /// in it that this one asks, that is not said again.
+    pub async fn proceed(&self, caller: Caller, told: Option<&Told>) -> Result<()> {
         let mut line = self.line.write().await;
         line.caller = caller;
-        if line.phase == Phase::Reading {
+        if line.phase == Phase::Reading && told != Some(&line.caller.told()) {
             line.caller.announce(line.connection()).await?;
         }
         drop(line);

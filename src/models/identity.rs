@@ -1,4 +1,5 @@
-//! Finds and registers the person that a verified token names. Runs as the role `portal_gate`, which sees no more than that.
+//! Finds and registers the person that a verified token names. Whoever is found reads on as themselves; registering runs as the role
+//! `portal_gate`, which sees no more than that.
 
 use diesel::{
     deserialize::Queryable,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     db::{
         schema::{partner_members, partner_profiles, partner_users, partners, users},
+        session::{PARTNER, Told},
         statement::{Bind, statement},
     },
     ids::{PartnerId, UserId},
@@ -40,8 +42,8 @@ pub struct SignIn {
     pub is_email_verified: bool,
     /// The bearer's name.
     pub name: Option<String>,
-    /// Whether the bearer is staff or a machine of the tenant, who belong to no partner.
-    pub is_staff: bool,
+    /// The database role of staff and machines of the tenant, who belong to no partner.
+    pub staff_role: Option<&'static str>,
 }
 
 /// A tenant that a token may be for, and what is known there of its bearer.
@@ -65,6 +67,8 @@ pub struct Identity {
     pub is_active_organization: bool,
     /// Whether the bearer's verified address is that of an invited member.
     pub is_invited: bool,
+    /// What PostgreSQL has been told in this transaction of who is asking.
+    pub told: Told,
 }
 
 type TenantColumns = (SqlUuid, Text, Text, Text, Text, Numeric, Text);
@@ -78,6 +82,7 @@ type IdentityColumns = (
     Nullable<Text>,
     Bool,
     Bool,
+    (Text, Text, Text, Text),
 );
 
 #[derive(Queryable)]
@@ -91,15 +96,24 @@ struct Row {
     partner_role: Option<PartnerUserRole>,
     is_active_organization: bool,
     is_invited: bool,
+    told: Told,
 }
 
 impl Identity {
-    /// The tenants that the token may be for: one, unless it fails to name one of several.
+    /// The tenants that the token may be for: one, unless it fails to name one of several. In the same statement PostgreSQL is told that
+    /// its bearer asks, for the rest of the transaction: by the role that the token gives, and by the ids that were found.
     pub async fn find(mut connection: &AsyncPgConnection, sign_in: &SignIn) -> QueryResult<Vec<Self>> {
-        let text = |value: &str| Bind::Text(Some(value.to_owned()));
+        let text = |value: &str| Bind::text(value);
+        let role = sign_in.staff_role.unwrap_or(PARTNER);
         let rows: Vec<Row> = statement::<IdentityColumns>(
-            "SELECT * FROM portal_bearer(?, ?, ?, ?, ?)",
+            "SELECT bearer.*, set_config('role', ?, true), set_config('app.tenant_id', tenant_id::text, true),
+                 set_config('app.partner_id', coalesce(CASE WHEN ? = 'portal_partner' AND partner_role IS NOT NULL THEN partner_id END,
+                     '00000000-0000-0000-0000-000000000000')::text, true),
+                 set_config('app.user_id', coalesce(user_id, '00000000-0000-0000-0000-000000000000')::text, true)
+             FROM portal_bearer(?, ?, ?, ?, ?) AS bearer",
             vec![
+                text(role),
+                text(role),
                 text(&sign_in.issuer),
                 text(&sign_in.subject),
                 Bind::Text(sign_in.organization.clone()),
@@ -132,8 +146,20 @@ impl From<Row> for Identity {
             partner_role,
             is_active_organization,
             is_invited,
+            told,
         } = row;
-        Self { tenant, user_id, email, user_name, partner_id, partner_status, partner_role, is_active_organization, is_invited }
+        Self {
+            tenant,
+            user_id,
+            email,
+            user_name,
+            partner_id,
+            partner_status,
+            partner_role,
+            is_active_organization,
+            is_invited,
+            told,
+        }
     }
 }
 
@@ -169,7 +195,7 @@ impl SignIn {
             .returning((users::id, users::default_partner_id))
             .get_result(&mut connection)
             .await?;
-        if self.is_staff {
+        if self.staff_role.is_some() {
             return Ok(());
         }
         self.link_members(connection, found, user).await?;
