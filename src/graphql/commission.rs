@@ -17,6 +17,7 @@ use super::{
     partner::Partner,
     payout::Payout,
     query::OrderDirection,
+    row::{Row, plain},
     scalars::{CurrencyCode, DateTime, Decimal, Money},
     user::User,
 };
@@ -47,7 +48,7 @@ impl Commission {
     }
 
     /// Who earned it.
-    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a commission's partner"))
     }
 
@@ -62,12 +63,12 @@ impl Commission {
     }
 
     /// The lead that converted. Null for other events.
-    async fn lead(&self, ctx: &Context<'_>) -> Option<Result<Lead>> {
+    async fn lead(&self, ctx: &Context<'_>) -> Option<Result<Row<Lead>>> {
         Lead::by_id(ctx, self.0.lead_id?).await.transpose()
     }
 
     /// The customer who paid. Null for lead conversions and adjustments.
-    async fn customer(&self, ctx: &Context<'_>) -> Option<Result<Customer>> {
+    async fn customer(&self, ctx: &Context<'_>) -> Option<Result<Row<Customer>>> {
         Customer::by_id(ctx, self.0.customer_id?).await.transpose()
     }
 
@@ -77,7 +78,7 @@ impl Commission {
     }
 
     /// The commission that a refund takes back, in part or whole. Null for other events.
-    async fn reverses(&self, ctx: &Context<'_>) -> Option<Result<Self>> {
+    async fn reverses(&self, ctx: &Context<'_>) -> Option<Result<Row<Self>>> {
         Self::by_id(ctx, self.0.reverses_id?).await.transpose()
     }
 
@@ -88,7 +89,7 @@ impl Commission {
     }
 
     /// The payout that holds it, or has paid it. Null while it is in none.
-    async fn payout(&self, ctx: &Context<'_>) -> Option<Result<Payout>> {
+    async fn payout(&self, ctx: &Context<'_>) -> Option<Result<Row<Payout>>> {
         Payout::by_id(ctx, self.0.payout_id?).await.transpose()
     }
 
@@ -118,7 +119,7 @@ impl Commission {
             Some(id) => Self::by_id(ctx, id).await?,
             None => None,
         };
-        let original = original.as_ref().map(|original| original.0.as_ref());
+        let original = original.as_ref().map(|original| original.0.0.as_ref());
         Ok(CommissionExplanation(Explanation::of_commission(&self.0, rule, original, self.0.money()?)))
     }
 
@@ -169,6 +170,8 @@ impl Commission {
     }
 }
 
+plain!(Commission: id, event_type, status, invoice_id, base, rate, amount, event_date, due_at, notes, rejection_reason, decided_at, created_at, updated_at);
+
 impl From<Arc<commission::Commission>> for Commission {
     fn from(row: Arc<commission::Commission>) -> Self {
         Self(row)
@@ -177,8 +180,8 @@ impl From<Arc<commission::Commission>> for Commission {
 
 impl Commission {
     /// The commission of that id, if the viewer may see it.
-    pub async fn by_id(ctx: &Context<'_>, id: CommissionId) -> Result<Option<Self>> {
-        Ok(ctx.load(CommissionById(id)).await?.map(Self))
+    pub async fn by_id(ctx: &Context<'_>, id: CommissionId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(CommissionById(id)).await?.map(|row| Row(Self(row))))
     }
 
     /// One page of the commissions that the viewer may see.

@@ -11,6 +11,7 @@ use super::{
     loaders::batch_key,
     partner::Partner,
     revenue::PeriodInput,
+    row::Row,
     scalars::{CurrencyCode, DateTime, Decimal, Money, currency},
     user::User,
 };
@@ -42,7 +43,7 @@ impl CommissionRule {
     }
 
     /// The partner whose rule it is. Null for a rule of the whole programme.
-    async fn partner(&self, ctx: &Context<'_>) -> Option<Result<Partner>> {
+    async fn partner(&self, ctx: &Context<'_>) -> Option<Result<Row<Partner>>> {
         Some(Partner::by_id(ctx, self.0.partner_id?).await.and_then(|found| found.ok_or_else(|| missing("a rule's partner"))))
     }
 
@@ -169,7 +170,7 @@ pub struct SimulatedTotal {
 #[derive(SimpleObject)]
 pub struct SimulatedEarnings {
     /// The partner.
-    partner: Partner,
+    partner: Row<Partner>,
     /// How many payments the partner's customers made.
     payments: i64,
     /// How many of them fall under the rule. The others have a customer's own rate, or a rule that goes before it.

@@ -10,6 +10,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use super::{
     loaders::{BatchKey, Loaders},
+    quiet::Quiet,
     subscription::Step,
 };
 use crate::{
@@ -26,6 +27,9 @@ pub struct RequestContext {
     session: Arc<Session>,
     viewer: Arc<Viewer>,
     loaders: Mutex<Arc<Loaders>>,
+    quiet: Arc<Quiet>,
+    /// Whether answers are to be merged: only the engine knows how, and not of what is text already.
+    merges: bool,
     /// When the request came.
     as_of: DateTime<Utc>,
     uploads: Mutex<Vec<Option<File>>>,
@@ -38,10 +42,27 @@ pub struct RequestContext {
 impl RequestContext {
     /// The state of a request by `viewer` on `session`, which came with files.
     pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, uploads: Vec<File>, keyring: Arc<Keyring>, clock: Clock) -> Self {
-        let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope())));
+        let quiet = Arc::new(Quiet::default());
+        let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope(), Arc::clone(&quiet))));
         let as_of = clock.now().trunc_subsecs(6);
         let uploads = Mutex::new(uploads.into_iter().map(Some).collect());
-        Self { session, viewer, loaders, as_of, uploads, keyring, clock }
+        Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, keyring, clock }
+    }
+
+    /// The same for an operation whose answers are to be merged.
+    pub fn merging(mut self, merges: bool) -> Self {
+        self.merges = merges;
+        self
+    }
+
+    /// Whether the answers to one object, selected of in several places, are to be merged.
+    pub fn merges(&self) -> bool {
+        self.merges
+    }
+
+    /// When its resolvers have asked for all that they need.
+    pub fn quiet(&self) -> Arc<Quiet> {
+        Arc::clone(&self.quiet)
     }
 
     /// The database session.
@@ -51,7 +72,7 @@ impl RequestContext {
 
     /// Forgets what was read: after a change it is read anew.
     pub fn renew_loaders(&self) {
-        let fresh = Arc::new(Loaders::new(Arc::clone(&self.session), self.viewer.scope()));
+        let fresh = Arc::new(Loaders::new(Arc::clone(&self.session), self.viewer.scope(), Arc::clone(&self.quiet)));
         *self.loaders.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 

@@ -12,6 +12,7 @@ use super::{
     member::Member,
     pagination::Connection,
     partner::Partner,
+    row::{Row, plain},
     scalars::{DateTime, EmailAddress},
     user::User,
 };
@@ -42,12 +43,12 @@ impl CreditAllocation {
     }
 
     /// The partner whose credits they were.
-    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("an allocation's partner"))
     }
 
     /// The member to whom they were assigned.
-    async fn member(&self, ctx: &Context<'_>) -> Result<Member> {
+    async fn member(&self, ctx: &Context<'_>) -> Result<Row<Member>> {
         Member::by_id(ctx, self.0.member_id).await?.ok_or_else(|| missing("an allocation's member"))
     }
 
@@ -115,7 +116,7 @@ impl CreditGrant {
     }
 
     /// To whom.
-    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a grant's partner"))
     }
 
@@ -158,7 +159,7 @@ impl CreditRedemption {
     }
 
     /// The member that was named. Null where an address was.
-    async fn member(&self, ctx: &Context<'_>) -> Option<Result<Member>> {
+    async fn member(&self, ctx: &Context<'_>) -> Option<Result<Row<Member>>> {
         Member::by_id(ctx, self.0.member_id?).await.transpose()
     }
 
@@ -208,6 +209,8 @@ impl CreditAllocationFilter {
     }
 }
 
+plain!(CreditAllocation: id, credits, available, used, expired, revoked, valid_days, expires_at, created_at);
+
 impl From<Arc<Allocation>> for CreditAllocation {
     fn from(row: Arc<Allocation>) -> Self {
         Self(row)
@@ -216,8 +219,8 @@ impl From<Arc<Allocation>> for CreditAllocation {
 
 impl CreditAllocation {
     /// The allocation of that id, if the viewer may see it.
-    pub async fn by_id(ctx: &Context<'_>, id: AllocationId) -> Result<Option<Self>> {
-        Ok(ctx.load(AllocationById(id)).await?.map(Self))
+    pub async fn by_id(ctx: &Context<'_>, id: AllocationId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(AllocationById(id)).await?.map(|row| Row(Self(row))))
     }
 
     /// One page of the allocations that the viewer may see, the latest first.

@@ -12,6 +12,7 @@ use super::{
     lists::{self, Filter, NestedFilter},
     loaders::{BatchKey, batch_key},
     pagination::Connection,
+    row::{Row, plain},
     scalars::DateTime,
     user::User,
 };
@@ -72,7 +73,7 @@ impl CreditTransfer {
     }
 
     /// The allocation that it is about. Null where it is about a grant.
-    async fn allocation(&self, ctx: &Context<'_>) -> Option<Result<CreditAllocation>> {
+    async fn allocation(&self, ctx: &Context<'_>) -> Option<Result<Row<CreditAllocation>>> {
         CreditAllocation::by_id(ctx, self.0.allocation_id?).await.transpose()
     }
 
@@ -130,6 +131,8 @@ impl CreditFigures {
         self.0.balance
     }
 }
+
+plain!(CreditTransfer: kind, credits, from, to, source_balance, target_balance, posted_at);
 
 impl From<Arc<credit_ledger::CreditTransfer>> for CreditTransfer {
     fn from(row: Arc<credit_ledger::CreditTransfer>) -> Self {

@@ -11,6 +11,7 @@ use super::{
     pagination::Connection,
     partner::Partner,
     query::search_text,
+    row::{Row, plain},
     scalars::{DateTime, Decimal, EmailAddress},
 };
 use crate::{
@@ -50,7 +51,7 @@ impl Customer {
     }
 
     /// The partner that manages it now. Null where none does, and where it is another than yours.
-    async fn partner(&self, ctx: &Context<'_>) -> Option<Result<Partner>> {
+    async fn partner(&self, ctx: &Context<'_>) -> Option<Result<Row<Partner>>> {
         match self.periods(ctx).await {
             Ok(periods) => {
                 let now = ctx.now();
@@ -86,7 +87,7 @@ pub struct CustomerAccount(customer::CustomerAccount);
 #[Object]
 impl CustomerAccount {
     /// The partner.
-    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a customer's partner"))
     }
 
@@ -114,6 +115,8 @@ pub struct CustomerFilterInput {
     search: Option<String>,
 }
 
+plain!(Customer: id, external_id, name, email, created_at, updated_at);
+
 impl From<Arc<customer::Customer>> for Customer {
     fn from(row: Arc<customer::Customer>) -> Self {
         Self(row)
@@ -122,8 +125,8 @@ impl From<Arc<customer::Customer>> for Customer {
 
 impl Customer {
     /// The customer of that id, if the viewer may see it.
-    pub async fn by_id(ctx: &Context<'_>, id: CustomerId) -> Result<Option<Self>> {
-        Ok(ctx.load(CustomerById(id)).await?.map(Self))
+    pub async fn by_id(ctx: &Context<'_>, id: CustomerId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(CustomerById(id)).await?.map(|row| Row(Self(row))))
     }
 
     /// One page of the customers that the viewer may see, the newest first.

@@ -9,6 +9,7 @@ use super::{
     member::MemberCounts,
     partner::{Partner, PartnerStats},
     revenue::{EarningsPoint, PeriodInput, RevenueMetrics},
+    row::Row,
     scalars::{CurrencyCode, currency_or_default},
 };
 use crate::{
@@ -27,7 +28,7 @@ pub struct Dashboard {
 #[Object]
 impl Dashboard {
     /// The partner.
-    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
         Partner::by_id(ctx, self.partner.id).await?.ok_or_else(|| missing("the viewer's partner"))
     }
 
@@ -37,9 +38,9 @@ impl Dashboard {
     }
 
     /// What the partner has achieved so far.
-    async fn stats(&self, ctx: &Context<'_>) -> Result<PartnerStats> {
+    async fn stats(&self, ctx: &Context<'_>) -> Result<Row<PartnerStats>> {
         let partner = Partner::by_id(ctx, self.partner.id).await?.ok_or_else(|| missing("the viewer's partner"))?;
-        Ok(partner.achievements())
+        Ok(Row(partner.0.achievements()))
     }
 
     /// What the period has brought: the one that the dashboard is asked for, or the month so far.
@@ -78,7 +79,7 @@ impl Dashboard {
         &self,
         ctx: &Context<'_>,
         #[graphql(default = 5, desc = "How many: 1 to 500.")] first: i32,
-    ) -> Result<Vec<Lead>> {
+    ) -> Result<Vec<Row<Lead>>> {
         let page = PageArguments { first: Some(first), ..PageArguments::default() };
         let leads = Lead::of_partner(ctx, self.partner.id, page, None, None).await?;
         Ok(leads.edges.into_iter().map(|edge| edge.node).collect())

@@ -11,6 +11,7 @@ use super::{
     pagination::Connection,
     partner::Partner,
     query::{OrderDirection, search_text},
+    row::{Row, plain},
     scalars::{DateTime, EmailAddress, Money},
     user::User,
 };
@@ -38,7 +39,7 @@ impl Lead {
     }
 
     /// The partner that sent it.
-    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a lead's partner"))
     }
 
@@ -146,6 +147,11 @@ impl LeadStatusChange {
     }
 }
 
+plain!(
+    Lead: id, client_name, client_email, client_phone, service, status, deal_value, commission, commission_paid, notes, next_statuses,
+    created_at, converted_at, updated_at,
+);
+
 impl From<Arc<models::lead::Lead>> for Lead {
     fn from(row: Arc<models::lead::Lead>) -> Self {
         Self(row)
@@ -154,8 +160,8 @@ impl From<Arc<models::lead::Lead>> for Lead {
 
 impl Lead {
     /// The lead of that id, if the viewer may see it.
-    pub async fn by_id(ctx: &Context<'_>, id: LeadId) -> Result<Option<Self>> {
-        Ok(ctx.load(LeadById(id)).await?.map(Self))
+    pub async fn by_id(ctx: &Context<'_>, id: LeadId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(LeadById(id)).await?.map(|row| Row(Self(row))))
     }
 
     /// One page of the leads that the viewer may see.

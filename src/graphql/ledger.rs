@@ -13,6 +13,7 @@ use super::{
     loaders::BatchKey,
     pagination::Connection,
     payout::Payout,
+    row::{Row, plain},
     scalars::{CurrencyCode, DateTime, Money, currency_or_default},
     user::User,
 };
@@ -69,12 +70,12 @@ impl Transfer {
     }
 
     /// The commission that it is about. Null where it is about a payout.
-    async fn commission(&self, ctx: &Context<'_>) -> Option<Result<Commission>> {
+    async fn commission(&self, ctx: &Context<'_>) -> Option<Result<Row<Commission>>> {
         Commission::by_id(ctx, self.0.event_id?).await.transpose()
     }
 
     /// The payout that it is about. Null where it is about a commission.
-    async fn payout(&self, ctx: &Context<'_>) -> Option<Result<Payout>> {
+    async fn payout(&self, ctx: &Context<'_>) -> Option<Result<Row<Payout>>> {
         Payout::by_id(ctx, self.0.payout_id?).await.transpose()
     }
 
@@ -193,6 +194,8 @@ impl NestedFilter for LedgerFilter {
         transfer::Transfer::count_by_partners(connection, scope, parents, self.0).await
     }
 }
+
+plain!(Transfer: kind, amount, from, to, source_balance, target_balance, posted_at);
 
 impl From<Arc<transfer::Transfer>> for Transfer {
     fn from(row: Arc<transfer::Transfer>) -> Self {

@@ -4,13 +4,14 @@
 
 use std::{collections::HashMap, fmt::Debug, hash::Hash, sync::Arc};
 
-use async_graphql::{Context, OutputType};
+use async_graphql::Context;
 use futures_util::future::try_join_all;
 
 use super::{
     context::ContextExt,
     loaders::BatchKey,
     pagination::{Connection, connect},
+    row::Written,
 };
 use crate::{
     db,
@@ -133,7 +134,7 @@ pub(super) use filter_by_partner;
 pub async fn root<F, T>(ctx: &Context<'_>, filter: F, page: &Page) -> Result<Connection<T>>
 where
     F: RootFilter,
-    T: From<Arc<F::Row>> + OutputType,
+    T: From<Arc<F::Row>> + Written,
 {
     let reading = ctx.read().await?;
     let slice = filter.page(&reading, ctx.viewer().scope(), page).await?.shared();
@@ -144,7 +145,7 @@ where
 pub async fn nested<F, T>(ctx: &Context<'_>, parent: F::Parent, filter: F, page: Page) -> Result<Connection<T>>
 where
     F: NestedFilter,
-    T: From<Arc<F::Row>> + OutputType,
+    T: From<Arc<F::Row>> + Written,
 {
     let list = Arc::new((filter.clone(), page));
     let slice = ctx.load(PageOf { parent, list: Arc::clone(&list) }).await?.unwrap_or_default();

@@ -1,22 +1,20 @@
 //! Batching: what sibling fields ask for one by one is fetched in one statement.
 //!
-//! A loader's key names its query: [`BatchKey`] is implemented beside the type that it fetches. The crate `dataloader` gathers
-//! keys while the executor polls siblings and calls [`BatchKey::fetch`] once; nothing outside this file names it.
+//! A loader's key names its query: [`BatchKey`] is implemented beside the type that it fetches. Keys are gathered until
+//! the request is quiet; then the crate `dataloader` calls [`BatchKey::fetch`] once for those that it does not know yet. Nothing outside this
+//! file names it.
 
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
     fmt::Debug,
     hash::Hash,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use dataloader::{BatchFn, cached::Loader};
-use tokio::sync::Notify;
 
+use super::quiet::Quiet;
 use crate::{
     db::{Connection, QueryResult, session::Session},
     error::{Error, Result},
@@ -83,73 +81,46 @@ impl<K: BatchKey> BatchFn<K, Found<K>> for Batch<K> {
 
 type LoaderOf<K> = Loader<K, Found<K>, Batch<K>>;
 
-/// How many turns of the executor must pass without a new key before a batch is complete.
-const QUIET_TURNS: usize = 8;
-/// How many turns the crate itself waits: enough for all that the gate lets go at once.
-const TURNS_AFTER_GATE: usize = 3;
-
-/// Holds keys back until their siblings have asked too.
-///
-/// The crate fetches a fixed number of turns after the first key of a batch. Behind a loader, though, results are handed out
-/// one after the other, and the next level's keys arrive over a number of turns that grows with the rows: batches would split,
-/// and a query's statements would grow with them. Here the first to arrive waits for as long as others keep arriving.
-#[derive(Default)]
-struct Gate {
-    arrivals: AtomicUsize,
-    is_watched: AtomicBool,
-    open: Notify,
-}
-
-/// Opens the gate when the one who watches it is done, or is dropped.
-struct Watch<'g>(&'g Gate);
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        self.0.is_watched.store(false, Ordering::Relaxed);
-        self.0.open.notify_waiters();
-    }
-}
-
-impl Gate {
-    async fn gather(&self) {
-        let opened = self.open.notified();
-        self.arrivals.fetch_add(1, Ordering::Relaxed);
-        if self.is_watched.swap(true, Ordering::Relaxed) {
-            return opened.await;
-        }
-        let _watch = Watch(self);
-        let (mut seen, mut quiet) = (self.arrivals.load(Ordering::Relaxed), 0);
-        while quiet < QUIET_TURNS {
-            tokio::task::yield_now().await;
-            let now = self.arrivals.load(Ordering::Relaxed);
-            quiet = if now == seen { quiet + 1 } else { 0 };
-            seen = now;
-        }
-    }
-}
-
 struct Kind<K: BatchKey> {
     loader: LoaderOf<K>,
-    gate: Gate,
+    /// What siblings have asked for since the last batch.
+    asked: Mutex<Vec<K>>,
+}
+
+impl<K: BatchKey> Kind<K> {
+    fn asked(&self) -> MutexGuard<'_, Vec<K>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The loaders of one reading transaction; what they have fetched is not fetched again.
 pub struct Loaders {
     session: Arc<Session>,
     scope: Scope,
+    quiet: Arc<Quiet>,
     by_kind: Mutex<HashMap<TypeId, Box<dyn Any + Send>>>,
 }
 
 impl Loaders {
-    /// Loaders that read on `session` what is in `scope`.
-    pub fn new(session: Arc<Session>, scope: Scope) -> Self {
-        Self { session, scope, by_kind: Mutex::default() }
+    /// Loaders that read on `session` what is in `scope`, each time that the request is quiet.
+    pub fn new(session: Arc<Session>, scope: Scope, quiet: Arc<Quiet>) -> Self {
+        Self { session, scope, quiet, by_kind: Mutex::default() }
     }
 
     /// One value by its key.
+    ///
+    /// The crate gathers the keys that come within a fixed number of turns of the executor. How many turns siblings need grows with the
+    /// rows, so they are gathered here, until the request is quiet; the first to go on then hands all of them over.
     pub async fn load<K: BatchKey>(&self, key: K) -> Found<K> {
         let kind = self.kind::<K>();
-        kind.gate.gather().await;
+        kind.asked().push(key.clone());
+        self.quiet.moment().await;
+        let asked = std::mem::take(&mut *kind.asked());
+        if !asked.is_empty() {
+            let _under_way = self.quiet.begin();
+            // What was found stays in the loader, and so do faults.
+            let _ = kind.loader.try_load_many(asked).await;
+        }
         // When the field that leads a batch is dropped (a sibling's error propagates), those that wait for it are told that
         // nothing was found. They ask once more, for themselves.
         for _ in 0..2 {
@@ -165,8 +136,8 @@ impl Loaders {
         let make = || -> Box<dyn Any + Send> {
             let batch = Batch::<K> { session: Arc::clone(&self.session), scope: self.scope, kind: std::marker::PhantomData };
             // One batch however many keys: the number of statements depends on a query's shape alone.
-            let loader = Loader::new(batch).with_max_batch_size(usize::MAX).with_yield_count(TURNS_AFTER_GATE);
-            Box::new(Arc::new(Kind { loader, gate: Gate::default() }))
+            let loader = Loader::new(batch).with_max_batch_size(usize::MAX).with_yield_count(0);
+            Box::new(Arc::new(Kind { loader, asked: Mutex::default() }))
         };
         let kind = by_kind.entry(TypeId::of::<K>()).or_insert_with(make);
         Arc::clone(kind.downcast_ref().expect("a loader is filed under its key's type"))

@@ -13,6 +13,7 @@ use super::{
     pagination::Connection,
     partner::Partner,
     query::search_text,
+    row::{Row, plain},
     scalars::{DateTime, EmailAddress},
     user::User,
 };
@@ -42,7 +43,7 @@ impl Member {
     }
 
     /// The partner whose member it is.
-    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a member's partner"))
     }
 
@@ -171,6 +172,8 @@ impl MemberFilterInput {
     }
 }
 
+plain!(Member: id, first_name, last_name, email, status, credits_assigned, created_at, updated_at);
+
 impl From<Arc<member::Member>> for Member {
     fn from(row: Arc<member::Member>) -> Self {
         Self(row)
@@ -179,8 +182,8 @@ impl From<Arc<member::Member>> for Member {
 
 impl Member {
     /// The member of that id, if the viewer may see it.
-    pub async fn by_id(ctx: &Context<'_>, id: MemberId) -> Result<Option<Self>> {
-        Ok(ctx.load(MemberById(id)).await?.map(Self))
+    pub async fn by_id(ctx: &Context<'_>, id: MemberId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(MemberById(id)).await?.map(|row| Row(Self(row))))
     }
 
     async fn credits(&self, ctx: &Context<'_>) -> Result<MemberCredits> {

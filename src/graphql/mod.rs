@@ -13,6 +13,7 @@ pub mod document;
 pub mod errors;
 pub mod explanation;
 pub mod ids;
+pub mod json;
 pub mod lead;
 pub mod ledger;
 pub mod lists;
@@ -26,20 +27,23 @@ pub mod payout;
 pub mod payout_preview;
 pub mod profile;
 pub mod query;
+pub mod quiet;
 pub mod revenue;
+pub mod row;
 pub mod scalars;
 pub mod subscription;
 pub mod tenant;
 pub mod user;
 pub mod viewer;
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use async_graphql::{Request, Response, Schema, SchemaBuilder, ServerError, ValidationMode};
+use async_graphql::{Response, Schema, SchemaBuilder, ServerError, ValidationMode};
 use futures_util::StreamExt;
 
 use self::{
     commission::Commission,
+    context::RequestContext,
     credit::CreditAllocation,
     credit_ledger::CreditTransfer,
     customer::Customer,
@@ -53,7 +57,7 @@ use self::{
     partner::Partner,
     payout::Payout,
     query::Query,
-    subscription::Subscription,
+    subscription::{Step, Subscription},
 };
 use crate::{config::TrustedMode, limits::Limits};
 
@@ -81,13 +85,15 @@ impl PortalSchema {
     }
 
     /// Runs one operation that was prepared.
-    pub async fn execute(&self, request: Request) -> Response {
-        self.engine.execute(request).await
+    pub async fn execute(&self, prepared: &Prepared, context: RequestContext) -> Response {
+        let (quiet, context) = (context.quiet(), context.merging(prepared.merges()));
+        quiet.watch(self.engine.execute(prepared.request().data(context))).await
     }
 
     /// Runs one step of a subscription that was prepared. `None` where it tells of nothing.
-    pub async fn execute_step(&self, request: Request) -> Option<Response> {
-        self.engine.execute_stream(request).next().await
+    pub async fn execute_step(&self, prepared: &Prepared, context: RequestContext, step: Arc<Step>) -> Option<Response> {
+        let (quiet, context) = (context.quiet(), context.merging(prepared.merges()));
+        quiet.watch(self.engine.execute_stream(prepared.request().data(context).data(step)).next()).await
     }
 }
 

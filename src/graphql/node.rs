@@ -59,15 +59,15 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         return Err(Error::BadUserInput(format!("{shown:?} is not an id.")));
     };
     Ok(match prefix.as_str() {
-        AllocationId::PREFIX => CreditAllocation::by_id(ctx, uuid.into()).await?.map(Node::CreditAllocation),
+        AllocationId::PREFIX => CreditAllocation::by_id(ctx, uuid.into()).await?.map(|row| Node::CreditAllocation(row.0)),
         GrantId::PREFIX => CreditGrant::by_id(ctx, uuid.into()).await?.map(Node::CreditGrant),
         RedemptionId::PREFIX => CreditRedemption::by_id(ctx, uuid.into()).await?.map(Node::CreditRedemption),
-        MemberId::PREFIX => Member::by_id(ctx, uuid.into()).await?.map(Node::Member),
-        CommissionId::PREFIX => Commission::by_id(ctx, uuid.into()).await?.map(Node::Commission),
-        CustomerId::PREFIX => Customer::by_id(ctx, uuid.into()).await?.map(Node::Customer),
-        LeadId::PREFIX => Lead::by_id(ctx, uuid.into()).await?.map(Node::Lead),
-        PartnerId::PREFIX => Partner::by_id(ctx, uuid.into()).await?.map(Node::Partner),
-        PayoutId::PREFIX => Payout::by_id(ctx, uuid.into()).await?.map(Node::Payout),
+        MemberId::PREFIX => Member::by_id(ctx, uuid.into()).await?.map(|row| Node::Member(row.0)),
+        CommissionId::PREFIX => Commission::by_id(ctx, uuid.into()).await?.map(|row| Node::Commission(row.0)),
+        CustomerId::PREFIX => Customer::by_id(ctx, uuid.into()).await?.map(|row| Node::Customer(row.0)),
+        LeadId::PREFIX => Lead::by_id(ctx, uuid.into()).await?.map(|row| Node::Lead(row.0)),
+        PartnerId::PREFIX => Partner::by_id(ctx, uuid.into()).await?.map(|row| Node::Partner(row.0)),
+        PayoutId::PREFIX => Payout::by_id(ctx, uuid.into()).await?.map(|row| Node::Payout(row.0)),
         RuleId::PREFIX => CommissionRule::by_id(ctx, uuid.into()).await?.map(Node::CommissionRule),
         TenantId::PREFIX => Tenant::by_id(ctx, uuid.into()).await?.map(Node::Tenant),
         UserId::PREFIX => User::by_id(ctx, uuid.into()).await?.map(Node::User),

@@ -8,14 +8,18 @@ use async_graphql::{
 };
 use futures_util::future::BoxFuture;
 
-use super::{context::ContextExt, loaders::BatchKey};
+use super::{
+    context::ContextExt,
+    loaders::BatchKey,
+    row::{Row, Written},
+};
 use crate::{
     error::Result,
     models::page::{Cursor, Page, Slice},
 };
 
 /// A connection whose total is counted only where it is selected.
-pub type Connection<T> = connection::Connection<String, T, TotalCount, EmptyFields>;
+pub type Connection<T> = connection::Connection<String, Row<T>, TotalCount, EmptyFields>;
 
 /// A list's length, still to be counted.
 trait Count: Send + Sync {
@@ -47,9 +51,9 @@ pub fn connect<R, T>(
     cursor: fn(&R, &Page) -> Cursor,
 ) -> Connection<T>
 where
-    T: From<Arc<R>> + async_graphql::OutputType,
+    T: From<Arc<R>> + Written,
 {
     let mut connection = Connection::with_additional_fields(slice.has_previous, slice.has_next, TotalCount(Arc::new(count)));
-    connection.edges.extend(slice.rows.iter().map(|row| Edge::new(cursor(row, page).encode(), T::from(Arc::clone(row)))));
+    connection.edges.extend(slice.rows.iter().map(|row| Edge::new(cursor(row, page).encode(), Row(T::from(Arc::clone(row))))));
     connection
 }

@@ -18,6 +18,7 @@ use super::{
     payout::{Payout, PayoutFilterInput, PayoutOrder},
     profile::PartnerProfile,
     query::{OrderDirection, search_text},
+    row::{Row, plain},
     scalars::{CurrencyCode, Date, DateTime, Decimal, Money, currency_or_default},
     user::User,
 };
@@ -61,8 +62,8 @@ impl Partner {
     }
 
     /// What it has achieved so far.
-    async fn stats(&self) -> PartnerStats {
-        self.achievements()
+    async fn stats(&self) -> Row<PartnerStats> {
+        Row(self.achievements())
     }
 
     /// How it is paid and reached. Null to whoever may not read it: only its owners and operators may.
@@ -305,6 +306,8 @@ impl PartnerStats {
     }
 }
 
+plain!(PartnerStats: total_referrals, converted_referrals, conversion_rate);
+
 /// A person who acts for a partner.
 #[derive(SimpleObject)]
 pub struct PartnerUser {
@@ -314,6 +317,8 @@ pub struct PartnerUser {
     role: PartnerUserRole,
 }
 
+plain!(Partner: id, company_name, status, commission_rate, created_at, updated_at);
+
 impl From<Arc<models::partner::Partner>> for Partner {
     fn from(row: Arc<models::partner::Partner>) -> Self {
         Self(row)
@@ -322,8 +327,8 @@ impl From<Arc<models::partner::Partner>> for Partner {
 
 impl Partner {
     /// The partner of that id, if the viewer may see it.
-    pub async fn by_id(ctx: &Context<'_>, id: PartnerId) -> Result<Option<Self>> {
-        Ok(ctx.load(PartnerById(id)).await?.map(Self))
+    pub async fn by_id(ctx: &Context<'_>, id: PartnerId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(PartnerById(id)).await?.map(|row| Row(Self(row))))
     }
 
     /// What it has achieved so far.

@@ -13,6 +13,7 @@ use super::{
     pagination::Connection,
     partner::Partner,
     query::OrderDirection,
+    row::{Row, plain},
     scalars::{CurrencyCode, DateTime, Decimal, Money},
     user::User,
 };
@@ -41,7 +42,7 @@ impl Payout {
     }
 
     /// Who is paid.
-    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a payout's partner"))
     }
 
@@ -185,6 +186,8 @@ impl PayoutStatusChange {
     }
 }
 
+plain!(Payout: id, total, commission_count, fingerprint, status, next_statuses, payment_method, payment_reference, attempt, period_start, period_end, payout_date, completed_at, notes, failure_reason, created_at, updated_at);
+
 impl From<Arc<payout::Payout>> for Payout {
     fn from(row: Arc<payout::Payout>) -> Self {
         Self(row)
@@ -193,8 +196,8 @@ impl From<Arc<payout::Payout>> for Payout {
 
 impl Payout {
     /// The payout of that id, if the viewer may see it.
-    pub async fn by_id(ctx: &Context<'_>, id: PayoutId) -> Result<Option<Self>> {
-        Ok(ctx.load(PayoutById(id)).await?.map(Self))
+    pub async fn by_id(ctx: &Context<'_>, id: PayoutId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(PayoutById(id)).await?.map(|row| Row(Self(row))))
     }
 
     /// One page of the payouts that the viewer may see.

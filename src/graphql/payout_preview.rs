@@ -10,6 +10,7 @@ use super::{
     context::{ContextExt, missing},
     pagination::Connection,
     partner::Partner,
+    row::Row,
     scalars::{DateTime, Money},
 };
 use crate::{
@@ -31,7 +32,7 @@ pub struct PayoutPreview {
 #[Object]
 impl PayoutPreview {
     /// Who would be paid.
-    async fn partner(&self, ctx: &Context<'_>) -> Result<Partner> {
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
         Partner::by_id(ctx, self.partner).await?.ok_or_else(|| missing("a preview's partner"))
     }
 

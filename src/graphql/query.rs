@@ -20,6 +20,7 @@ use super::{
     payout::{Payout, PayoutFilterInput, PayoutOrder},
     payout_preview::PayoutPreview,
     revenue::{EarningsPoint, PeriodInput, RevenueMetrics},
+    row::Row,
     scalars::{CurrencyCode, DateTime, Decimal, currency_or_default},
     viewer::Viewer,
 };
@@ -88,7 +89,7 @@ impl Query {
     }
 
     /// A partner. Null where there is no such partner, or it is not yours.
-    async fn partner(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: PartnerId) -> Option<Result<Partner>> {
+    async fn partner(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: PartnerId) -> Option<Result<Row<Partner>>> {
         Partner::by_id(ctx, id).await.transpose()
     }
 
@@ -115,7 +116,7 @@ impl Query {
     }
 
     /// A lead. Null where there is no such lead, or it is not yours.
-    async fn lead(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: LeadId) -> Option<Result<Lead>> {
+    async fn lead(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: LeadId) -> Option<Result<Row<Lead>>> {
         Lead::by_id(ctx, id).await.transpose()
     }
 
@@ -137,7 +138,7 @@ impl Query {
     }
 
     /// A customer. Null where there is no such customer, or your partner neither manages it nor ever did.
-    async fn customer(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: CustomerId) -> Option<Result<Customer>> {
+    async fn customer(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: CustomerId) -> Option<Result<Row<Customer>>> {
         Customer::by_id(ctx, id).await.transpose()
     }
 
@@ -194,7 +195,11 @@ impl Query {
     }
 
     /// A commission. Null where there is no such commission, or it is not yours.
-    async fn commission(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: CommissionId) -> Option<Result<Commission>> {
+    async fn commission(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: CommissionId,
+    ) -> Option<Result<Row<Commission>>> {
         Commission::by_id(ctx, id).await.transpose()
     }
 
@@ -216,7 +221,7 @@ impl Query {
     }
 
     /// A payout. Null where there is no such payout, or it is not yours.
-    async fn payout(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: PayoutId) -> Option<Result<Payout>> {
+    async fn payout(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: PayoutId) -> Option<Result<Row<Payout>>> {
         Payout::by_id(ctx, id).await.transpose()
     }
 
@@ -254,7 +259,7 @@ impl Query {
     }
 
     /// A member. Null where there is no such member, or it is not yours.
-    async fn member(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: MemberId) -> Option<Result<Member>> {
+    async fn member(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: MemberId) -> Option<Result<Row<Member>>> {
         Member::by_id(ctx, id).await.transpose()
     }
 
@@ -279,7 +284,7 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Its id.")] id: AllocationId,
-    ) -> Option<Result<CreditAllocation>> {
+    ) -> Option<Result<Row<CreditAllocation>>> {
         CreditAllocation::by_id(ctx, id).await.transpose()
     }
 

@@ -4,7 +4,7 @@ use async_graphql::{Context, InputValueError, InputValueResult, Object, Scalar, 
 use chrono::{Datelike, SubsecRound, Utc};
 use iso_currency::Currency;
 
-use super::context::ContextExt;
+use super::{context::ContextExt, row::plain_value};
 use crate::{
     clock,
     error::{Error, Result},
@@ -197,6 +197,8 @@ impl Money {
         CurrencyCode(self.0.currency)
     }
 }
+
+plain_value!(Money: amount, currency);
 
 #[cfg(test)]
 mod tests {

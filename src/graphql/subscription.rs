@@ -8,7 +8,9 @@ use async_graphql::{Context, SimpleObject, Subscription as EngineSubscription};
 use futures_util::stream;
 use uuid::Uuid;
 
-use super::{commission::Commission, context::ContextExt, lead::Lead, partner::Partner, payout::Payout, scalars::DateTime};
+use super::{
+    commission::Commission, context::ContextExt, lead::Lead, partner::Partner, payout::Payout, row::Row, scalars::DateTime,
+};
 use crate::{
     error::Result,
     ids::{CommissionId, LeadId, PartnerId, PayoutId},
@@ -56,7 +58,7 @@ pub struct LeadChange {
     /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
     /// The lead as it is now.
-    lead: Lead,
+    lead: Row<Lead>,
 }
 
 /// A commission is new or has changed.
@@ -67,7 +69,7 @@ pub struct CommissionChange {
     /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
     /// The commission as it is now.
-    commission: Commission,
+    commission: Row<Commission>,
 }
 
 /// A payout is new or has changed.
@@ -78,7 +80,7 @@ pub struct PayoutChange {
     /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
     /// The payout as it is now.
-    payout: Payout,
+    payout: Row<Payout>,
 }
 
 /// A partner has more or fewer credits to assign.
@@ -89,7 +91,7 @@ pub struct CreditBalanceChange {
     /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
     /// The partner, with its balance as it is now.
-    partner: Partner,
+    partner: Row<Partner>,
 }
 
 /// One event, or none: what it is about cannot be seen any more.

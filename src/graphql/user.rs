@@ -8,6 +8,7 @@ use super::{
     context::ContextExt,
     loaders::batch_key,
     partner::Partner,
+    row::Row,
     scalars::{DateTime, EmailAddress},
 };
 use crate::{
@@ -39,7 +40,7 @@ impl User {
     }
 
     /// The partners they act for, as far as you may see them: operators see all, others the one that they are acting for now.
-    async fn partners(&self, ctx: &Context<'_>) -> Result<Vec<Partner>> {
+    async fn partners(&self, ctx: &Context<'_>) -> Result<Vec<Row<Partner>>> {
         let ids = ctx.load(PartnersByUser(self.0.id)).await?.unwrap_or_default();
         let partners = futures_util::future::try_join_all(ids.iter().map(|&id| Partner::by_id(ctx, id))).await?;
         Ok(partners.into_iter().flatten().collect())

@@ -7,6 +7,7 @@ use async_graphql::{Context, Object};
 use super::{
     context::{ContextExt, missing},
     partner::Partner,
+    row::Row,
     tenant::Tenant,
     user::User,
 };
@@ -33,7 +34,7 @@ impl Viewer {
 
     /// The partner that they act for: that of the active organisation, else their default one. Null for operators and services,
     /// and for people who belong to no partner yet.
-    async fn partner(&self, ctx: &Context<'_>) -> Option<Result<Partner>> {
+    async fn partner(&self, ctx: &Context<'_>) -> Option<Result<Row<Partner>>> {
         let partner = ctx.viewer().partner?;
         Partner::by_id(ctx, partner.id).await.transpose()
     }

@@ -147,6 +147,6 @@ async fn execute(
 ) -> Option<Answer> {
     let keyring = Arc::clone(&app.keyring);
     let context = RequestContext::new(Arc::clone(session), Arc::clone(viewer), Vec::new(), keyring, app.clock.clone());
-    let work = app.schema.execute_step(prepared.request().data(context).data(step));
+    let work = app.schema.execute_step(prepared, context, step);
     within(app.operation_timeout, work).await.unwrap_or_else(|error| Some(errors::alone(&error)))
 }

@@ -3,9 +3,8 @@
 use std::{fs::File, sync::Arc};
 
 use async_graphql::{Response as Answer, parser::types::OperationType};
-use async_graphql_axum::GraphQLResponse;
 use axum::{
-    Extension, Json,
+    Extension,
     extract::{
         Request, State,
         ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
@@ -24,7 +23,13 @@ use super::{
     server::SocketPlace,
     sse, websocket,
 };
-use crate::{app::App, auth::bearer, error::Error, graphql::document::Parameters, telemetry::traces};
+use crate::{
+    app::App,
+    auth::bearer,
+    error::Error,
+    graphql::{document::Parameters, json},
+    telemetry::traces,
+};
 
 /// `POST`: an operation as JSON, or with a file.
 pub async fn post(State(app): State<Arc<App>>, Extension(RequestId(id)): Extension<RequestId>, request: Request) -> Response {
@@ -117,20 +122,16 @@ async fn batch(app: &Arc<App>, call: &Call, accepted: Accepted, batch: Vec<Param
     let mut answers = Vec::with_capacity(batch.len());
     for parameters in batch {
         let answer = match operation::run(app, call, parameters, Vec::new()).await {
-            Ok(answer) => serde_json::to_value(answer).map_err(|error| Refused::Fault(Error::internal(error)))?,
-            Err(refused) => refused.body(&call.id),
+            Ok(answer) => json::answer(&answer),
+            Err(refused) => refused.body(&call.id).to_string(),
         };
         answers.push(answer);
     }
-    Ok((headers(media), Json(answers)).into_response())
+    Ok((headers(media), format!("[{}]", answers.join(","))).into_response())
 }
 
 fn respond(media: Media, answer: Answer) -> Response {
-    let mut response = GraphQLResponse::from(answer).into_response();
-    for (name, value) in headers(media) {
-        response.headers_mut().insert(name, value);
-    }
-    response
+    (headers(media), json::answer(&answer)).into_response()
 }
 
 fn headers(media: Media) -> [(header::HeaderName, HeaderValue); 2] {

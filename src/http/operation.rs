@@ -19,8 +19,8 @@ use crate::{
     error::{Error, Result},
     graphql::{
         context::RequestContext,
-        document::{self, Parameters, Prepared},
-        errors,
+        document::{Parameters, Prepared},
+        errors, json,
     },
     telemetry::traces,
 };
@@ -93,7 +93,7 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
 
     let keyring = Arc::clone(&app.keyring);
     let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), files, keyring, app.clock.clone());
-    let work = app.schema.execute(prepared.request().data(context));
+    let work = app.schema.execute(prepared, context);
     let mut answer = within(limit, work).await.unwrap_or_else(|error| errors::alone(&error));
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
@@ -118,7 +118,7 @@ pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) ->
 }
 
 fn cost(app: &App, prepared: &Prepared, answer: &Answer) -> Value {
-    value!({"requested": prepared.cost, "actual": document::actual(&answer.data), "limit": app.edge.limits.max_cost as u64})
+    value!({"requested": prepared.cost, "actual": json::objects(&answer.data), "limit": app.edge.limits.max_cost as u64})
 }
 
 fn kind(prepared: &Prepared) -> &'static str {

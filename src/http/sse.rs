@@ -21,7 +21,7 @@ use super::{
 use crate::{
     app::App,
     error::Error,
-    graphql::{document::Prepared, errors},
+    graphql::{document::Prepared, errors, json},
 };
 
 /// How often a line is sent when there is nothing to tell: so that nobody in between takes the connection for dead.
@@ -100,7 +100,7 @@ async fn last(call: &Call, parts: &mpsc::Sender<String>, patience: Duration, err
 }
 
 fn next(answer: &Answer) -> String {
-    format!("event: next\ndata: {}\n\n", serde_json::to_string(answer).unwrap_or_default())
+    format!("event: next\ndata: {}\n\n", json::answer(answer))
 }
 
 fn complete() -> &'static str {

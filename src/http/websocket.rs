@@ -150,7 +150,7 @@ impl Connection {
                     }
                 }
                 Some(outgoing) = made.recv() => match self.hand_on(outgoing) {
-                    Some(message) => Message::Text(message.to_string().into()),
+                    Some(message) => Message::Text(message.into()),
                     None => continue,
                 },
                 () = sleep_until(deadline), if !self.is_initialised => return Some(Closing::new(4408, "Connection initialisation timeout")),
@@ -267,7 +267,7 @@ impl Connection {
     }
 
     /// The message, if its operation is still wanted.
-    fn hand_on(&mut self, outgoing: Outgoing) -> Option<Value> {
+    fn hand_on(&mut self, outgoing: Outgoing) -> Option<String> {
         let Outgoing { id, number, is_last, message } = outgoing;
         if self.operations.get(&id).is_none_or(|running| running.number != number) {
             return None;

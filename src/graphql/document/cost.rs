@@ -4,7 +4,7 @@
 //! mutation more than a read. Scalars are free.
 
 use async_graphql::{
-    Value as Answer, Variables,
+    Variables,
     parser::types::{ExecutableDocument, Field, OperationDefinition, OperationType, Selection, SelectionSet},
     registry::{MetaType, MetaTypeName, Registry},
 };
@@ -124,14 +124,5 @@ fn length(value: &ConstValue) -> u64 {
     match value {
         ConstValue::List(items) => items.len() as u64,
         _ => 1,
-    }
-}
-
-/// What an answer has cost: its objects, without what counting and writing cost besides.
-pub fn actual(answer: &Answer) -> u64 {
-    match answer {
-        Answer::Object(fields) => 1 + fields.values().map(actual).sum::<u64>(),
-        Answer::List(items) => items.iter().map(actual).sum(),
-        _ => 0,
     }
 }

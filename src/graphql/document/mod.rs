@@ -27,7 +27,7 @@ use async_graphql::{
 use aws_lc_rs::digest::{SHA256, digest as hash};
 use quick_cache::{Weighter, sync::Cache};
 
-pub use self::{cost::actual, parameters::Parameters};
+pub use self::parameters::Parameters;
 use super::{builder, errors, mutations::Mutation, query::Query, subscription::Subscription};
 use crate::{config::TrustedMode, error::Error, limits::Limits};
 
@@ -49,6 +49,7 @@ struct Document {
     bytes: usize,
     parsed: ExecutableDocument,
     introspects: bool,
+    merges: bool,
 }
 
 /// An operation that may run.
@@ -64,6 +65,11 @@ pub struct Prepared {
 }
 
 impl Prepared {
+    /// Whether it selects of one object in several places, whose answers are to be merged.
+    pub fn merges(&self) -> bool {
+        self.document.merges
+    }
+
     /// The same for the engine.
     pub fn request(&self) -> Request {
         // The engine's request has no way to share a document.
@@ -193,15 +199,19 @@ impl Documents {
         }
         errors.extend(usages::check(&self.registry, &parsed));
         // The engine tells of some of these itself.
+        let mut merges = false;
         if errors.is_empty() {
-            errors.extend(overlaps::check(&self.registry, &parsed));
+            merges = overlaps::check(&self.registry, &parsed).unwrap_or_else(|faults| {
+                errors = faults;
+                false
+            });
         }
         errors.truncate(MAX_FAULTS);
         if !errors.is_empty() {
             return Err(errors);
         }
         let parsed = root::flattened(parsed)?;
-        Ok(Document { bytes: text.len(), parsed, introspects: size.introspects })
+        Ok(Document { bytes: text.len(), parsed, introspects: size.introspects, merges })
     }
 }
 

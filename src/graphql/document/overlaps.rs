@@ -14,16 +14,18 @@ use async_graphql::{
 
 use super::root_type;
 
-/// What is wrong with the document in this respect.
-pub fn check(registry: &Registry, document: &ExecutableDocument) -> Vec<ServerError> {
-    let mut errors = Vec::new();
+/// What is wrong with the document in this respect; or else whether there is anything to merge: objects that are selected of in several
+/// places under one name.
+pub fn check(registry: &Registry, document: &ExecutableDocument) -> Result<bool, Vec<ServerError>> {
+    let (mut errors, mut merges) = (Vec::new(), false);
     for (_, operation) in document.operations.iter() {
         let root = root_type(registry, operation.node.ty);
         if let Some(root) = root {
-            Merging { registry, document, errors: &mut errors }.merge(&[(&operation.node.selection_set.node, root)]);
+            Merging { registry, document, errors: &mut errors, merges: &mut merges }
+                .merge(&[(&operation.node.selection_set.node, root)]);
         }
     }
-    errors
+    if errors.is_empty() { Ok(merges) } else { Err(errors) }
 }
 
 /// A selection set and the type that it selects of.
@@ -35,6 +37,7 @@ struct Merging<'a, 'e> {
     registry: &'a Registry,
     document: &'a ExecutableDocument,
     errors: &'e mut Vec<ServerError>,
+    merges: &'e mut bool,
 }
 
 impl<'a> Merging<'a, '_> {
@@ -56,6 +59,7 @@ impl<'a> Merging<'a, '_> {
             }
             let meta = self.registry.types.get(parent).and_then(|parent| parent.field_by_name(&first.node.name.node));
             let Some(below) = meta.map(|meta| MetaTypeName::concrete_typename(&meta.ty)) else { continue };
+            *self.merges |= !others.is_empty() && !first.node.selection_set.node.items.is_empty();
             let scopes: Vec<Scope<'a>> = fields.iter().map(|field| (&field.node.selection_set.node, below)).collect();
             self.merge(&scopes);
         }
@@ -107,20 +111,21 @@ mod tests {
     fn merging() {
         let documents = crate::graphql::document::Documents::new(crate::limits::Limits::default());
         for (document, expected) in [
-            ("{ me { a: role } me { a: __typename } }", 1),
-            ("{ me { a: role ... on Viewer { a: __typename } } }", 1),
-            ("{ me { ...F ...G } } fragment F on Viewer { a: role } fragment G on Viewer { a: permissions }", 1),
-            ("{ leads(first: 1) { totalCount } leads(first: 2) { totalCount } }", 1),
-            ("{ me { role } me { role } ...F } fragment F on Query { me { role } }", 0),
+            ("{ me { a: role } me { a: __typename } }", Err(1)),
+            ("{ me { a: role ... on Viewer { a: __typename } } }", Err(1)),
+            ("{ me { ...F ...G } } fragment F on Viewer { a: role } fragment G on Viewer { a: permissions }", Err(1)),
+            ("{ leads(first: 1) { totalCount } leads(first: 2) { totalCount } }", Err(1)),
+            ("{ me { role } me { role } ...F } fragment F on Query { me { role } }", Ok(true)),
             (
                 "query ($n: Int) { leads(first: $n, after: \"x\") { totalCount } leads(after: \"x\", first: $n) { totalCount } }",
-                0,
+                Ok(true),
             ),
-            ("{ node(id: \"x\") { ... on Lead { a: status } ... on Payout { a: paymentMethod } } }", 0),
-            ("{ me { partner { leads { nodes { id } } } } me { partner { leads { totalCount } } } }", 0),
+            ("{ node(id: \"x\") { ... on Lead { a: status } ... on Payout { a: paymentMethod } } }", Ok(false)),
+            ("{ me { partner { leads { nodes { id } } } } me { partner { leads { totalCount } } } }", Ok(true)),
+            ("{ me { role ...F } } fragment F on Viewer { role permissions }", Ok(false)),
         ] {
             let parsed = async_graphql::parser::parse_query(document).expect(document);
-            assert_eq!(check(&documents.registry, &parsed).len(), expected, "{document}");
+            assert_eq!(check(&documents.registry, &parsed).map_err(|errors| errors.len()), expected, "{document}");
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     graphql::{
         commission::Commission,
         context::ContextExt,
+        row::Row,
         scalars::{CurrencyCode, DateTime, Decimal, currency_or_default},
     },
     ids::PartnerId,
@@ -70,7 +71,7 @@ macro_rules! payload {
         #[derive(SimpleObject)]
         struct $name {
             #[doc = $commission]
-            commission: Option<Commission>,
+            commission: Option<Row<Commission>>,
             /// Whether it had been recorded before, so that this is the first result.
             replayed: bool,
             /// What is wrong with the input. Empty when it is recorded.
@@ -142,7 +143,7 @@ impl BookingMutations {
     }
 }
 
-async fn changed(ctx: &Context<'_>, booked: Option<Booked>) -> Result<(Option<Commission>, bool)> {
+async fn changed(ctx: &Context<'_>, booked: Option<Booked>) -> Result<(Option<Row<Commission>>, bool)> {
     let Some(booked) = booked else { return Ok((None, false)) };
     let commission = match booked.commission {
         Some(id) => Commission::by_id(ctx, id).await?,

@@ -11,6 +11,7 @@ use crate::{
         credit::{CreditAllocation, CreditGrant},
         member::Member,
         partner::Partner,
+        row::Row,
     },
     ids::{AllocationId, MemberId, PartnerId},
     models::{
@@ -42,7 +43,7 @@ struct GrantCreditsPayload {
     /// The grant. Null where there are user errors.
     grant: Option<CreditGrant>,
     /// The partner as it is now. Null where there are user errors.
-    partner: Option<Partner>,
+    partner: Option<Row<Partner>>,
     /// Whether the key was used before, and nothing was granted this time.
     replayed: bool,
     /// What is wrong with the input. Empty when the credits are granted.
@@ -67,11 +68,11 @@ struct AssignCreditsInput {
 #[derive(SimpleObject)]
 struct AssignCreditsPayload {
     /// The assigned credits. Null where there are user errors.
-    allocation: Option<CreditAllocation>,
+    allocation: Option<Row<CreditAllocation>>,
     /// The member as it is now. Null where there are user errors.
-    member: Option<Member>,
+    member: Option<Row<Member>>,
     /// Your partner as it is now, also where there are user errors: its `creditBalance` says how many there are.
-    partner: Option<Partner>,
+    partner: Option<Row<Partner>>,
     /// Whether the key was used before, and nothing was assigned this time.
     replayed: bool,
     /// What is wrong with the input. Empty when the credits are assigned.
@@ -89,7 +90,7 @@ struct RevokeCreditsInput {
 #[derive(SimpleObject)]
 struct RevokeCreditsPayload {
     /// The allocation as it is now. Null where there are user errors.
-    allocation: Option<CreditAllocation>,
+    allocation: Option<Row<CreditAllocation>>,
     /// How many credits went back to the partner's balance this time. Null where there are user errors.
     revoked: Option<i64>,
     /// What is wrong with the input. Empty when nothing of the allocation can be used any longer.

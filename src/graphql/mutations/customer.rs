@@ -12,6 +12,7 @@ use crate::{
     graphql::{
         context::ContextExt,
         customer::Customer,
+        row::Row,
         scalars::{DateTime, Decimal, EmailAddress},
     },
     ids::{CustomerAccountId, CustomerId, PartnerId, TenantId},
@@ -37,7 +38,7 @@ struct UpsertCustomerInput {
 #[derive(SimpleObject)]
 struct UpsertCustomerPayload {
     /// The customer as it is now. Null where there are user errors.
-    customer: Option<Customer>,
+    customer: Option<Row<Customer>>,
     /// What is wrong with the input. Empty when the customer is as reported.
     user_errors: Vec<UserError>,
 }
@@ -59,7 +60,7 @@ struct AssignCustomerInput {
 #[derive(SimpleObject)]
 struct AssignCustomerPayload {
     /// The customer as it is now. Null where there are user errors.
-    customer: Option<Customer>,
+    customer: Option<Row<Customer>>,
     /// What is wrong with the input. Empty when the partner manages the customer.
     user_errors: Vec<UserError>,
 }
@@ -77,7 +78,7 @@ struct ReleaseCustomerInput {
 #[derive(SimpleObject)]
 struct ReleaseCustomerPayload {
     /// The customer as it is now. Null where there are user errors.
-    customer: Option<Customer>,
+    customer: Option<Row<Customer>>,
     /// What is wrong with the input. Empty when no partner manages the customer from then on.
     user_errors: Vec<UserError>,
 }
@@ -123,7 +124,7 @@ impl CustomerMutations {
     }
 }
 
-async fn changed(ctx: &Context<'_>, id: Option<CustomerId>) -> Result<Option<Customer>> {
+async fn changed(ctx: &Context<'_>, id: Option<CustomerId>) -> Result<Option<Row<Customer>>> {
     match id {
         Some(id) => Customer::by_id(ctx, id).await,
         None => Ok(None),

@@ -6,7 +6,7 @@ use super::{MAX_REASON, Refusal, UserError, settle};
 use crate::{
     auth::Permission,
     error::Result,
-    graphql::{commission::Commission, context::ContextExt},
+    graphql::{commission::Commission, context::ContextExt, row::Row},
     ids::CommissionId,
     models::{
         commission::CommissionStatus,
@@ -46,7 +46,7 @@ struct CommissionDecision {
     /// The id that was given.
     id: CommissionId,
     /// The commission as it is now. Null where there is none of this id.
-    commission: Option<Commission>,
+    commission: Option<Row<Commission>>,
     /// Why it was left as it is. Null where it is as wanted.
     user_error: Option<UserError>,
 }

@@ -11,6 +11,7 @@ use crate::{
     graphql::{
         context::ContextExt,
         lead::Lead,
+        row::Row,
         scalars::{Decimal, EmailAddress, currency},
     },
     ids::{LeadId, PartnerId},
@@ -55,7 +56,7 @@ struct CreateLeadInput {
 #[derive(SimpleObject)]
 struct CreateLeadPayload {
     /// The new lead. Null where there are user errors.
-    lead: Option<Lead>,
+    lead: Option<Row<Lead>>,
     /// What is wrong with the input. Empty when the lead was created.
     user_errors: Vec<UserError>,
 }
@@ -86,7 +87,7 @@ struct UpdateLeadInput {
 #[derive(SimpleObject)]
 struct UpdateLeadPayload {
     /// The lead as it is now. Null where there are user errors.
-    lead: Option<Lead>,
+    lead: Option<Row<Lead>>,
     /// What is wrong with the input. Empty when the lead was changed.
     user_errors: Vec<UserError>,
 }
@@ -106,7 +107,7 @@ struct UpdateLeadStatusInput {
 #[derive(SimpleObject)]
 struct UpdateLeadStatusPayload {
     /// The lead as it is now. Null where there are user errors.
-    lead: Option<Lead>,
+    lead: Option<Row<Lead>>,
     /// What is wrong with the input. Empty when the lead has the status.
     user_errors: Vec<UserError>,
 }
@@ -154,7 +155,7 @@ impl LeadMutations {
     }
 }
 
-async fn changed(ctx: &Context<'_>, id: Option<LeadId>) -> Result<Option<Lead>> {
+async fn changed(ctx: &Context<'_>, id: Option<LeadId>) -> Result<Option<Row<Lead>>> {
     match id {
         Some(id) => Lead::by_id(ctx, id).await,
         None => Ok(None),

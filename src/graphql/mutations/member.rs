@@ -7,7 +7,7 @@ use crate::{
     auth::Permission,
     db,
     error::Result,
-    graphql::{context::ContextExt, member::Member, scalars::EmailAddress},
+    graphql::{context::ContextExt, member::Member, row::Row, scalars::EmailAddress},
     ids::{MemberId, PartnerId},
     models::{
         member::{self, MemberChanges, MemberStatus, NewMember, email_key, is_email_taken},
@@ -33,7 +33,7 @@ struct AddMemberInput {
 #[derive(SimpleObject)]
 struct AddMemberPayload {
     /// The new member. Null where there are user errors.
-    member: Option<Member>,
+    member: Option<Row<Member>>,
     /// What is wrong with the input. Empty when the member was added.
     user_errors: Vec<UserError>,
 }
@@ -55,7 +55,7 @@ struct UpdateMemberInput {
 #[derive(SimpleObject)]
 struct UpdateMemberPayload {
     /// The member as it is now. Null where there are user errors.
-    member: Option<Member>,
+    member: Option<Row<Member>>,
     /// What is wrong with the input. Empty when the member was changed.
     user_errors: Vec<UserError>,
 }
@@ -74,7 +74,7 @@ struct DeactivateMemberInput {
 #[derive(SimpleObject)]
 struct DeactivateMemberPayload {
     /// The member as it is now. Null where there are user errors.
-    member: Option<Member>,
+    member: Option<Row<Member>>,
     /// How many credits went back. Null where there are user errors.
     revoked: Option<i64>,
     /// What is wrong with the input. Empty when the member is inactive.
@@ -92,7 +92,7 @@ struct ReactivateMemberInput {
 #[derive(SimpleObject)]
 struct ReactivateMemberPayload {
     /// The member as it is now. Null where there are user errors.
-    member: Option<Member>,
+    member: Option<Row<Member>>,
     /// What is wrong with the input. Empty when the member is not inactive.
     user_errors: Vec<UserError>,
 }
@@ -150,7 +150,7 @@ impl MemberMutations {
     }
 }
 
-pub(super) async fn changed(ctx: &Context<'_>, id: Option<MemberId>) -> Result<Option<Member>> {
+pub(super) async fn changed(ctx: &Context<'_>, id: Option<MemberId>) -> Result<Option<Row<Member>>> {
     match id {
         Some(id) => Member::by_id(ctx, id).await,
         None => Ok(None),

@@ -6,7 +6,7 @@ use super::{Refusal, UserError, own_partner, settle};
 use crate::{
     auth::Permission,
     error::Result,
-    graphql::{context::ContextExt, member::Member, scalars::Upload},
+    graphql::{context::ContextExt, member::Member, row::Row, scalars::Upload},
     ids::PartnerId,
     member_import::{
         Import, MAX_KEY, Progress, Source, Summary,
@@ -137,7 +137,7 @@ impl MemberImportRow {
     }
 
     /// The member. Null where the row is at fault or empty, and in a dry run where it would be a new one.
-    async fn member(&self, ctx: &Context<'_>) -> Option<Result<Member>> {
+    async fn member(&self, ctx: &Context<'_>) -> Option<Result<Row<Member>>> {
         Member::by_id(ctx, self.0.member?).await.transpose()
     }
 

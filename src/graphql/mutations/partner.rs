@@ -10,6 +10,7 @@ use crate::{
     graphql::{
         context::ContextExt,
         partner::Partner,
+        row::Row,
         scalars::{Decimal, currency},
     },
     ids::PartnerId,
@@ -40,7 +41,7 @@ struct CreatePartnerInput {
 #[derive(SimpleObject)]
 struct CreatePartnerPayload {
     /// The new partner. Null where there are user errors.
-    partner: Option<Partner>,
+    partner: Option<Row<Partner>>,
     /// What is wrong with the input. Empty when the partner was created.
     user_errors: Vec<UserError>,
 }
@@ -62,7 +63,7 @@ struct UpdatePartnerInput {
 #[derive(SimpleObject)]
 struct UpdatePartnerPayload {
     /// The partner as it is now. Null where there are user errors.
-    partner: Option<Partner>,
+    partner: Option<Row<Partner>>,
     /// What is wrong with the input. Empty when the partner was changed.
     user_errors: Vec<UserError>,
 }
@@ -80,7 +81,7 @@ struct ChangePartnerStatusInput {
 #[derive(SimpleObject)]
 struct ChangePartnerStatusPayload {
     /// The partner as it is now. Null where there are user errors.
-    partner: Option<Partner>,
+    partner: Option<Row<Partner>>,
     /// What is wrong with the input. Empty when the partner has the status.
     user_errors: Vec<UserError>,
 }
@@ -125,7 +126,7 @@ impl PartnerMutations {
     }
 }
 
-pub(super) async fn changed(ctx: &Context<'_>, id: Option<PartnerId>) -> Result<Option<Partner>> {
+pub(super) async fn changed(ctx: &Context<'_>, id: Option<PartnerId>) -> Result<Option<Row<Partner>>> {
     match id {
         Some(id) => Partner::by_id(ctx, id).await,
         None => Ok(None),

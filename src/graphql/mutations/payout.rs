@@ -11,6 +11,7 @@ use crate::{
         context::{ContextExt, missing},
         partner::Partner,
         payout::Payout,
+        row::Row,
         scalars::{CurrencyCode, DateTime, currency_or_default},
     },
     ids::PartnerId,
@@ -55,7 +56,7 @@ struct CreatePayoutBatchInput {
 #[derive(SimpleObject)]
 struct CreatePayoutBatchPayload {
     /// The payout. Null where there are user errors.
-    payout: Option<Payout>,
+    payout: Option<Row<Payout>>,
     /// Whether it had been made before with the same key.
     replayed: bool,
     /// Why none was made. Empty when it was.
@@ -81,9 +82,9 @@ struct CreatePayoutBatchesInput {
 #[derive(SimpleObject)]
 struct PayoutBatchResult {
     /// The partner.
-    partner: Partner,
+    partner: Row<Partner>,
     /// Its payout. Null where none was made.
-    payout: Option<Payout>,
+    payout: Option<Row<Payout>>,
     /// Why none was made: `NOTHING_TO_PAY` where it is carried forward. Null when it was.
     user_error: Option<UserError>,
 }

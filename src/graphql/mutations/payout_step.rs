@@ -6,7 +6,7 @@ use super::{MAX_REASON, Refusal, UserError, settle};
 use crate::{
     auth::Permission,
     error::Result,
-    graphql::{context::ContextExt, payout::Payout},
+    graphql::{context::ContextExt, payout::Payout, row::Row},
     ids::PayoutId,
     models::payout_step::{Step, StepFault},
     validation::{FaultCode, Faults, line, paragraphs},
@@ -61,7 +61,7 @@ struct CancelPayoutInput {
 #[derive(SimpleObject)]
 struct PayoutStepPayload {
     /// The payout as it is now. Null where there are user errors.
-    payout: Option<Payout>,
+    payout: Option<Row<Payout>>,
     /// Why it was left as it is. Empty when the step is taken.
     user_errors: Vec<UserError>,
 }

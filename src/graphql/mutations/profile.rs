@@ -6,7 +6,7 @@ use super::{Refusal, UserError, cleared_or, given, partner::changed, settle};
 use crate::{
     auth::Permission,
     error::Result,
-    graphql::{context::ContextExt, partner::Partner, scalars::EmailAddress},
+    graphql::{context::ContextExt, partner::Partner, row::Row, scalars::EmailAddress},
     ids::PartnerId,
     keyring::SealedField,
     models::profile::{PaymentMethod, Profile, ProfileChanges, SealedNumber},
@@ -71,7 +71,7 @@ struct NotificationSettingsInput {
 #[derive(SimpleObject)]
 struct UpdatePartnerProfilePayload {
     /// The partner, with its profile as it is now. Null where there are user errors.
-    partner: Option<Partner>,
+    partner: Option<Row<Partner>>,
     /// What is wrong with the input. Empty when the profile was changed.
     user_errors: Vec<UserError>,
 }

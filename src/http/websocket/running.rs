@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::parser::types::OperationType;
-use serde_json::{Value, json};
+use async_graphql::{Response as Answer, parser::types::OperationType};
 use tokio::{
     sync::{mpsc, watch},
     task::AbortHandle,
@@ -12,7 +11,7 @@ use tokio::{
 use crate::{
     app::App,
     auth::claims::Claims,
-    graphql::document::Parameters,
+    graphql::{document::Parameters, json},
     http::{
         Refused,
         feed::Feed,
@@ -29,7 +28,7 @@ pub struct Outgoing {
     /// After the last one its id is free.
     pub is_last: bool,
     /// The message.
-    pub message: Value,
+    pub message: String,
 }
 
 /// An operation under way.
@@ -52,7 +51,7 @@ pub struct Sender {
 
 impl Sender {
     /// Waits until there is room. `false`: the connection is gone.
-    async fn send(&self, message: Value, is_last: bool) -> bool {
+    async fn send(&self, message: String, is_last: bool) -> bool {
         self.outgoing.send(Outgoing { id: self.id.clone(), number: self.number, is_last, message }).await.is_ok()
     }
 }
@@ -68,10 +67,10 @@ pub fn start(
     let (app, number) = (Arc::clone(app), sender.number);
     let task = tokio::spawn(async move {
         let message = match serve(&app, &call, parameters, claims, &sender).await {
-            Ok(()) => json!({"type": "complete", "id": sender.id}),
-            Err(refused) => json!({"type": "error", "id": sender.id, "payload": refused.body(&call.id)["errors"]}),
+            Ok(()) => serde_json::json!({"type": "complete", "id": sender.id}),
+            Err(refused) => serde_json::json!({"type": "error", "id": sender.id, "payload": refused.body(&call.id)["errors"]}),
         };
-        sender.send(message, true).await;
+        sender.send(message.to_string(), true).await;
     });
     Running { number, task: task.abort_handle() }
 }
@@ -85,10 +84,11 @@ async fn serve(
     sender: &Sender,
 ) -> Result<(), Refused> {
     let prepared = operation::prepare(app, call, parameters).await?;
-    let next = |answer: async_graphql::Response| json!({"type": "next", "id": sender.id, "payload": answer});
+    let id = serde_json::json!(sender.id);
+    let next = |answer: &Answer| format!("{{\"type\":\"next\",\"id\":{id},\"payload\":{}}}", json::answer(answer));
     if prepared.kind != OperationType::Subscription {
         let answer = operation::execute(app, call, &prepared, Vec::new()).await?;
-        sender.send(next(answer), false).await;
+        sender.send(next(&answer), false).await;
         return Ok(());
     }
     let mut feed = Feed::open(app, call, prepared, claims).await?;
@@ -100,7 +100,7 @@ async fn serve(
             () = &mut stopped => return Ok(()),
             () = sender.outgoing.closed() => return Ok(()),
         };
-        if !sender.send(next(answer), false).await {
+        if !sender.send(next(&answer), false).await {
             return Ok(());
         }
     }
