@@ -78,7 +78,8 @@ impl Portal {
             ..Limits::default()
         };
         let app = App {
-            pool: db::pool(database.login(), PoolSettings { size: 4, wait: limit, statement_timeout: limit }).expect("a pool"),
+            pool: db::Pool::new(database.login(), PoolSettings { size: 4, wait: limit, statement_timeout: limit })
+                .expect("a pool"),
             schema: PortalSchema::new(limits.clone()),
             edge: Edge::new(limits, 4, Vec::new(), Introspection::On, false),
             verifier: TokenVerifier::new(vec![trusted], vec![], AzpPolicy::default(), clock.clone()),

@@ -7,7 +7,7 @@ use super::{Role, Viewer, claims::Claims, verifier::TokenFault, viewer::ActivePa
 use crate::{
     db::{
         Pool,
-        session::{Caller, OPERATOR, SERVICE, Session},
+        session::{Access, Caller, OPERATOR, SERVICE, Session},
     },
     error::{Error, Result},
     models::{
@@ -17,10 +17,11 @@ use crate::{
 };
 
 /// Opens the request's session and finds out who is asking.
-pub async fn admit(pool: &Pool, claims: Claims) -> Result<(Session, Viewer)> {
+pub async fn admit(pool: &Pool, claims: Claims, access: Access) -> Result<(Session, Viewer)> {
     let lookup = SignIn::from(&claims);
     let gate = Caller::Gate { issuer: lookup.issuer.clone(), subject: lookup.subject.clone() };
-    let (session, found) = Session::enter(pool, gate, async |connection| Identity::find(connection, &lookup).await).await?;
+    let (session, found) =
+        Session::enter(pool, gate, access, async |connection| Identity::find(connection, &lookup).await).await?;
     let mut identity = only(found)?;
     if must_sign_in(&identity, &lookup) {
         let writing = session.write().await?;

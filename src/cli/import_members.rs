@@ -74,7 +74,7 @@ async fn import(settings: &Settings, database: &Database, file: File, arguments:
     let owner = database.connect().await?;
     let tenant = partner::tenant_of(&owner, arguments.partner).await?;
     let tenant = tenant.ok_or_else(|| Failure(format!("there is no partner {}", arguments.partner)))?;
-    let pool = db::pool(database.login.clone(), settings.pool())?;
+    let pool = db::Pool::new(database.login.clone(), settings.pool())?;
     let outcome = on_session(&pool, tenant, file, arguments).await;
     pool.close();
     outcome

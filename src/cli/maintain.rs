@@ -12,7 +12,7 @@ use crate::{
 
 pub async fn run(settings: &Settings) -> Result<(), Failure> {
     let database = Database::open_migrated(settings).await?;
-    let outcome = match db::pool(database.login.clone(), settings.pool()) {
+    let outcome = match db::Pool::new(database.login.clone(), settings.pool()) {
         Ok(pool) => {
             let clock = Clock::default();
             let kept = clock.now() - TimeDelta::days(i64::from(settings.event_days));

@@ -22,7 +22,7 @@ use crate::{
     },
     clock::Clock,
     config::Settings,
-    db,
+    db::Pool,
     edge::Edge,
     graphql::PortalSchema,
     http,
@@ -62,7 +62,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     first_start::run(settings, database, &keyring, &clock).await?;
     let development = development(settings)?;
     let app = Arc::new(App {
-        pool: db::pool(database.login.clone(), settings.pool())?,
+        pool: Pool::new(database.login.clone(), settings.pool())?,
         schema: schema(settings).await?,
         edge: Edge::new(
             settings.limits.clone(),

@@ -16,7 +16,7 @@ use diesel::{
     deserialize::Queryable,
     sql_types::{Nullable, Text},
 };
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, pooled_connection::deadpool::Object};
+use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
 use futures_util::try_join;
 use tokio::{
     runtime::Handle,
@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    Pool,
+    pool::{Pool, Taken},
     statement::{Bind, statement},
 };
 use crate::{
@@ -135,13 +135,25 @@ enum Phase {
     Idle,
     /// The reading transaction is open.
     Reading,
+    /// A writing transaction is open in which nothing has been done yet but telling who asks.
+    Fresh,
     /// A writing transaction was begun and neither committed nor rolled back.
     Abandoned,
 }
 
+/// What a session's first transaction is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// For an answer from one instant.
+    Read,
+    /// For a mutation's first field; what is read before it or after it is read in another.
+    Write,
+}
+
 struct Line {
+    pool: Pool,
     // Taken only when the session ends.
-    connection: Option<Object<AsyncPgConnection>>,
+    connection: Option<Taken>,
     caller: Caller,
     phase: Phase,
 }
@@ -156,7 +168,7 @@ impl Line {
         let how = match self.phase {
             Phase::Idle => how.to_owned(),
             Phase::Reading => format!("COMMIT; {how}"),
-            Phase::Abandoned => format!("ROLLBACK; {how}"),
+            Phase::Fresh | Phase::Abandoned => format!("ROLLBACK; {how}"),
         };
         self.phase = Phase::Abandoned;
         let connection = self.connection();
@@ -187,20 +199,21 @@ impl Session {
             let ((), answer) = try_join!(announced.announce(connection), first(connection))?;
             Ok(answer)
         };
-        Self::enter(pool, caller, both).await
+        Self::enter(pool, caller, Access::Read, both).await
     }
 
     /// The same where the first query itself says who is asking; what it has said is told to [`Session::proceed`].
     pub async fn enter<T>(
         pool: &Pool,
         caller: Caller,
+        access: Access,
         first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
     ) -> Result<(Self, T)> {
-        let mut connection = pool.get().await.map_err(Error::unavailable)?;
+        let (mut connection, is_open) = pool.take().await.map_err(Error::unavailable)?;
         let statements = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&statements);
         let mut spans = Statements::default();
-        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
+        connection.alone().set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
             InstrumentationEvent::StartQuery { query, .. } => {
                 counter.fetch_add(1, Ordering::Relaxed);
                 spans.start(query);
@@ -209,15 +222,22 @@ impl Session {
             _ => {}
         });
         let session = Self {
-            line: RwLock::new(Line { connection: Some(connection), caller, phase: Phase::Abandoned }),
+            line: RwLock::new(Line { pool: pool.clone(), connection: Some(connection), caller, phase: Phase::Abandoned }),
             statements,
             own: AtomicU32::new(0),
         };
         let answer = {
             let mut line = session.line.write().await;
             let connection = line.connection();
-            let ((), answer) = try_join!(async { (&mut &*connection).batch_execute(BEGIN_READING).await }, first(connection))?;
-            line.phase = Phase::Reading;
+            let begin = match access {
+                Access::Read => BEGIN_READING,
+                Access::Write => BEGIN_WRITING,
+            };
+            let begin = if is_open { &format!("COMMIT; {begin}") } else { begin };
+            let ((), answer) = try_join!(async { (&mut &*connection).batch_execute(begin).await }, first(connection))?;
+            if access == Access::Read {
+                line.phase = Phase::Reading;
+            }
             answer
         };
         session.disregard_statements();
@@ -229,8 +249,11 @@ impl Session {
     pub async fn proceed(&self, caller: Caller, told: Option<&Told>) -> Result<()> {
         let mut line = self.line.write().await;
         line.caller = caller;
-        if line.phase == Phase::Reading && told != Some(&line.caller.told()) {
+        if line.phase != Phase::Idle && told != Some(&line.caller.told()) {
             line.caller.announce(line.connection()).await?;
+        }
+        if line.phase == Phase::Abandoned {
+            line.phase = Phase::Fresh;
         }
         drop(line);
         self.disregard_statements();
@@ -257,6 +280,10 @@ impl Session {
     /// A transaction for writing. Nothing else uses the connection while it lives; the next reading begins afresh.
     pub async fn write(&self) -> Result<Writing<'_>> {
         let mut line = self.line.write().await;
+        if line.phase == Phase::Fresh {
+            line.phase = Phase::Abandoned;
+            return Ok(Writing { line, own: &self.own });
+        }
         let before = self.statements();
         line.begin(BEGIN_WRITING).await?;
         self.own.fetch_add(self.statements() - before, Ordering::Relaxed);
@@ -277,20 +304,20 @@ impl Drop for Session {
     fn drop(&mut self) {
         let line = self.line.get_mut();
         let Some(connection) = line.connection.take() else { return };
-        let how = match line.phase {
+        match line.phase {
             Phase::Idle => return,
-            Phase::Reading => "COMMIT",
-            Phase::Abandoned => "ROLLBACK",
-        };
+            Phase::Reading => return line.pool.keep(connection),
+            Phase::Fresh | Phase::Abandoned => {}
+        }
         // The answer need not wait for this. Without a runtime, or when it fails, the connection is closed, not reused.
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {
-                if let Err(error) = (&mut &*connection).batch_execute(how).await {
+                if let Err(error) = (&mut &*connection).batch_execute("ROLLBACK").await {
                     tracing::warn!(%error, "a session could not end its transaction; its connection is closed");
-                    drop(Object::take(connection));
+                    connection.discard();
                 }
             })),
-            Err(_) => drop(Object::take(connection)),
+            Err(_) => connection.discard(),
         }
     }
 }

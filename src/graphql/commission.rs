@@ -192,7 +192,7 @@ impl Commission {
         order: Option<CommissionOrder>,
     ) -> Result<Connection<Self>> {
         let page = order.unwrap_or_default().page(arguments)?;
-        lists::root(ctx, CommissionFilter::from(filter.unwrap_or_default()), &page).await
+        lists::root(ctx, CommissionFilter::from(filter.unwrap_or_default()), page).await
     }
 
     /// One page of a partner's commissions, fetched together with those of its siblings.
@@ -214,7 +214,7 @@ impl Commission {
 
     /// One page of the commissions that a filter of ours lets through, the earliest first.
     pub async fn lines(ctx: &Context<'_>, filter: CommissionFilter, arguments: PageArguments) -> Result<Connection<Self>> {
-        lists::root(ctx, filter, &Page::new(BY_EVENT_DATE, false, arguments)?).await
+        lists::root(ctx, filter, Page::new(BY_EVENT_DATE, false, arguments)?).await
     }
 }
 

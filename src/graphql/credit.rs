@@ -230,7 +230,7 @@ impl CreditAllocation {
         filter: Option<CreditAllocationFilter>,
     ) -> Result<Connection<Self>> {
         let page = Page::new(BY_CREATED, true, arguments)?;
-        lists::root(ctx, filter.unwrap_or_default().model(ctx), &page).await
+        lists::root(ctx, filter.unwrap_or_default().model(ctx), page).await
     }
 
     /// One page of what a partner has assigned, fetched together with those of its siblings.

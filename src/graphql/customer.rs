@@ -137,7 +137,7 @@ impl Customer {
     ) -> Result<Connection<Self>> {
         let page = Page::new(BY_CREATED, true, arguments)?;
         let search = search_text(filter.and_then(|filter| filter.search))?;
-        lists::root(ctx, CustomerFilter { search }, &page).await
+        lists::root(ctx, CustomerFilter { search }, page).await
     }
 
     async fn periods(&self, ctx: &Context<'_>) -> Result<Arc<[customer::CustomerAccount]>> {

@@ -82,7 +82,7 @@ impl Dashboard {
     ) -> Result<Vec<Row<Lead>>> {
         let page = PageArguments { first: Some(first), ..PageArguments::default() };
         let leads = Lead::of_partner(ctx, self.partner.id, page, None, None).await?;
-        Ok(leads.edges.into_iter().map(|edge| edge.node).collect())
+        Ok(leads.rows.into_iter().map(Row).collect())
     }
 }
 

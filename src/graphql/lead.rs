@@ -172,7 +172,7 @@ impl Lead {
         order: Option<LeadOrder>,
     ) -> Result<Connection<Self>> {
         let (filter, page) = list(arguments, filter, order)?;
-        lists::root(ctx, filter, &page).await
+        lists::root(ctx, filter, page).await
     }
 
     /// One page of a partner's leads, fetched together with those of its siblings.

@@ -2,7 +2,12 @@
 //!
 //! A filter names its rows: what it implements here says how its page and its length are read.
 
-use std::{collections::HashMap, fmt::Debug, hash::Hash, sync::Arc};
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use async_graphql::Context;
 use futures_util::future::try_join_all;
@@ -11,7 +16,6 @@ use super::{
     context::ContextExt,
     loaders::BatchKey,
     pagination::{Connection, connect},
-    row::Written,
 };
 use crate::{
     db,
@@ -131,25 +135,26 @@ macro_rules! filter_by_partner {
 pub(super) use filter_by_partner;
 
 /// One page of a list at the root.
-pub async fn root<F, T>(ctx: &Context<'_>, filter: F, page: &Page) -> Result<Connection<T>>
+pub async fn root<F, T>(ctx: &Context<'_>, filter: F, page: Page) -> Result<Connection<T>>
 where
     F: RootFilter,
-    T: From<Arc<F::Row>> + Written,
+    T: From<Arc<F::Row>>,
 {
     let reading = ctx.read().await?;
-    let slice = filter.page(&reading, ctx.viewer().scope(), page).await?.shared();
-    Ok(connect(page, &slice, RootCount(filter), F::cursor))
+    let slice = Arc::new(filter.page(&reading, ctx.viewer().scope(), &page).await?.shared());
+    drop(reading);
+    Ok(connect(page, slice, RootCount(filter), F::cursor))
 }
 
 /// One page of a parent's list, fetched together with those of its siblings.
 pub async fn nested<F, T>(ctx: &Context<'_>, parent: F::Parent, filter: F, page: Page) -> Result<Connection<T>>
 where
     F: NestedFilter,
-    T: From<Arc<F::Row>> + Written,
+    T: From<Arc<F::Row>>,
 {
-    let list = Arc::new((filter.clone(), page));
+    let list = Arc::new(List::new(filter.clone(), page));
     let slice = ctx.load(PageOf { parent, list: Arc::clone(&list) }).await?.unwrap_or_default();
-    Ok(connect(&list.1, &slice, CountOf { parent, filter }, F::cursor))
+    Ok(connect(list.page.clone(), slice, CountOf { parent, filter }, F::cursor))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -164,10 +169,32 @@ impl<F: RootFilter> BatchKey for RootCount<F> {
     }
 }
 
+/// A list of which each parent has its own. Its hash is taken once: it is a key together with every parent.
+#[derive(Debug, PartialEq, Eq)]
+struct List<F> {
+    hash: u64,
+    filter: F,
+    page: Page,
+}
+
+impl<F: Filter> List<F> {
+    fn new(filter: F, page: Page) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (&filter, &page).hash(&mut hasher);
+        Self { hash: hasher.finish(), filter, page }
+    }
+}
+
+impl<F> Hash for List<F> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct PageOf<F: NestedFilter> {
     parent: F::Parent,
-    list: Arc<(F, Page)>,
+    list: Arc<List<F>>,
 }
 
 impl<F: NestedFilter> BatchKey for PageOf<F> {
@@ -175,12 +202,12 @@ impl<F: NestedFilter> BatchKey for PageOf<F> {
 
     /// One statement for each distinct list that the document asks for.
     async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
-        let mut lists = HashMap::<&Arc<(F, Page)>, Vec<F::Parent>>::new();
+        let mut lists = HashMap::<&Arc<List<F>>, Vec<F::Parent>>::new();
         for key in keys {
             lists.entry(&key.list).or_default().push(key.parent);
         }
         let pages = lists.into_iter().map(async |(list, parents)| {
-            let slices = list.0.pages(connection, scope, &parents, &list.1).await?;
+            let slices = list.filter.pages(connection, scope, &parents, &list.page).await?;
             let found =
                 slices.into_iter().map(|(parent, slice)| (Self { parent, list: Arc::clone(list) }, Arc::new(slice.shared())));
             db::QueryResult::Ok(found.collect::<Vec<_>>())

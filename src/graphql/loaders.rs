@@ -68,10 +68,11 @@ struct Batch<K> {
 impl<K: BatchKey> BatchFn<K, Found<K>> for Batch<K> {
     /// Answers every key: a key without an answer would be a panic in the crate's `load` and an error in its `try_load`.
     async fn load(&mut self, keys: &[K]) -> HashMap<K, Found<K>> {
-        let fetched = async {
+        // On the heap: whoever waits for a batch would otherwise have room for all that one needs.
+        let fetched = Box::pin(async {
             let reading = self.session.read().await?;
             Ok::<_, Error>(K::fetch(&reading, self.scope, keys).await?)
-        };
+        });
         match fetched.await {
             Ok(mut values) => keys.iter().map(|key| (key.clone(), Ok(values.remove(key)))).collect(),
             Err(error) => keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect(),

@@ -197,7 +197,7 @@ impl Member {
         filter: Option<MemberFilterInput>,
     ) -> Result<Connection<Self>> {
         let page = Page::new(BY_CREATED, true, arguments)?;
-        lists::root(ctx, filter.unwrap_or_default().checked()?, &page).await
+        lists::root(ctx, filter.unwrap_or_default().checked()?, page).await
     }
 
     /// One page of a partner's members, fetched together with those of its siblings.

@@ -1,25 +1,82 @@
 //! From a page of rows to a Relay connection.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{
-    Context, Object,
-    connection::{self, Edge, EmptyFields},
+    ContainerType, Context, ContextSelectionSet, Object, OutputType, Positioned, ServerResult, Value,
+    connection::{self, Edge, EmptyFields, PageInfo},
+    parser::types::Field,
+    registry::Registry,
 };
 use futures_util::future::BoxFuture;
 
 use super::{
     context::ContextExt,
     loaders::BatchKey,
-    row::{Row, Written},
+    row::{self, Row, Written},
 };
 use crate::{
     error::Result,
     models::page::{Cursor, Page, Slice},
 };
 
-/// A connection whose total is counted only where it is selected.
-pub type Connection<T> = connection::Connection<String, Row<T>, TotalCount, EmptyFields>;
+/// How a connection stands in the schema.
+type InSchema<T> = connection::Connection<String, Row<T>, TotalCount, EmptyFields>;
+
+/// One page of a list. Its total is counted, and the places of its rows are encoded, only where they are selected.
+pub struct Connection<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    has_next: bool,
+    has_previous: bool,
+    cursor: Box<dyn Fn(usize) -> String + Send + Sync>,
+    total: TotalCount,
+}
+
+impl<T: Written + ContainerType + Clone> Connection<T> {
+    fn page_info(&self) -> PageInfo {
+        PageInfo {
+            has_previous_page: self.has_previous,
+            has_next_page: self.has_next,
+            start_cursor: (!self.rows.is_empty()).then(|| (self.cursor)(0)),
+            end_cursor: self.rows.len().checked_sub(1).map(|last| (self.cursor)(last)),
+        }
+    }
+
+    fn edges(&self) -> Vec<Edge<String, Row<T>, EmptyFields>> {
+        self.rows.iter().enumerate().map(|(place, row)| Edge::new((self.cursor)(place), Row(row.clone()))).collect()
+    }
+}
+
+impl<T: Written + ContainerType + Clone> OutputType for Connection<T> {
+    fn type_name() -> Cow<'static, str> {
+        InSchema::<T>::type_name()
+    }
+
+    fn create_type_info(registry: &mut Registry) -> String {
+        InSchema::<T>::create_type_info(registry)
+    }
+
+    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
+        row::resolve(self, ctx).await
+    }
+}
+
+impl<T: Written + ContainerType + Clone> Written for Connection<T> {
+    const PLAIN: &'static [(&'static str, row::Write<Self>)] = &[];
+}
+
+impl<T: Written + ContainerType + Clone> ContainerType for Connection<T> {
+    async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
+        let below = ctx.with_selection_set(&ctx.item.node.selection_set);
+        match ctx.item.node.name.node.as_str() {
+            "nodes" => row::resolve_list(&self.rows, &below).await.map(Some),
+            "edges" => self.edges().resolve(&below, ctx.item).await.map(Some),
+            "pageInfo" => self.page_info().resolve(&below, ctx.item).await.map(Some),
+            _ => self.total.resolve_field(ctx).await,
+        }
+    }
+}
 
 /// A list's length, still to be counted.
 trait Count: Send + Sync {
@@ -45,15 +102,20 @@ impl TotalCount {
 
 /// Makes a connection of a page. `cursor` tells where a row stands; `count` is the key under which the list's length is found.
 pub fn connect<R, T>(
-    page: &Page,
-    slice: &Slice<Arc<R>>,
+    page: Page,
+    slice: Arc<Slice<Arc<R>>>,
     count: impl BatchKey<Value = i64>,
     cursor: fn(&R, &Page) -> Cursor,
 ) -> Connection<T>
 where
-    T: From<Arc<R>> + Written,
+    R: Send + Sync + 'static,
+    T: From<Arc<R>>,
 {
-    let mut connection = Connection::with_additional_fields(slice.has_previous, slice.has_next, TotalCount(Arc::new(count)));
-    connection.edges.extend(slice.rows.iter().map(|row| Edge::new(cursor(row, page).encode(), Row(T::from(Arc::clone(row))))));
-    connection
+    Connection {
+        rows: slice.rows.iter().map(|row| T::from(Arc::clone(row))).collect(),
+        has_next: slice.has_next,
+        has_previous: slice.has_previous,
+        total: TotalCount(Arc::new(count)),
+        cursor: Box::new(move |place| cursor(&slice.rows[place], &page).encode()),
+    }
 }

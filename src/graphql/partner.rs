@@ -346,7 +346,7 @@ impl Partner {
         let order = order.unwrap_or_default();
         let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
         let filter = filter.map(PartnerFilterInput::checked).transpose()?.unwrap_or_default();
-        lists::root(ctx, filter, &page).await
+        lists::root(ctx, filter, page).await
     }
 }
 

@@ -208,7 +208,7 @@ impl Payout {
         order: Option<PayoutOrder>,
     ) -> Result<Connection<Self>> {
         let page = order.unwrap_or_default().page(arguments)?;
-        lists::root(ctx, PayoutFilter::from(filter.unwrap_or_default()), &page).await
+        lists::root(ctx, PayoutFilter::from(filter.unwrap_or_default()), page).await
     }
 
     /// One page of a partner's payouts, fetched together with those of its siblings.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use async_graphql::{
     ContainerType, Context, ContextSelectionSet, OutputType, Positioned, ServerResult, Value,
-    parser::types::{Field, Selection, SelectionSet},
+    parser::types::{Field, Selection as Item, SelectionSet},
     registry::Registry,
     resolver_utils::resolve_container,
 };
@@ -21,10 +21,10 @@ use super::{
 use crate::error::Error;
 
 /// How a field is written.
-type Write<T> = fn(&T, &Context<'_>, &mut Vec<u8>) -> ServerResult<()>;
+pub type Write<T> = fn(&T, &Context<'_>, &mut Vec<u8>) -> ServerResult<()>;
 
 /// An object whose plain fields are known: those that wait for nothing and take no arguments.
-pub trait Written: ContainerType + 'static {
+pub trait Written: OutputType + 'static {
     /// The resolvers of its plain fields, under their names in Rust.
     const PLAIN: &'static [(&'static str, Write<Self>)];
 }
@@ -71,70 +71,146 @@ where
 
 /// Writes an object that has plain fields only.
 pub fn write_value<T: Written>(value: &T, ctx: &Context<'_>, out: &mut Vec<u8>) -> ServerResult<()> {
-    let ctx = ctx.with_selection_set(&ctx.item.node.selection_set);
-    let mut fields = Vec::with_capacity(4);
-    let type_name = T::type_name();
-    if !collect(&ctx, &ctx.item.node, &type_name, &mut fields) {
-        return Err(ctx.set_error_path(crate_fault(&ctx, "a plain value cannot be written")));
-    }
-    assemble(value, &ctx, &type_name, &fields, &mut std::iter::empty(), out)
+    let below = ctx.with_selection_set(&ctx.item.node.selection_set);
+    let selection = Selection::of(&below)
+        .ok_or_else(|| json::fault(ctx, Error::internal("a plain value is selected of in a way that cannot be written")))?;
+    selection.write(value, &below, &mut std::iter::empty(), out)
 }
 
-fn crate_fault(ctx: &ContextSelectionSet<'_>, what: &str) -> async_graphql::ServerError {
-    async_graphql::Error::from(Error::internal(what)).into_server_error(ctx.item.pos)
+/// What is selected of an object, fragments resolved.
+struct Selection<'s, T> {
+    type_name: Cow<'static, str>,
+    fields: Vec<Selected<'s, T>>,
 }
 
-/// One selected field, and how it is written where it is plain.
-struct Selected<'s, T: ?Sized> {
+/// One selected field, and how it is answered.
+struct Selected<'s, T> {
     field: &'s Positioned<Field>,
     how: How<T>,
 }
 
-enum How<T: ?Sized> {
+enum How<T> {
     TypeName,
     Plain(Write<T>),
+    /// By the engine.
     Resolved,
 }
 
-/// More fields than this in one selection are left to the engine: looking for the same key among them takes the square of their number.
-const MOST_FIELDS: usize = 64;
+impl<'s, T: Written> Selection<'s, T> {
+    /// Gathers the fields of a selection, those of its fragments included (GraphQL specification, section 6.3.2). `None` where it asks for
+    /// something that only the engine knows how to do: to merge two selections under one key, or to apply a directive.
+    fn of(ctx: &ContextSelectionSet<'s>) -> Option<Self> {
+        let mut selection = Self { type_name: T::type_name(), fields: Vec::with_capacity(ctx.item.node.items.len()) };
+        selection.collect(ctx, &ctx.item.node).then_some(selection)
+    }
 
-/// Gathers the fields of a selection, those of its fragments included (GraphQL specification, section 6.3.2). False where it asks for
-/// something that only the engine knows how to do: to merge two selections under one key, or to apply a directive.
-fn collect<'s, T: Written>(
-    ctx: &ContextSelectionSet<'s>,
-    selection: &'s SelectionSet,
-    type_name: &str,
-    fields: &mut Vec<Selected<'s, T>>,
-) -> bool {
-    selection.items.iter().all(|selection| match &selection.node {
-        Selection::Field(field) => {
-            let key = &field.node.response_key().node;
-            match fields.iter().find(|known| known.field.node.response_key().node == *key) {
-                // The same twice: what may be under one key has been checked.
-                Some(known) => known.field.node.selection_set.node.items.is_empty(),
-                None => {
-                    let name = field.node.name.node.as_str();
-                    let plain = || T::PLAIN.iter().find(|(known, _)| is_named(known, name)).map(|(_, write)| How::Plain(*write));
-                    let how = if name == "__typename" { How::TypeName } else { plain().unwrap_or(How::Resolved) };
-                    fields.push(Selected { field, how });
-                    field.node.directives.is_empty() && fields.len() <= MOST_FIELDS
-                }
+    fn collect(&mut self, ctx: &ContextSelectionSet<'s>, set: &'s SelectionSet) -> bool {
+        set.items.iter().all(|item| match &item.node {
+            Item::Field(field) => self.add(field),
+            Item::FragmentSpread(spread) => {
+                let fragment = ctx.query_env.fragments.get(&spread.node.fragment_name.node);
+                fragment.is_some_and(|fragment| {
+                    let condition = fragment.node.type_condition.node.on.node.as_str();
+                    !applies(ctx, condition, &self.type_name) || self.collect(ctx, &fragment.node.selection_set.node)
+                })
+            }
+            Item::InlineFragment(fragment) => {
+                let condition = fragment.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
+                condition.is_some_and(|condition| !applies(ctx, condition, &self.type_name))
+                    || self.collect(ctx, &fragment.node.selection_set.node)
+            }
+        })
+    }
+
+    fn add(&mut self, field: &'s Positioned<Field>) -> bool {
+        let key = &field.node.response_key().node;
+        if let Some(known) = self.fields.iter().find(|known| known.field.node.response_key().node == *key) {
+            // The same twice: what may stand under one key has been checked.
+            return known.field.node.selection_set.node.items.is_empty();
+        }
+        let name = field.node.name.node.as_str();
+        let plain = || T::PLAIN.iter().find(|(known, _)| is_named(known, name)).map(|(_, write)| How::Plain(*write));
+        let how = if name == "__typename" { How::TypeName } else { plain().unwrap_or(How::Resolved) };
+        self.fields.push(Selected { field, how });
+        field.node.directives.is_empty()
+    }
+
+    /// Asks the engine for what is not plain.
+    fn ask<'f>(
+        &'f self,
+        row: &'f T,
+        ctx: &'f ContextSelectionSet<'f>,
+    ) -> impl Iterator<Item = BoxFuture<'f, ServerResult<Value>>> + 'f
+    where
+        T: ContainerType,
+    {
+        let resolved = self.fields.iter().filter(|selected| matches!(selected.how, How::Resolved));
+        resolved.map(move |selected| -> BoxFuture<'f, ServerResult<Value>> {
+            Box::pin(async move { Ok(row.resolve_field(&ctx.with_field(selected.field)).await?.unwrap_or_default()) })
+        })
+    }
+
+    /// Writes the object. `resolved` gives what the engine has answered, in the order of the fields.
+    fn write(
+        &self,
+        row: &T,
+        ctx: &ContextSelectionSet<'_>,
+        resolved: &mut dyn Iterator<Item = Value>,
+        out: &mut Vec<u8>,
+    ) -> ServerResult<()> {
+        out.push(b'{');
+        for (place, Selected { field, how }) in self.fields.iter().enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            // A name needs no escapes (GraphQL specification, section 2.1.9).
+            out.push(b'"');
+            out.extend_from_slice(field.node.response_key().node.as_bytes());
+            out.extend_from_slice(b"\":");
+            match how {
+                How::TypeName => json::push(&*self.type_name, out),
+                How::Plain(write) => write(row, &ctx.with_field(field), out)?,
+                How::Resolved => json::push_value(&resolved.next().unwrap_or_default(), out),
             }
         }
-        Selection::FragmentSpread(spread) => {
-            let fragment = ctx.query_env.fragments.get(&spread.node.fragment_name.node);
-            fragment.is_some_and(|fragment| {
-                let condition = fragment.node.type_condition.node.on.node.as_str();
-                !applies(ctx, condition, type_name) || collect(ctx, &fragment.node.selection_set.node, type_name, fields)
-            })
+        out.push(b'}');
+        Ok(())
+    }
+}
+
+/// Answers an object in one pass.
+pub async fn resolve<T: Written + ContainerType>(row: &T, ctx: &ContextSelectionSet<'_>) -> ServerResult<Value> {
+    let Some(selection) = Selection::of(ctx).filter(|_| !merges(ctx)) else { return resolve_container(ctx, row).await };
+    let resolved = try_join_all(selection.ask(row, ctx)).await?;
+    let mut out = Vec::with_capacity(256);
+    selection.write(row, ctx, &mut resolved.into_iter(), &mut out)?;
+    Ok(Value::Binary(out.into()))
+}
+
+/// Answers a list of objects in one pass.
+pub async fn resolve_list<T: Written + ContainerType>(rows: &[T], ctx: &ContextSelectionSet<'_>) -> ServerResult<Value> {
+    let items: Vec<_> = (0..rows.len()).map(|place| ctx.with_index(place)).collect();
+    let Some(selection) = Selection::of(ctx).filter(|_| !merges(ctx)) else {
+        let items = rows.iter().zip(&items).map(|(row, item)| resolve_container(item, row));
+        return Ok(Value::List(try_join_all(items).await?));
+    };
+    let asked = rows.iter().zip(&items).flat_map(|(row, item)| selection.ask(row, item));
+    let mut resolved = try_join_all(asked).await?.into_iter();
+    let mut out = Vec::with_capacity(256 * rows.len());
+    out.push(b'[');
+    for (place, (row, item)) in rows.iter().zip(&items).enumerate() {
+        if place > 0 {
+            out.push(b',');
         }
-        Selection::InlineFragment(fragment) => {
-            let condition = fragment.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
-            condition.is_some_and(|condition| !applies(ctx, condition, type_name))
-                || collect(ctx, &fragment.node.selection_set.node, type_name, fields)
-        }
-    })
+        selection.write(row, item, &mut resolved, &mut out)?;
+    }
+    out.push(b']');
+    Ok(Value::Binary(out.into()))
+}
+
+/// Whether the answers to one object, selected of in several places of the document, are to be merged. What is text cannot be.
+fn merges(ctx: &ContextSelectionSet<'_>) -> bool {
+    ctx.data_unchecked::<RequestContext>().merges()
 }
 
 /// Whether a fragment on that type is for objects of this one.
@@ -161,39 +237,11 @@ fn is_named(rust: &str, name: &str) -> bool {
     rest.next().is_none()
 }
 
-/// Writes the object. `resolved` gives what the engine has answered, in the order of the fields.
-fn assemble<T: Written>(
-    row: &T,
-    ctx: &ContextSelectionSet<'_>,
-    type_name: &str,
-    fields: &[Selected<'_, T>],
-    resolved: &mut dyn Iterator<Item = Value>,
-    out: &mut Vec<u8>,
-) -> ServerResult<()> {
-    out.push(b'{');
-    for (place, Selected { field, how }) in fields.iter().enumerate() {
-        if place > 0 {
-            out.push(b',');
-        }
-        // A name needs no escapes (GraphQL specification, section 2.1.9).
-        out.push(b'"');
-        out.extend_from_slice(field.node.response_key().node.as_bytes());
-        out.extend_from_slice(b"\":");
-        match how {
-            How::TypeName => json::push(type_name, out),
-            How::Plain(write) => write(row, &ctx.with_field(field), out)?,
-            How::Resolved => json::push_value(&resolved.next().unwrap_or_default(), out),
-        }
-    }
-    out.push(b'}');
-    Ok(())
-}
-
 /// An object that is answered in one pass. In the schema it is the object itself.
 #[derive(Clone)]
 pub struct Row<T>(pub T);
 
-impl<T: Written> OutputType for Row<T> {
+impl<T: Written + ContainerType> OutputType for Row<T> {
     fn type_name() -> Cow<'static, str> {
         T::type_name()
     }
@@ -203,21 +251,7 @@ impl<T: Written> OutputType for Row<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, _: &Positioned<Field>) -> ServerResult<Value> {
-        let type_name = T::type_name();
-        let mut fields = Vec::with_capacity(16);
-        let merges = ctx.data_unchecked::<RequestContext>().merges();
-        if merges || !collect::<T>(ctx, &ctx.item.node, &type_name, &mut fields) {
-            return resolve_container(ctx, &self.0).await;
-        }
-        let asking = fields.iter().filter(|selected| matches!(selected.how, How::Resolved)).map(|selected| {
-            let answer: BoxFuture<'_, ServerResult<Value>> =
-                Box::pin(async { Ok(self.0.resolve_field(&ctx.with_field(selected.field)).await?.unwrap_or_default()) });
-            answer
-        });
-        let resolved = try_join_all(asking).await?;
-        let mut out = Vec::with_capacity(256);
-        assemble(&self.0, ctx, &type_name, &fields, &mut resolved.into_iter(), &mut out)?;
-        Ok(Value::Binary(out.into()))
+        resolve(&self.0, ctx).await
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     app::App,
     auth::{Viewer, claims::Claims, guard},
-    db::session::Session,
+    db::session::{Access, Session},
     edge::UserPlace,
     error::{Error, Result},
     graphql::{context::RequestContext, document::Prepared, errors, subscription::Step},
@@ -133,7 +133,7 @@ impl Feed {
 }
 
 async fn admit(app: &App, claims: &Claims) -> Result<(Arc<Session>, Arc<Viewer>)> {
-    let (session, viewer) = guard::admit(&app.pool, claims.clone()).await?;
+    let (session, viewer) = guard::admit(&app.pool, claims.clone(), Access::Read).await?;
     Ok((Arc::new(session), Arc::new(viewer)))
 }
 

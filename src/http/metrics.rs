@@ -21,8 +21,8 @@ pub fn router(app: Arc<App>) -> Router {
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     let pool = app.pool.status();
     let now = Now {
-        used: pool.size - pool.available.min(pool.size),
-        free: pool.available,
+        used: pool.size - pool.idle.min(pool.size),
+        free: pool.idle,
         waiting: pool.waiting,
         subscriptions: app.edge.subscriptions.count(),
         websockets: app.edge.connections.count(),

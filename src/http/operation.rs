@@ -16,6 +16,7 @@ use super::{Refused, panic_text};
 use crate::{
     app::App,
     auth::{Viewer, claims::Claims, guard},
+    db::session::Access,
     error::{Error, Result},
     graphql::{
         context::RequestContext,
@@ -87,7 +88,8 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     let started = Instant::now();
     let _place = app.edge.place()?;
     let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
-    let (session, viewer) = guard::admit(&app.pool, call.claims.clone()).await?;
+    let access = if prepared.kind == OperationType::Mutation { Access::Write } else { Access::Read };
+    let (session, viewer) = guard::admit(&app.pool, call.claims.clone(), access).await?;
     let (session, viewer) = (Arc::new(session), Arc::new(viewer));
     app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
 

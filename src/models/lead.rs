@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{prelude::*, result::DatabaseErrorKind, sql_types::Timestamptz};
+use diesel::{
+    prelude::*,
+    result::DatabaseErrorKind,
+    sql_types::{BigInt, Timestamptz},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -16,7 +20,7 @@ use crate::{
     db::{
         QueryError,
         schema::partner_leads,
-        statement::{Statement, statement},
+        statement::{Bind, Statement, statement},
     },
     ids::{LeadId, LeadStatusChangeId, PartnerId, TenantId, UserId},
     money::Money,
@@ -211,22 +215,31 @@ impl Lead {
         note: Option<&str>,
     ) -> QueryResult<()> {
         debug_assert!(self.status.next().contains(&to), "{:?} to {to:?}", self.status);
-        let converted = (to == LeadStatus::Converted).then(|| partner_leads::converted_at.eq(wall_clock().nullable()));
-        diesel::update(self.row())
-            .set((partner_leads::status.eq(to), converted, partner_leads::updated_at.eq(wall_clock())))
-            .execute(&mut connection)
-            .await?;
-        let step = NewLeadStatusChange {
-            tenant_id: self.tenant_id,
-            id: LeadStatusChangeId::new(),
-            partner_id: self.partner_id,
-            lead_id: self.id,
-            from_status: Some(self.status),
-            to_status: to,
-            changed_by: Some(by),
-            note,
-        };
-        LeadStatusChange::insert(connection, &step).await
+        statement::<BigInt>(
+            "WITH moved AS (
+                 UPDATE partner_leads SET status = ?, updated_at = clock_timestamp(),
+                     converted_at = CASE WHEN ? = 'converted' THEN clock_timestamp() ELSE converted_at END
+                 WHERE tenant_id = ? AND id = ?)
+             INSERT INTO lead_status_changes (tenant_id, id, partner_id, lead_id, from_status, to_status, changed_by, note)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            vec![
+                Bind::text(to.as_str()),
+                Bind::text(to.as_str()),
+                Bind::Uuid(self.tenant_id.uuid()),
+                Bind::Uuid(self.id.uuid()),
+                Bind::Uuid(self.tenant_id.uuid()),
+                Bind::Uuid(LeadStatusChangeId::new().uuid()),
+                Bind::Uuid(self.partner_id.uuid()),
+                Bind::Uuid(self.id.uuid()),
+                Bind::text(self.status.as_str()),
+                Bind::text(to.as_str()),
+                Bind::Uuid(by.uuid()),
+                Bind::Text(note.map(str::to_owned)),
+            ],
+        )
+        .execute(&mut connection)
+        .await
+        .map(drop)
     }
 
     /// Whether what the lead is worth, and earns, can still change: until it converts; for an operator until something is booked for it.

@@ -35,6 +35,7 @@ mod permissions;
 mod plans;
 mod profiles;
 mod roles;
+mod round_trips;
 mod rules;
 mod schema;
 mod sign_in;

@@ -170,7 +170,7 @@ impl World {
             schema.trust(mode, &manifest).await.expect("a manifest");
         }
         let app = Arc::new(App {
-            pool: db::pool(database.login.clone(), settings).expect("a pool"),
+            pool: db::Pool::new(database.login.clone(), settings).expect("a pool"),
             schema,
             edge: Edge::new(limits, size, vec![FRONT_END.to_owned()], introspection, false),
             verifier,

@@ -1,0 +1,243 @@
+//! The pool: connections that are ready for requests, few enough for the database, and handed out in the order of asking.
+//!
+//! When a request has read, the end of its transaction can wait for a moment: the next request sends it together with the start of its
+//! own, and a round trip is saved. Where none comes in that moment, the transaction is ended here.
+
+use std::{
+    ops::Deref,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use deadpool::managed::{Object, TimeoutType};
+use diesel::result::ConnectionError;
+use diesel_async::{
+    AsyncPgConnection, SimpleAsyncConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, PoolError as ConnectError, PoolableConnection, RecyclingMethod,
+    },
+};
+use futures_util::FutureExt;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_postgres::Config;
+
+use super::{STEP_DOWN, connect};
+use crate::error::{Error, Result};
+
+/// How long a transaction that has been read in may stay open without being of use.
+const LINGER: Duration = Duration::from_millis(2);
+
+type Manager = AsyncDieselConnectionManager<AsyncPgConnection>;
+type Connections = deadpool::managed::Pool<Manager>;
+/// Why there is no connection.
+pub type PoolError = deadpool::managed::PoolError<ConnectError>;
+
+/// What the pool needs to know besides where the database is.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolSettings {
+    /// How many connections at most.
+    pub size: usize,
+    /// How long a request may wait for one.
+    pub wait: Duration,
+    /// The longest that one statement may run.
+    pub statement_timeout: Duration,
+}
+
+/// Connections ready for requests. Clones are the same pool.
+#[derive(Clone)]
+pub struct Pool(Arc<Shared>);
+
+struct Shared {
+    connections: Connections,
+    places: Arc<Semaphore>,
+    wait: Duration,
+    waiting: AtomicUsize,
+    read: Mutex<Read>,
+}
+
+/// How a pool is used.
+#[derive(Debug, Clone, Copy)]
+pub struct Status {
+    /// How many connections there are.
+    pub size: usize,
+    /// How many of them nobody uses.
+    pub idle: usize,
+    /// How many requests wait for one.
+    pub waiting: usize,
+}
+
+/// One who waits, until it is dropped.
+struct Waiting<'p>(&'p AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Connections whose reading transaction is still open, the last one last.
+#[derive(Default)]
+struct Read {
+    lines: Vec<(Instant, Object<Manager>)>,
+    is_watched: bool,
+}
+
+/// A connection, until it is dropped.
+pub struct Taken {
+    connection: Object<Manager>,
+    place: OwnedSemaphorePermit,
+}
+
+impl Deref for Taken {
+    type Target = AsyncPgConnection;
+
+    fn deref(&self) -> &AsyncPgConnection {
+        &self.connection
+    }
+}
+
+impl Taken {
+    /// For what needs it alone.
+    pub fn alone(&mut self) -> &mut AsyncPgConnection {
+        &mut self.connection
+    }
+
+    /// Closes it: it is not fit for anybody else.
+    pub fn discard(self) {
+        drop(Object::take(self.connection));
+    }
+}
+
+impl Pool {
+    /// A pool of connections that own nothing and may do nothing until a session has said who is asking.
+    pub fn new(config: Config, settings: PoolSettings) -> Result<Self> {
+        // Generic plans: custom ones are planned anew at each execution, which costs the short statements here more than they gain.
+        let setup = format!(
+            "{STEP_DOWN}; SET statement_timeout = {}; SET idle_in_transaction_session_timeout = 60000; \
+             SET plan_cache_mode = force_generic_plan; SET TIME ZONE 'UTC'",
+            settings.statement_timeout.as_millis()
+        );
+        let mut manager = ManagerConfig::default();
+        manager.recycling_method = RecyclingMethod::Fast;
+        manager.custom_setup = Box::new(move |_| {
+            let (config, setup) = (config.clone(), setup.clone());
+            async move { connect::establish(&config, Some(&setup)).await }.boxed()
+        });
+        let connections = Connections::builder(AsyncDieselConnectionManager::new_with_config("", manager))
+            .max_size(settings.size)
+            .wait_timeout(Some(settings.wait))
+            .create_timeout(Some(settings.wait))
+            .runtime(::deadpool::Runtime::Tokio1)
+            .build()
+            .map_err(Error::internal)?;
+        let places = Arc::new(Semaphore::new(settings.size));
+        Ok(Self(Arc::new(Shared {
+            connections,
+            places,
+            wait: settings.wait,
+            waiting: AtomicUsize::new(0),
+            read: Mutex::default(),
+        })))
+    }
+
+    /// A connection without a transaction.
+    pub async fn get(&self) -> Result<Taken, PoolError> {
+        let (taken, is_open) = self.take().await?;
+        if is_open {
+            let ended = (&mut &*taken).batch_execute("COMMIT").await;
+            ended.map_err(|error| {
+                PoolError::Backend(ConnectError::ConnectionError(ConnectionError::CouldntSetupConfiguration(error)))
+            })?;
+        }
+        Ok(taken)
+    }
+
+    /// A connection, and whether a transaction that has been read in is still open on it.
+    pub async fn take(&self) -> Result<(Taken, bool), PoolError> {
+        self.0.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(&self.0.waiting);
+        let place = match timeout(self.0.wait, Arc::clone(&self.0.places).acquire_owned()).await {
+            Ok(Ok(place)) => place,
+            Ok(Err(_)) => return Err(PoolError::Closed),
+            Err(_) => return Err(PoolError::Timeout(TimeoutType::Wait)),
+        };
+        drop(waiting);
+        while let Some((_, mut connection)) = self.0.read().lines.pop() {
+            if connection.is_broken() {
+                drop(Object::take(connection));
+                continue;
+            }
+            return Ok((Taken { connection, place }, true));
+        }
+        Ok((Taken { connection: self.0.connections.get().await?, place }, false))
+    }
+
+    /// Takes back a connection on which a reading transaction is open.
+    pub fn keep(&self, taken: Taken) {
+        let Taken { connection, place } = taken;
+        let Ok(runtime) = Handle::try_current() else { return drop(Object::take(connection)) };
+        let mut read = self.0.read();
+        read.lines.push((Instant::now(), connection));
+        if !std::mem::replace(&mut read.is_watched, true) {
+            runtime.spawn(watch(Arc::clone(&self.0)));
+        }
+        drop(read);
+        // Only now may the next one look for it.
+        drop(place);
+    }
+
+    /// How it is used at the moment.
+    pub fn status(&self) -> Status {
+        let connections = self.0.connections.status();
+        Status {
+            size: connections.size,
+            idle: connections.available + self.0.read().lines.len(),
+            waiting: self.0.waiting.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Gives no more connections, and closes those that nobody uses.
+    pub fn close(&self) {
+        self.0.places.close();
+        self.0.connections.close();
+        self.0.read().lines.clear();
+    }
+}
+
+impl Shared {
+    fn read(&self) -> MutexGuard<'_, Read> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that have been of no use for a moment; `None` when there are no others either.
+    fn idle(&self) -> Option<Vec<Object<Manager>>> {
+        let mut read = self.read();
+        if read.lines.is_empty() {
+            read.is_watched = false;
+            return None;
+        }
+        let fresh = read.lines.partition_point(|(since, _)| since.elapsed() >= LINGER);
+        Some(read.lines.drain(..fresh).map(|(_, connection)| connection).collect())
+    }
+}
+
+/// Ends transactions that nobody has gone on from, until there are none.
+async fn watch(shared: Arc<Shared>) {
+    loop {
+        sleep(LINGER).await;
+        let Some(idle) = shared.idle() else { return };
+        for connection in idle {
+            if let Err(error) = (&mut &*connection).batch_execute("COMMIT").await {
+                tracing::warn!(%error, "a transaction could not be ended; its connection is closed");
+                drop(Object::take(connection));
+            }
+        }
+    }
+}
