@@ -33,6 +33,8 @@ use crate::error::{Error, Result};
 
 /// How long a transaction that has been read in may stay open without being of use.
 const LINGER: Duration = Duration::from_millis(2);
+/// How long its end may take before the connection is given up.
+const END_LIMIT: Duration = Duration::from_secs(5);
 
 type Manager = AsyncDieselConnectionManager<AsyncPgConnection>;
 type Connections = deadpool::managed::Pool<Manager>;
@@ -59,7 +61,7 @@ struct Shared {
     places: Arc<Semaphore>,
     wait: Duration,
     waiting: AtomicUsize,
-    read: Mutex<Read>,
+    kept: Mutex<Kept>,
 }
 
 /// How a pool is used.
@@ -84,7 +86,7 @@ impl Drop for Waiting<'_> {
 
 /// Connections whose reading transaction is still open, the last one last.
 #[derive(Default)]
-struct Read {
+struct Kept {
     lines: Vec<(Instant, Object<Manager>)>,
     is_watched: bool,
 }
@@ -143,18 +145,17 @@ impl Pool {
             places,
             wait: settings.wait,
             waiting: AtomicUsize::new(0),
-            read: Mutex::default(),
+            kept: Mutex::default(),
         })))
     }
 
     /// A connection without a transaction.
     pub async fn get(&self) -> Result<Taken, PoolError> {
         let (taken, is_open) = self.take().await?;
-        if is_open {
-            let ended = (&mut &*taken).batch_execute("COMMIT").await;
-            ended.map_err(|error| {
-                PoolError::Backend(ConnectError::ConnectionError(ConnectionError::CouldntSetupConfiguration(error)))
-            })?;
+        let ended = if is_open { (&mut &*taken).batch_execute("COMMIT").await } else { Ok(()) };
+        if let Err(error) = ended {
+            taken.discard();
+            return Err(PoolError::Backend(ConnectError::ConnectionError(ConnectionError::CouldntSetupConfiguration(error))));
         }
         Ok(taken)
     }
@@ -169,7 +170,7 @@ impl Pool {
             Err(_) => return Err(PoolError::Timeout(TimeoutType::Wait)),
         };
         drop(waiting);
-        while let Some((_, mut connection)) = self.0.read().lines.pop() {
+        while let Some((_, mut connection)) = self.0.kept().lines.pop() {
             if connection.is_broken() {
                 drop(Object::take(connection));
                 continue;
@@ -183,12 +184,12 @@ impl Pool {
     pub fn keep(&self, taken: Taken) {
         let Taken { connection, place } = taken;
         let Ok(runtime) = Handle::try_current() else { return drop(Object::take(connection)) };
-        let mut read = self.0.read();
-        read.lines.push((Instant::now(), connection));
-        if !std::mem::replace(&mut read.is_watched, true) {
+        let mut kept = self.0.kept();
+        kept.lines.push((Instant::now(), connection));
+        if !std::mem::replace(&mut kept.is_watched, true) {
             runtime.spawn(watch(Arc::clone(&self.0)));
         }
-        drop(read);
+        drop(kept);
         // Only now may the next one look for it.
         drop(place);
     }
@@ -198,7 +199,7 @@ impl Pool {
         let connections = self.0.connections.status();
         Status {
             size: connections.size,
-            idle: connections.available + self.0.read().lines.len(),
+            idle: connections.available + self.0.kept().lines.len(),
             waiting: self.0.waiting.load(Ordering::Relaxed),
         }
     }
@@ -207,24 +208,24 @@ impl Pool {
     pub fn close(&self) {
         self.0.places.close();
         self.0.connections.close();
-        self.0.read().lines.clear();
+        self.0.kept().lines.clear();
     }
 }
 
 impl Shared {
-    fn read(&self) -> MutexGuard<'_, Read> {
-        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Those that have been of no use for a moment; `None` when there are no others either.
     fn idle(&self) -> Option<Vec<Object<Manager>>> {
-        let mut read = self.read();
-        if read.lines.is_empty() {
-            read.is_watched = false;
+        let mut kept = self.kept();
+        if kept.lines.is_empty() {
+            kept.is_watched = false;
             return None;
         }
-        let fresh = read.lines.partition_point(|(since, _)| since.elapsed() >= LINGER);
-        Some(read.lines.drain(..fresh).map(|(_, connection)| connection).collect())
+        let fresh = kept.lines.partition_point(|(since, _)| since.elapsed() >= LINGER);
+        Some(kept.lines.drain(..fresh).map(|(_, connection)| connection).collect())
     }
 }
 
@@ -234,10 +235,19 @@ async fn watch(shared: Arc<Shared>) {
         sleep(LINGER).await;
         let Some(idle) = shared.idle() else { return };
         for connection in idle {
-            if let Err(error) = (&mut &*connection).batch_execute("COMMIT").await {
-                tracing::warn!(%error, "a transaction could not be ended; its connection is closed");
-                drop(Object::take(connection));
+            // It takes a place of its own, so that nobody is promised the connection meanwhile. Where there is none, it is wanted.
+            match Arc::clone(&shared.places).try_acquire_owned() {
+                Ok(place) => drop(tokio::spawn(end(Taken { connection, place }))),
+                Err(_) => shared.kept().lines.push((Instant::now(), connection)),
             }
         }
+    }
+}
+
+async fn end(taken: Taken) {
+    let ended = timeout(END_LIMIT, (&mut &*taken).batch_execute("COMMIT")).await;
+    if !matches!(ended, Ok(Ok(()))) {
+        tracing::warn!("a transaction could not be ended; its connection is closed");
+        taken.discard();
     }
 }

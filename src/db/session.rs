@@ -7,7 +7,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicI32, AtomicU32, Ordering},
 };
 
 use diesel::{
@@ -96,7 +96,8 @@ impl Caller {
         }
     }
 
-    /// Tells PostgreSQL, for the rest of the transaction. All settings are written each time: none is left over from before.
+    /// Tells PostgreSQL, for the rest of the transaction. What is not for this caller is emptied: nothing is left
+    /// over from another in the same transaction.
     async fn announce(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
         // In here alone: in scope elsewhere it takes `load` away from the counters.
         use diesel_async::RunQueryDsl;
@@ -135,7 +136,9 @@ enum Phase {
     Idle,
     /// The reading transaction is open.
     Reading,
-    /// A writing transaction is open in which nothing has been done yet but telling who asks.
+    /// A writing transaction is open in which the session began; who goes on in it is still to be said.
+    Begun,
+    /// The same, and it has been said: nothing else has been done in it.
     Fresh,
     /// A writing transaction was begun and neither committed nor rolled back.
     Abandoned,
@@ -168,7 +171,7 @@ impl Line {
         let how = match self.phase {
             Phase::Idle => how.to_owned(),
             Phase::Reading => format!("COMMIT; {how}"),
-            Phase::Fresh | Phase::Abandoned => format!("ROLLBACK; {how}"),
+            Phase::Begun | Phase::Fresh | Phase::Abandoned => format!("ROLLBACK; {how}"),
         };
         self.phase = Phase::Abandoned;
         let connection = self.connection();
@@ -181,6 +184,8 @@ impl Line {
 pub struct Session {
     line: RwLock<Line>,
     statements: Arc<AtomicU32>,
+    /// Statements that were sent and have not been answered.
+    under_way: Arc<AtomicI32>,
     own: AtomicU32,
 }
 
@@ -211,19 +216,25 @@ impl Session {
     ) -> Result<(Self, T)> {
         let (mut connection, is_open) = pool.take().await.map_err(Error::unavailable)?;
         let statements = Arc::new(AtomicU32::new(0));
-        let counter = Arc::clone(&statements);
+        let under_way = Arc::new(AtomicI32::new(0));
+        let (counter, running) = (Arc::clone(&statements), Arc::clone(&under_way));
         let mut spans = Statements::default();
         connection.alone().set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
             InstrumentationEvent::StartQuery { query, .. } => {
                 counter.fetch_add(1, Ordering::Relaxed);
+                running.fetch_add(1, Ordering::Relaxed);
                 spans.start(query);
             }
-            InstrumentationEvent::FinishQuery { query, error, .. } => spans.finish(query, error.is_some()),
+            InstrumentationEvent::FinishQuery { query, error, .. } => {
+                running.fetch_sub(1, Ordering::Relaxed);
+                spans.finish(query, error.is_some());
+            }
             _ => {}
         });
         let session = Self {
             line: RwLock::new(Line { pool: pool.clone(), connection: Some(connection), caller, phase: Phase::Abandoned }),
             statements,
+            under_way,
             own: AtomicU32::new(0),
         };
         let answer = {
@@ -235,24 +246,27 @@ impl Session {
             };
             let begin = if is_open { &format!("COMMIT; {begin}") } else { begin };
             let ((), answer) = try_join!(async { (&mut &*connection).batch_execute(begin).await }, first(connection))?;
-            if access == Access::Read {
-                line.phase = Phase::Reading;
-            }
+            line.phase = match access {
+                Access::Read => Phase::Reading,
+                Access::Write => Phase::Begun,
+            };
             answer
         };
         session.disregard_statements();
         Ok((session, answer))
     }
 
-    /// Goes on as another caller; a reading transaction that is open goes on too, at the same instant. Where PostgreSQL has been told
+    /// Goes on as another caller; a reading transaction that is open goes on too, at the same instant, and so does the writing one that the
+    /// session began with. Where PostgreSQL has been told
     /// in it that this one asks, that is not said again.
     pub async fn proceed(&self, caller: Caller, told: Option<&Told>) -> Result<()> {
         let mut line = self.line.write().await;
         line.caller = caller;
-        if line.phase != Phase::Idle && told != Some(&line.caller.told()) {
+        // What was done in an abandoned transaction is nobody's: the next one begins with its end.
+        if matches!(line.phase, Phase::Reading | Phase::Begun) && told != Some(&line.caller.told()) {
             line.caller.announce(line.connection()).await?;
         }
-        if line.phase == Phase::Abandoned {
+        if line.phase == Phase::Begun {
             line.phase = Phase::Fresh;
         }
         drop(line);
@@ -304,15 +318,17 @@ impl Drop for Session {
     fn drop(&mut self) {
         let line = self.line.get_mut();
         let Some(connection) = line.connection.take() else { return };
-        match line.phase {
+        let how = match line.phase {
             Phase::Idle => return,
-            Phase::Reading => return line.pool.keep(connection),
-            Phase::Fresh | Phase::Abandoned => {}
-        }
+            // Nobody else is to wait for a statement that was given up.
+            Phase::Reading if self.under_way.load(Ordering::Relaxed) == 0 => return line.pool.keep(connection),
+            Phase::Reading => "COMMIT",
+            Phase::Begun | Phase::Fresh | Phase::Abandoned => "ROLLBACK",
+        };
         // The answer need not wait for this. Without a runtime, or when it fails, the connection is closed, not reused.
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {
-                if let Err(error) = (&mut &*connection).batch_execute("ROLLBACK").await {
+                if let Err(error) = (&mut &*connection).batch_execute(how).await {
                     tracing::warn!(%error, "a session could not end its transaction; its connection is closed");
                     connection.discard();
                 }

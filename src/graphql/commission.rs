@@ -170,7 +170,10 @@ impl Commission {
     }
 }
 
-plain!(Commission: id, event_type, status, invoice_id, base, rate, amount, event_date, due_at, notes, rejection_reason, decided_at, created_at, updated_at);
+plain!(
+    Commission: id, event_type, status, invoice_id, base, rate, amount, event_date, due_at, notes, rejection_reason,
+    decided_at, created_at, updated_at,
+);
 
 impl From<Arc<commission::Commission>> for Commission {
     fn from(row: Arc<commission::Commission>) -> Self {

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    ops::Deref,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -10,13 +11,16 @@ use chrono::{DateTime, SubsecRound, Utc};
 
 use super::{
     loaders::{BatchKey, Loaders},
-    quiet::Quiet,
+    quiet::{Quiet, UnderWay},
     subscription::Step,
 };
 use crate::{
     auth::{Permission, Viewer},
     clock::Clock,
-    db::session::{Reading, Session, Writing},
+    db::{
+        Connection,
+        session::{Reading, Session, Writing},
+    },
     error::{Error, Result},
     keyring::Keyring,
     models::books::Books,
@@ -86,6 +90,20 @@ impl RequestContext {
     }
 }
 
+/// The right to read, of one resolver. What it finds may make others ask for the same as its siblings' do, so batches wait for it.
+pub struct Held<'r> {
+    reading: Reading<'r>,
+    _under_way: UnderWay<'r>,
+}
+
+impl Deref for Held<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.reading
+    }
+}
+
 /// Shorthands for resolvers.
 pub trait ContextExt {
     /// The request's state.
@@ -128,12 +146,16 @@ pub trait ContextExt {
         async move { self.request().loaders().load(key).await }
     }
 
-    /// The connection for a query that no sibling shares.
-    fn read(&self) -> impl Future<Output = Result<Reading<'_>>> + Send
+    /// The connection for a query that no sibling shares. Nobody may wait for a batch while holding it: none is complete until then.
+    fn read(&self) -> impl Future<Output = Result<Held<'_>>> + Send
     where
         Self: Sync,
     {
-        async move { self.request().session.read().await }
+        async move {
+            let request = self.request();
+            let _under_way = request.quiet.begin();
+            Ok(Held { reading: request.session.read().await?, _under_way })
+        }
     }
 
     /// A transaction that writes. What is read after its commit is read anew.

@@ -148,8 +148,8 @@ impl LeadStatusChange {
 }
 
 plain!(
-    Lead: id, client_name, client_email, client_phone, service, status, deal_value, commission, commission_paid, notes, next_statuses,
-    created_at, converted_at, updated_at,
+    Lead: id, client_name, client_email, client_phone, service, status, deal_value, commission, commission_paid, notes,
+    next_statuses, created_at, converted_at, updated_at,
 );
 
 impl From<Arc<models::lead::Lead>> for Lead {

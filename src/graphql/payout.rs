@@ -186,7 +186,10 @@ impl PayoutStatusChange {
     }
 }
 
-plain!(Payout: id, total, commission_count, fingerprint, status, next_statuses, payment_method, payment_reference, attempt, period_start, period_end, payout_date, completed_at, notes, failure_reason, created_at, updated_at);
+plain!(
+    Payout: id, total, commission_count, fingerprint, status, next_statuses, payment_method, payment_reference, attempt,
+    period_start, period_end, payout_date, completed_at, notes, failure_reason, created_at, updated_at,
+);
 
 impl From<Arc<payout::Payout>> for Payout {
     fn from(row: Arc<payout::Payout>) -> Self {

@@ -75,7 +75,9 @@ impl Quiet {
             if waiting.moments > begin {
                 return Poll::Ready(());
             }
-            waiting.wakers.push(context.waker().clone());
+            if !waiting.wakers.last().is_some_and(|last| last.will_wake(context.waker())) {
+                waiting.wakers.push(context.waker().clone());
+            }
             Poll::Pending
         })
         .await;
@@ -119,7 +121,7 @@ struct Bell {
 impl Bell {
     fn listen(&self) {
         self.is_listening.store(true, Ordering::SeqCst);
-        self.has_rung.store(false, Ordering::SeqCst);
+        self.has_rung.swap(false, Ordering::SeqCst);
     }
 
     /// Leaves it to the caller from now on, unless it has rung by then.

@@ -170,12 +170,19 @@ impl<'s, T: Written> Selection<'s, T> {
             match how {
                 How::TypeName => json::push(&*self.type_name, out),
                 How::Plain(write) => write(row, &ctx.with_field(field), out)?,
-                How::Resolved => json::push_value(&resolved.next().unwrap_or_default(), out),
+                How::Resolved => {
+                    let answer = resolved.next().ok_or_else(|| json::fault(&ctx.with_field(field), unnamed()))?;
+                    json::push_value(&answer, out);
+                }
             }
         }
         out.push(b'}');
         Ok(())
     }
+}
+
+fn unnamed() -> Error {
+    Error::internal("a field of a plain value is not named as plain")
 }
 
 /// Answers an object in one pass.

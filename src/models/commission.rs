@@ -111,7 +111,7 @@ pub struct Commission {
 
 /// A commission to be booked.
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = partner_commission_events)]
+#[diesel(table_name = partner_commission_events, treat_none_as_default_value = false)]
 pub struct NewCommission<'a> {
     /// Its tenant.
     pub tenant_id: TenantId,

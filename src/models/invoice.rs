@@ -32,7 +32,7 @@ pub struct Invoice {
 
 /// What is reported of an invoice that may be new.
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = invoices)]
+#[diesel(table_name = invoices, treat_none_as_default_value = false)]
 pub struct NewInvoice<'a> {
     /// Its tenant.
     pub tenant_id: TenantId,

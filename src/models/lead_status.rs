@@ -61,7 +61,7 @@ pub struct LeadStatusChange {
 
 /// A step to be recorded.
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = lead_status_changes)]
+#[diesel(table_name = lead_status_changes, treat_none_as_default_value = false)]
 pub struct NewLeadStatusChange<'a> {
     /// The tenant.
     pub tenant_id: TenantId,

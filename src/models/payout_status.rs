@@ -71,7 +71,7 @@ pub struct PayoutChange {
 
 /// A step to be recorded.
 #[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = partner_payout_changes)]
+#[diesel(table_name = partner_payout_changes, treat_none_as_default_value = false)]
 pub struct NewPayoutChange<'a> {
     /// The tenant.
     pub tenant_id: TenantId,

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use partner_portal::maintenance::{self, Done};
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{World, world::GLOBEX};
 
 const DAY: &str = "2026-06-15T12:00:00Z";
 
@@ -261,6 +261,53 @@ async fn decisions() {
     let answer =
         world.operator("mutation { approveCommissions(input: { ids: [] }) { userErrors { code field } } }", json!({})).await;
     assert_eq!(answer.data()["approveCommissions"]["userErrors"][0], json!({"code": "OUT_OF_RANGE", "field": ["input", "ids"]}));
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A tenant whose work fails keeps no other from its own, and nothing of the failed work stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_tenant_does_not_hinder_another() {
+    let world = World::new().await;
+    world.sql("UPDATE tenants SET commission_hold_days = 7").await;
+    world.customer("cus_1", world.a).await;
+    world.pay("inv_1", "cus_1", "100.00", &world.app.clock.now().to_rfc3339()).await;
+    let service = crate::support::tokens::staff_token("service", GLOBEX);
+    for mutation in [
+        "upsertCustomer(input: { externalId: \"cus_g\", name: \"G\" }) { userErrors { message } }".to_owned(),
+        format!(
+            "recordInvoicePayment(input: {{ invoiceId: \"inv_g\", customerExternalId: \"cus_g\", amount: \"5000\", paidAt: \"{}\" }}) {{ userErrors {{ message }} }}",
+            world.app.clock.now().to_rfc3339()
+        ),
+    ] {
+        if mutation.starts_with("record") {
+            world
+                .sql(&format!(
+                    "INSERT INTO partner_accounts (tenant_id, id, partner_id, customer_id, managed_from)
+                     SELECT tenant_id, gen_random_uuid(), '{}', id, '2020-01-01' FROM customers WHERE external_id = 'cus_g'",
+                    world.g.uuid()
+                ))
+                .await;
+        }
+        world.run(&service, &format!("mutation {{ {mutation} }}"), json!({})).await.data();
+    }
+    world.app.clock.advance(TimeDelta::days(7) + TimeDelta::seconds(1));
+    // Whichever comes first: one of them fails, after its commission was approved and before that was posted.
+    for (failing, working) in [(world.acme, world.globex), (world.globex, world.acme)] {
+        let pending = |tenant: partner_portal::ids::TenantId| {
+            format!("SELECT count(*) FROM partner_commission_events WHERE status = 'pending' AND tenant_id = '{}'", tenant.uuid())
+        };
+        world
+            .sql(&format!(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+                 CREATE TRIGGER refuse BEFORE INSERT ON transfers FOR EACH ROW WHEN (NEW.tenant_id = '{}') EXECUTE FUNCTION refuse()",
+                failing.uuid()
+            ))
+            .await;
+        let before = world.number(&pending(failing)).await;
+        let _ = maintenance::run(&world.app.pool, &world.app.clock).await;
+        assert_eq!((world.number(&pending(failing)).await, world.number(&pending(working)).await), (before, 0));
+        world.sql("DROP TRIGGER refuse ON transfers; DROP FUNCTION refuse").await;
+    }
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 

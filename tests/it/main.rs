@@ -36,6 +36,7 @@ mod plans;
 mod profiles;
 mod roles;
 mod round_trips;
+mod rows;
 mod rules;
 mod schema;
 mod sign_in;

@@ -86,13 +86,18 @@ impl Line {
         let ((mut from_client, mut to_client), (mut from_server, mut to_server)) = (client.into_split(), server.into_split());
         let asking = async {
             let (mut bytes, mut messages) = (vec![0; 64 * 1024], Messages { bytes: Vec::new(), is_typed: false });
+            let mut is_reading = false;
             while let Ok(length @ 1..) = from_client.read(&mut bytes).await {
                 for (kind, content) in messages.take(&bytes[..length]) {
-                    // A query, or the end of a prepared statement's messages. Transactions are ended with the next request, or behind it.
+                    // A query, or the end of a prepared statement's messages.
                     if !matches!(kind, b'Q' | b'S') {
                         continue;
                     }
-                    let is_end = content == b"COMMIT\0";
+                    if content.windows(5).any(|word| word == b"BEGIN") {
+                        is_reading = content.windows(9).any(|word| word == b"READ ONLY");
+                    }
+                    // Nobody waits for the end of a transaction that was read in.
+                    let is_end = is_reading && content == b"COMMIT\0";
                     if self.unanswered.fetch_add(1, Ordering::SeqCst) == 0 && !is_end {
                         self.round_trips.fetch_add(1, Ordering::SeqCst);
                     }
@@ -174,8 +179,8 @@ async fn measure() {
         ("Q3", include_str!("../../bench/queries/Q3.portal.graphql"), &owner, both(json!({"id": lead})), (1, 2)),
         ("Q4", include_str!("../../bench/queries/Q4.portal.graphql"), &operator, both(json!({})), (1, 2)),
         ("Q5", include_str!("../../bench/queries/Q5.portal.graphql"), &operator, both(year), (2, 2)),
-        ("M1", include_str!("../../bench/queries/M1.portal.graphql"), &owner, steps, (3, 5)),
-        ("M2", include_str!("../../bench/queries/M2.portal.graphql"), &owner, both(json!({"member": member["id"]})), (4, 7)),
+        ("M1", include_str!("../../bench/queries/M1.portal.graphql"), &owner, steps, (3, 6)),
+        ("M2", include_str!("../../bench/queries/M2.portal.graphql"), &owner, both(json!({"member": member["id"]})), (4, 8)),
         ("M3", include_str!("../../bench/queries/M3.portal.graphql"), &service, [paid(1), paid(2)], (11, 15)),
     ];
     let mut found = Vec::new();

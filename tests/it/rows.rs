@@ -1,0 +1,110 @@
+//! Rows are written in one pass: what that answers is what the engine itself would have answered.
+
+use std::fmt::Write;
+
+use partner_portal::seed;
+use serde_json::{Value, json};
+
+use crate::support::{
+    World, token,
+    tokens::staff_token,
+    world::{ACME, Answer},
+};
+
+/// What is selected of nothing but the viewer, in two places that are to be merged: then every row is left to the engine.
+const MERGED: &str = "me { tenant { id } } me { tenant { name } }";
+
+/// The plain fields of a type, as the schema tells them: no arguments, and a scalar, an enum, or money.
+async fn plain_fields(world: &World, name: &str) -> String {
+    let kinds = "kind name ofType { kind name ofType { kind name ofType { kind name } } }";
+    let query =
+        format!("query ($name: String!) {{ __type(name: $name) {{ fields {{ name args {{ name }} type {{ {kinds} }} }} }} }}");
+    let told = world.run(&staff_token("operator", ACME), &query, json!({"name": name})).await;
+    let told = told.data();
+    let mut fields = "__typename".to_owned();
+    for field in told["__type"]["fields"].as_array().expect("fields") {
+        let mut kind = &field["type"];
+        while !kind["ofType"].is_null() {
+            kind = &kind["ofType"];
+        }
+        let name = field["name"].as_str().expect("a name");
+        match (field["args"] == json!([]), kind["kind"].as_str(), kind["name"].as_str()) {
+            (true, Some("SCALAR" | "ENUM"), _) => write!(fields, " {name} again_{name}: {name}").expect("text"),
+            (true, _, Some("Money")) => write!(fields, " {name} {{ amount currency sum: amount __typename }}").expect("text"),
+            _ => {}
+        }
+    }
+    fields
+}
+
+/// The answer in both ways, to the letter but for the viewer.
+async fn both(world: &World, token: &str, query: &str) -> (Answer, Answer) {
+    let written = world.run(token, &format!("query {{ {query} }}"), json!({})).await;
+    let mut engine = world.run(token, &format!("query {{ {MERGED} {query} }}"), json!({})).await;
+    let me = engine.body["data"].as_object_mut().and_then(|data| data.remove("me"));
+    let me = me.unwrap_or_else(|| panic!("{}", engine.text));
+    let me = format!("\"me\":{{\"tenant\":{{\"id\":{},\"name\":\"Acme\"}}}},", me["tenant"]["id"]);
+    assert!(engine.text.contains(&me), "{}", engine.text);
+    engine.text = engine.text.replacen(&me, "", 1);
+    (written, engine)
+}
+
+/// Every plain field of every type that is listed, in all the ways of selecting it.
+#[tokio::test(flavor = "multi_thread")]
+async fn are_what_the_engine_answers() {
+    let world = World::new().await;
+    let amounts = seed::Amounts { partners: 3, leads: 40, invoices: 120, members: 12, pays_monthly: true, seed: 3 };
+    seed::fill(&mut world.owner().await, Some(ACME), amounts, &world.app.keyring, &world.app.clock, |_| ()).await.expect("data");
+    let (owner, operator) = (token("user_acme_3_1_owner", ACME), staff_token("operator", ACME));
+    for (list, kind) in [
+        ("leads", "Lead"),
+        ("commissions", "Commission"),
+        ("payouts", "Payout"),
+        ("members", "Member"),
+        ("creditAllocations", "CreditAllocation"),
+        ("customers", "Customer"),
+        ("partners", "Partner"),
+    ] {
+        let fields = plain_fields(&world, kind).await;
+        let query = format!(
+            "{list}(first: 20) {{ __typename totalCount nodes {{ {fields} }} edges {{ cursor node {{ ... on Node {{ id }} ... on {kind} {{ {fields} }} }} }}
+             pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }}"
+        );
+        // Partners are listed to operators alone.
+        for token in [&operator, &owner].into_iter().take(if list == "partners" { 1 } else { 2 }) {
+            let (written, engine) = both(&world, token, &query).await;
+            written.data();
+            assert_eq!(written.text, engine.text, "{list}");
+        }
+    }
+    let (transfers, credits) = (plain_fields(&world, "Transfer").await, plain_fields(&world, "CreditTransfer").await);
+    let deep = format!(
+        "dashboard {{ partner {{ stats {{ totalReferrals conversionRate totalEarnings {{ amount }} }}
+             ledger(first: 5) {{ nodes {{ {transfers} payout {{ id }} }} }} creditLedger(first: 5) {{ nodes {{ {credits} }} }}
+             commissions(first: 30) {{ nodes {{ id lead {{ id partner {{ id companyName }} }} payout {{ id history {{ to }} }} customer {{ name }} }} }}
+             creditAllocations(first: 5) {{ nodes {{ member {{ id email creditsAvailable }} }} }} }} recentLeads(first: 3) {{ id status }} }}"
+    );
+    let (written, engine) = both(&world, &owner, &deep).await;
+    assert_eq!(written.text, engine.text);
+    assert!(written.data()["dashboard"]["partner"]["commissions"]["nodes"][0]["id"].is_string());
+}
+
+/// A field that fails is null where it may be, with its error in its place; where it may not, its row is gone in both ways.
+#[tokio::test(flavor = "multi_thread")]
+async fn fail_as_the_engine_does() {
+    let world = World::new().await;
+    let ids = world.add_leads(world.acme, world.a, 3).await;
+    // No currency of ISO 4217, in what the API would never write.
+    let broken = ids[1].uuid();
+    world.sql(&format!("UPDATE partner_leads SET deal_value = 5, currency = 'QQQ' WHERE id = '{broken}'")).await;
+    let owner = token("owner_a", ACME);
+    let (written, engine) = both(&world, &owner, "leads { nodes { id worth: dealValue { amount } clientName } }").await;
+    assert_eq!(written.body["data"], engine.body["data"]);
+    assert_eq!(written.body["errors"].as_array().map(Vec::len), Some(1), "{}", written.text);
+    assert_eq!(written.body["errors"][0]["path"], json!(["leads", "nodes", 1, "worth"]), "{}", written.text);
+    let (written, engine) =
+        both(&world, &owner, "lead(id: \"LEAD\") { id commission { amount } }".replace("LEAD", &ids[1].to_string()).as_str())
+            .await;
+    assert_eq!((&written.body["data"], &written.body["data"]["lead"]), (&engine.body["data"], &Value::Null));
+    assert_eq!(written.body["errors"][0]["path"], json!(["lead", "commission"]), "{}", written.text);
+}
