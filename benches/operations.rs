@@ -1,9 +1,16 @@
-//! What must stay fast: whole operations through the router, on a database of their own. `cargo bench` prints the time of each;
-//! nothing here judges it.
+//! What must stay fast: whole operations through the router, on a database of their own. `cargo bench` prints the time of each, and how
+//! many SQL statements it takes; nothing here judges it.
 
 mod portal;
 
-use std::{hint::black_box, time::Duration};
+use std::{
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use diesel_async::SimpleAsyncConnection;
@@ -11,11 +18,43 @@ use partner_portal::seed::Amounts;
 use portal::Portal;
 use serde_json::json;
 use tokio::runtime::Runtime;
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+    util::SubscriberInitExt,
+};
 
 /// How much there is to read from, besides the demo data.
 const AMOUNTS: Amounts = Amounts { partners: 200, leads: 20_000, invoices: 2_000, members: 400, pays_monthly: false, seed: 7 };
 
+/// Reads from the log how many statements the last operation took.
+#[derive(Clone, Default)]
+struct Statements(Arc<AtomicU64>);
+
+impl<S: Subscriber> Layer<S> for Statements {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        event.record(&mut self.clone());
+    }
+}
+
+impl Visit for Statements {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "statements" {
+            self.0.store(value, Ordering::Relaxed);
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn std::fmt::Debug) {}
+}
+
 fn operations(criterion: &mut Criterion) {
+    let statements = Statements::default();
+    tracing_subscriber::registry().with(statements.clone().with_filter(LevelFilter::INFO)).init();
     let runtime = Runtime::new().expect("a runtime");
     let portal = runtime.block_on(Portal::start(AMOUNTS));
     runtime.block_on(async { portal.connect().await.batch_execute("VACUUM ANALYZE").await.expect("statistics") });
@@ -84,6 +123,7 @@ fn operations(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     for (name, token, query) in queries {
         runtime.block_on(portal.data(token, &query));
+        println!("{name}: {} SQL statements", statements.0.load(Ordering::Relaxed));
         let body = json!({"query": query}).to_string();
         let portal = &portal;
         group.bench_with_input(BenchmarkId::from_parameter(name), &body, |bencher, body| {

@@ -1,0 +1,176 @@
+"""The command line."""
+
+import argparse
+import json
+import os
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from . import growth, pressure, report, servers
+from .compare import compare
+from .database import Database
+from .queries import World, queries
+
+ROOT = servers.BENCH.parent
+TENANT = "bench"
+# Of each kind of rows in the whole, `seed` makes this much at a time, several at once: each with partners of its own.
+PARTS = 10
+# Invoices make commissions, some of them a refund too; so do the leads that convert.
+WHOLE = {"partners": 1_000, "leads": 200_000, "invoices": 400_000, "members": 50_000}
+
+
+def number_list(text):
+    """Numbers separated by commas."""
+    return [int(part) for part in text.split(",")]
+
+
+def arguments():
+    """What can be asked for."""
+    parser = argparse.ArgumentParser(prog="bench/run", description="Measures the portal against PostGraphile and against pgbench.")
+    parser.add_argument("--parts", default="compare,growth,memory,pressure,start", help="which, separated by commas (all)")
+    parser.add_argument("--folder", type=Path, default=ROOT / "target" / "bench", help="where the database is kept (target/bench)")
+    parser.add_argument("--binary", type=Path, help="our server; built in release mode where it is not given")
+    parser.add_argument("--queries", default="Q1,Q2,Q3,Q4,Q5,M1,M2,M3", help="which, separated by commas")
+    parser.add_argument("--connections", type=number_list, default=[1, 8, 32, 64], help="how many clients at once (1,8,32,64)")
+    parser.add_argument("--seconds", type=int, default=8, help="of each turn (8)")
+    parser.add_argument("--turns", type=int, default=3, help="of each server, taken alternately; medians are shown (3)")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the data: 1 is 1,000 partners and 200,000 leads")
+    parser.add_argument("--no-peer", action="store_true", help="without PostGraphile")
+    parser.add_argument("--no-limit", action="store_true", help="without pgbench")
+    parser.add_argument("--no-report", action="store_true", help="leaves RESULTS.md as it is")
+    parser.add_argument("--out", type=Path, help="writes all figures there as JSON")
+    return parser.parse_args()
+
+
+def built(binary):
+    """Our server's release build."""
+    if binary:
+        return binary.resolve()
+    subprocess.run(["cargo", "build", "--release"], cwd=ROOT, check=True)
+    return ROOT / "target" / "release" / "partner-portal"
+
+
+def fill(database, name, binary, folder, scale):
+    """Makes the data, unless it is there."""
+    if database.exists(name):
+        return
+    # One that was not finished is of no use.
+    database.sql("postgres", f'DROP DATABASE IF EXISTS "{name}_filling"')
+    database.sql("postgres", f'CREATE DATABASE "{name}_filling"')
+    # What is lost in a crash is made again.
+    environment = os.environ | {
+        "DATABASE_URL": database.url(f"{name}_filling", "-c synchronous_commit=off"),
+        "PORTAL_ENCRYPTION_KEYS": servers.encryption_key(folder),
+        "PORTAL_LOG": "warn",
+    }
+
+    def portal(*command):
+        subprocess.run([binary, *command], env=environment, check=True, stdout=subprocess.DEVNULL)
+
+    portal("migrate")
+    portal("tenant", "add", TENANT, "--name", "Bench", "--tenant-issuer", servers.ISSUER, "--currency", "USD")
+
+    def part(seed):
+        amounts = [f"--{what}={max(1, round(many * scale / PARTS))}" for what, many in WHOLE.items()]
+        portal("seed", "--tenant", TENANT, "--monthly-payouts", f"--seed={seed}", *amounts)
+
+    print(f"Filling {name}: this takes a while, once.", flush=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(part, range(11, 11 + PARTS)))
+    database.sql(f"{name}_filling", "VACUUM ANALYZE")
+    database.sql("postgres", f'ALTER DATABASE "{name}_filling" RENAME TO "{name}"')
+
+
+def main():
+    """Runs what was asked for, and writes it down."""
+    asked = arguments()
+    folder = asked.folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    binary = built(asked.binary)
+    keys = servers.Keys(folder)
+    database = Database(folder).start()
+    try:
+        name = database_of(asked.scale)
+        fill(database, name, binary, folder, asked.scale)
+        found = {}
+        for part in asked.parts.split(","):
+            found |= PARTS_BY_NAME[part](asked, database, name, binary, keys, folder)
+        if asked.out:
+            asked.out.write_text(json.dumps(found, indent=1))
+        if not asked.no_report:
+            report.write(found, database)
+    finally:
+        database.stop()
+
+
+def database_of(scale):
+    """The name of the database of that size."""
+    return f"bench_{scale:g}".replace(".", "_")
+
+
+def run_compare(asked, database, name, binary, keys, folder):
+    """Both servers, and pgbench."""
+    database.sql(name, (servers.BENCH / "postgraphile" / "functions.sql").read_text())
+    world = World(database, name, TENANT, keys)
+    running = []
+    try:
+        running.append(servers.portal(binary, database, name, keys, folder))
+        running[0].wait(world.operator)
+        if not asked.no_peer:
+            running.append(servers.postgraphile(database, name, keys, folder))
+            running[1].wait(world.operator)
+        rows = []
+        for query in map(queries().get, asked.queries.split(",")):
+            limits = not asked.no_limit
+            rows += compare(query, running, world, database, name, asked.connections, asked.seconds, asked.turns, folder, limits)
+        return {"compared": rows}
+    finally:
+        for server in running:
+            server.stop()
+
+
+def run_growth(asked, database, name, binary, keys, folder):
+    """The same queries with more rows, and with more tenants beside."""
+    rows = []
+    for scale in growth.SCALES:
+        scale *= asked.scale
+        other = database_of(scale)
+        fill(database, other, binary, folder, scale)
+        leads = int(database.sql(other, "SELECT count(*) FROM partner_leads")[0][0])
+        rows.append({"size": leads, "times": growth.measure(database, other, binary, keys, folder, TENANT, asked.seconds, asked.turns)})
+        print(f"{leads} leads: {rows[-1]['times']}", flush=True)
+    tenants = []
+    shared = database_of(growth.SCALES[0] * asked.scale) + "_shared"
+    if not database.exists(shared):
+        database.sql("postgres", f'CREATE DATABASE "{shared}" TEMPLATE "{database_of(growth.SCALES[0] * asked.scale)}"')
+    for count in growth.TENANTS:
+        here = int(database.sql(shared, "SELECT count(*) FROM tenants")[0][0])
+        if here > count:
+            # Those of an earlier run are not taken away again.
+            continue
+        growth.add_tenants(database, shared, binary, folder, count)
+        tenants.append({"size": count, "times": growth.measure(database, shared, binary, keys, folder, TENANT, asked.seconds, asked.turns)})
+        print(f"{count} tenants: {tenants[-1]['times']}", flush=True)
+    return {"rows": rows} | ({"tenants": tenants} if len(tenants) > 1 else {})
+
+
+def run_memory(asked, database, name, binary, keys, folder):
+    """Memory at rest, for a subscription, for a request."""
+    world = World(database, name, TENANT, keys)
+    return {"memory": pressure.memory(database, name, binary, keys, world, folder)}
+
+
+def run_pressure(asked, database, name, binary, keys, folder):
+    """More load than can be served."""
+    world = World(database, name, TENANT, keys)
+    return {"pressure": pressure.overload(database, name, binary, keys, world, folder, asked.seconds, asked.turns)}
+
+
+def run_start(asked, database, name, binary, keys, folder):
+    """From the start of the program to its first answer."""
+    world = World(database, name, TENANT, keys)
+    return {"start": pressure.start_up(database, name, binary, keys, world, folder)}
+
+
+PARTS_BY_NAME = {"compare": run_compare, "growth": run_growth, "memory": run_memory, "pressure": run_pressure, "start": run_start}

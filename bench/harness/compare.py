@@ -1,0 +1,94 @@
+"""The comparison: both servers loaded in turn, again and again, and pgbench beside them."""
+
+from statistics import median
+
+from . import limit
+from .load import Load, resident
+from .queries import leaves
+
+
+# How many requests of a kind have their answers compared.
+CHECKED = 40
+
+
+def check_same(loads):
+    """Both answer the same, and not with nothing: otherwise no figure counts. How many values an answer has."""
+    ours, theirs = loads
+    if ours.query.writes:
+        return 0
+    sizes = set()
+    for place in range(0, len(ours.requests), max(1, len(ours.requests) // CHECKED)):
+        one, other = leaves(ours.answer(place)), leaves(theirs.answer(place))
+        if one != other:
+            first = next((pair for pair in zip(one, other) if pair[0] != pair[1]), (len(one), len(other)))
+            raise SystemExit(f"{ours.query.name}: the answers differ, request {place}: {first[0]!r} and {first[1]!r}")
+        sizes.add(len(one))
+    return round(sum(sizes) / len(sizes))
+
+
+def middle(turns):
+    """The median of each figure; what went wrong is summed up."""
+    figures = {name: median(getattr(turn, name) for turn in turns) for name in vars(turns[0]) if name != "position"}
+    return figures | {"wrong": sum(turn.wrong for turn in turns), "spread": _spread([turn.per_second for turn in turns])}
+
+
+def _spread(values):
+    return (max(values) - min(values)) / max(median(values), 1e-9)
+
+
+def compare(query, servers, world, database, name, connections, seconds, turns, folder, with_limit=True):
+    """One row for each number of connections."""
+    loads = [Load(query, server, world, folder) for server in servers if server.name in query.peers]
+    size = check_same(loads) if len(loads) == 2 else 0
+    postgres = database.process.pid
+    scripts = limit.scripts(query, loads[0], database, name, folder) if with_limit and not query.writes else None
+    rows = []
+    for load in loads:
+        load.turn(postgres, max(connections), 3)
+    for count in connections:
+        seen = {load.server.name: [] for load in loads}
+        limits = []
+        clients = limit.best_clients(database, name, scripts, count) if scripts else 0
+        for number in range(turns):
+            # Whoever goes first in one turn goes last in the next.
+            for load in loads if number % 2 == 0 else reversed(loads):
+                seen[load.server.name].append(load.turn(postgres, count, seconds))
+            if scripts:
+                limits.append(limit.run(database, name, scripts, clients, seconds))
+        row = {"query": query.name, "title": query.title, "values": size, "connections": count, "turns": turns, "seconds": seconds}
+        for load in loads:
+            row[load.server.name] = middle(seen[load.server.name]) | {"memory": resident(load.server.process.pid)}
+        ours = seen["portal"]
+        if theirs := seen.get("postgraphile"):
+            row["ratio"] = median(a.per_second / b.per_second for a, b in zip(ours, theirs))
+            row["p99_ratio"] = median(a.p99 / b.p99 for a, b in zip(ours, theirs))
+            row["ratios"] = [a.per_second / b.per_second for a, b in zip(ours, theirs)]
+        if limits:
+            row["limit"], row["clients"] = median(limits), clients
+            row["of_limit"] = median(a.per_second / b for a, b in zip(ours, limits))
+        rows.append(row)
+        print(line(row), flush=True)
+        if any(row[load.server.name]["wrong"] for load in loads):
+            print(f"{query.name}: some requests failed: their figures do not count", flush=True)
+    return rows
+
+
+def line(row):
+    """A row for the terminal."""
+
+    def side(name):
+        if name not in row:
+            return "-" * 12
+        turn = row[name]
+        wrong = f" WRONG {turn['wrong']:.0f}" if turn["wrong"] else ""
+        return (
+            f"{turn['per_second']:7.0f}/s p50 {turn['p50']:7.2f} p99 {turn['p99']:7.2f} "
+            f"CPU {turn['server_us']:5.0f}+{turn['postgres_us']:<5.0f} {turn['memory']:4.0f} MiB{wrong}"
+        )
+
+    text = f"{row['query']} {row['connections']:3} | {side('portal')} | {side('postgraphile')}"
+    if "ratio" in row:
+        text += f" | x{row['ratio']:.2f} p99 x{row['p99_ratio']:.2f}"
+    if "limit" in row:
+        text += f" | limit {row['limit']:.0f}/s, {row['of_limit']:.2f} of it"
+    return text + f" | noise {row['portal']['noise']:.0f} %"

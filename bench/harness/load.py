@@ -1,0 +1,129 @@
+"""Loads a server and accounts for what that took: time as the clients saw it, processor time by process, memory."""
+
+import os
+import re
+import resource
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from .queries import body
+from .servers import BENCH
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def _processes():
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                text = (entry / "stat").read_text()
+            except OSError:
+                continue
+            fields = text[text.rindex(")") + 2 :].split()
+            # With the time of children that have ended, so that it does not vanish.
+            found[int(entry.name)] = (int(fields[1]), sum(map(int, fields[11:15])) / TICKS)
+    return found
+
+
+def tree(root, processes=None):
+    """A process and all below it."""
+    processes = processes or _processes()
+    found = [root]
+    for pid in found:
+        found += [child for child, (parent, _) in processes.items() if parent == pid]
+    return found
+
+
+def processor_seconds(root):
+    """Processor time of a process and all below it."""
+    processes = _processes()
+    return sum(processes[pid][1] for pid in tree(root, processes) if pid in processes)
+
+
+def resident(root):
+    """Memory of a process and all below it, in MiB: what would be free without them (proportional set size)."""
+    total = 0
+    for pid in tree(root):
+        try:
+            total += int(re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)[1])
+        except (OSError, TypeError):
+            continue
+    return total / 1024
+
+
+def machine_busy():
+    """Processor time that the whole machine has spent on anything."""
+    fields = list(map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]))
+    return (sum(fields) - fields[3] - fields[4]) / TICKS
+
+
+@dataclass
+class Turn:
+    """What one turn of load was like."""
+
+    per_second: float
+    p50: float
+    p99: float
+    server_us: float
+    postgres_us: float
+    refused: int
+    wrong: int
+    noise: float
+    generator: float
+    position: int
+
+
+def turn(server, postgres, file, start, connections, seconds):
+    """Sends the file's requests over so many connections for so long."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own, theirs, busy = processor_seconds(server.process.pid), processor_seconds(postgres), machine_busy()
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", BENCH / "post.lua", server.url]
+    out = subprocess.run([*command, "--", file, str(start)], capture_output=True, text=True, check=False).stdout
+    own, theirs, busy = processor_seconds(server.process.pid) - own, processor_seconds(postgres) - theirs, machine_busy() - busy
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    wrk = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
+    found = re.search(r"^RESULT .*$", out, re.MULTILINE)
+    if not found:
+        raise SystemExit(f"wrk gave no result:\n{out}")
+    for line in re.findall(r"^WRONG .*$", out, re.MULTILINE):
+        print(f"  {server.name}: {line}", flush=True)
+    said = {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", found[0])}
+    accepted = max(said["requests"] - said["refused"] - said["wrong"], 1)
+    return Turn(
+        per_second=accepted / said["seconds"],
+        p50=said["p50"],
+        p99=said["p99"],
+        server_us=own / accepted * 1e6,
+        postgres_us=theirs / accepted * 1e6,
+        refused=int(said["refused"]),
+        wrong=int(said["wrong"] + said["failed"]),
+        noise=max(0.0, busy - own - theirs - wrk) / said["seconds"] / os.cpu_count() * 100,
+        generator=wrk / said["seconds"] * 100,
+        position=int(said["position"]),
+    )
+
+
+class Load:
+    """One operation's requests to one server, ready to be sent."""
+
+    def __init__(self, query, server, world, folder):
+        self.query, self.server, self.start = query, server, 0
+        self.file = folder / f"{query.name}.{server.name}.requests"
+        self.requests = list(world.requests(query, server))
+        with open(self.file, "w", encoding="utf8") as file:
+            for token, variables in self.requests:
+                file.write(f"{token}\t{body(query, server, variables)}\n")
+
+    def turn(self, postgres, connections, seconds):
+        """Goes on sending where the last turn stopped."""
+        done = turn(self.server, postgres, self.file, self.start, connections, seconds)
+        if self.query.writes:
+            self.start = done.position
+        return done
+
+    def answer(self, place):
+        """What the request in that place is answered."""
+        token, variables = self.requests[place]
+        return self.server.ask(token, self.query.text[self.server.name], variables)

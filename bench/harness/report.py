@@ -1,0 +1,167 @@
+"""What was found, for people: `RESULTS.md` and its plot. Every figure comes from a run; nothing here is written by hand."""
+
+import datetime
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+
+from . import servers
+
+RESULTS = servers.BENCH / "RESULTS.md"
+PLOT = servers.BENCH / "growth.svg"
+# Times PostGraphile's throughput, at 8 connections and more.
+GOALS = {"Q1": 2.5, "Q2": 1.8, "Q3": 3.5, "Q4": 3.5, "M1": 2.0}
+P99_GOAL, MEMORY_GOAL, LIMIT_GOAL, GROWTH_GOAL, START_GOAL = 0.4, 0.08, 0.65, 1.5, 0.150
+# Differences smaller than this are not told apart on machines like this one.
+RESOLUTION = 0.15
+
+
+def machine(database):
+    """Where and when it ran."""
+    processor = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    memory = int(re.search(r"MemTotal:\s+(\d+)", Path("/proc/meminfo").read_text())[1]) / 1024**2
+    postgres = database.sql("postgres", "SHOW server_version")[0][0]
+    node = servers.node_version()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=servers.BENCH, capture_output=True, text=True, check=False)
+    return [
+        ("date", datetime.date.today().isoformat()),
+        ("commit", commit.stdout.strip()),
+        ("machine", f"{processor[1] if processor else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}"),
+        ("PostgreSQL", postgres),
+        ("PostGraphile", f"5.1.5 on Node.js {node}"),
+    ]
+
+
+def table(head, rows):
+    """A table in Markdown."""
+    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    return "\n".join(lines + ["| " + " | ".join(str(cell) for cell in row) + " |" for row in rows])
+
+
+def _compared(rows):
+    head = ["", "conn.", "portal /s", "p50 ms", "p99 ms", "CPU µs", "PostGraphile /s", "p50 ms", "p99 ms", "CPU µs", "ratio", "p99", "limit /s", "of it"]
+
+    def side(turn):
+        if not turn:
+            return ["", "", "", ""]
+        return [f"{turn['per_second']:.0f}", f"{turn['p50']:.2f}", f"{turn['p99']:.2f}", f"{turn['server_us']:.0f} + {turn['postgres_us']:.0f}"]
+
+    body = []
+    for row in rows:
+        ratio = f"**{row['ratio']:.2f}**" if "ratio" in row else ""
+        limit = [f"{row['limit']:.0f}", f"{row['of_limit']:.2f}"] if "limit" in row else ["", ""]
+        p99 = f"{row['p99_ratio']:.2f}" if "p99_ratio" in row else ""
+        body.append([row["query"], row["connections"], *side(row["portal"]), *side(row.get("postgraphile")), ratio, p99, *limit])
+    return table(head, body)
+
+
+def _goals(found):
+    rows = []
+    compared = found.get("compared", [])
+    busy = [row for row in compared if row["connections"] >= 8]
+    for query, goal in GOALS.items():
+        seen = [row["ratio"] for row in busy if row["query"] == query and "ratio" in row]
+        if seen:
+            rows.append((f"{query}: times PostGraphile's throughput", f"≥ {goal}", f"{min(seen):.2f} to {max(seen):.2f}", min(seen) >= goal))
+    tails = [row["p99_ratio"] for row in compared if row["connections"] == 64 and "p99_ratio" in row]
+    if tails:
+        rows.append(("p99 at 64 connections, of PostGraphile's", f"≤ {P99_GOAL}", f"{min(tails):.2f} to {max(tails):.2f}", max(tails) <= P99_GOAL))
+    shares = [row["portal"]["memory"] / row["postgraphile"]["memory"] for row in compared if "postgraphile" in row]
+    if shares:
+        rows.append(("memory, of PostGraphile's", f"≤ {MEMORY_GOAL}", f"{min(shares):.3f} to {max(shares):.3f}", max(shares) <= MEMORY_GOAL))
+    limits = [(row["of_limit"], row["query"]) for row in busy if "of_limit" in row]
+    if limits:
+        rows.append(("share of pgbench's limit", f"≥ {LIMIT_GOAL}", f"{min(limits)[0]:.2f} ({min(limits)[1]}) to {max(limits)[0]:.2f}", min(limits)[0] >= LIMIT_GOAL))
+    if "start" in found:
+        rows.append(("start-up to the first answer", f"< {START_GOAL * 1000:.0f} ms", f"{found['start'] * 1000:.0f} ms", found["start"] < START_GOAL))
+    for what, key in (("rows", "rows"), ("tenants", "tenants")):
+        if key in found:
+            sizes = found[key]
+            growth = {query: sizes[-1]["times"][query] / sizes[0]["times"][query] for query in sizes[0]["times"]}
+            worst = max(growth, key=growth.get)
+            rows.append((f"p50 from the fewest to the most {what}", f"≤ {GROWTH_GOAL}", f"{min(growth.values()):.2f} to {growth[worst]:.2f} ({worst})", growth[worst] <= GROWTH_GOAL))
+    return table(["goal", "", "found", "holds"], [(*row[:3], "yes" if row[3] else "**no**") for row in rows])
+
+
+def _growth(sizes, unit):
+    queries = list(sizes[0]["times"])
+    body = [[f"{size['size']:,}", *(f"{size['times'][query]:.2f}" for query in queries)] for size in sizes]
+    last, first = sizes[-1]["times"], sizes[0]["times"]
+    body.append(["most to fewest", *(f"{last[query] / first[query]:.2f}" for query in queries)])
+    return table([unit, *(f"{query} p50 ms" for query in queries)], body)
+
+
+def _pressure(pressure):
+    body = [
+        [row["connections"], f"{row['accepted']:.0f}", f"{row['p99']:.1f}", f"{row['refused']:.0f}", row["wrong"], f"{row['memory']:.0f}"]
+        for row in pressure["rows"]
+    ]
+    return table(["connections", "accepted /s", "p99 ms, refusals included", "refused /s", "failed", "MiB"], body)
+
+
+def write(found, database):
+    """Writes `RESULTS.md`, and the plot where there is growth to show."""
+    parts = ["# Results\n\nWritten by `bench/run`; do not edit. How to read it: [README.md](README.md).", table(["", ""], machine(database))]
+    parts.append("## Goals\n\n" + _goals(found))
+    if "compared" in found:
+        turns = found["compared"][0]
+        parts.append(
+            f"## Side by side\n\nMedians of {turns['turns']} turns of {turns['seconds']} s each, the servers taking turns; ratios are paired within a turn. "
+            f"CPU is server + PostgreSQL, for one request. The limit is pgbench with the portal's own statements.\n\n" + _compared(found["compared"])
+        )
+        noise = max(row["portal"]["noise"] for row in found["compared"])
+        parts.append(
+            f"Everything runs on one machine, the load generator too. Besides the processes measured, at most {noise:.0f} % of the machine was busy. "
+            f"Differences below {RESOLUTION:.0%} are not resolved: the machine itself drifts by more within minutes, which the pairing takes out only in part."
+        )
+    if "rows" in found or "tenants" in found:
+        parts.append("## How cost grows\n\nOne client at a time. `growth.svg` shows both.")
+        parts += [_growth(found[key], unit) for key, unit in (("rows", "leads"), ("tenants", "tenants")) if key in found]
+        PLOT.write_text(plot(found))
+    if "memory" in found:
+        memory = found["memory"]
+        rows = [("at rest after a load", f"{memory['rest']:.0f} MiB"), ("for each open subscription", f"{memory['subscription']:.1f} KiB"), ("for each of 256 requests under way", f"{memory['request']:.1f} KiB")]
+        parts.append("## Memory\n\n" + table(["", ""], rows))
+    if "pressure" in found:
+        parts.append(f"## More than can be served\n\n{found['pressure']['places']} operations may be under way.\n\n" + _pressure(found["pressure"]))
+    RESULTS.write_text("\n\n".join(parts) + "\n")
+
+
+COLORS = ["#1b6ac9", "#c9541b", "#2a8f4f", "#8a4fc0", "#9a7d0a"]
+
+
+def plot(found):
+    """p50 by size, both axes logarithmic, as SVG."""
+    import math
+
+    panels = [(found[key], unit) for key, unit in (("rows", "leads"), ("tenants", "tenants")) if key in found]
+    width, height, margin = 420, 300, 48
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * len(panels)}" height="{height}" font-family="sans-serif" font-size="11">']
+    out.append(f'<rect width="{width * len(panels)}" height="{height}" fill="white"/>')
+    values = [value for sizes, _ in panels for size in sizes for value in size["times"].values()]
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    for number, (sizes, unit) in enumerate(panels):
+        left, right, top, bottom = width * number + margin, width * (number + 1) - 70, 24, height - 40
+        first, last = math.log10(sizes[0]["size"]), math.log10(sizes[-1]["size"])
+        across = lambda size: left + (math.log10(size) - first) / max(last - first, 1e-9) * (right - left)
+        up = lambda value: bottom - (math.log10(value) - low) / (high - low) * (bottom - top)
+        out.append(f'<text x="{left}" y="14">p50 in ms by number of {unit}</text>')
+        for power in range(low, high + 1):
+            y = up(10**power)
+            out.append(f'<line x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}" stroke="#ddd"/><text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:g}</text>')
+        for size in sizes:
+            out.append(f'<text x="{across(size["size"]):.1f}" y="{bottom + 16}" text-anchor="middle">{size["size"]:,}</text>')
+        labels = []
+        for color, query in zip(COLORS, sizes[0]["times"]):
+            points = [(across(size["size"]), up(size["times"][query])) for size in sizes]
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+            out.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
+            out += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>' for x, y in points]
+            labels.append([points[-1][1], query, color])
+        labels.sort()
+        for upper, lower in zip(labels, labels[1:]):
+            lower[0] = max(lower[0], upper[0] + 13)
+        out += [f'<text x="{right + 8}" y="{y + 4:.1f}" fill="{color}">{query}</text>' for y, query, color in labels]
+    return "\n".join([*out, "</svg>"]) + "\n"

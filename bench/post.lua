@@ -1,0 +1,40 @@
+-- wrk -t1 -cN -dS --latency -s post.lua URL -- FILE START
+-- FILE has one request a line: token, tab, body. They are sent in turn from line START on; where it stopped is printed.
+local requests, n, i = {}, 0, 0
+
+function init(args)
+  for line in io.lines(args[1]) do
+    local token, body = line:match("^(%S+)\t(.*)$")
+    n = n + 1
+    requests[n] = wrk.format("POST", nil, {
+      ["content-type"] = "application/json", ["accept"] = "application/json", ["authorization"] = "Bearer " .. token,
+    }, body)
+  end
+  i = tonumber(args[2])
+end
+
+function request()
+  i = i % n + 1
+  position = i
+  return requests[i]
+end
+
+refused, wrong = 0, 0
+function response(status, headers, body)
+  if status == 503 then
+    refused = refused + 1
+  elseif status ~= 200 or body:find('"errors":[', 1, true) or body:find('"userErrors":[{', 1, true) then
+    wrong = wrong + 1
+    if wrong < 3 then io.write("WRONG ", status, " ", body:sub(1, 400), "\n") end
+  end
+end
+
+local threads = {}
+function setup(thread) table.insert(threads, thread) end
+
+function done(summary, latency, requests)
+  local e, t = summary.errors, threads[1]
+  io.write(string.format("RESULT requests=%d seconds=%.6f p50=%.4f p99=%.4f refused=%d wrong=%d failed=%d position=%d\n",
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1000, latency:percentile(99) / 1000,
+    t:get("refused"), t:get("wrong"), e.connect + e.read + e.write + e.timeout, t:get("position") or 0))
+end
