@@ -139,15 +139,15 @@ impl TokenVerifier {
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
         let signer = self.signed.get(&hash);
-        let is_signer = |key: &Arc<DecodingKey>| signer.as_ref().is_some_and(|signer| Arc::ptr_eq(signer, key));
+        let signed_it = |key: &Arc<DecodingKey>| signer.as_ref().is_some_and(|signer| Arc::ptr_eq(signer, key));
         let fits = |key: &Arc<DecodingKey>| {
-            let is_signed = matches!(crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true));
-            if is_signed {
+            let fits = matches!(crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true));
+            if fits {
                 self.signed.insert(hash, Arc::clone(key));
             }
-            is_signed
+            fits
         };
-        let remembered = self.issuers.iter().find(|issuer| issuer.keys.known(kid, algorithm).as_ref().is_some_and(is_signer));
+        let remembered = self.issuers.iter().find(|issuer| issuer.keys.known(kid, algorithm).as_ref().is_some_and(signed_it));
         if let Some(issuer) = remembered {
             return self.check(json(payload)?, &issuer.name);
         }

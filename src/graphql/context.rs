@@ -54,6 +54,7 @@ impl RequestContext {
     }
 
     /// The same for an operation whose answers are to be merged.
+    #[must_use]
     pub fn merging(mut self, merges: bool) -> Self {
         self.merges = merges;
         self
@@ -153,8 +154,8 @@ pub trait ContextExt {
     {
         async move {
             let request = self.request();
-            let _under_way = request.quiet.begin();
-            Ok(Held { reading: request.session.read().await?, _under_way })
+            let under_way = request.quiet.begin();
+            Ok(Held { reading: request.session.read().await?, _under_way: under_way })
         }
     }
 

@@ -228,7 +228,7 @@ fn applies(ctx: &ContextSelectionSet<'_>, condition: &str, type_name: &str) -> b
 
 /// Whether `client_name` is called `clientName` in the schema.
 fn is_named(rust: &str, name: &str) -> bool {
-    let mut rest = name.bytes();
+    let mut letters = name.bytes();
     let mut is_new_word = false;
     for byte in rust.bytes() {
         if byte == b'_' {
@@ -237,11 +237,11 @@ fn is_named(rust: &str, name: &str) -> bool {
         }
         let expected = if is_new_word { byte.to_ascii_uppercase() } else { byte };
         is_new_word = false;
-        if rest.next() != Some(expected) {
+        if letters.next() != Some(expected) {
             return false;
         }
     }
-    rest.next().is_none()
+    letters.next().is_none()
 }
 
 /// An object that is answered in one pass. In the schema it is the object itself.
