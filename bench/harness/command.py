@@ -3,7 +3,10 @@
 import argparse
 import json
 import os
+import shutil
+import signal
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,7 +19,8 @@ ROOT = servers.BENCH.parent
 TENANT = "bench"
 # Of each kind of rows in the whole, `seed` makes this much at a time, several at once: each with partners of its own.
 PARTS = 10
-# Invoices make commissions, some of them a refund too; so do the leads that convert.
+# Invoices make commissions, some of them a refund too; so do the leads that convert. Lists of partners are to be full at every scale.
+LEAST_PARTNERS = 100
 WHOLE = {"partners": 1_000, "leads": 200_000, "invoices": 400_000, "members": 50_000}
 
 
@@ -40,7 +44,12 @@ def arguments():
     parser.add_argument("--no-limit", action="store_true", help="without pgbench")
     parser.add_argument("--no-report", action="store_true", help="leaves RESULTS.md as it is")
     parser.add_argument("--out", type=Path, help="writes all figures there as JSON")
-    return parser.parse_args()
+    asked = parser.parse_args()
+    for given, known in ((asked.queries, queries()), (asked.parts, PARTS_BY_NAME)):
+        for one in given.split(","):
+            if one not in known:
+                parser.error(f"{one} is none of {', '.join(known)}")
+    return asked
 
 
 def built(binary):
@@ -72,19 +81,40 @@ def fill(database, name, binary, folder, scale):
     portal("tenant", "add", TENANT, "--name", "Bench", "--tenant-issuer", servers.ISSUER, "--currency", "USD")
 
     def part(seed):
-        amounts = [f"--{what}={max(1, round(many * scale / PARTS))}" for what, many in WHOLE.items()]
+        least = {"partners": LEAST_PARTNERS}
+        amounts = [f"--{what}={max(least.get(what, 0), round(many * scale)) // PARTS}" for what, many in WHOLE.items()]
         portal("seed", "--tenant", TENANT, "--monthly-payouts", f"--seed={seed}", *amounts)
 
     print(f"Filling {name}: this takes a while, once.", flush=True)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(part, range(11, 11 + PARTS)))
+    each(part, range(11, 11 + PARTS))
     database.sql(f"{name}_filling", "VACUUM ANALYZE")
     database.sql("postgres", f'ALTER DATABASE "{name}_filling" RENAME TO "{name}"')
+
+
+def each(work, items):
+    """Does the work of all items, as many at once as there are processors. After a failure nothing more is begun."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            list(pool.map(work, items))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def counts(database, name):
+    """How many rows there are."""
+    tables = ("partners", "partner_leads", "partner_commission_events", "partner_payouts", "credit_allocations")
+    return {table: int(database.sql(name, f"SELECT count(*) FROM {table}")[0][0]) for table in tables}
 
 
 def main():
     """Runs what was asked for, and writes it down."""
     asked = arguments()
+    # So that whatever was started is ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for needed in ("wrk", "openssl", "npm"):
+        if not shutil.which(needed):
+            raise SystemExit(f"{needed} is not found: see bench/README.md")
     folder = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     binary = built(asked.binary)
@@ -93,7 +123,8 @@ def main():
     try:
         name = database_of(asked.scale)
         fill(database, name, binary, folder, asked.scale)
-        found = {}
+        found = {"counts": counts(database, name)}
+        print(found["counts"], flush=True)
         for part in asked.parts.split(","):
             found |= PARTS_BY_NAME[part](asked, database, name, binary, keys, folder)
         if asked.out:
@@ -141,18 +172,18 @@ def run_growth(asked, database, name, binary, keys, folder):
         rows.append({"size": leads, "times": growth.measure(database, other, binary, keys, folder, TENANT, asked.seconds, asked.turns)})
         print(f"{leads} leads: {rows[-1]['times']}", flush=True)
     tenants = []
-    shared = database_of(growth.SCALES[0] * asked.scale) + "_shared"
-    if not database.exists(shared):
-        database.sql("postgres", f'CREATE DATABASE "{shared}" TEMPLATE "{database_of(growth.SCALES[0] * asked.scale)}"')
+    before = database_of(growth.SCALES[0] * asked.scale)
     for count in growth.TENANTS:
-        here = int(database.sql(shared, "SELECT count(*) FROM tenants")[0][0])
-        if here > count:
-            # Those of an earlier run are not taken away again.
-            continue
-        growth.add_tenants(database, shared, binary, folder, count)
+        shared = f"{database_of(growth.SCALES[0] * asked.scale)}_of_{count}"
+        if not database.exists(shared):
+            database.sql("postgres", f'DROP DATABASE IF EXISTS "{shared}_filling"')
+            database.sql("postgres", f'CREATE DATABASE "{shared}_filling" TEMPLATE "{before}"')
+            growth.add_tenants(database, f"{shared}_filling", binary, folder, count, each)
+            database.sql("postgres", f'ALTER DATABASE "{shared}_filling" RENAME TO "{shared}"')
+        before = shared
         tenants.append({"size": count, "times": growth.measure(database, shared, binary, keys, folder, TENANT, asked.seconds, asked.turns)})
         print(f"{count} tenants: {tenants[-1]['times']}", flush=True)
-    return {"rows": rows} | ({"tenants": tenants} if len(tenants) > 1 else {})
+    return {"rows": rows, "tenants": tenants}
 
 
 def run_memory(asked, database, name, binary, keys, folder):

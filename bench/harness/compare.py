@@ -3,7 +3,7 @@
 from statistics import median
 
 from . import limit
-from .load import Load, resident
+from .load import Load
 from .queries import leaves
 
 
@@ -57,7 +57,7 @@ def compare(query, servers, world, database, name, connections, seconds, turns, 
                 limits.append(limit.run(database, name, scripts, clients, seconds))
         row = {"query": query.name, "title": query.title, "values": size, "connections": count, "turns": turns, "seconds": seconds}
         for load in loads:
-            row[load.server.name] = middle(seen[load.server.name]) | {"memory": resident(load.server.process.pid)}
+            row[load.server.name] = middle(seen[load.server.name])
         ours = seen["portal"]
         if theirs := seen.get("postgraphile"):
             row["ratio"] = median(a.per_second / b.per_second for a, b in zip(ours, theirs))

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
 
 from . import servers
 from .load import Load
@@ -16,7 +15,7 @@ TENANTS = [1, 10, 1_000]
 SMALL = ["--partners=2", "--leads=20", "--invoices=10", "--members=4"]
 
 
-def add_tenants(database, name, binary, folder, count):
+def add_tenants(database, name, binary, folder, count, each):
     """Small tenants beside the one that is asked about, until there are so many."""
     environment = os.environ | {
         "DATABASE_URL": database.url(name, "-c synchronous_commit=off"),
@@ -32,8 +31,7 @@ def add_tenants(database, name, binary, folder, count):
         subprocess.run([binary, "tenant", "add", slug, "--name", slug, "--tenant-issuer", issuer, "--currency", "USD"], **quiet)
         subprocess.run([binary, "seed", "--tenant", slug, f"--seed={number}", *SMALL], **quiet)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(add, range(here, count)))
+    each(add, range(here, count))
     database.sql(name, "VACUUM ANALYZE")
 
 

@@ -26,9 +26,9 @@ def scripts(query, load, database, name, folder):
         if len(asking) != 1:
             raise SystemExit(f"{query.name}: {len(asking)} requests were seen in place of one")
         seen = [(_text(text), detail) for process, text, detail in seen if process in asking]
-        for text, _ in seen:
+        for text, detail in seen:
             if text not in types and "$1" in text:
-                types[text] = _types(database, name, text)
+                types[text] = _types(database, name, text, _values(detail))
         made.append(_script(query, seen, types, folder, len(made)))
     return made
 
@@ -37,26 +37,38 @@ def _text(logged):
     return " ".join(re.sub(r"^(execute [^:]*|statement): ", "", logged).split())
 
 
-def _types(database, name, text):
+def _values(detail):
+    return dict(re.findall(r"(\$\d+) = ('(?:[^']|'')*'|NULL)", detail))
+
+
+def _types(database, name, text, values):
     """Of what types a statement's values are: pgbench sends texts, and leaves it to PostgreSQL to guess."""
-    asked = f"PREPARE asked AS {text}; SELECT unnest(parameter_types)::text FROM pg_prepared_statements WHERE name = 'asked'"
+    # Of an array alone PostgreSQL cannot tell what of; ours are of ids.
+    known = ["uuid[]" if value.startswith("'{") else "unknown" for value in values.values()]
+    prepared = f"PREPARE asked ({', '.join(known)}) AS {text}"
+    asked = f"{prepared}; SELECT unnest(parameter_types)::text FROM pg_prepared_statements WHERE name = 'asked'"
     return [row[0] for row in database.sql(name, asked)]
 
 
 def _script(query, seen, types, folder, number):
-    """One script. What is sent together is a pipeline; a transaction's end goes with the next one's start, as with our server."""
+    """One script. What is sent together is a pipeline. With our server a transaction's end goes with the next one's start; pgbench wants it in
+    the script, so there it goes with the last statements: the round trips are as many."""
     texts = [text for text, _ in seen]
-    if texts[-1] != "COMMIT" or sum(query.round_trips) != len(seen) - 1:
+    # A relation that no row has is not asked for.
+    *groups, last = query.round_trips
+    last -= sum(query.round_trips) + 1 - len(seen)
+    if texts[-1] != "COMMIT" or not 0 <= last <= query.round_trips[-1]:
         listed = "\n".join(f"{place}: {text[:110]}" for place, text in enumerate(texts, 1))
         raise SystemExit(f"{query.name}: {len(seen)} statements, and not {query.round_trips} and COMMIT:\n{listed}")
-    lines, variables = ["\\startpipeline", "COMMIT;"], {}
+    lines, variables = [], {}
     rest = iter(seen)
-    for place, group in enumerate(query.round_trips):
-        lines += ["\\startpipeline"] if place else []
+    groups += [last] if last else []
+    groups[-1] += 1
+    for group in groups:
+        lines.append("\\startpipeline")
         for _ in range(group):
             text, detail = next(rest)
-            values = dict(re.findall(r"(\$\d+) = ('(?:[^']|'')*'|NULL)", detail))
-            lines.append(_statement(text, values, types.get(text, []), variables, f"s{number}_{len(lines)}"))
+            lines.append(_statement(text, _values(detail), types.get(text, []), variables, f"s{number}_{len(lines)}"))
         lines.append("\\endpipeline")
     path = folder / f"{query.name}.{number}.sql"
     path.write_text("\n".join(lines) + "\n")

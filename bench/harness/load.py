@@ -72,6 +72,7 @@ class Turn:
     wrong: int
     noise: float
     generator: float
+    memory: float
     position: int
 
 
@@ -80,7 +81,7 @@ def turn(server, postgres, file, start, connections, seconds):
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     own, theirs, busy = processor_seconds(server.process.pid), processor_seconds(postgres), machine_busy()
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", BENCH / "post.lua", server.url]
-    out = subprocess.run([*command, "--", file, str(start)], capture_output=True, text=True, check=False).stdout
+    out, memory = _watched([*command, "--", file, str(start)], server.process.pid)
     own, theirs, busy = processor_seconds(server.process.pid) - own, processor_seconds(postgres) - theirs, machine_busy() - busy
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     wrk = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
@@ -101,8 +102,20 @@ def turn(server, postgres, file, start, connections, seconds):
         wrong=int(said["wrong"] + said["failed"]),
         noise=max(0.0, busy - own - theirs - wrk) / said["seconds"] / os.cpu_count() * 100,
         generator=wrk / said["seconds"] * 100,
+        memory=memory,
         position=int(said["position"]),
     )
+
+
+def _watched(command, pid):
+    """What a command prints, and the most memory that a server took meanwhile, in MiB."""
+    most = 0.0
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        while True:
+            try:
+                return process.communicate(timeout=0.5)[0], max(most, resident(pid))
+            except subprocess.TimeoutExpired:
+                most = max(most, resident(pid))
 
 
 class Load:

@@ -68,7 +68,11 @@ class World:
             f"""SELECT u.clerk_user_id, u.id, p.id FROM partners p
                 JOIN partner_users m ON m.tenant_id = p.tenant_id AND m.partner_id = p.id AND m.role = 'owner'
                 JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id AND u.default_partner_id = p.id
-                WHERE p.tenant_id = '{self.tenant}' AND p.status = 'active' AND p.total_referrals >= 50 ORDER BY md5(p.id::text) LIMIT 100"""
+                WHERE p.tenant_id = '{self.tenant}' AND p.status = 'active' AND p.total_referrals >= 10
+                    AND (SELECT count(*) FROM partner_commission_events c WHERE c.tenant_id = p.tenant_id AND c.partner_id = p.id) >= 20
+                    AND (SELECT count(*) FROM partner_payouts c WHERE c.tenant_id = p.tenant_id AND c.partner_id = p.id) >= 5
+                    AND (SELECT count(*) FROM credit_allocations c WHERE c.tenant_id = p.tenant_id AND c.partner_id = p.id) >= 5
+                ORDER BY md5(p.id::text) LIMIT 100"""
         )
         self.partners = [
             (partner, keys.token(subject, None, {"role": "portal_partner", "tenant": self.tenant, "partner": partner, "user": user}))

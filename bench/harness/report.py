@@ -41,19 +41,19 @@ def table(head, rows):
 
 
 def _compared(rows):
-    head = ["", "conn.", "portal /s", "p50 ms", "p99 ms", "CPU µs", "PostGraphile /s", "p50 ms", "p99 ms", "CPU µs", "ratio", "p99", "limit /s", "of it"]
+    head = ["", "conn.", "portal /s", "p50 ms", "p99 ms", "CPU µs", "MiB", "PostGraphile /s", "p50 ms", "p99 ms", "CPU µs", "MiB", "ratio", "p99", "limit /s", "of it", "spread"]
 
     def side(turn):
         if not turn:
-            return ["", "", "", ""]
-        return [f"{turn['per_second']:.0f}", f"{turn['p50']:.2f}", f"{turn['p99']:.2f}", f"{turn['server_us']:.0f} + {turn['postgres_us']:.0f}"]
+            return ["", "", "", "", ""]
+        return [f"{turn['per_second']:.0f}", f"{turn['p50']:.2f}", f"{turn['p99']:.2f}", f"{turn['server_us']:.0f} + {turn['postgres_us']:.0f}", f"{turn['memory']:.0f}"]
 
     body = []
     for row in rows:
         ratio = f"**{row['ratio']:.2f}**" if "ratio" in row else ""
         limit = [f"{row['limit']:.0f}", f"{row['of_limit']:.2f}"] if "limit" in row else ["", ""]
         p99 = f"{row['p99_ratio']:.2f}" if "p99_ratio" in row else ""
-        body.append([row["query"], row["connections"], *side(row["portal"]), *side(row.get("postgraphile")), ratio, p99, *limit])
+        body.append([row["query"], row["connections"], *side(row["portal"]), *side(row.get("postgraphile")), ratio, p99, *limit, f"{row['portal']['spread']:.0%}"])
     return table(head, body)
 
 
@@ -104,6 +104,8 @@ def _pressure(pressure):
 def write(found, database):
     """Writes `RESULTS.md`, and the plot where there is growth to show."""
     parts = ["# Results\n\nWritten by `bench/run`; do not edit. How to read it: [README.md](README.md).", table(["", ""], machine(database))]
+    if "counts" in found:
+        parts.append(table(["rows of", ""], [(name, f"{count:,}") for name, count in found["counts"].items()]))
     parts.append("## Goals\n\n" + _goals(found))
     if "compared" in found:
         turns = found["compared"][0]
