@@ -21,7 +21,7 @@ TENANT = "bench"
 PARTS = 10
 # Invoices make commissions, some of them a refund too; so do the leads that convert. Lists of partners are to be full at every scale.
 LEAST_PARTNERS = 100
-WHOLE = {"partners": 1_000, "leads": 200_000, "invoices": 400_000, "members": 50_000}
+WHOLE = {"partners": 1_000, "leads": 200_000, "invoices": 407_000, "members": 80_000}
 
 
 def number_list(text):
