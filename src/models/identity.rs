@@ -47,7 +47,7 @@ pub struct SignIn {
 }
 
 /// A tenant that a token may be for, and what is known there of its bearer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Queryable)]
 pub struct Identity {
     /// The tenant.
     pub tenant: Tenant,
@@ -85,27 +85,13 @@ type IdentityColumns = (
     (Text, Text, Text, Text),
 );
 
-#[derive(Queryable)]
-struct Row {
-    tenant: Tenant,
-    user_id: Option<UserId>,
-    email: Option<String>,
-    user_name: Option<String>,
-    partner_id: Option<PartnerId>,
-    partner_status: Option<PartnerStatus>,
-    partner_role: Option<PartnerUserRole>,
-    is_active_organization: bool,
-    is_invited: bool,
-    told: Told,
-}
-
 impl Identity {
     /// The tenants that the token may be for: one, unless it fails to name one of several. In the same statement PostgreSQL is told that
     /// its bearer asks, for the rest of the transaction: by the role that the token gives, and by the ids that were found.
     pub async fn find(mut connection: &AsyncPgConnection, sign_in: &SignIn) -> QueryResult<Vec<Self>> {
         let text = |value: &str| Bind::text(value);
         let role = sign_in.staff_role.unwrap_or(PARTNER);
-        let rows: Vec<Row> = statement::<IdentityColumns>(
+        statement::<IdentityColumns>(
             "SELECT bearer.*, set_config('role', ?, true), set_config('app.tenant_id', tenant_id::text, true),
                  set_config('app.partner_id', coalesce(CASE WHEN ? = 'portal_partner' AND partner_role IS NOT NULL THEN partner_id END,
                      '00000000-0000-0000-0000-000000000000')::text, true),
@@ -122,44 +108,12 @@ impl Identity {
             ],
         )
         .load(&mut connection)
-        .await?;
-        Ok(rows.into_iter().map(Self::from).collect())
+        .await
     }
-}
 
-impl Identity {
     /// Whether the token vouches for a membership that is not registered yet.
     pub fn joins(&self) -> bool {
         self.is_active_organization && self.partner_role.is_none()
-    }
-}
-
-impl From<Row> for Identity {
-    fn from(row: Row) -> Self {
-        let Row {
-            tenant,
-            user_id,
-            email,
-            user_name,
-            partner_id,
-            partner_status,
-            partner_role,
-            is_active_organization,
-            is_invited,
-            told,
-        } = row;
-        Self {
-            tenant,
-            user_id,
-            email,
-            user_name,
-            partner_id,
-            partner_status,
-            partner_role,
-            is_active_organization,
-            is_invited,
-            told,
-        }
     }
 }
 
