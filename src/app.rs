@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use crate::{
     auth::{
         development::{Bearer, DevelopmentIssuer},
+        guard::Acquaintances,
         verifier::TokenVerifier,
     },
     clock::Clock,
@@ -24,6 +25,8 @@ pub struct App {
     pub pool: Pool,
     /// The executable schema.
     pub schema: PortalSchema,
+    /// Who has asked before.
+    pub acquaintances: Acquaintances,
     /// Checks session tokens.
     pub verifier: TokenVerifier,
     /// Seals account numbers.

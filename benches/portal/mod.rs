@@ -13,6 +13,7 @@ use partner_portal::{
     app::App,
     auth::{
         development::{Bearer, DevelopmentIssuer, ISSUER},
+        guard::Acquaintances,
         keys::KeySource,
         verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
     },
@@ -82,6 +83,7 @@ impl Portal {
                 .expect("a pool"),
             schema: PortalSchema::new(limits.clone()),
             edge: Edge::new(limits, 4, Vec::new(), Introspection::On, false),
+            acquaintances: Acquaintances::default(),
             verifier: TokenVerifier::new(vec![trusted], vec![], AzpPolicy::default(), clock.clone()),
             keyring: Arc::new(keyring),
             clock: clock.clone(),

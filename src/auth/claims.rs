@@ -60,8 +60,8 @@ pub struct Organization {
     pub permissions: Vec<String>,
 }
 
-impl Claims {
-    pub(super) fn from_core(core: CoreClaims) -> Self {
+impl From<&CoreClaims> for Claims {
+    fn from(core: &CoreClaims) -> Self {
         let rest = &core.rest;
         Self {
             session: text(&rest["sid"]),
@@ -73,8 +73,8 @@ impl Claims {
             name: text(&rest["name"]),
             actor: rest.get("act").map(|act| text(&act["sub"]).unwrap_or_else(|| "unknown".to_owned())),
             expires_at: whole_seconds(core.exp),
-            issuer: core.iss,
-            subject: core.sub,
+            issuer: core.iss.clone(),
+            subject: core.sub.clone(),
         }
     }
 }
@@ -153,7 +153,7 @@ mod tests {
         value["iss"] = json!("https://issuer.example");
         value["sub"] = json!("user_1");
         value["exp"] = json!(1);
-        Claims::from_core(serde_json::from_value(value).expect("core claims"))
+        Claims::from(&serde_json::from_value::<CoreClaims>(value).expect("core claims"))
     }
 
     /// The packed permissions of version 2 come out as names.

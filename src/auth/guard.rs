@@ -2,6 +2,13 @@
 //!
 //! Who is asking is read in the transaction that the answer is read in, in the same round trip as its start. Whoever presents a
 //! valid token for the first time is registered here.
+//!
+//! Most who ask have asked before, and nothing has changed about them since. Their answers are read in the very round trip that finds out
+//! who is asking, as for whom it was the last time ([`Foreseen`]); an answer is used only if it was them again.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
 
 use super::{Role, Viewer, claims::Claims, verifier::TokenFault, viewer::ActivePartner};
 use crate::{
@@ -16,25 +23,82 @@ use crate::{
     },
 };
 
+/// Of how many bearers it is remembered who they were.
+const REMEMBERED: usize = 10_000;
+
 /// Opens the request's session and finds out who is asking.
-pub async fn admit(pool: &Pool, claims: Claims, access: Access) -> Result<(Session, Viewer)> {
-    let lookup = SignIn::from(&claims);
-    let gate = Caller::Gate { issuer: lookup.issuer.clone(), subject: lookup.subject.clone() };
-    let (session, found) =
-        Session::enter(pool, gate, access, async |connection| Identity::find(connection, &lookup).await).await?;
+pub async fn admit(pool: &Pool, claims: &Arc<Claims>, access: Access) -> Result<(Session, Viewer)> {
+    let lookup = SignIn::from(&**claims);
+    let session = Session::take(pool, gate(&lookup)).await?;
+    let (_, viewer) = identify(&session, &lookup, claims, access).await?;
+    Ok((session, viewer))
+}
+
+/// Who asked before, by what their tokens say.
+pub struct Acquaintances(Cache<SignIn, Arc<Identity>>);
+
+impl Default for Acquaintances {
+    fn default() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+}
+
+/// Someone who asks, most likely.
+pub struct Foreseen {
+    lookup: SignIn,
+    identity: Arc<Identity>,
+}
+
+impl Acquaintances {
+    /// [`admit`] for a request that reads. Where it is foreseen who asks, nothing has been asked of the database yet: what is read may be
+    /// told once [`Acquaintances::confirm`], polled before whatever reads, has confirmed it.
+    pub async fn admit(&self, pool: &Pool, claims: &Arc<Claims>) -> Result<(Session, Viewer, Option<Foreseen>)> {
+        let lookup = SignIn::from(&**claims);
+        let mut session = Session::take(pool, gate(&lookup)).await?;
+        if let Some(identity) = self.0.get(&lookup) {
+            let viewer = viewer(&identity, claims)?;
+            if session.foresee(viewer.caller()) {
+                return Ok((session, viewer, Some(Foreseen { lookup, identity })));
+            }
+        }
+        let (identity, viewer) = identify(&session, &lookup, claims, Access::Read).await?;
+        // Only what PostgreSQL has been told by the statement that looks for the bearer can be foreseen.
+        if viewer.caller().is(&identity.told) {
+            self.0.insert(lookup, Arc::new(identity));
+        }
+        Ok((session, viewer, None))
+    }
+
+    /// Whether it is them who ask. Where it is not, they are forgotten.
+    pub async fn confirm(&self, session: &Session, foreseen: &Foreseen) -> bool {
+        let Foreseen { lookup, identity } = foreseen;
+        let found = session.confirm(async |connection| Identity::find(connection, lookup).await).await;
+        let is_confirmed = found.is_ok_and(|found| found == [Identity::clone(identity)]);
+        if !is_confirmed {
+            self.0.remove(lookup);
+        }
+        is_confirmed
+    }
+}
+
+fn gate(lookup: &SignIn) -> Caller {
+    Caller::Gate { issuer: lookup.issuer.clone(), subject: lookup.subject.clone() }
+}
+
+async fn identify(session: &Session, lookup: &SignIn, claims: &Arc<Claims>, access: Access) -> Result<(Identity, Viewer)> {
+    let found = session.enter(access, async |connection| Identity::find(connection, lookup).await).await?;
     let mut identity = only(found)?;
-    if must_sign_in(&identity, &lookup) {
+    if must_sign_in(&identity, lookup) {
         let writing = session.write().await?;
         lookup.register(&writing, &identity).await?;
         writing.commit().await?;
         let reading = session.read().await?;
-        identity = only(Identity::find(&reading, &lookup).await?)?;
+        identity = only(Identity::find(&reading, lookup).await?)?;
         drop(reading);
     }
-    let told = identity.told.clone();
-    let viewer = viewer(identity, claims)?;
-    session.proceed(viewer.caller(), Some(&told)).await?;
-    Ok((session, viewer))
+    let viewer = viewer(&identity, claims)?;
+    session.proceed(viewer.caller(), Some(&identity.told)).await?;
+    Ok((identity, viewer))
 }
 
 /// One issuer may serve several tenants; its tokens must then say which. More than one match is as good as none.
@@ -60,9 +124,9 @@ fn must_sign_in(identity: &Identity, says: &SignIn) -> bool {
     identity.user_id.is_none() || joins || newer(&says.email, &identity.email) || newer(&says.name, &identity.user_name)
 }
 
-fn viewer(identity: Identity, claims: Claims) -> Result<Viewer> {
+fn viewer(identity: &Identity, claims: &Arc<Claims>) -> Result<Viewer> {
     let user = identity.user_id.ok_or_else(|| Error::internal("a registered user is not there"))?;
-    let role = staff_role(&claims).unwrap_or(match identity.partner_role {
+    let role = staff_role(claims).unwrap_or(match identity.partner_role {
         Some(PartnerUserRole::Owner) => Role::PartnerOwner,
         Some(PartnerUserRole::Member) | None => Role::PartnerMember,
     });
@@ -74,7 +138,7 @@ fn viewer(identity: Identity, claims: Claims) -> Result<Viewer> {
             partner.zip(identity.partner_status).map(|(id, status)| ActivePartner { id, status })
         }
     };
-    Ok(Viewer { tenant: identity.tenant, user, role, partner, claims })
+    Ok(Viewer { tenant: identity.tenant.clone(), user, role, partner, claims: Arc::clone(claims) })
 }
 
 impl From<&Claims> for SignIn {

@@ -98,9 +98,18 @@ pub struct TokenVerifier {
     authorized_parties: Vec<String>,
     azp: AzpPolicy,
     clock: Clock,
-    /// By a token's SHA-256, the key that has signed it. What the token claims is checked each time; only the arithmetic is saved, for as
-    /// long as the issuer's set holds that very key.
-    signed: Cache<[u8; 32], Arc<DecodingKey>>,
+    /// By its SHA-256, what a token says. That it holds is checked each time; only the reading and the arithmetic are saved, for as long as
+    /// the issuer's set holds the very key that has signed it.
+    signed: Cache<[u8; 32], Arc<Signed>>,
+}
+
+/// A token whose signature is right.
+struct Signed {
+    key: Arc<DecodingKey>,
+    kid: Option<String>,
+    algorithm: Algorithm,
+    checked: CoreClaims,
+    claims: Arc<Claims>,
 }
 
 #[derive(Deserialize)]
@@ -118,8 +127,17 @@ impl TokenVerifier {
     }
 
     /// What the token says, if all of it holds.
-    pub async fn verify(&self, token: &str) -> Result<Claims, TokenFault> {
+    pub async fn verify(&self, token: &str) -> Result<Arc<Claims>, TokenFault> {
         let (message, signature, header, payload) = split(token)?;
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        if let Some(signed) = self.signed.get(&hash) {
+            let known = |issuer: &TrustedIssuer| issuer.keys.known(signed.kid.as_deref(), signed.algorithm);
+            let has_signed = |issuer: &&TrustedIssuer| known(issuer).is_some_and(|key| Arc::ptr_eq(&key, &signed.key));
+            if let Some(issuer) = self.issuers.iter().find(has_signed) {
+                return self.check(&signed, issuer);
+            }
+        }
         let header: Header = json(header)?;
         if header.typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
             return Err(TokenFault::Type);
@@ -136,44 +154,46 @@ impl TokenVerifier {
 
         // First the keys that are here: one issuer that does not answer keeps nobody else's tokens waiting.
         let kid = header.kid.as_deref();
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        let signer = self.signed.get(&hash);
-        let signed_it = |key: &Arc<DecodingKey>| signer.as_ref().is_some_and(|signer| Arc::ptr_eq(signer, key));
-        let fits = |key: &Arc<DecodingKey>| {
-            let fits = matches!(crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true));
-            if fits {
-                self.signed.insert(hash, Arc::clone(key));
-            }
-            fits
-        };
-        let remembered = self.issuers.iter().find(|issuer| issuer.keys.known(kid, algorithm).as_ref().is_some_and(signed_it));
-        if let Some(issuer) = remembered {
-            return self.check(json(payload)?, &issuer.name);
-        }
+        let fits = |key: &DecodingKey| matches!(crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true));
         let mut fault = TokenFault::UnknownKey;
         let mut unknown = Vec::new();
+        let mut found = None;
         for issuer in &self.issuers {
             match issuer.keys.known(kid, algorithm) {
-                Some(key) if fits(&key) => return self.check(json(payload)?, &issuer.name),
+                Some(key) if fits(&key) => {
+                    found = Some((issuer, key));
+                    break;
+                }
                 Some(_) => fault = TokenFault::Signature,
                 None => unknown.push(issuer),
             }
         }
-        for issuer in unknown {
-            match issuer.keys.fetched(kid, algorithm).await {
-                Some(key) if fits(&key) => return self.check(json(payload)?, &issuer.name),
-                Some(_) => fault = TokenFault::Signature,
-                None => {}
+        if found.is_none() {
+            for issuer in unknown {
+                match issuer.keys.fetched(kid, algorithm).await {
+                    Some(key) if fits(&key) => {
+                        found = Some((issuer, key));
+                        break;
+                    }
+                    Some(_) => fault = TokenFault::Signature,
+                    None => {}
+                }
             }
         }
-        Err(fault)
+        let (issuer, key) = found.ok_or(fault)?;
+        let checked: CoreClaims = json(payload)?;
+        let claims = Arc::new(Claims::from(&checked));
+        let signed = Arc::new(Signed { key, kid: header.kid, algorithm, checked, claims });
+        self.signed.insert(hash, Arc::clone(&signed));
+        self.check(&signed, issuer)
     }
 
-    fn check(&self, claims: CoreClaims, issuer: &str) -> Result<Claims, TokenFault> {
+    /// What a token that the issuer has signed claims, if all of it holds now.
+    fn check(&self, signed: &Signed, issuer: &TrustedIssuer) -> Result<Arc<Claims>, TokenFault> {
+        let claims = &signed.checked;
         #[expect(clippy::cast_precision_loss, reason = "seconds stay below 2^52 for a hundred million years")]
         let now = self.clock.now().timestamp() as f64;
-        if claims.iss != issuer {
+        if claims.iss != issuer.name {
             return Err(TokenFault::Issuer);
         }
         if claims.sub.is_empty() || claims.sub.len() > 255 || claims.sub.chars().any(char::is_control) {
@@ -194,7 +214,7 @@ impl TokenVerifier {
         if claims.sts.as_deref() == Some("pending") {
             return Err(TokenFault::Pending);
         }
-        Ok(Claims::from_core(claims))
+        Ok(Arc::clone(&signed.claims))
     }
 
     fn is_for_us(&self, azp: Option<&str>) -> bool {

@@ -1,5 +1,7 @@
 //! Who is asking, and what they may do.
 
+use std::sync::Arc;
+
 use super::claims::Claims;
 use crate::{
     db::session::Caller,
@@ -95,7 +97,7 @@ pub struct Viewer {
     /// Whom they act for; `None` for staff, machines, and people without a partner.
     pub partner: Option<ActivePartner>,
     /// What their token says.
-    pub claims: Claims,
+    pub claims: Arc<Claims>,
 }
 
 impl Viewer {

@@ -17,6 +17,7 @@ use crate::{
     app::{App, Development},
     auth::{
         development::{self, DevelopmentIssuer},
+        guard::Acquaintances,
         keys::{KeyCache, KeySource},
         verifier::{TokenVerifier, TrustedIssuer},
     },
@@ -71,6 +72,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
             settings.introspection,
             development.is_some(),
         ),
+        acquaintances: Acquaintances::default(),
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),

@@ -80,6 +80,11 @@ pub struct Told {
 }
 
 impl Caller {
+    /// Whether that is what PostgreSQL is told of them.
+    pub fn is(&self, told: &Told) -> bool {
+        self.told() == *told
+    }
+
     fn told(&self) -> Told {
         let id = |value: Option<uuid::Uuid>| value.unwrap_or_default().to_string();
         let (role, tenant, partner, user) = match self {
@@ -127,6 +132,8 @@ pub const OPERATOR: &str = "portal_operator";
 /// See [`Caller::Service`].
 pub const SERVICE: &str = "portal_service";
 
+/// How many statements enter a session: the start of its transaction, and the query that says who is asking.
+const FIRST_STATEMENTS: u32 = 2;
 const BEGIN_READING: &str = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ";
 const BEGIN_WRITING: &str = "BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED";
 
@@ -134,6 +141,8 @@ const BEGIN_WRITING: &str = "BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED";
 enum Phase {
     /// No transaction is open.
     Idle,
+    /// Somebody's reading transaction before is still open: nobody has asked anything yet.
+    Left,
     /// The reading transaction is open.
     Reading,
     /// A writing transaction is open in which the session began; who goes on in it is still to be said.
@@ -170,7 +179,7 @@ impl Line {
     async fn begin(&mut self, how: &str) -> Result<()> {
         let how = match self.phase {
             Phase::Idle => how.to_owned(),
-            Phase::Reading => format!("COMMIT; {how}"),
+            Phase::Left | Phase::Reading => format!("COMMIT; {how}"),
             Phase::Begun | Phase::Fresh | Phase::Abandoned => format!("ROLLBACK; {how}"),
         };
         self.phase = Phase::Abandoned;
@@ -204,16 +213,13 @@ impl Session {
             let ((), answer) = try_join!(announced.announce(connection), first(connection))?;
             Ok(answer)
         };
-        Self::enter(pool, caller, Access::Read, both).await
+        let session = Self::take(pool, caller).await?;
+        let answer = session.enter(Access::Read, both).await?;
+        Ok((session, answer))
     }
 
-    /// The same where the first query itself says who is asking; what it has said is told to [`Session::proceed`].
-    pub async fn enter<T>(
-        pool: &Pool,
-        caller: Caller,
-        access: Access,
-        first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>,
-    ) -> Result<(Self, T)> {
+    /// Takes a connection for `caller`. Nothing may be asked before the session has been entered.
+    pub async fn take(pool: &Pool, caller: Caller) -> Result<Self> {
         let (mut connection, is_open) = pool.take().await.map_err(Error::unavailable)?;
         let statements = Arc::new(AtomicU32::new(0));
         let under_way = Arc::new(AtomicI32::new(0));
@@ -231,29 +237,54 @@ impl Session {
             }
             _ => {}
         });
-        let session = Self {
-            line: RwLock::new(Line { pool: pool.clone(), connection: Some(connection), caller, phase: Phase::Abandoned }),
+        let phase = if is_open { Phase::Left } else { Phase::Idle };
+        Ok(Self {
+            line: RwLock::new(Line { pool: pool.clone(), connection: Some(connection), caller, phase }),
             statements,
             under_way,
             own: AtomicU32::new(0),
+        })
+    }
+
+    /// Begins the first transaction and runs in the same round trip the query that says who is asking; what it has said is told to
+    /// [`Session::proceed`].
+    pub async fn enter<T>(&self, access: Access, first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>) -> Result<T> {
+        let mut line = self.line.write().await;
+        let (begin, phase) = match access {
+            Access::Read => (BEGIN_READING, Phase::Reading),
+            Access::Write => (BEGIN_WRITING, Phase::Begun),
         };
-        let answer = {
-            let mut line = session.line.write().await;
-            let connection = line.connection();
-            let begin = match access {
-                Access::Read => BEGIN_READING,
-                Access::Write => BEGIN_WRITING,
-            };
-            let begin = if is_open { &format!("COMMIT; {begin}") } else { begin };
-            let ((), answer) = try_join!(async { (&mut &*connection).batch_execute(begin).await }, first(connection))?;
-            line.phase = match access {
-                Access::Read => Phase::Reading,
-                Access::Write => Phase::Begun,
-            };
-            answer
-        };
-        session.disregard_statements();
-        Ok((session, answer))
+        let begin = if line.phase == Phase::Left { &format!("COMMIT; {begin}") } else { begin };
+        line.phase = Phase::Abandoned;
+        let connection = line.connection();
+        let ((), answer) = try_join!(async { (&mut &*connection).batch_execute(begin).await }, first(connection))?;
+        line.phase = phase;
+        drop(line);
+        self.disregard_statements();
+        Ok(answer)
+    }
+
+    /// Goes on at once as a caller who is foreseen, if that can be: if so, [`Session::confirm`] must be polled before whatever reads, and
+    /// along with it. That saves the round trip in which it is found out who asks.
+    pub fn foresee(&mut self, caller: Caller) -> bool {
+        let line = self.line.get_mut();
+        // Where somebody has read before, the statements that begin are prepared: what reads cannot get ahead of them.
+        let can = line.phase == Phase::Left;
+        if can {
+            (line.caller, line.phase) = (caller, Phase::Reading);
+            self.own.store(FIRST_STATEMENTS, Ordering::Relaxed);
+        }
+        can
+    }
+
+    /// Begins the transaction that a foreseen caller reads in. What was read may be told only when `first` has said that it was them
+    /// indeed who asked: it was read as whoever `first` has found.
+    pub async fn confirm<T>(&self, first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>) -> Result<T> {
+        let line = self.line.read().await;
+        let connection = line.connection();
+        let begin = format!("COMMIT; {BEGIN_READING}");
+        let ((), answer) = try_join!(async { (&mut &*connection).batch_execute(&begin).await }, first(connection))?;
+        Ok(answer)
     }
 
     /// Goes on as another caller; a reading transaction that is open goes on too, at the same instant, and so does the writing one that the
@@ -306,7 +337,7 @@ impl Session {
 
     /// How many statements have run, apart from the session's own (transaction control and saying who is asking).
     pub fn statements(&self) -> u32 {
-        self.statements.load(Ordering::Relaxed) - self.own.load(Ordering::Relaxed)
+        self.statements.load(Ordering::Relaxed).saturating_sub(self.own.load(Ordering::Relaxed))
     }
 
     fn disregard_statements(&self) {
@@ -321,8 +352,8 @@ impl Drop for Session {
         let how = match line.phase {
             Phase::Idle => return,
             // Nobody else is to wait for a statement that was given up.
-            Phase::Reading if self.under_way.load(Ordering::Relaxed) == 0 => return line.pool.keep(connection),
-            Phase::Reading => "COMMIT",
+            Phase::Left | Phase::Reading if self.under_way.load(Ordering::Relaxed) == 0 => return line.pool.keep(connection),
+            Phase::Left | Phase::Reading => "COMMIT",
             Phase::Begun | Phase::Fresh | Phase::Abandoned => "ROLLBACK",
         };
         // The answer need not wait for this. Without a runtime, or when it fails, the connection is closed, not reused.

@@ -39,7 +39,7 @@ pub mod viewer;
 use std::{path::Path, sync::Arc};
 
 use async_graphql::{Response, Schema, SchemaBuilder, ServerError, ValidationMode};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, try_join};
 
 use self::{
     commission::Commission,
@@ -87,7 +87,22 @@ impl PortalSchema {
     /// Runs one operation that was prepared.
     pub async fn execute(&self, prepared: &Prepared, context: RequestContext) -> Response {
         let (quiet, context) = (context.quiet(), context.merging(prepared.merges()));
-        quiet.watch(self.engine.execute(prepared.request().data(context))).await
+        quiet.watch(Box::pin(self.engine.execute(prepared.request().data(context)))).await
+    }
+
+    /// The same while it is found out whether it may run; `None` as soon as that is denied.
+    pub async fn execute_if(
+        &self,
+        confirmed: impl Future<Output = bool>,
+        prepared: &Prepared,
+        context: RequestContext,
+    ) -> Option<Response> {
+        let (quiet, context) = (context.quiet(), context.merging(prepared.merges()));
+        // On the heap at once: they are large, and would be moved from hand to hand.
+        let confirmed = Box::pin(async { confirmed.await.then_some(()).ok_or(()) });
+        let answer = Box::pin(async { Ok(self.engine.execute(prepared.request().data(context)).await) });
+        // In this order: what confirms is sent first.
+        quiet.watch(async { try_join!(confirmed, answer) }).await.ok().map(|((), answer)| answer)
     }
 
     /// Runs one step of a subscription that was prepared. `None` where it tells of nothing.

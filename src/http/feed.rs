@@ -132,8 +132,8 @@ impl Feed {
     }
 }
 
-async fn admit(app: &App, claims: &Claims) -> Result<(Arc<Session>, Arc<Viewer>)> {
-    let (session, viewer) = guard::admit(&app.pool, claims.clone(), Access::Read).await?;
+async fn admit(app: &App, claims: &Arc<Claims>) -> Result<(Arc<Session>, Arc<Viewer>)> {
+    let (session, viewer) = guard::admit(&app.pool, claims, Access::Read).await?;
     Ok((Arc::new(session), Arc::new(viewer)))
 }
 

@@ -27,6 +27,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use tower::ServiceBuilder;
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
 pub use graphiql::fetch_assets;
@@ -53,6 +54,16 @@ pub fn router(app: Arc<App>) -> Router {
     }
     let hardened =
         |name: header::HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
+    // The first one is around all others. They are put on together: each layer by itself would wrap every route once more.
+    let layers = ServiceBuilder::new()
+        .layer(middleware::from_fn(request_id::assign))
+        .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))
+        .layer(hardened(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
+        .layer(hardened(header::REFERRER_POLICY, "no-referrer"))
+        .layer(hardened(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(origin::cors(&app.edge.origins))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(CatchPanicLayer::custom(panicked));
     router
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -63,14 +74,7 @@ pub fn router(app: Arc<App>) -> Router {
                 "This address does not take that method; the header Allow says which it takes.",
             )
         })
-        .layer(CatchPanicLayer::custom(panicked))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(origin::cors(&app.edge.origins))
-        .layer(hardened(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(hardened(header::REFERRER_POLICY, "no-referrer"))
-        .layer(hardened(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
-        .layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count))
-        .layer(middleware::from_fn(request_id::assign))
+        .layer(layers)
         .with_state(app)
 }
 

@@ -16,7 +16,7 @@ use super::{Refused, panic_text};
 use crate::{
     app::App,
     auth::{Viewer, claims::Claims, guard},
-    db::session::Access,
+    db::session::{Access, Session},
     error::{Error, Result},
     graphql::{
         context::RequestContext,
@@ -34,7 +34,7 @@ pub struct Call {
     /// The request's id.
     pub id: String,
     /// What the caller's token says.
-    pub claims: Claims,
+    pub claims: Arc<Claims>,
     /// Whether nothing may be changed: a request that caches may repeat.
     pub is_safe: bool,
     /// Whether the answer says what it has cost.
@@ -88,15 +88,13 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     let started = Instant::now();
     let _place = app.edge.place()?;
     let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
-    let access = if prepared.kind == OperationType::Mutation { Access::Write } else { Access::Read };
-    let (session, viewer) = guard::admit(&app.pool, call.claims.clone(), access).await?;
-    let (session, viewer) = (Arc::new(session), Arc::new(viewer));
-    app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
-
-    let keyring = Arc::clone(&app.keyring);
-    let context = RequestContext::new(Arc::clone(&session), Arc::clone(&viewer), files, keyring, app.clock.clone());
-    let work = app.schema.execute(prepared, context);
-    let mut answer = within(limit, work).await.unwrap_or_else(|error| errors::alone(&error));
+    let reads = prepared.kind == OperationType::Query && files.is_empty();
+    // On the heap, each by itself: there is room for one of them at a time.
+    let foreseen = if reads { Box::pin(foreseen(app, call, prepared, limit)).await? } else { None };
+    let (session, viewer, mut answer) = match foreseen {
+        Some(answered) => answered,
+        None => Box::pin(known(app, call, prepared, files, limit)).await?,
+    };
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
     }
@@ -108,6 +106,45 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     app.metrics.ran(prepared.name.as_deref(), kind(prepared), outcome, started.elapsed(), session.statements());
     log(call, prepared, &viewer, started, session.statements(), &codes);
     Ok(answer)
+}
+
+/// An operation's answer, the session that it was read in, and who asked.
+type Answered = (Arc<Session>, Arc<Viewer>, Answer);
+
+/// Runs an operation once it is known who asks.
+async fn known(app: &App, call: &Call, prepared: &Prepared, files: Vec<File>, limit: Duration) -> Result<Answered, Refused> {
+    let access = if prepared.kind == OperationType::Mutation { Access::Write } else { Access::Read };
+    let (session, viewer) = guard::admit(&app.pool, &call.claims, access).await?;
+    app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
+    let (session, viewer) = (Arc::new(session), Arc::new(viewer));
+    let context = context(app, &session, &viewer, files);
+    let answer = within(limit, app.schema.execute(prepared, context)).await.unwrap_or_else(|error| errors::alone(&error));
+    Ok((session, viewer, answer))
+}
+
+/// Runs an operation that reads, while it is found out whether it is them who ask who asked the last time. `None` where that was foreseen
+/// wrongly.
+async fn foreseen(app: &App, call: &Call, prepared: &Prepared, limit: Duration) -> Result<Option<Answered>, Refused> {
+    let (session, viewer, foreseen) = app.acquaintances.admit(&app.pool, &call.claims).await?;
+    app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
+    let (session, viewer) = (Arc::new(session), Arc::new(viewer));
+    let context = context(app, &session, &viewer, Vec::new());
+    let confirmed = async {
+        match &foreseen {
+            Some(foreseen) => app.acquaintances.confirm(&session, foreseen).await,
+            None => true,
+        }
+    };
+    let answer = match within(limit, app.schema.execute_if(confirmed, prepared, context)).await {
+        Ok(Some(answer)) => answer,
+        Ok(None) => return Ok(None),
+        Err(error) => errors::alone(&error),
+    };
+    Ok(Some((session, viewer, answer)))
+}
+
+fn context(app: &App, session: &Arc<Session>, viewer: &Arc<Viewer>, files: Vec<File>) -> RequestContext {
+    RequestContext::new(Arc::clone(session), Arc::clone(viewer), files, Arc::clone(&app.keyring), app.clock.clone())
 }
 
 /// What the engine gives, in time and without a panic.

@@ -33,7 +33,7 @@ const AHEAD: usize = 4;
 pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared, files: Vec<File>) -> Result<Response, Refused> {
     let (parts, received) = mpsc::channel(AHEAD);
     if prepared.kind == OperationType::Subscription {
-        let (_claims, claims) = watch::channel(Arc::new(call.claims.clone()));
+        let (_claims, claims) = watch::channel(Arc::clone(&call.claims));
         let feed = Feed::open(app, &call, prepared, claims).await?;
         tokio::spawn(tell(Arc::clone(app), call, feed, parts));
     } else {

@@ -204,7 +204,7 @@ impl Connection {
         let claims = self.verify(payload).await?;
         let place = self.app.edge.connections.enter(&claims, "connections");
         let place = place.map_err(|error| Closing::new(1013, error.public_message()))?;
-        self.session = Some(Session { claims: watch::Sender::new(Arc::new(claims)), _place: place });
+        self.session = Some(Session { claims: watch::Sender::new(claims), _place: place });
         Ok(json!({"type": "connection_ack"}))
     }
 
@@ -223,11 +223,11 @@ impl Connection {
         if of(&newer) != of(&session.claims.borrow()) {
             return Err(Closing::new(4403, "Forbidden: the token is of somebody else, or for another organisation"));
         }
-        session.claims.send_replace(Arc::new(newer));
+        session.claims.send_replace(newer);
         Ok(())
     }
 
-    async fn verify(&self, payload: Option<&Value>) -> Result<Claims, Closing> {
+    async fn verify(&self, payload: Option<&Value>) -> Result<Arc<Claims>, Closing> {
         let forbidden = || Closing::new(4403, "Forbidden: the payload needs a valid session token in `authorization`");
         let token = token_of(payload).ok_or_else(forbidden)?;
         self.app.verifier.verify(token).await.map_err(|_| forbidden())
@@ -253,13 +253,8 @@ impl Connection {
             return Ok(Some(message));
         }
         let claims = session.claims.subscribe();
-        let call = Call {
-            id: self.id.clone(),
-            claims: claims.borrow().as_ref().clone(),
-            is_safe: false,
-            tells_cost: false,
-            caller: None,
-        };
+        let call =
+            Call { id: self.id.clone(), claims: Arc::clone(&claims.borrow()), is_safe: false, tells_cost: false, caller: None };
         self.count += 1;
         let sender = Sender { id: id.clone(), number: self.count, outgoing: self.outgoing.clone() };
         self.operations.insert(id, running::start(&self.app, call, parameters, claims, sender));

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// What a token says that matters for finding its bearer.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SignIn {
     /// `iss`
     pub issuer: String,
@@ -47,7 +47,7 @@ pub struct SignIn {
 }
 
 /// A tenant that a token may be for, and what is known there of its bearer.
-#[derive(Debug, Clone, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct Identity {
     /// The tenant.
     pub tenant: Tenant,

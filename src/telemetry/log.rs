@@ -1,6 +1,12 @@
 //! Starts the log, and the traces beside it where they go somewhere.
 
-use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use super::traces::{self, Traces};
 use crate::config::{LogFormat, Settings};
@@ -20,7 +26,8 @@ pub fn start(settings: &Settings) -> Result<Option<Traces>, String> {
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
     let is_line = filter_fn(|metadata| metadata.target() != traces::TARGET);
-    let lines = lines.with_filter(filter.add_directive(quiet)).with_filter(is_line);
+    // As one filter: of two on one layer, either is enough for a span to be made.
+    let lines = lines.with_filter(filter.add_directive(quiet).and(is_line));
     let (spans, traces) = match &settings.otlp_endpoint {
         Some(endpoint) => {
             let (layer, traces) =

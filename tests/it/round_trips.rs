@@ -140,7 +140,8 @@ impl Measured {
     }
 }
 
-/// Each operation of the bench: so many statements besides the session's own, in so many round trips, the session's start included.
+/// Each operation of the bench, of somebody who has asked before: so many statements besides the session's own, in so many round trips, the
+/// session's start included.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn of_the_bench() {
     // On the one thread of the runtime: what a request sends without waiting is sent before anything is answered.
@@ -174,11 +175,11 @@ async fn measure() {
     // Far enough back for payouts.
     let many = include_str!("../../bench/queries/Q2.portal.graphql").replace("commissions(first: 5)", "commissions(first: 50)");
     let operations = [
-        ("Q1", include_str!("../../bench/queries/Q1.portal.graphql"), &owner, both(json!({})), (8, 4)),
-        ("Q2", &*many, &operator, both(json!({})), (4, 4)),
-        ("Q3", include_str!("../../bench/queries/Q3.portal.graphql"), &owner, both(json!({"id": lead})), (1, 2)),
-        ("Q4", include_str!("../../bench/queries/Q4.portal.graphql"), &operator, both(json!({})), (1, 2)),
-        ("Q5", include_str!("../../bench/queries/Q5.portal.graphql"), &operator, both(year), (2, 2)),
+        ("Q1", include_str!("../../bench/queries/Q1.portal.graphql"), &owner, both(json!({})), (8, 3)),
+        ("Q2", &*many, &operator, both(json!({})), (4, 3)),
+        ("Q3", include_str!("../../bench/queries/Q3.portal.graphql"), &owner, both(json!({"id": lead})), (1, 1)),
+        ("Q4", include_str!("../../bench/queries/Q4.portal.graphql"), &operator, both(json!({})), (1, 1)),
+        ("Q5", include_str!("../../bench/queries/Q5.portal.graphql"), &operator, both(year), (2, 1)),
         ("M1", include_str!("../../bench/queries/M1.portal.graphql"), &owner, steps, (3, 6)),
         ("M2", include_str!("../../bench/queries/M2.portal.graphql"), &owner, both(json!({"member": member["id"]})), (4, 8)),
         ("M3", include_str!("../../bench/queries/M3.portal.graphql"), &service, [paid(1), paid(2)], (11, 15)),

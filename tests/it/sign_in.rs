@@ -1,6 +1,8 @@
 //! From a valid token to a viewer: the first sign-in, the active partner, roles, what each may do.
 
+use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join_all;
+use partner_portal::ids::PartnerId;
 use serde_json::json;
 
 use crate::support::{World, sign, tokens::good_claims, world::ACME};
@@ -62,6 +64,45 @@ async fn simultaneous_first_requests_make_one_partner() {
     assert_eq!(world.number("SELECT count(*) FROM users WHERE clerk_user_id = 'rushed'").await, 1);
     assert_eq!(world.number("SELECT count(*) FROM partners").await, before + 1);
     assert_eq!(world.number("SELECT count(*) FROM partner_profiles").await, before + 1);
+}
+
+/// Whoever asks again is answered as whom they are now, however quickly it follows what has changed about them: also when another's
+/// request has just made a connection ready for theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_changed_holds_at_once() {
+    let world = World::with_pool(1).await;
+    let person = world.add_user(world.acme, world.a, "both", "owner").await.uuid();
+    let (tenant, [a, b]) = (world.acme.uuid(), [world.a, world.b].map(PartnerId::uuid));
+    world
+        .sql(&format!(
+            "INSERT INTO partner_users (tenant_id, partner_id, user_id, role) VALUES ('{tenant}', '{b}', '{person}', 'member')"
+        ))
+        .await;
+    world.add_leads(world.acme, world.a, 2).await;
+    world.add_leads(world.acme, world.b, 3).await;
+    let query = "{ me { role partner { companyName } } leads { totalCount nodes { partner { companyName } } } }";
+    let mut owner = world.owner().await;
+    for turn in 0..40 {
+        let (partner, name, role, leads) =
+            if turn % 2 == 0 { (b, "Partner B", "PARTNER_MEMBER", 3) } else { (a, "Partner A", "PARTNER_OWNER", 2) };
+        let change = format!("UPDATE users SET default_partner_id = '{partner}' WHERE id = '{person}'");
+        owner.batch_execute(&change).await.expect("a change");
+        world.operator("{ me { role } }", json!({})).await.data();
+        for _ in 0..3 {
+            let answer = world.acme("both", query, json!({})).await;
+            let row = json!({"partner": {"companyName": name}});
+            let expected = json!({
+                "me": {"role": role, "partner": {"companyName": name}},
+                "leads": {"totalCount": leads, "nodes": vec![row; leads]},
+            });
+            assert_eq!(*answer.data(), expected, "turn {turn}");
+        }
+    }
+    let gone = format!("DELETE FROM partner_users WHERE user_id = '{person}'");
+    owner.batch_execute(&gone).await.expect("a change");
+    world.operator("{ me { role } }", json!({})).await.data();
+    let answer = world.acme("both", query, json!({})).await;
+    assert_eq!((&answer.data()["me"]["partner"], &answer.data()["leads"]["totalCount"]), (&json!(null), &json!(0)));
 }
 
 /// Operators and machines are registered without a partner, and see the whole tenant.

@@ -14,6 +14,7 @@ use partner_portal::{
     app::App,
     auth::{
         development::ISSUER,
+        guard::Acquaintances,
         keys::KeySource,
         verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
     },
@@ -173,6 +174,7 @@ impl World {
             pool: db::Pool::new(database.login.clone(), settings).expect("a pool"),
             schema,
             edge: Edge::new(limits, size, vec![FRONT_END.to_owned()], introspection, false),
+            acquaintances: Acquaintances::default(),
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
