@@ -306,7 +306,10 @@ impl BatchKey for ReversalsOf {
     }
 }
 
-root_filter!(CommissionFilter => commission::Commission);
+root_filter!(
+    CommissionFilter => commission::Commission, summaries by BY_EVENT_DATE: "__typename", "id", "partner", "eventType", "status", "lead",
+    "customer", "payout", "amount", "eventDate"
+);
 
 filter_by_partner!(CommissionFilter => commission::Commission);
 

@@ -255,6 +255,9 @@ batch_key!(LeadById(LeadId) -> Arc<models::lead::Lead>, models::lead::Lead::by_i
 
 batch_key!(HistoryByLead(LeadId) -> Arc<[lead_status::LeadStatusChange]>, lead_status::LeadStatusChange::by_leads);
 
-root_filter!(LeadFilter => models::lead::Lead);
+root_filter!(
+    LeadFilter => models::lead::Lead, summaries by BY_CREATED: "__typename", "id", "partner", "clientName", "clientEmail", "service",
+    "status", "dealValue", "commission", "nextStatuses", "history", "createdAt", "updatedAt"
+);
 
 filter_by_partner!(LeadFilter => models::lead::Lead);

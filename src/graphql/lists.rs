@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use async_graphql::Context;
+use async_graphql::{Context, SelectionField};
 use futures_util::future::try_join_all;
 
 use super::{
@@ -21,7 +21,7 @@ use crate::{
     db,
     error::Result,
     models::{
-        page::{Cursor, Page, Slice},
+        page::{Cursor, Page, Slice, SortKey},
         scope::Scope,
     },
 };
@@ -30,6 +30,9 @@ use crate::{
 pub trait Filter: Clone + Debug + Eq + Hash + Send + Sync + 'static {
     /// A row of the list.
     type Row: Send + Sync + 'static;
+
+    /// The fields for which a row's summary is enough, and the order of the lists that can be of summaries.
+    const SUMMARY: (&'static [&'static str], Option<SortKey>) = (&[], None);
 
     /// Where a row stands in a list.
     fn cursor(row: &Self::Row, page: &Page) -> Cursor;
@@ -72,11 +75,13 @@ pub trait NestedFilter: Filter {
     ) -> impl Future<Output = db::QueryResult<HashMap<Self::Parent, i64>>> + Send;
 }
 
-/// A filter of rows that have a `cursor`, a `page` and a `count`, as those of `models` have.
+/// A filter of rows that have a `cursor`, a `page` and a `count`, as those of `models` have; and where they have summaries, the order of
+/// lists that can be of these, and the fields of a row for which they are enough.
 macro_rules! root_filter {
-    ($filter:ty => $row:ty) => {
+    ($filter:ty => $row:ty $(, summaries by $sort:ident: $($field:literal),+)?) => {
         impl $crate::graphql::lists::Filter for $filter {
             type Row = $row;
+            $(const SUMMARY: (&'static [&'static str], Option<$crate::models::page::SortKey>) = (&[$($field),+], Some($sort));)?
 
             fn cursor(row: &Self::Row, page: &$crate::models::page::Page) -> $crate::models::page::Cursor {
                 row.cursor(page)
@@ -140,6 +145,7 @@ where
     F: RootFilter,
     T: From<Arc<F::Row>>,
 {
+    let page = summarized::<F>(ctx, page);
     let reading = ctx.read().await?;
     let slice = Arc::new(filter.page(&reading, ctx.viewer().scope(), &page).await?.shared());
     drop(reading);
@@ -152,9 +158,25 @@ where
     F: NestedFilter,
     T: From<Arc<F::Row>>,
 {
-    let list = Arc::new(List::new(filter.clone(), page));
+    let list = Arc::new(List::new(filter.clone(), summarized::<F>(ctx, page)));
     let slice = ctx.load(PageOf { parent, list: Arc::clone(&list) }).await?.unwrap_or_default();
     Ok(connect(list.page.clone(), slice, CountOf { parent, filter }, F::cursor))
+}
+
+/// The same page of summaries, if these are enough for all that is selected of its rows.
+fn summarized<F: Filter>(ctx: &Context<'_>, page: Page) -> Page {
+    let (fields, sort) = F::SUMMARY;
+    let is_enough = sort == Some(page.sort())
+        && ctx.field().selection_set().all(|field| match field.name() {
+            "nodes" => are_all(&field, fields),
+            "edges" => field.selection_set().all(|field| field.name() != "node" || are_all(&field, fields)),
+            _ => true,
+        });
+    page.of_summaries(is_enough)
+}
+
+fn are_all(selected: &SelectionField<'_>, fields: &[&str]) -> bool {
+    selected.selection_set().all(|field| fields.contains(&field.name()))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     commission::{Commission, CommissionEventType, CommissionStatus},
     page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, at_least, at_most, group, of_parent},
+    rule::RateSource,
     scope::Scope,
 };
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
         schema::{partner_commission_events, partner_payout_items},
         statement::{Bind, condition},
     },
-    ids::{PartnerId, PayoutId},
+    ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId, TenantId},
 };
 
 /// Which commissions a list shows.
@@ -127,6 +128,59 @@ macro_rules! items {
     };
 }
 
+/// What most lists show of a commission.
+#[derive(HasQuery)]
+#[diesel(table_name = partner_commission_events)]
+struct CommissionSummary {
+    tenant_id: TenantId,
+    id: CommissionId,
+    partner_id: PartnerId,
+    event_type: CommissionEventType,
+    status: CommissionStatus,
+    lead_id: Option<LeadId>,
+    customer_id: Option<CustomerId>,
+    payout_id: Option<PayoutId>,
+    source: RateSource,
+    amount: Decimal,
+    currency: String,
+    event_date: DateTime<Utc>,
+}
+
+impl From<CommissionSummary> for Commission {
+    /// What the summary does not have is empty.
+    fn from(summary: CommissionSummary) -> Self {
+        Self {
+            tenant_id: summary.tenant_id,
+            id: summary.id,
+            partner_id: summary.partner_id,
+            event_type: summary.event_type,
+            status: summary.status,
+            lead_id: summary.lead_id,
+            customer_id: summary.customer_id,
+            invoice_id: None,
+            reverses_id: None,
+            payout_id: summary.payout_id,
+            source: summary.source,
+            rule_id: None,
+            base: None,
+            rate: None,
+            month_base: None,
+            is_past_duration: false,
+            amount: summary.amount,
+            amount_sort: 0,
+            currency: summary.currency,
+            event_date: summary.event_date,
+            due_at: None,
+            notes: None,
+            rejection_reason: None,
+            decided_by: None,
+            decided_at: None,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+}
+
 impl Commission {
     /// One page of the commissions in scope.
     pub async fn page(
@@ -135,8 +189,15 @@ impl Commission {
         filter: &CommissionFilter,
         page: &Page,
     ) -> QueryResult<Slice<Self>> {
-        let query = Self::query().into_boxed::<Pg>();
-        page.apply(filtered!(query, scope, filter)).load(&mut connection).await.map(|rows| page.slice(rows))
+        let rows = if page.takes_summaries() {
+            let query = CommissionSummary::query().into_boxed::<Pg>();
+            let rows: Vec<CommissionSummary> = page.apply(filtered!(query, scope, filter)).load(&mut connection).await?;
+            rows.into_iter().map(Self::from).collect()
+        } else {
+            let query = Self::query().into_boxed::<Pg>();
+            page.apply(filtered!(query, scope, filter)).load(&mut connection).await?
+        };
+        Ok(page.slice(rows))
     }
 
     /// How many commissions the whole list has.
@@ -153,9 +214,16 @@ impl Commission {
         filter: &CommissionFilter,
         page: &Page,
     ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
-        let query = Self::query().into_boxed::<Pg>();
-        let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_commission_events.partner_id")));
-        let rows: Vec<(PartnerId, Self)> = Lateral::new(partners, inner).load(&mut connection).await?;
+        let rows: Vec<(PartnerId, Self)> = if page.takes_summaries() {
+            let query = CommissionSummary::query().into_boxed::<Pg>();
+            let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_commission_events.partner_id")));
+            let rows: Vec<(PartnerId, CommissionSummary)> = Lateral::new(partners, inner).load(&mut connection).await?;
+            rows.into_iter().map(|(partner, row)| (partner, row.into())).collect()
+        } else {
+            let query = Self::query().into_boxed::<Pg>();
+            let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_commission_events.partner_id")));
+            Lateral::new(partners, inner).load(&mut connection).await?
+        };
         Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
     }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::{dsl::count_star, pg::Pg, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
@@ -13,7 +14,10 @@ use super::{
     page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, contains, group, of_parent},
     scope::Scope,
 };
-use crate::{db::schema::partner_leads, ids::PartnerId};
+use crate::{
+    db::schema::partner_leads,
+    ids::{LeadId, PartnerId, TenantId},
+};
 
 /// Which leads a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -69,6 +73,52 @@ macro_rules! filtered {
     }};
 }
 
+/// What most lists show of a lead.
+#[derive(HasQuery)]
+#[diesel(table_name = partner_leads)]
+struct LeadSummary {
+    tenant_id: TenantId,
+    id: LeadId,
+    partner_id: PartnerId,
+    client_name: String,
+    client_email: String,
+    service: String,
+    status: LeadStatus,
+    deal_value: Option<Decimal>,
+    commission: Decimal,
+    currency: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<LeadSummary> for Lead {
+    /// What the summary does not have is empty.
+    fn from(summary: LeadSummary) -> Self {
+        Self {
+            tenant_id: summary.tenant_id,
+            id: summary.id,
+            partner_id: summary.partner_id,
+            client_name: summary.client_name,
+            client_name_sort: String::new(),
+            client_email: summary.client_email,
+            client_phone: None,
+            service: summary.service,
+            status: summary.status,
+            deal_value: summary.deal_value,
+            deal_value_sort: 0,
+            commission_rate: Decimal::ZERO,
+            commission: summary.commission,
+            commission_fixed: false,
+            commission_paid: false,
+            currency: summary.currency,
+            notes: None,
+            created_at: summary.created_at,
+            converted_at: None,
+            updated_at: summary.updated_at,
+        }
+    }
+}
+
 impl Lead {
     /// One page of the leads in scope.
     pub async fn page(
@@ -77,8 +127,15 @@ impl Lead {
         filter: &LeadFilter,
         page: &Page,
     ) -> QueryResult<Slice<Self>> {
-        let query = Self::query().into_boxed::<Pg>();
-        page.apply(filtered!(query, scope, filter)).load(&mut connection).await.map(|rows| page.slice(rows))
+        let rows = if page.takes_summaries() {
+            let query = LeadSummary::query().into_boxed::<Pg>();
+            let rows: Vec<LeadSummary> = page.apply(filtered!(query, scope, filter)).load(&mut connection).await?;
+            rows.into_iter().map(Self::from).collect()
+        } else {
+            let query = Self::query().into_boxed::<Pg>();
+            page.apply(filtered!(query, scope, filter)).load(&mut connection).await?
+        };
+        Ok(page.slice(rows))
     }
 
     /// How many leads the whole list has.
@@ -95,9 +152,16 @@ impl Lead {
         filter: &LeadFilter,
         page: &Page,
     ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
-        let query = Self::query().into_boxed::<Pg>();
-        let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_leads.partner_id")));
-        let rows: Vec<(PartnerId, Self)> = Lateral::new(partners, inner).load(&mut connection).await?;
+        let rows: Vec<(PartnerId, Self)> = if page.takes_summaries() {
+            let query = LeadSummary::query().into_boxed::<Pg>();
+            let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_leads.partner_id")));
+            let rows: Vec<(PartnerId, LeadSummary)> = Lateral::new(partners, inner).load(&mut connection).await?;
+            rows.into_iter().map(|(partner, row)| (partner, row.into())).collect()
+        } else {
+            let query = Self::query().into_boxed::<Pg>();
+            let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_leads.partner_id")));
+            Lateral::new(partners, inner).load(&mut connection).await?
+        };
         Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
     }
 

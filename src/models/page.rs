@@ -126,6 +126,7 @@ pub struct Page {
     backwards: bool,
     after: Option<Cursor>,
     before: Option<Cursor>,
+    takes_summaries: bool,
 }
 
 /// The arguments that every list takes (Relay's cursor connections specification, section 4).
@@ -197,7 +198,20 @@ impl Page {
             backwards: last.is_some(),
             after: cursor("after", after)?,
             before: cursor("before", before)?,
+            takes_summaries: false,
         })
+    }
+
+    /// The same of rows of which no more needs to be read than a summary has, or of whole ones.
+    #[must_use]
+    pub fn of_summaries(mut self, takes_summaries: bool) -> Self {
+        self.takes_summaries = takes_summaries;
+        self
+    }
+
+    /// Whether no more needs to be read of its rows than a summary has.
+    pub fn takes_summaries(&self) -> bool {
+        self.takes_summaries
     }
 
     /// Narrows a query to the page, plus the one row that tells whether there are more.

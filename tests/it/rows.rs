@@ -14,27 +14,36 @@ use crate::support::{
 /// What is selected of nothing but the viewer, in two places that are to be merged: then every row is left to the engine.
 const MERGED: &str = "me { tenant { id } } me { tenant { name } }";
 
-/// The plain fields of a type, as the schema tells them: no arguments, and a scalar, an enum, or money.
-async fn plain_fields(world: &World, name: &str) -> String {
+/// The plain fields of a type, as the schema tells them, and what is selected below them: no arguments, and a scalar, an enum, or money.
+async fn fields_of(world: &World, name: &str) -> Vec<(String, &'static str)> {
     let kinds = "kind name ofType { kind name ofType { kind name ofType { kind name } } }";
     let query =
         format!("query ($name: String!) {{ __type(name: $name) {{ fields {{ name args {{ name }} type {{ {kinds} }} }} }} }}");
     let told = world.run(&staff_token("operator", ACME), &query, json!({"name": name})).await;
     let told = told.data();
-    let mut fields = "__typename".to_owned();
+    let mut fields = vec![("__typename".to_owned(), "")];
     for field in told["__type"]["fields"].as_array().expect("fields") {
         let mut kind = &field["type"];
         while !kind["ofType"].is_null() {
             kind = &kind["ofType"];
         }
-        let name = field["name"].as_str().expect("a name");
+        let name = field["name"].as_str().expect("a name").to_owned();
         match (field["args"] == json!([]), kind["kind"].as_str(), kind["name"].as_str()) {
-            (true, Some("SCALAR" | "ENUM"), _) => write!(fields, " {name} again_{name}: {name}").expect("text"),
-            (true, _, Some("Money")) => write!(fields, " {name} {{ amount currency sum: amount __typename }}").expect("text"),
+            (true, Some("SCALAR" | "ENUM"), _) => fields.push((name, "")),
+            (true, _, Some("Money")) => fields.push((name, "{ amount currency sum: amount __typename }")),
             _ => {}
         }
     }
     fields
+}
+
+/// All of them, and once more under other names.
+async fn plain_fields(world: &World, name: &str) -> String {
+    let fields = fields_of(world, name).await;
+    fields.iter().fold(String::new(), |mut text, (name, below)| {
+        write!(text, " {name} {below} again_{name}: {name} {below}").expect("text");
+        text
+    })
 }
 
 /// The answer in both ways, to the letter but for the viewer.
@@ -87,6 +96,49 @@ async fn are_what_the_engine_answers() {
     let (written, engine) = both(&world, &owner, &deep).await;
     assert_eq!(written.text, engine.text);
     assert!(written.data()["dashboard"]["partner"]["commissions"]["nodes"][0]["id"].is_string());
+}
+
+/// Where little is selected of the rows, little is read of them: every field alone is what it is among all the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn are_the_same_however_little_is_selected() {
+    let world = World::new().await;
+    let amounts = seed::Amounts { partners: 3, leads: 40, invoices: 120, members: 12, pays_monthly: true, seed: 3 };
+    seed::fill(&mut world.owner().await, Some(ACME), amounts, &world.app.keyring, &world.app.clock, |_| ()).await.expect("data");
+    let operator = staff_token("operator", ACME);
+    let lead = ("leads", "Lead", &["partner", "history"][..]);
+    let commission = ("commissions", "Commission", &["partner", "lead", "customer", "payout", "reverses", "explanation"][..]);
+    for (list, kind, relations) in [lead, commission] {
+        let mut fields = fields_of(&world, kind).await;
+        fields.extend(relations.iter().map(|name| {
+            let below = match *name {
+                "history" => "{ to at }",
+                "explanation" => "{ sentence }",
+                _ => "{ id }",
+            };
+            ((*name).to_owned(), below)
+        }));
+        let all: Vec<String> = fields.iter().map(|(name, below)| format!("{name} {below}")).collect();
+        let lists = |selected: &str| {
+            let list =
+                format!("{list}(first: 12) {{ nodes {{ {selected} }} edges {{ node {{ ... on {kind} {{ {selected} }} }} }} }}");
+            format!("{{ {list} partners(first: 5) {{ nodes {{ {list} }} }} }}")
+        };
+        let whole = world.run(&operator, &lists(&all.join(" ")), json!({})).await;
+        for (name, below) in &fields {
+            let alone = world.run(&operator, &lists(&format!("{name} {below}")), json!({})).await;
+            assert_eq!(*alone.data(), only(whole.data(), name), "{list}: {name}");
+        }
+    }
+}
+
+/// An answer of lists, with no more than that field of their rows.
+fn only(answer: &Value, field: &str) -> Value {
+    match answer {
+        Value::Array(items) => items.iter().map(|item| only(item, field)).collect(),
+        Value::Object(row) if row.contains_key("__typename") => json!({field: row[field]}),
+        Value::Object(object) => object.iter().map(|(key, value)| (key.clone(), only(value, field))).collect(),
+        other => other.clone(),
+    }
 }
 
 /// A field that fails is null where it may be, with its error in its place; where it may not, its row is gone in both ways.
