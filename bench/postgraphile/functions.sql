@@ -5,24 +5,30 @@ CREATE SCHEMA bench;
 GRANT USAGE ON SCHEMA bench TO portal_partner, portal_operator, portal_service;
 
 CREATE TYPE bench.revenue AS (commissions numeric, commission_count bigint, payouts numeric, pending numeric);
-CREATE FUNCTION bench.revenue(first_month date, end_month date, in_currency text) RETURNS bench.revenue LANGUAGE sql STABLE AS $$
+-- In PL/pgSQL: its plans are kept.
+CREATE FUNCTION bench.revenue(first_month date, end_month date, in_currency text) RETURNS bench.revenue LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    figures bench.revenue;
+BEGIN
     SELECT coalesce(sum(earned), 0), coalesce(sum(commission_count), 0)::bigint, coalesce(sum(paid_out), 0), coalesce(sum(pending), 0)
-    FROM public.commission_totals
-    WHERE tenant_id = current_setting('app.tenant_id')::uuid AND currency = in_currency AND tenant_grain = 'month'
-        AND starts_on >= first_month AND starts_on < end_month
-$$;
+    INTO figures FROM public.tenant_totals
+    WHERE tenant_id = current_setting('app.tenant_id')::uuid AND currency = in_currency AND grain = 'month'
+        AND starts_on >= first_month AND starts_on < end_month;
+    RETURN figures;
+END $$;
 
 CREATE TYPE bench.month AS (start date, commissions numeric, payouts numeric);
-CREATE FUNCTION bench.earnings(first_month date, end_month date, in_currency text) RETURNS SETOF bench.month LANGUAGE sql STABLE AS $$
-    SELECT month::date, coalesce(commissions, 0), coalesce(payouts, 0)
+CREATE FUNCTION bench.earnings(first_month date, end_month date, in_currency text) RETURNS SETOF bench.month LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN QUERY SELECT month::date, coalesce(commissions, 0), coalesce(payouts, 0)
     FROM generate_series(first_month::timestamp, end_month - 1, interval '1 month') AS month
     LEFT JOIN (
-        SELECT starts_on, sum(earned) AS commissions, sum(paid_out) AS payouts FROM public.commission_totals
-        WHERE tenant_id = current_setting('app.tenant_id')::uuid AND currency = in_currency AND tenant_grain = 'month'
+        SELECT starts_on, sum(earned) AS commissions, sum(paid_out) AS payouts FROM public.tenant_totals
+        WHERE tenant_id = current_setting('app.tenant_id')::uuid AND currency = in_currency AND grain = 'month'
             AND starts_on >= first_month AND starts_on < end_month
         GROUP BY starts_on) AS totals ON starts_on = month
-    ORDER BY month
-$$;
+    ORDER BY month;
+END $$;
 
 CREATE FUNCTION bench.set_lead_status(lead uuid, to_status text) RETURNS public.partner_leads LANGUAGE plpgsql AS $$
 DECLARE

@@ -30,7 +30,6 @@ diesel::table! {
         partner_id -> Uuid,
         currency -> Text,
         grain -> Text,
-        tenant_grain -> Text,
         starts_on -> Date,
         base -> Numeric,
         earned -> Numeric,
@@ -399,6 +398,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    tenant_totals (tenant_id, currency, grain, starts_on, shard) {
+        tenant_id -> Uuid,
+        currency -> Text,
+        grain -> Text,
+        starts_on -> Date,
+        shard -> Int4,
+        earned -> Numeric,
+        pending -> Numeric,
+        commission_count -> Int8,
+        paid_out -> Numeric,
+    }
+}
+
+diesel::table! {
     tenants (id) {
         id -> Uuid,
         slug -> Text,
@@ -455,6 +468,7 @@ diesel::joinable!(customers -> tenants (tenant_id));
 diesel::joinable!(invoices -> tenants (tenant_id));
 diesel::joinable!(partner_commissions -> tenants (tenant_id));
 diesel::joinable!(partners -> tenants (tenant_id));
+diesel::joinable!(tenant_totals -> tenants (tenant_id));
 diesel::joinable!(users -> tenants (tenant_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -483,6 +497,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     partner_profiles,
     partner_users,
     partners,
+    tenant_totals,
     tenants,
     transfers,
     users,

@@ -113,8 +113,9 @@ async fn parts(
     interval: Interval,
 ) -> QueryResult<Vec<(NaiveDate, Figures)>> {
     let (first, end) = if interval == Interval::Month { period.months() } else { (period.to, period.to) };
-    // Each index has a column for the grain of its own.
-    let (partner, column) = if scope.partner.is_some() { ("partner_id = ? AND", "grain") } else { ("", "tenant_grain") };
+    // All of a tenant's partners have figures of their own: what they cost does not grow with how many they are.
+    let (table, partner) =
+        if scope.partner.is_some() { ("commission_totals", "partner_id = ? AND") } else { ("tenant_totals", "") };
     let mut ranges = Vec::new();
     let mut binds = vec![Bind::text(interval.unit())];
     for (grain, from, to) in [("day", period.from, first), ("month", first, end), ("day", end, period.to)] {
@@ -122,8 +123,8 @@ async fn parts(
             continue;
         }
         ranges.push(format!(
-            "SELECT starts_on, earned, pending, commission_count, paid_out FROM commission_totals
-             WHERE tenant_id = ? AND {partner} currency = ? AND {column} = '{grain}' AND starts_on >= ? AND starts_on < ?"
+            "SELECT starts_on, earned, pending, commission_count, paid_out FROM {table}
+             WHERE tenant_id = ? AND {partner} currency = ? AND grain = '{grain}' AND starts_on >= ? AND starts_on < ?"
         ));
         binds.push(Bind::Uuid(scope.tenant.uuid()));
         binds.extend(scope.partner.map(|partner| Bind::Uuid(partner.uuid())));

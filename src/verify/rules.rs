@@ -262,6 +262,26 @@ pub const MONEY_RULES: &[Rule] = &[
         ),
     },
     Rule {
+        name: "tenants_equal_partners",
+        sentence: "Every total of a tenant is the sum of its partners' totals",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT *, (coalesce(t.earned, 0), coalesce(t.pending, 0), coalesce(t.commission_count, 0), coalesce(t.paid_out, 0))
+                     <> (coalesce(p.earned, 0), coalesce(p.pending, 0), coalesce(p.commission_count, 0), coalesce(p.paid_out, 0)) AS is_wrong,
+                     t.earned AS said, p.earned AS summed
+                 FROM (SELECT currency, grain::text AS grain, starts_on, sum(earned) AS earned, sum(pending) AS pending,
+                         sum(commission_count) AS commission_count, sum(paid_out) AS paid_out
+                     FROM tenant_totals WHERE tenant_id = ? GROUP BY 1, 2, 3) t
+                 FULL JOIN (SELECT currency, grain::text AS grain, starts_on, sum(earned) AS earned, sum(pending) AS pending,
+                         sum(commission_count) AS commission_count, sum(paid_out) AS paid_out
+                     FROM commission_totals WHERE tenant_id = ? GROUP BY 1, 2, 3) p USING (currency, grain, starts_on))
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('the %s from %s in %s, which says %s earned where its partners'' totals say %s', grain, starts_on, currency, said, summed))
+                     FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
         name: "counters_equal_rows",
         sentence: "Every partner's counters equal its leads",
         check: Check::Sql(

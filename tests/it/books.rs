@@ -160,6 +160,8 @@ async fn planted_faults_are_found() {
         ("amounts_explain_themselves", format!("UPDATE partner_commission_events SET rate = 0.2 WHERE id = {paid}")),
         ("totals_equal_rows", "UPDATE commission_totals SET earned = earned + 1 WHERE grain = 'month'".to_owned()),
         ("totals_equal_rows", "UPDATE commission_totals SET paid_out = 0 WHERE grain = 'day'".to_owned()),
+        ("tenants_equal_partners", "UPDATE tenant_totals SET earned = earned + 1 WHERE grain = 'month'".to_owned()),
+        ("tenants_equal_partners", "DELETE FROM tenant_totals WHERE grain = 'day'".to_owned()),
         ("counters_equal_rows", "UPDATE partners SET total_referrals = total_referrals + 1".to_owned()),
         ("leads_have_commissions", "UPDATE partner_leads SET commission_paid = true".to_owned()),
         ("leads_have_commissions", "UPDATE partner_leads SET commission = 99.99, commission_fixed = true".to_owned()),

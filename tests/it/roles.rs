@@ -23,6 +23,8 @@ const MONEY: &[&str] = &[
     "account_days",
     "transfers",
 ];
+/// What is about all of a tenant's partners together.
+const STAFF: &[&str] = &["tenant_totals"];
 pub const CREDITS: &[&str] = &[
     "partner_members",
     "member_counts",
@@ -80,11 +82,11 @@ async fn roles_see_their_own_rows() {
     // Not told who is asking, a role fails rather than sees.
     let denied = json!("denied");
     for role in ["portal_partner", "portal_operator", "portal_service"] {
-        let counts = visible(&world, role, "RESET ALL", &[TABLES, MONEY, CREDITS].concat()).await;
+        let counts = visible(&world, role, "RESET ALL", &[TABLES, MONEY, STAFF, CREDITS].concat()).await;
         assert!(counts.as_object().expect("counts").values().all(|count| *count == denied), "{role}: {counts}");
     }
     // What the server logs in as may do nothing by itself.
-    let counts = visible(&world, "portal_app", &as_partner(acme, a), &[TABLES, MONEY, CREDITS].concat()).await;
+    let counts = visible(&world, "portal_app", &as_partner(acme, a), &[TABLES, MONEY, STAFF, CREDITS].concat()).await;
     assert!(counts.as_object().expect("counts").values().all(|count| *count == denied), "{counts}");
 }
 
@@ -108,6 +110,11 @@ async fn roles_see_their_own_money() {
         let counts = visible(&world, role, settings, MONEY).await;
         assert!(counts.as_object().expect("counts").values().all(|count| *count == json!(0)), "{role}: {counts}");
     }
+    for role in ["portal_operator", "portal_service"] {
+        assert!(visible(&world, role, &a, STAFF).await["tenant_totals"].as_i64() > Some(0));
+        assert_eq!(visible(&world, role, &g, STAFF).await["tenant_totals"], 0);
+    }
+    assert_eq!(visible(&world, "portal_partner", &a, STAFF).await["tenant_totals"], "denied");
     let gate = visible(&world, "portal_gate", "SET app.issuer = 'x'; SET app.subject = 'owner_a'", MONEY).await;
     assert!(gate.as_object().expect("counts").values().all(|count| *count == json!("denied")), "{gate}");
     // A rank is told of one's own partner alone.
@@ -218,6 +225,7 @@ async fn roles_cannot_write_what_is_not_theirs() {
         ("portal_operator", "UPDATE accounts SET balance = 0".to_owned()),
         ("portal_operator", "UPDATE account_days SET closing = 0".to_owned()),
         ("portal_operator", "UPDATE commission_totals SET earned = 0".to_owned()),
+        ("portal_operator", "UPDATE tenant_totals SET earned = 0".to_owned()),
         ("portal_operator", "UPDATE partner_commission_events SET amount = 1".to_owned()),
         ("portal_operator", "UPDATE partner_payouts SET total_amount = 1".to_owned()),
         ("portal_operator", "DELETE FROM partner_payouts".to_owned()),
