@@ -71,7 +71,13 @@ impl Edge {
 
     /// A place among the operations under way, if there is one now.
     pub fn place(&self) -> Result<OwnedSemaphorePermit> {
-        Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| Error::unavailable("too many operations are under way"))
+        Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| full())
+    }
+
+    /// Refuses where there is no place now, before anything more is done for a request: those that are refused must not keep the others
+    /// from being served.
+    pub fn check_place(&self) -> Result<()> {
+        if self.in_flight.available_permits() == 0 { Err(full()) } else { Ok(()) }
     }
 
     /// A place among the events that are told of at the same time. Waits for one: watchers have time, those who ask do not.
@@ -89,6 +95,10 @@ impl Edge {
         // An error says that the server is gone altogether.
         let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
     }
+}
+
+fn full() -> Error {
+    Error::unavailable("too many operations are under way")
 }
 
 /// How many of a kind each user has, and all together.

@@ -49,6 +49,14 @@ pub struct Foreseen {
     identity: Arc<Identity>,
 }
 
+/// Why an answer may not be used.
+pub enum Unconfirmed {
+    /// It is not them who ask, or they have changed.
+    Another,
+    /// It could not be found out.
+    Fault(Error),
+}
+
 impl Acquaintances {
     /// [`admit`] for a request that reads. Where it is foreseen who asks, nothing has been asked of the database yet: what is read may be
     /// told once [`Acquaintances::confirm`], polled before whatever reads, has confirmed it.
@@ -62,22 +70,24 @@ impl Acquaintances {
             }
         }
         let (identity, viewer) = identify(&session, &lookup, claims, Access::Read).await?;
-        // Only what PostgreSQL has been told by the statement that looks for the bearer can be foreseen.
-        if viewer.caller().is(&identity.told) {
+        // Only what PostgreSQL has been told by the statement that looks for the bearer can be foreseen; and nobody who is to be registered.
+        if viewer.caller().is(&identity.told) && !must_sign_in(&identity, &lookup) {
             self.0.insert(lookup, Arc::new(identity));
         }
         Ok((session, viewer, None))
     }
 
-    /// Whether it is them who ask. Where it is not, they are forgotten.
-    pub async fn confirm(&self, session: &Session, foreseen: &Foreseen) -> bool {
+    /// Finds out whether it is them who ask. Where it is not, they are forgotten.
+    pub async fn confirm(&self, session: &Session, foreseen: &Foreseen) -> Result<(), Unconfirmed> {
         let Foreseen { lookup, identity } = foreseen;
         let found = session.confirm(async |connection| Identity::find(connection, lookup).await).await;
-        let is_confirmed = found.is_ok_and(|found| found == [Identity::clone(identity)]);
-        if !is_confirmed {
-            self.0.remove(lookup);
+        match found.map_err(Unconfirmed::Fault)?.as_slice() {
+            [found] if *found == **identity => Ok(()),
+            _ => {
+                self.0.remove(lookup);
+                Err(Unconfirmed::Another)
+            }
         }
-        is_confirmed
     }
 }
 

@@ -88,7 +88,7 @@ pub struct TrustedIssuer {
     pub keys: KeySource,
 }
 
-/// How many tokens' signatures are remembered.
+/// How many tokens are remembered.
 const REMEMBERED: usize = 10_000;
 
 /// Turns a token into claims that can be believed.
@@ -108,6 +108,7 @@ struct Signed {
     key: Arc<DecodingKey>,
     kid: Option<String>,
     algorithm: Algorithm,
+    /// Without the rest, which is not looked at again.
     checked: CoreClaims,
     claims: Arc<Claims>,
 }
@@ -181,11 +182,13 @@ impl TokenVerifier {
             }
         }
         let (issuer, key) = found.ok_or(fault)?;
-        let checked: CoreClaims = json(payload)?;
+        let mut checked: CoreClaims = json(payload)?;
         let claims = Arc::new(Claims::from(&checked));
+        checked.rest = serde_json::Value::Null;
         let signed = Arc::new(Signed { key, kid: header.kid, algorithm, checked, claims });
-        self.signed.insert(hash, Arc::clone(&signed));
-        self.check(&signed, issuer)
+        let claims = self.check(&signed, issuer)?;
+        self.signed.insert(hash, signed);
+        Ok(claims)
     }
 
     /// What a token that the issuer has signed claims, if all of it holds now.

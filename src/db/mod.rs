@@ -2,6 +2,7 @@
 //!
 //! What is asked of it, and the rules about rows, belong to [`crate::models`].
 
+pub mod caller;
 pub mod connect;
 pub mod embedded;
 pub mod enums;

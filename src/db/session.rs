@@ -5,132 +5,29 @@
 //! after which reading starts afresh. Each transaction begins by telling PostgreSQL who is asking, and row-level security
 //! holds it to that.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI32, AtomicU32, Ordering},
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering},
+    },
 };
 
-use diesel::{
-    QueryResult,
-    connection::InstrumentationEvent,
-    deserialize::Queryable,
-    sql_types::{Nullable, Text},
-};
+use diesel::{QueryResult, connection::InstrumentationEvent};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
-use futures_util::try_join;
+use futures_util::{join, try_join};
 use tokio::{
     runtime::Handle,
     sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::{
-    pool::{Pool, Taken},
-    statement::{Bind, statement},
-};
+pub use super::caller::{Caller, GATE, OPERATOR, PARTNER, SERVICE, Told};
+use super::pool::{Pool, Taken};
 use crate::{
     error::{Error, Result},
-    ids::{PartnerId, TenantId, UserId},
     telemetry::traces::Statements,
 };
-
-/// On whose behalf a transaction runs: the database role it takes, and the settings that the policies compare rows with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Caller {
-    /// The session guard, before it is known who is asking.
-    Gate {
-        /// The verified token's issuer.
-        issuer: String,
-        /// The verified token's subject.
-        subject: String,
-    },
-    /// A member of one partner, or of none yet.
-    Partner {
-        /// Their tenant.
-        tenant: TenantId,
-        /// The active partner.
-        partner: Option<PartnerId>,
-        /// The person.
-        user: UserId,
-    },
-    /// Staff of the tenant.
-    Operator {
-        /// Their tenant.
-        tenant: TenantId,
-        /// The person.
-        user: UserId,
-    },
-    /// A machine of the tenant.
-    Service {
-        /// Its tenant.
-        tenant: TenantId,
-        /// Its user.
-        user: UserId,
-    },
-}
-
-type Settings = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
-
-/// What PostgreSQL has been told of a caller: the role, and the settings `app.tenant_id`, `app.partner_id`, `app.user_id`.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
-pub struct Told {
-    role: String,
-    tenant: String,
-    partner: String,
-    user: String,
-}
-
-impl Caller {
-    /// Whether that is what PostgreSQL is told of them.
-    pub fn is(&self, told: &Told) -> bool {
-        self.told() == *told
-    }
-
-    fn told(&self) -> Told {
-        let id = |value: Option<uuid::Uuid>| value.unwrap_or_default().to_string();
-        let (role, tenant, partner, user) = match self {
-            Self::Gate { .. } => (GATE, None, None, None),
-            Self::Partner { tenant, partner, user } => (PARTNER, Some(tenant), *partner, Some(user)),
-            Self::Operator { tenant, user } => (OPERATOR, Some(tenant), None, Some(user)),
-            Self::Service { tenant, user } => (SERVICE, Some(tenant), None, Some(user)),
-        };
-        Told {
-            role: role.to_owned(),
-            tenant: id(tenant.map(|tenant| tenant.uuid())),
-            partner: id(partner.map(PartnerId::uuid)),
-            user: id(user.map(|user| user.uuid())),
-        }
-    }
-
-    /// Tells PostgreSQL, for the rest of the transaction. What is not for this caller is emptied: nothing is left
-    /// over from another in the same transaction.
-    async fn announce(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
-        // In here alone: in scope elsewhere it takes `load` away from the counters.
-        use diesel_async::RunQueryDsl;
-
-        let Told { role, tenant, partner, user } = self.told();
-        let (issuer, subject) = match self {
-            Self::Gate { issuer, subject } => (issuer.clone(), subject.clone()),
-            Self::Partner { .. } | Self::Operator { .. } | Self::Service { .. } => Default::default(),
-        };
-        statement::<Settings>(
-            "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true), set_config('app.partner_id', ?, true), \
-             set_config('app.user_id', ?, true), set_config('app.issuer', ?, true), set_config('app.subject', ?, true)",
-            [role, tenant, partner, user, issuer, subject].map(Bind::text).into(),
-        )
-        .execute(&mut connection)
-        .await
-        .map(drop)
-    }
-}
-
-/// The roles of callers (the migration `roles` makes them).
-pub const GATE: &str = "portal_gate";
-/// See [`Caller::Partner`].
-pub const PARTNER: &str = "portal_partner";
-/// See [`Caller::Operator`].
-pub const OPERATOR: &str = "portal_operator";
-/// See [`Caller::Service`].
-pub const SERVICE: &str = "portal_service";
 
 /// How many statements enter a session: the start of its transaction, and the query that says who is asking.
 const FIRST_STATEMENTS: u32 = 2;
@@ -149,7 +46,7 @@ enum Phase {
     Begun,
     /// The same, and it has been said: nothing else has been done in it.
     Fresh,
-    /// A writing transaction was begun and neither committed nor rolled back.
+    /// A transaction was begun and neither committed, nor rolled back, nor is it known to be good.
     Abandoned,
 }
 
@@ -196,6 +93,8 @@ pub struct Session {
     /// Statements that were sent and have not been answered.
     under_way: Arc<AtomicI32>,
     own: AtomicU32,
+    /// Whether its first transaction has begun, or what begins it has been sent: nothing may be read before.
+    has_begun: AtomicBool,
 }
 
 /// The right to read. Several can be held at once; what is polled together is sent together.
@@ -243,6 +142,7 @@ impl Session {
             statements,
             under_way,
             own: AtomicU32::new(0),
+            has_begun: AtomicBool::new(false),
         })
     }
 
@@ -260,6 +160,7 @@ impl Session {
         let ((), answer) = try_join!(async { (&mut &*connection).batch_execute(begin).await }, first(connection))?;
         line.phase = phase;
         drop(line);
+        self.has_begun.store(true, Ordering::Release);
         self.disregard_statements();
         Ok(answer)
     }
@@ -268,7 +169,7 @@ impl Session {
     /// along with it. That saves the round trip in which it is found out who asks.
     pub fn foresee(&mut self, caller: Caller) -> bool {
         let line = self.line.get_mut();
-        // Where somebody has read before, the statements that begin are prepared: what reads cannot get ahead of them.
+        // Only there is a transaction that can be gone on from.
         let can = line.phase == Phase::Left;
         if can {
             (line.caller, line.phase) = (caller, Phase::Reading);
@@ -283,7 +184,16 @@ impl Session {
         let line = self.line.read().await;
         let connection = line.connection();
         let begin = format!("COMMIT; {BEGIN_READING}");
-        let ((), answer) = try_join!(async { (&mut &*connection).batch_execute(&begin).await }, first(connection))?;
+        let starting = async { (&mut &*connection).batch_execute(&begin).await };
+        let mut both = pin!(async { try_join!(starting, first(connection)) });
+        let ((), answer) = poll_fn(|context| {
+            // Polled once, both are on their way before anything else: a connection sends in the order of asking, and where `first` is still
+            // to be prepared, diesel lets nobody else prepare or run anything until it is.
+            let polled = both.as_mut().poll(context);
+            self.has_begun.store(true, Ordering::Release);
+            polled
+        })
+        .await?;
         Ok(answer)
     }
 
@@ -307,6 +217,9 @@ impl Session {
 
     /// The connection for reading, within the request's one instant.
     pub async fn read(&self) -> Result<Reading<'_>> {
+        if !self.has_begun.load(Ordering::Acquire) {
+            return Err(Error::internal("somebody reads before it is asked who reads"));
+        }
         let line = self.line.read().await;
         if line.phase == Phase::Reading {
             return Ok(RwLockReadGuard::map(line, Line::connection));
@@ -384,11 +297,16 @@ impl Writing<'_> {
         Ok(Caller::Service { tenant, user }.announce(self.line.connection()).await?)
     }
 
-    /// Makes it last. An error says that it did not, or that nobody knows.
+    /// Makes it last. An error says that it did not, or that nobody knows. What was changed is read next: that begins in the same round trip.
     pub async fn commit(mut self) -> Result<()> {
-        self.own.fetch_add(1, Ordering::Relaxed);
-        (&mut self.line.connection()).batch_execute("COMMIT").await?;
-        self.line.phase = Phase::Idle;
+        self.own.fetch_add(FIRST_STATEMENTS, Ordering::Relaxed);
+        let connection = self.line.connection();
+        let commit = format!("COMMIT; {BEGIN_READING}");
+        let committed = async { (&mut &*connection).batch_execute(&commit).await };
+        let (committed, told) = join!(committed, self.line.caller.announce(connection));
+        committed?;
+        // Whoever reads begins anew where it is not known who asks.
+        self.line.phase = if told.is_ok() { Phase::Reading } else { Phase::Abandoned };
         Ok(())
     }
 }

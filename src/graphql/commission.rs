@@ -306,6 +306,7 @@ impl BatchKey for ReversalsOf {
     }
 }
 
+// Each of these fields is answered by the columns of the summary alone: a test reads every one by itself.
 root_filter!(
     CommissionFilter => commission::Commission, summaries by BY_EVENT_DATE: "__typename", "id", "partner", "eventType", "status", "lead",
     "customer", "payout", "amount", "eventDate"

@@ -255,6 +255,7 @@ batch_key!(LeadById(LeadId) -> Arc<models::lead::Lead>, models::lead::Lead::by_i
 
 batch_key!(HistoryByLead(LeadId) -> Arc<[lead_status::LeadStatusChange]>, lead_status::LeadStatusChange::by_leads);
 
+// Each of these fields is answered by the columns of the summary alone: a test reads every one by itself.
 root_filter!(
     LeadFilter => models::lead::Lead, summaries by BY_CREATED: "__typename", "id", "partner", "clientName", "clientEmail", "service",
     "status", "dealValue", "commission", "nextStatuses", "history", "createdAt", "updatedAt"

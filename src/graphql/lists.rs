@@ -170,7 +170,8 @@ fn summarized<F: Filter>(ctx: &Context<'_>, page: Page) -> Page {
         && ctx.field().selection_set().all(|field| match field.name() {
             "nodes" => are_all(&field, fields),
             "edges" => field.selection_set().all(|field| field.name() != "node" || are_all(&field, fields)),
-            _ => true,
+            // Whatever else is selected is of no connection, but of the rows themselves.
+            name => matches!(name, "pageInfo" | "totalCount" | "__typename"),
         });
     page.of_summaries(is_enough)
 }

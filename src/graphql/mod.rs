@@ -23,6 +23,7 @@ pub mod mutations;
 pub mod node;
 pub mod pagination;
 pub mod partner;
+pub mod partner_stats;
 pub mod payout;
 pub mod payout_preview;
 pub mod profile;
@@ -90,19 +91,19 @@ impl PortalSchema {
         quiet.watch(Box::pin(self.engine.execute(prepared.request().data(context)))).await
     }
 
-    /// The same while it is found out whether it may run; `None` as soon as that is denied.
-    pub async fn execute_if(
+    /// The same while it is found out whether it may run. Where it may not, that is told as soon as it is known.
+    pub async fn execute_if<E>(
         &self,
-        confirmed: impl Future<Output = bool>,
+        confirmed: impl Future<Output = Result<(), E>>,
         prepared: &Prepared,
         context: RequestContext,
-    ) -> Option<Response> {
+    ) -> Result<Response, E> {
         let (quiet, context) = (context.quiet(), context.merging(prepared.merges()));
         // On the heap at once: they are large, and would be moved from hand to hand.
-        let confirmed = Box::pin(async { confirmed.await.then_some(()).ok_or(()) });
+        let confirmed = Box::pin(confirmed);
         let answer = Box::pin(async { Ok(self.engine.execute(prepared.request().data(context)).await) });
         // In this order: what confirms is sent first.
-        quiet.watch(async { try_join!(confirmed, answer) }).await.ok().map(|((), answer)| answer)
+        quiet.watch(async { try_join!(confirmed, answer) }).await.map(|((), answer)| answer)
     }
 
     /// Runs one step of a subscription that was prepared. `None` where it tells of nothing.

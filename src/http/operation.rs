@@ -15,7 +15,11 @@ use tracing::Instrument;
 use super::{Refused, panic_text};
 use crate::{
     app::App,
-    auth::{Viewer, claims::Claims, guard},
+    auth::{
+        Viewer,
+        claims::Claims,
+        guard::{self, Unconfirmed},
+    },
     db::session::{Access, Session},
     error::{Error, Result},
     graphql::{
@@ -88,12 +92,12 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     let started = Instant::now();
     let _place = app.edge.place()?;
     let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
-    let reads = prepared.kind == OperationType::Query && files.is_empty();
+    let may_foresee = prepared.kind == OperationType::Query && files.is_empty();
     // On the heap, each by itself: there is room for one of them at a time.
-    let foreseen = if reads { Box::pin(foreseen(app, call, prepared, limit)).await? } else { None };
-    let (session, viewer, mut answer) = match foreseen {
+    let read = if may_foresee { Box::pin(read(app, call, prepared, limit)).await? } else { None };
+    let (session, viewer, mut answer) = match read {
         Some(answered) => answered,
-        None => Box::pin(known(app, call, prepared, files, limit)).await?,
+        None => Box::pin(run_known(app, call, prepared, files, limit, !may_foresee)).await?,
     };
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
@@ -111,20 +115,29 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
 /// An operation's answer, the session that it was read in, and who asked.
 type Answered = (Arc<Session>, Arc<Viewer>, Answer);
 
-/// Runs an operation once it is known who asks.
-async fn known(app: &App, call: &Call, prepared: &Prepared, files: Vec<File>, limit: Duration) -> Result<Answered, Refused> {
+/// Runs an operation once it is known who asks. What it costs is charged unless it has been.
+async fn run_known(
+    app: &App,
+    call: &Call,
+    prepared: &Prepared,
+    files: Vec<File>,
+    limit: Duration,
+    charges: bool,
+) -> Result<Answered, Refused> {
     let access = if prepared.kind == OperationType::Mutation { Access::Write } else { Access::Read };
     let (session, viewer) = guard::admit(&app.pool, &call.claims, access).await?;
-    app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
+    if charges {
+        app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
+    }
     let (session, viewer) = (Arc::new(session), Arc::new(viewer));
     let context = context(app, &session, &viewer, files);
     let answer = within(limit, app.schema.execute(prepared, context)).await.unwrap_or_else(|error| errors::alone(&error));
     Ok((session, viewer, answer))
 }
 
-/// Runs an operation that reads, while it is found out whether it is them who ask who asked the last time. `None` where that was foreseen
-/// wrongly.
-async fn foreseen(app: &App, call: &Call, prepared: &Prepared, limit: Duration) -> Result<Option<Answered>, Refused> {
+/// Runs an operation that reads, while it is found out whether it is them who ask who asked the last time. `None` where it is not, or where
+/// the connection was lost: then it may run once more.
+async fn read(app: &App, call: &Call, prepared: &Prepared, limit: Duration) -> Result<Option<Answered>, Refused> {
     let (session, viewer, foreseen) = app.acquaintances.admit(&app.pool, &call.claims).await?;
     app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
     let (session, viewer) = (Arc::new(session), Arc::new(viewer));
@@ -132,13 +145,13 @@ async fn foreseen(app: &App, call: &Call, prepared: &Prepared, limit: Duration) 
     let confirmed = async {
         match &foreseen {
             Some(foreseen) => app.acquaintances.confirm(&session, foreseen).await,
-            None => true,
+            None => Ok(()),
         }
     };
     let answer = match within(limit, app.schema.execute_if(confirmed, prepared, context)).await {
-        Ok(Some(answer)) => answer,
-        Ok(None) => return Ok(None),
-        Err(error) => errors::alone(&error),
+        Ok(Ok(answer)) => answer,
+        Ok(Err(Unconfirmed::Another | Unconfirmed::Fault(Error::Unavailable(_)))) => return Ok(None),
+        Ok(Err(Unconfirmed::Fault(error))) | Err(error) => errors::alone(&error),
     };
     Ok(Some((session, viewer, answer)))
 }

@@ -28,6 +28,8 @@ pub async fn from_json(app: &Arc<App>, request: Request) -> Result<Body, Refused
         })
     })
     .await?;
+    // The earliest moment: whoever is answered before all was sent may never see the answer.
+    app.edge.check_place().inspect_err(|error| app.metrics.refused(error.code()))?;
     if body.trim_ascii_start().first() != Some(&b'[') {
         return parse(&body, "The body").map(Body::Single);
     }

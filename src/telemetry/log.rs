@@ -2,7 +2,7 @@
 
 use tracing_subscriber::{
     EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
+    filter::{FilterExt, LevelFilter, filter_fn},
     fmt,
     layer::SubscriberExt,
     util::SubscriberInitExt,
@@ -25,7 +25,7 @@ pub fn start(settings: &Settings) -> Result<Option<Traces>, String> {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let is_line = filter_fn(|metadata| metadata.target() != traces::TARGET);
+    let is_line = filter_fn(|metadata| metadata.target() != traces::TARGET).with_max_level_hint(LevelFilter::TRACE);
     // As one filter: of two on one layer, either is enough for a span to be made.
     let lines = lines.with_filter(filter.add_directive(quiet).and(is_line));
     let (spans, traces) = match &settings.otlp_endpoint {

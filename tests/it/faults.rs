@@ -122,6 +122,43 @@ async fn the_pool_is_exhausted() {
     world.owner_a(LEADS, json!({})).await.data();
 }
 
+/// A request that is given up while its statement runs keeps nobody waiting: its connection is handed to no one before it is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_given_up() {
+    let world = World::with_pool(2).await;
+    world.add_leads(world.acme, world.a, 5).await;
+    for _ in 0..2 {
+        // So that the next one is foreseen, and the one after it could be given the same connection.
+        world.owner_a(LEADS, json!({})).await.data();
+        let mut locker = world.owner().await;
+        diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE partner_leads").await.expect("a lock");
+        world.operator("{ me { role } }", json!({})).await.data();
+        tokio::select! {
+            _ = world.owner_a(LEADS, json!({})) => panic!("the table is locked"),
+            () = world.until_locked(1) => {}
+        }
+        for _ in 0..10 {
+            let asked = Instant::now();
+            world.owner_a("{ me { role } }", json!({})).await.data();
+            assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
+        }
+        drop(locker);
+        assert_eq!(world.owner_a(LEADS, json!({})).await.data()["leads"]["nodes"].as_array().map(Vec::len), Some(5));
+    }
+}
+
+/// A reading transaction in which a statement has failed is no hindrance to whoever is given its connection next.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_transaction_is_handed_on() {
+    let world = World::with_pool(1).await;
+    world.sql("ALTER TABLE partner_leads RENAME COLUMN notes TO remarks").await;
+    for _ in 0..5 {
+        assert_eq!(world.owner_a("{ leads { nodes { notes } } }", json!({})).await.code(), "INTERNAL_SERVER_ERROR");
+        world.operator("{ me { role } }", json!({})).await.data();
+        world.owner_a("{ me { partner { companyName } } }", json!({})).await.data();
+    }
+}
+
 /// A client closes its socket in the middle of a mutation: nothing of it stays, and its connection serves the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_closes_midway() {

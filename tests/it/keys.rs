@@ -173,6 +173,33 @@ async fn without_keys_nothing_is_believed() {
     assert_eq!(publisher.fetches(), 1);
 }
 
+/// A token that was believed is believed for as long as it is good and its very key is published: not beyond its end, and not when another
+/// key has taken the place of its own under the same id.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_remembered_no_longer_than_it_is_good() {
+    let (old, new) = (issuer(), issuer());
+    let publisher = Publisher::start(old.jwks()).await;
+    let (short, long) = (token(&old, &publisher.clock), {
+        let mut claims = good_claims("owner_a", ACME);
+        claims["exp"] = json!(publisher.clock.now().timestamp() + 6_000);
+        old.sign(&claims).expect("a token")
+    });
+    for _ in 0..2 {
+        assert!(publisher.verifier.verify(&short).await.is_ok());
+        assert!(publisher.verifier.verify(&long).await.is_ok());
+    }
+    publisher.clock.advance(TimeDelta::seconds(700));
+    assert_eq!(publisher.verifier.verify(&short).await.expect_err("over"), TokenFault::Expired);
+    let mut set = new.jwks().clone();
+    set["keys"][0]["kid"] = old.jwks()["keys"][0]["kid"].clone();
+    *publisher.keys.write().await = set;
+    publisher.clock.advance(TimeDelta::seconds(301));
+    // The set is asked for behind the first one.
+    let _ = publisher.verifier.verify(&long).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert_eq!(publisher.verifier.verify(&long).await.expect_err("another key"), TokenFault::Signature);
+}
+
 /// Keys of another type or use, or without an id, are passed over; the good one beside them serves.
 #[tokio::test(flavor = "multi_thread")]
 async fn strange_keys_are_passed_over() {

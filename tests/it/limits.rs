@@ -6,7 +6,10 @@ use axum::http::{Request, StatusCode, header};
 use partner_portal::limits::Limits;
 use serde_json::json;
 
-use crate::support::{World, token, tokens::staff_token, world::ACME};
+use crate::{
+    support::{World, token, tokens::staff_token, world::ACME},
+    telemetry,
+};
 
 const CHEAP: &str = "{ me { role } }";
 
@@ -80,6 +83,8 @@ async fn what_is_too_much_is_shed() {
     let (first, second, (shed, alive)) = tokio::join!(first, second, one_more);
     assert_eq!((shed.status, shed.code()), (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"));
     assert_eq!(shed.headers[header::RETRY_AFTER], "1");
+    let told = telemetry::scrape(&world).await;
+    assert!(told.contains("portal_refusals_total{code=\"SERVICE_UNAVAILABLE\"} 1\n"), "{told}");
     assert_eq!(alive.status, StatusCode::OK);
     first.data();
     second.data();

@@ -22,7 +22,8 @@ use crate::support::{
     binary::{Folder, Server, eventually, run},
 };
 
-async fn scrape(world: &World) -> String {
+/// The metrics as they are scraped.
+pub async fn scrape(world: &World) -> String {
     let request = Request::get("/metrics").body(Body::empty()).expect("a request");
     let response = metrics::router(Arc::clone(&world.app)).oneshot(request).await.expect("an answer");
     let bytes = response.into_body().collect().await.expect("a body").to_bytes();

@@ -1,0 +1,110 @@
+//! Who a transaction is for, and how PostgreSQL is told.
+
+use diesel::{
+    QueryResult,
+    deserialize::Queryable,
+    sql_types::{Nullable, Text},
+};
+use diesel_async::AsyncPgConnection;
+
+use super::statement::{Bind, statement};
+use crate::ids::{PartnerId, TenantId, UserId};
+
+/// On whose behalf a transaction runs: the database role it takes, and the settings that the policies compare rows with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// The session guard, before it is known who is asking.
+    Gate {
+        /// The verified token's issuer.
+        issuer: String,
+        /// The verified token's subject.
+        subject: String,
+    },
+    /// A member of one partner, or of none yet.
+    Partner {
+        /// Their tenant.
+        tenant: TenantId,
+        /// The active partner.
+        partner: Option<PartnerId>,
+        /// The person.
+        user: UserId,
+    },
+    /// Staff of the tenant.
+    Operator {
+        /// Their tenant.
+        tenant: TenantId,
+        /// The person.
+        user: UserId,
+    },
+    /// A machine of the tenant.
+    Service {
+        /// Its tenant.
+        tenant: TenantId,
+        /// Its user.
+        user: UserId,
+    },
+}
+
+type Settings = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
+
+/// What PostgreSQL has been told of a caller: the role, and the settings `app.tenant_id`, `app.partner_id`, `app.user_id`.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Told {
+    role: String,
+    tenant: String,
+    partner: String,
+    user: String,
+}
+
+impl Caller {
+    /// Whether that is what PostgreSQL is told of them.
+    pub fn is(&self, told: &Told) -> bool {
+        self.told() == *told
+    }
+
+    pub(super) fn told(&self) -> Told {
+        let id = |value: Option<uuid::Uuid>| value.unwrap_or_default().to_string();
+        let (role, tenant, partner, user) = match self {
+            Self::Gate { .. } => (GATE, None, None, None),
+            Self::Partner { tenant, partner, user } => (PARTNER, Some(tenant), *partner, Some(user)),
+            Self::Operator { tenant, user } => (OPERATOR, Some(tenant), None, Some(user)),
+            Self::Service { tenant, user } => (SERVICE, Some(tenant), None, Some(user)),
+        };
+        Told {
+            role: role.to_owned(),
+            tenant: id(tenant.map(|tenant| tenant.uuid())),
+            partner: id(partner.map(PartnerId::uuid)),
+            user: id(user.map(|user| user.uuid())),
+        }
+    }
+
+    /// Tells PostgreSQL, for the rest of the transaction. What is not for this caller is emptied: nothing is left
+    /// over from another in the same transaction.
+    pub(super) async fn announce(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
+        // In here alone: in scope elsewhere it takes `load` away from the counters.
+        use diesel_async::RunQueryDsl;
+
+        let Told { role, tenant, partner, user } = self.told();
+        let (issuer, subject) = match self {
+            Self::Gate { issuer, subject } => (issuer.clone(), subject.clone()),
+            Self::Partner { .. } | Self::Operator { .. } | Self::Service { .. } => Default::default(),
+        };
+        statement::<Settings>(
+            "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true), set_config('app.partner_id', ?, true), \
+             set_config('app.user_id', ?, true), set_config('app.issuer', ?, true), set_config('app.subject', ?, true)",
+            [role, tenant, partner, user, issuer, subject].map(Bind::text).into(),
+        )
+        .execute(&mut connection)
+        .await
+        .map(drop)
+    }
+}
+
+/// The roles of callers (the migration `roles` makes them).
+pub const GATE: &str = "portal_gate";
+/// See [`Caller::Partner`].
+pub const PARTNER: &str = "portal_partner";
+/// See [`Caller::Operator`].
+pub const OPERATOR: &str = "portal_operator";
+/// See [`Caller::Service`].
+pub const SERVICE: &str = "portal_service";
