@@ -1,5 +1,6 @@
 -- wrk -t1 -cN -dS --latency -s post.lua URL -- FILE START
 -- FILE has one request a line: token, tab, body. They are sent in turn from line START on; where it stopped is printed.
+-- After FILE and START, PAUSE: the milliseconds that each connection waits before it sends, none where there is none.
 local requests, n, i = {}, 0, 0
 
 function init(args)
@@ -11,9 +12,20 @@ function init(args)
     }, body)
   end
   i = tonumber(args[2])
+  local pause = tonumber(args[3] or 0)
+  if pause > 0 then
+    -- From half of it to one and a half, so that they do not send all at once.
+    delay = function() return math.floor(pause * (0.5 + math.random())) end
+  end
 end
 
+local asked = false
 function request()
+  -- wrk asks once before it begins, to look at what it would send.
+  if not asked then
+    asked = true
+    return requests[i % n + 1]
+  end
   i = i % n + 1
   position = i
   return requests[i]

@@ -1,8 +1,10 @@
 """The command line."""
 
 import argparse
+import functools
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -11,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import growth, pressure, report, servers
-from .compare import compare
+from .compare import compare, tune
 from .database import Database
 from .queries import World, queries
 
@@ -29,8 +31,8 @@ def number_list(text):
     return [int(part) for part in text.split(",")]
 
 
-def arguments():
-    """What can be asked for."""
+def arguments(words=None):
+    """What is asked for."""
     parser = argparse.ArgumentParser(prog="bench/run", description="Measures the portal against PostGraphile and against pgbench.")
     parser.add_argument("--parts", default="compare,growth,memory,pressure,start", help="which, separated by commas (all)")
     parser.add_argument("--folder", type=Path, default=ROOT / "target" / "bench", help="where the database is kept (target/bench)")
@@ -44,7 +46,7 @@ def arguments():
     parser.add_argument("--no-limit", action="store_true", help="without pgbench")
     parser.add_argument("--no-report", action="store_true", help="leaves RESULTS.md as it is")
     parser.add_argument("--out", type=Path, help="writes all figures there as JSON")
-    asked = parser.parse_args()
+    asked = parser.parse_args(words)
     for given, known in ((asked.queries, queries()), (asked.parts, PARTS_BY_NAME)):
         for one in given.split(","):
             if one not in known:
@@ -60,16 +62,10 @@ def built(binary):
     return ROOT / "target" / "release" / "partner-portal"
 
 
-def fill(database, name, binary, folder, scale):
-    """Makes the data, unless it is there."""
-    if database.exists(name):
-        return
-    # One that was not finished is of no use.
-    database.sql("postgres", f'DROP DATABASE IF EXISTS "{name}_filling"')
-    database.sql("postgres", f'CREATE DATABASE "{name}_filling"')
-    # What is lost in a crash is made again.
+def command_line(database, name, binary, folder):
+    """Our command line, on that database. What is lost in a crash is made again."""
     environment = os.environ | {
-        "DATABASE_URL": database.url(f"{name}_filling", "-c synchronous_commit=off"),
+        "DATABASE_URL": database.url(name, "-c synchronous_commit=off"),
         "PORTAL_ENCRYPTION_KEYS": servers.encryption_key(folder),
         "PORTAL_LOG": "warn",
     }
@@ -77,6 +73,18 @@ def fill(database, name, binary, folder, scale):
     def portal(*command):
         subprocess.run([binary, *command], env=environment, check=True, stdout=subprocess.DEVNULL)
 
+    return portal
+
+
+def fill(database, name, binary, folder, scale):
+    """Makes the data, unless it is there."""
+    if database.exists(name):
+        # By an older version, perhaps.
+        return command_line(database, name, binary, folder)("migrate")
+    # One that was not finished is of no use.
+    database.sql("postgres", f'DROP DATABASE IF EXISTS "{name}_filling"')
+    database.sql("postgres", f'CREATE DATABASE "{name}_filling"')
+    portal = command_line(database, f"{name}_filling", binary, folder)
     portal("migrate")
     portal("tenant", "add", TENANT, "--name", "Bench", "--tenant-issuer", servers.ISSUER, "--currency", "USD")
 
@@ -112,6 +120,9 @@ def main():
     asked = arguments()
     # So that whatever was started is ended.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Subscriptions by the thousand, at both of their ends.
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     for needed in ("wrk", "openssl", "npm"):
         if not shutil.which(needed):
             raise SystemExit(f"{needed} is not found: see bench/README.md")
@@ -124,15 +135,26 @@ def main():
         name = database_of(asked.scale)
         fill(database, name, binary, folder, asked.scale)
         found = {"counts": counts(database, name)}
+        if is_whole(asked):
+            found["machine"] = report.machine(database)
         print(found["counts"], flush=True)
         for part in asked.parts.split(","):
             found |= PARTS_BY_NAME[part](asked, database, name, binary, keys, folder)
-        if asked.out:
-            asked.out.write_text(json.dumps(found, indent=1))
-        if not asked.no_report:
-            report.write(found, database)
+            # What has been found so far is not lost with what comes.
+            (asked.out or folder / "found.json").write_text(json.dumps(found, indent=1))
+        if is_whole(asked):
+            report.write(found)
+        else:
+            print("That was a part: RESULTS.md is left as it is.")
     finally:
         database.stop()
+
+
+def is_whole(asked):
+    """Whether it is a run whose results are worth keeping."""
+    whole = arguments([])
+    given = ("parts", "queries", "connections", "scale", "no_peer", "no_limit")
+    return not asked.no_report and all(getattr(asked, name) == getattr(whole, name) for name in given)
 
 
 def database_of(scale):
@@ -142,48 +164,59 @@ def database_of(scale):
 
 def run_compare(asked, database, name, binary, keys, folder):
     """Both servers, and pgbench."""
+    # Of a copy: what is changed must not be there for what is measured next, or the next time.
+    kept, name = name, f"{name}_compared"
+    database.sql("postgres", f'DROP DATABASE IF EXISTS "{name}"')
+    database.sql("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{kept}" STRATEGY FILE_COPY')
     database.sql(name, (servers.BENCH / "postgraphile" / "functions.sql").read_text())
+    database.sql("postgres", "CHECKPOINT")
     world = World(database, name, TENANT, keys)
     running = []
     try:
         running.append(servers.portal(binary, database, name, keys, folder))
         running[0].wait(world.operator)
+        found = {}
         if not asked.no_peer:
-            running.append(servers.postgraphile(database, name, keys, folder))
+            start = functools.partial(servers.postgraphile, database, name, keys, folder)
+            running[0].pause()
+            best, found["tuned"] = tune(start, world, database, folder, asked.seconds)
+            running[0].resume()
+            running.append(start(best["pool"], best["plans"]))
             running[1].wait(world.operator)
         rows = []
         for query in map(queries().get, asked.queries.split(",")):
             limits = not asked.no_limit
             rows += compare(query, running, world, database, name, asked.connections, asked.seconds, asked.turns, folder, limits)
-        return {"compared": rows}
+        return found | {"compared": rows}
     finally:
         for server in running:
             server.stop()
+        database.sql("postgres", f'DROP DATABASE IF EXISTS "{name}"')
 
 
 def run_growth(asked, database, name, binary, keys, folder):
     """The same queries with more rows, and with more tenants beside."""
-    rows = []
+    names = []
     for scale in growth.SCALES:
         scale *= asked.scale
-        other = database_of(scale)
-        fill(database, other, binary, folder, scale)
-        leads = int(database.sql(other, "SELECT count(*) FROM partner_leads")[0][0])
-        rows.append({"size": leads, "times": growth.measure(database, other, binary, keys, folder, TENANT, asked.seconds, asked.turns)})
-        print(f"{leads} leads: {rows[-1]['times']}", flush=True)
-    tenants = []
-    before = database_of(growth.SCALES[0] * asked.scale)
+        names.append(database_of(scale))
+        fill(database, names[-1], binary, folder, scale)
+    counted = [int(database.sql(other, "SELECT count(*) FROM partner_leads")[0][0]) for other in names]
+    measure = functools.partial(growth.measure, database, binary, keys, folder, TENANT, asked.seconds, asked.turns)
+    rows = measure(dict(zip(counted, names)))
+    before, shared = names[0], {}
     for count in growth.TENANTS:
-        shared = f"{database_of(growth.SCALES[0] * asked.scale)}_of_{count}"
-        if not database.exists(shared):
-            database.sql("postgres", f'DROP DATABASE IF EXISTS "{shared}_filling"')
-            database.sql("postgres", f'CREATE DATABASE "{shared}_filling" TEMPLATE "{before}"')
-            growth.add_tenants(database, f"{shared}_filling", binary, folder, count, each)
-            database.sql("postgres", f'ALTER DATABASE "{shared}_filling" RENAME TO "{shared}"')
-        before = shared
-        tenants.append({"size": count, "times": growth.measure(database, shared, binary, keys, folder, TENANT, asked.seconds, asked.turns)})
-        print(f"{count} tenants: {tenants[-1]['times']}", flush=True)
-    return {"rows": rows, "tenants": tenants}
+        shared[count] = f"{names[0]}_of_{count}"
+        if database.exists(shared[count]):
+            command_line(database, shared[count], binary, folder)("migrate")
+        else:
+            filling = f"{shared[count]}_filling"
+            database.sql("postgres", f'DROP DATABASE IF EXISTS "{filling}"')
+            database.sql("postgres", f'CREATE DATABASE "{filling}" TEMPLATE "{before}"')
+            growth.add_tenants(database, filling, command_line(database, filling, binary, folder), count, each)
+            database.sql("postgres", f'ALTER DATABASE "{filling}" RENAME TO "{shared[count]}"')
+        before = shared[count]
+    return {"rows": rows, "tenants": measure(shared)}
 
 
 def run_memory(asked, database, name, binary, keys, folder):

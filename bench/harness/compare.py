@@ -1,14 +1,19 @@
 """The comparison: both servers loaded in turn, again and again, and pgbench beside them."""
 
+import math
 from statistics import median
 
 from . import limit
 from .load import Load
-from .queries import leaves
-
+from .queries import leaves, queries
 
 # How many requests of a kind have their answers compared.
 CHECKED = 40
+# Seconds of load before anything counts: V8 compiles what it finds to be used much.
+WARM_UP = 8
+# What PostGraphile's set-up is chosen by, and among how many connections.
+TUNED_BY = ["Q1", "Q2", "Q3", "M1"]
+POOLS = [4, 8, 16]
 
 
 def check_same(loads):
@@ -40,37 +45,98 @@ def compare(query, servers, world, database, name, connections, seconds, turns, 
     """One row for each number of connections."""
     loads = [Load(query, server, world, folder) for server in servers if server.name in query.peers]
     size = check_same(loads) if len(loads) == 2 else 0
+    if query.name == "M1":
+        check_steps(loads, world)
     postgres = database.process.pid
     scripts = limit.scripts(query, loads[0], database, name, folder) if with_limit and not query.writes else None
     rows = []
-    for load in loads:
-        load.turn(postgres, max(connections), 3)
-    for count in connections:
-        seen = {load.server.name: [] for load in loads}
-        limits = []
-        clients = limit.best_clients(database, name, scripts, count) if scripts else 0
-        for number in range(turns):
-            # Whoever goes first in one turn goes last in the next.
-            for load in loads if number % 2 == 0 else reversed(loads):
-                seen[load.server.name].append(load.turn(postgres, count, seconds))
-            if scripts:
-                limits.append(limit.run(database, name, scripts, clients, seconds))
-        row = {"query": query.name, "title": query.title, "values": size, "connections": count, "turns": turns, "seconds": seconds}
+    for server in servers:
+        server.pause()
+    try:
         for load in loads:
-            row[load.server.name] = middle(seen[load.server.name])
-        ours = seen["portal"]
-        if theirs := seen.get("postgraphile"):
-            row["ratio"] = median(a.per_second / b.per_second for a, b in zip(ours, theirs))
-            row["p99_ratio"] = median(a.p99 / b.p99 for a, b in zip(ours, theirs))
-            row["ratios"] = [a.per_second / b.per_second for a, b in zip(ours, theirs)]
-        if limits:
-            row["limit"], row["clients"] = median(limits), clients
-            row["of_limit"] = median(a.per_second / b for a, b in zip(ours, limits))
-        rows.append(row)
-        print(line(row), flush=True)
-        if any(row[load.server.name]["wrong"] for load in loads):
-            print(f"{query.name}: some requests failed: their figures do not count", flush=True)
+            _alone(load, postgres, max(connections), WARM_UP)
+        for count in connections:
+            seen = {load.server.name: [] for load in loads}
+            limits = []
+            clients = limit.best_clients(database, name, scripts, count) if scripts else 0
+            for number in range(turns):
+                # Whoever goes first in one turn goes last in the next.
+                for load in loads if number % 2 == 0 else reversed(loads):
+                    seen[load.server.name].append(_alone(load, postgres, count, seconds))
+                if scripts:
+                    limits.append(limit.run(database, name, scripts, clients, seconds))
+            row = {"query": query.name, "title": query.title, "values": size, "connections": count, "turns": turns, "seconds": seconds}
+            for load in loads:
+                row[load.server.name] = middle(seen[load.server.name])
+            ours = seen["portal"]
+            if theirs := seen.get("postgraphile"):
+                row["ratios"] = [a.per_second / b.per_second for a, b in zip(ours, theirs)]
+                row["ratio"] = median(row["ratios"])
+                row["p99_ratio"] = median(a.p99 / b.p99 for a, b in zip(ours, theirs))
+            if limits:
+                row["limit"], row["clients"] = median(limits), clients
+                row["of_limit"] = median(a.per_second / b for a, b in zip(ours, limits))
+            rows.append(row)
+            print(line(row), flush=True)
+            if any(row[load.server.name]["wrong"] for load in loads):
+                print(f"{query.name}: some requests failed: their figures do not count", flush=True)
+    finally:
+        for server in servers:
+            server.resume()
     return rows
+
+
+def _alone(load, postgres, connections, seconds):
+    """One turn of a server, while the others stand still."""
+    load.server.resume()
+    if load.query.writes:
+        # Changes are told of by the portal, also those that others have made: not in its turn.
+        load.settle()
+    done = load.turn(postgres, connections, seconds)
+    load.server.pause()
+    return done
+
+
+def check_steps(loads, world):
+    """A lead's step is the same on both sides: its status, and one entry in its history. It goes there and back."""
+    for load in loads:
+        place = len(load.requests) // 2 - 1
+        for there, before, after in ((place, "pending", "lost"), (len(load.requests) - 1, "lost", "pending")):
+            lead = world.lead_of(load.requests[there][1], load.server)
+            history = f"SELECT count(*) FROM lead_status_changes WHERE lead_id = '{lead}'"
+            count = int(world.sql(history)[0][0])
+            load.answer(there)
+            entry = world.sql(
+                f"""SELECT l.status, c.from_status, c.to_status, c.changed_by IS NOT NULL FROM partner_leads l
+                    JOIN lead_status_changes c ON c.tenant_id = l.tenant_id AND c.lead_id = l.id
+                    WHERE l.id = '{lead}' ORDER BY c.created_at DESC LIMIT 1"""
+            )
+            if entry != [[after, before, after, "t"]] or int(world.sql(history)[0][0]) != count + 1:
+                raise SystemExit(f"M1: {load.server.name} made of a step from {before} to {after}: {entry}")
+
+
+def tune(start, world, database, folder, seconds):
+    """With how many connections, and which plans, PostGraphile does most: by the mean of the logarithms of what it does."""
+    found = []
+    for plans in ("force_generic_plan", "auto"):
+        for pool in POOLS:
+            server = start(pool, plans)
+            try:
+                server.wait(world.operator)
+                loads = [Load(queries()[query], server, world, folder) for query in TUNED_BY]
+                for load in loads:
+                    load.turn(database.process.pid, 32, 3)
+                done = [load.turn(database.process.pid, 32, seconds) for load in loads]
+                found.append({"pool": pool, "plans": plans, "per_second": {load.query.name: turn.per_second for load, turn in zip(loads, done)}})
+                print(f"PostGraphile with {pool} connections, {plans}: {found[-1]['per_second']}", flush=True)
+            finally:
+                server.stop()
+    return best(found), found
+
+
+def best(found):
+    """The one that does most, each query counting alike."""
+    return max(found, key=lambda one: math.prod(one["per_second"].values()))
 
 
 def line(row):

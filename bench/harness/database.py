@@ -70,7 +70,7 @@ class Database:
         """Stops it, with everything written."""
         if self.process:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(60)
+            self.process.wait(300)
 
     def url(self, name, options=""):
         """How tokio-postgres and libpq reach a database."""

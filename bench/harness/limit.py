@@ -34,7 +34,7 @@ def scripts(query, load, database, name, folder):
 
 
 def _text(logged):
-    return " ".join(re.sub(r"^(execute [^:]*|statement): ", "", logged).split())
+    return " ".join(logged.split())
 
 
 def _values(detail):
@@ -91,7 +91,7 @@ def _statement(text, values, types, variables, prefix):
 
 def run(database, name, made, clients, seconds):
     """Transactions per second over so many connections."""
-    command = [database.bin / "pgbench", "-h", database.folder, "-U", "postgres", "-n", "-M", "prepared", "-T", str(seconds)]
+    command = [database.bin / "pgbench", "-h", database.folder, "-U", "postgres", "-n", "-M", "prepared", "-T", str(seconds + 1), "-P", "1"]
     command += ["-c", str(clients), "-j", str(min(clients, 2))]
     for path, variables in made:
         for variable, value in variables.items():
@@ -99,10 +99,11 @@ def run(database, name, made, clients, seconds):
         command += ["-f", path]
     environment = {"PGOPTIONS": "-c role=portal_app -c plan_cache_mode=force_generic_plan -c timezone=UTC -c statement_timeout=10000"}
     done = subprocess.run([*command, name], capture_output=True, text=True, check=False, env=environment)
-    found = re.search(r"^tps = ([\d.]+)", done.stdout, re.MULTILINE)
+    # In the first second it connects and plans.
+    found = [float(tps) for tps in re.findall(r"^progress: [\d.]+ s, ([\d.]+) tps", done.stderr, re.MULTILINE)][1:]
     if not found or done.returncode:
         raise SystemExit(f"pgbench: {done.stderr[-2000:]}")
-    return float(found[1])
+    return sum(found) / len(found)
 
 
 def best_clients(database, name, made, connections):

@@ -1,43 +1,95 @@
 """More load than can be served, start-up, and memory."""
 
+import http.client
 import json
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 from . import servers
 from .load import Load, resident
-from .queries import queries
+from .queries import body, queries
 
-# What counts as twice the load that saturates: so many connections keep all of the pool busy and as many again waiting.
-SATURATING = 64
-OVERLOADED = 512
+# Clients that ask again as soon as they are answered. The last of these are more than the places, and do so when they are refused, too.
+STEPS = [8, 32, 64, 256, 512]
+# Places, by default.
+PLACES = 256
+# Clients that ask at twice the rate that can be served, whatever they are answered.
+PACED = 2_000
+PROBES = 4
 
 
 def overload(database, name, binary, keys, world, folder, seconds, turns):
-    """Throughput, tail and refusals at the load that saturates, and at far more than the places among operations under way."""
-    places = str(2 * SATURATING)
-    server = servers.portal(binary, database, name, keys, folder, PORTAL_MAX_IN_FLIGHT=places)
+    """Throughput, tail and refusals, up to more than can be served. wrk does not tell the times of what was accepted and what was refused
+    apart, so a few clients more keep their own time."""
+    server = servers.portal(binary, database, name, keys, folder, PORTAL_MAX_IN_FLIGHT=str(PLACES))
     try:
         server.wait(world.operator)
         load = Load(queries()["Q1"], server, world, folder)
-        load.turn(database.process.pid, SATURATING, 2)
-        rows = []
-        for connections in (8, 32, SATURATING, 2 * SATURATING, OVERLOADED):
-            seen = [load.turn(database.process.pid, connections, seconds) for _ in range(turns)]
-            rows.append(
-                {
-                    "connections": connections,
-                    "accepted": median(turn.per_second for turn in seen),
-                    "p99": median(turn.p99 for turn in seen),
-                    "refused": median(turn.refused for turn in seen) / seconds,
-                    "wrong": sum(turn.wrong for turn in seen),
-                    "memory": resident(server.process.pid),
-                }
-            )
-        return {"places": int(places), "rows": rows}
+        load.turn(database.process.pid, 64, 2)
+        rows = [_under(load, database, f"{clients}", clients, 0, seconds, turns) for clients in STEPS]
+        best = max(row["accepted"] for row in rows)
+        pause = round(PACED / (2 * best) * 1_000)
+        rows.append(_under(load, database, f"{PACED:,}, paced", PACED, pause, seconds, turns))
+        return {"places": PLACES, "probes": PROBES, "rows": rows, "best": best}
     finally:
         server.stop()
+
+
+def _under(load, database, name, clients, pause, seconds, turns):
+    seen, answered, refused = [], [], []
+    for _ in range(turns):
+        with ThreadPoolExecutor(PROBES) as pool:
+            end = time.monotonic() + seconds
+            probes = [pool.submit(_probe, load, place, end) for place in range(PROBES)]
+            seen.append(load.turn(database.process.pid, clients, seconds, pause))
+            for status, took in (one for probe in probes for one in probe.result()):
+                (answered if status == 200 else refused).append(took)
+    # Those of the few clients more are accepted too.
+    accepted = median(turn.per_second for turn in seen) + len(answered) / seconds / turns
+    shed = median(turn.refused for turn in seen) / seconds
+    row = {
+        "clients": name,
+        "offered": accepted + shed,
+        "accepted": accepted,
+        "p99": _percentile(answered, 99),
+        "refused": shed,
+        "refused_p50": _percentile(refused, 50),
+        "wrong": sum(turn.wrong for turn in seen),
+        "memory": max(turn.memory for turn in seen),
+    }
+    print(row, flush=True)
+    return row
+
+
+def _percentile(times, percent):
+    """In milliseconds; none of none."""
+    return sorted(times)[int(len(times) * percent / 100)] * 1_000 if times else None
+
+
+def _probe(load, place, end):
+    """One client more, until then: the status of each answer and the seconds that it took."""
+    seen = []
+    connection = http.client.HTTPConnection("127.0.0.1", load.server.port, timeout=30)
+    while time.monotonic() < end:
+        token, variables = load.requests[place % len(load.requests)]
+        headers = {"content-type": "application/json", "accept": "application/json", "authorization": f"Bearer {token}"}
+        begin = time.perf_counter()
+        try:
+            connection.request("POST", "/graphql", body(load.query, load.server, variables), headers)
+            answer = connection.getresponse()
+            answer.read()
+        except OSError:
+            connection.close()
+            continue
+        if answer.status in (200, 503):
+            seen.append((answer.status, time.perf_counter() - begin))
+        place += PROBES
+        # So few more are no load of their own, also where they are refused at once.
+        time.sleep(0.01)
+    connection.close()
+    return seen
 
 
 def start_up(database, name, binary, keys, world, folder, times=9):
@@ -65,13 +117,13 @@ def memory(database, name, binary, keys, world, folder, subscriptions=1_000):
         for one in open_ones:
             one.close()
         time.sleep(1)
-        before = resident(server.process.pid)
-        load.turn(database.process.pid, 256, 4)
-        after = resident(server.process.pid)
+        # Few under way, and as many as may be: the rest is the same.
+        few = load.turn(database.process.pid, 8, 4).memory
+        many = load.turn(database.process.pid, PLACES, 4).memory
         return {
             "rest": rest,
             "subscription": (with_subscriptions - rest) * 1024 / subscriptions,
-            "request": max(0.0, after - before) * 1024 / 256,
+            "request": max(0.0, many - few) * 1024 / (PLACES - 8),
         }
     finally:
         server.stop()
@@ -79,13 +131,12 @@ def memory(database, name, binary, keys, world, folder, subscriptions=1_000):
 
 def _subscribe(server, token):
     """Opens a subscription by server-sent events, and reads until it is open."""
-    port = int(server.url.split(":")[2].split("/")[0])
-    body = json.dumps({"query": "subscription { leadChanged { cursor } }"})
-    connection = socket.create_connection(("127.0.0.1", port))
+    text = json.dumps({"query": "subscription { leadChanged { cursor } }"})
+    connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
     connection.sendall(
         (
             f"POST /graphql HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\naccept: text/event-stream\r\n"
-            f"authorization: Bearer {token}\r\ncontent-length: {len(body)}\r\n\r\n{body}"
+            f"authorization: Bearer {token}\r\ncontent-length: {len(text)}\r\n\r\n{text}"
         ).encode()
     )
     answer = connection.recv(4096)

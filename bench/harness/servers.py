@@ -46,9 +46,9 @@ class Server:
     """A process that answers GraphQL over HTTP."""
 
     def __init__(self, name, command, environment, port, folder):
-        self.name = name
+        self.name, self.port = name, port
         self.url = f"http://127.0.0.1:{port}/graphql"
-        self.log = folder / f"{name}.log"
+        self.log = folder / f"{name}.{port}.log"
         self.started = time.perf_counter()
         with open(self.log, "w", encoding="utf8") as log:
             inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
@@ -58,7 +58,7 @@ class Server:
         """Runs an operation; what it answers, or an exception."""
         body = json.dumps({"query": query, "variables": variables or {}}).encode()
         headers = {"content-type": "application/json", "accept": "application/json", "authorization": f"Bearer {token}"}
-        with urllib.request.urlopen(urllib.request.Request(self.url, body, headers)) as response:
+        with urllib.request.urlopen(urllib.request.Request(self.url, body, headers), timeout=60) as response:
             answer = json.load(response)
         if "errors" in answer:
             raise SystemExit(f"{self.name}: {answer['errors']}")
@@ -80,8 +80,20 @@ class Server:
                 return seconds
         raise SystemExit(f"{self.name} did not start: see {self.log}")
 
+    def pause(self):
+        """Stands still while others are measured: what it does by itself would be charged to them."""
+        # What ends soon after a request, has.
+        time.sleep(0.4)
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self):
+        """Goes on."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
     def stop(self):
         """Ends it."""
+        with contextlib.suppress(ProcessLookupError):
+            self.resume()
         for how in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, how)
@@ -115,8 +127,8 @@ def encryption_key(folder):
     return path.read_text()
 
 
-def postgraphile(database, name, keys, folder, port=8091, pool=8, processes=2):
-    """PostGraphile, with the packages of `bench/postgraphile/package-lock.json`."""
+def postgraphile(database, name, keys, folder, pool=8, plans="force_generic_plan", port=8091, processes=2):
+    """PostGraphile, with the packages of `bench/postgraphile/package-lock.json`; `pool` connections in all its processes."""
     here = BENCH / "postgraphile"
     if not (here / "node_modules" / "postgraphile").exists():
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=here, check=True)
@@ -125,11 +137,18 @@ def postgraphile(database, name, keys, folder, port=8091, pool=8, processes=2):
         "PORT": str(port),
         "POOL": str(pool // processes),
         "PROCESSES": str(processes),
+        "PLANS": plans,
         "JWT_KEY": keys.public,
         "NODE_ENV": "production",
         "GRAPHILE_ENV": "production",
     }
     return Server("postgraphile", [_node(here), here / "server.mjs"], environment, port, folder)
+
+
+def postgraphile_version():
+    """The one that is fixed."""
+    lock = json.loads((BENCH / "postgraphile" / "package-lock.json").read_text())
+    return lock["packages"]["node_modules/postgraphile"]["version"]
 
 
 def node_version():

@@ -9,7 +9,7 @@ import { makePgService } from 'postgraphile/adaptors/pg'
 import { grafserv } from 'postgraphile/grafserv/node'
 import { PostGraphileAmberPreset } from 'postgraphile/presets/amber'
 
-const { DATABASE_URL, JWT_KEY, PORT, POOL = '8', PROCESSES = '2' } = process.env
+const { DATABASE_URL, JWT_KEY, PORT, POOL, PROCESSES, PLANS } = process.env
 const key = createPublicKey(JWT_KEY)
 
 // Signatures that were verified are remembered, as our server does; that a token has not expired is looked at each time.
@@ -41,7 +41,7 @@ async function serve() {
         connectionString: DATABASE_URL,
         schemas: ['public', 'bench'],
         // Closed and opened again, idle connections would be charged to it.
-        poolConfig: { max: Number(POOL), idleTimeoutMillis: 0, options: '-c plan_cache_mode=force_generic_plan' },
+        poolConfig: { max: Number(POOL), idleTimeoutMillis: 0, options: `-c plan_cache_mode=${PLANS}` },
       }),
     ],
     schema: { defaultBehavior: '+connection +list +orderBy' },
