@@ -109,7 +109,7 @@ async fn finish(session: &Session, tenant: TenantId, work: Work, due_by: DateTim
         if some == 0 {
             return Ok(Some(count));
         }
-        writing.commit().await?;
+        writing.commit_alone().await?;
         count += some;
     }
 }

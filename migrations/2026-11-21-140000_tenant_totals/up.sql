@@ -27,17 +27,17 @@ CREATE FUNCTION tenant_totals_shard() RETURNS integer
 DECLARE
     shards CONSTANT integer := 64;
     family CONSTANT integer := 1953391220;
-    first CONSTANT integer := pg_backend_pid() % shards;
 BEGIN
-    FOR step IN 0..shards - 1 LOOP
-        IF pg_try_advisory_xact_lock(family, (first + step) % shards) THEN
-            RETURN (first + step) % shards;
+    -- The first that is free, so that there are as many as transactions have come together.
+    FOR shard IN 0..shards - 1 LOOP
+        IF pg_try_advisory_xact_lock(family, shard) THEN
+            RETURN shard;
         END IF;
     END LOOP;
     -- More write at once than there are shards: one of this process's own.
     RETURN shards + pg_backend_pid();
 END $$;
-COMMENT ON FUNCTION tenant_totals_shard() IS 'A shard that no other transaction writes to until this one ends; the same each time within a transaction';
+COMMENT ON FUNCTION tenant_totals_shard() IS 'A shard that no other transaction writes to until this one ends';
 REVOKE ALL ON FUNCTION tenant_totals_shard() FROM PUBLIC;
 
 CREATE FUNCTION tenant_totals_follow() RETURNS trigger
@@ -82,9 +82,8 @@ INSERT INTO tenant_totals (tenant_id, currency, grain, starts_on, shard, earned,
 SELECT tenant_id, currency, grain, starts_on, 0, sum(earned), sum(pending), sum(commission_count), sum(paid_out)
 FROM commission_totals GROUP BY 1, 2, 3, 4;
 
--- What the sums were read by before.
-DROP INDEX commission_totals_tenant_idx;
-ALTER TABLE commission_totals DROP COLUMN tenant_grain;
+-- What the sums were read by before is for servers of the version before, which may still run; a later migration takes it away.
+COMMENT ON COLUMN commission_totals.tenant_grain IS 'No longer read: grain once more, for an index of a whole tenant';
 
 ALTER TABLE tenant_totals ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant_totals_staff ON tenant_totals FOR SELECT TO portal_operator, portal_service

@@ -30,6 +30,7 @@ diesel::table! {
         partner_id -> Uuid,
         currency -> Text,
         grain -> Text,
+        tenant_grain -> Text,
         starts_on -> Date,
         base -> Numeric,
         earned -> Numeric,

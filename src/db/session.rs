@@ -299,14 +299,24 @@ impl Writing<'_> {
 
     /// Makes it last. An error says that it did not, or that nobody knows. What was changed is read next: that begins in the same round trip.
     pub async fn commit(mut self) -> Result<()> {
-        self.own.fetch_add(FIRST_STATEMENTS, Ordering::Relaxed);
+        self.own.fetch_add(1 + FIRST_STATEMENTS, Ordering::Relaxed);
         let connection = self.line.connection();
-        let commit = format!("COMMIT; {BEGIN_READING}");
-        let committed = async { (&mut &*connection).batch_execute(&commit).await };
-        let (committed, told) = join!(committed, self.line.caller.announce(connection));
+        let run = async |sql| (&mut &*connection).batch_execute(sql).await;
+        // Apart, so that what comes after it says nothing of the commit.
+        let (committed, begun, told) = join!(run("COMMIT"), run(BEGIN_READING), self.line.caller.announce(connection));
         committed?;
-        // Whoever reads begins anew where it is not known who asks.
-        self.line.phase = if told.is_ok() { Phase::Reading } else { Phase::Abandoned };
+        // Otherwise whoever reads begins anew.
+        if begun.is_ok() && told.is_ok() {
+            self.line.phase = Phase::Reading;
+        }
+        Ok(())
+    }
+
+    /// The same where nothing is read afterwards.
+    pub async fn commit_alone(mut self) -> Result<()> {
+        self.own.fetch_add(1, Ordering::Relaxed);
+        (&mut self.line.connection()).batch_execute("COMMIT").await?;
+        self.line.phase = Phase::Idle;
         Ok(())
     }
 }

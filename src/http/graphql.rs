@@ -53,7 +53,14 @@ async fn answer_post(app: &Arc<App>, id: &str, accepted: Accepted, request: Requ
         Form::Multipart(_) => Some(Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPlace)?),
     };
     let (body, files) = match form {
-        Form::Json => (parameters::from_json(app, request).await?, Vec::new()),
+        Form::Json => {
+            let body = parameters::read(app, request).await?;
+            // Whoever watches waits for their place; and whoever is answered before all was sent may never see the answer.
+            if !accepted.stream {
+                operation::check_place(app, &call)?;
+            }
+            (parameters::from_json(app, &body)?, Vec::new())
+        }
         Form::Multipart(boundary) => {
             let limit = app.edge.limits.file_timeout;
             let (parameters, files) = parameters::in_time(limit, multipart::read(request, boundary)).await?;

@@ -62,6 +62,13 @@ pub async fn single(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec
     execute(app, call, prepared, files).await
 }
 
+/// Turns away at the earliest moment what would find no place, for the price of a look at it.
+pub fn check_place(app: &App, call: &Call) -> Result<(), Refused> {
+    let checked = app.edge.check_place().or_else(|full| app.edge.rates.charge_user(&call.claims, 1).and(Err(full)));
+    checked.inspect_err(|error| app.metrics.refused(error.code()))?;
+    Ok(())
+}
+
 /// Finds the operation and takes its price.
 pub async fn prepare(app: &Arc<App>, call: &Call, parameters: Parameters) -> Result<Prepared, Refused> {
     let prepared = find(app, call, parameters).await;
@@ -97,7 +104,10 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     let read = if may_foresee { Box::pin(read(app, call, prepared, limit)).await? } else { None };
     let (session, viewer, mut answer) = match read {
         Some(answered) => answered,
-        None => Box::pin(run_known(app, call, prepared, files, limit, !may_foresee)).await?,
+        None => {
+            let left = limit.saturating_sub(started.elapsed());
+            Box::pin(run_known(app, call, prepared, files, left, !may_foresee)).await?
+        }
     };
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
@@ -151,7 +161,8 @@ async fn read(app: &App, call: &Call, prepared: &Prepared, limit: Duration) -> R
     let answer = match within(limit, app.schema.execute_if(confirmed, prepared, context)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(Unconfirmed::Another | Unconfirmed::Fault(Error::Unavailable(_)))) => return Ok(None),
-        Ok(Err(Unconfirmed::Fault(error))) | Err(error) => errors::alone(&error),
+        Ok(Err(Unconfirmed::Fault(error))) => return Err(error.into()),
+        Err(error) => errors::alone(&error),
     };
     Ok(Some((session, viewer, answer)))
 }

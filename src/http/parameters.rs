@@ -1,6 +1,6 @@
 //! Reads what a request says from its body or its address.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::Bytes,
@@ -19,19 +19,21 @@ pub enum Body {
     Batch(Vec<Parameters>),
 }
 
-/// Reads a body of JSON, which must arrive in time.
-pub async fn from_json(app: &Arc<App>, request: Request) -> Result<Body, Refused> {
-    let body = in_time(app.edge.limits.body_timeout, async {
+/// Reads a body, which must arrive in time.
+pub async fn read(app: &App, request: Request) -> Result<Bytes, Refused> {
+    in_time(app.edge.limits.body_timeout, async {
         Bytes::from_request(request, &()).await.map_err(|error| match error.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Refused::request(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 1 MB."),
             _ => Refused::request(StatusCode::BAD_REQUEST, "The body could not be read."),
         })
     })
-    .await?;
-    // The earliest moment: whoever is answered before all was sent may never see the answer.
-    app.edge.check_place().inspect_err(|error| app.metrics.refused(error.code()))?;
+    .await
+}
+
+/// What a body of JSON says.
+pub fn from_json(app: &App, body: &Bytes) -> Result<Body, Refused> {
     if body.trim_ascii_start().first() != Some(&b'[') {
-        return parse(&body, "The body").map(Body::Single);
+        return parse(body, "The body").map(Body::Single);
     }
     let limit = app.edge.limits.max_batch;
     if limit == 1 {
@@ -39,7 +41,7 @@ pub async fn from_json(app: &Arc<App>, request: Request) -> Result<Body, Refused
     }
     // Counted before their texts are looked at.
     let items: Vec<&serde_json::value::RawValue> =
-        serde_json::from_slice(&body).map_err(|error| bad(&format!("The body is not JSON: {error}.")))?;
+        serde_json::from_slice(body).map_err(|error| bad(&format!("The body is not JSON: {error}.")))?;
     match items.len() {
         0 => Err(bad("The body is a list without an operation.")),
         count if count > limit => Err(bad(&format!("The body has {count} operations; {limit} may come in one request."))),

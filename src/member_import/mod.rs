@@ -149,7 +149,7 @@ impl Import {
         if !books.import_members(self.partner, &decided.changes).await? {
             return Ok(None);
         }
-        writing.commit().await?;
+        writing.commit_alone().await?;
         Ok(Some(decided.reports))
     }
 }

@@ -1,5 +1,7 @@
 //! What is read of money: metrics, earnings over time, statistics, ranks, the ledger and its balances.
 
+use diesel_async::SimpleAsyncConnection;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -91,4 +93,35 @@ async fn the_ledger() {
         "{ commissions(first: 1) { nodes { transfers { amount { amount } fromBalance { amount } toBalance { amount } } } } }";
     let seen = world.acme("member_a", transfers, json!({})).await.data()["commissions"]["nodes"][0]["transfers"][0].clone();
     assert!(seen["amount"].is_object() && seen["fromBalance"].is_null() && seen["toBalance"].is_null(), "{seen}");
+}
+
+/// However many book at once, a tenant's figures are the sum of its partners', and nobody waits for anybody: also when more write than
+/// there are parts of the figures to write to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenants_figures_miss_nothing() {
+    let world = World::with_pool(8).await;
+    let customers: Vec<String> = (0..12).map(|number| format!("cus_{number}")).collect();
+    for (number, customer) in customers.iter().enumerate() {
+        world.customer(customer, if number % 2 == 0 { world.a } else { world.b }).await;
+    }
+    let book = |round: usize| {
+        let world = &world;
+        join_all(
+            customers
+                .iter()
+                .map(move |customer| async move { world.pay(&format!("inv_{customer}_{round}"), customer, "100.00", DAY).await }),
+        )
+    };
+    book(0).await;
+    // All of the parts are others'.
+    let mut others = world.owner().await;
+    others.batch_execute("SELECT pg_advisory_lock(1953391220, n) FROM generate_series(0, 63) AS n").await.expect("locks");
+    book(1).await;
+    assert!(world.number("SELECT count(*) FROM tenant_totals WHERE shard >= 64").await > 0);
+    drop(others);
+    book(2).await;
+    let query = "{ revenueMetrics(period: { from: \"2026-06-01\", to: \"2026-06-30\" }) { totalCommissions { amount } totalCommissionCount } }";
+    let found = world.operator(query, json!({})).await.data()["revenueMetrics"].clone();
+    assert_eq!(found, json!({"totalCommissions": {"amount": "360.00"}, "totalCommissionCount": 36}));
+    assert_eq!(world.broken_rules().await, Vec::<&str>::new());
 }
