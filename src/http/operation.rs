@@ -102,12 +102,11 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     let may_foresee = prepared.kind == OperationType::Query && files.is_empty();
     // On the heap, each by itself: there is room for one of them at a time.
     let read = if may_foresee { Box::pin(read(app, call, prepared, limit)).await? } else { None };
-    let (session, viewer, mut answer) = match read {
-        Some(answered) => answered,
-        None => {
-            let left = limit.saturating_sub(started.elapsed());
-            Box::pin(run_known(app, call, prepared, files, left, !may_foresee)).await?
-        }
+    let (session, viewer, mut answer) = if let Some(answered) = read {
+        answered
+    } else {
+        let left = limit.saturating_sub(started.elapsed());
+        Box::pin(run_known(app, call, prepared, files, left, !may_foresee)).await?
     };
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));

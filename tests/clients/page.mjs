@@ -17,7 +17,13 @@ export default async function page(server) {
   const browser = await chromium.launch({ executablePath, args: flags });
   try {
     const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
-    const [elsewhere, faults] = [[], []];
+    const [elsewhere, faults, refused] = [[], [], []];
+    // What it asks by itself is told nowhere else: without the schema the page works, and knows nothing.
+    page.on("response", async (response) => {
+      if (!response.headers()["content-type"]?.includes("json")) return;
+      const { errors } = await response.json().catch(() => ({}));
+      if (errors) refused.push(errors[0].message);
+    });
     page.on("request", (request) => {
       const url = request.url();
       if (!url.startsWith(server.page) && !url.startsWith("blob:") && !url.startsWith("data:")) elsewhere.push(url);
@@ -45,6 +51,7 @@ export default async function page(server) {
     if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
     equal(elsewhere.join(), "", "requests to other hosts");
     equal(faults.join(), "", "errors on the console");
+    equal(refused.join(), "", "errors in answers");
     return "a query, an event, no other host, no error";
   } catch (error) {
     if (process.env.SCREENSHOT) await browser.contexts()[0]?.pages()[0]?.screenshot({ path: process.env.SCREENSHOT });

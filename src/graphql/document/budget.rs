@@ -155,9 +155,11 @@ pub fn check_document(document: &ExecutableDocument, limits: &Limits) -> Result<
         within(size.width, limits.max_root_fields, "fields at the root")?;
         whole.add(size);
     }
-    // Those that nothing spreads are validated all the same.
+    // Each is validated by itself too; of the schema only what nothing spreads asks for more.
     for name in document.fragments.keys() {
-        whole.add(count.fragment(name.as_str(), 0)?);
+        let is_spread = count.fragments.contains_key(name.as_str());
+        let size = count.fragment(name.as_str(), 0)?;
+        whole.add(if is_spread { Size { introspected: 0, ..size } } else { size });
     }
     count.check(whole)?;
     Ok(whole)
@@ -276,6 +278,18 @@ mod tests {
         assert!(refusal(&bomb).contains("2000 fields"), "{}", refusal(&bomb));
         let nested = bomb.replace("{ ...F0 }", "{ me { ...F0 } }");
         assert!(refusal(&nested).contains("2000 fields"), "{}", refusal(&nested));
+    }
+
+    /// What tools ask about a schema passes: nine lists, most of them in a fragment that is used once.
+    #[test]
+    fn introspection_by_tools() {
+        let text = "query { __schema { queryType { name } types { ...Type } directives { name args { ...Input } } } }
+            fragment Type on __Type { name fields { name args { ...Input } type { ...Ref } } inputFields { ...Input } interfaces { ...Ref }
+                enumValues { name } possibleTypes { ...Ref } }
+            fragment Input on __InputValue { name type { ...Ref } defaultValue }
+            fragment Ref on __Type { name ofType { name ofType { name ofType { name ofType { name } } } } }";
+        let size = measure(text).expect("it passes");
+        assert_eq!((size.introspected, size.introspects), (9, true));
     }
 
     /// Every way to be large has its own limit, which the refusal names.
