@@ -217,15 +217,19 @@ impl Shared {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that have been of no use for a moment; `None` when there are no others either.
-    fn idle(&self) -> Option<Vec<Object<Manager>>> {
+    /// Those that have been of no use for a moment; `None` when there are no others either. Each comes with a place of its own, so that
+    /// nobody is promised the connection meanwhile. Where there is none, somebody has a place and is about to look for the connection: it
+    /// stays where they will find it.
+    fn idle(&self) -> Option<Vec<Taken>> {
         let mut kept = self.kept();
         if kept.lines.is_empty() {
             kept.is_watched = false;
             return None;
         }
-        let fresh = kept.lines.partition_point(|(since, _)| since.elapsed() >= LINGER);
-        Some(kept.lines.drain(..fresh).map(|(_, connection)| connection).collect())
+        let stale = kept.lines.partition_point(|(since, _)| since.elapsed() >= LINGER);
+        let places: Vec<_> = (0..stale).map_while(|_| Arc::clone(&self.places).try_acquire_owned().ok()).collect();
+        let connections = kept.lines.drain(..places.len()).map(|(_, connection)| connection);
+        Some(connections.zip(places).map(|(connection, place)| Taken { connection, place }).collect())
     }
 }
 
@@ -234,12 +238,8 @@ async fn watch(shared: Arc<Shared>) {
     loop {
         sleep(LINGER).await;
         let Some(idle) = shared.idle() else { return };
-        for connection in idle {
-            // It takes a place of its own, so that nobody is promised the connection meanwhile. Where there is none, it is wanted.
-            match Arc::clone(&shared.places).try_acquire_owned() {
-                Ok(place) => drop(tokio::spawn(end(Taken { connection, place }))),
-                Err(_) => shared.kept().lines.push((Instant::now(), connection)),
-            }
+        for taken in idle {
+            tokio::spawn(end(taken));
         }
     }
 }

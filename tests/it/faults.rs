@@ -147,6 +147,19 @@ async fn a_request_is_given_up() {
     }
 }
 
+/// The end of a transaction that nobody goes on from, and a request that wants its connection just then: neither takes it from the other for
+/// good.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_is_wanted_while_it_is_tidied() {
+    let world = World::with_pool(1).await;
+    for turn in 0..400 {
+        let asked = Instant::now();
+        world.owner_a("{ me { role } }", json!({})).await.data();
+        assert!(asked.elapsed() < Duration::from_secs(5), "turn {turn} took {:?}", asked.elapsed());
+        tokio::time::sleep(Duration::from_micros(1_500 + 10 * turn)).await;
+    }
+}
+
 /// A reading transaction in which a statement has failed is no hindrance to whoever is given its connection next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_transaction_is_handed_on() {
