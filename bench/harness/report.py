@@ -44,7 +44,7 @@ def table(head, rows):
 
 
 def _compared(rows):
-    head = ["", "conn.", "portal /s", "p50 ms", "p99 ms", "CPU µs", "MiB", "PostGraphile /s", "p50 ms", "p99 ms", "CPU µs", "MiB", "ratio", "p99", "ratios of the turns", "limit /s", "of it", "failed"]
+    head = ["", "conn.", "portal /s", "p50 ms", "p99 ms", "CPU µs", "MiB", "PostGraphile /s", "p50 ms", "p99 ms", "CPU µs", "MiB", "ratio", "p99", "ratios of the turns", "limit /s", "of it", "failed", "others"]
 
     def side(turn):
         if not turn:
@@ -59,7 +59,7 @@ def _compared(rows):
         busy = "†" if max(row[name]["generator"] for name in ("portal", "postgraphile") if name in row) > GENERATOR_BUSY else ""
         ratios = f"{min(row['ratios']):.2f} to {max(row['ratios']):.2f}" if "ratios" in row else f"± {row['portal']['spread'] / 2:.0%}"
         failed = sum(row[name]["wrong"] for name in ("portal", "postgraphile") if name in row)
-        body.append([row["query"], f"{row['connections']}{busy}", *side(row["portal"]), *side(row.get("postgraphile")), ratio, p99, ratios, *limit, f"**{failed}**" if failed else "0"])
+        body.append([row["query"], f"{row['connections']}{busy}", *side(row["portal"]), *side(row.get("postgraphile")), ratio, p99, ratios, *limit, f"**{failed}**" if failed else "0", f"{_others(row):.0f} %"])
     return table(head, body)
 
 
@@ -94,6 +94,10 @@ def _goals(found):
             worst = max(growth, key=growth.get)
             rows.append((f"p50 from the fewest to the most {what}", f"≤ {GROWTH_GOAL}", f"{min(growth.values()):.2f} to {growth[worst]:.2f} ({worst})", growth[worst] <= GROWTH_GOAL))
     return table(["goal", "", "found", "holds"], [(*row[:3], "yes" if row[3] else "**no**") for row in rows])
+
+
+def _others(row):
+    return max(row[name]["noise"] for name in ("portal", "postgraphile") if name in row)
 
 
 def _typical_spread(rows):
@@ -144,9 +148,9 @@ def write(found):
             f"## Side by side\n\nMedians of {turns['turns']} turns of {turns['seconds']} s each, the servers taking turns; ratios are paired within a turn. "
             f"CPU is server + PostgreSQL, for one request. The limit is pgbench with the portal's own statements.\n\n" + _compared(found["compared"])
         )
-        noise = max(row["portal"]["noise"] for row in found["compared"])
         parts.append(
-            f"Everything runs on one machine, the load generator too. Besides the processes measured, at most {noise:.0f} % of the machine was busy. "
+            "Everything runs on one machine, the load generator too. *others* is how much of it was busy with something else, in the median of the turns; "
+            "rows where that is more than a few percent say less. "
             f"Half of all rows have ratios that differ by {_typical_spread(found['compared']):.0%} or more from turn to turn: smaller differences are not resolved. † marks where the load generator used more than {GENERATOR_BUSY} % of its one thread's processor in a turn of "
             "either server: what it could not send is missing there."
         )
