@@ -198,8 +198,7 @@ impl Session {
     }
 
     /// Goes on as another caller; a reading transaction that is open goes on too, at the same instant, and so does the writing one that the
-    /// session began with. Where PostgreSQL has been told
-    /// in it that this one asks, that is not said again.
+    /// session began with. Where PostgreSQL has been told in it that this one asks, that is not said again.
     pub async fn proceed(&self, caller: Caller, told: Option<&Told>) -> Result<()> {
         let mut line = self.line.write().await;
         line.caller = caller;
