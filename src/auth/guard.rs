@@ -102,9 +102,7 @@ async fn identify(session: &Session, lookup: &SignIn, claims: &Arc<Claims>, acce
         let writing = session.write().await?;
         lookup.register(&writing, &identity).await?;
         writing.commit().await?;
-        let reading = session.read().await?;
-        identity = only(Identity::find(&reading, lookup).await?)?;
-        drop(reading);
+        identity = only(Identity::find(&*session.read().await?, lookup).await?)?;
     }
     let viewer = viewer(&identity, claims)?;
     session.proceed(viewer.caller(), Some(&identity.told)).await?;

@@ -6,17 +6,23 @@
 //! holds it to that.
 
 use std::{
-    future::poll_fn,
-    pin::pin,
+    borrow::Cow,
+    future::{poll_fn, ready},
+    mem,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering},
     },
+    task::Poll,
 };
 
 use diesel::{QueryResult, connection::InstrumentationEvent};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
-use futures_util::{join, try_join};
+use futures_util::{
+    future::{MaybeDone, maybe_done},
+    join, try_join,
+};
 use tokio::{
     runtime::Handle,
     sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -50,6 +56,17 @@ enum Phase {
     Abandoned,
 }
 
+impl Phase {
+    /// What ends the transaction that is open and begins another.
+    fn then(self, begin: &str) -> Cow<'_, str> {
+        match self {
+            Self::Idle => Cow::Borrowed(begin),
+            Self::Left | Self::Reading => Cow::Owned(format!("COMMIT; {begin}")),
+            Self::Begun | Self::Fresh | Self::Abandoned => Cow::Owned(format!("ROLLBACK; {begin}")),
+        }
+    }
+}
+
 /// What a session's first transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -74,16 +91,31 @@ impl Line {
 
     /// Ends the transaction that is open and opens one for the caller, in one round trip.
     async fn begin(&mut self, how: &str) -> Result<()> {
-        let how = match self.phase {
-            Phase::Idle => how.to_owned(),
-            Phase::Left | Phase::Reading => format!("COMMIT; {how}"),
-            Phase::Begun | Phase::Fresh | Phase::Abandoned => format!("ROLLBACK; {how}"),
-        };
-        self.phase = Phase::Abandoned;
-        let connection = self.connection();
-        try_join!(async { (&mut &*connection).batch_execute(&how).await }, self.caller.announce(connection))?;
+        let how = mem::replace(&mut self.phase, Phase::Abandoned).then(how);
+        try_join!(self.run(&how), self.caller.announce(self.connection()))?;
         Ok(())
     }
+
+    /// Runs what gives no rows.
+    async fn run(&self, sql: &str) -> QueryResult<()> {
+        (&mut self.connection()).batch_execute(sql).await
+    }
+}
+
+/// Sends what `work` begins with, before anything else is sent: a connection sends in the order of asking, and where a statement is still to
+/// be prepared, diesel lets nobody else prepare or run anything until it is.
+async fn send<F: Future>(mut work: Pin<&mut MaybeDone<F>>) {
+    poll_fn(|context| {
+        let _ = work.as_mut().poll(context);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+/// What `work`, which has been sent, comes to.
+async fn outcome<F: Future>(mut work: Pin<&mut MaybeDone<F>>) -> F::Output {
+    work.as_mut().await;
+    work.take_output().expect("taken once")
 }
 
 /// A request's connection. Dropping it, at any point, ends its transaction and gives the connection back.
@@ -154,10 +186,8 @@ impl Session {
             Access::Read => (BEGIN_READING, Phase::Reading),
             Access::Write => (BEGIN_WRITING, Phase::Begun),
         };
-        let begin = if line.phase == Phase::Left { &format!("COMMIT; {begin}") } else { begin };
-        line.phase = Phase::Abandoned;
-        let connection = line.connection();
-        let ((), answer) = try_join!(async { (&mut &*connection).batch_execute(begin).await }, first(connection))?;
+        let begin = mem::replace(&mut line.phase, Phase::Abandoned).then(begin);
+        let ((), answer) = try_join!(line.run(&begin), first(line.connection()))?;
         line.phase = phase;
         drop(line);
         self.has_begun.store(true, Ordering::Release);
@@ -182,18 +212,11 @@ impl Session {
     /// indeed who asked: it was read as whoever `first` has found.
     pub async fn confirm<T>(&self, first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>) -> Result<T> {
         let line = self.line.read().await;
-        let connection = line.connection();
-        let begin = format!("COMMIT; {BEGIN_READING}");
-        let starting = async { (&mut &*connection).batch_execute(&begin).await };
-        let mut both = pin!(async { try_join!(starting, first(connection)) });
-        let ((), answer) = poll_fn(|context| {
-            // Polled once, both are on their way before anything else: a connection sends in the order of asking, and where `first` is still
-            // to be prepared, diesel lets nobody else prepare or run anything until it is.
-            let polled = both.as_mut().poll(context);
-            self.has_begun.store(true, Ordering::Release);
-            polled
-        })
-        .await?;
+        let begin = Phase::Left.then(BEGIN_READING);
+        let mut both = pin!(maybe_done(async { try_join!(line.run(&begin), first(line.connection())) }));
+        send(both.as_mut()).await;
+        self.has_begun.store(true, Ordering::Release);
+        let ((), answer) = outcome(both).await?;
         Ok(answer)
     }
 
@@ -239,12 +262,12 @@ impl Session {
         let mut line = self.line.write().await;
         if line.phase == Phase::Fresh {
             line.phase = Phase::Abandoned;
-            return Ok(Writing { line, own: &self.own });
+            return Ok(Writing { line, session: self });
         }
         let before = self.statements();
         line.begin(BEGIN_WRITING).await?;
         self.own.fetch_add(self.statements() - before, Ordering::Relaxed);
-        Ok(Writing { line, own: &self.own })
+        Ok(Writing { line, session: self })
     }
 
     /// How many statements have run, apart from the session's own (transaction control and saying who is asking).
@@ -284,7 +307,7 @@ impl Drop for Session {
 /// A transaction that writes. Without [`Writing::commit`] nothing of it stays.
 pub struct Writing<'s> {
     line: RwLockWriteGuard<'s, Line>,
-    own: &'s AtomicU32,
+    session: &'s Session,
 }
 
 impl Writing<'_> {
@@ -292,29 +315,43 @@ impl Writing<'_> {
     /// partner may write.
     pub async fn act_for_tenant(&self) -> Result<()> {
         let Caller::Partner { tenant, user, .. } = self.line.caller else { return Ok(()) };
-        self.own.fetch_add(1, Ordering::Relaxed);
+        self.session.own.fetch_add(1, Ordering::Relaxed);
         Ok(Caller::Service { tenant, user }.announce(self.line.connection()).await?)
     }
 
     /// Makes it last. An error says that it did not, or that nobody knows. What was changed is read next: that begins in the same round trip.
-    pub async fn commit(mut self) -> Result<()> {
-        self.own.fetch_add(1 + FIRST_STATEMENTS, Ordering::Relaxed);
-        let connection = self.line.connection();
-        let run = async |sql| (&mut &*connection).batch_execute(sql).await;
-        // Apart, so that what comes after it says nothing of the commit.
-        let (committed, begun, told) = join!(run("COMMIT"), run(BEGIN_READING), self.line.caller.announce(connection));
-        committed?;
-        // Otherwise whoever reads begins anew.
-        if begun.is_ok() && told.is_ok() {
-            self.line.phase = Phase::Reading;
+    pub async fn commit(self) -> Result<()> {
+        self.commit_before(ready(())).await
+    }
+
+    /// Makes it last, and begins in the same round trip with `read`, which reads on the session what the answer is going to need: loaders
+    /// remember it. What it comes to is for those who ask them.
+    pub async fn commit_before(self, read: impl Future) -> Result<()> {
+        let Self { mut line, session } = self;
+        session.own.fetch_add(1 + FIRST_STATEMENTS, Ordering::Relaxed);
+        line.phase = Phase::Reading;
+        let (committed, has_begun) = {
+            let line = line.downgrade();
+            let mut ending = pin!(maybe_done(async {
+                // Apart, so that what comes after it says nothing of the commit.
+                let (committed, begun, told) =
+                    join!(line.run("COMMIT"), line.run(BEGIN_READING), line.caller.announce(line.connection()));
+                (committed, begun.is_ok() && told.is_ok())
+            }));
+            send(ending.as_mut()).await;
+            join!(outcome(ending), read).0
+        };
+        if committed.is_err() || !has_begun {
+            // Whoever reads begins anew.
+            session.line.write().await.phase = Phase::Abandoned;
         }
-        Ok(())
+        Ok(committed?)
     }
 
     /// The same where nothing is read afterwards.
     pub async fn commit_alone(mut self) -> Result<()> {
-        self.own.fetch_add(1, Ordering::Relaxed);
-        (&mut self.line.connection()).batch_execute("COMMIT").await?;
+        self.session.own.fetch_add(1, Ordering::Relaxed);
+        self.line.run("COMMIT").await?;
         self.line.phase = Phase::Idle;
         Ok(())
     }

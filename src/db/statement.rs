@@ -21,6 +21,8 @@ pub enum Bind {
     Text(Option<String>),
     /// A UUID.
     Uuid(Uuid),
+    /// A UUID, or NULL.
+    OptionalUuid(Option<Uuid>),
     /// An array of UUIDs.
     Uuids(Vec<Uuid>),
     /// An array of UUIDs, some of them NULL.
@@ -51,6 +53,7 @@ impl Bind {
         match self {
             Self::Text(value) => out.push_bind_param::<Nullable<Text>, _>(value),
             Self::Uuid(value) => out.push_bind_param::<SqlUuid, _>(value),
+            Self::OptionalUuid(value) => out.push_bind_param::<Nullable<SqlUuid>, _>(value),
             Self::Uuids(value) => out.push_bind_param::<Array<SqlUuid>, _>(value),
             Self::OptionalUuids(value) => out.push_bind_param::<Array<Nullable<SqlUuid>>, _>(value),
             Self::Texts(value) => out.push_bind_param::<Array<Text>, _>(value),

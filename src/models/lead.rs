@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use diesel::{
     prelude::*,
     result::DatabaseErrorKind,
-    sql_types::{BigInt, Timestamptz},
+    sql_types::{Text, Timestamptz},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
@@ -206,40 +206,45 @@ impl Lead {
             .map(drop)
     }
 
-    /// Takes the lead, which the caller has locked, one step, and records it. The step must be one of [`LeadStatus::next`].
+    /// Takes a lead one step and records it, if that is one of its [`LeadStatus::next`]; otherwise it stays as it is. It is locked until
+    /// the transaction ends, whichever it is. Gives the status before; `None` where there is no such lead in scope.
     pub async fn step(
-        &self,
         mut connection: &AsyncPgConnection,
+        scope: Scope,
+        id: LeadId,
         to: LeadStatus,
         by: UserId,
         note: Option<&str>,
-    ) -> QueryResult<()> {
-        debug_assert!(self.status.next().contains(&to), "{:?} to {to:?}", self.status);
-        statement::<BigInt>(
-            "WITH moved AS (
-                 UPDATE partner_leads SET status = ?, updated_at = clock_timestamp(),
-                     converted_at = CASE WHEN ? = 'converted' THEN clock_timestamp() ELSE converted_at END
-                 WHERE tenant_id = ? AND id = ?)
-             INSERT INTO lead_status_changes (tenant_id, id, partner_id, lead_id, from_status, to_status, changed_by, note)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+    ) -> QueryResult<Option<LeadStatus>> {
+        statement::<Text>(
+            "WITH lead AS MATERIALIZED (
+                 SELECT tenant_id, partner_id, id, status FROM partner_leads
+                 WHERE tenant_id = ? AND id = ? AND partner_id = coalesce(?, partner_id) FOR NO KEY UPDATE),
+             step AS MATERIALIZED (SELECT * FROM lead WHERE status = ANY(?)),
+             moved AS (
+                 UPDATE partner_leads AS l SET status = ?, updated_at = clock_timestamp(),
+                     converted_at = CASE WHEN ? = 'converted' THEN clock_timestamp() ELSE l.converted_at END
+                 FROM step WHERE l.tenant_id = step.tenant_id AND l.id = step.id),
+             recorded AS (
+                 INSERT INTO lead_status_changes (tenant_id, id, partner_id, lead_id, from_status, to_status, changed_by, note)
+                 SELECT tenant_id, ?, partner_id, id, status, ?, ?, ? FROM step)
+             SELECT status FROM lead",
             vec![
+                Bind::Uuid(scope.tenant.uuid()),
+                Bind::Uuid(id.uuid()),
+                Bind::OptionalUuid(scope.partner.map(PartnerId::uuid)),
+                Bind::Texts(to.previous().map(|status| status.as_str().to_owned()).collect()),
                 Bind::text(to.as_str()),
                 Bind::text(to.as_str()),
-                Bind::Uuid(self.tenant_id.uuid()),
-                Bind::Uuid(self.id.uuid()),
-                Bind::Uuid(self.tenant_id.uuid()),
                 Bind::Uuid(LeadStatusChangeId::new().uuid()),
-                Bind::Uuid(self.partner_id.uuid()),
-                Bind::Uuid(self.id.uuid()),
-                Bind::text(self.status.as_str()),
                 Bind::text(to.as_str()),
                 Bind::Uuid(by.uuid()),
                 Bind::Text(note.map(str::to_owned)),
             ],
         )
-        .execute(&mut connection)
+        .get_result(&mut connection)
         .await
-        .map(drop)
+        .optional()
     }
 
     /// Whether what the lead is worth, and earns, can still change: until it converts; for an operator until something is booked for it.

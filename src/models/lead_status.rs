@@ -39,6 +39,11 @@ impl LeadStatus {
             Self::Lost => &[Self::Pending],
         }
     }
+
+    /// The statuses from which a lead can be given this one.
+    pub fn previous(self) -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(move |status| status.next().contains(&self))
+    }
 }
 
 /// One step that a lead has taken.

@@ -172,6 +172,52 @@ async fn a_failed_transaction_is_handed_on() {
     }
 }
 
+/// What is refused at its commit is not told as done, though its answer was being read already; the next requests on the same
+/// connection are none the worse for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_fails() {
+    let world = World::with_pool(1).await;
+    let refused = world.add_lead(world.acme, world.a).await;
+    let refuse = format!(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused at last'; END $$;
+         CREATE CONSTRAINT TRIGGER refuse AFTER UPDATE ON partner_leads DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW WHEN (NEW.id = '{}') EXECUTE FUNCTION refuse()",
+        refused.uuid()
+    );
+    world.sql(&refuse).await;
+    let refused = refused.to_string();
+    let step = |alias: &str, id: &str| {
+        format!(
+            "{alias}: updateLeadStatus(input: {{ id: \"{id}\", status: LOST }}) {{ lead {{ status }} userErrors {{ message }} }}"
+        )
+    };
+    for _ in 0..3 {
+        let taken = world.add_lead(world.acme, world.a).await.to_string();
+        let answer = world.owner_a(&format!("mutation {{ {} }}", step("a", &refused)), json!({})).await;
+        assert_eq!((answer.code(), &answer.body["data"]), ("INTERNAL_SERVER_ERROR", &json!(null)), "{answer:?}");
+        world.owner_a(&format!("mutation {{ {} }}", step("b", &taken)), json!({})).await.data();
+        let both = world.owner_a("query { leads { nodes { id status } } }", json!({})).await;
+        let status = |id: &str| {
+            let nodes = both.data()["leads"]["nodes"].as_array().expect("leads");
+            nodes.iter().find(|lead| lead["id"] == id).expect("the lead")["status"].clone()
+        };
+        assert_eq!((status(&refused), status(&taken)), (json!("PENDING"), json!("LOST")));
+    }
+}
+
+/// What is committed stays, also when the answer cannot be read; the next request finds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_cannot_be_read() {
+    let world = World::with_pool(1).await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    world.sql("ALTER TABLE partner_leads RENAME COLUMN notes TO remarks").await;
+    let step = format!("mutation {{ updateLeadStatus(input: {{ id: \"{lead}\", status: LOST }}) {{ lead {{ status }} }} }}");
+    assert_eq!(world.owner_a(&step, json!({})).await.code(), "INTERNAL_SERVER_ERROR");
+    world.sql("ALTER TABLE partner_leads RENAME COLUMN remarks TO notes").await;
+    let found = world.owner_a("query ($id: ID!) { lead(id: $id) { status } }", json!({"id": lead})).await;
+    assert_eq!(found.data()["lead"]["status"], "LOST");
+}
+
 /// A client closes its socket in the middle of a mutation: nothing of it stays, and its connection serves the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_closes_midway() {

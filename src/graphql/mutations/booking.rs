@@ -1,10 +1,12 @@
 //! Mutations that book commissions: what the billing system reports, and an operator's corrections.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
+use futures_util::future::OptionFuture;
 
 use super::{MAX_KEY, MAX_REASON, Refusal, UserError, settle};
 use crate::{
     auth::Permission,
+    db::session::Writing,
     error::Result,
     graphql::{
         commission::Commission,
@@ -152,6 +154,13 @@ async fn changed(ctx: &Context<'_>, booked: Option<Booked>) -> Result<(Option<Ro
     Ok((commission, booked.is_replay))
 }
 
+/// Commits, and reads what was booked.
+async fn finish(ctx: &Context<'_>, writing: Writing<'_>, booked: Booked) -> Result<Booked> {
+    let read = OptionFuture::from(booked.commission.map(|id| Commission::by_id(ctx, id)));
+    writing.commit_before(read).await?;
+    Ok(booked)
+}
+
 async fn record_payment(ctx: &Context<'_>, input: RecordInvoicePaymentInput) -> Result<Booked, Refusal> {
     let currency = currency_or_default(ctx, input.currency)?;
     let mut faults = Faults::default();
@@ -165,8 +174,7 @@ async fn record_payment(ctx: &Context<'_>, input: RecordInvoicePaymentInput) -> 
     let report = InvoicePayment { invoice, customer, amount: Money::rounded(amount, currency), paid_at };
     let writing = ctx.write().await?;
     let booked = ctx.books(&writing).record_payment(&report).await?.map_err(|fault| refusal(&fault, "input.amount"))?;
-    writing.commit().await?;
-    Ok(booked)
+    Ok(finish(ctx, writing, booked).await?)
 }
 
 async fn record_refund(ctx: &Context<'_>, input: RecordRefundInput) -> Result<Booked, Refusal> {
@@ -181,8 +189,7 @@ async fn record_refund(ctx: &Context<'_>, input: RecordRefundInput) -> Result<Bo
     let report = InvoiceRefund { invoice, refunded: Money::rounded(refunded, currency), refunded_at };
     let writing = ctx.write().await?;
     let booked = ctx.books(&writing).record_refund(&report).await?.map_err(|fault| refusal(&fault, "input.refundedAmount"))?;
-    writing.commit().await?;
-    Ok(booked)
+    Ok(finish(ctx, writing, booked).await?)
 }
 
 async fn adjust(ctx: &Context<'_>, input: AdjustCommissionInput) -> Result<Booked, Refusal> {
@@ -208,8 +215,7 @@ async fn adjust(ctx: &Context<'_>, input: AdjustCommissionInput) -> Result<Booke
         }
         booked => booked?.map_err(|fault| refusal(&fault, "input.amount"))?,
     };
-    writing.commit().await?;
-    Ok(booked)
+    Ok(finish(ctx, writing, booked).await?)
 }
 
 /// What a person can put right of what was not booked. `amount` is the path of the amount.

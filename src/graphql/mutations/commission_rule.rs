@@ -102,7 +102,7 @@ async fn set(ctx: &Context<'_>, input: CommissionRuleInput) -> Result<RuleId, Re
         let message = format!("A version begins at {from}. Choose a later instant, or end that version first.");
         Refusal::fault("input.validFrom", FaultCode::OutOfRange, message)
     })?;
-    writing.commit().await?;
+    writing.commit_before(CommissionRule::by_id(ctx, id)).await?;
     Ok(id)
 }
 
@@ -123,6 +123,6 @@ async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<RuleId,
         }
         ended => ended?,
     }
-    writing.commit().await?;
+    writing.commit_before(CommissionRule::by_id(ctx, input.id)).await?;
     Ok(input.id)
 }

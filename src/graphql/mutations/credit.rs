@@ -1,6 +1,7 @@
 //! Mutations of credits: granting, assigning, taking back.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
+use futures_util::join;
 
 use super::{MAX_KEY, MAX_REASON, Refusal, UserError, member, partner, settle};
 use crate::{
@@ -164,7 +165,7 @@ async fn grant(ctx: &Context<'_>, input: GrantCreditsInput) -> Result<Granted, R
     let new = NewGrant { partner: input.partner_id, credits: input.credits, reason, key };
     let writing = ctx.write().await?;
     let granted = ctx.books(&writing).grant_credits(&new).await?.map_err(|fault| grant_refusal(&fault))?;
-    writing.commit().await?;
+    writing.commit_before(async { join!(CreditGrant::by_id(ctx, granted.id), Partner::by_id(ctx, new.partner)) }).await?;
     Ok(granted)
 }
 
@@ -206,7 +207,11 @@ async fn assign(ctx: &Context<'_>, input: AssignCreditsInput) -> Result<Assigned
     let outcome = ctx.books(&writing).assign_credits(partner, &[wanted]).await?.pop();
     let outcome = outcome.ok_or_else(|| Error::internal("an assignment without an outcome"))?;
     let assigned = outcome.map_err(|fault| assignment_refusal(fault, credits))?;
-    writing.commit().await?;
+    writing
+        .commit_before(async {
+            join!(CreditAllocation::by_id(ctx, assigned.id), Member::by_id(ctx, member), Partner::by_id(ctx, partner))
+        })
+        .await?;
     Ok(assigned)
 }
 
@@ -239,6 +244,6 @@ async fn revoke(ctx: &Context<'_>, id: AllocationId) -> Result<i64, Refusal> {
     writing.act_for_tenant().await?;
     let revoked = ctx.books(&writing).revoke_credits(scope, id).await?;
     let revoked = revoked.ok_or_else(|| Refusal::not_found("input.allocationId", "allocation"))?;
-    writing.commit().await?;
+    writing.commit_before(CreditAllocation::by_id(ctx, id)).await?;
     Ok(revoked)
 }

@@ -140,7 +140,7 @@ async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<Custome
     let writing = ctx.write().await?;
     let report = CustomerReport { external_id, name, email };
     let id = customer::Customer::upsert(&writing, ctx.viewer().tenant.id, &report).await?;
-    writing.commit().await?;
+    writing.commit_before(Customer::by_id(ctx, id)).await?;
     Ok(id)
 }
 
@@ -187,7 +187,7 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Custome
         managed_from: from,
     };
     CustomerAccount::insert(&writing, &new).await?;
-    writing.commit().await?;
+    writing.commit_before(Customer::by_id(ctx, input.customer_id)).await?;
     Ok(input.customer_id)
 }
 
@@ -225,6 +225,6 @@ async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Custo
         return Err(Refusal::not_found("input.customerId", "customer"));
     }
     CustomerAccount::end_all(&writing, tenant, Whose::Customer(input.customer_id), at).await?;
-    writing.commit().await?;
+    writing.commit_before(Customer::by_id(ctx, input.customer_id)).await?;
     Ok(input.customer_id)
 }

@@ -1,6 +1,7 @@
 //! Mutations that decide commissions: approve them, reject them.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
+use futures_util::future::{join_all, try_join_all};
 
 use super::{MAX_REASON, Refusal, UserError, settle};
 use crate::{
@@ -116,7 +117,7 @@ async fn decide(
     let (Ok(decision), true) = (decision, faults.is_empty()) else { return Err(faults.into()) };
     let writing = ctx.write().await?;
     let decided = ctx.books(&writing).decide(ids, &decision, all_or_none).await?;
-    writing.commit().await?;
+    writing.commit_before(join_all(ids.iter().map(|id| Commission::by_id(ctx, *id)))).await?;
     Ok(decided)
 }
 
@@ -126,7 +127,7 @@ async fn results(ctx: &Context<'_>, ids: &[CommissionId], decided: Option<Decide
         let user_error = decided.get(id).and_then(Option::as_ref).map(user_error);
         Ok(CommissionDecision { id: *id, commission: Commission::by_id(ctx, *id).await?, user_error })
     });
-    futures_util::future::try_join_all(rows).await
+    try_join_all(rows).await
 }
 
 fn user_error(fault: &DecisionFault) -> UserError {

@@ -189,7 +189,7 @@ async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<LeadId, Ref
         let partners = Partner::by_ids(&writing, scope, &[partner_id]).await?;
         let partner = partners.get(&partner_id).ok_or_else(|| Refusal::not_found("input.partnerId", "partner"))?;
         if let Some(id) = models::lead::Lead::insert(&writing, scope, &new, partner.commission_rate, viewer.user).await? {
-            writing.commit().await?;
+            writing.commit_before(Lead::by_id(ctx, id)).await?;
             return Ok(id);
         }
     }
@@ -252,7 +252,7 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Ref
         // Nothing was known to book when it converted.
         book_conversion(ctx, &writing, input.id, converted_at).await?;
     }
-    writing.commit().await?;
+    writing.commit_before(Lead::by_id(ctx, input.id)).await?;
     Ok(input.id)
 }
 
@@ -283,23 +283,26 @@ async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Resul
     if !faults.is_empty() {
         return Err(faults.into());
     }
+    let (scope, by) = (ctx.viewer().scope(), ctx.viewer().user);
     let writing = ctx.write().await?;
-    let lead = models::lead::Lead::lock(&writing, ctx.viewer().scope(), input.id).await?;
-    let lead = lead.ok_or_else(|| Refusal::not_found("input.id", "lead"))?;
-    if lead.status == input.status {
-        return Ok(input.id);
-    }
-    if !lead.status.next().contains(&input.status) {
-        return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, no_way(lead.status, input.status)));
-    }
-    if input.status == LeadStatus::Converted {
+    if input.status == LeadStatus::Converted
+        && let Some(lead) = models::lead::Lead::lock(&writing, scope, input.id).await?
+        && lead.status.next().contains(&input.status)
+    {
         may_earn(ctx, &writing, lead.partner_id, "input.status").await?;
     }
-    lead.step(&writing, input.status, ctx.viewer().user, note.as_deref()).await?;
+    let before = models::lead::Lead::step(&writing, scope, input.id, input.status, by, note.as_deref()).await?;
+    let before = before.ok_or_else(|| Refusal::not_found("input.id", "lead"))?;
+    if before == input.status {
+        return Ok(input.id);
+    }
+    if !before.next().contains(&input.status) {
+        return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, no_way(before, input.status)));
+    }
     if input.status == LeadStatus::Converted {
         book_conversion(ctx, &writing, input.id, ctx.now()).await?;
     }
-    writing.commit().await?;
+    writing.commit_before(Lead::by_id(ctx, input.id)).await?;
     Ok(input.id)
 }
 

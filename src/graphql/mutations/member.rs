@@ -188,7 +188,7 @@ async fn add(ctx: &Context<'_>, input: AddMemberInput) -> Result<MemberId, Refus
         updated_at: now,
     };
     member::Member::insert(&writing, &new).await.map_err(violation)?;
-    writing.commit().await?;
+    writing.commit_before(Member::by_id(ctx, new.id)).await?;
     Ok(new.id)
 }
 
@@ -221,7 +221,7 @@ async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<MemberId,
         member.lock_units(&writing, tenant).await?;
     }
     member.update(&writing, tenant, &changes, ctx.now()).await.map_err(violation)?;
-    writing.commit().await?;
+    writing.commit_before(Member::by_id(ctx, input.id)).await?;
     Ok(input.id)
 }
 
@@ -231,7 +231,7 @@ async fn deactivate(ctx: &Context<'_>, input: DeactivateMemberInput) -> Result<i
     writing.act_for_tenant().await?;
     let revoked = ctx.books(&writing).deactivate_member(scope, input.id, input.revoke_credits).await?;
     let revoked = revoked.ok_or_else(|| unknown("input.id"))?;
-    writing.commit().await?;
+    writing.commit_before(Member::by_id(ctx, input.id)).await?;
     Ok(revoked)
 }
 
@@ -243,7 +243,7 @@ async fn reactivate(ctx: &Context<'_>, input: ReactivateMemberInput) -> Result<M
         let status = if member.user_id.is_some() { MemberStatus::Active } else { MemberStatus::Invited };
         let changes = MemberChanges { status: Some(status), ..MemberChanges::default() };
         member.update(&writing, ctx.viewer().tenant.id, &changes, ctx.now()).await?;
-        writing.commit().await?;
+        writing.commit_before(Member::by_id(ctx, input.id)).await?;
     }
     Ok(input.id)
 }

@@ -1,7 +1,7 @@
 //! Mutations: one file per aggregate, each with input, payload and resolver side by side.
 //!
 //! A mutation's body goes in one order: permission, checks of the input, transaction, find under lock, change, commit. What it
-//! answers is read after the commit, in a fresh transaction. What the person can put right comes back as `userErrors`, and then
+//! answers is read after the commit, in a fresh transaction that begins in the same round trip. What the person can put right comes back as `userErrors`, and then
 //! nothing has been changed.
 
 mod booking;

@@ -155,7 +155,7 @@ async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<PartnerI
     };
     let writing = ctx.write().await?;
     partner::Partner::insert(&writing, &new).await.map_err(violation)?;
-    writing.commit().await?;
+    writing.commit_before(Partner::by_id(ctx, new.id)).await?;
     Ok(new.id)
 }
 
@@ -174,7 +174,7 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<PartnerI
     let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
     let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
     partner.update(&writing, &changes).await.map_err(violation)?;
-    writing.commit().await?;
+    writing.commit_before(Partner::by_id(ctx, input.id)).await?;
     Ok(input.id)
 }
 
@@ -213,7 +213,7 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
         settle_accounts(ctx, &writing, input.id).await?;
     }
     partner.update(&writing, &PartnerChanges { status: Some(input.status), ..PartnerChanges::default() }).await?;
-    writing.commit().await?;
+    writing.commit_before(Partner::by_id(ctx, input.id)).await?;
     Ok(input.id)
 }
 

@@ -162,7 +162,7 @@ async fn step_one(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -
     let step = step?;
     let writing = ctx.write().await?;
     ctx.books(&writing).step_payout(id, &step).await?.map_err(refusal)?;
-    writing.commit().await?;
+    writing.commit_before(Payout::by_id(ctx, id)).await?;
     Ok(())
 }
 

@@ -107,7 +107,7 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerProfileInput) -> Result<P
     if !Profile::update(&writing, viewer.scope(), partner, &changes).await? {
         return Err(Refusal::not_found("input.partnerId", "partner"));
     }
-    writing.commit().await?;
+    writing.commit_before(Partner::by_id(ctx, partner)).await?;
     Ok(partner)
 }
 

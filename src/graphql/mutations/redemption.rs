@@ -95,8 +95,8 @@ async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput, left: &mut Option<i
 async fn attempt(ctx: &Context<'_>, new: &NewRedemption, waits: bool) -> Result<Result<Redeemed, RedemptionFault>> {
     let writing = ctx.write().await?;
     let outcome = ctx.books(&writing).redeem_credits(new, waits).await?;
-    if outcome.is_ok() {
-        writing.commit().await?;
+    if let Ok(redeemed) = &outcome {
+        writing.commit_before(CreditRedemption::by_id(ctx, redeemed.id)).await?;
     }
     Ok(outcome)
 }

@@ -72,6 +72,6 @@ async fn update(ctx: &Context<'_>, input: UpdateTenantSettingsInput) -> Result<T
     }
     let writing = ctx.write().await?;
     TenantSettings::update(&writing, tenant, days, minimum).await?;
-    writing.commit().await?;
+    writing.commit_before(Tenant::by_id(ctx, tenant)).await?;
     Ok(tenant)
 }
