@@ -1,5 +1,6 @@
 """Loads a server and accounts for what that took: time as the clients saw it, processor time by process, memory."""
 
+import math
 import os
 import re
 import resource
@@ -62,14 +63,14 @@ def machine_busy():
 
 @dataclass
 class Turn:
-    """What one turn of load was like."""
+    """What one turn of load was like. What was accepted and what was refused are each for a second."""
 
     per_second: float
     p50: float
     p99: float
     server_us: float
     postgres_us: float
-    refused: int
+    refused: float
     wrong: int
     noise: float
     generator: float
@@ -77,8 +78,15 @@ class Turn:
     position: int
 
 
+def lead(pause):
+    """Seconds until all clients that pause for so many milliseconds have begun, and the clock's second is over."""
+    return math.ceil(1.5 * pause / 1_000) + 2 if pause else 0
+
+
 def turn(server, postgres, file, start, connections, seconds, pause=0):
-    """Sends the file's requests over so many connections for so long; each waits for so many milliseconds, about, before it sends."""
+    """Sends the file's requests over so many connections for so long; each waits for so many milliseconds, about, before it sends. Where
+    they wait, it goes on for so long once all have begun."""
+    seconds += lead(pause)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     own, theirs, busy = processor_seconds(server.process.pid), processor_seconds(postgres), machine_busy()
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", BENCH / "post.lua", server.url]
@@ -99,7 +107,7 @@ def turn(server, postgres, file, start, connections, seconds, pause=0):
         p99=said["p99"],
         server_us=own / accepted * 1e6,
         postgres_us=theirs / accepted * 1e6,
-        refused=int(said["refused"]),
+        refused=said["refused"] / said["seconds"],
         wrong=int(said["wrong"] + said["failed"]),
         noise=max(0.0, busy - own - theirs - wrk) / said["seconds"] / os.cpu_count() * 100,
         generator=wrk / said["seconds"] * 100,

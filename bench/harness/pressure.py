@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 from . import servers
-from .load import Load, resident
+from .load import Load, lead, resident
 from .queries import body, queries
 
 # Clients that ask again as soon as they are answered. The last of these are more than the places, and do so when they are refused, too.
@@ -41,14 +41,14 @@ def _under(load, database, name, clients, pause, seconds, turns):
     seen, answered, refused = [], [], []
     for _ in range(turns):
         with ThreadPoolExecutor(PROBES) as pool:
-            end = time.monotonic() + seconds
-            probes = [pool.submit(_probe, load, place, end) for place in range(PROBES)]
+            begin = time.monotonic() + lead(pause)
+            probes = [pool.submit(_probe, load, place, begin, begin + seconds) for place in range(PROBES)]
             seen.append(load.turn(database.process.pid, clients, seconds, pause))
             for status, took in (one for probe in probes for one in probe.result()):
                 (answered if status == 200 else refused).append(took)
     # Those of the few clients more are accepted too.
     accepted = median(turn.per_second for turn in seen) + len(answered) / seconds / turns
-    shed = median(turn.refused for turn in seen) / seconds
+    shed = median(turn.refused for turn in seen)
     row = {
         "clients": name,
         "offered": accepted + shed,
@@ -68,10 +68,11 @@ def _percentile(times, percent):
     return sorted(times)[int(len(times) * percent / 100)] * 1_000 if times else None
 
 
-def _probe(load, place, end):
-    """One client more, until then: the status of each answer and the seconds that it took."""
+def _probe(load, place, begin, end):
+    """One client more, from then till then: the status of each answer and the seconds that it took."""
     seen = []
     connection = http.client.HTTPConnection("127.0.0.1", load.server.port, timeout=30)
+    time.sleep(max(0.0, begin - time.monotonic()))
     while time.monotonic() < end:
         token, variables = load.requests[place % len(load.requests)]
         headers = {"content-type": "application/json", "accept": "application/json", "authorization": f"Bearer {token}"}
