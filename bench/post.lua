@@ -1,7 +1,7 @@
 -- wrk -t1 -cN -dS --latency -s post.lua URL -- FILE START
 -- FILE has one request a line: token, tab, body. They are sent in turn from line START on; where it stopped is printed.
 -- After FILE and START, PAUSE: the milliseconds that each connection waits before it sends, none where there is none. Where there is one, what
--- counts are the whole seconds of the clock from the one on in which all have begun to send.
+-- is counted are the answers of whole seconds of the clock, from the first one on at whose beginning all have begun to send.
 local requests, n, i = {}, 0, 0
 
 function init(args)
@@ -32,19 +32,35 @@ function request()
   return requests[i]
 end
 
-refused, wrong, first, last, accepted_in, refused_in = 0, 0, nil, nil, {}, {}
+-- Numbers each: a thread's tables are not to be had from outside.
+seconds, answered, refused, wrong = 0, 0, 0, 0
+-- The clock's second that is not over, and what there was in it.
+local first, current, answered_now, refused_now, wrong_now = nil, nil, 0, 0, 0
+
+local function count()
+  answered, refused, wrong = answered + answered_now, refused + refused_now, wrong + wrong_now
+end
+
 function response(status, headers, body)
-  if pause > 0 then
-    last = os.time()
-    first = first or last
-    local counts = status == 503 and refused_in or accepted_in
-    counts[last] = (counts[last] or 0) + 1
+  local now = pause > 0 and os.time() or 0
+  first = first or now
+  if now ~= current then
+    if current and current >= first + 1 + pause / 1000 then
+      seconds = seconds + now - current
+      count()
+    end
+    current, answered_now, refused_now, wrong_now = now, 0, 0, 0
   end
+  answered_now = answered_now + 1
   if status == 503 then
-    refused = refused + 1
+    refused_now = refused_now + 1
   elseif status ~= 200 or body:find('"errors":[', 1, true) or body:find('"userErrors":[{', 1, true) then
-    wrong = wrong + 1
-    if wrong < 3 then io.write("WRONG ", status, " ", body:sub(1, 400), "\n") end
+    wrong_now = wrong_now + 1
+    if wrong + wrong_now < 3 then io.write("WRONG ", status, " ", body:sub(1, 400), "\n") end
+  end
+  if pause == 0 then
+    count()
+    answered_now, refused_now, wrong_now = 0, 0, 0
   end
 end
 
@@ -53,18 +69,8 @@ function setup(thread) table.insert(threads, thread) end
 
 function done(summary, latency, requests)
   local e, t = summary.errors, threads[1]
-  local count, seconds, refused = summary.requests, summary.duration / 1e6, t:get("refused")
-  if t:get("first") then
-    count, seconds, refused = 0, 0, 0
-    local accepted_in, refused_in = t:get("accepted_in"), t:get("refused_in")
-    -- The first pauses are one and a half of it at most.
-    for second = t:get("first") + 1 + math.ceil(1.5 * t:get("pause") / 1000), t:get("last") - 1 do
-      seconds = seconds + 1
-      refused = refused + (refused_in[second] or 0)
-      count = count + (accepted_in[second] or 0) + (refused_in[second] or 0)
-    end
-  end
+  local paced = t:get("pause") > 0
   io.write(string.format("RESULT requests=%d seconds=%.6f p50=%.4f p99=%.4f refused=%d wrong=%d failed=%d position=%d\n",
-    count, seconds, latency:percentile(50) / 1000, latency:percentile(99) / 1000,
-    refused, t:get("wrong"), e.connect + e.read + e.write + e.timeout, t:get("position") or 0))
+    t:get("answered"), paced and t:get("seconds") or summary.duration / 1e6, latency:percentile(50) / 1000,
+    latency:percentile(99) / 1000, t:get("refused"), t:get("wrong"), e.connect + e.read + e.write + e.timeout, t:get("position") or 0))
 end

@@ -78,15 +78,15 @@ class Turn:
     position: int
 
 
-def lead(pause):
-    """Seconds until all clients that pause for so many milliseconds have begun, and the clock's second is over."""
-    return math.ceil(1.5 * pause / 1_000) + 2 if pause else 0
+def run_up(pause):
+    """Seconds until all clients that pause for so many milliseconds, about, have begun; and what is lost of the clock's whole seconds."""
+    return math.ceil(1.5 * pause / 1_000) + 3 if pause else 0
 
 
 def turn(server, postgres, file, start, connections, seconds, pause=0):
     """Sends the file's requests over so many connections for so long; each waits for so many milliseconds, about, before it sends. Where
-    they wait, it goes on for so long once all have begun."""
-    seconds += lead(pause)
+    they wait, answers are counted for so long once all have begun; times, those of processors too, are of the whole turn."""
+    seconds += run_up(pause)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     own, theirs, busy = processor_seconds(server.process.pid), processor_seconds(postgres), machine_busy()
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", BENCH / "post.lua", server.url]
@@ -100,6 +100,8 @@ def turn(server, postgres, file, start, connections, seconds, pause=0):
     for line in re.findall(r"^WRONG .*$", out, re.MULTILINE):
         print(f"  {server.name}: {line}", flush=True)
     said = {name: float(value) for name, value in re.findall(r"(\w+)=([\d.]+)", found[0])}
+    if not said["seconds"]:
+        raise SystemExit(f"nothing was answered while all clients were there:\n{out}")
     accepted = max(said["requests"] - said["refused"] - said["wrong"], 1)
     return Turn(
         per_second=accepted / said["seconds"],

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 
 from . import servers
-from .load import Load, lead, resident
+from .load import Load, resident, run_up
 from .queries import body, queries
 
 # Clients that ask again as soon as they are answered. The last of these are more than the places, and do so when they are refused, too.
@@ -41,7 +41,7 @@ def _under(load, database, name, clients, pause, seconds, turns):
     seen, answered, refused = [], [], []
     for _ in range(turns):
         with ThreadPoolExecutor(PROBES) as pool:
-            begin = time.monotonic() + lead(pause)
+            begin = time.monotonic() + run_up(pause)
             probes = [pool.submit(_probe, load, place, begin, begin + seconds) for place in range(PROBES)]
             seen.append(load.turn(database.process.pid, clients, seconds, pause))
             for status, took in (one for probe in probes for one in probe.result()):
@@ -76,7 +76,7 @@ def _probe(load, place, begin, end):
     while time.monotonic() < end:
         token, variables = load.requests[place % len(load.requests)]
         headers = {"content-type": "application/json", "accept": "application/json", "authorization": f"Bearer {token}"}
-        begin = time.perf_counter()
+        asked = time.perf_counter()
         try:
             connection.request("POST", "/graphql", body(load.query, load.server, variables), headers)
             answer = connection.getresponse()
@@ -85,7 +85,7 @@ def _probe(load, place, begin, end):
             connection.close()
             continue
         if answer.status in (200, 503):
-            seen.append((answer.status, time.perf_counter() - begin))
+            seen.append((answer.status, time.perf_counter() - asked))
         place += PROBES
         # So few more are no load of their own, also where they are refused at once.
         time.sleep(0.01)
