@@ -101,8 +101,8 @@ async fn identify(session: &Session, lookup: &SignIn, claims: &Arc<Claims>, acce
     if must_sign_in(&identity, lookup) {
         let writing = session.write().await?;
         lookup.register(&writing, &identity).await?;
-        writing.commit().await?;
-        identity = only(Identity::find(&*session.read().await?, lookup).await?)?;
+        let found = writing.commit_and(async { Ok(Identity::find(&*session.read().await?, lookup).await?) }).await?;
+        identity = only(found)?;
     }
     let viewer = viewer(&identity, claims)?;
     session.proceed(viewer.caller(), Some(&identity.told)).await?;

@@ -6,23 +6,18 @@
 //! holds it to that.
 
 use std::{
-    borrow::Cow,
-    future::{poll_fn, ready},
+    future::poll_fn,
     mem,
-    pin::{Pin, pin},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering},
     },
-    task::Poll,
 };
 
 use diesel::{QueryResult, connection::InstrumentationEvent};
 use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
-use futures_util::{
-    future::{MaybeDone, maybe_done},
-    join, try_join,
-};
+use futures_util::{join, try_join};
 use tokio::{
     runtime::Handle,
     sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
@@ -57,13 +52,18 @@ enum Phase {
 }
 
 impl Phase {
-    /// What ends the transaction that is open and begins another.
-    fn then(self, begin: &str) -> Cow<'_, str> {
+    /// What ends the transaction that is open.
+    fn end(self) -> Option<&'static str> {
         match self {
-            Self::Idle => Cow::Borrowed(begin),
-            Self::Left | Self::Reading => Cow::Owned(format!("COMMIT; {begin}")),
-            Self::Begun | Self::Fresh | Self::Abandoned => Cow::Owned(format!("ROLLBACK; {begin}")),
+            Self::Idle => None,
+            Self::Left | Self::Reading => Some("COMMIT"),
+            Self::Begun | Self::Fresh | Self::Abandoned => Some("ROLLBACK"),
         }
+    }
+
+    /// What ends it and begins another.
+    fn then(self, begin: &str) -> String {
+        self.end().map_or_else(|| begin.to_owned(), |end| format!("{end}; {begin}"))
     }
 }
 
@@ -100,22 +100,6 @@ impl Line {
     async fn run(&self, sql: &str) -> QueryResult<()> {
         (&mut self.connection()).batch_execute(sql).await
     }
-}
-
-/// Sends what `work` begins with, before anything else is sent: a connection sends in the order of asking, and where a statement is still to
-/// be prepared, diesel lets nobody else prepare or run anything until it is.
-async fn send<F: Future>(mut work: Pin<&mut MaybeDone<F>>) {
-    poll_fn(|context| {
-        let _ = work.as_mut().poll(context);
-        Poll::Ready(())
-    })
-    .await;
-}
-
-/// What `work`, which has been sent, comes to.
-async fn outcome<F: Future>(mut work: Pin<&mut MaybeDone<F>>) -> F::Output {
-    work.as_mut().await;
-    work.take_output().expect("taken once")
 }
 
 /// A request's connection. Dropping it, at any point, ends its transaction and gives the connection back.
@@ -212,11 +196,16 @@ impl Session {
     /// indeed who asked: it was read as whoever `first` has found.
     pub async fn confirm<T>(&self, first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>) -> Result<T> {
         let line = self.line.read().await;
-        let begin = Phase::Left.then(BEGIN_READING);
-        let mut both = pin!(maybe_done(async { try_join!(line.run(&begin), first(line.connection())) }));
-        send(both.as_mut()).await;
-        self.has_begun.store(true, Ordering::Release);
-        let ((), answer) = outcome(both).await?;
+        let begin = line.phase.then(BEGIN_READING);
+        let mut both = pin!(async { try_join!(line.run(&begin), first(line.connection())) });
+        let ((), answer) = poll_fn(|context| {
+            // Polled once, both are on their way before anything else: a connection sends in the order of asking, and where a statement is
+            // still to be prepared, diesel runs no other prepared one until it is.
+            let polled = both.as_mut().poll(context);
+            self.has_begun.store(true, Ordering::Release);
+            polled
+        })
+        .await?;
         Ok(answer)
     }
 
@@ -284,13 +273,11 @@ impl Drop for Session {
     fn drop(&mut self) {
         let line = self.line.get_mut();
         let Some(connection) = line.connection.take() else { return };
-        let how = match line.phase {
-            Phase::Idle => return,
-            // Nobody else is to wait for a statement that was given up.
-            Phase::Left | Phase::Reading if self.under_way.load(Ordering::Relaxed) == 0 => return line.pool.keep(connection),
-            Phase::Left | Phase::Reading => "COMMIT",
-            Phase::Begun | Phase::Fresh | Phase::Abandoned => "ROLLBACK",
-        };
+        let Some(how) = line.phase.end() else { return };
+        // Nobody else is to wait for a statement that was given up.
+        if matches!(line.phase, Phase::Left | Phase::Reading) && self.under_way.load(Ordering::Relaxed) == 0 {
+            return line.pool.keep(connection);
+        }
         // The answer need not wait for this. Without a runtime, or when it fails, the connection is closed, not reused.
         match Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn(async move {
@@ -304,7 +291,7 @@ impl Drop for Session {
     }
 }
 
-/// A transaction that writes. Without [`Writing::commit`] nothing of it stays.
+/// A transaction that writes. Nothing of it stays unless it is committed.
 pub struct Writing<'s> {
     line: RwLockWriteGuard<'s, Line>,
     session: &'s Session,
@@ -319,36 +306,27 @@ impl Writing<'_> {
         Ok(Caller::Service { tenant, user }.announce(self.line.connection()).await?)
     }
 
-    /// Makes it last. An error says that it did not, or that nobody knows. What was changed is read next: that begins in the same round trip.
-    pub async fn commit(self) -> Result<()> {
-        self.commit_before(ready(())).await
-    }
-
-    /// Makes it last, and begins in the same round trip with `read`, which reads on the session what the answer is going to need: loaders
-    /// remember it. What it comes to is for those who ask them.
-    pub async fn commit_before(self, read: impl Future) -> Result<()> {
+    /// Makes it last, and reads with the session what has become of it: that is sent in the same round trip. An error of the commit says that
+    /// it does not last, or that nobody knows; an error after that is one of reading.
+    pub async fn commit_and<T>(self, read: impl Future<Output = Result<T>>) -> Result<T> {
         let Self { mut line, session } = self;
         session.own.fetch_add(1 + FIRST_STATEMENTS, Ordering::Relaxed);
         line.phase = Phase::Reading;
-        let (committed, has_begun) = {
-            let line = line.downgrade();
-            let mut ending = pin!(maybe_done(async {
-                // Apart, so that what comes after it says nothing of the commit.
-                let (committed, begun, told) =
-                    join!(line.run("COMMIT"), line.run(BEGIN_READING), line.caller.announce(line.connection()));
-                (committed, begun.is_ok() && told.is_ok())
-            }));
-            send(ending.as_mut()).await;
-            join!(outcome(ending), read).0
-        };
-        if committed.is_err() || !has_begun {
-            // Whoever reads begins anew.
+        let line = line.downgrade();
+        // Polled in this order, each time, so nothing is read before what comes first has been sent (see `confirm`). Each by itself, so that
+        // what comes after the commit says nothing of it.
+        let (committed, begun, told, read) =
+            join!(line.run("COMMIT"), line.run(BEGIN_READING), line.caller.announce(line.connection()), read);
+        drop(line);
+        if begun.is_err() || told.is_err() {
             session.line.write().await.phase = Phase::Abandoned;
         }
-        Ok(committed?)
+        committed?;
+        begun.and(told)?;
+        read
     }
 
-    /// The same where nothing is read afterwards.
+    /// Makes it last, where nothing is read afterwards. An error says that it does not, or that nobody knows.
     pub async fn commit_alone(mut self) -> Result<()> {
         self.session.own.fetch_add(1, Ordering::Relaxed);
         self.line.run("COMMIT").await?;

@@ -217,10 +217,10 @@ impl Lead {
         note: Option<&str>,
     ) -> QueryResult<Option<LeadStatus>> {
         statement::<Text>(
-            "WITH lead AS MATERIALIZED (
+            "WITH lead AS (
                  SELECT tenant_id, partner_id, id, status FROM partner_leads
                  WHERE tenant_id = ? AND id = ? AND partner_id = coalesce(?, partner_id) FOR NO KEY UPDATE),
-             step AS MATERIALIZED (SELECT * FROM lead WHERE status = ANY(?)),
+             step AS (SELECT * FROM lead WHERE status = ANY(?)),
              moved AS (
                  UPDATE partner_leads AS l SET status = ?, updated_at = clock_timestamp(),
                      converted_at = CASE WHEN ? = 'converted' THEN clock_timestamp() ELSE l.converted_at END

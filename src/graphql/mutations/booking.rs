@@ -1,7 +1,6 @@
 //! Mutations that book commissions: what the billing system reports, and an operator's corrections.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use futures_util::future::OptionFuture;
 
 use super::{MAX_KEY, MAX_REASON, Refusal, UserError, settle};
 use crate::{
@@ -113,8 +112,7 @@ impl BookingMutations {
         #[graphql(desc = "The invoice and its payment.")] input: RecordInvoicePaymentInput,
     ) -> Result<RecordInvoicePaymentPayload> {
         ctx.require(Permission::EventsIngest)?;
-        let (booked, user_errors) = settle(record_payment(ctx, input).await)?;
-        let (commission, replayed) = changed(ctx, booked).await?;
+        let ((commission, replayed), user_errors) = settle(record_payment(ctx, input).await)?;
         Ok(RecordInvoicePaymentPayload { commission, replayed, user_errors })
     }
 
@@ -127,8 +125,7 @@ impl BookingMutations {
         #[graphql(desc = "The invoice and what has been refunded of it.")] input: RecordRefundInput,
     ) -> Result<RecordRefundPayload> {
         ctx.require(Permission::EventsIngest)?;
-        let (booked, user_errors) = settle(record_refund(ctx, input).await)?;
-        let (commission, replayed) = changed(ctx, booked).await?;
+        let ((commission, replayed), user_errors) = settle(record_refund(ctx, input).await)?;
         Ok(RecordRefundPayload { commission, replayed, user_errors })
     }
 
@@ -139,29 +136,26 @@ impl BookingMutations {
         #[graphql(desc = "The correction.")] input: AdjustCommissionInput,
     ) -> Result<AdjustCommissionPayload> {
         ctx.require(Permission::CommissionsManage)?;
-        let (booked, user_errors) = settle(adjust(ctx, input).await)?;
-        let (commission, replayed) = changed(ctx, booked).await?;
+        let ((commission, replayed), user_errors) = settle(adjust(ctx, input).await)?;
         Ok(AdjustCommissionPayload { commission, replayed, user_errors })
     }
 }
 
-async fn changed(ctx: &Context<'_>, booked: Option<Booked>) -> Result<(Option<Row<Commission>>, bool)> {
-    let Some(booked) = booked else { return Ok((None, false)) };
-    let commission = match booked.commission {
-        Some(id) => Commission::by_id(ctx, id).await?,
-        None => None,
+/// The commission, and whether it was booked before.
+type Outcome = (Option<Row<Commission>>, bool);
+
+/// Commits what was booked, and reads it.
+async fn finish(ctx: &Context<'_>, writing: Writing<'_>, booked: Booked) -> Result<Outcome> {
+    let read = async {
+        match booked.commission {
+            Some(id) => Commission::by_id(ctx, id).await,
+            None => Ok(None),
+        }
     };
-    Ok((commission, booked.is_replay))
+    Ok((writing.commit_and(read).await?, booked.is_replay))
 }
 
-/// Commits, and reads what was booked.
-async fn finish(ctx: &Context<'_>, writing: Writing<'_>, booked: Booked) -> Result<Booked> {
-    let read = OptionFuture::from(booked.commission.map(|id| Commission::by_id(ctx, id)));
-    writing.commit_before(read).await?;
-    Ok(booked)
-}
-
-async fn record_payment(ctx: &Context<'_>, input: RecordInvoicePaymentInput) -> Result<Booked, Refusal> {
+async fn record_payment(ctx: &Context<'_>, input: RecordInvoicePaymentInput) -> Result<Outcome, Refusal> {
     let currency = currency_or_default(ctx, input.currency)?;
     let mut faults = Faults::default();
     let invoice = faults.check("input.invoiceId", line(&input.invoice_id, MAX_KEY));
@@ -177,7 +171,7 @@ async fn record_payment(ctx: &Context<'_>, input: RecordInvoicePaymentInput) -> 
     Ok(finish(ctx, writing, booked).await?)
 }
 
-async fn record_refund(ctx: &Context<'_>, input: RecordRefundInput) -> Result<Booked, Refusal> {
+async fn record_refund(ctx: &Context<'_>, input: RecordRefundInput) -> Result<Outcome, Refusal> {
     let currency = input.currency.0;
     let mut faults = Faults::default();
     let invoice = faults.check("input.invoiceId", line(&input.invoice_id, MAX_KEY));
@@ -192,7 +186,7 @@ async fn record_refund(ctx: &Context<'_>, input: RecordRefundInput) -> Result<Bo
     Ok(finish(ctx, writing, booked).await?)
 }
 
-async fn adjust(ctx: &Context<'_>, input: AdjustCommissionInput) -> Result<Booked, Refusal> {
+async fn adjust(ctx: &Context<'_>, input: AdjustCommissionInput) -> Result<Outcome, Refusal> {
     let currency = currency_or_default(ctx, input.currency)?;
     let mut faults = Faults::default();
     let size = faults.check("input.amount", amount(input.amount.0.abs(), minor_units(currency)));

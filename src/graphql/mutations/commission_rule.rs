@@ -58,8 +58,8 @@ impl CommissionRuleMutations {
         #[graphql(desc = "The rule.")] input: CommissionRuleInput,
     ) -> Result<SetCommissionRulePayload> {
         ctx.require(Permission::CommissionsManage)?;
-        let (id, user_errors) = settle(set(ctx, input).await)?;
-        Ok(SetCommissionRulePayload { rule: changed(ctx, id).await?, user_errors })
+        let (rule, user_errors) = settle(set(ctx, input).await)?;
+        Ok(SetCommissionRulePayload { rule, user_errors })
     }
 
     /// Ends a rule. From then on the next one decides: the programme's, or the partner's default rate. Needs `COMMISSIONS_MANAGE`.
@@ -69,19 +69,12 @@ impl CommissionRuleMutations {
         #[graphql(desc = "The rule.")] input: EndCommissionRuleInput,
     ) -> Result<EndCommissionRulePayload> {
         ctx.require(Permission::CommissionsManage)?;
-        let (id, user_errors) = settle(end(ctx, input).await)?;
-        Ok(EndCommissionRulePayload { rule: changed(ctx, id).await?, user_errors })
+        let (rule, user_errors) = settle(end(ctx, input).await)?;
+        Ok(EndCommissionRulePayload { rule, user_errors })
     }
 }
 
-async fn changed(ctx: &Context<'_>, id: Option<RuleId>) -> Result<Option<CommissionRule>> {
-    match id {
-        Some(id) => CommissionRule::by_id(ctx, id).await,
-        None => Ok(None),
-    }
-}
-
-async fn set(ctx: &Context<'_>, input: CommissionRuleInput) -> Result<RuleId, Refusal> {
+async fn set(ctx: &Context<'_>, input: CommissionRuleInput) -> Result<Option<CommissionRule>, Refusal> {
     let viewer = ctx.viewer();
     let new = input.checked("input", ctx.now())?;
     let writing = ctx.write().await?;
@@ -102,11 +95,10 @@ async fn set(ctx: &Context<'_>, input: CommissionRuleInput) -> Result<RuleId, Re
         let message = format!("A version begins at {from}. Choose a later instant, or end that version first.");
         Refusal::fault("input.validFrom", FaultCode::OutOfRange, message)
     })?;
-    writing.commit_before(CommissionRule::by_id(ctx, id)).await?;
-    Ok(id)
+    Ok(writing.commit_and(CommissionRule::by_id(ctx, id)).await?)
 }
 
-async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<RuleId, Refusal> {
+async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<Option<CommissionRule>, Refusal> {
     let viewer = ctx.viewer();
     let at = input.at.map_or_else(|| ctx.now(), |at| at.0);
     let writing = ctx.write().await?;
@@ -123,6 +115,5 @@ async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<RuleId,
         }
         ended => ended?,
     }
-    writing.commit_before(CommissionRule::by_id(ctx, input.id)).await?;
-    Ok(input.id)
+    Ok(writing.commit_and(CommissionRule::by_id(ctx, input.id)).await?)
 }

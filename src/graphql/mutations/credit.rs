@@ -1,9 +1,9 @@
 //! Mutations of credits: granting, assigning, taking back.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use futures_util::join;
+use futures_util::try_join;
 
-use super::{MAX_KEY, MAX_REASON, Refusal, UserError, member, partner, settle};
+use super::{MAX_KEY, MAX_REASON, Refusal, UserError, member, settle};
 use crate::{
     auth::Permission,
     error::{Error, Result},
@@ -16,8 +16,8 @@ use crate::{
     },
     ids::{AllocationId, MemberId, PartnerId},
     models::{
-        credit_assignment::{Assigned, Assignment, AssignmentFault, credits_at_once, valid_days},
-        credit_grant::{GrantFault, Granted, MAX_BALANCE, NewGrant},
+        credit_assignment::{Assignment, AssignmentFault, credits_at_once, valid_days},
+        credit_grant::{GrantFault, MAX_BALANCE, NewGrant},
     },
     validation::{FaultCode, Faults, line, paragraphs},
 };
@@ -110,13 +110,8 @@ impl CreditMutations {
         #[graphql(desc = "The credits.")] input: GrantCreditsInput,
     ) -> Result<GrantCreditsPayload> {
         ctx.require(Permission::CreditsGrant)?;
-        let to = input.partner_id;
-        let (granted, user_errors) = settle(grant(ctx, input).await)?;
-        let Some(Granted { id, is_replay: replayed }) = granted else {
-            return Ok(GrantCreditsPayload { grant: None, partner: None, replayed: false, user_errors });
-        };
-        let partner = partner::changed(ctx, Some(to)).await?;
-        Ok(GrantCreditsPayload { grant: CreditGrant::by_id(ctx, id).await?, partner, replayed, user_errors })
+        let ((grant, partner, replayed), user_errors) = settle(grant(ctx, input).await)?;
+        Ok(GrantCreditsPayload { grant, partner, replayed, user_errors })
     }
 
     /// Assigns credits of your partner's balance to one of its members, all of them or none. Needs `CREDITS_ASSIGN`.
@@ -126,14 +121,12 @@ impl CreditMutations {
         #[graphql(desc = "The credits and the member.")] input: AssignCreditsInput,
     ) -> Result<AssignCreditsPayload> {
         ctx.require(Permission::CreditsAssign)?;
-        let to = input.member_id;
-        let (assigned, user_errors) = settle(assign(ctx, input).await)?;
-        let partner = partner::changed(ctx, ctx.viewer().partner.map(|partner| partner.id)).await?;
-        let Some(Assigned { id, is_replay: replayed }) = assigned else {
-            return Ok(AssignCreditsPayload { allocation: None, member: None, partner, replayed: false, user_errors });
+        let own = ctx.viewer().partner.ok_or_else(|| Error::internal("an assignment by nobody's partner"))?.id;
+        let ((allocation, member, partner, replayed), user_errors) = settle(assign(ctx, own, input).await)?;
+        let partner = match partner {
+            None => Partner::by_id(ctx, own).await?,
+            partner => partner,
         };
-        let allocation = CreditAllocation::by_id(ctx, id).await?;
-        let member = member::changed(ctx, Some(to)).await?;
         Ok(AssignCreditsPayload { allocation, member, partner, replayed, user_errors })
     }
 
@@ -147,13 +140,15 @@ impl CreditMutations {
         let acts_for_partner = ctx.viewer().scope().partner.is_some();
         ctx.require(if acts_for_partner { Permission::CreditsAssign } else { Permission::CreditsGrant })?;
         let id = input.allocation_id;
-        let (revoked, user_errors) = settle(revoke(ctx, id).await)?;
-        let allocation = if revoked.is_some() { CreditAllocation::by_id(ctx, id).await? } else { None };
+        let ((allocation, revoked), user_errors) = settle(revoke(ctx, id).await)?;
         Ok(RevokeCreditsPayload { allocation, revoked, user_errors })
     }
 }
 
-async fn grant(ctx: &Context<'_>, input: GrantCreditsInput) -> Result<Granted, Refusal> {
+/// The grant, its partner, and whether it was there before.
+type GrantOutcome = (Option<CreditGrant>, Option<Row<Partner>>, bool);
+
+async fn grant(ctx: &Context<'_>, input: GrantCreditsInput) -> Result<GrantOutcome, Refusal> {
     let mut faults = Faults::default();
     if input.credits == 0 || input.credits.unsigned_abs() > MAX_GRANT {
         let message = format!("Must be from 1 to {MAX_GRANT}, or as many below zero; it is {}.", input.credits);
@@ -165,8 +160,9 @@ async fn grant(ctx: &Context<'_>, input: GrantCreditsInput) -> Result<Granted, R
     let new = NewGrant { partner: input.partner_id, credits: input.credits, reason, key };
     let writing = ctx.write().await?;
     let granted = ctx.books(&writing).grant_credits(&new).await?.map_err(|fault| grant_refusal(&fault))?;
-    writing.commit_before(async { join!(CreditGrant::by_id(ctx, granted.id), Partner::by_id(ctx, new.partner)) }).await?;
-    Ok(granted)
+    let read = async { try_join!(CreditGrant::by_id(ctx, granted.id), Partner::by_id(ctx, new.partner)) };
+    let (grant, partner) = writing.commit_and(read).await?;
+    Ok((grant, partner, granted.is_replay))
 }
 
 fn grant_refusal(fault: &GrantFault) -> Refusal {
@@ -191,8 +187,10 @@ fn grant_refusal(fault: &GrantFault) -> Refusal {
     }
 }
 
-async fn assign(ctx: &Context<'_>, input: AssignCreditsInput) -> Result<Assigned, Refusal> {
-    let partner = ctx.viewer().partner.ok_or_else(|| Error::internal("an assignment by nobody's partner"))?.id;
+/// The allocation, its member, their partner, and whether it was there before.
+type AssignOutcome = (Option<Row<CreditAllocation>>, Option<Row<Member>>, Option<Row<Partner>>, bool);
+
+async fn assign(ctx: &Context<'_>, partner: PartnerId, input: AssignCreditsInput) -> Result<AssignOutcome, Refusal> {
     let mut faults = Faults::default();
     faults.check("input.credits", credits_at_once(input.credits));
     faults.check("input.validDays", valid_days(input.valid_days));
@@ -207,12 +205,10 @@ async fn assign(ctx: &Context<'_>, input: AssignCreditsInput) -> Result<Assigned
     let outcome = ctx.books(&writing).assign_credits(partner, &[wanted]).await?.pop();
     let outcome = outcome.ok_or_else(|| Error::internal("an assignment without an outcome"))?;
     let assigned = outcome.map_err(|fault| assignment_refusal(fault, credits))?;
-    writing
-        .commit_before(async {
-            join!(CreditAllocation::by_id(ctx, assigned.id), Member::by_id(ctx, member), Partner::by_id(ctx, partner))
-        })
-        .await?;
-    Ok(assigned)
+    let read =
+        async { try_join!(CreditAllocation::by_id(ctx, assigned.id), Member::by_id(ctx, member), Partner::by_id(ctx, partner)) };
+    let (allocation, member, partner) = writing.commit_and(read).await?;
+    Ok((allocation, member, partner, assigned.is_replay))
 }
 
 fn assignment_refusal(fault: AssignmentFault, credits: i32) -> Refusal {
@@ -238,12 +234,13 @@ fn assignment_refusal(fault: AssignmentFault, credits: i32) -> Refusal {
     }
 }
 
-async fn revoke(ctx: &Context<'_>, id: AllocationId) -> Result<i64, Refusal> {
+/// The allocation, and how many credits went back.
+async fn revoke(ctx: &Context<'_>, id: AllocationId) -> Result<(Option<Row<CreditAllocation>>, Option<i64>), Refusal> {
     let scope = ctx.viewer().scope();
     let writing = ctx.write().await?;
     writing.act_for_tenant().await?;
     let revoked = ctx.books(&writing).revoke_credits(scope, id).await?;
     let revoked = revoked.ok_or_else(|| Refusal::not_found("input.allocationId", "allocation"))?;
-    writing.commit_before(CreditAllocation::by_id(ctx, id)).await?;
-    Ok(revoked)
+    let allocation = writing.commit_and(CreditAllocation::by_id(ctx, id)).await?;
+    Ok((allocation, Some(revoked)))
 }

@@ -95,8 +95,8 @@ impl CustomerMutations {
         #[graphql(desc = "The customer.")] input: UpsertCustomerInput,
     ) -> Result<UpsertCustomerPayload> {
         ctx.require(Permission::CustomersManage)?;
-        let (id, user_errors) = settle(upsert(ctx, input).await)?;
-        Ok(UpsertCustomerPayload { customer: changed(ctx, id).await?, user_errors })
+        let (customer, user_errors) = settle(upsert(ctx, input).await)?;
+        Ok(UpsertCustomerPayload { customer, user_errors })
     }
 
     /// Lets a partner manage a customer from an instant on, and earn by what it pays. One partner at a time: release it from another
@@ -107,8 +107,8 @@ impl CustomerMutations {
         #[graphql(desc = "The customer and the partner.")] input: AssignCustomerInput,
     ) -> Result<AssignCustomerPayload> {
         ctx.require(Permission::CustomersManage)?;
-        let (id, user_errors) = settle(assign(ctx, input).await)?;
-        Ok(AssignCustomerPayload { customer: changed(ctx, id).await?, user_errors })
+        let (customer, user_errors) = settle(assign(ctx, input).await)?;
+        Ok(AssignCustomerPayload { customer, user_errors })
     }
 
     /// Ends a partner's management of a customer, or brings its end forward; one that has not begun by then never begins. A customer whom
@@ -119,19 +119,12 @@ impl CustomerMutations {
         #[graphql(desc = "The customer.")] input: ReleaseCustomerInput,
     ) -> Result<ReleaseCustomerPayload> {
         ctx.require(Permission::CustomersManage)?;
-        let (id, user_errors) = settle(release(ctx, input).await)?;
-        Ok(ReleaseCustomerPayload { customer: changed(ctx, id).await?, user_errors })
+        let (customer, user_errors) = settle(release(ctx, input).await)?;
+        Ok(ReleaseCustomerPayload { customer, user_errors })
     }
 }
 
-async fn changed(ctx: &Context<'_>, id: Option<CustomerId>) -> Result<Option<Row<Customer>>> {
-    match id {
-        Some(id) => Customer::by_id(ctx, id).await,
-        None => Ok(None),
-    }
-}
-
-async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<CustomerId, Refusal> {
+async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<Option<Row<Customer>>, Refusal> {
     let mut faults = Faults::default();
     let external_id = faults.check("input.externalId", line(&input.external_id, MAX_NAME));
     let name = faults.check("input.name", line(&input.name, MAX_NAME));
@@ -140,11 +133,10 @@ async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<Custome
     let writing = ctx.write().await?;
     let report = CustomerReport { external_id, name, email };
     let id = customer::Customer::upsert(&writing, ctx.viewer().tenant.id, &report).await?;
-    writing.commit_before(Customer::by_id(ctx, id)).await?;
-    Ok(id)
+    Ok(writing.commit_and(Customer::by_id(ctx, id)).await?)
 }
 
-async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<CustomerId, Refusal> {
+async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Option<Row<Customer>>, Refusal> {
     let mut faults = Faults::default();
     let commission_rate = input.commission_rate.and_then(|given| faults.check("input.commissionRate", rate(given.0)));
     if !faults.is_empty() {
@@ -174,7 +166,8 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Custome
                 );
                 return Err(Refusal::fault("input.from", FaultCode::Taken, message));
             }
-            return Ok(input.customer_id);
+            drop(writing);
+            return Ok(Customer::by_id(ctx, input.customer_id).await?);
         }
         end_before(&writing, tenant, &last, input.partner_id, from).await?;
     }
@@ -187,8 +180,7 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Custome
         managed_from: from,
     };
     CustomerAccount::insert(&writing, &new).await?;
-    writing.commit_before(Customer::by_id(ctx, input.customer_id)).await?;
-    Ok(input.customer_id)
+    Ok(writing.commit_and(Customer::by_id(ctx, input.customer_id)).await?)
 }
 
 /// Makes room for a period that begins at `from`: the last one must be over by then, or be the same partner's.
@@ -217,7 +209,7 @@ async fn end_before(
     }
 }
 
-async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<CustomerId, Refusal> {
+async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Option<Row<Customer>>, Refusal> {
     let at = input.at.map_or_else(|| ctx.now(), |at| at.0);
     let tenant = ctx.viewer().tenant.id;
     let writing = ctx.write().await?;
@@ -225,6 +217,5 @@ async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Custo
         return Err(Refusal::not_found("input.customerId", "customer"));
     }
     CustomerAccount::end_all(&writing, tenant, Whose::Customer(input.customer_id), at).await?;
-    writing.commit_before(Customer::by_id(ctx, input.customer_id)).await?;
-    Ok(input.customer_id)
+    Ok(writing.commit_and(Customer::by_id(ctx, input.customer_id)).await?)
 }

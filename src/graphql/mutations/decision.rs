@@ -1,7 +1,7 @@
 //! Mutations that decide commissions: approve them, reject them.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::try_join_all;
 
 use super::{MAX_REASON, Refusal, UserError, settle};
 use crate::{
@@ -84,8 +84,8 @@ impl DecisionMutations {
     ) -> Result<ApproveCommissionsPayload> {
         ctx.require(Permission::CommissionsManage)?;
         let decided = decide(ctx, &input.ids, Ok(Decision::Approve), input.all_or_none).await;
-        let (decided, user_errors) = settle(decided)?;
-        Ok(ApproveCommissionsPayload { results: results(ctx, &input.ids, decided).await?, user_errors })
+        let (results, user_errors) = settle(decided)?;
+        Ok(ApproveCommissionsPayload { results, user_errors })
     }
 
     /// Rejects commissions that are not paid and in no payout, each on its own unless all or none is asked for; what takes them back
@@ -99,8 +99,8 @@ impl DecisionMutations {
         let mut faults = Faults::default();
         let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
         let decision = reason.map(Decision::Reject).ok_or(faults);
-        let (decided, user_errors) = settle(decide(ctx, &input.ids, decision, input.all_or_none).await)?;
-        Ok(RejectCommissionsPayload { results: results(ctx, &input.ids, decided).await?, user_errors })
+        let (results, user_errors) = settle(decide(ctx, &input.ids, decision, input.all_or_none).await)?;
+        Ok(RejectCommissionsPayload { results, user_errors })
     }
 }
 
@@ -109,7 +109,7 @@ async fn decide(
     ids: &[CommissionId],
     decision: Result<Decision, Faults>,
     all_or_none: bool,
-) -> Result<Decided, Refusal> {
+) -> Result<Vec<CommissionDecision>, Refusal> {
     let mut faults = decision.as_ref().err().cloned().unwrap_or_default();
     if ids.is_empty() || ids.len() > MAX_IDS {
         faults.add("input.ids", FaultCode::OutOfRange, format!("Must be 1 to {MAX_IDS} ids; there are {}.", ids.len()));
@@ -117,12 +117,10 @@ async fn decide(
     let (Ok(decision), true) = (decision, faults.is_empty()) else { return Err(faults.into()) };
     let writing = ctx.write().await?;
     let decided = ctx.books(&writing).decide(ids, &decision, all_or_none).await?;
-    writing.commit_before(join_all(ids.iter().map(|id| Commission::by_id(ctx, *id)))).await?;
-    Ok(decided)
+    Ok(writing.commit_and(results(ctx, ids, &decided)).await?)
 }
 
-async fn results(ctx: &Context<'_>, ids: &[CommissionId], decided: Option<Decided>) -> Result<Vec<CommissionDecision>> {
-    let Some(decided) = decided else { return Ok(Vec::new()) };
+async fn results(ctx: &Context<'_>, ids: &[CommissionId], decided: &Decided) -> Result<Vec<CommissionDecision>> {
     let rows = ids.iter().map(async |id| {
         let user_error = decided.get(id).and_then(Option::as_ref).map(user_error);
         Ok(CommissionDecision { id: *id, commission: Commission::by_id(ctx, *id).await?, user_error })

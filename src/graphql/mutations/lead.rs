@@ -124,8 +124,8 @@ impl LeadMutations {
         #[graphql(desc = "The lead.")] input: CreateLeadInput,
     ) -> Result<CreateLeadPayload> {
         ctx.require(Permission::LeadsWrite)?;
-        let (id, user_errors) = settle(create(ctx, input).await)?;
-        Ok(CreateLeadPayload { lead: changed(ctx, id).await?, user_errors })
+        let (lead, user_errors) = settle(create(ctx, input).await)?;
+        Ok(CreateLeadPayload { lead, user_errors })
     }
 
     /// Changes what is known of a lead. Needs `LEADS_WRITE`.
@@ -138,8 +138,8 @@ impl LeadMutations {
         if !input.commission.is_undefined() && !ctx.viewer().is_operator() {
             return Err(Error::Forbidden(COMMISSION_IS_OPERATORS.to_owned()));
         }
-        let (id, user_errors) = settle(update(ctx, input).await)?;
-        Ok(UpdateLeadPayload { lead: changed(ctx, id).await?, user_errors })
+        let (lead, user_errors) = settle(update(ctx, input).await)?;
+        Ok(UpdateLeadPayload { lead, user_errors })
     }
 
     /// Takes a lead one step through the pipeline. Giving it the status that it has already succeeds and changes nothing, so a
@@ -150,19 +150,12 @@ impl LeadMutations {
         #[graphql(desc = "The lead and its new status.")] input: UpdateLeadStatusInput,
     ) -> Result<UpdateLeadStatusPayload> {
         ctx.require(Permission::LeadsWrite)?;
-        let (id, user_errors) = settle(update_status(ctx, input).await)?;
-        Ok(UpdateLeadStatusPayload { lead: changed(ctx, id).await?, user_errors })
+        let (lead, user_errors) = settle(update_status(ctx, input).await)?;
+        Ok(UpdateLeadStatusPayload { lead, user_errors })
     }
 }
 
-async fn changed(ctx: &Context<'_>, id: Option<LeadId>) -> Result<Option<Row<Lead>>> {
-    match id {
-        Some(id) => Lead::by_id(ctx, id).await,
-        None => Ok(None),
-    }
-}
-
-async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<LeadId, Refusal> {
+async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<Option<Row<Lead>>, Refusal> {
     let viewer = ctx.viewer();
     let currency = currency(&viewer.tenant.default_currency)?;
     let mut faults = Faults::default();
@@ -189,14 +182,13 @@ async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<LeadId, Ref
         let partners = Partner::by_ids(&writing, scope, &[partner_id]).await?;
         let partner = partners.get(&partner_id).ok_or_else(|| Refusal::not_found("input.partnerId", "partner"))?;
         if let Some(id) = models::lead::Lead::insert(&writing, scope, &new, partner.commission_rate, viewer.user).await? {
-            writing.commit_before(Lead::by_id(ctx, id)).await?;
-            return Ok(id);
+            return Ok(writing.commit_and(Lead::by_id(ctx, id)).await?);
         }
     }
     Err(Error::internal("a partner's rate changes at every attempt to send a lead").into())
 }
 
-async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Refusal> {
+async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<Option<Row<Lead>>, Refusal> {
     let mut faults = Faults::default();
     let mut changes = LeadChanges {
         client_name: given(input.client_name, "input.clientName", &mut faults, |text| line(&text, MAX_NAME)),
@@ -252,8 +244,7 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<LeadId, Ref
         // Nothing was known to book when it converted.
         book_conversion(ctx, &writing, input.id, converted_at).await?;
     }
-    writing.commit_before(Lead::by_id(ctx, input.id)).await?;
-    Ok(input.id)
+    Ok(writing.commit_and(Lead::by_id(ctx, input.id)).await?)
 }
 
 /// Locks the partner's books, before the partner's own row is (the lead's may be), and makes sure that they are open.
@@ -277,7 +268,7 @@ async fn book_conversion(ctx: &Context<'_>, writing: &Writing<'_>, id: LeadId, a
     Ok(())
 }
 
-async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Result<LeadId, Refusal> {
+async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Result<Option<Row<Lead>>, Refusal> {
     let mut faults = Faults::default();
     let note = faults.check_option("input.note", input.note.as_deref(), |text| paragraphs(text, MAX_NOTE));
     if !faults.is_empty() {
@@ -294,7 +285,8 @@ async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Resul
     let before = models::lead::Lead::step(&writing, scope, input.id, input.status, by, note.as_deref()).await?;
     let before = before.ok_or_else(|| Refusal::not_found("input.id", "lead"))?;
     if before == input.status {
-        return Ok(input.id);
+        drop(writing);
+        return Ok(Lead::by_id(ctx, input.id).await?);
     }
     if !before.next().contains(&input.status) {
         return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, no_way(before, input.status)));
@@ -302,8 +294,7 @@ async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Resul
     if input.status == LeadStatus::Converted {
         book_conversion(ctx, &writing, input.id, ctx.now()).await?;
     }
-    writing.commit_before(Lead::by_id(ctx, input.id)).await?;
-    Ok(input.id)
+    Ok(writing.commit_and(Lead::by_id(ctx, input.id)).await?)
 }
 
 fn no_way(from: LeadStatus, to: LeadStatus) -> String {

@@ -109,8 +109,8 @@ impl MemberMutations {
         #[graphql(desc = "The member.")] input: AddMemberInput,
     ) -> Result<AddMemberPayload> {
         ctx.require(Permission::MembersManage)?;
-        let (id, user_errors) = settle(add(ctx, input).await)?;
-        Ok(AddMemberPayload { member: changed(ctx, id).await?, user_errors })
+        let (member, user_errors) = settle(add(ctx, input).await)?;
+        Ok(AddMemberPayload { member, user_errors })
     }
 
     /// Changes a member. Its credits follow a new address. Needs `MEMBERS_MANAGE`.
@@ -120,8 +120,8 @@ impl MemberMutations {
         #[graphql(desc = "The changes.")] input: UpdateMemberInput,
     ) -> Result<UpdateMemberPayload> {
         ctx.require(Permission::MembersManage)?;
-        let (id, user_errors) = settle(update(ctx, input).await)?;
-        Ok(UpdateMemberPayload { member: changed(ctx, id).await?, user_errors })
+        let (member, user_errors) = settle(update(ctx, input).await)?;
+        Ok(UpdateMemberPayload { member, user_errors })
     }
 
     /// Makes a member inactive: it is given no more credits and can use none. Doing so again changes nothing more. Needs
@@ -132,9 +132,8 @@ impl MemberMutations {
         #[graphql(desc = "The member.")] input: DeactivateMemberInput,
     ) -> Result<DeactivateMemberPayload> {
         ctx.require(Permission::MembersManage)?;
-        let id = input.id;
-        let (revoked, user_errors) = settle(deactivate(ctx, input).await)?;
-        Ok(DeactivateMemberPayload { member: changed(ctx, revoked.map(|_| id)).await?, revoked, user_errors })
+        let ((member, revoked), user_errors) = settle(deactivate(ctx, input).await)?;
+        Ok(DeactivateMemberPayload { member, revoked, user_errors })
     }
 
     /// Takes an inactive member in again: invited, or active where somebody has signed in with the address. Another member stays as it
@@ -145,15 +144,8 @@ impl MemberMutations {
         #[graphql(desc = "The member.")] input: ReactivateMemberInput,
     ) -> Result<ReactivateMemberPayload> {
         ctx.require(Permission::MembersManage)?;
-        let (id, user_errors) = settle(reactivate(ctx, input).await)?;
-        Ok(ReactivateMemberPayload { member: changed(ctx, id).await?, user_errors })
-    }
-}
-
-pub(super) async fn changed(ctx: &Context<'_>, id: Option<MemberId>) -> Result<Option<Row<Member>>> {
-    match id {
-        Some(id) => Member::by_id(ctx, id).await,
-        None => Ok(None),
+        let (member, user_errors) = settle(reactivate(ctx, input).await)?;
+        Ok(ReactivateMemberPayload { member, user_errors })
     }
 }
 
@@ -162,7 +154,7 @@ pub(super) fn unknown(path: &'static str) -> Refusal {
     Refusal::fault(path, FaultCode::MemberNotFound, "There is no member of this id.")
 }
 
-async fn add(ctx: &Context<'_>, input: AddMemberInput) -> Result<MemberId, Refusal> {
+async fn add(ctx: &Context<'_>, input: AddMemberInput) -> Result<Option<Row<Member>>, Refusal> {
     let mut faults = Faults::default();
     let partner_id = own_partner(ctx, input.partner_id, &mut faults);
     let email = faults.check("input.email", email(&input.email.0));
@@ -188,11 +180,10 @@ async fn add(ctx: &Context<'_>, input: AddMemberInput) -> Result<MemberId, Refus
         updated_at: now,
     };
     member::Member::insert(&writing, &new).await.map_err(violation)?;
-    writing.commit_before(Member::by_id(ctx, new.id)).await?;
-    Ok(new.id)
+    Ok(writing.commit_and(Member::by_id(ctx, new.id)).await?)
 }
 
-async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<MemberId, Refusal> {
+async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<Option<Row<Member>>, Refusal> {
     let mut faults = Faults::default();
     let changes = MemberChanges {
         email: given(input.email, "input.email", &mut faults, |address| email(&address.0)),
@@ -221,31 +212,32 @@ async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<MemberId,
         member.lock_units(&writing, tenant).await?;
     }
     member.update(&writing, tenant, &changes, ctx.now()).await.map_err(violation)?;
-    writing.commit_before(Member::by_id(ctx, input.id)).await?;
-    Ok(input.id)
+    Ok(writing.commit_and(Member::by_id(ctx, input.id)).await?)
 }
 
-async fn deactivate(ctx: &Context<'_>, input: DeactivateMemberInput) -> Result<i64, Refusal> {
+/// The member, and how many credits came back.
+async fn deactivate(ctx: &Context<'_>, input: DeactivateMemberInput) -> Result<(Option<Row<Member>>, Option<i64>), Refusal> {
     let scope = ctx.viewer().scope();
     let writing = ctx.write().await?;
     writing.act_for_tenant().await?;
     let revoked = ctx.books(&writing).deactivate_member(scope, input.id, input.revoke_credits).await?;
     let revoked = revoked.ok_or_else(|| unknown("input.id"))?;
-    writing.commit_before(Member::by_id(ctx, input.id)).await?;
-    Ok(revoked)
+    let member = writing.commit_and(Member::by_id(ctx, input.id)).await?;
+    Ok((member, Some(revoked)))
 }
 
-async fn reactivate(ctx: &Context<'_>, input: ReactivateMemberInput) -> Result<MemberId, Refusal> {
+async fn reactivate(ctx: &Context<'_>, input: ReactivateMemberInput) -> Result<Option<Row<Member>>, Refusal> {
     let writing = ctx.write().await?;
     let member = member::Member::lock(&writing, ctx.viewer().scope(), input.id).await?;
     let member = member.ok_or_else(|| unknown("input.id"))?;
-    if member.status == MemberStatus::Inactive {
-        let status = if member.user_id.is_some() { MemberStatus::Active } else { MemberStatus::Invited };
-        let changes = MemberChanges { status: Some(status), ..MemberChanges::default() };
-        member.update(&writing, ctx.viewer().tenant.id, &changes, ctx.now()).await?;
-        writing.commit_before(Member::by_id(ctx, input.id)).await?;
+    if member.status != MemberStatus::Inactive {
+        drop(writing);
+        return Ok(Member::by_id(ctx, input.id).await?);
     }
-    Ok(input.id)
+    let status = if member.user_id.is_some() { MemberStatus::Active } else { MemberStatus::Invited };
+    let changes = MemberChanges { status: Some(status), ..MemberChanges::default() };
+    member.update(&writing, ctx.viewer().tenant.id, &changes, ctx.now()).await?;
+    Ok(writing.commit_and(Member::by_id(ctx, input.id)).await?)
 }
 
 /// What a person can put right of what the database refused.

@@ -210,7 +210,7 @@ impl Progress for Kept {
     }
 }
 
-async fn import(ctx: &Context<'_>, input: ImportMembersInput) -> Result<MemberImport, Refusal> {
+async fn import(ctx: &Context<'_>, input: ImportMembersInput) -> Result<Option<MemberImport>, Refusal> {
     let mut faults = Faults::default();
     let partner = own_partner(ctx, input.partner_id, &mut faults);
     let source = match (input.file, input.csv) {
@@ -248,7 +248,7 @@ async fn import(ctx: &Context<'_>, input: ImportMembersInput) -> Result<MemberIm
     let outcome = import.run(request.session(), &request.clock, source, &mut kept).await;
     request.renew_loaders();
     match outcome? {
-        Ok(summary) => Ok(MemberImport { is_dry_run: input.dry_run, summary, reports: kept.0 }),
+        Ok(summary) => Ok(Some(MemberImport { is_dry_run: input.dry_run, summary, reports: kept.0 })),
         Err(fault) => Err(Refusal::fault(path, FaultCode::Invalid, fault.to_string())),
     }
 }

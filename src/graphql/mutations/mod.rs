@@ -1,8 +1,8 @@
 //! Mutations: one file per aggregate, each with input, payload and resolver side by side.
 //!
 //! A mutation's body goes in one order: permission, checks of the input, transaction, find under lock, change, commit. What it
-//! answers is read after the commit, in a fresh transaction that begins in the same round trip. What the person can put right comes back as `userErrors`, and then
-//! nothing has been changed.
+//! answers is read after the commit, in a fresh transaction that begins in the same round trip. What the person can put right comes back
+//! as `userErrors`, and then nothing has been changed.
 
 mod booking;
 mod commission_rule;
@@ -110,11 +110,11 @@ fn own_partner(ctx: &Context<'_>, named: Option<PartnerId>, faults: &mut Faults)
     partner
 }
 
-/// Splits what a mutation came to into what it changed and what was wrong with its input.
-fn settle<T>(outcome: Result<T, Refusal>) -> Result<(Option<T>, Vec<UserError>)> {
+/// Splits what a mutation came to into what it answers, which is nothing where it changed nothing, and what was wrong with its input.
+fn settle<T: Default>(outcome: Result<T, Refusal>) -> Result<(T, Vec<UserError>)> {
     match outcome {
-        Ok(changed) => Ok((Some(changed), Vec::new())),
-        Err(Refusal::Faults(faults)) => Ok((None, faults.into_vec().into_iter().map(UserError::from).collect())),
+        Ok(answer) => Ok((answer, Vec::new())),
+        Err(Refusal::Faults(faults)) => Ok((T::default(), faults.into_vec().into_iter().map(UserError::from).collect())),
         Err(Refusal::Error(error)) => Err(error),
     }
 }

@@ -98,8 +98,8 @@ impl PartnerMutations {
         #[graphql(desc = "The partner.")] input: CreatePartnerInput,
     ) -> Result<CreatePartnerPayload> {
         ctx.require(Permission::PartnersManage)?;
-        let (id, user_errors) = settle(create(ctx, input).await)?;
-        Ok(CreatePartnerPayload { partner: changed(ctx, id).await?, user_errors })
+        let (partner, user_errors) = settle(create(ctx, input).await)?;
+        Ok(CreatePartnerPayload { partner, user_errors })
     }
 
     /// Changes a partner. Needs `PARTNERS_MANAGE`.
@@ -109,8 +109,8 @@ impl PartnerMutations {
         #[graphql(desc = "The changes.")] input: UpdatePartnerInput,
     ) -> Result<UpdatePartnerPayload> {
         ctx.require(Permission::PartnersManage)?;
-        let (id, user_errors) = settle(update(ctx, input).await)?;
-        Ok(UpdatePartnerPayload { partner: changed(ctx, id).await?, user_errors })
+        let (partner, user_errors) = settle(update(ctx, input).await)?;
+        Ok(UpdatePartnerPayload { partner, user_errors })
     }
 
     /// Approves, suspends, resumes or closes a partner. Its people can read in every status, and write while it is active. Needs
@@ -121,19 +121,12 @@ impl PartnerMutations {
         #[graphql(desc = "The partner and its new status.")] input: ChangePartnerStatusInput,
     ) -> Result<ChangePartnerStatusPayload> {
         ctx.require(Permission::PartnersManage)?;
-        let (id, user_errors) = settle(change_status(ctx, input).await)?;
-        Ok(ChangePartnerStatusPayload { partner: changed(ctx, id).await?, user_errors })
+        let (partner, user_errors) = settle(change_status(ctx, input).await)?;
+        Ok(ChangePartnerStatusPayload { partner, user_errors })
     }
 }
 
-pub(super) async fn changed(ctx: &Context<'_>, id: Option<PartnerId>) -> Result<Option<Row<Partner>>> {
-    match id {
-        Some(id) => Partner::by_id(ctx, id).await,
-        None => Ok(None),
-    }
-}
-
-async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<PartnerId, Refusal> {
+async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<Option<Row<Partner>>, Refusal> {
     let tenant = &ctx.viewer().tenant;
     let mut faults = Faults::default();
     let company_name = faults.check("input.companyName", line(&input.company_name, MAX_NAME));
@@ -155,11 +148,10 @@ async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<PartnerI
     };
     let writing = ctx.write().await?;
     partner::Partner::insert(&writing, &new).await.map_err(violation)?;
-    writing.commit_before(Partner::by_id(ctx, new.id)).await?;
-    Ok(new.id)
+    Ok(writing.commit_and(Partner::by_id(ctx, new.id)).await?)
 }
 
-async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<PartnerId, Refusal> {
+async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<Option<Row<Partner>>, Refusal> {
     let mut faults = Faults::default();
     let changes = PartnerChanges {
         company_name: given(input.company_name, "input.companyName", &mut faults, |text| line(&text, MAX_NAME)),
@@ -174,8 +166,7 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<PartnerI
     let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
     let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
     partner.update(&writing, &changes).await.map_err(violation)?;
-    writing.commit_before(Partner::by_id(ctx, input.id)).await?;
-    Ok(input.id)
+    Ok(writing.commit_and(Partner::by_id(ctx, input.id)).await?)
 }
 
 /// Makes sure that nothing is owed either way, and releases the customers. The books stay locked: nothing is booked meanwhile.
@@ -197,13 +188,14 @@ async fn settle_accounts(ctx: &Context<'_>, writing: &Writing<'_>, id: PartnerId
     Err(Refusal::fault("input.status", FaultCode::OpenBalance, message))
 }
 
-async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Result<PartnerId, Refusal> {
+async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Result<Option<Row<Partner>>, Refusal> {
     let writing = ctx.write().await?;
     ctx.books(&writing).lock(&[input.id]).await?;
     let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
     let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
     if partner.status == input.status {
-        return Ok(input.id);
+        drop(writing);
+        return Ok(Partner::by_id(ctx, input.id).await?);
     }
     if !partner.status.may_become(input.status) {
         let message = format!("A partner that is {} cannot become {}.", partner.status.shown(), input.status.shown());
@@ -213,8 +205,7 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
         settle_accounts(ctx, &writing, input.id).await?;
     }
     partner.update(&writing, &PartnerChanges { status: Some(input.status), ..PartnerChanges::default() }).await?;
-    writing.commit_before(Partner::by_id(ctx, input.id)).await?;
-    Ok(input.id)
+    Ok(writing.commit_and(Partner::by_id(ctx, input.id)).await?)
 }
 
 /// What a person can put right of what the database refused.

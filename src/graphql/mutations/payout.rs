@@ -6,6 +6,7 @@ use chrono::SecondsFormat;
 use super::{MAX_KEY, Refusal, UserError, settle};
 use crate::{
     auth::Permission,
+    db::session::Writing,
     error::{Error, Result},
     graphql::{
         context::{ContextExt, missing},
@@ -113,12 +114,8 @@ impl PayoutMutations {
         #[graphql(desc = "The partner and the period.")] input: CreatePayoutBatchInput,
     ) -> Result<CreatePayoutBatchPayload> {
         ctx.require(Permission::PayoutsManage)?;
-        let (made, user_errors) = settle(create_one(ctx, input).await)?;
-        let payout = match made {
-            Some(made) => Payout::by_id(ctx, made.payout).await?,
-            None => None,
-        };
-        Ok(CreatePayoutBatchPayload { payout, replayed: made.is_some_and(|made| made.is_replay), user_errors })
+        let ((payout, replayed), user_errors) = settle(create_one(ctx, input).await)?;
+        Ok(CreatePayoutBatchPayload { payout, replayed, user_errors })
     }
 
     /// Makes a payout for each active partner that has something payable, each in a transaction of its own. Broken off, it is simply
@@ -129,13 +126,13 @@ impl PayoutMutations {
         #[graphql(desc = "The period.")] input: CreatePayoutBatchesInput,
     ) -> Result<CreatePayoutBatchesPayload> {
         ctx.require(Permission::PayoutsManage)?;
-        let (done, user_errors) = settle(create_all(ctx, input).await)?;
-        let (results, next_partner_id) = done.unwrap_or_default();
+        let ((results, next_partner_id), user_errors) = settle(create_all(ctx, input).await)?;
         Ok(CreatePayoutBatchesPayload { results, next_partner_id, user_errors })
     }
 }
 
-async fn create_one(ctx: &Context<'_>, input: CreatePayoutBatchInput) -> Result<Made, Refusal> {
+/// The payout, and whether it was there before.
+async fn create_one(ctx: &Context<'_>, input: CreatePayoutBatchInput) -> Result<(Option<Row<Payout>>, bool), Refusal> {
     let currency = currency_or_default(ctx, input.currency)?;
     let mut faults = Faults::default();
     period(&input.period_start, &input.period_end, &mut faults);
@@ -158,10 +155,12 @@ async fn create_one(ctx: &Context<'_>, input: CreatePayoutBatchInput) -> Result<
         previewed_at: input.previewed_at.map(|at| at.0),
         key,
     };
-    create(ctx, &request).await
+    let (writing, made) = create(ctx, &request).await?;
+    Ok((writing.commit_and(Payout::by_id(ctx, made.payout)).await?, made.is_replay))
 }
 
-async fn create(ctx: &Context<'_>, request: &PayoutRequest) -> Result<Made, Refusal> {
+/// A payout that is there once its transaction is committed.
+async fn create<'c>(ctx: &'c Context<'_>, request: &PayoutRequest) -> Result<(Writing<'c>, Made), Refusal> {
     let writing = ctx.write().await?;
     if models::partner::Partner::by_ids(&writing, ctx.viewer().scope(), &[request.partner]).await?.is_empty() {
         return Err(Refusal::not_found("input.partnerId", "partner"));
@@ -173,8 +172,13 @@ async fn create(ctx: &Context<'_>, request: &PayoutRequest) -> Result<Made, Refu
         }
         made => made?.map_err(|fault| refusal(&fault, request))?,
     };
-    writing.commit().await?;
-    Ok(made)
+    Ok((writing, made))
+}
+
+async fn create_alone(ctx: &Context<'_>, request: &PayoutRequest) -> Result<Option<Made>, Refusal> {
+    let (writing, made) = create(ctx, request).await?;
+    writing.commit_alone().await?;
+    Ok(Some(made))
 }
 
 type AllDone = (Vec<PayoutBatchResult>, Option<PartnerId>);
@@ -209,7 +213,7 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
             previewed_at: None,
             key: None,
         };
-        match settle(create(ctx, &request).await) {
+        match settle(create_alone(ctx, &request).await) {
             Ok((payout, mut errors)) => made.push((partner, payout, errors.pop())),
             Err(error @ (Error::Unavailable(_) | Error::Timeout)) if made.is_empty() => return Err(error.into()),
             // What is made stays, and is told; the caller goes on from here.

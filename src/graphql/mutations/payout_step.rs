@@ -150,20 +150,15 @@ impl PayoutStepMutations {
 
 async fn take(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<PayoutStepPayload> {
     ctx.require(Permission::PayoutsManage)?;
-    let (taken, user_errors) = settle(step_one(ctx, id, step).await)?;
-    let payout = match taken {
-        Some(()) => Payout::by_id(ctx, id).await?,
-        None => None,
-    };
+    let (payout, user_errors) = settle(step_one(ctx, id, step).await)?;
     Ok(PayoutStepPayload { payout, user_errors })
 }
 
-async fn step_one(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<(), Refusal> {
+async fn step_one(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<Option<Row<Payout>>, Refusal> {
     let step = step?;
     let writing = ctx.write().await?;
     ctx.books(&writing).step_payout(id, &step).await?.map_err(refusal)?;
-    writing.commit_before(Payout::by_id(ctx, id)).await?;
-    Ok(())
+    Ok(writing.commit_and(Payout::by_id(ctx, id)).await?)
 }
 
 fn refusal(fault: StepFault) -> Refusal {

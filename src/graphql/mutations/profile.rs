@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{Refusal, UserError, cleared_or, given, partner::changed, settle};
+use super::{Refusal, UserError, cleared_or, given, settle};
 use crate::{
     auth::Permission,
     error::Result,
@@ -88,12 +88,12 @@ impl ProfileMutations {
         #[graphql(desc = "The changes.")] input: UpdatePartnerProfileInput,
     ) -> Result<UpdatePartnerProfilePayload> {
         ctx.require(Permission::ProfileWrite)?;
-        let (id, user_errors) = settle(update(ctx, input).await)?;
-        Ok(UpdatePartnerProfilePayload { partner: changed(ctx, id).await?, user_errors })
+        let (partner, user_errors) = settle(update(ctx, input).await)?;
+        Ok(UpdatePartnerProfilePayload { partner, user_errors })
     }
 }
 
-async fn update(ctx: &Context<'_>, input: UpdatePartnerProfileInput) -> Result<PartnerId, Refusal> {
+async fn update(ctx: &Context<'_>, input: UpdatePartnerProfileInput) -> Result<Option<Row<Partner>>, Refusal> {
     let viewer = ctx.viewer();
     let Some(partner) = input.partner_id.or(viewer.partner.map(|partner| partner.id)) else {
         return Err(Refusal::fault("input.partnerId", FaultCode::Required, "Name the partner whose profile it is."));
@@ -107,8 +107,7 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerProfileInput) -> Result<P
     if !Profile::update(&writing, viewer.scope(), partner, &changes).await? {
         return Err(Refusal::not_found("input.partnerId", "partner"));
     }
-    writing.commit_before(Partner::by_id(ctx, partner)).await?;
-    Ok(partner)
+    Ok(writing.commit_and(Partner::by_id(ctx, partner)).await?)
 }
 
 /// Every field checked; all faults are noted, so what comes back counts only when there are none.

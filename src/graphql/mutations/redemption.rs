@@ -56,16 +56,16 @@ impl RedemptionMutations {
     ) -> Result<RedeemCreditPayload> {
         ctx.require(Permission::EventsIngest)?;
         let mut available = None;
-        let (redeemed, user_errors) = settle(redeem(ctx, input, &mut available).await)?;
-        let Some(Redeemed { id, is_replay: replayed }) = redeemed else {
-            return Ok(RedeemCreditPayload { redemption: None, available, replayed: false, user_errors });
-        };
-        Ok(RedeemCreditPayload { redemption: CreditRedemption::by_id(ctx, id).await?, available, replayed, user_errors })
+        let ((redemption, replayed), user_errors) = settle(redeem(ctx, input, &mut available).await)?;
+        Ok(RedeemCreditPayload { redemption, available, replayed, user_errors })
     }
 }
 
+/// The redemption, and whether it was there before.
+type Outcome = (Option<CreditRedemption>, bool);
+
 /// Where there are too few, `left` is told how many there are.
-async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput, left: &mut Option<i64>) -> Result<Redeemed, Refusal> {
+async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput, left: &mut Option<i64>) -> Result<Outcome, Refusal> {
     let mut faults = Faults::default();
     let redeemer = match (input.member_id, &input.email) {
         (Some(id), None) => Some(Redeemer::Member(id)),
@@ -92,13 +92,13 @@ async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput, left: &mut Option<i
 }
 
 /// One transaction, which stays only if it succeeds.
-async fn attempt(ctx: &Context<'_>, new: &NewRedemption, waits: bool) -> Result<Result<Redeemed, RedemptionFault>> {
+async fn attempt(ctx: &Context<'_>, new: &NewRedemption, waits: bool) -> Result<Result<Outcome, RedemptionFault>> {
     let writing = ctx.write().await?;
-    let outcome = ctx.books(&writing).redeem_credits(new, waits).await?;
-    if let Ok(redeemed) = &outcome {
-        writing.commit_before(CreditRedemption::by_id(ctx, redeemed.id)).await?;
-    }
-    Ok(outcome)
+    let Redeemed { id, is_replay } = match ctx.books(&writing).redeem_credits(new, waits).await? {
+        Ok(redeemed) => redeemed,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    Ok(Ok((writing.commit_and(CreditRedemption::by_id(ctx, id)).await?, is_replay)))
 }
 
 fn refusal(fault: &RedemptionFault, by_member: bool, credits: i32) -> Refusal {

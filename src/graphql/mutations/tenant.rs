@@ -11,7 +11,6 @@ use crate::{
         scalars::{Decimal, currency_or_default},
         tenant::Tenant,
     },
-    ids::TenantId,
     models::tenant::{HOLD_DAYS, TenantSettings},
     money::minor_units,
     validation::{FaultCode, Faults, Wrong, amount},
@@ -47,16 +46,12 @@ impl TenantMutations {
         #[graphql(desc = "The changes.")] input: UpdateTenantSettingsInput,
     ) -> Result<UpdateTenantSettingsPayload> {
         ctx.require(Permission::SettingsManage)?;
-        let (id, user_errors) = settle(update(ctx, input).await)?;
-        let tenant = match id {
-            Some(id) => Tenant::by_id(ctx, id).await?,
-            None => None,
-        };
+        let (tenant, user_errors) = settle(update(ctx, input).await)?;
         Ok(UpdateTenantSettingsPayload { tenant, user_errors })
     }
 }
 
-async fn update(ctx: &Context<'_>, input: UpdateTenantSettingsInput) -> Result<TenantId, Refusal> {
+async fn update(ctx: &Context<'_>, input: UpdateTenantSettingsInput) -> Result<Option<Tenant>, Refusal> {
     let tenant = ctx.viewer().tenant.id;
     let digits = minor_units(currency_or_default(ctx, None)?);
     let mut faults = Faults::default();
@@ -72,6 +67,5 @@ async fn update(ctx: &Context<'_>, input: UpdateTenantSettingsInput) -> Result<T
     }
     let writing = ctx.write().await?;
     TenantSettings::update(&writing, tenant, days, minimum).await?;
-    writing.commit_before(Tenant::by_id(ctx, tenant)).await?;
-    Ok(tenant)
+    Ok(writing.commit_and(Tenant::by_id(ctx, tenant)).await?)
 }
