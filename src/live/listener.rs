@@ -10,7 +10,7 @@ use tokio_postgres::Config;
 use crate::{
     db::{self, Connection, STEP_DOWN, connect},
     error::{Error, Result},
-    models::event::{self, Event},
+    models::event::{self, Event, Publisher},
 };
 
 /// How many events are taken at once.
@@ -48,8 +48,9 @@ async fn listen(config: &Config, events: &broadcast::Sender<Event>, place: &mut 
     let mut connection = in_time(async { connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable) }).await?;
     let listen = format!("LISTEN {}; LISTEN {}", event::WAITING, event::PUBLISHED);
     connection.batch_execute(&listen).await?;
+    let mut publisher = Publisher::default();
     loop {
-        in_time(async { Ok(take(&connection, events, place).await?) }).await?;
+        in_time(async { Ok(take(&connection, &mut publisher, events, place).await?) }).await?;
         tokio::time::sleep(GATHER).await;
         let mut notifications = std::pin::pin!(connection.notifications_stream());
         match tokio::time::timeout(LOOK, notifications.next()).await {
@@ -67,16 +68,21 @@ async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
 }
 
 /// Publishes and hands on what there is now.
-async fn take(connection: &Connection, events: &broadcast::Sender<Event>, after: &mut i64) -> db::QueryResult<()> {
-    while event::publish(connection, MOST).await? == MOST {}
+async fn take(
+    connection: &Connection,
+    publisher: &mut Publisher,
+    events: &broadcast::Sender<Event>,
+    after: &mut i64,
+) -> db::QueryResult<()> {
+    while publisher.publish(connection, MOST).await? == MOST {}
     loop {
-        let published = event::published(connection, *after, MOST).await?;
-        for event in &published {
+        let found = event::published(connection, *after, MOST).await?;
+        for event in &found {
             *after = event.place;
             // Nobody may be watching.
             let _ = events.send(*event);
         }
-        if i64::try_from(published.len()).unwrap_or(MOST) < MOST {
+        if i64::try_from(found.len()).unwrap_or(MOST) < MOST {
             return Ok(());
         }
     }

@@ -1,7 +1,7 @@
 //! Events: that something has changed, in one order for everyone who watches. Rows are written by the database's triggers.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -80,9 +80,35 @@ impl EventFilter {
     }
 }
 
-/// Gives so many waiting events their places; gives how many it were.
-pub async fn publish(mut connection: &AsyncPgConnection, most: i64) -> QueryResult<i64> {
-    statement::<BigInt>("SELECT publish_events(?)", vec![Bind::BigInt(most)]).get_result(&mut connection).await
+/// Gives waiting events their places, and knows up to where none can come to wait any more: what was published there is not gone through
+/// again.
+#[derive(Debug, Default)]
+pub struct Publisher {
+    /// The first event that may wait.
+    from: i64,
+    /// A transaction, and the last event that one before it can have made.
+    next: Option<(i64, i64)>,
+}
+
+impl Publisher {
+    /// Gives so many waiting events their places; gives how many it were.
+    pub async fn publish(&mut self, mut connection: &AsyncPgConnection, most: i64) -> QueryResult<i64> {
+        let (published, oldest, own, last): (i64, i64, Option<i64>, i64) =
+            statement::<(BigInt, BigInt, Nullable<BigInt>, BigInt)>(
+                "SELECT published, oldest, own, last_id FROM publish_events(?, ?)",
+                vec![Bind::BigInt(most), Bind::BigInt(self.from)],
+            )
+            .get_result(&mut connection)
+            .await?;
+        // Otherwise some are left.
+        if published < most {
+            if let Some((_, last)) = self.next.take_if(|(transaction, _)| oldest >= *transaction) {
+                self.from = last + 1;
+            }
+            self.next = self.next.or(own.map(|transaction| (transaction, last)));
+        }
+        Ok(published)
+    }
 }
 
 /// The events of all tenants after a place, in their order.

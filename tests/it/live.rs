@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use partner_portal::limits::Limits;
+use diesel_async::SimpleAsyncConnection;
+use partner_portal::{limits::Limits, models::event::Publisher};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -10,7 +11,7 @@ use crate::support::{
     listening::{Listening, Socket},
     token,
     tokens::staff_token,
-    world::{ACME, GLOBEX, Setup},
+    world::{ACME, GLOBEX, Setup, number},
 };
 
 const LEADS: &str =
@@ -190,6 +191,50 @@ async fn old_events_are_forgotten() {
     assert_eq!((forgotten.expect("it is done"), world.number("SELECT min(place) FROM events").await), (5, 6));
     let none = partner_portal::maintenance::forget_events(&world.app.pool, clock.now() + chrono::TimeDelta::days(7)).await;
     assert_eq!(none.expect("it is done"), 0);
+}
+
+/// However much has changed since a report or a backup began to read, a change and its publishing look at few events: while it reads, no old
+/// entry leaves the index of those that wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_a_report_reads() {
+    let world = World::new().await;
+    let (mut report, mut owner) = (world.owner().await, world.owner().await);
+    report.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM events").await.expect("a snapshot");
+    let mut publisher = Publisher::default();
+    for leads in [700, 700, 20, 20] {
+        world.add_leads(world.acme, world.a, leads).await;
+        assert_eq!(usize::try_from(publisher.publish(&owner, 10_000).await.expect("it publishes")), Ok(leads));
+    }
+    let looked = "SELECT pg_stat_get_xact_tuples_returned('events_waiting_idx'::regclass)";
+    let change = "BEGIN; UPDATE partner_leads SET notes = 'x' WHERE id = (SELECT min(id::text)::uuid FROM partner_leads)";
+    let before = number(&mut owner, looked).await;
+    owner.batch_execute(change).await.expect("a change");
+    let by_change = number(&mut owner, looked).await - before;
+    assert!(by_change <= 64, "{by_change} entries for a change");
+    assert_eq!(publisher.publish(&owner, 10_000).await.expect("it publishes"), 1);
+    let by_publisher = number(&mut owner, looked).await - before - by_change;
+    assert!(by_publisher <= 64, "{by_publisher} entries for its publishing");
+    owner.batch_execute("COMMIT").await.expect("it is committed");
+    assert_eq!(world.number("SELECT count(*) FROM events WHERE place IS NULL").await, 0);
+}
+
+/// A transaction that comes to its end late is published late, and not passed over, however many have been published since it began.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_ends_late_is_published() {
+    let world = World::new().await;
+    let (owner, mut late) = (world.owner().await, world.owner().await);
+    let lead = world.add_lead(world.acme, world.a).await;
+    late.batch_execute(&format!("BEGIN; UPDATE partner_leads SET notes = 'x' WHERE id = '{}'", lead.uuid()))
+        .await
+        .expect("a change");
+    let mut publisher = Publisher::default();
+    for _ in 0..5 {
+        world.add_leads(world.acme, world.a, 3).await;
+        assert!(publisher.publish(&owner, 10_000).await.expect("it publishes") >= 3);
+    }
+    late.batch_execute("COMMIT").await.expect("it is committed");
+    assert_eq!(publisher.publish(&owner, 10_000).await.expect("it publishes"), 1);
+    assert_eq!(world.number("SELECT count(*) FROM events WHERE place IS NULL").await, 0);
 }
 
 /// Transactions that overlap, some of them rolled back, while a watcher comes and goes with its cursor: each change is told, none twice.

@@ -120,6 +120,17 @@ pub struct World {
     pub g: PartnerId,
 }
 
+/// The number that a query gives.
+pub async fn number(connection: &mut AsyncPgConnection, sql: &str) -> i64 {
+    #[derive(diesel::QueryableByName)]
+    struct Number {
+        #[diesel(sql_type = BigInt)]
+        number: i64,
+    }
+    let query = diesel::sql_query(format!("SELECT ({sql})::bigint AS number"));
+    query.get_result::<Number>(connection).await.unwrap_or_else(|error| panic!("{error}: {sql}")).number
+}
+
 impl World {
     /// A fresh one.
     pub async fn new() -> Self {
@@ -279,13 +290,7 @@ impl World {
 
     /// The number that a query gives, asked as the owner of the tables.
     pub async fn number(&self, sql: &str) -> i64 {
-        #[derive(diesel::QueryableByName)]
-        struct Number {
-            #[diesel(sql_type = BigInt)]
-            number: i64,
-        }
-        let query = diesel::sql_query(format!("SELECT ({sql})::bigint AS number"));
-        query.get_result::<Number>(&mut self.owner().await).await.unwrap_or_else(|error| panic!("{error}: {sql}")).number
+        number(&mut self.owner().await, sql).await
     }
 
     /// Waits until so many statements of this database wait for a lock.
