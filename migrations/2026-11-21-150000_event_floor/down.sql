@@ -1,13 +1,6 @@
+DROP FUNCTION last_event();
 DROP FUNCTION publish_events(bigint, bigint);
-CREATE FUNCTION events_say(is_first boolean) RETURNS void LANGUAGE plpgsql AS $$
-BEGIN
-    IF is_first THEN
-        NOTIFY portal_events_waiting;
-    END IF;
-END $$;
-
 COMMENT ON FUNCTION events_say(boolean) IS 'Tells whoever publishes, if this is the first event that waits';
-REVOKE ALL ON FUNCTION events_say(boolean) FROM PUBLIC;
 CREATE OR REPLACE FUNCTION events_raise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     is_first boolean := NOT EXISTS (SELECT FROM events WHERE place IS NULL);

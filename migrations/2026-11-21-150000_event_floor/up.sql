@@ -52,13 +52,20 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-DROP FUNCTION events_say(boolean);
+COMMENT ON FUNCTION events_say(boolean) IS 'No longer called: for changes that were being made when its callers were replaced';
 
--- Gives events from an id on that are committed their places, as publish_events(most) does, which servers of the version before call. An
--- event's id is drawn by a transaction that has its own id already. So once every transaction before the publishing one (`own`) has ended
--- (`oldest` of a later call is not before it), no event up to `last_id` can come to wait any more, and those that did are published.
+-- Gives events from an id on that are committed their places, as publish_events(most) does, which servers of the version before call.
+--
+-- Whoever calls it learns up to where none can come to wait any more. An event's id is drawn by a transaction that has an id of its own:
+-- events come from triggers on rows that it has written, and the sequence hands out none in advance (CACHE 1; both must stay so). What had
+-- drawn an event's id up to `last_id` had its own before the publishing transaction was given `own`. So once all transactions before that
+-- one have ended (`oldest` of a later call is not before `own`), events up to `last_id` are published by that call, or were before.
+-- `own` is NULL where the caller's transaction had its id already, and where it would be given one for little.
 CREATE FUNCTION publish_events(most bigint, from_id bigint, OUT published bigint, OUT oldest bigint, OUT own bigint, OUT last_id bigint)
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    much CONSTANT bigint := 1000;
+    is_fresh boolean := pg_current_xact_id_if_assigned() IS NULL;
 BEGIN
     PERFORM pg_advisory_xact_lock(x'706f7274616c0005'::bigint);
     oldest := pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
@@ -68,10 +75,19 @@ BEGIN
     UPDATE events e SET place = p.place FROM placed p WHERE e.tenant_id = p.tenant_id AND e.id = p.id;
     GET DIAGNOSTICS published = ROW_COUNT;
     IF published > 0 THEN
-        own := pg_current_xact_id()::text::bigint;
         NOTIFY portal_events;
     END IF;
+    IF is_fresh AND (published > 0 OR last_id >= from_id + much) THEN
+        own := pg_current_xact_id()::text::bigint;
+    END IF;
 END $$;
-COMMENT ON FUNCTION publish_events(bigint, bigint) IS 'Gives so many waiting events from an id on their places, the oldest first; gives how many it were, the oldest transaction that had not ended before, and, where it were any, its own and the last id that was drawn before it';
-REVOKE ALL ON FUNCTION publish_events(bigint, bigint), events_say_of(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION publish_events(bigint, bigint) IS 'Gives so many waiting events from an id on their places, the oldest first; gives how many it were, the oldest transaction that had not ended before, its own, and the last id that was drawn before it';
+
+-- event_bounds() goes through all that was forgotten and can still be seen, to find the first; most ask for the last alone.
+CREATE FUNCTION last_event() RETURNS bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT coalesce(max(place), 0) FROM events
+$$;
+COMMENT ON FUNCTION last_event() IS 'The place of the last event';
+REVOKE ALL ON FUNCTION publish_events(bigint, bigint), events_say_of(bigint), last_event() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION publish_events(bigint, bigint) TO portal_app;
+GRANT EXECUTE ON FUNCTION last_event() TO portal_app, portal_partner, portal_operator, portal_service;

@@ -71,7 +71,7 @@ impl Query {
     /// answer yet.
     async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String> {
         let reading = ctx.read().await?;
-        Ok(Cursor(event::bounds(&reading).await?.1).encode())
+        Ok(Cursor(event::last(&reading).await?).encode())
     }
 
     /// Who is asking: the user, the tenant, the partner they act for, and what they may do.

@@ -27,7 +27,7 @@ const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(
 /// How far the order of events has come.
 pub async fn place(config: &Config) -> Result<i64> {
     let connection = connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable)?;
-    Ok(event::bounds(&connection).await?.1)
+    Ok(event::last(&connection).await?)
 }
 
 /// Listens from a place on, until it is dropped.

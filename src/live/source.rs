@@ -61,16 +61,15 @@ impl Source {
     ) -> Result<Self> {
         // Before the table is looked at: what comes in between is in one of the two, or in both.
         let live = hub.watch();
-        let (first, last) = event::bounds(connection).await?;
         let after = match since {
-            None => last,
-            Some(Cursor(place)) if place > last => {
-                return Err(Error::CursorExpired("`since` is no cursor of this server's."));
-            }
-            Some(Cursor(place)) if place + 1 < first => {
-                return Err(Error::CursorExpired("What has changed after `since` is not kept any more."));
-            }
-            Some(Cursor(place)) => place,
+            None => event::last(connection).await?,
+            Some(Cursor(place)) => match event::bounds(connection).await? {
+                (_, last) if place > last => return Err(Error::CursorExpired("`since` is no cursor of this server's.")),
+                (first, _) if place + 1 < first => {
+                    return Err(Error::CursorExpired("What has changed after `since` is not kept any more."));
+                }
+                _ => place,
+            },
         };
         Ok(Self { scope, filter, after, live, is_behind: since.is_some(), missed: VecDeque::new() })
     }

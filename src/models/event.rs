@@ -1,7 +1,10 @@
 //! Events: that something has changed, in one order for everyone who watches. Rows are written by the database's triggers.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::{
+    result::Error::NotFound,
+    sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -91,22 +94,27 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Gives so many waiting events their places; gives how many it were.
+    /// Gives so many waiting events their places; gives how many it were. Its transaction must be one of its own.
     pub async fn publish(&mut self, mut connection: &AsyncPgConnection, most: i64) -> QueryResult<i64> {
-        let (published, oldest, own, last): (i64, i64, Option<i64>, i64) =
-            statement::<(BigInt, BigInt, Nullable<BigInt>, BigInt)>(
-                "SELECT published, oldest, own, last_id FROM publish_events(?, ?)",
-                vec![Bind::BigInt(most), Bind::BigInt(self.from)],
-            )
-            .get_result(&mut connection)
-            .await?;
-        // Otherwise some are left.
-        if published < most {
-            if let Some((_, last)) = self.next.take_if(|(transaction, _)| oldest >= *transaction) {
-                self.from = last + 1;
-            }
-            self.next = self.next.or(own.map(|transaction| (transaction, last)));
-        }
+        // Where it fails, nothing is known any more.
+        let Self { from, next } = std::mem::take(self);
+        // Read to its end: what goes wrong at the commit comes after the row.
+        let passes: Vec<(i64, i64, Option<i64>, i64)> = statement::<(BigInt, BigInt, Nullable<BigInt>, BigInt)>(
+            "SELECT published, oldest, own, last_id FROM publish_events(?, ?)",
+            vec![Bind::BigInt(most), Bind::BigInt(from)],
+        )
+        .load(&mut connection)
+        .await?;
+        let [(published, oldest, own, last)] = passes[..] else { return Err(NotFound) };
+        let sample = own.map(|transaction| (transaction, last));
+        *self = match next {
+            // Ids begin anew: another database has been restored into this one.
+            _ if last + 1 < from => Self::default(),
+            // Some may be left.
+            _ if published >= most => Self { from, next },
+            Some((transaction, end)) if oldest >= transaction => Self { from: end + 1, next: sample },
+            next => Self { from, next: next.or(sample) },
+        };
         Ok(published)
     }
 }
@@ -148,7 +156,13 @@ pub async fn missed(
     Ok(rows.into_iter().map(Event::from).collect())
 }
 
-/// The places of the first event that is kept and of the last.
+/// The place of the last event.
+pub async fn last(mut connection: &AsyncPgConnection) -> QueryResult<i64> {
+    statement::<BigInt>("SELECT last_event()", vec![]).get_result(&mut connection).await
+}
+
+/// The places of the first event that is kept and of the last. To find the first, all that were forgotten and that somebody can still see
+/// are gone through.
 pub async fn bounds(mut connection: &AsyncPgConnection) -> QueryResult<(i64, i64)> {
     statement::<(BigInt, BigInt)>("SELECT first, last FROM event_bounds()", vec![]).get_result(&mut connection).await
 }

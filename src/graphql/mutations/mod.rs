@@ -110,7 +110,7 @@ fn own_partner(ctx: &Context<'_>, named: Option<PartnerId>, faults: &mut Faults)
     partner
 }
 
-/// Splits what a mutation came to into what it answers, which is nothing where it changed nothing, and what was wrong with its input.
+/// Splits what a mutation came to into what it answers, which is nothing where its input was at fault, and what was wrong with it.
 fn settle<T: Default>(outcome: Result<T, Refusal>) -> Result<(T, Vec<UserError>)> {
     match outcome {
         Ok(answer) => Ok((answer, Vec::new())),
