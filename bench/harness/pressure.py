@@ -28,36 +28,54 @@ def overload(database, name, binary, keys, world, folder, seconds, turns):
         server.wait(world.operator)
         load = Load(queries()["Q1"], server, world, folder)
         load.turn(database.process.pid, 64, 2)
-        rows = [_under(load, database, f"{clients}", clients, 0, seconds, turns) for clients in STEPS]
-        best = max(row["accepted"] for row in rows)
-        pause = round(PACED / (2 * best) * 1_000)
-        rows.append(_under(load, database, f"{PACED:,}, paced", PACED, pause, seconds, turns))
-        return {"places": PLACES, "probes": PROBES, "rows": rows, "best": best}
+        names = [f"{clients}" for clients in STEPS] + [f"{PACED:,}, paced"]
+        seen, kept = {name: [] for name in names}, []
+        # Each turn has all of them, so that a change of the machine's speed is no change between them.
+        for _ in range(turns):
+            turn = [_under(load, database, clients, 0, seconds) for clients in STEPS]
+            best = max(one["accepted"] for one in turn)
+            turn.append(_under(load, database, PACED, round(PACED / (2 * best) * 1_000), seconds))
+            kept.append(turn[-1]["accepted"] / best)
+            for name, one in zip(names, turn):
+                seen[name].append(one)
+        rows = [_middle(name, seen[name]) for name in names]
+        return {"places": PLACES, "probes": PROBES, "rows": rows, "kept": kept}
     finally:
         server.stop()
 
 
-def _under(load, database, name, clients, pause, seconds, turns):
-    seen, answered, refused = [], [], []
-    for _ in range(turns):
-        with ThreadPoolExecutor(PROBES) as pool:
-            begin = time.monotonic() + run_up(pause)
-            probes = [pool.submit(_probe, load, place, begin, begin + seconds) for place in range(PROBES)]
-            seen.append(load.turn(database.process.pid, clients, seconds, pause))
-            for status, took in (one for probe in probes for one in probe.result()):
-                (answered if status == 200 else refused).append(took)
-    # Those of the few clients more are accepted too.
-    accepted = median(turn.per_second for turn in seen) + len(answered) / seconds / turns
-    shed = median(turn.refused for turn in seen)
+def _under(load, database, clients, pause, seconds):
+    """One turn of so many clients."""
+    with ThreadPoolExecutor(PROBES) as pool:
+        begin = time.monotonic() + run_up(pause)
+        probes = [pool.submit(_probe, load, place, begin, begin + seconds) for place in range(PROBES)]
+        turn = load.turn(database.process.pid, clients, seconds, pause)
+        told = [one for probe in probes for one in probe.result()]
+    answered = [took for status, took in told if status == 200]
+    return {
+        # Those of the few clients more are accepted too.
+        "accepted": turn.per_second + len(answered) / seconds,
+        "refused": turn.refused,
+        "answered_times": answered,
+        "refused_times": [took for status, took in told if status == 503],
+        "wrong": turn.wrong,
+        "memory": turn.memory,
+    }
+
+
+def _middle(name, seen):
+    """What the turns of one number of clients come to."""
+    accepted, refused = (median(one[key] for one in seen) for key in ("accepted", "refused"))
+    answered_times, refused_times = ([took for one in seen for took in one[key]] for key in ("answered_times", "refused_times"))
     row = {
         "clients": name,
-        "offered": accepted + shed,
+        "offered": accepted + refused,
         "accepted": accepted,
-        "p99": _percentile(answered, 99),
-        "refused": shed,
-        "refused_p50": _percentile(refused, 50),
-        "wrong": sum(turn.wrong for turn in seen),
-        "memory": max(turn.memory for turn in seen),
+        "p99": _percentile(answered_times, 99),
+        "refused": refused,
+        "refused_p50": _percentile(refused_times, 50),
+        "wrong": sum(one["wrong"] for one in seen),
+        "memory": max(one["memory"] for one in seen),
     }
     print(row, flush=True)
     return row
