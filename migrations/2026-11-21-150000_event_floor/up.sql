@@ -6,7 +6,7 @@
 
 -- Nobody waits among the last few: then whoever publishes has caught up, and is to be told. If only older ones wait, telling once more
 -- does no harm.
-CREATE FUNCTION events_say_of(first_id bigint) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION events_say_of(first_id bigint) RETURNS void LANGUAGE plpgsql STRICT AS $$
 DECLARE
     few CONSTANT bigint := 64;
 BEGIN
@@ -14,7 +14,7 @@ BEGIN
         NOTIFY portal_events_waiting;
     END IF;
 END $$;
-COMMENT ON FUNCTION events_say_of(bigint) IS 'Tells whoever publishes of an event, unless one shortly before it waits too';
+COMMENT ON FUNCTION events_say_of(bigint) IS 'Tells whoever publishes of an event, if there is one and none shortly before it waits too';
 
 CREATE OR REPLACE FUNCTION events_raise() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -30,9 +30,7 @@ BEGIN
             ON CONFLICT (tenant_id, transaction, kind, subject_id) WHERE place IS NULL DO NOTHING
             RETURNING id)
     SELECT min(id) INTO first_id FROM raised;
-    IF first_id IS NOT NULL THEN
-        PERFORM events_say_of(first_id);
-    END IF;
+    PERFORM events_say_of(first_id);
     RETURN NULL;
 END $$;
 
@@ -47,9 +45,7 @@ BEGIN
         VALUES (NEW.tenant_id, NEW.partner_id, 'credit_balance', NEW.partner_id)
         ON CONFLICT (tenant_id, transaction, kind, subject_id) WHERE place IS NULL DO NOTHING
         RETURNING id INTO own_id;
-    IF own_id IS NOT NULL THEN
-        PERFORM events_say_of(own_id);
-    END IF;
+    PERFORM events_say_of(own_id);
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION events_say(boolean) IS 'No longer called: for changes that were being made when its callers were replaced';

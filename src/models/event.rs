@@ -94,7 +94,8 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Gives so many waiting events their places; gives how many it were. Its transaction must be one of its own.
+    /// Gives so many waiting events their places; gives how many it were. In a transaction that has written already nothing is learnt
+    /// from it.
     pub async fn publish(&mut self, mut connection: &AsyncPgConnection, most: i64) -> QueryResult<i64> {
         // Where it fails, nothing is known any more.
         let Self { from, next } = std::mem::take(self);

@@ -34,6 +34,7 @@ mod payouts;
 mod permissions;
 mod plans;
 mod profiles;
+mod publishing;
 mod roles;
 mod round_trips;
 mod rows;
