@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use crate::support::{
-    binary::{command, run},
+    binary::{Folder, Server, command, run},
     cluster,
 };
 
@@ -209,4 +209,14 @@ fn small_commands() {
     let mut nonsense = command(data.path());
     nonsense.arg("dance");
     assert!(failure(nonsense).contains("unrecognized subcommand 'dance'"));
+}
+
+/// Memory is not in huge pages: they hold more than is used, and keep waiting whoever touches one first.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_is_in_small_pages() {
+    let folder = Folder::new();
+    let server = Server::start(&folder.0);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).expect("a process");
+    assert!(status.lines().any(|line| line == "THP_enabled:\t0"), "{status}");
 }
