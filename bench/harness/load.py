@@ -87,12 +87,12 @@ def turn(server, postgres, file, start, connections, seconds, pause=0):
     """Sends the file's requests over so many connections for so long; each waits for so many milliseconds, about, before it sends. Where
     they wait, answers are counted for so long once all have begun; times, those of processors too, are of the whole turn."""
     seconds += run_up(pause)
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began, children = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     own, theirs, busy = processor_seconds(server.process.pid), processor_seconds(postgres), machine_busy()
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "--latency", "-s", BENCH / "post.lua", server.url]
     out, memory = _watched([*command, "--", file, str(start), str(pause)], server.process.pid)
     own, theirs, busy = processor_seconds(server.process.pid) - own, processor_seconds(postgres) - theirs, machine_busy() - busy
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    elapsed, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     wrk = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
     found = re.search(r"^RESULT .*$", out, re.MULTILINE)
     if not found:
@@ -111,8 +111,8 @@ def turn(server, postgres, file, start, connections, seconds, pause=0):
         postgres_us=theirs / accepted * 1e6,
         refused=said["refused"] / said["seconds"],
         wrong=int(said["wrong"] + said["failed"]),
-        noise=max(0.0, busy - own - theirs - wrk) / said["seconds"] / os.cpu_count() * 100,
-        generator=wrk / said["seconds"] * 100,
+        noise=max(0.0, busy - own - theirs - wrk) / elapsed / os.cpu_count() * 100,
+        generator=wrk / elapsed * 100,
         memory=memory,
         position=int(said["position"]),
     )

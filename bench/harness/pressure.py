@@ -28,20 +28,30 @@ def overload(database, name, binary, keys, world, folder, seconds, turns):
         server.wait(world.operator)
         load = Load(queries()["Q1"], server, world, folder)
         load.turn(database.process.pid, 64, 2)
-        names = [f"{clients}" for clients in STEPS] + [f"{PACED:,}, paced"]
-        seen, kept = {name: [] for name in names}, []
-        # Each turn has all of them, so that a change of the machine's speed is no change between them.
-        for _ in range(turns):
-            turn = [_under(load, database, clients, 0, seconds) for clients in STEPS]
-            best = max(one["accepted"] for one in turn)
-            turn.append(_under(load, database, PACED, round(PACED / (2 * best) * 1_000), seconds))
-            kept.append(turn[-1]["accepted"] / best)
-            for name, one in zip(names, turn):
-                seen[name].append(one)
-        rows = [_middle(name, seen[name]) for name in names]
-        return {"places": PLACES, "probes": PROBES, "rows": rows, "kept": kept}
+        seen = {clients: [] for clients in [*STEPS, PACED]}
+        # Each turn has all of them, back and forth: a machine that becomes slower or faster favours none.
+        for number in range(2 * turns):
+            for clients in [*STEPS, PACED][:: -1 if number % 2 else 1]:
+                pause = round(PACED / (2 * _accepted(seen[_best(seen)])) * 1_000) if clients == PACED else 0
+                seen[clients].append(_under(load, database, clients, pause, seconds))
+        best = seen[_best(seen)]
+        return {
+            "places": PLACES,
+            "probes": PROBES,
+            "rows": [_middle(f"{PACED:,}, paced" if clients == PACED else f"{clients}", seen[clients]) for clients in seen],
+            "kept": [paced["accepted"] / most["accepted"] for paced, most in zip(seen[PACED], best)],
+        }
     finally:
         server.stop()
+
+
+def _best(seen):
+    """With how many clients most was accepted, of those that do not pause."""
+    return max(STEPS, key=lambda clients: _accepted(seen[clients]))
+
+
+def _accepted(turns):
+    return median(one["accepted"] for one in turns)
 
 
 def _under(load, database, clients, pause, seconds):
@@ -60,12 +70,13 @@ def _under(load, database, clients, pause, seconds):
         "refused_times": [took for status, took in told if status == 503],
         "wrong": turn.wrong,
         "memory": turn.memory,
+        "generator": turn.generator,
     }
 
 
 def _middle(name, seen):
     """What the turns of one number of clients come to."""
-    accepted, refused = (median(one[key] for one in seen) for key in ("accepted", "refused"))
+    accepted, refused, generator = (median(one[key] for one in seen) for key in ("accepted", "refused", "generator"))
     answered_times, refused_times = ([took for one in seen for took in one[key]] for key in ("answered_times", "refused_times"))
     row = {
         "clients": name,
@@ -76,6 +87,7 @@ def _middle(name, seen):
         "refused_p50": _percentile(refused_times, 50),
         "wrong": sum(one["wrong"] for one in seen),
         "memory": max(one["memory"] for one in seen),
+        "generator": generator,
     }
     print(row, flush=True)
     return row

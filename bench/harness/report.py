@@ -116,10 +116,10 @@ def _growth(sizes, unit):
 
 def _pressure(pressure):
     body = [
-        [row["clients"], f"{row['offered']:.0f}", f"{row['accepted']:.0f}", _milliseconds(row["p99"]), f"{row['refused']:.0f}", _milliseconds(row["refused_p50"]), row["wrong"], f"{row['memory']:.0f}"]
+        [row["clients"], f"{row['offered']:.0f}", f"{row['accepted']:.0f}", _milliseconds(row["p99"]), f"{row['refused']:.0f}", _milliseconds(row["refused_p50"]), row["wrong"], f"{row['memory']:.0f}", f"{row['generator']:.0f} %"]
         for row in pressure["rows"]
     ]
-    return table(["clients", "offered /s", "accepted /s", "p99 of the accepted, ms", "refused /s", "p50 of the refused, ms", "failed", "MiB"], body)
+    return table(["clients", "offered /s", "accepted /s", "p99 of the accepted, ms", "refused /s", "p50 of the refused, ms", "failed", "MiB", "generator"], body)
 
 
 def _milliseconds(value):
@@ -164,7 +164,7 @@ def write(found):
         rows = [("at rest after a load", f"{memory['rest']:.0f} MiB"), ("for each open subscription", f"{memory['subscription']:.1f} KiB"), ("for each request that waits for its turn", f"{memory['request']:.1f} KiB")]
         parts.append("## Memory\n\n" + table(["", ""], rows))
     if "pressure" in found:
-        parts.append(f"## More than can be served\n\nQ1; {found['pressure']['places']} operations may be under way. The last clients pause so that they would ask at twice the rate that was served best if they were answered at once, and wait for their answers too; all others ask again as soon as they are answered, refused or not. What single answers took was measured by {found['pressure']['probes']} clients more. Each turn has all of them; rows are medians of the turns, and the share of the best is taken within a turn.\n\n" + _pressure(found["pressure"]))
+        parts.append(f"## More than can be served\n\nQ1; {found['pressure']['places']} operations may be under way. The last clients pause so that they would ask at twice the rate that was served best if they were answered at once, and wait for their answers too; all others ask again as soon as they are answered, refused or not. What single answers took was measured by {found['pressure']['probes']} clients more. Each turn has all of them, back and forth; rows are medians of the turns, and the share of what most is accepted of is taken within a turn. *generator* is how much of one processor the clients took: what more of them take than the best had is missing to the server.\n\n" + _pressure(found["pressure"]))
     RESULTS.write_text("\n\n".join(parts) + "\n")
 
 
