@@ -7,7 +7,7 @@
 use std::{
     any::{Any, TypeId},
     collections::HashMap,
-    fmt::Debug,
+    fmt::{self, Debug},
     hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -59,37 +59,51 @@ pub(super) use batch_key;
 
 type Found<K> = Result<Option<<K as BatchKey>::Value>>;
 
+/// A key as the crate is given it. The crate writes a key's `Debug` into an error for each value that it gives, before it looks whether the
+/// value is there: it finds no more to write than this.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Asked<K>(K);
+
+impl<K> Debug for Asked<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+}
+
 struct Batch<K> {
     session: Arc<Session>,
     scope: Scope,
     kind: std::marker::PhantomData<fn() -> K>,
 }
 
-impl<K: BatchKey> BatchFn<K, Found<K>> for Batch<K> {
+impl<K: BatchKey> BatchFn<Asked<K>, Found<K>> for Batch<K> {
     /// Answers every key: a key without an answer would be a panic in the crate's `load` and an error in its `try_load`.
-    async fn load(&mut self, keys: &[K]) -> HashMap<K, Found<K>> {
+    async fn load(&mut self, keys: &[Asked<K>]) -> HashMap<Asked<K>, Found<K>> {
+        let keys: Vec<K> = keys.iter().map(|Asked(key)| key.clone()).collect();
         // On the heap: whoever waits for a batch would otherwise have room for all that one needs.
         let fetched = Box::pin(async {
             let reading = self.session.read().await?;
-            Ok::<_, Error>(K::fetch(&reading, self.scope, keys).await?)
+            Ok::<_, Error>(K::fetch(&reading, self.scope, &keys).await?)
         });
         match fetched.await {
-            Ok(mut values) => keys.iter().map(|key| (key.clone(), Ok(values.remove(key)))).collect(),
-            Err(error) => keys.iter().map(|key| (key.clone(), Err(error.clone()))).collect(),
+            Ok(mut values) => {
+                keys.into_iter().map(|key| (values.remove(&key), key)).map(|(found, key)| (Asked(key), Ok(found))).collect()
+            }
+            Err(error) => keys.into_iter().map(|key| (Asked(key), Err(error.clone()))).collect(),
         }
     }
 }
 
-type LoaderOf<K> = Loader<K, Found<K>, Batch<K>>;
+type LoaderOf<K> = Loader<Asked<K>, Found<K>, Batch<K>>;
 
 struct Kind<K: BatchKey> {
     loader: LoaderOf<K>,
     /// What siblings have asked for since the last batch.
-    asked: Mutex<Vec<K>>,
+    asked: Mutex<Vec<Asked<K>>>,
 }
 
 impl<K: BatchKey> Kind<K> {
-    fn asked(&self) -> MutexGuard<'_, Vec<K>> {
+    fn asked(&self) -> MutexGuard<'_, Vec<Asked<K>>> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -113,7 +127,7 @@ impl Loaders {
     /// The crate gathers the keys that come within a fixed number of turns of the executor. How many turns siblings need grows with the
     /// rows, so they are gathered here, until the request is quiet; the first to go on then hands all of them over.
     pub async fn load<K: BatchKey>(&self, key: K) -> Found<K> {
-        let kind = self.kind::<K>();
+        let (kind, key) = (self.kind::<K>(), Asked(key));
         kind.asked().push(key.clone());
         self.quiet.moment().await;
         let asked = std::mem::take(&mut *kind.asked());
@@ -129,7 +143,7 @@ impl Loaders {
                 return found;
             }
         }
-        Err(Error::internal(format!("the batch of {key:?} was dropped")))
+        Err(Error::internal(format!("the batch of {:?} was dropped", key.0)))
     }
 
     fn kind<K: BatchKey>(&self) -> Arc<Kind<K>> {
