@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::{
     auth::verifier::AzpPolicy,
-    db::{PoolSettings, embedded::Source},
+    db::{self, PoolSettings, embedded::Source},
     keyring::Keyring,
     limits::Limits,
 };
@@ -246,7 +246,7 @@ pub struct Settings {
 impl Settings {
     /// What the pool of connections needs to know.
     pub fn pool(&self) -> PoolSettings {
-        PoolSettings { size: self.pool_size, wait: self.pool_wait, statement_timeout: self.statement_timeout }
+        PoolSettings { size: self.pool_size, wait: self.pool_wait, statement_timeout: self.statement_timeout, linger: db::LINGER }
     }
 
     /// Whether this is development: an embedded database, and nobody else's tokens.

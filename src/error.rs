@@ -53,6 +53,9 @@ pub enum Error {
     /// The database cannot be reached or has no free connection.
     #[error("service unavailable: {0}")]
     Unavailable(Arc<str>),
+    /// After a change was handed over to be committed, something went wrong: it may have been made, and is not to be asked for again unseen.
+    #[error("perhaps done: {0}")]
+    PerhapsDone(Arc<Self>),
     /// An earlier statement of the transaction failed, and this one was not run.
     #[error("the transaction is aborted")]
     Aborted,
@@ -78,7 +81,7 @@ impl Error {
             Self::CursorExpired(_) => "CURSOR_EXPIRED",
             Self::Timeout => "TIMEOUT",
             Self::Unavailable(_) => "SERVICE_UNAVAILABLE",
-            Self::Aborted | Self::Internal(_) => "INTERNAL_SERVER_ERROR",
+            Self::PerhapsDone(_) | Self::Aborted | Self::Internal(_) => "INTERNAL_SERVER_ERROR",
         }
     }
 
@@ -87,6 +90,11 @@ impl Error {
         match self {
             Self::Unauthenticated(_) => "A valid session token is needed.".to_owned(),
             Self::Unavailable(_) => "The service is not available at the moment. Try again in a few seconds.".to_owned(),
+            Self::PerhapsDone(_) => {
+                "Something went wrong on our side after the change was handed over: it may have been made. Look before \
+                you ask for it again; if it stays, tell support the request id."
+                    .to_owned()
+            }
             Self::Aborted | Self::Internal(_) => {
                 "Something went wrong on our side. Try again; if it stays, tell support the request id.".to_owned()
             }
@@ -114,6 +122,23 @@ impl Error {
     /// A fault of ours, with what is known of it for the log.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         Self::Internal(cause.to_string().into())
+    }
+
+    /// What went wrong once a change had been handed over.
+    pub fn perhaps_done(cause: impl Into<Self>) -> Self {
+        match cause.into() {
+            known @ Self::PerhapsDone(_) => known,
+            cause => Self::PerhapsDone(Arc::new(cause)),
+        }
+    }
+
+    /// What it is where the change may be asked for twice.
+    #[must_use]
+    pub fn repeatable(self) -> Self {
+        match self {
+            Self::PerhapsDone(cause) => Arc::unwrap_or_clone(cause),
+            other => other,
+        }
     }
 
     /// The database cannot serve, with what is known of it for the log.

@@ -79,8 +79,11 @@ impl Portal {
             ..Limits::default()
         };
         let app = App {
-            pool: db::Pool::new(database.login(), PoolSettings { size: 4, wait: limit, statement_timeout: limit })
-                .expect("a pool"),
+            pool: db::Pool::new(
+                database.login(),
+                PoolSettings { size: 4, wait: limit, statement_timeout: limit, linger: db::LINGER },
+            )
+            .expect("a pool"),
             schema: PortalSchema::new(limits.clone()),
             edge: Edge::new(limits, 4, Vec::new(), Introspection::On, false),
             acquaintances: Acquaintances::default(),

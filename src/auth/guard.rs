@@ -6,7 +6,10 @@
 //! Most who ask have asked before, and nothing has changed about them since. Their answers are read in the very round trip that finds out
 //! who is asking, as for whom it was the last time ([`Foreseen`]); an answer is used only if it was them again.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use quick_cache::sync::Cache;
 
@@ -35,11 +38,15 @@ pub async fn admit(pool: &Pool, claims: &Arc<Claims>, access: Access) -> Result<
 }
 
 /// Who asked before, by what their tokens say.
-pub struct Acquaintances(Cache<SignIn, Arc<Identity>>);
+pub struct Acquaintances {
+    known: Cache<SignIn, Arc<Identity>>,
+    confirmed: AtomicU64,
+    mistaken: AtomicU64,
+}
 
 impl Default for Acquaintances {
     fn default() -> Self {
-        Self(Cache::new(REMEMBERED))
+        Self { known: Cache::new(REMEMBERED), confirmed: AtomicU64::new(0), mistaken: AtomicU64::new(0) }
     }
 }
 
@@ -63,7 +70,7 @@ impl Acquaintances {
     pub async fn admit(&self, pool: &Pool, claims: &Arc<Claims>) -> Result<(Session, Viewer, Option<Foreseen>)> {
         let lookup = SignIn::from(&**claims);
         let mut session = Session::take(pool, gate(&lookup)).await?;
-        if let Some(identity) = self.0.get(&lookup) {
+        if let Some(identity) = self.known.get(&lookup) {
             let viewer = viewer(&identity, claims)?;
             if session.foresee(viewer.caller()) {
                 return Ok((session, viewer, Some(Foreseen { lookup, identity })));
@@ -72,7 +79,7 @@ impl Acquaintances {
         let (identity, viewer) = identify(&session, &lookup, claims, Access::Read).await?;
         // Only what PostgreSQL has been told by the statement that looks for the bearer can be foreseen; and nobody who is to be registered.
         if viewer.caller().is(&identity.told) && !must_sign_in(&identity, &lookup) {
-            self.0.insert(lookup, Arc::new(identity));
+            self.known.insert(lookup, Arc::new(identity));
         }
         Ok((session, viewer, None))
     }
@@ -82,12 +89,21 @@ impl Acquaintances {
         let Foreseen { lookup, identity } = foreseen;
         let found = session.confirm(async |connection| Identity::find(connection, lookup).await).await;
         match found.map_err(Unconfirmed::Fault)?.as_slice() {
-            [found] if *found == **identity => Ok(()),
+            [found] if *found == **identity => {
+                self.confirmed.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
             _ => {
-                self.0.remove(lookup);
+                self.mistaken.fetch_add(1, Ordering::Relaxed);
+                self.known.remove(lookup);
                 Err(Unconfirmed::Another)
             }
         }
+    }
+
+    /// How often it was them whom it was foreseen to be, and how often it was not.
+    pub fn foreseen(&self) -> (u64, u64) {
+        (self.confirmed.load(Ordering::Relaxed), self.mistaken.load(Ordering::Relaxed))
     }
 }
 
@@ -101,8 +117,8 @@ async fn identify(session: &Session, lookup: &SignIn, claims: &Arc<Claims>, acce
     if must_sign_in(&identity, lookup) {
         let writing = session.write().await?;
         lookup.register(&writing, &identity).await?;
-        let found = writing.commit_and(async { Ok(Identity::find(&*session.read().await?, lookup).await?) }).await?;
-        identity = only(found)?;
+        let found = writing.commit_and(async { Ok(Identity::find(&*session.read().await?, lookup).await?) }).await;
+        identity = only(found.map_err(Error::repeatable)?)?;
     }
     let viewer = viewer(&identity, claims)?;
     session.proceed(viewer.caller(), Some(&identity.told)).await?;

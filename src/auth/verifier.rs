@@ -8,7 +8,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, crypto};
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 use serde::Deserialize;
 
 use super::{
@@ -88,8 +88,9 @@ pub struct TrustedIssuer {
     pub keys: KeySource,
 }
 
-/// How many tokens are remembered.
-const REMEMBERED: usize = 10_000;
+/// How many tokens are remembered, about, and how many bytes of their texts at most: what one says takes a few times as much.
+const REMEMBERED: usize = 5_000;
+const REMEMBERED_BYTES: u64 = 4_000_000;
 
 /// Turns a token into claims that can be believed.
 pub struct TokenVerifier {
@@ -100,11 +101,22 @@ pub struct TokenVerifier {
     clock: Clock,
     /// By its SHA-256, what a token says. That it holds is checked each time; only the reading and the arithmetic are saved, for as long as
     /// the issuer's set holds the very key that has signed it.
-    signed: Cache<[u8; 32], Arc<Signed>>,
+    signed: Cache<[u8; 32], Arc<Signed>, Weigh>,
+}
+
+/// By the length of its text.
+#[derive(Clone)]
+struct Weigh;
+
+impl Weighter<[u8; 32], Arc<Signed>> for Weigh {
+    fn weight(&self, _: &[u8; 32], signed: &Arc<Signed>) -> u64 {
+        signed.bytes as u64
+    }
 }
 
 /// A token whose signature is right.
 struct Signed {
+    bytes: usize,
     key: Arc<DecodingKey>,
     kid: Option<String>,
     algorithm: Algorithm,
@@ -124,7 +136,7 @@ struct Header {
 impl TokenVerifier {
     /// Believes these issuers, under whose key each token is signed; for these front ends, or with none for any.
     pub fn new(issuers: Vec<TrustedIssuer>, authorized_parties: Vec<String>, azp: AzpPolicy, clock: Clock) -> Self {
-        Self { issuers, authorized_parties, azp, clock, signed: Cache::new(REMEMBERED) }
+        Self { issuers, authorized_parties, azp, clock, signed: Cache::with_weighter(REMEMBERED, REMEMBERED_BYTES, Weigh) }
     }
 
     /// What the token says, if all of it holds.
@@ -136,7 +148,11 @@ impl TokenVerifier {
             let known = |issuer: &TrustedIssuer| issuer.keys.known(signed.kid.as_deref(), signed.algorithm);
             let has_signed = |issuer: &&TrustedIssuer| known(issuer).is_some_and(|key| Arc::ptr_eq(&key, &signed.key));
             if let Some(issuer) = self.issuers.iter().find(has_signed) {
-                return self.check(&signed, issuer);
+                let checked = self.check(&signed, issuer);
+                if matches!(checked, Err(TokenFault::Expired)) {
+                    self.signed.remove(&hash);
+                }
+                return checked;
             }
         }
         let header: Header = json(header)?;
@@ -185,7 +201,7 @@ impl TokenVerifier {
         let mut checked: CoreClaims = json(payload)?;
         let claims = Arc::new(Claims::from(&checked));
         checked.rest = serde_json::Value::Null;
-        let signed = Arc::new(Signed { key, kid: header.kid, algorithm, checked, claims });
+        let signed = Arc::new(Signed { bytes: token.len(), key, kid: header.kid, algorithm, checked, claims });
         let claims = self.check(&signed, issuer)?;
         self.signed.insert(hash, signed);
         Ok(claims)

@@ -17,7 +17,7 @@ pub mod statement;
 pub use diesel::{QueryResult, result::Error as QueryError};
 pub use diesel_async::AsyncPgConnection as Connection;
 
-pub use self::pool::{Pool, PoolSettings};
+pub use self::pool::{LINGER, Pool, PoolSettings};
 
 /// What a connection does first: whoever logged in, it may do nothing from then on but take a caller's role.
 pub(crate) const STEP_DOWN: &str = "SET ROLE portal_app";

@@ -31,9 +31,9 @@ use tokio_postgres::Config;
 use super::{STEP_DOWN, connect};
 use crate::error::{Error, Result};
 
-/// How long a transaction that has been read in may stay open without being of use.
-const LINGER: Duration = Duration::from_millis(2);
-/// How long its end may take before the connection is given up.
+/// How long a transaction that has been read in may stay open without being of use, by default.
+pub const LINGER: Duration = Duration::from_millis(2);
+/// How much longer than a statement its end may take before the connection is given up: it may wait for one.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
 type Manager = AsyncDieselConnectionManager<AsyncPgConnection>;
@@ -50,6 +50,8 @@ pub struct PoolSettings {
     pub wait: Duration,
     /// The longest that one statement may run.
     pub statement_timeout: Duration,
+    /// How long a transaction that has been read in may stay open without being of use.
+    pub linger: Duration,
 }
 
 /// Connections ready for requests. Clones are the same pool.
@@ -60,6 +62,8 @@ struct Shared {
     connections: Connections,
     places: Arc<Semaphore>,
     wait: Duration,
+    linger: Duration,
+    end_limit: Duration,
     waiting: AtomicUsize,
     kept: Mutex<Kept>,
 }
@@ -95,6 +99,7 @@ struct Kept {
 pub struct Taken {
     connection: Object<Manager>,
     place: OwnedSemaphorePermit,
+    end_limit: Duration,
 }
 
 impl Deref for Taken {
@@ -114,6 +119,19 @@ impl Taken {
     /// Closes it: it is not fit for anybody else.
     pub fn discard(self) {
         drop(Object::take(self.connection));
+    }
+
+    /// Ends the transaction that is open, and gives the connection back; closes it where that fails or takes too long.
+    pub async fn end(self, how: &'static str) {
+        if let Err(error) = self.run(how).await {
+            tracing::warn!(%error, "a transaction could not be ended; its connection is closed");
+            self.discard();
+        }
+    }
+
+    async fn run(&self, how: &'static str) -> Result<()> {
+        let ended = timeout(self.end_limit, (&mut &*self.connection).batch_execute(how)).await;
+        Ok(ended.map_err(|_| Error::unavailable("a connection does not answer"))??)
     }
 }
 
@@ -144,6 +162,8 @@ impl Pool {
             connections,
             places,
             wait: settings.wait,
+            linger: settings.linger,
+            end_limit: settings.statement_timeout + END_LIMIT,
             waiting: AtomicUsize::new(0),
             kept: Mutex::default(),
         })))
@@ -152,10 +172,10 @@ impl Pool {
     /// A connection without a transaction.
     pub async fn get(&self) -> Result<Taken, PoolError> {
         let (taken, is_open) = self.take().await?;
-        let ended = if is_open { (&mut &*taken).batch_execute("COMMIT").await } else { Ok(()) };
+        let ended = if is_open { taken.run("COMMIT").await } else { Ok(()) };
         if let Err(error) = ended {
             taken.discard();
-            return Err(PoolError::Backend(ConnectError::ConnectionError(ConnectionError::CouldntSetupConfiguration(error))));
+            return Err(PoolError::Backend(ConnectError::ConnectionError(ConnectionError::BadConnection(error.to_string()))));
         }
         Ok(taken)
     }
@@ -170,21 +190,26 @@ impl Pool {
             Err(_) => return Err(PoolError::Timeout(TimeoutType::Wait)),
         };
         drop(waiting);
+        let end_limit = self.0.end_limit;
         while let Some((_, mut connection)) = self.0.kept().lines.pop() {
             if connection.is_broken() {
                 drop(Object::take(connection));
                 continue;
             }
-            return Ok((Taken { connection, place }, true));
+            return Ok((Taken { connection, place, end_limit }, true));
         }
-        Ok((Taken { connection: self.0.connections.get().await?, place }, false))
+        Ok((Taken { connection: self.0.connections.get().await?, place, end_limit }, false))
     }
 
     /// Takes back a connection on which a reading transaction is open.
     pub fn keep(&self, taken: Taken) {
-        let Taken { connection, place } = taken;
+        let Taken { connection, place, .. } = taken;
         let Ok(runtime) = Handle::try_current() else { return drop(Object::take(connection)) };
         let mut kept = self.0.kept();
+        // Closed in this order: whoever comes later finds that it is.
+        if self.0.places.is_closed() {
+            return drop(Object::take(connection));
+        }
         kept.lines.push((Instant::now(), connection));
         if !std::mem::replace(&mut kept.is_watched, true) {
             runtime.spawn(watch(Arc::clone(&self.0)));
@@ -226,28 +251,21 @@ impl Shared {
             kept.is_watched = false;
             return None;
         }
-        let stale = kept.lines.partition_point(|(since, _)| since.elapsed() >= LINGER);
+        let stale = kept.lines.partition_point(|(since, _)| since.elapsed() >= self.linger);
         let places: Vec<_> = (0..stale).map_while(|_| Arc::clone(&self.places).try_acquire_owned().ok()).collect();
         let connections = kept.lines.drain(..places.len()).map(|(_, connection)| connection);
-        Some(connections.zip(places).map(|(connection, place)| Taken { connection, place }).collect())
+        let end_limit = self.end_limit;
+        Some(connections.zip(places).map(|(connection, place)| Taken { connection, place, end_limit }).collect())
     }
 }
 
 /// Ends transactions that nobody has gone on from, until there are none.
 async fn watch(shared: Arc<Shared>) {
     loop {
-        sleep(LINGER).await;
+        sleep(shared.linger).await;
         let Some(idle) = shared.idle() else { return };
         for taken in idle {
-            tokio::spawn(end(taken));
+            tokio::spawn(taken.end("COMMIT"));
         }
-    }
-}
-
-async fn end(taken: Taken) {
-    let ended = timeout(END_LIMIT, (&mut &*taken).batch_execute("COMMIT")).await;
-    if !matches!(ended, Ok(Ok(()))) {
-        tracing::warn!("a transaction could not be ended; its connection is closed");
-        taken.discard();
     }
 }

@@ -41,6 +41,8 @@ enum Phase {
     Idle,
     /// Somebody's reading transaction before is still open: nobody has asked anything yet.
     Left,
+    /// The same, and who asks is foreseen: their reading transaction is sent along with the first that they read.
+    Foreseen,
     /// The reading transaction is open.
     Reading,
     /// A writing transaction is open in which the session began; who goes on in it is still to be said.
@@ -56,7 +58,7 @@ impl Phase {
     fn end(self) -> Option<&'static str> {
         match self {
             Self::Idle => None,
-            Self::Left | Self::Reading => Some("COMMIT"),
+            Self::Left | Self::Foreseen | Self::Reading => Some("COMMIT"),
             Self::Begun | Self::Fresh | Self::Abandoned => Some("ROLLBACK"),
         }
     }
@@ -111,6 +113,10 @@ pub struct Session {
     own: AtomicU32,
     /// Whether its first transaction has begun, or what begins it has been sent: nothing may be read before.
     has_begun: AtomicBool,
+    /// Whether a change of this caller's was handed over to be committed, and is not known to have failed.
+    may_be_done: AtomicBool,
+    /// Whether all that was asked was read to its end.
+    is_finished: AtomicBool,
 }
 
 /// The right to read. Several can be held at once; what is polled together is sent together.
@@ -159,6 +165,8 @@ impl Session {
             under_way,
             own: AtomicU32::new(0),
             has_begun: AtomicBool::new(false),
+            may_be_done: AtomicBool::new(false),
+            is_finished: AtomicBool::new(false),
         })
     }
 
@@ -186,7 +194,7 @@ impl Session {
         // Only there is a transaction that can be gone on from.
         let can = line.phase == Phase::Left;
         if can {
-            (line.caller, line.phase) = (caller, Phase::Reading);
+            (line.caller, line.phase) = (caller, Phase::Foreseen);
             self.own.store(FIRST_STATEMENTS, Ordering::Relaxed);
         }
         can
@@ -222,8 +230,20 @@ impl Session {
             line.phase = Phase::Fresh;
         }
         drop(line);
+        // What was done before was not asked for by them.
+        self.may_be_done.store(false, Ordering::Relaxed);
         self.disregard_statements();
         Ok(())
+    }
+
+    /// What an error is that ends the request: where a change may have been made by then, that.
+    pub fn judge(&self, error: Error) -> Error {
+        if self.may_be_done.load(Ordering::Relaxed) { Error::perhaps_done(error) } else { error }
+    }
+
+    /// Says that nothing was given up half-way: the connection may serve the next as it is.
+    pub fn finish(&self) {
+        self.is_finished.store(true, Ordering::Relaxed);
     }
 
     /// The connection for reading, within the request's one instant.
@@ -232,7 +252,7 @@ impl Session {
             return Err(Error::internal("somebody reads before it is asked who reads"));
         }
         let line = self.line.read().await;
-        if line.phase == Phase::Reading {
+        if matches!(line.phase, Phase::Reading | Phase::Foreseen) {
             return Ok(RwLockReadGuard::map(line, Line::connection));
         }
         drop(line);
@@ -264,6 +284,18 @@ impl Session {
         self.statements.load(Ordering::Relaxed).saturating_sub(self.own.load(Ordering::Relaxed))
     }
 
+    /// What a commit comes to. Where it has failed, what may be done is what was so before; where the connection was lost, nobody knows.
+    fn decide(&self, committed: QueryResult<()>, before: bool) -> Result<()> {
+        match committed.map_err(Error::from) {
+            Ok(()) => Ok(()),
+            Err(lost @ Error::Unavailable(_)) => Err(Error::perhaps_done(lost)),
+            Err(error) => {
+                self.may_be_done.store(before, Ordering::Relaxed);
+                Err(error)
+            }
+        }
+    }
+
     fn disregard_statements(&self) {
         self.own.store(self.statements.load(Ordering::Relaxed), Ordering::Relaxed);
     }
@@ -274,18 +306,14 @@ impl Drop for Session {
         let line = self.line.get_mut();
         let Some(connection) = line.connection.take() else { return };
         let Some(how) = line.phase.end() else { return };
-        // Nobody else is to wait for a statement that was given up.
-        if matches!(line.phase, Phase::Left | Phase::Reading) && self.under_way.load(Ordering::Relaxed) == 0 {
+        // Nobody else is to wait for a statement that was given up, or for the rest of its rows.
+        let is_quiet = self.is_finished.load(Ordering::Relaxed) && self.under_way.load(Ordering::Relaxed) == 0;
+        if line.phase == Phase::Left || is_quiet && matches!(line.phase, Phase::Foreseen | Phase::Reading) {
             return line.pool.keep(connection);
         }
-        // The answer need not wait for this. Without a runtime, or when it fails, the connection is closed, not reused.
+        // The answer need not wait for this. Without a runtime the connection is closed, not reused.
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(async move {
-                if let Err(error) = (&mut &*connection).batch_execute(how).await {
-                    tracing::warn!(%error, "a session could not end its transaction; its connection is closed");
-                    connection.discard();
-                }
-            })),
+            Ok(runtime) => drop(runtime.spawn(connection.end(how))),
             Err(_) => connection.discard(),
         }
     }
@@ -311,6 +339,7 @@ impl Writing<'_> {
     pub async fn commit_and<T>(self, read: impl Future<Output = Result<T>>) -> Result<T> {
         let Self { mut line, session } = self;
         session.own.fetch_add(1 + FIRST_STATEMENTS, Ordering::Relaxed);
+        let before = session.may_be_done.swap(true, Ordering::Relaxed);
         line.phase = Phase::Reading;
         let line = line.downgrade();
         // Polled in this order, each time, so nothing is read before what comes first has been sent (see `confirm`). Each by itself, so that
@@ -321,15 +350,17 @@ impl Writing<'_> {
         if begun.is_err() || told.is_err() {
             session.line.write().await.phase = Phase::Abandoned;
         }
-        committed?;
-        begun.and(told)?;
-        read
+        session.decide(committed, before)?;
+        begun.and(told).map_err(Error::perhaps_done)?;
+        read.map_err(Error::perhaps_done)
     }
 
     /// Makes it last, where nothing is read afterwards. An error says that it does not, or that nobody knows.
     pub async fn commit_alone(mut self) -> Result<()> {
         self.session.own.fetch_add(1, Ordering::Relaxed);
-        self.line.run("COMMIT").await?;
+        let before = self.session.may_be_done.swap(true, Ordering::Relaxed);
+        let committed = self.line.run("COMMIT").await;
+        self.session.decide(committed, before)?;
         self.line.phase = Phase::Idle;
         Ok(())
     }

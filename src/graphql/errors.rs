@@ -36,7 +36,7 @@ fn publish(error: &mut ServerError, first: Option<&Error>, request_id: &str) -> 
             if matches!(cause, Error::Unavailable(_)) {
                 tracing::warn!(request_id, path = ?error.path, error = %cause, "not available");
             }
-            if matches!(cause, Error::Internal(_) | Error::Aborted) {
+            if matches!(cause, Error::Internal(_) | Error::Aborted | Error::PerhapsDone(_)) {
                 tracing::error!(request_id, path = ?error.path, error = %cause, "a field failed");
             }
             let (code, message) = (cause.code(), cause.public_message());

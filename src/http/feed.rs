@@ -84,6 +84,8 @@ impl Feed {
             let (session, _) = admit(&self.app, &self.claims()).await?;
             let reading = session.read().await?;
             self.source.catch_up(&reading).await?;
+            drop(reading);
+            session.finish();
         }
         if self.telling.is_none() {
             self.telling = self.source.next().await;
@@ -106,6 +108,7 @@ impl Feed {
         let _place = self.app.edge.place_to_tell().await?;
         let (session, viewer) = admit(&self.app, &self.claims()).await?;
         if event.tenant_id != viewer.tenant.id || !viewer.scope().includes(event.partner_id) {
+            session.finish();
             return Ok(None);
         }
         let answer = execute(&self.app, &self.prepared, &session, &viewer, Arc::new(Step::Tell(event))).await;
@@ -119,7 +122,9 @@ impl Feed {
             return Err(failure.clone());
         }
         self.app.metrics.told();
-        errors::finish(&mut answer, &self.id);
+        if errors::finish(&mut answer, &self.id).is_empty() {
+            session.finish();
+        }
         // A whole answer that is null tells of nothing but its errors.
         if answer.errors.is_empty() && answer.data == Value::Null {
             return Ok(None);

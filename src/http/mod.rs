@@ -181,7 +181,7 @@ fn status_of(error: &Error, media: Media) -> StatusCode {
             media.status_of_request_errors()
         }
         Error::Forbidden(_) => StatusCode::FORBIDDEN,
-        Error::NotFound(_) | Error::Aborted | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        Error::NotFound(_) | Error::PerhapsDone(_) | Error::Aborted | Error::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -101,18 +101,21 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
     let may_foresee = prepared.kind == OperationType::Query && files.is_empty();
     // On the heap, each by itself: there is room for one of them at a time.
-    let read = if may_foresee { Box::pin(read(app, call, prepared, limit)).await? } else { None };
+    let mut is_paid = false;
+    let read = if may_foresee { Box::pin(read(app, call, prepared, limit, &mut is_paid)).await? } else { None };
     let (session, viewer, mut answer) = if let Some(answered) = read {
         answered
     } else {
         let left = limit.saturating_sub(started.elapsed());
-        Box::pin(run_known(app, call, prepared, files, left, !may_foresee)).await?
+        Box::pin(run_known(app, call, prepared, files, left, is_paid)).await?
     };
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
     }
     let codes = errors::finish(&mut answer, &call.id);
-    if !codes.is_empty() {
+    if codes.is_empty() {
+        session.finish();
+    } else {
         traces::failed(&tracing::Span::current());
     }
     let outcome = codes.first().copied().unwrap_or("ok");
@@ -124,31 +127,43 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
 /// An operation's answer, the session that it was read in, and who asked.
 type Answered = (Arc<Session>, Arc<Viewer>, Answer);
 
-/// Runs an operation once it is known who asks. What it costs is charged unless it has been.
+/// Runs an operation once it is known who asks. What it costs is charged unless it is paid.
 async fn run_known(
     app: &App,
     call: &Call,
     prepared: &Prepared,
     files: Vec<File>,
     limit: Duration,
-    charges: bool,
+    is_paid: bool,
 ) -> Result<Answered, Refused> {
     let access = if prepared.kind == OperationType::Mutation { Access::Write } else { Access::Read };
     let (session, viewer) = guard::admit(&app.pool, &call.claims, access).await?;
-    if charges {
+    if !is_paid {
         app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
     }
     let (session, viewer) = (Arc::new(session), Arc::new(viewer));
     let context = context(app, &session, &viewer, files);
-    let answer = within(limit, app.schema.execute(prepared, context)).await.unwrap_or_else(|error| errors::alone(&error));
+    let answer = within(limit, app.schema.execute(prepared, context)).await;
+    let answer = answer.unwrap_or_else(|error| errors::alone(&session.judge(error)));
     Ok((session, viewer, answer))
 }
 
 /// Runs an operation that reads, while it is found out whether it is them who ask who asked the last time. `None` where it is not, or where
-/// the connection was lost: then it may run once more.
-async fn read(app: &App, call: &Call, prepared: &Prepared, limit: Duration) -> Result<Option<Answered>, Refused> {
+/// the connection was lost: then it may run once more; `is_paid` says whether what it costs has been charged.
+async fn read(
+    app: &App,
+    call: &Call,
+    prepared: &Prepared,
+    limit: Duration,
+    is_paid: &mut bool,
+) -> Result<Option<Answered>, Refused> {
     let (session, viewer, foreseen) = app.acquaintances.admit(&app.pool, &call.claims).await?;
-    app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
+    match app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost) {
+        Ok(()) => *is_paid = true,
+        // That is told to whom it is about, once it is known that it is them.
+        Err(_) if foreseen.is_some() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
     let (session, viewer) = (Arc::new(session), Arc::new(viewer));
     let context = context(app, &session, &viewer, Vec::new());
     let confirmed = async {

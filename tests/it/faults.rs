@@ -26,6 +26,7 @@ use crate::support::{
     world::{ACME, Setup},
 };
 
+const PERHAPS: &str = "it may have been made";
 const LEADS: &str = "{ leads(first: 5) { nodes { id partner { id } } } }";
 
 /// PostgreSQL stops and starts again under load: meanwhile requests are told so, quickly; afterwards all work, without a restart.
@@ -202,9 +203,50 @@ async fn an_answer_cannot_be_read() {
     let world = World::with_pool(1).await;
     let lead = world.add_lead(world.acme, world.a).await.to_string();
     world.sql("ALTER TABLE partner_leads RENAME COLUMN notes TO remarks").await;
-    assert_eq!(world.owner_a(&lose(&lead), json!({})).await.code(), "INTERNAL_SERVER_ERROR");
+    let answer = world.owner_a(&lose(&lead), json!({})).await;
+    assert_eq!(answer.code(), "INTERNAL_SERVER_ERROR");
+    assert!(answer.text.contains(PERHAPS), "{answer:?}");
     world.sql("ALTER TABLE partner_leads RENAME COLUMN remarks TO notes").await;
     assert_eq!(status(&world, &lead).await, "LOST");
+}
+
+/// Nobody is told to try again what may have been done: where the time is over while a change is being committed, and where the connection
+/// breaks off just then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_not_answered() {
+    let world = World::with(Setup { pool: 1, operation_timeout: Duration::from_secs(2), ..Setup::default() }).await;
+    let leads =
+        [world.add_lead(world.acme, world.a).await, world.add_lead(world.acme, world.a).await].map(|lead| lead.to_string());
+    linger_at_commit(&world).await;
+    for (lead, breaks) in leads.iter().zip([false, true]) {
+        let mut locker = world.owner().await;
+        diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "SELECT pg_advisory_lock(1)").await.expect("a lock");
+        let breaking = async {
+            if breaks {
+                world.until_locked(1).await;
+                world.sql("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").await;
+            }
+        };
+        let step = lose(lead);
+        let (answer, ()) = tokio::join!(world.owner_a(&step, json!({})), breaking);
+        assert_eq!(answer.code(), "INTERNAL_SERVER_ERROR");
+        assert!(answer.text.contains(PERHAPS), "{answer:?}");
+        drop(locker);
+        // What is asked for in time is none the worse for it.
+        assert_eq!(status(&world, lead).await, if breaks { "PENDING" } else { "LOST" });
+    }
+}
+
+/// Makes each change of a lead wait at its commit for whoever has the lock 1.
+async fn linger_at_commit(world: &World) {
+    world
+        .sql(
+            "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
+             CREATE CONSTRAINT TRIGGER linger AFTER UPDATE ON partner_leads DEFERRABLE INITIALLY DEFERRED
+                 FOR EACH ROW EXECUTE FUNCTION linger()",
+        )
+        .await;
 }
 
 /// A client closes its socket in the middle of a mutation: nothing of it stays, and its connection serves the next.
@@ -232,14 +274,7 @@ async fn a_client_closes_at_the_commit() {
     let world = World::with_pool(1).await;
     let server = Listening::start(&world).await;
     let lead = world.add_lead(world.acme, world.a).await.to_string();
-    world
-        .sql(
-            "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$
-             BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END $$;
-             CREATE CONSTRAINT TRIGGER linger AFTER UPDATE ON partner_leads DEFERRABLE INITIALLY DEFERRED
-                 FOR EACH ROW EXECUTE FUNCTION linger()",
-        )
-        .await;
+    linger_at_commit(&world).await;
     let mut locker = world.owner().await;
     diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "SELECT pg_advisory_lock(1)").await.expect("a lock");
     let stream = send(&server, &lose(&lead)).await;

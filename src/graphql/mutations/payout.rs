@@ -215,9 +215,11 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
         };
         match settle(create_alone(ctx, &request).await) {
             Ok((payout, mut errors)) => made.push((partner, payout, errors.pop())),
-            Err(error @ (Error::Unavailable(_) | Error::Timeout)) if made.is_empty() => return Err(error.into()),
+            Err(error @ (Error::Unavailable(_) | Error::Timeout | Error::PerhapsDone(_))) if made.is_empty() => {
+                return Err(error.into());
+            }
             // What is made stays, and is told; the caller goes on from here.
-            Err(error @ (Error::Unavailable(_) | Error::Timeout)) => {
+            Err(error @ (Error::Unavailable(_) | Error::Timeout | Error::PerhapsDone(_))) => {
                 tracing::warn!(%error, "payouts for all stop half-way");
                 stopped_at = Some(partner);
                 break;
