@@ -23,6 +23,8 @@ TENANT = "bench"
 PARTS = 10
 # Invoices make commissions, some of them a refund too; so do the leads that convert. Lists of partners are to be full at every scale.
 LEAST_PARTNERS = 100
+# Fewer say nothing of how far they differ.
+LEAST_TURNS = 3
 WHOLE = {"partners": 1_000, "leads": 200_000, "invoices": 407_000, "members": 80_000}
 
 
@@ -47,6 +49,8 @@ def arguments(words=None):
     parser.add_argument("--no-report", action="store_true", help="leaves RESULTS.md as it is")
     parser.add_argument("--out", type=Path, help="writes all figures there as JSON")
     asked = parser.parse_args(words)
+    if asked.seconds < 2:
+        parser.error("--seconds: a turn has at least 2, for pgbench's first is left out")
     for given, known in ((asked.queries, queries()), (asked.parts, PARTS_BY_NAME)):
         for one in given.split(","):
             if one not in known:
@@ -118,8 +122,9 @@ def counts(database, name):
 def main():
     """Runs what was asked for, and writes it down."""
     asked = arguments()
-    # So that whatever was started is ended.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # So that whatever was started is ended, also where the terminal is closed, or the run is one in the background.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     # Subscriptions by the thousand, at both of their ends.
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -136,7 +141,7 @@ def main():
         fill(database, name, binary, folder, asked.scale)
         found = {"counts": counts(database, name)}
         if is_whole(asked):
-            found["machine"] = report.machine(database)
+            found["machine"] = report.machine(database, asked)
         print(found["counts"], flush=True)
         for part in asked.parts.split(","):
             found |= PARTS_BY_NAME[part](asked, database, name, binary, keys, folder)
@@ -153,8 +158,8 @@ def main():
 def is_whole(asked):
     """Whether it is a run whose results are worth keeping."""
     whole = arguments([])
-    given = ("parts", "queries", "connections", "scale", "no_peer", "no_limit")
-    return not asked.no_report and all(getattr(asked, name) == getattr(whole, name) for name in given)
+    given = ("parts", "binary", "queries", "connections", "scale", "no_peer", "no_limit")
+    return not asked.no_report and asked.turns >= LEAST_TURNS and all(getattr(asked, name) == getattr(whole, name) for name in given)
 
 
 def database_of(scale):

@@ -56,15 +56,23 @@ class Database:
         arguments = [f"-c{name}={value.strip(chr(39))}" for name, value in SETTINGS.items()]
         arguments += [f"-cunix_socket_directories={self.folder}"]
         with open(self.folder.parent / "postgres.log", "w", encoding="utf8") as log:
-            self.process = subprocess.Popen([self.bin / "postgres", "-D", self.folder, *arguments], user=self.user, stderr=log)
+            self.process = subprocess.Popen([self.bin / "postgres", "-D", self.folder, *arguments], user=self.user, stderr=log, start_new_session=True)
         for _ in range(600):
             if self.process.poll() is not None:
                 break
-            if subprocess.run([self.bin / "pg_isready", "-q", "-h", self.folder], check=False).returncode == 0:
+            ready = subprocess.run([self.bin / "pg_isready", "-q", "-h", self.folder], check=False).returncode == 0
+            if ready and self._is_ours():
                 self._log_statements("none")
                 return self
             time.sleep(0.1)
         raise SystemExit(f"PostgreSQL did not start, or one runs there already: see {self.folder.parent / 'postgres.log'}")
+
+    def _is_ours(self):
+        """Whether it is the cluster that was started here that runs in the folder, and not that of another run."""
+        try:
+            return int((self.folder / "postmaster.pid").read_text().split("\n", 1)[0]) == self.process.pid
+        except (OSError, ValueError):
+            return False
 
     def stop(self):
         """Stops it, with everything written."""

@@ -51,7 +51,7 @@ def measure(database, binary, keys, folder, tenant, seconds, turns, names):
                 one["times"][read] = median(seen[one["size"]])
             growth = [most / least for least, most in zip(seen[first], seen[last])]
             found[-1].setdefault("growth", {})[read] = median(growth)
-            found[-1].setdefault("spread", {})[read] = max(growth) - min(growth)
+            found[-1].setdefault("turns", {})[read] = growth
             print(f"{read}: {seen}", flush=True)
         return found
     finally:

@@ -3,10 +3,11 @@
 For reads alone: a change that is replayed is another change (ids are taken, a status is what it is), and would be no limit.
 """
 
+import os
 import re
 import subprocess
 
-# How many requests are recorded. Each becomes a script; pgbench takes them in turn.
+# How many requests are recorded. Each becomes a script; pgbench takes one of them at random each time.
 RECORDED = 24
 # Our server has eight connections. Where fewer or more do better, that is the limit.
 CLIENTS = [4, 8, 16]
@@ -92,7 +93,7 @@ def _statement(text, values, types, variables, prefix):
 def run(database, name, made, clients, seconds):
     """Transactions per second over so many connections."""
     command = [database.bin / "pgbench", "-h", database.folder, "-U", "postgres", "-n", "-M", "prepared", "-T", str(seconds + 1), "-P", "1"]
-    command += ["-c", str(clients), "-j", str(min(clients, 2))]
+    command += ["-c", str(clients), "-j", str(max(1, min(clients, os.cpu_count() // 2)))]
     for path, variables in made:
         for variable, value in variables.items():
             command += ["-D", f"{variable}={value}"]

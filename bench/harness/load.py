@@ -155,6 +155,7 @@ class Load:
             if self.world.sql("SELECT EXISTS (SELECT FROM events WHERE place IS NULL)") == [["f"]]:
                 return
             time.sleep(0.1)
+        raise SystemExit("the portal does not tell of the changes that were made")
 
     def answer(self, place):
         """What the request in that place is answered."""

@@ -40,6 +40,7 @@ def overload(database, name, binary, keys, world, folder, seconds, turns):
             "probes": PROBES,
             "rows": [_middle(f"{PACED:,}, paced" if clients == PACED else f"{clients}", seen[clients]) for clients in seen],
             "kept": [paced["accepted"] / most["accepted"] for paced, most in zip(seen[PACED], best)],
+            "offered": [(paced["accepted"] + paced["refused"]) / most["accepted"] for paced, most in zip(seen[PACED], best)],
         }
     finally:
         server.stop()
@@ -61,6 +62,7 @@ def _under(load, database, clients, pause, seconds):
         probes = [pool.submit(_probe, load, place, begin, begin + seconds) for place in range(PROBES)]
         turn = load.turn(database.process.pid, clients, seconds, pause)
         told = [one for probe in probes for one in probe.result()]
+        lost = sum(status not in (200, 503) for status, _ in told)
     answered = [took for status, took in told if status == 200]
     return {
         # Those of the few clients more are accepted too.
@@ -68,7 +70,7 @@ def _under(load, database, clients, pause, seconds):
         "refused": turn.refused,
         "answered_times": answered,
         "refused_times": [took for status, took in told if status == 503],
-        "wrong": turn.wrong,
+        "wrong": turn.wrong + lost,
         "memory": turn.memory,
         "generator": turn.generator,
     }
@@ -83,6 +85,7 @@ def _middle(name, seen):
         "offered": accepted + refused,
         "accepted": accepted,
         "p99": _percentile(answered_times, 99),
+        "timed": len(answered_times),
         "refused": refused,
         "refused_p50": _percentile(refused_times, 50),
         "wrong": sum(one["wrong"] for one in seen),
@@ -99,7 +102,7 @@ def _percentile(times, percent):
 
 
 def _probe(load, place, begin, end):
-    """One client more, from then till then: the status of each answer and the seconds that it took."""
+    """One client more, from then till then: the status of each answer and the seconds that it took; 0 where there was no good one."""
     seen = []
     connection = http.client.HTTPConnection("127.0.0.1", load.server.port, timeout=30)
     time.sleep(max(0.0, begin - time.monotonic()))
@@ -110,12 +113,13 @@ def _probe(load, place, begin, end):
         try:
             connection.request("POST", "/graphql", body(load.query, load.server, variables), headers)
             answer = connection.getresponse()
-            answer.read()
-        except OSError:
+            text = answer.read()
+        except (OSError, http.client.HTTPException):
             connection.close()
+            seen.append((0, time.perf_counter() - asked))
             continue
-        if answer.status in (200, 503):
-            seen.append((answer.status, time.perf_counter() - asked))
+        is_good = answer.status == 503 or b'"errors":[' not in text
+        seen.append((answer.status if is_good else 0, time.perf_counter() - asked))
         place += PROBES
         # So few more are no load of their own, also where they are refused at once.
         time.sleep(0.01)
@@ -128,13 +132,21 @@ def start_up(database, name, binary, keys, world, folder, times=9):
     seen = []
     for _ in range(times):
         server = servers.portal(binary, database, name, keys, folder)
-        seen.append(server.wait(world.operator))
-        server.stop()
+        try:
+            seen.append(server.wait(world.operator))
+        finally:
+            server.stop()
     return median(seen)
 
 
-def memory(database, name, binary, keys, world, folder, subscriptions=1_000):
-    """Memory of the server at rest, for each subscription that is open, and for each request under way, in KiB."""
+def memory(database, name, binary, keys, world, folder, times=3):
+    """Memory of the server at rest in MiB, and for each subscription that is open and each request under way in KiB: of a new server each time."""
+    rest, subscription = zip(*(_of_subscriptions(database, name, binary, keys, world, folder) for _ in range(times)))
+    request = [_of_requests(database, name, binary, keys, world, folder) for _ in range(times)]
+    return {"rest": sorted(rest), "subscription": sorted(subscription), "request": sorted(request)}
+
+
+def _of_subscriptions(database, name, binary, keys, world, folder, subscriptions=1_000):
     unlimited = {"PORTAL_USER_SUBSCRIPTIONS": "100000", "PORTAL_USER_CONNECTIONS": "100000"}
     server = servers.portal(binary, database, name, keys, folder, **unlimited)
     try:
@@ -147,15 +159,21 @@ def memory(database, name, binary, keys, world, folder, subscriptions=1_000):
         with_subscriptions = resident(server.process.pid)
         for one in open_ones:
             one.close()
-        time.sleep(1)
+        return rest, (with_subscriptions - rest) * 1024 / subscriptions
+    finally:
+        server.stop()
+
+
+def _of_requests(database, name, binary, keys, world, folder):
+    server = servers.portal(binary, database, name, keys, folder, PORTAL_MAX_IN_FLIGHT=str(PLACES))
+    try:
+        server.wait(world.operator)
+        load = Load(queries()["Q1"], server, world, folder)
+        load.turn(database.process.pid, 8, 2)
         # Few under way, and as many as may be: the rest is the same.
         few = load.turn(database.process.pid, 8, 4).memory
         many = load.turn(database.process.pid, PLACES, 4).memory
-        return {
-            "rest": rest,
-            "subscription": (with_subscriptions - rest) * 1024 / subscriptions,
-            "request": max(0.0, many - few) * 1024 / (PLACES - 8),
-        }
+        return (many - few) * 1024 / (PLACES - 8)
     finally:
         server.stop()
 

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 
 from .servers import BENCH
 
-# How many different requests of a kind are sent in turn: enough that no row is hot because of the bench.
+# How many different requests of a kind are sent in turn, where there are as many.
 VARIANTS = 2_000
 MONTHS = 12
 

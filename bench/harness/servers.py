@@ -15,6 +15,8 @@ from pathlib import Path
 ISSUER = "https://bench.example"
 BENCH = Path(__file__).resolve().parent.parent
 UNLIMITED = "1000000000"
+# Of PostGraphile.
+PROCESSES = 2
 
 
 class Keys:
@@ -87,13 +89,13 @@ class Server:
         os.killpg(self.process.pid, signal.SIGSTOP)
 
     def resume(self):
-        """Goes on."""
-        os.killpg(self.process.pid, signal.SIGCONT)
+        """Goes on. One that is gone is found out by whoever asks it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGCONT)
 
     def stop(self):
         """Ends it."""
-        with contextlib.suppress(ProcessLookupError):
-            self.resume()
+        self.resume()
         for how in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, how)
@@ -127,10 +129,10 @@ def encryption_key(folder):
     return path.read_text()
 
 
-def postgraphile(database, name, keys, folder, pool=8, plans="force_generic_plan", port=8091, processes=2):
+def postgraphile(database, name, keys, folder, pool=8, plans="force_generic_plan", port=8091, processes=PROCESSES):
     """PostGraphile, with the packages of `bench/postgraphile/package-lock.json`; `pool` connections in all its processes."""
     here = BENCH / "postgraphile"
-    if not (here / "node_modules" / "postgraphile").exists():
+    if _installed() != postgraphile_version():
         subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=here, check=True)
     environment = {
         "DATABASE_URL": f"postgres:///{name}?host={database.folder}&user=postgres",
@@ -149,6 +151,12 @@ def postgraphile_version():
     """The one that is fixed."""
     lock = json.loads((BENCH / "postgraphile" / "package-lock.json").read_text())
     return lock["packages"]["node_modules/postgraphile"]["version"]
+
+
+def _installed():
+    """The version that is there, if there is one."""
+    package = BENCH / "postgraphile" / "node_modules" / "postgraphile" / "package.json"
+    return json.loads(package.read_text())["version"] if package.exists() else None
 
 
 def node_version():
