@@ -1,15 +1,15 @@
 //! "Field Selection Merging" (GraphQL specification, section 5.3.2): what is answered under one name is one field with one set of arguments.
 //!
 //! The engine has this rule for fields that stand in one selection set; those that fragments bring, or that stand under a repeated
-//! field, it does not compare, and answers with one of them. Here fields of the same type are compared wherever they stand. (Fields of
-//! different types, of which an object has but one, may differ.)
+//! field, it does not compare, and answers with one of them. Here fields of the same type are compared wherever they stand, and those of an
+//! interface with those of the objects that are of it. (Fields of different objects may differ.)
 
 use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
     Positioned, ServerError,
     parser::types::{ExecutableDocument, Field, Selection, SelectionSet},
-    registry::{MetaTypeName, Registry},
+    registry::{MetaType, MetaTypeName, Registry},
 };
 
 use super::root_type;
@@ -47,6 +47,19 @@ impl<'a> Merging<'a, '_> {
         let mut seen = HashSet::new();
         for (set, parent) in scopes {
             self.collect(set, parent, &mut groups, &mut seen);
+        }
+        // What is asked of an interface is asked of the objects that are of it.
+        let inherited: Vec<_> = groups
+            .iter()
+            .flat_map(|((parent, key), fields)| {
+                let objects = self.registry.types.get(*parent).and_then(MetaType::possible_types).into_iter().flatten();
+                objects.map(move |object| ((object.as_str(), *key), fields))
+            })
+            .filter(|(place, _)| groups.contains_key(place))
+            .map(|(place, fields)| (place, fields.clone()))
+            .collect();
+        for (place, fields) in inherited {
+            groups.entry(place).or_default().extend(fields);
         }
         for ((parent, key), fields) in groups {
             let (first, others) = fields.split_first().expect("a group begins with a field");
@@ -121,6 +134,8 @@ mod tests {
                 Ok(true),
             ),
             ("{ node(id: \"x\") { ... on Lead { a: status } ... on Payout { a: paymentMethod } } }", Ok(false)),
+            ("{ lead(id: \"x\") { ... on Node { a: id } a: status } }", Err(1)),
+            ("{ lead(id: \"x\") { ... on Node { a: id } a: id ... on Lead { b: status } } }", Ok(false)),
             ("{ me { partner { leads { nodes { id } } } } me { partner { leads { totalCount } } } }", Ok(true)),
             ("{ me { role ...F } } fragment F on Viewer { role permissions }", Ok(false)),
         ] {
