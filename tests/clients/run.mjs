@@ -3,7 +3,8 @@ import { rm } from "node:fs/promises";
 
 import { start } from "./server.mjs";
 
-const program = process.argv[2] ?? new URL("../../target/debug/partner-portal", import.meta.url).pathname;
+const built = process.env.CARGO_TARGET_DIR ?? new URL("../../target", import.meta.url).pathname;
+const program = process.argv[2] ?? `${built}/debug/partner-portal`;
 const checks = process.argv[3]?.split(",") ?? ["audit", "apollo", "urql", "streams", "relay", "codegen", "page"];
 
 let [passed, failed] = [0, 0];
