@@ -154,7 +154,7 @@ def tune(start, world, database, folder, seconds):
             attempt(pool, plans, servers.PROCESSES)
     chosen = best(found)
     if os.cpu_count() > servers.PROCESSES:
-        for pool in {max(pool, os.cpu_count()): None for pool in POOLS}:
+        for pool in sorted({max(pool, os.cpu_count()) for pool in POOLS}):
             attempt(pool, chosen["plans"], os.cpu_count())
     return chosen, found
 
