@@ -32,6 +32,10 @@ impl Money {
         let digits = minor_units(currency);
         let mut amount = amount.round_dp_with_strategy(digits, RoundingStrategy::MidpointNearestEven);
         amount.rescale(digits);
+        if amount.is_zero() {
+            // A decimal's zero has a sign of its own, which `-0.00` would show.
+            amount.set_sign_positive(true);
+        }
         Self { amount, currency }
     }
 
@@ -67,6 +71,7 @@ mod tests {
         assert_eq!(money("2", Currency::USD), "2.00");
         assert_eq!(money("100.5", Currency::JPY), "100");
         assert_eq!(money("1.0005", Currency::KWD), "1.000");
+        assert_eq!(money("-0.004", Currency::USD), "0.00");
     }
 
     proptest! {

@@ -42,6 +42,8 @@ pub enum FaultCode {
     PreviewChanged,
     /// There is money that must be settled first.
     OpenBalance,
+    /// The partner's profile does not say where a payment is to go.
+    DestinationMissing,
     /// There are fewer credits than are asked for.
     InsufficientCredits,
     /// There is no such member, or it is another partner's.

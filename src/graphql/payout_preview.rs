@@ -51,9 +51,9 @@ impl PayoutPreview {
         Money::of(self.minimum, self.currency)
     }
 
-    /// Whether there would be a payout: the total is above zero and not below the minimum.
+    /// Whether there would be a payout: the total is above zero, not below the minimum, and not more than one payout can be.
     async fn is_payable(&self) -> bool {
-        self.contents.total > Number::ZERO && self.contents.total >= self.minimum
+        self.contents.fault(self.minimum).is_none()
     }
 
     /// The first instant of the period.

@@ -28,8 +28,11 @@ use crate::{
         statement::{Bind, statement},
     },
     ids::{PartnerId, PayoutChangeId, PayoutId, TenantId},
-    money::{Money, stored_currency},
+    money::{MAX_AMOUNT, Money, stored_currency},
 };
+
+/// The most commissions of one payout: its count is a GraphQL `Int`.
+const MAX_COUNT: i64 = i32::MAX as i64;
 
 /// What a payout is asked for.
 #[derive(Debug, Clone)]
@@ -99,6 +102,11 @@ pub enum PayoutFault {
         /// The least that is paid out.
         minimum: Decimal,
     },
+    /// What is free comes to more, in amount or number, than one payout can hold.
+    TooMuch {
+        /// What is free.
+        total: Decimal,
+    },
     /// The preview no longer holds.
     Changed(Box<Changed>),
     /// The key was used for a payout that was asked for otherwise.
@@ -143,6 +151,14 @@ impl Contents {
             .get_result(&mut connection)
             .await?;
         Ok(Self { fingerprint, count, total, at })
+    }
+
+    /// Why no payout can be made of this, by the tenant's minimum; `None` where one can.
+    pub fn fault(&self, minimum: Decimal) -> Option<PayoutFault> {
+        if self.total <= Decimal::ZERO || self.total < minimum {
+            return Some(PayoutFault::NothingToPay { total: self.total, minimum });
+        }
+        (self.total >= MAX_AMOUNT || self.count > MAX_COUNT).then_some(PayoutFault::TooMuch { total: self.total })
     }
 }
 
@@ -190,8 +206,8 @@ impl Books<'_> {
             return self.changed(request, now).await.map(|changed| Err(PayoutFault::Changed(Box::new(changed))));
         }
         let minimum = TenantSettings::minimum_payout(self.connection, self.tenant, request.currency).await?;
-        if now.total <= Decimal::ZERO || now.total < minimum {
-            return Ok(Err(PayoutFault::NothingToPay { total: now.total, minimum }));
+        if let Some(fault) = now.fault(minimum) {
+            return Ok(Err(fault));
         }
         let payout = self.insert_payout(request, &now).await?;
         self.take(&payout).await?;

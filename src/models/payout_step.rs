@@ -10,6 +10,7 @@ use super::{
     ledger::{self, AccountKind, Purse, TransferKind},
     payout::Payout,
     payout_status::{NewPayoutChange, PayoutChange, PayoutStatus},
+    profile::{PaymentMethod, Profile},
     scope::Scope,
 };
 use crate::{
@@ -53,8 +54,15 @@ pub enum StepFault {
     CommissionsGone(i64),
     /// Less is owed to the partner by now.
     NotOwed {
-        /// What is payable.
-        payable: Decimal,
+        /// What is owed, what the payout holds included; below zero for a debt.
+        owed: Decimal,
+    },
+    /// The partner's profile does not say where a payment by the payout's method is to go.
+    NoDestination {
+        /// The payout's method.
+        method: PaymentMethod,
+        /// What the profile lacks, in words.
+        lacks: &'static str,
     },
 }
 
@@ -217,7 +225,7 @@ impl Books<'_> {
         }
     }
 
-    /// Why a payout cannot be sent on its way as it was made.
+    /// Why a payout cannot be sent on its way as it was made. Whatever brings it nearer to being paid asks this: release, start, retry.
     async fn hindrance(&self, payout: &Payout, step: &Step) -> QueryResult<Option<StepFault>> {
         let others = match step {
             Step::Release | Step::Start => "false",
@@ -225,6 +233,19 @@ impl Books<'_> {
             Step::Retry => "e.status <> 'approved' OR e.payout_id IS NOT NULL",
             Step::Complete(_) | Step::Fail(_) | Step::Cancel(_) | Step::Return(_) => return Ok(None),
         };
+        if let Some(fault) = self.gone(payout, others).await? {
+            return Ok(Some(fault));
+        }
+        if let Some(fault) = self.not_owed(payout, step).await? {
+            return Ok(Some(fault));
+        }
+        let profiles = Profile::by_partners(self.connection, Scope::tenant(self.tenant), &[payout.partner_id]).await?;
+        let lacks = profiles.get(&payout.partner_id).and_then(|profile| profile.lacks(payout.payment_method));
+        Ok(lacks.map(|lacks| StepFault::NoDestination { method: payout.payment_method, lacks }))
+    }
+
+    /// Whether commissions of the payout are no longer its own to pay: those that `others` says, and those refunded since it was made.
+    async fn gone(&self, payout: &Payout, others: &str) -> QueryResult<Option<StepFault>> {
         // What was refunded after the payout was made is taken back by a commission that is still free. LATERAL with a LIMIT:
         // an EXISTS beside an OR would be hashed, from all refunds of the tenant.
         let gone: i64 = statement::<BigInt>(
@@ -243,16 +264,17 @@ impl Books<'_> {
         )
         .get_result(&mut &*self.connection)
         .await?;
-        if gone > 0 {
-            return Ok(Some(StepFault::CommissionsGone(gone)));
-        }
-        if *step != Step::Retry {
-            return Ok(None);
-        }
+        Ok((gone > 0).then_some(StepFault::CommissionsGone(gone)))
+    }
+
+    /// Whether less is owed to the partner by now than the payout pays. However a debt arose, it stands in the books as a balance below
+    /// zero of what is payable, where a live payout's own amount is no longer.
+    async fn not_owed(&self, payout: &Payout, step: &Step) -> QueryResult<Option<StepFault>> {
         let purse = Purse { partner: payout.partner_id, currency: stored_currency(&payout.currency)? };
         let balances = ledger::balances(self.connection, Scope::tenant(self.tenant), &[purse]).await?;
         let payable = balances.get(&purse).copied().unwrap_or_default().payable;
-        Ok((payable < payout.total_amount).then_some(StepFault::NotOwed { payable }))
+        let owed = if *step == Step::Retry { payable } else { payable + payout.total_amount };
+        Ok((owed < payout.total_amount).then_some(StepFault::NotOwed { owed }))
     }
 
     /// Takes the commissions that the payout was made of once more.

@@ -31,6 +31,18 @@ crate::pg_enum! {
     }
 }
 
+impl PaymentMethod {
+    /// What a profile must say for a payment by this method to have a destination, in words.
+    fn destination(self) -> &'static str {
+        match self {
+            Self::Manual => "nothing",
+            Self::BankTransfer => "a bank account",
+            Self::PayPal | Self::Stripe => "a payment e-mail address",
+            Self::Check => "a postal address with street, city and country",
+        }
+    }
+}
+
 /// A profile, without what is sealed.
 #[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
 #[diesel(table_name = partner_profiles)]
@@ -130,6 +142,19 @@ impl Profile {
             .load(&mut connection)
             .await?;
         Ok(rows.into_iter().filter(|row: &Self| scope.includes(row.partner_id)).map(|row| (row.partner_id, row)).collect())
+    }
+
+    /// What the profile lacks, in words, for a payment by `method` to have a destination; `None` where it has one.
+    pub fn lacks(&self, method: PaymentMethod) -> Option<&'static str> {
+        let has_destination = match method {
+            PaymentMethod::Manual => true,
+            PaymentMethod::BankTransfer => self.bank_account_last4.is_some(),
+            PaymentMethod::PayPal | PaymentMethod::Stripe => self.payment_email.is_some(),
+            PaymentMethod::Check => {
+                [&self.address_line1, &self.address_city, &self.address_country].into_iter().all(Option::is_some)
+            }
+        };
+        (!has_destination).then(|| method.destination())
     }
 
     /// Changes the profile of `partner`; `false` where it is not in scope.

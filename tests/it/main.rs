@@ -30,6 +30,7 @@ mod migrations;
 mod model;
 mod pages;
 mod partners;
+mod payout_release;
 mod payouts;
 mod permissions;
 mod plans;

@@ -21,7 +21,7 @@ use crate::{
         partner::PartnerStatus,
         payout_batch::{Changed, Made, PayoutFault, PayoutRequest, due_partners, is_fingerprint, is_key_taken},
     },
-    money::Money,
+    money::{MAX_AMOUNT, Money},
     validation::{Fault, FaultCode, Faults, line, paragraphs},
 };
 
@@ -266,6 +266,13 @@ fn refusal(fault: &PayoutFault, request: &PayoutRequest) -> Refusal {
                 )
             };
             Refusal::fault("input", FaultCode::NothingToPay, message)
+        }
+        PayoutFault::TooMuch { total } => {
+            let message = format!(
+                "{} is more than one payout can be, which is below {MAX_AMOUNT}. Choose an earlier `periodEnd`.",
+                shown(*total)
+            );
+            Refusal::fault("input.periodEnd", FaultCode::OutOfRange, message)
         }
         PayoutFault::Changed(changed) => {
             let Changed { now, came, went, since } = changed.as_ref();

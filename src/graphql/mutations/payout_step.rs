@@ -72,7 +72,7 @@ pub struct PayoutStepMutations;
 #[Object]
 impl PayoutStepMutations {
     /// Releases a payout for payment: `PENDING` to `READY`. Refused, as is sending it off, where something in it was refunded since it
-    /// was made. Taking a step twice in a row changes nothing, so a retry is safe; that
+    /// was made, where less is owed to the partner by now, and where the partner's profile does not say where the money is to go. Taking a step twice in a row changes nothing, so a retry is safe; that
     /// goes for all steps. Needs `PAYOUTS_MANAGE`.
     async fn release_payout(
         &self,
@@ -185,9 +185,22 @@ fn refusal(fault: StepFault) -> Refusal {
             );
             Refusal::fault("input.id", FaultCode::InvalidTransition, message)
         }
-        StepFault::NotOwed { payable } => {
-            let message = format!("Only {} is owed to the partner by now. Cancel it, and make a new one.", payable.normalize());
+        StepFault::NotOwed { owed } if owed.is_sign_negative() && !owed.is_zero() => {
+            let message =
+                format!("Nothing is owed to the partner by now: it owes {} itself. Cancel the payout.", -owed.normalize());
             Refusal::fault("input.id", FaultCode::InvalidTransition, message)
+        }
+        StepFault::NotOwed { owed } => {
+            let message = format!("Only {} is owed to the partner by now. Cancel it, and make a new one.", owed.normalize());
+            Refusal::fault("input.id", FaultCode::InvalidTransition, message)
+        }
+        StepFault::NoDestination { method, lacks } => {
+            let message = format!(
+                "The payout is paid by {}, and the partner's profile has not got {lacks}. Complete the profile with \
+                 `updatePartnerProfile`; or give it another method, cancel this payout and make a new one.",
+                method.shown()
+            );
+            Refusal::fault("input.id", FaultCode::DestinationMissing, message)
         }
     }
 }
