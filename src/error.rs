@@ -59,9 +59,24 @@ pub enum Error {
     /// An earlier statement of the transaction failed, and this one was not run.
     #[error("the transaction is aborted")]
     Aborted,
+    /// PostgreSQL ended the transaction to let another go on (SQLSTATE 40P01 or 40001): nothing of it was done.
+    #[error("overtaken: {0}")]
+    Overtaken(Arc<str>),
     /// A fault of ours.
     #[error("internal error: {0}")]
     Internal(Arc<str>),
+}
+
+/// An error after which the same transaction may well succeed.
+pub trait Transient {
+    /// Whether nothing was done, and it is worth running the transaction again.
+    fn is_transient(&self) -> bool;
+}
+
+impl Transient for Error {
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Overtaken(_))
+    }
 }
 
 /// What most functions of this crate return.
@@ -80,7 +95,7 @@ impl Error {
             Self::RateLimited { .. } | Self::TooManyOpen { .. } => "RATE_LIMITED",
             Self::CursorExpired(_) => "CURSOR_EXPIRED",
             Self::Timeout => "TIMEOUT",
-            Self::Unavailable(_) => "SERVICE_UNAVAILABLE",
+            Self::Unavailable(_) | Self::Overtaken(_) => "SERVICE_UNAVAILABLE",
             Self::PerhapsDone(_) | Self::Aborted | Self::Internal(_) => "INTERNAL_SERVER_ERROR",
         }
     }
@@ -90,6 +105,9 @@ impl Error {
         match self {
             Self::Unauthenticated(_) => "A valid session token is needed.".to_owned(),
             Self::Unavailable(_) => "The service is not available at the moment. Try again in a few seconds.".to_owned(),
+            Self::Overtaken(_) => {
+                "Others are changing the same things at this moment, and nothing was done. Try again in a few seconds.".to_owned()
+            }
             Self::PerhapsDone(_) => {
                 "Something went wrong on our side after the change was handed over: it may have been made. Look before \
                 you ask for it again; if it stays, tell support the request id."
@@ -114,7 +132,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { wait, .. } => Some(seconds(*wait).max(1)),
-            Self::Unavailable(_) => Some(1),
+            Self::Unavailable(_) | Self::Overtaken(_) => Some(1),
             _ => None,
         }
     }
@@ -158,6 +176,11 @@ impl From<DieselError> for Error {
             // A connection that breaks off has no SQLSTATE.
             DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => {
                 Self::unavailable(error)
+            }
+            DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::Overtaken(error.to_string().into()),
+            // SQLSTATE 40P01 (deadlock_detected) has no kind of its own in diesel; its text is PostgreSQL's.
+            DieselError::DatabaseError(_, info) if info.message() == "deadlock detected" => {
+                Self::Overtaken(error.to_string().into())
             }
             // SQLSTATE 25P02 (in_failed_sql_transaction)
             DieselError::DatabaseError(_, info) if info.message().starts_with("current transaction is aborted") => Self::Aborted,

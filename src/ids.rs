@@ -172,6 +172,10 @@ ids! {
     AllocationId = "allocation", "A credit allocation's id";
     /// The id of a redemption of credits.
     RedemptionId = "redemption", "A credit redemption's id";
+    /// The id of one extension of an allocation.
+    ExtensionId = "extension", "The id of an extension of credits";
+    /// The id of one entry of a lead's or commission's moves.
+    MoveId = "move", "The id of a move";
     /// The id of one entry of a payout's history.
     PayoutChangeId = "payoutchange", "The id of a payout's status change";
 }

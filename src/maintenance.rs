@@ -101,15 +101,21 @@ async fn finish(session: &Session, tenant: TenantId, work: Work, due_by: DateTim
     session.proceed(machine(tenant), None).await?;
     let mut count = 0;
     loop {
-        let writing = session.write().await?;
-        if !db::try_lock_for_transaction(&writing, LOCK).await? {
-            return Ok(Some(count).filter(|count| *count > 0));
+        let part = || async {
+            let writing = session.write().await?;
+            if !db::try_lock_for_transaction(&writing, LOCK).await? {
+                return Ok(None);
+            }
+            let some = work.some(&Books { connection: &writing, tenant, by: None, at: due_by }).await?;
+            if some > 0 {
+                writing.commit_alone().await?;
+            }
+            Result::<_>::Ok(Some(some))
+        };
+        match session.retry(part).await? {
+            None => return Ok(Some(count).filter(|count| *count > 0)),
+            Some(0) => return Ok(Some(count)),
+            Some(some) => count += some,
         }
-        let some = work.some(&Books { connection: &writing, tenant, by: None, at: due_by }).await?;
-        if some == 0 {
-            return Ok(Some(count));
-        }
-        writing.commit_alone().await?;
-        count += some;
     }
 }

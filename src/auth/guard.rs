@@ -115,9 +115,12 @@ async fn identify(session: &Session, lookup: &SignIn, claims: &Arc<Claims>, acce
     let found = session.enter(access, async |connection| Identity::find(connection, lookup).await).await?;
     let mut identity = only(found)?;
     if must_sign_in(&identity, lookup) {
-        let writing = session.write().await?;
-        lookup.register(&writing, &identity).await?;
-        let found = writing.commit_and(async { Ok(Identity::find(&*session.read().await?, lookup).await?) }).await;
+        let register = || async {
+            let writing = session.write().await?;
+            lookup.register(&writing, &identity).await?;
+            writing.commit_and(async { Ok(Identity::find(&*session.read().await?, lookup).await?) }).await
+        };
+        let found = session.retry(register).await;
         identity = only(found.map_err(Error::repeatable)?)?;
     }
     let viewer = viewer(&identity, claims)?;

@@ -61,6 +61,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    credit_extensions (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        allocation_id -> Uuid,
+        from_expires_at -> Timestamptz,
+        to_expires_at -> Timestamptz,
+        extended_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     credit_grants (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -70,6 +83,7 @@ diesel::table! {
         idempotency_key -> Nullable<Text>,
         granted_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
+        request -> Nullable<Jsonb>,
     }
 }
 
@@ -83,6 +97,12 @@ diesel::table! {
         idempotency_key -> Text,
         redeemed_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
+        request -> Nullable<Jsonb>,
+        reversed_at -> Nullable<Timestamptz>,
+        reversed_by -> Nullable<Uuid>,
+        reversal_reason -> Nullable<Text>,
+        reversal_key -> Nullable<Text>,
+        reversal_request -> Nullable<Jsonb>,
     }
 }
 
@@ -204,6 +224,8 @@ diesel::table! {
         decided_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        refunded_at -> Nullable<Timestamptz>,
+        request -> Nullable<Jsonb>,
     }
 }
 
@@ -295,6 +317,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    partner_moves (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        lead_id -> Nullable<Uuid>,
+        commission_id -> Nullable<Uuid>,
+        from_partner_id -> Uuid,
+        to_partner_id -> Uuid,
+        reason -> Text,
+        moved_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     partner_payout_changes (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -343,6 +379,7 @@ diesel::table! {
         created_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        request -> Nullable<Jsonb>,
     }
 }
 
@@ -477,6 +514,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     accounts,
     commission_totals,
     credit_allocations,
+    credit_extensions,
     credit_grants,
     credit_redemptions,
     customers,
@@ -492,6 +530,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     partner_credits,
     partner_leads,
     partner_members,
+    partner_moves,
     partner_payout_changes,
     partner_payout_items,
     partner_payouts,

@@ -13,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
 use diesel::{QueryResult, connection::InstrumentationEvent};
@@ -26,12 +27,16 @@ use tokio::{
 pub use super::caller::{Caller, GATE, OPERATOR, PARTNER, SERVICE, Told};
 use super::pool::{Pool, Taken};
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, Transient},
     telemetry::traces::Statements,
 };
 
 /// How many statements enter a session: the start of its transaction, and the query that says who is asking.
 const FIRST_STATEMENTS: u32 = 2;
+/// How often a transaction is run again that PostgreSQL has ended to let another go on.
+const RETRIES: u32 = 8;
+/// The longest pause before the first of them, doubled for each further one; how long within it is left to chance.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const BEGIN_READING: &str = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ";
 const BEGIN_WRITING: &str = "BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED";
 
@@ -111,6 +116,8 @@ pub struct Session {
     /// Statements that were sent and have not been answered.
     under_way: Arc<AtomicI32>,
     own: AtomicU32,
+    /// How many transactions were run again.
+    retries: AtomicU32,
     /// Whether its first transaction has begun, or what begins it has been sent: nothing may be read before.
     has_begun: AtomicBool,
     /// Whether a change of this caller's was handed over to be committed, and is not known to have failed.
@@ -164,6 +171,7 @@ impl Session {
             statements,
             under_way,
             own: AtomicU32::new(0),
+            retries: AtomicU32::new(0),
             has_begun: AtomicBool::new(false),
             may_be_done: AtomicBool::new(false),
             is_finished: AtomicBool::new(false),
@@ -277,6 +285,30 @@ impl Session {
         line.begin(BEGIN_WRITING).await?;
         self.own.fetch_add(self.statements() - before, Ordering::Relaxed);
         Ok(Writing { line, session: self })
+    }
+
+    /// Runs what is one transaction, and again (so often) where PostgreSQL ended it to let another go on: nothing of it was done then.
+    pub async fn retry<T, E: Transient, F: Future<Output = Result<T, E>>>(
+        &self,
+        mut transaction: impl FnMut() -> F,
+    ) -> F::Output {
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..RETRIES {
+            match transaction().await {
+                Err(error) if error.is_transient() => {
+                    self.retries.fetch_add(1, Ordering::Relaxed);
+                    tokio::time::sleep(pause.mul_f64(fastrand::f64())).await;
+                    pause *= 2;
+                }
+                outcome => return outcome,
+            }
+        }
+        transaction().await
+    }
+
+    /// How many transactions were run again.
+    pub fn retries(&self) -> u32 {
+        self.retries.load(Ordering::Relaxed)
     }
 
     /// How many statements have run, apart from the session's own (transaction control and saying who is asking).

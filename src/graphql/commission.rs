@@ -15,6 +15,7 @@ use super::{
     loaders::{BatchKey, batch_key},
     pagination::Connection,
     partner::Partner,
+    partner_move::PartnerMove,
     payout::Payout,
     query::OrderDirection,
     row::{Row, plain},
@@ -77,12 +78,18 @@ impl Commission {
         self.0.invoice_id.as_deref()
     }
 
-    /// The commission that a refund takes back, in part or whole. Null for other events.
+    /// The commission that a refund takes back in part or whole, or gives back where a refund has failed. Null for other events.
     async fn reverses(&self, ctx: &Context<'_>) -> Option<Result<Row<Self>>> {
         Self::by_id(ctx, self.0.reverses_id?).await.transpose()
     }
 
-    /// What takes it back, the first one first.
+    /// How operators moved it from partner to partner, the first one first; one that went with its lead has none. Partners see what brought it
+    /// to them.
+    async fn moves(&self, ctx: &Context<'_>) -> Result<Vec<PartnerMove>> {
+        PartnerMove::of_commission(ctx, self.0.id).await
+    }
+
+    /// What takes it back, or gives it back where a refund has failed; the first one first.
     async fn reversals(&self, ctx: &Context<'_>) -> Result<Vec<Self>> {
         let rows = ctx.load(ReversalsOf(self.0.id)).await?.unwrap_or_default();
         Ok(rows.iter().cloned().map(Self).collect())

@@ -22,7 +22,7 @@ const MAX_TIERS: usize = 20;
 const MAX_MONTHS: i32 = 1_200;
 
 /// A rule by which commissions are calculated.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 pub struct CommissionRuleInput {
     /// Whose rule it is. Left out for one of the whole programme.
     partner_id: Option<PartnerId>,
@@ -47,7 +47,7 @@ pub struct CommissionRuleInput {
 }
 
 /// A step of a tiered rule.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct CommissionTierInput {
     /// The step is for the part of a calendar month's payments that lies above this amount, up to the next step.
     above: Decimal,

@@ -23,6 +23,7 @@ use crate::{
     models::{
         credit_allocation::{Allocation, Unused},
         credit_allocation_list::{AllocationFilter, BY_CREATED},
+        credit_correction::Extension,
         credit_grant::Grant,
         credit_redemption::Redemption,
         page::{Cursor, Page, PageArguments, Slice},
@@ -82,7 +83,7 @@ impl CreditAllocation {
         self.0.revoked
     }
 
-    /// For how many days of 24 hours they were assigned.
+    /// For how many days of 24 hours they were assigned; see `extensions` for more time.
     async fn valid_days(&self) -> i32 {
         self.0.valid_days
     }
@@ -92,6 +93,12 @@ impl CreditAllocation {
         self.0.expires_at.into()
     }
 
+    /// How it was given more time, the first one first. Empty where it never was.
+    async fn extensions(&self, ctx: &Context<'_>) -> Result<Vec<CreditExtension>> {
+        let extensions = ctx.load(ExtensionsByAllocation(self.0.id)).await?.unwrap_or_default();
+        Ok(extensions.iter().cloned().map(CreditExtension).collect())
+    }
+
     /// How they have moved in the ledger, in the order of posting.
     async fn transfers(&self, ctx: &Context<'_>) -> Result<Vec<CreditTransfer>> {
         CreditTransfer::of_allocation(ctx, self.0.id).await
@@ -99,6 +106,33 @@ impl CreditAllocation {
 
     /// When they were assigned.
     async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+}
+
+/// An extension.
+struct CreditExtension(Extension);
+
+/// More time that an allocation was given.
+#[Object]
+impl CreditExtension {
+    /// When it would have expired.
+    async fn from(&self) -> DateTime {
+        self.0.from_expires_at.into()
+    }
+
+    /// When it expires since.
+    async fn to(&self) -> DateTime {
+        self.0.to_expires_at.into()
+    }
+
+    /// Who did it. Null where no person did, and where it was a person of another organisation than yours.
+    async fn extended_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.extended_by?).await.transpose()
+    }
+
+    /// When.
+    async fn at(&self) -> DateTime {
         self.0.created_at.into()
     }
 }
@@ -168,7 +202,17 @@ impl CreditRedemption {
         self.0.credits
     }
 
-    /// From which allocations: one transfer for each.
+    /// When its credits were given back. Null while it stands.
+    async fn reversed_at(&self) -> Option<DateTime> {
+        self.0.reversed_at.map(DateTime)
+    }
+
+    /// Why they were given back. Null while it stands.
+    async fn reversal_reason(&self) -> Option<&str> {
+        self.0.reversal_reason.as_deref()
+    }
+
+    /// From which allocations, one transfer for each; and back, where it was reversed.
     async fn transfers(&self, ctx: &Context<'_>) -> Result<Vec<CreditTransfer>> {
         CreditTransfer::of_redemption(ctx, self.0.id).await
     }
@@ -275,6 +319,8 @@ impl CreditRedemption {
 }
 
 batch_key!(AllocationById(AllocationId) -> Arc<Allocation>, Allocation::by_ids);
+
+batch_key!(ExtensionsByAllocation(AllocationId) -> Arc<[Extension]>, Extension::by_allocations);
 
 batch_key!(GrantById(GrantId) -> Arc<Grant>, Grant::by_ids);
 

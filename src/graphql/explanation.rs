@@ -94,7 +94,7 @@ impl CommissionExplanation {
         let payment = Payment { partner, customer, amount, at: at.map_or_else(|| ctx.now(), |at| at.0) };
         let reading = ctx.read().await?;
         let tenant = ctx.viewer().tenant.id;
-        let account = CustomerAccount::at(&reading, tenant, customer, payment.at).await?;
+        let account = CustomerAccount::at(&reading, tenant, customer, payment.at).await?.map(|(account, _)| account);
         let assessment = Assessment::of(&reading, tenant, payment, account.as_ref()).await?;
         Ok(Some(Self(models::explanation::Explanation::of_assessment(assessment, amount))))
     }

@@ -10,6 +10,7 @@ use super::{
     loaders::batch_key,
     pagination::Connection,
     partner::Partner,
+    partner_move::PartnerMove,
     query::{OrderDirection, search_text},
     row::{Row, plain},
     scalars::{DateTime, EmailAddress, Money},
@@ -97,6 +98,11 @@ impl Lead {
     async fn history(&self, ctx: &Context<'_>) -> Result<Vec<LeadStatusChange>> {
         let steps = ctx.load(HistoryByLead(self.0.id)).await?.unwrap_or_default();
         Ok(steps.iter().cloned().map(LeadStatusChange).collect())
+    }
+
+    /// How operators moved it from partner to partner, the first one first. Partners see what brought it to them.
+    async fn moves(&self, ctx: &Context<'_>) -> Result<Vec<PartnerMove>> {
+        PartnerMove::of_lead(ctx, self.0.id).await
     }
 
     /// When it was sent.

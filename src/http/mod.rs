@@ -175,7 +175,7 @@ fn status_of(error: &Error, media: Media) -> StatusCode {
     match error {
         Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
         Error::RateLimited { .. } | Error::TooManyOpen { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable(_) | Error::Overtaken(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Error::BadUserInput(_) | Error::QueryTooComplex(_) | Error::PersistedQueryNotFound | Error::CursorExpired(_) => {
             media.status_of_request_errors()

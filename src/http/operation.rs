@@ -120,6 +120,7 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     }
     let outcome = codes.first().copied().unwrap_or("ok");
     app.metrics.ran(prepared.name.as_deref(), kind(prepared), outcome, started.elapsed(), session.statements());
+    app.metrics.retried(session.retries());
     log(call, prepared, &viewer, started, session.statements(), &codes);
     Ok(answer)
 }

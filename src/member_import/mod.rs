@@ -10,6 +10,8 @@ pub mod plan;
 mod source;
 pub mod table;
 
+use std::sync::{Mutex, PoisonError};
+
 use chrono::{DateTime, SubsecRound, Utc};
 
 pub use self::source::Source;
@@ -104,7 +106,7 @@ impl Import {
         progress.begins(scan.rows);
         let key = self.key.clone().unwrap_or(scan.digest);
         let mut summary = Summary { key: key.clone(), ignored_columns: scan.ignored_columns, ..Summary::default() };
-        let mut plan = Plan::new(self, key);
+        let plan = Mutex::new(Plan::new(self, key));
         let mut chunks = Chunks::of(source, CHUNK);
         while let Some(chunk) = chunks.next().await? {
             let chunk = match chunk {
@@ -114,7 +116,7 @@ impl Import {
             let at = clock.now().trunc_subsecs(6);
             let mut reports = None;
             for _ in 0..ATTEMPTS {
-                reports = self.chunk(session, &mut plan, &chunk, at).await?;
+                reports = session.retry(|| self.chunk(session, &plan, &chunk, at)).await?;
                 if reports.is_some() {
                     break;
                 }
@@ -131,21 +133,22 @@ impl Import {
     async fn chunk(
         &self,
         session: &Session,
-        plan: &mut Plan<'_>,
+        plan: &Mutex<Plan<'_>>,
         chunk: &[Line],
         at: DateTime<Utc>,
     ) -> Result<Option<Vec<RowReport>>> {
-        let wanted = plan.wanted(chunk);
+        let plan = || plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = plan().wanted(chunk);
         if self.is_dry_run {
             let reading = session.read().await?;
             let known = Known::read(&reading, self.tenant, self.partner, &wanted).await?;
-            return Ok(Some(plan.decide(chunk, known).reports));
+            return Ok(Some(plan().decide(chunk, known).reports));
         }
         let writing = session.write().await?;
         writing.act_for_tenant().await?;
         let books = Books { connection: &writing, tenant: self.tenant, by: self.by, at };
         let known = Known::lock(&books, self.partner, &wanted).await?;
-        let decided = plan.decide(chunk, known);
+        let decided = plan().decide(chunk, known);
         if !books.import_members(self.partner, &decided.changes).await? {
             return Ok(None);
         }

@@ -2,11 +2,13 @@
 
 use diesel::{QueryResult, prelude::*, result::DatabaseErrorKind};
 use diesel_async::RunQueryDsl;
+use serde_json::{Value, json};
 
 use super::{
-    booking::{Booked, Booking, BookingFault, Content, differs},
+    booking::{Booked, Booking, BookingFault},
     books::Books,
-    commission::{Commission, CommissionEventType, CommissionStatus},
+    commission::{CommissionEventType, CommissionStatus},
+    idempotency::Key,
     ledger::{self, Purse},
     partner::{Partner, PartnerStatus},
     rule::RateSource,
@@ -14,7 +16,7 @@ use super::{
 };
 use crate::{
     db::{QueryError, schema::partner_commission_events},
-    ids::PartnerId,
+    ids::{CommissionId, PartnerId},
     money::Money,
 };
 
@@ -27,8 +29,20 @@ pub struct Adjustment {
     pub amount: Money,
     /// Why.
     pub reason: String,
-    /// What it must be the only one of.
+    /// Its idempotency key.
     pub key: Option<String>,
+}
+
+impl Adjustment {
+    fn key(&self) -> Option<Key> {
+        let fields = [
+            ("partnerId", json!(self.partner.to_string())),
+            ("amount", json!(self.amount.amount.to_string())),
+            ("currency", json!(self.amount.currency.code())),
+            ("reason", json!(self.reason)),
+        ];
+        Some(Key::new(self.key.clone()?, fields))
+    }
 }
 
 impl Books<'_> {
@@ -36,8 +50,14 @@ impl Books<'_> {
     /// come after the end.
     pub async fn adjust(&self, adjustment: &Adjustment) -> QueryResult<Booking> {
         self.lock(&[adjustment.partner]).await?;
-        if let Some(first) = self.adjustment_of_key(adjustment.key.as_deref()).await? {
-            return Ok(same(&first, adjustment));
+        let key = adjustment.key();
+        if let Some(key) = &key
+            && let Some((first, request)) = self.adjustment_of_key(key).await?
+        {
+            return Ok(match key.difference(request.as_ref()) {
+                None => Ok(Booked::replay(Some(first))),
+                Some(difference) => Err(BookingFault::KeyReused { first, difference }),
+            });
         }
         if let Some(fault) = self.closed(adjustment).await? {
             return Ok(Err(fault));
@@ -49,16 +69,17 @@ impl Books<'_> {
         event.amount = adjustment.amount.amount;
         event.notes = Some(&adjustment.reason);
         event.idempotency_key = adjustment.key.as_deref();
+        event.request = key.as_ref().map(Key::request);
         event.decided_by = self.by;
         event.decided_at = Some(self.at);
         Ok(Ok(Booked::new(Some(self.book(&event, currency).await?.id))))
     }
 
-    async fn adjustment_of_key(&self, key: Option<&str>) -> QueryResult<Option<Commission>> {
-        let Some(key) = key else { return Ok(None) };
-        Commission::query()
+    async fn adjustment_of_key(&self, key: &Key) -> QueryResult<Option<(CommissionId, Option<Value>)>> {
+        partner_commission_events::table
             .filter(partner_commission_events::tenant_id.eq(self.tenant))
-            .filter(partner_commission_events::idempotency_key.eq(key))
+            .filter(partner_commission_events::idempotency_key.eq(key.text()))
+            .select((partner_commission_events::id, partner_commission_events::request))
             .first(&mut &*self.connection)
             .await
             .optional()
@@ -77,24 +98,6 @@ impl Books<'_> {
         let left = payable + adjustment.amount.amount;
         let settles = left.abs() < payable.abs() && (left.is_zero() || left.is_sign_negative() == payable.is_sign_negative());
         Ok((!settles).then_some(BookingFault::Closed { payable }))
-    }
-}
-
-/// A key used again: the first result where the content is the same.
-fn same(first: &Commission, adjustment: &Adjustment) -> Booking {
-    let currency = adjustment.amount.currency;
-    if first.partner_id != adjustment.partner {
-        return differs(Content::Partner, first.partner_id);
-    }
-    if first.currency != currency.code() {
-        return differs(Content::Currency, &first.currency);
-    }
-    if first.amount != adjustment.amount.amount {
-        return differs(Content::Amount, Money::rounded(first.amount, currency).amount);
-    }
-    match first.notes.as_deref() {
-        Some(notes) if notes != adjustment.reason => differs(Content::Reason, notes),
-        _ => Ok(Booked::replay(Some(first.id))),
     }
 }
 

@@ -12,9 +12,11 @@ use super::{
     books::Books,
     commission::{Commission, CommissionEventType, CommissionStatus, NewCommission},
     customer::{Customer, CustomerAccount},
+    idempotency::Difference,
     invoice::{Invoice, NewInvoice},
     lead::Lead,
     ledger::{AccountKind, Posting, Source, TransferKind},
+    partner::PartnerStatus,
     rule::RateSource,
     scope::Scope,
 };
@@ -63,16 +65,12 @@ pub struct Booked {
 pub enum Content {
     /// Who paid.
     Customer,
-    /// Whose earnings.
-    Partner,
     /// How much.
     Amount,
     /// In which currency.
     Currency,
     /// When it was paid.
     PaidAt,
-    /// Why.
-    Reason,
 }
 
 /// Why nothing was booked.
@@ -86,6 +84,13 @@ pub enum BookingFault {
         content: Content,
         /// What was reported first.
         first: String,
+    },
+    /// The idempotency key was used for something else.
+    KeyReused {
+        /// What was booked with it.
+        first: CommissionId,
+        /// Where that differs.
+        difference: Difference,
     },
     /// The partner is closed, and this does not settle what is open.
     Closed {
@@ -116,7 +121,7 @@ impl Booked {
     }
 }
 
-pub(super) fn differs(content: Content, first: impl ToString) -> Booking {
+fn differs(content: Content, first: impl ToString) -> Booking {
     Err(BookingFault::Differs { content, first: first.to_string() })
 }
 
@@ -144,28 +149,38 @@ impl Books<'_> {
         if let (false, Some(amount), Some(paid_at)) = (is_new, invoice.amount, invoice.paid_at) {
             return self.payment_again(&invoice, amount, paid_at, customer.id, report).await;
         }
-        // A refund that came first could not be compared with a payment yet; it cannot be of more than that.
-        let refunded = invoice.refunded.min(report.amount.amount);
         if !is_new {
-            if refunded != invoice.refunded {
-                invoice.refund(self.connection, self.tenant, refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
-            }
             invoice.pay(self.connection, self.tenant, customer.id, report.amount.amount, report.paid_at).await?;
         }
-        let Some(account) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
+        let Some((account, _)) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
             return Ok(Ok(Booked::new(None)));
         };
         self.lock(&[account.partner_id]).await?;
-        // The partner may have been closed meanwhile, which takes the same lock.
-        let Some(account) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
+        // The partner may have been closed or suspended meanwhile, which takes the same lock.
+        let Some((account, status)) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await?
+        else {
             return Ok(Ok(Booked::new(None)));
         };
         let payment = Payment { partner: account.partner_id, customer: customer.id, amount: report.amount, at: report.paid_at };
-        let commission = self.book_payment(payment, &account, &report.invoice).await?;
+        let commission = self.book_paid_invoice(payment, &account, status, &invoice).await?;
+        Ok(Ok(Booked::new(Some(commission))))
+    }
+
+    /// Books what a partner, whose status is this, earns by a paid invoice, less what was refunded of it already.
+    pub(super) async fn book_paid_invoice(
+        &self,
+        payment: Payment,
+        account: &CustomerAccount,
+        status: PartnerStatus,
+        invoice: &Invoice,
+    ) -> QueryResult<CommissionId> {
+        let commission = self.book_payment(payment, account, status, &invoice.external_id).await?;
+        // A refund that came first could not be compared with a payment yet: of more than that, it is of all of it.
+        let refunded = invoice.refunded.min(payment.amount.amount);
         if !refunded.is_zero() {
             self.reverse(&commission, refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
         }
-        Ok(Ok(Booked::new(Some(commission.id))))
+        Ok(commission.id)
     }
 
     /// A payment reported again: the first result where it says the same.
@@ -192,9 +207,17 @@ impl Books<'_> {
         Ok(Ok(Booked::replay(first.map(|commission| commission.id))))
     }
 
-    async fn book_payment(&self, payment: Payment, account: &CustomerAccount, invoice: &str) -> QueryResult<Commission> {
+    async fn book_payment(
+        &self,
+        payment: Payment,
+        account: &CustomerAccount,
+        status: PartnerStatus,
+        invoice: &str,
+    ) -> QueryResult<Commission> {
         let assessment = Assessment::of(self.connection, self.tenant, payment, Some(account)).await?;
         let held_until = self.held_until(payment.at).await?;
+        // What comes for a partner that is not at work waits for an operator, however long.
+        let waits = status != PartnerStatus::Active;
         let mut event = self.event(CommissionEventType::InvoicePayment, payment.partner, payment.amount.currency, payment.at);
         event.customer_id = Some(payment.customer);
         event.invoice_id = Some(invoice);
@@ -205,8 +228,8 @@ impl Books<'_> {
         event.month_base = assessment.month_base;
         event.is_past_duration = assessment.is_past_duration;
         event.amount = assessment.calculation.amount;
-        event.due_at = held_until;
-        if held_until.is_none() {
+        event.due_at = held_until.filter(|_| !waits);
+        if held_until.is_none() && !waits {
             event.status = CommissionStatus::Approved;
             event.decided_at = Some(self.at);
         }
@@ -221,8 +244,9 @@ impl Books<'_> {
         Ok(Some(until).filter(|until| days > 0 && *until > self.at))
     }
 
-    /// Books what a refund takes back. `refunded` is cumulative: a report that says less than one before it came late and
-    /// changes nothing, so that reports may repeat, be lost or overtake each other and the books end the same.
+    /// Books what a refund takes back, or gives back where one before it has failed. `refunded` is cumulative, and reports are ordered by
+    /// `refunded_at` (of two of one time the larger is the later): one that is not later than what is known changes nothing, so that
+    /// reports may repeat, be lost or overtake each other and the books end the same.
     pub async fn record_refund(&self, report: &InvoiceRefund) -> QueryResult<Booking> {
         let (currency, refunded) = (report.refunded.currency, report.refunded.amount);
         let reported = NewInvoice {
@@ -242,20 +266,19 @@ impl Books<'_> {
         if invoice.currency != currency.code() {
             return Ok(differs(Content::Currency, invoice.currency));
         }
-        if let Some(paid) = invoice.amount.filter(|paid| refunded > *paid) {
-            return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
-        }
         let commission = Commission::by_invoice(self.connection, self.tenant, &report.invoice).await?;
-        if refunded <= invoice.refunded {
-            let reversal = match commission {
-                Some(commission) => {
-                    let reversals = Commission::reversals_of(self.connection, self.tenant, &[commission.id]).await?;
-                    // The first that covers what is reported: its own, where it has one.
-                    reversals.into_iter().find(|reversal| reversal.base.is_some_and(|base| base >= refunded))
+        let in_force = refunded.min(invoice.amount.unwrap_or(refunded));
+        if (Some(report.refunded_at), refunded) <= (invoice.refunded_at, invoice.refunded) {
+            let booked = match commission {
+                Some(original) => {
+                    Commission::by_refund(self.connection, self.tenant, original.id, in_force, report.refunded_at).await?
                 }
                 None => None,
             };
-            return Ok(Ok(Booked::replay(reversal.map(|reversal| reversal.id))));
+            return Ok(Ok(Booked::replay(booked)));
+        }
+        if let Some(paid) = invoice.amount.filter(|paid| refunded > *paid) {
+            return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
         }
         invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
         let Some(commission) = commission else { return Ok(Ok(Booked::new(None))) };
@@ -263,8 +286,8 @@ impl Books<'_> {
         Ok(Ok(Booked::new(self.reverse(&commission, refunded, report.refunded_at).await?)))
     }
 
-    /// Takes back a commission's share of what has been refunded, less what is taken back already. A reversal follows its
-    /// original while that is unpaid, and is for the next payout when it is paid.
+    /// Takes back a commission's share of what has been refunded, less what is taken back already; where that is more by now, gives back
+    /// the difference. A reversal follows its original while that is unpaid, and is for the next payout when it is paid.
     async fn reverse(
         &self,
         original: &Commission,
@@ -283,7 +306,7 @@ impl Books<'_> {
         let reversals = Commission::reversals_of(self.connection, self.tenant, &[original.id]).await?;
         let reversed: Decimal = reversals.iter().map(|reversal| -reversal.amount).sum();
         let amount = reversal_target(original, refunded, currency) - reversed;
-        if amount <= Decimal::ZERO {
+        if amount.is_zero() {
             return Ok(None);
         }
         let date = refunded_at.max(original.event_date);
@@ -294,6 +317,7 @@ impl Books<'_> {
         event.reverses_id = Some(original.id);
         event.source = RateSource::Reversal;
         event.base = Some(refunded);
+        event.refunded_at = Some(refunded_at);
         event.amount = -amount;
         event.decided_at = (status == CommissionStatus::Approved).then_some(self.at);
         Ok(Some(self.book(&event, currency).await?.id))
@@ -342,9 +366,11 @@ impl Books<'_> {
             amount: Decimal::ZERO,
             currency: currency.code(),
             event_date: date,
+            refunded_at: None,
             due_at: None,
             notes: None,
             idempotency_key: None,
+            request: None,
             created_by: self.by,
             decided_by: None,
             decided_at: None,

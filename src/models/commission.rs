@@ -15,7 +15,10 @@ use super::{
     scope::Scope,
 };
 use crate::{
-    db::{schema::partner_commission_events, statement::condition},
+    db::{
+        schema::partner_commission_events,
+        statement::{Bind, condition},
+    },
     error::{Error, Result},
     ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId},
     money::Money,
@@ -42,7 +45,7 @@ crate::pg_enum! {
         InvoicePayment = "invoice_payment",
         /// A lead converted.
         LeadConversion = "lead_conversion",
-        /// A payment was refunded, in part or whole. The amount is below zero.
+        /// A payment was refunded, in part or whole, and the amount is below zero; or such a refund failed, and it is above.
         Refund = "refund",
         /// An operator corrected what was earned.
         Adjustment = "adjustment",
@@ -149,12 +152,16 @@ pub struct NewCommission<'a> {
     pub currency: &'static str,
     /// When it was earned.
     pub event_date: DateTime<Utc>,
+    /// For a refund: the time that its report gives.
+    pub refunded_at: Option<DateTime<Utc>>,
     /// When it is approved by itself.
     pub due_at: Option<DateTime<Utc>>,
     /// What is noted.
     pub notes: Option<&'a str>,
-    /// What it must be the only one of.
+    /// The idempotency key.
     pub idempotency_key: Option<&'a str>,
+    /// What was asked for with it.
+    pub request: Option<serde_json::Value>,
     /// Who books it.
     pub created_by: Option<UserId>,
     /// Who approved it.
@@ -206,7 +213,19 @@ impl Commission {
             .optional()
     }
 
-    /// What takes a commission back, the oldest first.
+    /// The commission of a lead.
+    pub async fn by_lead(mut connection: &AsyncPgConnection, tenant: TenantId, lead: LeadId) -> QueryResult<Option<Self>> {
+        Self::query()
+            .filter(partner_commission_events::tenant_id.eq(tenant))
+            .filter(partner_commission_events::lead_id.eq(lead))
+            // Written out, for the index of conversions alone.
+            .filter(condition("partner_commission_events.event_type = 'lead_conversion'", Vec::new()))
+            .first(&mut connection)
+            .await
+            .optional()
+    }
+
+    /// What takes a commission back, or gives it back where a refund failed; the first one booked first.
     pub async fn reversals_of(
         mut connection: &AsyncPgConnection,
         tenant: TenantId,
@@ -217,9 +236,32 @@ impl Commission {
             // Written out, for the index of refunds alone.
             .filter(condition("partner_commission_events.event_type = 'refund'", Vec::new()))
             .filter(partner_commission_events::reverses_id.eq_any(ids))
-            .order((partner_commission_events::base, partner_commission_events::id))
+            .order((partner_commission_events::created_at, partner_commission_events::id))
             .load(&mut connection)
             .await
+    }
+
+    /// What the report of a refund has made of a commission: so much in all, at that time.
+    pub async fn by_refund(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        original: CommissionId,
+        refunded: Decimal,
+        refunded_at: DateTime<Utc>,
+    ) -> QueryResult<Option<CommissionId>> {
+        partner_commission_events::table
+            .filter(partner_commission_events::tenant_id.eq(tenant))
+            .filter(condition("partner_commission_events.event_type = 'refund'", Vec::new()))
+            .filter(partner_commission_events::reverses_id.eq(original))
+            .filter(partner_commission_events::base.eq(refunded))
+            .filter(condition(
+                "coalesce(partner_commission_events.refunded_at, partner_commission_events.event_date) = ?",
+                vec![Bind::Time(refunded_at)],
+            ))
+            .select(partner_commission_events::id)
+            .first(&mut connection)
+            .await
+            .optional()
     }
 
     /// Its currency.

@@ -25,6 +25,8 @@ use crate::{
 
 /// The most credits that are assigned at once.
 pub const MAX_CREDITS: i32 = 100_000;
+/// The most allocations of which credits are taken back in one statement.
+const ALLOCATIONS_AT_ONCE: usize = 10_000;
 /// The most days for which credits are assigned: ten years of 365 days.
 pub const MAX_DAYS: i32 = 3_650;
 
@@ -53,7 +55,7 @@ pub struct Assignment {
     pub credits: i32,
     /// For how many days of 24 hours.
     pub valid_days: i32,
-    /// What it must be the partner's only one of.
+    /// Its idempotency key, one of the partner's.
     pub key: Option<String>,
 }
 
@@ -156,12 +158,12 @@ impl Books<'_> {
             .await?;
         let mut returned = 0;
         let mut unused = unused.into_iter().peekable();
-        // Some at a time: a statement has its time limit.
+        // Some at a time: a statement has its time limit, and what it costs grows with credits and with allocations.
         while unused.peek().is_some() {
-            let mut credits = 0;
+            let (mut credits, mut count) = (0, 0);
             let some: Vec<AllocationId> = std::iter::from_fn(|| {
-                let (id, available) = unused.next_if(|_| credits < MAX_CREDITS)?;
-                credits += available;
+                let (id, available) = unused.next_if(|_| credits < MAX_CREDITS && count < ALLOCATIONS_AT_ONCE)?;
+                (credits, count) = (credits + available, count + 1);
                 Some(id)
             })
             .collect();

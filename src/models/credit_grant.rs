@@ -6,10 +6,12 @@ use chrono::{DateTime, Utc};
 use diesel::{prelude::*, sql_types::Numeric};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
+use serde_json::{Value, json};
 
 use super::{
     books::Books,
     credit_ledger::{Moved, Movement, whole},
+    idempotency::{Difference, Key},
     partner::{Partner, PartnerStatus},
     scope::Scope,
 };
@@ -64,8 +66,16 @@ pub struct NewGrant {
     pub credits: i32,
     /// Why.
     pub reason: String,
-    /// What it must be the only one of.
+    /// Its idempotency key.
     pub key: Option<String>,
+}
+
+impl NewGrant {
+    fn key(&self) -> Option<Key> {
+        let fields =
+            [("partnerId", json!(self.partner.to_string())), ("credits", json!(self.credits)), ("reason", json!(self.reason))];
+        Some(Key::new(self.key.clone()?, fields))
+    }
 }
 
 /// What came of it.
@@ -96,10 +106,10 @@ pub enum GrantFault {
     },
     /// The key was used for something else.
     KeyReused {
-        /// For how many credits.
-        credits: i32,
-        /// For whom.
-        partner: PartnerId,
+        /// The grant that it was used for.
+        first: GrantId,
+        /// Where the requests differ.
+        difference: Difference,
     },
 }
 
@@ -114,10 +124,11 @@ impl Books<'_> {
 
     /// Gives credits to a partner, or takes back unassigned ones. To a closed partner none are given.
     pub async fn grant_credits(&self, new: &NewGrant) -> QueryResult<Result<Granted, GrantFault>> {
+        // The first grant makes the accounts, and two at once must not both do so. Closing a partner takes the same lock, so its status is
+        // read under it.
+        self.lock(&[new.partner]).await?;
         let partners = Partner::by_ids(self.connection, Scope::tenant(self.tenant), &[new.partner]).await?;
         let Some(partner) = partners.get(&new.partner) else { return Ok(Err(GrantFault::UnknownPartner)) };
-        // The first grant makes the accounts, and two at once must not both do so.
-        self.lock(&[new.partner]).await?;
         let id = GrantId::new();
         if let Err(replay) = self.insert_grant(id, new).await? {
             return Ok(replay);
@@ -140,6 +151,7 @@ impl Books<'_> {
 
     /// Writes the row, or tells what its key was used for before.
     async fn insert_grant(&self, id: GrantId, new: &NewGrant) -> QueryResult<Result<(), Result<Granted, GrantFault>>> {
+        let key = new.key();
         let inserted = diesel::insert_into(credit_grants::table)
             .values((
                 credit_grants::tenant_id.eq(self.tenant),
@@ -148,6 +160,7 @@ impl Books<'_> {
                 credit_grants::credits.eq(new.credits),
                 credit_grants::reason.eq(&new.reason),
                 credit_grants::idempotency_key.eq(&new.key),
+                credit_grants::request.eq(key.as_ref().map(Key::request)),
                 credit_grants::granted_by.eq(self.by),
                 credit_grants::created_at.eq(self.at),
             ))
@@ -158,16 +171,16 @@ impl Books<'_> {
         if inserted > 0 {
             return Ok(Ok(()));
         }
-        let (id, partner, credits): (GrantId, PartnerId, i32) = credit_grants::table
+        let Some(key) = key else { return Err(diesel::result::Error::NotFound) };
+        let (first, request): (GrantId, Option<Value>) = credit_grants::table
             .filter(credit_grants::tenant_id.eq(self.tenant))
-            .filter(credit_grants::idempotency_key.eq(&new.key))
-            .select((credit_grants::id, credit_grants::partner_id, credit_grants::credits))
+            .filter(credit_grants::idempotency_key.eq(key.text()))
+            .select((credit_grants::id, credit_grants::request))
             .first(&mut &*self.connection)
             .await?;
-        Ok(Err(if (partner, credits) == (new.partner, new.credits) {
-            Ok(Granted { id, is_replay: true })
-        } else {
-            Err(GrantFault::KeyReused { credits, partner })
+        Ok(Err(match key.difference(request.as_ref()) {
+            None => Ok(Granted { id: first, is_replay: true }),
+            Some(difference) => Err(GrantFault::KeyReused { first, difference }),
         }))
     }
 }

@@ -60,6 +60,8 @@ crate::pg_enum! {
         Revoke = "revoke",
         /// A member uses credits.
         Redeem = "redeem",
+        /// A redemption was reversed: its members have the credits again.
+        Restore = "restore",
         /// What a member has not used in time.
         Expire = "expire",
     }
@@ -76,6 +78,8 @@ pub enum Movement {
     Revoke(MemberId, AllocationId),
     /// A member uses.
     Redeem(MemberId, AllocationId, RedemptionId),
+    /// A member is given back what was used.
+    Restore(MemberId, AllocationId, RedemptionId),
     /// A member has not used in time.
     Expire(MemberId, AllocationId),
 }
@@ -99,12 +103,15 @@ impl Moved {
             Movement::Withdraw(_) => (CreditTransferKind::Withdraw, Available, Issued),
             Movement::Revoke(..) => (CreditTransferKind::Revoke, Assigned, Available),
             Movement::Redeem(..) => (CreditTransferKind::Redeem, Assigned, Used),
+            Movement::Restore(..) => (CreditTransferKind::Restore, Used, Assigned),
             Movement::Expire(..) => (CreditTransferKind::Expire, Assigned, Expired),
         };
         let (grant, member, allocation, redemption) = match self.movement {
             Movement::Grant(id) | Movement::Withdraw(id) => (Some(id.uuid()), None, None, None),
             Movement::Revoke(member, id) | Movement::Expire(member, id) => (None, Some(member.uuid()), Some(id.uuid()), None),
-            Movement::Redeem(member, id, by) => (None, Some(member.uuid()), Some(id.uuid()), Some(by.uuid())),
+            Movement::Redeem(member, id, by) | Movement::Restore(member, id, by) => {
+                (None, Some(member.uuid()), Some(id.uuid()), Some(by.uuid()))
+            }
         };
         Entry {
             partner: self.partner.uuid(),

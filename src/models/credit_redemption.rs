@@ -8,10 +8,12 @@ use diesel::{
     sql_types::{Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::{Value, json};
 
 use super::{
     books::Books,
     credit_ledger::Movement,
+    idempotency::{Difference, Key},
     member::{MemberStatus, email_key},
     partner::PartnerStatus,
     scope::Scope,
@@ -40,8 +42,18 @@ pub struct NewRedemption {
     pub redeemer: Redeemer,
     /// How many.
     pub credits: i32,
-    /// What it must be the only one of.
+    /// Its idempotency key.
     pub key: String,
+}
+
+impl NewRedemption {
+    fn key(&self) -> Key {
+        let (member, address) = match &self.redeemer {
+            Redeemer::Member(id) => (Some(id.to_string()), None),
+            Redeemer::Address(address) => (None, Some(email_key(address))),
+        };
+        Key::new(self.key.clone(), [("memberId", json!(member)), ("email", json!(address)), ("count", json!(self.credits))])
+    }
 }
 
 /// What came of it.
@@ -69,10 +81,10 @@ pub enum RedemptionFault {
     },
     /// The key was used for something else.
     KeyReused {
-        /// For how many credits.
-        credits: i32,
-        /// Of whom.
-        address: String,
+        /// The redemption that it was used for.
+        first: RedemptionId,
+        /// Where the requests differ.
+        difference: Difference,
     },
 }
 
@@ -90,6 +102,10 @@ pub struct Redemption {
     pub credits: i32,
     /// When.
     pub created_at: DateTime<Utc>,
+    /// When it was reversed; `None` while it stands.
+    pub reversed_at: Option<DateTime<Utc>>,
+    /// Why.
+    pub reversal_reason: Option<String>,
 }
 
 impl Redemption {
@@ -113,8 +129,9 @@ impl Books<'_> {
     /// Uses credits, the soonest to expire first, never an expired one, each once. After a fault the transaction is to be given up. Without
     /// `waits`, units that others hold are passed over; where too few are left so, it is to be tried again with it. Runs as a machine.
     pub async fn redeem_credits(&self, new: &NewRedemption, waits: bool) -> QueryResult<Result<Redeemed, RedemptionFault>> {
-        if let Some(first) = self.redemption_of_key(&new.key).await? {
-            return Ok(same(&first, new));
+        let key = new.key();
+        if let Some(first) = self.redemption_of_key(&key).await? {
+            return Ok(first);
         }
         let (address, members) = match self.redeemers(&new.redeemer).await? {
             Ok(found) => found,
@@ -133,6 +150,7 @@ impl Books<'_> {
                 credit_redemptions::member_id.eq(member),
                 credit_redemptions::credits.eq(new.credits),
                 credit_redemptions::idempotency_key.eq(&new.key),
+                credit_redemptions::request.eq(key.request()),
                 credit_redemptions::redeemed_by.eq(self.by),
                 credit_redemptions::created_at.eq(self.at),
             ))
@@ -142,8 +160,7 @@ impl Books<'_> {
             .await?;
         if inserted == 0 {
             // Another has just come before with the same key.
-            let first = self.redemption_of_key(&new.key).await?.ok_or(diesel::result::Error::NotFound)?;
-            return Ok(same(&first, new));
+            return self.redemption_of_key(&key).await?.ok_or(diesel::result::Error::NotFound);
         }
         let ended = self.use_units(&address, &members, new.credits, waits, id).await?;
         let available = ended.iter().map(|ended| ended.credits).sum();
@@ -154,11 +171,19 @@ impl Books<'_> {
         Ok(Ok(Redeemed { id, is_replay: false }))
     }
 
-    async fn redemption_of_key(&self, key: &str) -> QueryResult<Option<Redemption>> {
-        let query = Redemption::query()
+    /// What came of the first request with the key, for one that may be the same.
+    async fn redemption_of_key(&self, key: &Key) -> QueryResult<Option<Result<Redeemed, RedemptionFault>>> {
+        let first: Option<(RedemptionId, Option<Value>)> = credit_redemptions::table
             .filter(credit_redemptions::tenant_id.eq(self.tenant))
-            .filter(credit_redemptions::idempotency_key.eq(key));
-        query.first(&mut &*self.connection).await.optional()
+            .filter(credit_redemptions::idempotency_key.eq(key.text()))
+            .select((credit_redemptions::id, credit_redemptions::request))
+            .first(&mut &*self.connection)
+            .await
+            .optional()?;
+        Ok(first.map(|(first, request)| match key.difference(request.as_ref()) {
+            None => Ok(Redeemed { id: first, is_replay: true }),
+            Some(difference) => Err(RedemptionFault::KeyReused { first, difference }),
+        }))
     }
 
     /// The address and the members that are meant and may use credits. Until the transaction ends none of them is made inactive.
@@ -188,16 +213,4 @@ impl Books<'_> {
             working.into_iter().filter(|(.., partner)| *partner == PartnerStatus::Active).map(|(id, ..)| id).collect();
         Ok(if members.is_empty() { Err(RedemptionFault::Partner) } else { Ok((address, members)) })
     }
-}
-
-/// A key used again: the first result where the content is the same.
-fn same(first: &Redemption, new: &NewRedemption) -> Result<Redeemed, RedemptionFault> {
-    let is_same = match &new.redeemer {
-        Redeemer::Member(id) => first.member_id == Some(*id),
-        Redeemer::Address(address) => first.member_id.is_none() && first.employee_email == email_key(address),
-    };
-    if is_same && first.credits == new.credits {
-        return Ok(Redeemed { id: first.id, is_replay: true });
-    }
-    Err(RedemptionFault::KeyReused { credits: first.credits, address: first.employee_email.clone() })
 }

@@ -1,6 +1,8 @@
 //! Single credits: how they end. Each is a row of `partner_credits`, locked in one order by all who take several: by expiry, allocation
 //! and number.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult,
@@ -19,8 +21,12 @@ use crate::{
 
 /// How many credits maintenance expires in one transaction, but for an allocation that has more.
 const DUE_AT_ONCE: i64 = 20_000;
+/// How many credits are used in one statement: each has its time limit.
+const AT_ONCE: i64 = 20_000;
+/// How many transfers are posted in one statement.
+const TRANSFERS_AT_ONCE: usize = 20_000;
 
-/// Credits of one allocation that have ended.
+/// Credits of one allocation that have ended, or are available again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
     /// Whose they were.
@@ -34,11 +40,11 @@ pub struct Ended {
 }
 
 impl Books<'_> {
-    /// Ends the units that `WITH units AS (…)` gives, locked, by setting what `set` says besides; gives how many of each allocation.
-    async fn end(&self, units: &str, set: &str, binds: Vec<Bind>) -> QueryResult<Vec<Ended>> {
+    /// Changes the units that `WITH units AS (…)` gives, locked, to what `set` says; gives how many of each allocation.
+    async fn change(&self, units: &str, set: &str, binds: Vec<Bind>) -> QueryResult<Vec<Ended>> {
         let text = format!(
             "{units}, ended AS (
-                 UPDATE partner_credits c SET ended_at = ?, {set} FROM units
+                 UPDATE partner_credits c SET {set} FROM units
                  WHERE c.tenant_id = ? AND c.allocation_id = units.allocation_id AND c.number = units.number
                  RETURNING c.partner_id, c.member_id, c.allocation_id)
              SELECT partner_id, member_id, allocation_id, count(*) FROM ended GROUP BY 1, 2, 3 ORDER BY 1, 3"
@@ -49,12 +55,36 @@ impl Books<'_> {
         Ok(rows.into_iter().map(ended).collect())
     }
 
-    /// Uses so many credits of members with an address, the soonest to expire first. Units that others hold are passed over, or waited for.
+    /// Uses so many credits of members with an address, the soonest to expire first; fewer where there are no more. Units that others hold
+    /// are passed over, or waited for.
     pub(super) async fn use_units(
         &self,
         address: &str,
         members: &[MemberId],
         credits: i32,
+        waits: bool,
+        redemption: RedemptionId,
+    ) -> QueryResult<Vec<Ended>> {
+        let (mut used, mut left) = (BTreeMap::<_, Ended>::new(), i64::from(credits));
+        while left > 0 {
+            let some = self.use_some_units(address, members, left.min(AT_ONCE), waits, redemption).await?;
+            if some.is_empty() {
+                break;
+            }
+            for ended in some {
+                left -= ended.credits;
+                // The allocation at the end of one part may be the first of the next.
+                used.entry((ended.partner, ended.allocation)).and_modify(|sum| sum.credits += ended.credits).or_insert(ended);
+            }
+        }
+        Ok(used.into_values().collect())
+    }
+
+    async fn use_some_units(
+        &self,
+        address: &str,
+        members: &[MemberId],
+        credits: i64,
         waits: bool,
         redemption: RedemptionId,
     ) -> QueryResult<Vec<Ended>> {
@@ -70,12 +100,23 @@ impl Books<'_> {
             Bind::text(address),
             Bind::Time(self.at),
             Bind::Uuids(members.iter().map(|id| id.uuid()).collect()),
-            Bind::BigInt(i64::from(credits)),
+            Bind::BigInt(credits),
             Bind::Time(self.at),
             Bind::Uuid(redemption.uuid()),
             Bind::Uuid(self.tenant.uuid()),
         ];
-        self.end(&units, "status = 'used', redemption_id = ?", binds).await
+        self.change(&units, "ended_at = ?, status = 'used', redemption_id = ?", binds).await
+    }
+
+    /// Makes the credits of a redemption available again. Their members are held.
+    pub(super) async fn restore_units(&self, redemption: RedemptionId) -> QueryResult<Vec<Ended>> {
+        let units = "WITH units AS (
+            SELECT allocation_id, number FROM partner_credits WHERE tenant_id = ? AND redemption_id = ?
+            ORDER BY expires_at, allocation_id, number FOR UPDATE)";
+        let tenant = Bind::Uuid(self.tenant.uuid());
+        // A trigger gives them the address that the member has by now.
+        let set = "ended_at = NULL, status = 'available', redemption_id = NULL";
+        self.change(units, set, vec![tenant.clone(), Bind::Uuid(redemption.uuid()), tenant]).await
     }
 
     /// Takes back what is unused of allocations, and gives it to the partners' balances again; tells how many credits. The partners'
@@ -92,7 +133,7 @@ impl Books<'_> {
             Bind::Time(self.at),
             Bind::Uuid(self.tenant.uuid()),
         ];
-        let ended = self.end(units, "status = 'revoked'", binds).await?;
+        let ended = self.change(units, "ended_at = ?, status = 'revoked'", binds).await?;
         self.post_ended(&ended, |ended| Movement::Revoke(ended.member, ended.allocation)).await
     }
 
@@ -113,7 +154,7 @@ impl Books<'_> {
         let tenant = Bind::Uuid(self.tenant.uuid());
         let at = Bind::Time(self.at);
         let binds = vec![tenant.clone(), at.clone(), Bind::BigInt(DUE_AT_ONCE), tenant.clone(), at, tenant];
-        let ended = self.end(units, "status = 'expired'", binds).await?;
+        let ended = self.change(units, "ended_at = ?, status = 'expired'", binds).await?;
         self.post_ended(&ended, |ended| Movement::Expire(ended.member, ended.allocation)).await
     }
 
@@ -123,7 +164,9 @@ impl Books<'_> {
             .iter()
             .map(|ended| Moved { partner: ended.partner, credits: ended.credits, movement: movement(ended) })
             .collect();
-        self.move_credits(&moved).await?;
+        for some in moved.chunks(TRANSFERS_AT_ONCE) {
+            self.move_credits(some).await?;
+        }
         Ok(ended.iter().map(|ended| ended.credits).sum())
     }
 }

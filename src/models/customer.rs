@@ -213,23 +213,24 @@ impl CustomerAccount {
         Ok(group(rows.map(|row| (row.customer_id, row)).collect()))
     }
 
-    /// The period that an instant falls into; a closed partner manages nobody.
+    /// The period that an instant falls into, and the partner's status now; a closed partner manages nobody.
     pub async fn at(
         mut connection: &AsyncPgConnection,
         tenant: TenantId,
         customer: CustomerId,
         at: DateTime<Utc>,
-    ) -> QueryResult<Option<Self>> {
-        let open = partners::table
-            .filter(partners::tenant_id.eq(tenant))
-            .filter(partners::id.eq(partner_accounts::partner_id))
-            .filter(partners::status.ne(PartnerStatus::Closed));
-        Self::query()
+    ) -> QueryResult<Option<(Self, PartnerStatus)>> {
+        partner_accounts::table
+            .inner_join(
+                partners::table
+                    .on(partners::tenant_id.eq(partner_accounts::tenant_id).and(partners::id.eq(partner_accounts::partner_id))),
+            )
+            .filter(partners::status.ne(PartnerStatus::Closed))
+            .select((Self::as_select(), partners::status))
             .filter(partner_accounts::tenant_id.eq(tenant))
             .filter(partner_accounts::customer_id.eq(customer))
             .filter(partner_accounts::managed_from.le(at))
             .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at)))
-            .filter(diesel::dsl::exists(open))
             .first(&mut connection)
             .await
             .optional()
@@ -252,8 +253,9 @@ impl CustomerAccount {
     }
 
     /// Adds a period.
-    pub async fn insert(mut connection: &AsyncPgConnection, new: &NewCustomerAccount) -> QueryResult<()> {
-        diesel::insert_into(partner_accounts::table).values(new).execute(&mut connection).await.map(drop)
+    pub async fn insert(mut connection: &AsyncPgConnection, new: &NewCustomerAccount) -> QueryResult<Self> {
+        let insert = diesel::insert_into(partner_accounts::table).values(new).returning(Self::as_returning());
+        insert.get_result(&mut connection).await
     }
 
     /// Ends the period, unless it has ended by then; one that has not begun by then never begins.

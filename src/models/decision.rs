@@ -16,7 +16,7 @@ use crate::{
     db::{
         self,
         schema::partner_commission_events,
-        statement::{Bind, statement},
+        statement::{Bind, condition, statement},
     },
     ids::{CommissionId, PartnerId, TenantId},
     money::stored_currency,
@@ -51,6 +51,9 @@ pub enum DecisionFault {
 /// The outcome for each commission that was asked for; those without a fault are as wanted, whether or not they were before.
 pub type Decided = HashMap<CommissionId, Option<DecisionFault>>;
 
+/// That a commission's partner is at work.
+const AT_WORK: &str = "EXISTS (SELECT FROM partners p WHERE p.tenant_id = partner_commission_events.tenant_id
+    AND p.id = partner_commission_events.partner_id AND p.status = 'active')";
 /// The most that maintenance approves in one transaction.
 const DUE_AT_ONCE: i64 = 500;
 
@@ -149,10 +152,12 @@ impl Books<'_> {
         self.post(&postings).await
     }
 
-    /// Approves what has been held long enough, of one partner at a time; gives how many, or `None` when nothing is due.
+    /// Approves what has been held long enough, of one partner at a time; gives how many, or `None` when nothing is due. What is due to a
+    /// partner that is not at work waits until it is.
     pub async fn approve_due(&self) -> QueryResult<Option<usize>> {
         let next: Option<PartnerId> = partner_commission_events::table
             .filter(partner_commission_events::tenant_id.eq(self.tenant))
+            .filter(condition(AT_WORK, Vec::new()))
             .filter(partner_commission_events::status.eq(CommissionStatus::Pending))
             .filter(partner_commission_events::due_at.le(self.at))
             .order(partner_commission_events::due_at)
@@ -164,6 +169,7 @@ impl Books<'_> {
         self.lock(&[partner]).await?;
         let due: Vec<Commission> = Commission::query()
             .filter(partner_commission_events::tenant_id.eq(self.tenant))
+            .filter(condition(AT_WORK, Vec::new()))
             .filter(partner_commission_events::partner_id.eq(partner))
             .filter(partner_commission_events::status.eq(CommissionStatus::Pending))
             .filter(partner_commission_events::due_at.le(self.at))

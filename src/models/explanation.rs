@@ -91,9 +91,24 @@ impl Explanation {
 
 fn taken_back(reversal: &Commission, original: Option<&Commission>, currency: Currency) -> String {
     let refunded = reversal.base.unwrap_or_default();
-    let Some(original) = original else { return format!("{} was refunded.", shown(refunded, currency)) };
+    let is_less = !reversal.amount.is_sign_negative();
+    let Some(original) = original else {
+        let what = if is_less { "is refunded after all" } else { "was refunded" };
+        return format!("{} {what}.", shown(refunded, currency));
+    };
     let target = reversal_target(original, refunded, currency);
     let before = target + reversal.amount;
+    if is_less {
+        return format!(
+            "Of {} only {} is refunded after all, so {} of the commission of {} is taken back where it was {} before: {}.",
+            shown(original.base.unwrap_or_default(), currency),
+            shown(refunded, currency),
+            shown(target, currency),
+            shown(original.amount, currency),
+            shown(before, currency),
+            shown(reversal.amount, currency)
+        );
+    }
     let before = if before.is_zero() { String::new() } else { format!(", {} of it before", shown(before, currency)) };
     format!(
         "{} of {} has been refunded, so {} of the commission of {} is taken back{before}: {}.",

@@ -175,9 +175,11 @@ impl SignIn {
                 .filter(partner_members::user_id.is_null())
                 .filter(partner_members::status.eq(MemberStatus::Invited))
         };
-        let partners: Vec<PartnerId> =
-            invited().order(partner_members::partner_id).select(partner_members::partner_id).load(&mut connection).await?;
-        // One after the other: each changes its partner's counts, and two who sign in at once must do so in one order.
+        // Locked in the order in which whoever uses credits of an address locks its members.
+        let members = invited().order(partner_members::id).select(partner_members::partner_id).for_no_key_update();
+        let mut partners: Vec<PartnerId> = members.load(&mut connection).await?;
+        partners.sort_unstable();
+        // Then one after the other: each changes its partner's counts, and two who sign in at once must do so in one order.
         for partner in partners {
             diesel::update(invited().filter(partner_members::partner_id.eq(partner)))
                 .set((

@@ -24,9 +24,9 @@ pub struct Invoice {
     pub amount: Option<Decimal>,
     /// When.
     pub paid_at: Option<DateTime<Utc>>,
-    /// How much has been refunded in all.
+    /// How much has been refunded in all, by the latest report. More than was paid counts as all of that.
     pub refunded: Decimal,
-    /// When, the last time.
+    /// The time that the latest report gives.
     pub refunded_at: Option<DateTime<Utc>>,
 }
 

@@ -197,6 +197,12 @@ impl Lead {
         Ok(query.first(&mut connection).await.optional()?.filter(|row: &Self| scope.includes(row.partner_id)))
     }
 
+    /// The same for moving it to another partner, which is a column of a unique key: that needs the stronger lock from the beginning.
+    pub async fn lock_key(mut connection: &AsyncPgConnection, scope: Scope, id: LeadId) -> QueryResult<Option<Self>> {
+        let query = Self::query().filter(partner_leads::tenant_id.eq(scope.tenant)).filter(partner_leads::id.eq(id)).for_update();
+        Ok(query.first(&mut connection).await.optional()?.filter(|row: &Self| scope.includes(row.partner_id)))
+    }
+
     /// Changes the lead, which the caller has locked.
     pub async fn update(&self, mut connection: &AsyncPgConnection, changes: &LeadChanges) -> QueryResult<()> {
         diesel::update(self.row())

@@ -50,6 +50,10 @@ crate::pg_enum! {
         Approve = "approve",
         /// A commission is rejected.
         Reject = "reject",
+        /// A commission is moved to another partner.
+        MoveOut = "move_out",
+        /// A commission comes from another partner.
+        MoveIn = "move_in",
         /// A payout takes what is payable.
         Hold = "hold",
         /// A payout that failed, or was cancelled, gives back what it took.
@@ -66,6 +70,8 @@ crate::pg_enum! {
 pub enum Source {
     /// A commission.
     Commission(CommissionId),
+    /// A move of a commission to another partner, counted from 1.
+    Move(CommissionId, i32),
     /// An attempt at a payout.
     Payout(PayoutId, i32),
 }
@@ -172,25 +178,18 @@ impl Books<'_> {
         self.enter(&entries).await
     }
 
-    /// Inserts transfers, in their order.
+    /// Posts transfers, in their order, by the database's own function: one statement, however many.
     pub(super) async fn enter(&self, entries: &[Entry]) -> QueryResult<()> {
         if entries.is_empty() {
             return Ok(());
         }
         let texts = |text: fn(&Entry) -> &'static str| Bind::Texts(entries.iter().map(|entry| text(entry).to_owned()).collect());
         let ids = |id: fn(&Entry) -> Option<Uuid>| Bind::OptionalUuids(entries.iter().map(id).collect());
-        statement::<BigInt>(
-            "INSERT INTO transfers (tenant_id, partner_id, unit, from_kind, to_kind, amount, kind, event_id, payout_id, attempt,
-                 member_id, grant_id, allocation_id, redemption_id, posted_by, posted_at)
-             SELECT ?, partner, unit, from_kind, to_kind, amount, kind, event, payout, attempt, member, granted, allocation, redemption,
-                 nullif(?, ?), ?
-             FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WITH ORDINALITY
-                 AS new (partner, unit, from_kind, to_kind, amount, kind, event, payout, attempt, member, granted, allocation, redemption, place)
-             ORDER BY place",
+        statement::<Text>(
+            "SELECT post_transfers(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)::text",
             vec![
                 Bind::Uuid(self.tenant.uuid()),
-                Bind::Uuid(self.by.map_or(Uuid::nil(), UserId::uuid)),
-                Bind::Uuid(Uuid::nil()),
+                Bind::OptionalUuid(self.by.map(UserId::uuid)),
                 Bind::Time(self.at),
                 Bind::Uuids(entries.iter().map(|entry| entry.partner).collect()),
                 texts(|entry| entry.unit),
@@ -219,6 +218,7 @@ impl Posting {
         let (from, to) = if self.amount.is_sign_negative() { (self.to, self.from) } else { (self.from, self.to) };
         let (event, payout, attempt) = match self.source {
             Source::Commission(id) => (Some(id.uuid()), None, 1),
+            Source::Move(id, number) => (Some(id.uuid()), None, number),
             Source::Payout(id, attempt) => (None, Some(id.uuid()), attempt),
         };
         Entry {

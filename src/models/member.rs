@@ -136,6 +136,13 @@ impl Member {
         Ok(found.filter(|row| scope.includes(row.partner_id)))
     }
 
+    /// The same for a change of its address, a column of a unique key: that needs the stronger lock from the beginning.
+    pub async fn lock_key(mut connection: &AsyncPgConnection, scope: Scope, id: MemberId) -> QueryResult<Option<Self>> {
+        let query = Self::query().filter(partner_members::tenant_id.eq(scope.tenant)).filter(partner_members::id.eq(id));
+        let found: Option<Self> = query.for_update().first(&mut connection).await.optional()?;
+        Ok(found.filter(|row| scope.includes(row.partner_id)))
+    }
+
     /// Changes the member. Its credits follow a new address.
     pub async fn update(
         &self,
@@ -153,8 +160,8 @@ impl Member {
         .map(drop)
     }
 
-    /// Locks the member's unused credits, in the order in which whoever takes several locks them: before a change of address, which takes
-    /// their allocations first.
+    /// Locks the member's unused credits, in the order in which whoever takes several locks them: before a change of address, which
+    /// changes all of them.
     pub async fn lock_units(&self, mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<()> {
         statement::<Integer>(
             "SELECT number FROM partner_credits WHERE tenant_id = ? AND employee_email = ? AND status = 'available' AND member_id = ?

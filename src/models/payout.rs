@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
+use serde_json::Value;
 
 use super::{
     books::Books,
@@ -95,8 +96,10 @@ pub struct NewPayout<'a> {
     pub period_end: DateTime<Utc>,
     /// Notes.
     pub notes: Option<&'a str>,
-    /// What it must be the only one of.
+    /// The idempotency key.
     pub idempotency_key: Option<&'a str>,
+    /// What was asked for with it.
+    pub request: Option<Value>,
     /// Who makes it.
     pub created_by: Option<UserId>,
     /// When it is made.
@@ -120,10 +123,19 @@ impl Payout {
         Ok(rows.into_iter().filter(|row: &Self| scope.includes(row.partner_id)).map(|row| (row.id, row)).collect())
     }
 
-    /// The payout that was made with a key.
-    pub async fn by_key(mut connection: &AsyncPgConnection, tenant: TenantId, key: &str) -> QueryResult<Option<Self>> {
-        let query = Self::query().filter(partner_payouts::tenant_id.eq(tenant)).filter(partner_payouts::idempotency_key.eq(key));
-        query.first(&mut connection).await.optional()
+    /// The payout that was made with a key, and what was asked for then.
+    pub async fn by_key(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        key: &str,
+    ) -> QueryResult<Option<(PayoutId, Option<Value>)>> {
+        partner_payouts::table
+            .filter(partner_payouts::tenant_id.eq(tenant))
+            .filter(partner_payouts::idempotency_key.eq(key))
+            .select((partner_payouts::id, partner_payouts::request))
+            .first(&mut connection)
+            .await
+            .optional()
     }
 
     /// The payout, locked until the transaction ends.

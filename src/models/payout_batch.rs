@@ -10,10 +10,12 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
+use serde_json::json;
 
 use super::{
     books::Books,
     commission_list::FREE,
+    idempotency::{Difference, Key},
     ledger::{AccountKind, TransferKind},
     partner::PartnerStatus,
     payout::{NewPayout, Payout},
@@ -22,6 +24,7 @@ use super::{
     tenant::TenantSettings,
 };
 use crate::{
+    clock,
     db::{
         QueryError,
         schema::{partner_payouts, partner_profiles},
@@ -53,8 +56,25 @@ pub struct PayoutRequest {
     pub expected: Option<String>,
     /// When that preview was taken, where it is known.
     pub previewed_at: Option<DateTime<Utc>>,
-    /// What it must be the only one of.
+    /// Its idempotency key.
     pub key: Option<String>,
+}
+
+impl PayoutRequest {
+    fn key(&self) -> Option<Key> {
+        let time = |time: Option<DateTime<Utc>>| json!(time.map(clock::shown));
+        let fields = [
+            ("partnerId", json!(self.partner.to_string())),
+            ("currency", json!(self.currency.code())),
+            ("periodStart", time(Some(self.period_start))),
+            ("periodEnd", time(Some(self.period_end))),
+            ("payoutDate", time(self.payout_date)),
+            ("notes", json!(self.notes)),
+            ("expectedFingerprint", json!(self.expected)),
+            ("previewedAt", time(self.previewed_at)),
+        ];
+        Some(Key::new(self.key.clone()?, fields))
+    }
 }
 
 /// What a payout would hold.
@@ -110,7 +130,12 @@ pub enum PayoutFault {
     /// The preview no longer holds.
     Changed(Box<Changed>),
     /// The key was used for a payout that was asked for otherwise.
-    KeyReused(PayoutId),
+    KeyReused {
+        /// That payout.
+        first: PayoutId,
+        /// Where the requests differ.
+        difference: Difference,
+    },
 }
 
 /// What was made.
@@ -188,18 +213,14 @@ impl Books<'_> {
     /// Makes a payout of what is approved and free up to the period's end.
     pub async fn create_payout(&self, request: &PayoutRequest) -> QueryResult<Result<Made, PayoutFault>> {
         self.lock(&[request.partner]).await?;
-        if let Some(key) = &request.key
-            && let Some(first) = Payout::by_key(self.connection, self.tenant, key).await?
+        let key = request.key();
+        if let Some(key) = &key
+            && let Some((first, stored)) = Payout::by_key(self.connection, self.tenant, key.text()).await?
         {
-            let is_same = first.partner_id == request.partner
-                && first.currency == request.currency.code()
-                && first.period_start == request.period_start
-                && first.period_end == request.period_end
-                && first.notes == request.notes
-                && request.payout_date.is_none_or(|date| date == first.payout_date)
-                && request.expected.as_ref().is_none_or(|expected| *expected == first.fingerprint);
-            let made = Made { payout: first.id, is_replay: true };
-            return Ok(if is_same { Ok(made) } else { Err(PayoutFault::KeyReused(first.id)) });
+            return Ok(match key.difference(stored.as_ref()) {
+                None => Ok(Made { payout: first, is_replay: true }),
+                Some(difference) => Err(PayoutFault::KeyReused { first, difference }),
+            });
         }
         let now = Contents::of(self.connection, self.tenant, request.partner, request.currency, request.period_end).await?;
         if request.expected.as_ref().is_some_and(|expected| *expected != now.fingerprint) {
@@ -249,6 +270,7 @@ impl Books<'_> {
             period_end: request.period_end,
             notes: request.notes.as_deref(),
             idempotency_key: request.key.as_deref(),
+            request: request.key().as_ref().map(Key::request),
             created_by: self.by,
             created_at: self.at,
             updated_at: self.at,

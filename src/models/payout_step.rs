@@ -246,19 +246,18 @@ impl Books<'_> {
 
     /// Whether commissions of the payout are no longer its own to pay: those that `others` says, and those refunded since it was made.
     async fn gone(&self, payout: &Payout, others: &str) -> QueryResult<Option<StepFault>> {
-        // What was refunded after the payout was made is taken back by a commission that is still free. LATERAL with a LIMIT:
-        // an EXISTS beside an OR would be hashed, from all refunds of the tenant.
+        // What was refunded after the payout was made is taken back by commissions that are still free, where no failed refund has given
+        // it back. LATERAL: an EXISTS beside an OR would be hashed, from all refunds of the tenant.
         let gone: i64 = statement::<BigInt>(
             format!(
                 "SELECT count(*) FROM partner_payout_items i
                  JOIN partner_commission_events e ON e.tenant_id = i.tenant_id AND e.id = i.event_id
                  LEFT JOIN LATERAL (
-                     SELECT r.id FROM partner_commission_events r
+                     SELECT sum(r.amount) AS amount FROM partner_commission_events r
                      WHERE r.tenant_id = e.tenant_id AND r.reverses_id = e.id AND r.event_type = 'refund' AND r.status = 'approved'
                          AND r.payout_id IS NULL AND NOT EXISTS (SELECT FROM partner_payout_items o
-                             WHERE o.tenant_id = r.tenant_id AND o.payout_id = i.payout_id AND o.event_id = r.id)
-                     LIMIT 1) back ON true
-                 WHERE i.tenant_id = ? AND i.payout_id = ? AND ({others} OR back.id IS NOT NULL)"
+                             WHERE o.tenant_id = r.tenant_id AND o.payout_id = i.payout_id AND o.event_id = r.id)) back ON true
+                 WHERE i.tenant_id = ? AND i.payout_id = ? AND ({others} OR back.amount < 0)"
             ),
             vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuid(payout.id.uuid())],
         )

@@ -30,6 +30,7 @@ pub struct Metrics {
     subscriptions: IntGauge,
     websockets: IntGauge,
     told: IntCounter,
+    retries: IntCounter,
     postings: IntGauge,
 }
 
@@ -73,6 +74,11 @@ impl Metrics {
         registry.register(Box::new(connections.clone()))?;
         let told = IntCounter::new("portal_events_told_total", "Events that subscribers were told of.")?;
         registry.register(Box::new(told.clone()))?;
+        let retries = IntCounter::new(
+            "portal_transactions_retried_total",
+            "Transactions that PostgreSQL ended to let another go on (40P01, 40001), and that were run again.",
+        )?;
+        registry.register(Box::new(retries.clone()))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
@@ -98,6 +104,7 @@ impl Metrics {
             )?,
             connections,
             told,
+            retries,
             registry,
         })
     }
@@ -118,6 +125,11 @@ impl Metrics {
     /// A request was answered.
     pub fn responded(&self, status: u16) {
         self.responses.with_label_values(&[&status.to_string()]).inc();
+    }
+
+    /// So many transactions of an operation were run again.
+    pub fn retried(&self, count: u32) {
+        self.retries.inc_by(u64::from(count));
     }
 
     /// A subscriber was told of an event.

@@ -71,7 +71,7 @@ pub async fn refunds(mut connection: &AsyncPgConnection, tenant: TenantId) -> Re
         .filter(partner_commission_events::tenant_id.eq(tenant))
         .filter(partner_commission_events::event_type.eq(CommissionEventType::InvoicePayment))
         .filter(partner_commission_events::status.ne(CommissionStatus::Rejected))
-        .filter(invoices::refunded.gt(Decimal::ZERO))
+        .filter(invoices::refunded.gt(Decimal::ZERO).or(reversed.is_not_null()))
         .select((Commission::as_select(), invoices::refunded, reversed))
         .load_stream::<(Commission, Decimal, Option<Decimal>)>(&mut connection)
         .await?;

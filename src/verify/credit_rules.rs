@@ -62,16 +62,19 @@ pub const CREDIT_RULES: &[Rule] = &[
     },
     Rule {
         name: "allocations_equal_credits",
-        sentence: "Every allocation has as many credits as it says, its own member's, and counts what has become of them",
+        sentence: "Every allocation has as many credits as it says, its own member's, under its address while they can be used, and counts what has become of them",
         check: Check::Sql(
             "WITH sides AS (
                  SELECT a.id, a.credits, count(c.number) AS found,
                      (a.credits, a.used, a.expired, a.revoked) IS DISTINCT FROM (count(c.number), count(*) FILTER (WHERE c.status = 'used'),
                          count(*) FILTER (WHERE c.status = 'expired'), count(*) FILTER (WHERE c.status = 'revoked'))
-                     OR bool_or((c.partner_id, c.member_id, c.employee_email, c.expires_at)
-                         IS DISTINCT FROM (a.partner_id, a.member_id, a.employee_email, a.expires_at)) AS is_wrong
-                 FROM credit_allocations a LEFT JOIN partner_credits c ON c.tenant_id = a.tenant_id AND c.allocation_id = a.id
-                 WHERE a.tenant_id = ? GROUP BY a.tenant_id, a.id)
+                     OR bool_or((c.partner_id, c.member_id, c.expires_at) IS DISTINCT FROM (a.partner_id, a.member_id, a.expires_at)
+                         OR c.status = 'available' AND c.employee_email <> m.email_key)
+                     OR (a.available > 0 AND a.employee_email <> m.email_key) AS is_wrong
+                 FROM credit_allocations a
+                 JOIN partner_members m ON m.tenant_id = a.tenant_id AND m.id = a.member_id
+                 LEFT JOIN partner_credits c ON c.tenant_id = a.tenant_id AND c.allocation_id = a.id
+                 WHERE a.tenant_id = ? GROUP BY a.tenant_id, a.id, m.email_key)
              SELECT count(*), count(*) FILTER (WHERE is_wrong),
                  min(format('allocation:%s, of %s credits, where there are %s', id, credits, found)) FILTER (WHERE is_wrong)
              FROM sides",
@@ -97,7 +100,7 @@ pub const CREDIT_RULES: &[Rule] = &[
             "WITH sides AS (
                  SELECT format('redemption:%s, of %s credits, where %s are used, %s of them past their time', r.id, r.credits, count(c.number),
                          count(*) FILTER (WHERE c.ended_at >= c.expires_at)) AS source,
-                     r.credits <> count(c.number) OR bool_or(c.ended_at >= c.expires_at OR c.ended_at <> r.created_at OR c.member_id <> r.member_id) AS is_wrong
+                     CASE WHEN r.reversed_at IS NULL THEN r.credits ELSE 0 END <> count(c.number) OR bool_or(c.ended_at >= c.expires_at OR c.ended_at <> r.created_at OR c.member_id <> r.member_id) AS is_wrong
                  FROM credit_redemptions r LEFT JOIN partner_credits c ON c.tenant_id = r.tenant_id AND c.redemption_id = r.id
                  WHERE r.tenant_id = ? GROUP BY r.tenant_id, r.id
                  UNION ALL
@@ -113,7 +116,7 @@ pub const CREDIT_RULES: &[Rule] = &[
         check: Check::Sql(
             "WITH moved AS (
                  SELECT allocation_id, coalesce(sum(amount) FILTER (WHERE kind = 'assign'), 0) AS assigned,
-                     coalesce(sum(amount) FILTER (WHERE kind = 'redeem'), 0) AS used, coalesce(sum(amount) FILTER (WHERE kind = 'expire'), 0) AS expired,
+                     coalesce(sum(CASE kind WHEN 'redeem' THEN amount WHEN 'restore' THEN -amount END), 0) AS used, coalesce(sum(amount) FILTER (WHERE kind = 'expire'), 0) AS expired,
                      coalesce(sum(amount) FILTER (WHERE kind = 'revoke'), 0) AS revoked
                  FROM transfers WHERE tenant_id = ? AND allocation_id IS NOT NULL GROUP BY 1),
              sides AS (
@@ -123,10 +126,11 @@ pub const CREDIT_RULES: &[Rule] = &[
                  UNION ALL
                  SELECT format('redemption:%s, which says %s of allocation:%s where its transfer says %s', coalesce(u.redemption_id, t.redemption_id),
                          coalesce(u.credits, 0), coalesce(u.allocation_id, t.allocation_id), coalesce(t.amount, 0)),
-                     u.credits IS DISTINCT FROM t.amount
+                     coalesce(u.credits, 0) <> coalesce(t.amount, 0)
                  FROM (SELECT redemption_id, allocation_id, count(*) AS credits FROM partner_credits
                      WHERE tenant_id = ? AND redemption_id IS NOT NULL GROUP BY 1, 2) u
-                 FULL JOIN (SELECT redemption_id, allocation_id, amount FROM transfers WHERE tenant_id = ? AND redemption_id IS NOT NULL) t
+                 FULL JOIN (SELECT redemption_id, allocation_id, sum(CASE kind WHEN 'redeem' THEN amount ELSE -amount END) AS amount
+                     FROM transfers WHERE tenant_id = ? AND redemption_id IS NOT NULL GROUP BY 1, 2) t
                      USING (redemption_id, allocation_id)
                  UNION ALL
                  SELECT format('grant:%s, of %s credits', g.id, g.credits),

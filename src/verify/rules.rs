@@ -118,8 +118,8 @@ pub const MONEY_RULES: &[Rule] = &[
         sentence: "What a payout was made of is as its commissions are, and a live payout holds all of them",
         check: Check::Sql(
             "WITH sides AS (
-                 SELECT i.payout_id, i.event_id, e.id IS NULL OR e.amount <> i.amount OR e.event_date <> i.event_date OR e.partner_id <> p.partner_id
-                     OR e.currency <> p.currency
+                 SELECT i.payout_id, i.event_id, e.id IS NULL OR e.amount <> i.amount OR e.event_date <> i.event_date OR e.currency <> p.currency
+                     OR (p.status IN ('pending', 'ready', 'processing', 'completed') AND e.partner_id <> p.partner_id)
                      OR (p.status IN ('pending', 'ready', 'processing', 'completed') AND e.payout_id IS DISTINCT FROM p.id) AS is_wrong
                  FROM partner_payout_items i
                  JOIN partner_payouts p ON p.tenant_id = i.tenant_id AND p.id = i.payout_id
@@ -194,7 +194,7 @@ pub const MONEY_RULES: &[Rule] = &[
         sentence: "Reversals never exceed what they reverse, follow it while it waits, and a full refund ends at exactly zero",
         check: Check::Sql(
             "WITH sides AS (
-                 SELECT e.id, e.amount, coalesce(-sum(r.amount), 0) AS reversed, i.refunded IS NOT DISTINCT FROM i.amount AS is_full,
+                 SELECT e.id, e.amount, coalesce(-sum(r.amount), 0) AS reversed, i.refunded >= i.amount AS is_full,
                      bool_or(r.partner_id <> e.partner_id OR r.currency <> e.currency OR r.status = 'rejected'
                          OR (r.status = 'pending') <> (e.status = 'pending')) AS strays
                  FROM partner_commission_events e
@@ -202,7 +202,7 @@ pub const MONEY_RULES: &[Rule] = &[
                  LEFT JOIN partner_commission_events r ON r.tenant_id = e.tenant_id AND r.reverses_id = e.id
                  WHERE e.tenant_id = ? AND e.event_type = 'invoice_payment' AND e.status <> 'rejected' AND (i.refunded > 0 OR r.id IS NOT NULL)
                  GROUP BY e.tenant_id, e.id, i.refunded, i.amount),
-             wrong AS (SELECT *, reversed > amount OR coalesce(strays, false) OR (is_full AND reversed <> amount) AS is_wrong FROM sides)
+             wrong AS (SELECT *, reversed NOT BETWEEN 0 AND amount OR coalesce(strays, false) OR (is_full AND reversed <> amount) AS is_wrong FROM sides)
              SELECT count(*), count(*) FILTER (WHERE is_wrong),
                  min(format('commission:%s, of which %s of %s is reversed', id, reversed, amount)) FILTER (WHERE is_wrong)
              FROM wrong",

@@ -2,7 +2,9 @@
 
 mod books;
 mod cli;
+mod collisions;
 mod commissions;
+mod corrections;
 mod credit_isolation;
 mod credit_model;
 mod credit_plans;
@@ -16,6 +18,7 @@ mod exports;
 mod faults;
 mod figures;
 mod guard;
+mod histories;
 mod http;
 mod imports;
 mod isolation;
@@ -36,6 +39,8 @@ mod permissions;
 mod plans;
 mod profiles;
 mod publishing;
+mod refunds;
+mod repeats;
 mod roles;
 mod round_trips;
 mod rows;

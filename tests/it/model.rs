@@ -47,7 +47,8 @@ fn round(amount: Decimal) -> Decimal {
 #[derive(Default)]
 struct Model {
     paid: BTreeSet<u64>,
-    refunded: BTreeMap<u64, Decimal>,
+    /// The latest report of each: its time, and how much in all.
+    refunded: BTreeMap<u64, (String, Decimal)>,
     adjusted: BTreeSet<u64>,
     rejected: BTreeSet<u64>,
 }
@@ -58,7 +59,7 @@ impl Model {
         let payments = self.paid.iter().filter(|number| !self.rejected.contains(number)).map(|&number| (number, invoice(number)));
         let payments = payments.filter(|(_, (.., of))| *of == partner).map(|(number, (_, amount, _))| {
             let commission = round(amount / Decimal::TEN);
-            let refunded = self.refunded.get(&number).copied().unwrap_or_default();
+            let refunded = self.refunded.get(&number).map_or(Decimal::ZERO, |(_, refunded)| *refunded);
             commission - round(commission * refunded / amount)
         });
         let adjustments = self.adjusted.iter().map(|&number| adjustment(number)).filter(|(.., of)| *of == partner);
@@ -78,13 +79,14 @@ async fn operation(world: &World, random: &mut fastrand::Rng, partners: [Partner
             known(model, &|model| _ = model.paid.insert(number));
         }
         8..12 => {
-            // Thirds of the amount, in any order, also before the payment.
-            let refunded = round(amount * Decimal::from(random.u8(1..=3)) / Decimal::from(3));
-            let answer = world.refund(&id, &refunded.to_string()).await;
+            // Thirds of the amount, up and down again as refunds fail, in any order, also before the payment.
+            let refunded = round(amount * Decimal::from(random.u8(..=3)) / Decimal::from(3));
+            let at = format!("2026-06-2{}T{:02}:00:00Z", random.u8(..3), random.u8(..4));
+            let answer = world.refund_at(&id, &refunded.to_string(), &at).await;
             assert_eq!(answer["userErrors"], json!([]));
             known(model, &|model| {
-                let most = model.refunded.entry(number).or_default();
-                *most = refunded.max(*most);
+                let latest = model.refunded.entry(number).or_default();
+                *latest = (at.clone(), refunded).max(latest.clone());
             });
         }
         12..15 => {

@@ -66,6 +66,13 @@ async fn customers_and_commissions(world: &World) -> Vec<Row> {
         .await;
     let rule = rule.data()["setCommissionRule"]["rule"]["id"].as_str().expect("an id").to_owned();
     let commission = world.adjust(world.a, "9.00", None).await["commission"]["id"].as_str().expect("an id").to_owned();
+    let (lead, b) = (world.add_lead(world.acme, world.a).await, world.b);
+    // In a currency of which no payout is made.
+    let own = format!(
+        "mutation {{ adjustCommission(input: {{ partnerId: \"{a}\", amount: \"9\", currency: \"EUR\", reason: \"R\" }}) {{ commission {{ id }} }} }}"
+    );
+    let own =
+        world.operator(&own, json!({})).await.data()["adjustCommission"]["commission"]["id"].as_str().expect("an id").to_owned();
     vec![
         (
             "upsertCustomer",
@@ -105,6 +112,16 @@ async fn customers_and_commissions(world: &World) -> Vec<Row> {
         (
             "adjustCommission",
             format!("adjustCommission(input: {{ partnerId: \"{a}\", amount: \"5\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "moveLead",
+            format!("moveLead(input: {{ id: \"{lead}\", partnerId: \"{b}\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
+        ),
+        (
+            "moveCommission",
+            format!("moveCommission(input: {{ id: \"{own}\", partnerId: \"{b}\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
             [false, false, true, false],
         ),
         (
@@ -174,6 +191,7 @@ async fn members_and_credits(world: &World) -> Vec<Row> {
     world.grant(world.a, 100, None).await;
     let (member, other) = (world.member("m@example.com").await, world.member("o@example.com").await);
     let allocation = world.assign(&member, 50, 90, None).await["allocation"]["id"].as_str().expect("an id").to_owned();
+    let redemption = world.redeem(&member, 1, "v").await["redemption"]["id"].as_str().expect("an id").to_owned();
     vec![
         (
             "addMember",
@@ -216,6 +234,20 @@ async fn members_and_credits(world: &World) -> Vec<Row> {
             "redeemCredit",
             format!("redeemCredit(input: {{ memberId: \"{member}\", idempotencyKey: \"r\" }}) {{ userErrors {{ message }} }}"),
             [false, false, false, true],
+        ),
+        (
+            "reverseRedemption",
+            format!(
+                "reverseRedemption(input: {{ redemptionId: \"{redemption}\", reason: \"R\", idempotencyKey: \"v\" }}) {{ userErrors {{ message }} }}"
+            ),
+            [false, false, false, true],
+        ),
+        (
+            "extendCredits",
+            format!(
+                "extendCredits(input: {{ allocationId: \"{allocation}\", expiresAt: \"2030-01-01T00:00:00Z\" }}) {{ userErrors {{ message }} }}"
+            ),
+            [true, true, true, true],
         ),
         (
             "revokeCredits",

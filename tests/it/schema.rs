@@ -89,6 +89,7 @@ async fn table_definitions_follow_the_migrations() {
             "int8" => "Int8",
             "bool" => "Bool",
             "bytea" => "Bytea",
+            "jsonb" => "Jsonb",
             other => panic!("{in_table}.{name} has a type that this test does not know: {other}"),
         };
         let rust = if nullable { format!("Nullable<{rust}>") } else { rust.to_owned() };

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A paid invoice.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct RecordInvoicePaymentInput {
     /// The invoice's id in the billing system, at most 200 characters.
     invoice_id: String,
@@ -39,20 +39,21 @@ struct RecordInvoicePaymentInput {
 }
 
 /// A refund of an invoice.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct RecordRefundInput {
     /// The invoice's id in the billing system, at most 200 characters.
     invoice_id: String,
-    /// How much of the invoice has been refunded in all, this time included.
+    /// How much of the invoice has been refunded in all, this time included. Where a refund has failed, what is left of them: 0 for none.
     refunded_amount: Decimal,
     /// In which currency.
     currency: CurrencyCode,
-    /// When it was refunded.
+    /// Since when that is so: when it was refunded, or when a refund failed. Reports are ordered by this time; one that is earlier than
+    /// another which was recorded changes nothing.
     refunded_at: DateTime,
 }
 
 /// A correction of what a partner has earned.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct AdjustCommissionInput {
     /// The partner.
     partner_id: PartnerId,
@@ -62,7 +63,7 @@ struct AdjustCommissionInput {
     currency: Option<CurrencyCode>,
     /// Why, for the partner to read; at most 1,000 characters.
     reason: String,
-    /// What this correction must be the only one of, at most 200 characters: sent again, it is not booked again.
+    /// The idempotency key, at most 200 characters: sent again, it answers with the first result and books nothing.
     idempotency_key: Option<String>,
 }
 
@@ -89,7 +90,7 @@ payload!(
 payload!(
     /// What became of `recordRefund`.
     RecordRefundPayload,
-    "What it took back. Null where there was nothing to take back, and where there are user errors."
+    "What it took back, or gave back. Null where there was nothing to, and where there are user errors."
 );
 payload!(
     /// What became of `adjustCommission`.
@@ -103,8 +104,8 @@ pub struct BookingMutations;
 #[Object]
 impl BookingMutations {
     /// Records that a customer has paid an invoice. The partner that managed the customer then earns a commission by the rule that held
-    /// then (or by its default rate as it is now): approved at once, or pending for as long as the tenant holds commissions. A partner
-    /// that is closed earns nothing. An invoice counts once, however often it is
+    /// then (or by its default rate as it is now): approved at once, or pending for as long as the tenant holds commissions, or until an
+    /// operator decides where the partner is not `ACTIVE`. A partner that is closed earns nothing. An invoice counts once, however often it is
     /// sent; sent with other content it is refused. Needs `EVENTS_INGEST`.
     async fn record_invoice_payment(
         &self,
@@ -112,20 +113,22 @@ impl BookingMutations {
         #[graphql(desc = "The invoice and its payment.")] input: RecordInvoicePaymentInput,
     ) -> Result<RecordInvoicePaymentPayload> {
         ctx.require(Permission::EventsIngest)?;
-        let ((commission, replayed), user_errors) = settle(record_payment(ctx, input).await)?;
+        let ((commission, replayed), user_errors) = settle(ctx, || record_payment(ctx, input.clone())).await?;
         Ok(RecordInvoicePaymentPayload { commission, replayed, user_errors })
     }
 
     /// Records how much of an invoice has been refunded in all. What that takes back from the commission, less what is taken back
-    /// already, is booked as a commission below zero. Reports may repeat, be lost, come out of order, and come before that of the
-    /// payment: the books end the same. More than was paid is refused; reported before the payment, it counts as all of it. Needs `EVENTS_INGEST`.
+    /// already, is booked as a commission below zero; where a refund has failed and less is refunded than before, the difference is given
+    /// back by one above zero. Reports may repeat, be lost, come out of order, and come before that of the payment: the latest by
+    /// `refundedAt` counts, and the books end the same. More than was paid is refused; reported before the payment, it counts as all of it.
+    /// Needs `EVENTS_INGEST`.
     async fn record_refund(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The invoice and what has been refunded of it.")] input: RecordRefundInput,
     ) -> Result<RecordRefundPayload> {
         ctx.require(Permission::EventsIngest)?;
-        let ((commission, replayed), user_errors) = settle(record_refund(ctx, input).await)?;
+        let ((commission, replayed), user_errors) = settle(ctx, || record_refund(ctx, input.clone())).await?;
         Ok(RecordRefundPayload { commission, replayed, user_errors })
     }
 
@@ -136,7 +139,7 @@ impl BookingMutations {
         #[graphql(desc = "The correction.")] input: AdjustCommissionInput,
     ) -> Result<AdjustCommissionPayload> {
         ctx.require(Permission::CommissionsManage)?;
-        let ((commission, replayed), user_errors) = settle(adjust(ctx, input).await)?;
+        let ((commission, replayed), user_errors) = settle(ctx, || adjust(ctx, input.clone())).await?;
         Ok(AdjustCommissionPayload { commission, replayed, user_errors })
     }
 }
@@ -175,7 +178,7 @@ async fn record_refund(ctx: &Context<'_>, input: RecordRefundInput) -> Result<Ou
     let currency = input.currency.0;
     let mut faults = Faults::default();
     let invoice = faults.check("input.invoiceId", line(&input.invoice_id, MAX_KEY));
-    let refunded = faults.check("input.refundedAmount", positive_amount(input.refunded_amount.0, minor_units(currency)));
+    let refunded = faults.check("input.refundedAmount", amount(input.refunded_amount.0, minor_units(currency)));
     let refunded_at = faults.check("input.refundedAt", past(input.refunded_at.0, ctx.now()));
     let (Some(invoice), Some(refunded), Some(refunded_at)) = (invoice, refunded, refunded_at) else {
         return Err(faults.into());
@@ -220,6 +223,7 @@ fn refusal(fault: &BookingFault, amount: &'static str) -> Refusal {
             FaultCode::NotFound,
             "There is no customer of this id in the billing system. Report it first, with `upsertCustomer`.",
         ),
+        BookingFault::KeyReused { first, difference } => Refusal::key_reused(first, difference),
         BookingFault::Closed { payable } => {
             let message = format!(
                 "The partner is CLOSED: only what brings its balance of {} nearer to zero can be booked.",
@@ -242,12 +246,9 @@ fn refusal(fault: &BookingFault, amount: &'static str) -> Refusal {
                 Content::Currency => "input.currency",
                 Content::Customer => "input.customerExternalId",
                 Content::PaidAt => "input.paidAt",
-                Content::Partner => "input.partnerId",
-                Content::Reason => "input.reason",
             };
-            let message = format!(
-                "It was recorded before with “{first}”, and what is recorded stays. Use another id or key for something else."
-            );
+            let message =
+                format!("It was recorded before with “{first}”, and what is recorded stays. Use another id for something else.");
             Refusal::fault(path, FaultCode::KeyReused, message)
         }
     }

@@ -28,7 +28,7 @@ struct SetCommissionRulePayload {
 }
 
 /// A rule that is to hold no longer.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct EndCommissionRuleInput {
     /// The version.
     id: RuleId,
@@ -58,7 +58,7 @@ impl CommissionRuleMutations {
         #[graphql(desc = "The rule.")] input: CommissionRuleInput,
     ) -> Result<SetCommissionRulePayload> {
         ctx.require(Permission::CommissionsManage)?;
-        let (rule, user_errors) = settle(set(ctx, input).await)?;
+        let (rule, user_errors) = settle(ctx, || set(ctx, input.clone())).await?;
         Ok(SetCommissionRulePayload { rule, user_errors })
     }
 
@@ -69,7 +69,7 @@ impl CommissionRuleMutations {
         #[graphql(desc = "The rule.")] input: EndCommissionRuleInput,
     ) -> Result<EndCommissionRulePayload> {
         ctx.require(Permission::CommissionsManage)?;
-        let (rule, user_errors) = settle(end(ctx, input).await)?;
+        let (rule, user_errors) = settle(ctx, || end(ctx, input.clone())).await?;
         Ok(EndCommissionRulePayload { rule, user_errors })
     }
 }

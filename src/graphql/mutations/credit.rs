@@ -26,7 +26,7 @@ use crate::{
 const MAX_GRANT: u32 = 100_000_000;
 
 /// Credits for a partner.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct GrantCreditsInput {
     /// To whom.
     partner_id: PartnerId,
@@ -34,7 +34,7 @@ struct GrantCreditsInput {
     credits: i32,
     /// Why, at most 1,000 characters.
     reason: String,
-    /// Makes it happen once: the same key again answers with the first result. At most 200 characters.
+    /// The idempotency key, at most 200 characters: sent again, it answers with the first result and grants nothing.
     idempotency_key: Option<String>,
 }
 
@@ -52,7 +52,7 @@ struct GrantCreditsPayload {
 }
 
 /// Credits for a member.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct AssignCreditsInput {
     /// To whom: a member of your own partner.
     member_id: MemberId,
@@ -61,7 +61,7 @@ struct AssignCreditsInput {
     /// For how many days of 24 hours they can be used: 1 to 3,650.
     #[graphql(default = 90)]
     valid_days: i32,
-    /// Makes it happen once: the same key of the same partner again answers with the first result. At most 200 characters.
+    /// The idempotency key, of the partner's own, at most 200 characters: sent again, it answers with the first result and assigns nothing.
     idempotency_key: Option<String>,
 }
 
@@ -81,7 +81,7 @@ struct AssignCreditsPayload {
 }
 
 /// Credits to be taken back.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct RevokeCreditsInput {
     /// The allocation of which nothing more is to be used.
     allocation_id: AllocationId,
@@ -110,7 +110,7 @@ impl CreditMutations {
         #[graphql(desc = "The credits.")] input: GrantCreditsInput,
     ) -> Result<GrantCreditsPayload> {
         ctx.require(Permission::CreditsGrant)?;
-        let ((grant, partner, replayed), user_errors) = settle(grant(ctx, input).await)?;
+        let ((grant, partner, replayed), user_errors) = settle(ctx, || grant(ctx, input.clone())).await?;
         Ok(GrantCreditsPayload { grant, partner, replayed, user_errors })
     }
 
@@ -122,7 +122,7 @@ impl CreditMutations {
     ) -> Result<AssignCreditsPayload> {
         ctx.require(Permission::CreditsAssign)?;
         let own = ctx.viewer().partner.ok_or_else(|| Error::internal("an assignment by nobody's partner"))?.id;
-        let ((allocation, member, partner, replayed), user_errors) = settle(assign(ctx, own, input).await)?;
+        let ((allocation, member, partner, replayed), user_errors) = settle(ctx, || assign(ctx, own, input.clone())).await?;
         let partner = match partner {
             None => Partner::by_id(ctx, own).await?,
             partner => partner,
@@ -140,7 +140,7 @@ impl CreditMutations {
         let acts_for_partner = ctx.viewer().scope().partner.is_some();
         ctx.require(if acts_for_partner { Permission::CreditsAssign } else { Permission::CreditsGrant })?;
         let id = input.allocation_id;
-        let ((allocation, revoked), user_errors) = settle(revoke(ctx, id).await)?;
+        let ((allocation, revoked), user_errors) = settle(ctx, || revoke(ctx, id)).await?;
         Ok(RevokeCreditsPayload { allocation, revoked, user_errors })
     }
 }
@@ -180,10 +180,7 @@ fn grant_refusal(fault: &GrantFault) -> Refusal {
             let message = format!("The partner has {balance} unassigned credits, and can have {MAX_BALANCE} at most.");
             Refusal::fault("input.credits", FaultCode::OutOfRange, message)
         }
-        GrantFault::KeyReused { credits, partner } => {
-            let message = format!("The key was used before, for {credits} credits of {partner}. Use another key.");
-            Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
-        }
+        GrantFault::KeyReused { first, difference } => Refusal::key_reused(first, difference),
     }
 }
 

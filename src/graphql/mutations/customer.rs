@@ -19,12 +19,13 @@ use crate::{
     models::{
         customer::{self, CustomerAccount, CustomerReport, NewCustomerAccount, Whose},
         partner::{Partner, PartnerStatus},
+        past_payment,
     },
     validation::{FaultCode, Faults, email, line, rate},
 };
 
 /// A customer as the billing system knows it.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct UpsertCustomerInput {
     /// Its id in the billing system, at most 200 characters.
     external_id: String,
@@ -44,7 +45,7 @@ struct UpsertCustomerPayload {
 }
 
 /// Which partner is to manage a customer.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct AssignCustomerInput {
     /// The customer.
     customer_id: CustomerId,
@@ -52,8 +53,11 @@ struct AssignCustomerInput {
     partner_id: PartnerId,
     /// The customer's own rate, as a fraction; it goes before every rule.
     commission_rate: Option<Decimal>,
-    /// From when; from now on where it is left out. Invoices that are recorded already stay as they are.
+    /// From when; from now on where it is left out. Commissions that are booked already stay as they are.
     from: Option<DateTime>,
+    /// Whether payments since then that earned nobody anything are booked now, each by the rule that held when it was paid; at most 1,000.
+    #[graphql(default = true)]
+    book_past_payments: bool,
 }
 
 /// What became of `assignCustomer`.
@@ -61,12 +65,14 @@ struct AssignCustomerInput {
 struct AssignCustomerPayload {
     /// The customer as it is now. Null where there are user errors.
     customer: Option<Row<Customer>>,
+    /// How many payments from before were booked now.
+    booked_payments: i32,
     /// What is wrong with the input. Empty when the partner manages the customer.
     user_errors: Vec<UserError>,
 }
 
 /// A customer whom no partner is to manage any longer.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct ReleaseCustomerInput {
     /// The customer.
     customer_id: CustomerId,
@@ -95,20 +101,21 @@ impl CustomerMutations {
         #[graphql(desc = "The customer.")] input: UpsertCustomerInput,
     ) -> Result<UpsertCustomerPayload> {
         ctx.require(Permission::CustomersManage)?;
-        let (customer, user_errors) = settle(upsert(ctx, input).await)?;
+        let (customer, user_errors) = settle(ctx, || upsert(ctx, input.clone())).await?;
         Ok(UpsertCustomerPayload { customer, user_errors })
     }
 
     /// Lets a partner manage a customer from an instant on, and earn by what it pays. One partner at a time: release it from another
-    /// first. The same partner with another rate begins a new period. Needs `CUSTOMERS_MANAGE`.
+    /// first. The same partner with another rate begins a new period. Payments since that instant which earned nobody anything are booked by
+    /// this, unless it is told not to. Needs `CUSTOMERS_MANAGE`.
     async fn assign_customer(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The customer and the partner.")] input: AssignCustomerInput,
     ) -> Result<AssignCustomerPayload> {
         ctx.require(Permission::CustomersManage)?;
-        let (customer, user_errors) = settle(assign(ctx, input).await)?;
-        Ok(AssignCustomerPayload { customer, user_errors })
+        let ((customer, booked_payments), user_errors) = settle(ctx, || assign(ctx, input.clone())).await?;
+        Ok(AssignCustomerPayload { customer, booked_payments, user_errors })
     }
 
     /// Ends a partner's management of a customer, or brings its end forward; one that has not begun by then never begins. A customer whom
@@ -119,7 +126,7 @@ impl CustomerMutations {
         #[graphql(desc = "The customer.")] input: ReleaseCustomerInput,
     ) -> Result<ReleaseCustomerPayload> {
         ctx.require(Permission::CustomersManage)?;
-        let (customer, user_errors) = settle(release(ctx, input).await)?;
+        let (customer, user_errors) = settle(ctx, || release(ctx, input.clone())).await?;
         Ok(ReleaseCustomerPayload { customer, user_errors })
     }
 }
@@ -136,7 +143,8 @@ async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<Option<
     Ok(writing.commit_and(Customer::by_id(ctx, id)).await?)
 }
 
-async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Option<Row<Customer>>, Refusal> {
+/// The customer, and how many payments were booked.
+async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<(Option<Row<Customer>>, i32), Refusal> {
     let mut faults = Faults::default();
     let commission_rate = input.commission_rate.and_then(|given| faults.check("input.commissionRate", rate(given.0)));
     if !faults.is_empty() {
@@ -148,15 +156,21 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Option<
     if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
         return Err(Refusal::not_found("input.customerId", "customer"));
     }
+    let unearned = if input.book_past_payments && from < ctx.now() {
+        past_payment::lock_unearned(&writing, tenant, input.customer_id, from).await?
+    } else {
+        Vec::new()
+    };
     // Closing a partner takes the same lock, and releases its customers.
-    ctx.books(&writing).lock(&[input.partner_id]).await?;
-    match Partner::by_ids(&writing, ctx.viewer().scope(), &[input.partner_id]).await?.get(&input.partner_id) {
+    let books = ctx.books(&writing);
+    books.lock(&[input.partner_id]).await?;
+    let status = match Partner::by_ids(&writing, ctx.viewer().scope(), &[input.partner_id]).await?.get(&input.partner_id) {
         None => return Err(Refusal::not_found("input.partnerId", "partner")),
         Some(partner) if partner.status == PartnerStatus::Closed => {
             return Err(Refusal::fault("input.partnerId", FaultCode::InvalidTransition, "The partner is CLOSED."));
         }
-        Some(_) => {}
-    }
+        Some(partner) => partner.status,
+    };
     if let Some(last) = CustomerAccount::latest(&writing, tenant, input.customer_id).await? {
         if last.managed_to.is_none() && last.partner_id == input.partner_id && last.commission_rate == commission_rate {
             if input.from.is_some() && from != last.managed_from {
@@ -167,7 +181,7 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Option<
                 return Err(Refusal::fault("input.from", FaultCode::Taken, message));
             }
             drop(writing);
-            return Ok(Customer::by_id(ctx, input.customer_id).await?);
+            return Ok((Customer::by_id(ctx, input.customer_id).await?, 0));
         }
         end_before(&writing, tenant, &last, input.partner_id, from).await?;
     }
@@ -179,8 +193,18 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<Option<
         commission_rate,
         managed_from: from,
     };
-    CustomerAccount::insert(&writing, &new).await?;
-    Ok(writing.commit_and(Customer::by_id(ctx, input.customer_id)).await?)
+    let account = CustomerAccount::insert(&writing, &new).await?;
+    if unearned.len() > past_payment::MOST {
+        let message = format!(
+            "More than {} payments since then earned nothing, and no more are booked at once. Choose a later instant, or set \
+             `bookPastPayments` to false.",
+            past_payment::MOST
+        );
+        return Err(Refusal::fault("input.from", FaultCode::OutOfRange, message));
+    }
+    let booked = books.book_past_payments(&account, status, &unearned).await?;
+    let customer = writing.commit_and(Customer::by_id(ctx, input.customer_id)).await?;
+    Ok((customer, i32::try_from(booked).unwrap_or(i32::MAX)))
 }
 
 /// Makes room for a period that begins at `from`: the last one must be over by then, or be the same partner's.

@@ -20,7 +20,7 @@ use crate::{
 const MAX_IDS: usize = 100;
 
 /// Commissions to be approved.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct ApproveCommissionsInput {
     /// The commissions, at most 100.
     ids: Vec<CommissionId>,
@@ -30,7 +30,7 @@ struct ApproveCommissionsInput {
 }
 
 /// Commissions to be rejected.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct RejectCommissionsInput {
     /// The commissions, at most 100.
     ids: Vec<CommissionId>,
@@ -83,8 +83,8 @@ impl DecisionMutations {
         #[graphql(desc = "The commissions.")] input: ApproveCommissionsInput,
     ) -> Result<ApproveCommissionsPayload> {
         ctx.require(Permission::CommissionsManage)?;
-        let decided = decide(ctx, &input.ids, Ok(Decision::Approve), input.all_or_none).await;
-        let (results, user_errors) = settle(decided)?;
+        let decide = || decide(ctx, &input.ids, Ok(Decision::Approve), input.all_or_none);
+        let (results, user_errors) = settle(ctx, decide).await?;
         Ok(ApproveCommissionsPayload { results, user_errors })
     }
 
@@ -99,7 +99,7 @@ impl DecisionMutations {
         let mut faults = Faults::default();
         let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
         let decision = reason.map(Decision::Reject).ok_or(faults);
-        let (results, user_errors) = settle(decide(ctx, &input.ids, decision, input.all_or_none).await)?;
+        let (results, user_errors) = settle(ctx, || decide(ctx, &input.ids, decision.clone(), input.all_or_none)).await?;
         Ok(RejectCommissionsPayload { results, user_errors })
     }
 }

@@ -34,7 +34,7 @@ const RATE_ATTEMPTS: usize = 5;
 const COMMISSION_IS_OPERATORS: &str = "Only an operator can set a commission by hand; it follows from the deal's value.";
 
 /// A lead to be sent.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct CreateLeadInput {
     /// The partner that sends it. Operators must name one; for others it is their own.
     partner_id: Option<PartnerId>,
@@ -62,7 +62,7 @@ struct CreateLeadPayload {
 }
 
 /// What to change of a lead: a field that is left out stays as it is, one that is null is cleared if a lead can be without it.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct UpdateLeadInput {
     /// The lead.
     id: LeadId,
@@ -93,7 +93,7 @@ struct UpdateLeadPayload {
 }
 
 /// A step of a lead.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct UpdateLeadStatusInput {
     /// The lead.
     id: LeadId,
@@ -124,7 +124,7 @@ impl LeadMutations {
         #[graphql(desc = "The lead.")] input: CreateLeadInput,
     ) -> Result<CreateLeadPayload> {
         ctx.require(Permission::LeadsWrite)?;
-        let (lead, user_errors) = settle(create(ctx, input).await)?;
+        let (lead, user_errors) = settle(ctx, || create(ctx, input.clone())).await?;
         Ok(CreateLeadPayload { lead, user_errors })
     }
 
@@ -138,7 +138,7 @@ impl LeadMutations {
         if !input.commission.is_undefined() && !ctx.viewer().is_operator() {
             return Err(Error::Forbidden(COMMISSION_IS_OPERATORS.to_owned()));
         }
-        let (lead, user_errors) = settle(update(ctx, input).await)?;
+        let (lead, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
         Ok(UpdateLeadPayload { lead, user_errors })
     }
 
@@ -150,7 +150,7 @@ impl LeadMutations {
         #[graphql(desc = "The lead and its new status.")] input: UpdateLeadStatusInput,
     ) -> Result<UpdateLeadStatusPayload> {
         ctx.require(Permission::LeadsWrite)?;
-        let (lead, user_errors) = settle(update_status(ctx, input).await)?;
+        let (lead, user_errors) = settle(ctx, || update_status(ctx, input.clone())).await?;
         Ok(UpdateLeadStatusPayload { lead, user_errors })
     }
 }

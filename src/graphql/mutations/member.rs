@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A member to be added.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct AddMemberInput {
     /// Whose member. Operators must name a partner; for others it is their own.
     partner_id: Option<PartnerId>,
@@ -39,7 +39,7 @@ struct AddMemberPayload {
 }
 
 /// What to change of a member: a field that is left out stays as it is.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct UpdateMemberInput {
     /// The member.
     id: MemberId,
@@ -61,7 +61,7 @@ struct UpdateMemberPayload {
 }
 
 /// A member who is to be given no more credits.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct DeactivateMemberInput {
     /// The member.
     id: MemberId,
@@ -82,7 +82,7 @@ struct DeactivateMemberPayload {
 }
 
 /// A member who is to be given credits again.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct ReactivateMemberInput {
     /// The member.
     id: MemberId,
@@ -109,7 +109,7 @@ impl MemberMutations {
         #[graphql(desc = "The member.")] input: AddMemberInput,
     ) -> Result<AddMemberPayload> {
         ctx.require(Permission::MembersManage)?;
-        let (member, user_errors) = settle(add(ctx, input).await)?;
+        let (member, user_errors) = settle(ctx, || add(ctx, input.clone())).await?;
         Ok(AddMemberPayload { member, user_errors })
     }
 
@@ -120,7 +120,7 @@ impl MemberMutations {
         #[graphql(desc = "The changes.")] input: UpdateMemberInput,
     ) -> Result<UpdateMemberPayload> {
         ctx.require(Permission::MembersManage)?;
-        let (member, user_errors) = settle(update(ctx, input).await)?;
+        let (member, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
         Ok(UpdateMemberPayload { member, user_errors })
     }
 
@@ -132,7 +132,7 @@ impl MemberMutations {
         #[graphql(desc = "The member.")] input: DeactivateMemberInput,
     ) -> Result<DeactivateMemberPayload> {
         ctx.require(Permission::MembersManage)?;
-        let ((member, revoked), user_errors) = settle(deactivate(ctx, input).await)?;
+        let ((member, revoked), user_errors) = settle(ctx, || deactivate(ctx, input.clone())).await?;
         Ok(DeactivateMemberPayload { member, revoked, user_errors })
     }
 
@@ -144,7 +144,7 @@ impl MemberMutations {
         #[graphql(desc = "The member.")] input: ReactivateMemberInput,
     ) -> Result<ReactivateMemberPayload> {
         ctx.require(Permission::MembersManage)?;
-        let (member, user_errors) = settle(reactivate(ctx, input).await)?;
+        let (member, user_errors) = settle(ctx, || reactivate(ctx, input.clone())).await?;
         Ok(ReactivateMemberPayload { member, user_errors })
     }
 }
@@ -203,7 +203,12 @@ async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<Option<Ro
         writing.act_for_tenant().await?;
         ctx.books(&writing).lock_credits(known.partner_id).await?;
     }
-    let member = member::Member::lock(&writing, scope, input.id).await?.ok_or_else(|| unknown("input.id"))?;
+    let member = if changes.email.is_some() {
+        member::Member::lock_key(&writing, scope, input.id).await?
+    } else {
+        member::Member::lock(&writing, scope, input.id).await?
+    };
+    let member = member.ok_or_else(|| unknown("input.id"))?;
     if changes.email.as_ref().is_some_and(|email| email_key(email) != member.email_key) {
         if member.user_id.is_some() {
             let message = format!("Somebody has signed in as {}, and the address is settled. Add another member.", member.email);

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{Refusal, UserError, own_partner, settle};
+use super::{Refusal, UserError, own_partner, settled};
 use crate::{
     auth::Permission,
     error::Result,
@@ -192,7 +192,7 @@ impl MemberImportMutations {
         #[graphql(desc = "The file.")] input: ImportMembersInput,
     ) -> Result<ImportMembersPayload> {
         ctx.require(Permission::MembersManage)?;
-        let (import, user_errors) = settle(import(ctx, input).await)?;
+        let (import, user_errors) = settled(import(ctx, input).await)?;
         Ok(ImportMembersPayload { import, user_errors })
     }
 }

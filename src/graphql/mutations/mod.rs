@@ -7,24 +7,29 @@
 mod booking;
 mod commission_rule;
 mod credit;
+mod credit_correction;
 mod customer;
 mod decision;
 mod lead;
 mod member;
 mod member_import;
 mod partner;
+mod partner_move;
 mod payout;
 mod payout_step;
 mod profile;
 mod redemption;
 mod tenant;
 
+use std::fmt;
+
 use async_graphql::{Context, MaybeUndefined, MergedObject, SimpleObject};
 
 use super::context::ContextExt;
 use crate::{
-    error::{Error, Result},
+    error::{Error, Result, Transient},
     ids::PartnerId,
+    models::idempotency::Difference,
     validation::{Fault, FaultCode, Faults, MAX_NAME, Wrong},
 };
 
@@ -49,6 +54,8 @@ pub struct Mutation(
     member::MemberMutations,
     member_import::MemberImportMutations,
     credit::CreditMutations,
+    credit_correction::CreditCorrectionMutations,
+    partner_move::PartnerMoveMutations,
     redemption::RedemptionMutations,
 );
 
@@ -83,9 +90,24 @@ impl Refusal {
         Self::Faults(Faults::one(path, code, message))
     }
 
+    /// The idempotency key was used for `first`, by a request that differs.
+    fn key_reused(first: impl fmt::Display, difference: &Difference) -> Self {
+        let Difference { field, first: said } = difference;
+        let said = said.as_ref().map_or_else(|| format!("without `{field}`"), |said| format!("with `{field}` “{said}”"));
+        let message =
+            format!("The key was used before, {said}, for {first}, which stays as it is. Use another key for another request.");
+        Self::Faults(Fault { code: FaultCode::KeyReused, message, field: vec!["input", field] }.into())
+    }
+
     /// There is no such thing, or it is not the viewer's: one answer for both.
     fn not_found(path: &'static str, what: &str) -> Self {
         Self::fault(path, FaultCode::NotFound, format!("There is no {what} of this id."))
+    }
+}
+
+impl Transient for Refusal {
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Error(error) if error.is_transient())
     }
 }
 
@@ -110,8 +132,16 @@ fn own_partner(ctx: &Context<'_>, named: Option<PartnerId>, faults: &mut Faults)
     partner
 }
 
+/// Runs a mutation's body, which is one transaction, and again where PostgreSQL ended it to let another go on; then as [`settled`].
+async fn settle<T: Default, F: Future<Output = Result<T, Refusal>>>(
+    ctx: &Context<'_>,
+    body: impl FnMut() -> F,
+) -> Result<(T, Vec<UserError>)> {
+    settled(ctx.request().session().retry(body).await)
+}
+
 /// Splits what a mutation came to into what it answers, which is nothing where its input was at fault, and what was wrong with it.
-fn settle<T: Default>(outcome: Result<T, Refusal>) -> Result<(T, Vec<UserError>)> {
+fn settled<T: Default>(outcome: Result<T, Refusal>) -> Result<(T, Vec<UserError>)> {
     match outcome {
         Ok(answer) => Ok((answer, Vec::new())),
         Err(Refusal::Faults(faults)) => Ok((T::default(), faults.into_vec().into_iter().map(UserError::from).collect())),

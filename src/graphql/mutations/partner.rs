@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A partner to be added.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct CreatePartnerInput {
     /// Its company's name, at most 200 characters.
     company_name: String,
@@ -47,7 +47,7 @@ struct CreatePartnerPayload {
 }
 
 /// What to change of a partner: a field that is left out stays as it is.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct UpdatePartnerInput {
     /// The partner.
     id: PartnerId,
@@ -69,7 +69,7 @@ struct UpdatePartnerPayload {
 }
 
 /// A partner's new status.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct ChangePartnerStatusInput {
     /// The partner.
     id: PartnerId,
@@ -98,7 +98,7 @@ impl PartnerMutations {
         #[graphql(desc = "The partner.")] input: CreatePartnerInput,
     ) -> Result<CreatePartnerPayload> {
         ctx.require(Permission::PartnersManage)?;
-        let (partner, user_errors) = settle(create(ctx, input).await)?;
+        let (partner, user_errors) = settle(ctx, || create(ctx, input.clone())).await?;
         Ok(CreatePartnerPayload { partner, user_errors })
     }
 
@@ -109,7 +109,7 @@ impl PartnerMutations {
         #[graphql(desc = "The changes.")] input: UpdatePartnerInput,
     ) -> Result<UpdatePartnerPayload> {
         ctx.require(Permission::PartnersManage)?;
-        let (partner, user_errors) = settle(update(ctx, input).await)?;
+        let (partner, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
         Ok(UpdatePartnerPayload { partner, user_errors })
     }
 
@@ -121,7 +121,7 @@ impl PartnerMutations {
         #[graphql(desc = "The partner and its new status.")] input: ChangePartnerStatusInput,
     ) -> Result<ChangePartnerStatusPayload> {
         ctx.require(Permission::PartnersManage)?;
-        let (partner, user_errors) = settle(change_status(ctx, input).await)?;
+        let (partner, user_errors) = settle(ctx, || change_status(ctx, input.clone())).await?;
         Ok(ChangePartnerStatusPayload { partner, user_errors })
     }
 }
@@ -163,7 +163,7 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<Option<R
         return Err(faults.into());
     }
     let writing = ctx.write().await?;
-    let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
+    let partner = partner::Partner::lock_key(&writing, ctx.viewer().scope(), input.id).await?;
     let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
     partner.update(&writing, &changes).await.map_err(violation)?;
     Ok(writing.commit_and(Partner::by_id(ctx, input.id)).await?)
@@ -190,7 +190,10 @@ async fn settle_accounts(ctx: &Context<'_>, writing: &Writing<'_>, id: PartnerId
 
 async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Result<Option<Row<Partner>>, Refusal> {
     let writing = ctx.write().await?;
-    ctx.books(&writing).lock(&[input.id]).await?;
+    let books = ctx.books(&writing);
+    books.lock(&[input.id]).await?;
+    // Whoever assigns the partner's credits holds their balance, and reads the status then.
+    books.lock_credits(input.id).await?;
     let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
     let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
     if partner.status == input.status {

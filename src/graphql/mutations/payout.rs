@@ -3,7 +3,7 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::SecondsFormat;
 
-use super::{MAX_KEY, Refusal, UserError, settle};
+use super::{MAX_KEY, Refusal, UserError, settle, settled};
 use crate::{
     auth::Permission,
     db::session::Writing,
@@ -30,7 +30,7 @@ const MAX_NOTES: usize = 5_000;
 const MAX_BATCHES: usize = 100;
 
 /// A payout to be made.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct CreatePayoutBatchInput {
     /// Who is to be paid.
     partner_id: PartnerId,
@@ -49,7 +49,7 @@ struct CreatePayoutBatchInput {
     expected_fingerprint: Option<String>,
     /// The `previewedAt` of that preview, to be told what has changed since.
     previewed_at: Option<DateTime>,
-    /// What this payout must be the only one of, at most 200 characters: sent again, it answers with the first.
+    /// The idempotency key, at most 200 characters: sent again, it answers with the first payout and makes none.
     idempotency_key: Option<String>,
 }
 
@@ -65,7 +65,7 @@ struct CreatePayoutBatchPayload {
 }
 
 /// Payouts to be made.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct CreatePayoutBatchesInput {
     /// In which currency; the tenant's default where it is left out.
     currency: Option<CurrencyCode>,
@@ -114,7 +114,7 @@ impl PayoutMutations {
         #[graphql(desc = "The partner and the period.")] input: CreatePayoutBatchInput,
     ) -> Result<CreatePayoutBatchPayload> {
         ctx.require(Permission::PayoutsManage)?;
-        let ((payout, replayed), user_errors) = settle(create_one(ctx, input).await)?;
+        let ((payout, replayed), user_errors) = settle(ctx, || create_one(ctx, input.clone())).await?;
         Ok(CreatePayoutBatchPayload { payout, replayed, user_errors })
     }
 
@@ -126,7 +126,7 @@ impl PayoutMutations {
         #[graphql(desc = "The period.")] input: CreatePayoutBatchesInput,
     ) -> Result<CreatePayoutBatchesPayload> {
         ctx.require(Permission::PayoutsManage)?;
-        let ((results, next_partner_id), user_errors) = settle(create_all(ctx, input).await)?;
+        let ((results, next_partner_id), user_errors) = settled(create_all(ctx, input).await)?;
         Ok(CreatePayoutBatchesPayload { results, next_partner_id, user_errors })
     }
 }
@@ -213,7 +213,7 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
             previewed_at: None,
             key: None,
         };
-        match settle(create_alone(ctx, &request).await) {
+        match settle(ctx, || create_alone(ctx, &request)).await {
             Ok((payout, mut errors)) => made.push((partner, payout, errors.pop())),
             Err(error @ (Error::Unavailable(_) | Error::Timeout | Error::PerhapsDone(_))) if made.is_empty() => {
                 return Err(error.into());
@@ -285,9 +285,6 @@ fn refusal(fault: &PayoutFault, request: &PayoutRequest) -> Refusal {
             );
             Refusal::fault("input.expectedFingerprint", FaultCode::PreviewChanged, message)
         }
-        PayoutFault::KeyReused(payout) => {
-            let message = format!("The key was used for {payout}, which was asked for otherwise. Use another key.");
-            Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
-        }
+        PayoutFault::KeyReused { first, difference } => Refusal::key_reused(first, difference),
     }
 }

@@ -15,14 +15,14 @@ use crate::{
 const MAX_REFERENCE: usize = 200;
 
 /// A payout that is to take a step.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct PayoutStepInput {
     /// The payout.
     id: PayoutId,
 }
 
 /// A payout that has been paid.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct CompletePayoutInput {
     /// The payout.
     id: PayoutId,
@@ -31,7 +31,7 @@ struct CompletePayoutInput {
 }
 
 /// A payout that came back.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct ReturnPayoutInput {
     /// The payout.
     id: PayoutId,
@@ -40,7 +40,7 @@ struct ReturnPayoutInput {
 }
 
 /// A payout that could not be paid.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct FailPayoutInput {
     /// The payout.
     id: PayoutId,
@@ -49,7 +49,7 @@ struct FailPayoutInput {
 }
 
 /// A payout to be given up.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct CancelPayoutInput {
     /// The payout.
     id: PayoutId,
@@ -150,7 +150,7 @@ impl PayoutStepMutations {
 
 async fn take(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<PayoutStepPayload> {
     ctx.require(Permission::PayoutsManage)?;
-    let (payout, user_errors) = settle(step_one(ctx, id, step).await)?;
+    let (payout, user_errors) = settle(ctx, || step_one(ctx, id, step.clone())).await?;
     Ok(PayoutStepPayload { payout, user_errors })
 }
 

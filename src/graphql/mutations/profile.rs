@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What to change of a profile: a field that is left out stays as it is, one that is null is cleared if a profile can be without it.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct UpdatePartnerProfileInput {
     /// The partner. Operators must name one; for others it is their own.
     partner_id: Option<PartnerId>,
@@ -42,7 +42,7 @@ struct UpdatePartnerProfileInput {
 }
 
 /// What to change of a postal address: a part that is left out stays as it is, one that is null is cleared.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct PostalAddressInput {
     /// Street and number, at most 200 characters.
     line1: MaybeUndefined<String>,
@@ -57,7 +57,7 @@ struct PostalAddressInput {
 }
 
 /// What to change of the notifications; a switch that is left out stays as it is.
-#[derive(InputObject, Default)]
+#[derive(InputObject, Clone, Default)]
 struct NotificationSettingsInput {
     /// Whether anything is sent at all.
     enabled: Option<bool>,
@@ -88,7 +88,7 @@ impl ProfileMutations {
         #[graphql(desc = "The changes.")] input: UpdatePartnerProfileInput,
     ) -> Result<UpdatePartnerProfilePayload> {
         ctx.require(Permission::ProfileWrite)?;
-        let (partner, user_errors) = settle(update(ctx, input).await)?;
+        let (partner, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
         Ok(UpdatePartnerProfilePayload { partner, user_errors })
     }
 }

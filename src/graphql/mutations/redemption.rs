@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{MAX_KEY, Refusal, UserError, member, settle};
+use super::{MAX_KEY, Refusal, UserError, member, settled};
 use crate::{
     auth::Permission,
     error::Result,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Credits that somebody uses.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct RedeemCreditInput {
     /// Who uses them; or else name an address.
     member_id: Option<MemberId>,
@@ -25,7 +25,7 @@ struct RedeemCreditInput {
     /// How many: 1 to 100,000.
     #[graphql(default = 1)]
     count: i32,
-    /// Makes it happen once: the same key again answers with the first result. At most 200 characters.
+    /// The idempotency key, at most 200 characters: sent again, it answers with the first result and uses nothing.
     idempotency_key: String,
 }
 
@@ -56,7 +56,7 @@ impl RedemptionMutations {
     ) -> Result<RedeemCreditPayload> {
         ctx.require(Permission::EventsIngest)?;
         let mut available = None;
-        let ((redemption, replayed), user_errors) = settle(redeem(ctx, input, &mut available).await)?;
+        let ((redemption, replayed), user_errors) = settled(redeem(ctx, input, &mut available).await)?;
         Ok(RedeemCreditPayload { redemption, available, replayed, user_errors })
     }
 }
@@ -81,8 +81,9 @@ async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput, left: &mut Option<i
     let new = NewRedemption { redeemer, credits: input.count, key };
     let by_member = input.member_id.is_some();
     // What others hold is passed over at first; where too little is left, it is waited for.
-    let outcome = match attempt(ctx, &new, false).await? {
-        Err(RedemptionFault::Insufficient { .. }) => attempt(ctx, &new, true).await?,
+    let session = ctx.request().session();
+    let outcome = match session.retry(|| attempt(ctx, &new, false)).await? {
+        Err(RedemptionFault::Insufficient { .. }) => session.retry(|| attempt(ctx, &new, true)).await?,
         outcome => outcome,
     };
     if let Err(RedemptionFault::Insufficient { available }) = outcome {
@@ -118,9 +119,6 @@ fn refusal(fault: &RedemptionFault, by_member: bool, credits: i32) -> Refusal {
             let message = format!("There are {available} credits to use, and {credits} are asked for.");
             Refusal::fault("input.count", FaultCode::InsufficientCredits, message)
         }
-        RedemptionFault::KeyReused { credits, address } => {
-            let message = format!("The key was used before, for {credits} credits of {address}. Use another key.");
-            Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
-        }
+        RedemptionFault::KeyReused { first, difference } => Refusal::key_reused(first, difference),
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// What to change of how the tenant pays; what is left out stays as it is.
-#[derive(InputObject)]
+#[derive(InputObject, Clone)]
 struct UpdateTenantSettingsInput {
     /// How many days an invoice's commission stays pending: 0, 7, 14, 30, 60 or 90. For invoices that are reported from now on.
     commission_hold_days: MaybeUndefined<i32>,
@@ -46,7 +46,7 @@ impl TenantMutations {
         #[graphql(desc = "The changes.")] input: UpdateTenantSettingsInput,
     ) -> Result<UpdateTenantSettingsPayload> {
         ctx.require(Permission::SettingsManage)?;
-        let (tenant, user_errors) = settle(update(ctx, input).await)?;
+        let (tenant, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
         Ok(UpdateTenantSettingsPayload { tenant, user_errors })
     }
 }

@@ -44,11 +44,15 @@ impl World {
 
     /// Reports how much of an invoice has been refunded in all.
     pub async fn refund(&self, invoice: &str, refunded: &str) -> Value {
+        self.refund_at(invoice, refunded, "2026-06-20T00:00:00Z").await
+    }
+
+    /// The same as of a time.
+    pub async fn refund_at(&self, invoice: &str, refunded: &str, refunded_at: &str) -> Value {
         let query = format!(
-            "mutation ($input: RecordRefundInput!) {{ recordRefund(input: $input) {{ replayed commission {{ {COMMISSION} reverses {{ id }} }} userErrors {{ code field message }} }} }}"
+            "mutation ($input: RecordRefundInput!) {{ recordRefund(input: $input) {{ replayed commission {{ {COMMISSION} reverses {{ id }} explanation {{ sentence }} }} userErrors {{ code field message }} }} }}"
         );
-        let input =
-            json!({"invoiceId": invoice, "refundedAmount": refunded, "currency": "USD", "refundedAt": "2026-06-20T00:00:00Z"});
+        let input = json!({"invoiceId": invoice, "refundedAmount": refunded, "currency": "USD", "refundedAt": refunded_at});
         self.service(&query, json!({"input": input})).await.data()["recordRefund"].clone()
     }
 

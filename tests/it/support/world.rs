@@ -296,6 +296,18 @@ impl World {
         number(&mut self.owner().await, sql).await
     }
 
+    /// The text that a query gives, asked as the owner of the tables; empty for NULL.
+    pub async fn text(&self, sql: &str) -> String {
+        #[derive(diesel::QueryableByName)]
+        struct Text {
+            #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
+            text: Option<String>,
+        }
+        let query = diesel::sql_query(format!("SELECT ({sql})::text AS text"));
+        let found = query.get_result::<Text>(&mut self.owner().await).await;
+        found.unwrap_or_else(|error| panic!("{error}: {sql}")).text.unwrap_or_default()
+    }
+
     /// Waits until so many statements of this database wait for a lock.
     pub async fn until_locked(&self, count: i64) {
         let waiting = "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE NOT l.granted AND a.datname = current_database()";

@@ -1,0 +1,60 @@
+//! Moves of leads and commissions between partners, as the API shows them.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object};
+
+use super::{context::ContextExt, loaders::batch_key, partner::Partner, row::Row, scalars::DateTime, user::User};
+use crate::{
+    error::Result,
+    ids::{CommissionId, LeadId},
+    models::partner_move::Move,
+};
+
+/// A move.
+pub struct PartnerMove(Move);
+
+/// A lead or commission that an operator moved from one partner to another.
+#[Object]
+impl PartnerMove {
+    /// Whose it was. Null to partners: they are not told of others.
+    async fn from(&self, ctx: &Context<'_>) -> Option<Result<Row<Partner>>> {
+        Partner::by_id(ctx, self.0.from_partner_id).await.transpose()
+    }
+
+    /// Whose it is since. Null to partners whose it no longer is.
+    async fn to(&self, ctx: &Context<'_>) -> Option<Result<Row<Partner>>> {
+        Partner::by_id(ctx, self.0.to_partner_id).await.transpose()
+    }
+
+    /// Why.
+    async fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
+    /// Who moved it. Null where it was a person of another organisation than yours.
+    async fn moved_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.moved_by?).await.transpose()
+    }
+
+    /// When.
+    async fn at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+}
+
+impl PartnerMove {
+    /// A lead's, the first one first.
+    pub async fn of_lead(ctx: &Context<'_>, lead: LeadId) -> Result<Vec<Self>> {
+        Ok(ctx.load(MovesByLead(lead)).await?.unwrap_or_default().iter().cloned().map(Self).collect())
+    }
+
+    /// A commission's own, the first one first.
+    pub async fn of_commission(ctx: &Context<'_>, commission: CommissionId) -> Result<Vec<Self>> {
+        Ok(ctx.load(MovesByCommission(commission)).await?.unwrap_or_default().iter().cloned().map(Self).collect())
+    }
+}
+
+batch_key!(MovesByLead(LeadId) -> Arc<[Move]>, Move::by_leads);
+
+batch_key!(MovesByCommission(CommissionId) -> Arc<[Move]>, Move::by_commissions);

@@ -1,0 +1,426 @@
+//! Everything at once on few rows: no two changes wait for each other in a circle, and where PostgreSQL ends one to let another go on, it
+//! is run again.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use diesel_async::SimpleAsyncConnection;
+use futures_util::future::join_all;
+use partner_portal::{ids::RedemptionId, telemetry::metrics::Now};
+use serde_json::{Value, json};
+
+use crate::support::{
+    World, sign,
+    tokens::{good_claims, staff_token, token},
+    world::ACME,
+};
+
+/// How many transactions were ended by PostgreSQL to let others go on.
+fn retried(world: &World) -> u64 {
+    let text = world.app.metrics.text(Now::default()).expect("metrics");
+    let line = text.lines().find(|line| line.starts_with("portal_transactions_retried_total")).expect("the counter");
+    line.split(' ').next_back().expect("a number").parse().expect("a whole number")
+}
+
+/// Who may run a mutation.
+#[derive(Clone, Copy)]
+enum As {
+    Operator,
+    Service,
+    Partner,
+}
+
+/// What the mutations are about.
+struct Few {
+    partners: [String; 2],
+    leads: Vec<String>,
+    members: Vec<String>,
+    customers: Vec<String>,
+    payouts: Vec<String>,
+    commissions: Vec<String>,
+    allocations: Vec<String>,
+    rules: Vec<String>,
+    redemptions: Vec<String>,
+}
+
+/// One of a few texts.
+fn text(random: &mut fastrand::Rng) -> String {
+    random.u8(..6).to_string()
+}
+
+/// One of a list, if it has any.
+fn of(random: &mut fastrand::Rng, list: &[String]) -> Option<String> {
+    random.choice(list.iter()).cloned()
+}
+
+/// The same as an input.
+fn id(list: &[String], random: &mut fastrand::Rng) -> Option<Value> {
+    of(random, list).map(|id| json!({"id": id}))
+}
+
+/// An input with more fields.
+fn with(mut input: Value, more: Value) -> Value {
+    input.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    input
+}
+
+const FOUND: &str = "{ payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } }";
+
+impl Few {
+    async fn of(world: &World) -> Self {
+        let leads = world.add_leads(world.acme, world.a, 2).await;
+        let more = world.add_leads(world.acme, world.b, 1).await;
+        let customers = vec![world.customer("cus_1", world.a).await, world.customer("cus_2", world.b).await];
+        world.grant(world.a, 5_000, None).await;
+        world.grant(world.b, 5_000, None).await;
+        let mut members = Vec::new();
+        for email in ["ann@example.com", "bob@example.com"] {
+            let member = world.member(email).await;
+            world.assign(&member, 40, 30, None).await;
+            members.push(member);
+        }
+        // Both partners know one of them.
+        let both = "mutation { addMember(input: { email: \"ann@example.com\", firstName: \"Ann\" }) { member { id } } }";
+        let other = world.acme("owner_b", both, json!({})).await.data()["addMember"]["member"]["id"].clone();
+        members.push(other.as_str().expect("an id").to_owned());
+        Self {
+            partners: [world.a.to_string(), world.b.to_string()],
+            leads: leads.iter().chain(&more).map(ToString::to_string).collect(),
+            members,
+            customers,
+            payouts: Vec::new(),
+            commissions: Vec::new(),
+            allocations: Vec::new(),
+            rules: Vec::new(),
+            redemptions: Vec::new(),
+        }
+    }
+
+    async fn look(&mut self, world: &World) {
+        let found = world.operator(FOUND, json!({})).await;
+        let ids = |list: &str| {
+            let nodes = found.data()[list]["nodes"].as_array().expect("rows");
+            nodes.iter().map(|row| row["id"].as_str().expect("an id").to_owned()).collect()
+        };
+        let ids_of =
+            "SELECT string_agg(id::text, ',') FROM (SELECT id FROM credit_redemptions ORDER BY created_at DESC LIMIT 6) AS last";
+        self.redemptions = world
+            .text(ids_of)
+            .await
+            .split(',')
+            .filter_map(|id| Some(RedemptionId::from(id.parse::<uuid::Uuid>().ok()?).to_string()))
+            .collect();
+        let rules = found.data()["commissionRules"].as_array().expect("rules");
+        self.rules = rules.iter().map(|rule| rule["id"].as_str().expect("an id").to_owned()).collect();
+        (self.payouts, self.commissions, self.allocations) = (ids("payouts"), ids("commissions"), ids("creditAllocations"));
+    }
+
+    /// A call of a mutation, or nothing while there is nothing to call it for.
+    fn call(&self, name: &str, random: &mut fastrand::Rng) -> Option<(As, Value)> {
+        use As::{Operator, Service};
+        let partner = self.partners[random.usize(..2)].clone();
+        let period = || json!({"periodStart": "2026-01-01T00:00:00Z", "periodEnd": "2100-01-01T00:00:00Z"});
+        let money = |random: &mut fastrand::Rng| format!("{}.00", random.u8(1..90));
+        Some(match name {
+            "adjustCommission" => (
+                Operator,
+                json!({"partnerId": partner, "amount": money(random), "reason": "R", "idempotencyKey": random.bool().then(|| format!("{partner}{}", text(random)))}),
+            ),
+            "approveCommissions" => (Operator, json!({"ids": [of(random, &self.commissions)?]})),
+            "rejectCommissions" => (Operator, json!({"ids": [of(random, &self.commissions)?], "reason": "R"})),
+            "assignCustomer" => (
+                Service,
+                json!({"customerId": of(random, &self.customers)?, "partnerId": partner, "commissionRate": format!("0.{}", random.u8(1..9))}),
+            ),
+            "releaseCustomer" => (Service, json!({"customerId": of(random, &self.customers)?})),
+            "upsertCustomer" => (Service, json!({"externalId": format!("cus_{}", random.u8(1..3)), "name": text(random)})),
+            "changePartnerStatus" => {
+                (Operator, json!({"id": self.partners[1], "status": (["ACTIVE", "SUSPENDED"][random.usize(..2)])}))
+            }
+            "createPartner" => (Operator, json!({"companyName": text(random)})),
+            "updatePartner" => (
+                Operator,
+                json!({"id": partner, "clerkOrgId": format!("org{}", random.u16(..)), "commissionRate": format!("0.{}", random.u8(1..9))}),
+            ),
+            "updatePartnerProfile" => (Operator, json!({"partnerId": partner, "contactName": text(random)})),
+            "createLead" => (
+                Operator,
+                json!({"partnerId": partner, "clientName": "C", "clientEmail": "c@example.com", "service": "S", "dealValue": money(random)}),
+            ),
+            "updateLead" => {
+                (Operator, with(id(&self.leads, random)?, json!({"dealValue": money(random), "notes": text(random)})))
+            }
+            "updateLeadStatus" => (
+                Operator,
+                with(
+                    id(&self.leads, random)?,
+                    json!({"status": (["CONTACTED", "LOST", "PENDING", "CONVERTED"][random.usize(..4)])}),
+                ),
+            ),
+            "createPayoutBatch" => (Operator, with(period(), json!({"partnerId": partner}))),
+            "createPayoutBatches" => (Operator, period()),
+            "releasePayout" | "retryPayout" | "startPayout" => (Operator, id(&self.payouts, random)?),
+            // Seldom: it is final.
+            "cancelPayout" => (Operator, id(&self.payouts, random).filter(|_| random.u8(..4) == 0)?),
+            "completePayout" => (Operator, with(id(&self.payouts, random)?, json!({"reference": "W"}))),
+            "failPayout" | "returnPayout" => (Operator, with(id(&self.payouts, random)?, json!({"reason": "R"}))),
+            "moveLead" => (Operator, with(id(&self.leads, random)?, json!({"partnerId": partner, "reason": "R"}))),
+            "moveCommission" => (Operator, with(id(&self.commissions, random)?, json!({"partnerId": partner, "reason": "R"}))),
+            "recordInvoicePayment" => (
+                Service,
+                json!({"invoiceId": format!("inv_{}", random.u8(..40)), "customerExternalId": format!("cus_{}", random.u8(1..3)), "amount": "100.00", "paidAt": "2026-06-15T12:00:00Z"}),
+            ),
+            "recordRefund" => (
+                Service,
+                json!({"invoiceId": format!("inv_{}", random.u8(..40)), "refundedAmount": format!("{}.00", random.u8(..=100)), "currency": "USD", "refundedAt": format!("2026-06-2{}T00:00:00Z", random.u8(..9))}),
+            ),
+            "setCommissionRule" => {
+                (Operator, json!({"partnerId": partner, "kind": "PERCENTAGE", "rate": format!("0.{}", random.u8(1..9))}))
+            }
+            "endCommissionRule" => (Operator, json!({"id": of(random, &self.rules)?})),
+            "updateTenantSettings" => (Operator, json!({"minimumPayout": format!("{}.00", random.u8(..3))})),
+            other => return self.call_about_credits(other, random),
+        })
+    }
+
+    fn call_about_credits(&self, name: &str, random: &mut fastrand::Rng) -> Option<(As, Value)> {
+        use As::{Operator, Partner, Service};
+        let partner = self.partners[random.usize(..2)].clone();
+        Some(match name {
+            "addMember" => (Partner, json!({"email": format!("m{}@example.com", random.u16(..)), "firstName": "M"})),
+            "assignCredits" => {
+                (Partner, json!({"memberId": self.members[random.usize(..2)], "credits": random.u8(1..5), "validDays": 30}))
+            }
+            "deactivateMember" => (Partner, with(id(&self.members, random)?, json!({"revokeCredits": random.bool()}))),
+            "reactivateMember" => (Partner, id(&self.members, random)?),
+            "updateMember" => (
+                Operator,
+                with(
+                    id(&self.members, random)?,
+                    json!({"email": format!("{}{}@example.com", ["ann", "bob"][random.usize(..2)], ["", "1", "2"][random.usize(..3)])}),
+                ),
+            ),
+            "importMembers" => (
+                Partner,
+                json!({"csv": format!("email,first name,credits\nann@example.com,A{},1\nbob@example.com,B,{}\nn{}@example.com,N,1\n", text(random), random.u8(1..4), random.u8(..))}),
+            ),
+            "extendCredits" => (
+                Operator,
+                json!({"allocationId": of(random, &self.allocations)?, "expiresAt": format!("203{}-01-01T00:00:00Z", random.u8(..5))}),
+            ),
+            "reverseRedemption" => (
+                Service,
+                json!({"redemptionId": of(random, &self.redemptions)?, "reason": "R", "idempotencyKey": random.u64(..).to_string()}),
+            ),
+            "grantCredits" => (Operator, json!({"partnerId": partner, "credits": random.u8(1..50), "reason": "R"})),
+            "revokeCredits" => (Operator, json!({"allocationId": of(random, &self.allocations)?})),
+            "redeemCredit" => {
+                let who = if random.bool() {
+                    json!({"memberId": of(random, &self.members)?})
+                } else {
+                    json!({"email": "ann@example.com"})
+                };
+                (Service, with(who, json!({"count": random.u8(1..4), "idempotencyKey": random.u64(..).to_string()})))
+            }
+            other => panic!("no call of {other}: every mutation is thrown at every other"),
+        })
+    }
+}
+
+/// The mutations that there are, with their inputs' types.
+async fn mutations(world: &World) -> Vec<(String, String)> {
+    let query = "{ __schema { mutationType { fields { name args { type { ofType { name } } } } } } }";
+    let answer = world.operator(query, json!({})).await;
+    let fields = answer.data()["__schema"]["mutationType"]["fields"].as_array().expect("fields").clone();
+    let name = |value: &Value| value["name"].as_str().expect("a name").to_owned();
+    fields.iter().map(|field| (name(field), name(&field["args"][0]["type"]["ofType"]))).collect()
+}
+
+/// Every mutation at every other, from many tasks on few rows: none ends in an error of ours, PostgreSQL ends none of them for the sake of
+/// another, and the books hold.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_mutation_at_every_other() {
+    let world = Arc::new(World::with_pool(8).await);
+    let names = Arc::new(mutations(&world).await);
+    let few = Arc::new(tokio::sync::RwLock::new(Few::of(&world).await));
+    let tasks = (0..16_u64).map(|task| {
+        let (world, names, few) = (Arc::clone(&world), Arc::clone(&names), Arc::clone(&few));
+        tokio::spawn(async move {
+            let mut random = fastrand::Rng::with_seed(task);
+            let mut done = BTreeSet::new();
+            for turn in 0..160 {
+                if turn % 10 == 0 {
+                    few.write().await.look(&world).await;
+                }
+                let (name, kind) = names[random.usize(..names.len())].clone();
+                let Some((who, input)) = few.read().await.call(&name, &mut random) else { continue };
+                if name == "retryPayout" {
+                    // Only what has failed a moment ago has its commissions still.
+                    for step in ["releasePayout", "startPayout", "failPayout"] {
+                        world.step(step, &input["id"]).await;
+                    }
+                }
+                let selected = if name == "createPayoutBatches" || name.ends_with("Commissions") {
+                    "userErrors { code }"
+                } else {
+                    "userErrors { code message }"
+                };
+                let query = format!("mutation ($input: {kind}!) {{ {name}(input: $input) {{ {selected} }} }}");
+                let bearer = match who {
+                    As::Operator => staff_token("operator", ACME),
+                    As::Service => staff_token("service", ACME),
+                    As::Partner => token("owner_a", ACME),
+                };
+                let answer = world.run(&bearer, &query, json!({"input": input})).await;
+                assert!(answer.body.get("errors").is_none(), "{name} {input}: {}", answer.body);
+                if answer.body["data"][&name]["userErrors"] == json!([]) {
+                    done.insert(name);
+                }
+            }
+            done
+        })
+    });
+    let mut done = BTreeSet::new();
+    for task in join_all(tasks).await {
+        done.extend(task.expect("a task"));
+    }
+    assert_eq!(retried(&world), 0, "transactions waited for each other in a circle");
+    let missing: Vec<&String> = names.iter().map(|(name, _)| name).filter(|name| !done.contains(*name)).collect();
+    assert_eq!(missing, Vec::<&String>::new(), "each of them succeeded at least once");
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A partner's new organisation and leads that are being sent to it do not wait for each other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_organisation_changes_while_leads_are_sent() {
+    let world = Arc::new(World::with_pool(8).await);
+    let send = "mutation ($id: ID!) { createLead(input: { partnerId: $id, clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } userErrors { message } } }";
+    let rename = "mutation ($id: ID!, $org: String!) { updatePartner(input: { id: $id, clerkOrgId: $org }) { partner { id } userErrors { message } } }";
+    let tasks = (0..8).map(|task: usize| {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            for turn in 0..25 {
+                let (query, org) = if task < 5 { (send, Value::Null) } else { (rename, json!(format!("org_{task}_{turn}"))) };
+                let mut variables = json!({"id": world.a.to_string()});
+                if task >= 5 {
+                    variables["org"] = org;
+                }
+                world.operator(query, variables).await.data();
+            }
+        })
+    });
+    for task in join_all(tasks).await {
+        task.expect("a task");
+    }
+    assert_eq!(retried(&world), 0);
+    assert_eq!(world.number("SELECT total_referrals FROM partners WHERE clerk_org_id LIKE 'org\\_%\\_24'").await, 125);
+}
+
+/// The first sign-in of somebody whom two partners have invited, and the use of their credits by address, do not wait for each other,
+/// whichever partner's member is the older.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_first_sign_in_meets_a_redemption() {
+    let world = Arc::new(World::with_pool(8).await);
+    world.grant(world.a, 1_000, None).await;
+    let add = "mutation ($email: EmailAddress!) { addMember(input: { email: $email, firstName: \"F\" }) { member { id } } }";
+    for number in 0..40 {
+        let email = format!("p{number}@example.com");
+        let mut both = ["owner_a", "owner_b"];
+        if number % 2 == 0 {
+            both.reverse();
+        }
+        for owner in both {
+            let added = world.acme(owner, add, json!({"email": email})).await;
+            if owner == "owner_a" {
+                world.assign(added.data()["addMember"]["member"]["id"].as_str().expect("an id"), 5, 30, None).await;
+            }
+        }
+        let sign_in = async {
+            let mut claims = good_claims(&format!("p{number}"), ACME);
+            claims["email"] = json!(email);
+            claims["email_verified"] = json!(true);
+            world.run(&sign(&claims), "{ me { user { id } } }", json!({})).await.data();
+        };
+        let redemptions = join_all((0..3).map(|turn| {
+            let (world, email) = (&world, &email);
+            async move { world.redeem(email, 1, &format!("r{number}_{turn}")).await }
+        }));
+        let ((), redeemed) = futures_util::join!(sign_in, redemptions);
+        assert!(redeemed.iter().all(|payload| payload["userErrors"] == json!([])), "{redeemed:?}");
+    }
+    assert_eq!(retried(&world), 0);
+    assert_eq!(world.number("SELECT count(*) FROM partner_members WHERE status = 'active'").await, 80);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A transaction that PostgreSQL ends to let another go on has done nothing, and is run again: whoever asked is answered as if nothing had
+/// been, and it is counted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_overtaken_is_run_again() {
+    let world = Arc::new(World::new().await);
+    world.grant(world.a, 100, None).await;
+    let member = world.member("ann@example.com").await;
+    let mut other = world.owner().await;
+    // The other one never finds the circle itself.
+    other
+        .batch_execute("SET deadlock_timeout = '60s'; BEGIN; SELECT FROM partner_members FOR UPDATE")
+        .await
+        .expect("the member is locked");
+    let assigning = {
+        let (world, member) = (Arc::clone(&world), member.clone());
+        tokio::spawn(async move { world.assign(&member, 10, 30, Some("k")).await })
+    };
+    world.until_locked(1).await;
+    // Held by the assignment, which waits for the member.
+    other.batch_execute("UPDATE accounts SET balance = balance WHERE kind = 'available'; COMMIT").await.expect("it goes on");
+    let assigned = tokio::time::timeout(Duration::from_secs(20), assigning).await.expect("in time").expect("a task");
+    assert_eq!((&assigned["userErrors"], &assigned["replayed"]), (&json!([]), &json!(false)));
+    assert_eq!(retried(&world), 1);
+    assert_eq!(world.credits(world.a).await, [90, 10, 0, 0]);
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// Credits are not granted to a partner that is being closed at that moment, nor assigned.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_closing_partner_is_given_nothing() {
+    let world = Arc::new(World::new().await);
+    world.grant(world.a, 100, None).await;
+    let member = world.member("ann@example.com").await;
+    let partner = world.a.uuid();
+    let mut closing = world.owner().await;
+    let close = format!(
+        "BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('{partner}', 0)); SELECT lock_partner_credits('{}', '{partner}');
+         UPDATE partners SET status = 'closed' WHERE id = '{partner}'",
+        world.acme.uuid()
+    );
+    closing.batch_execute(&close).await.expect("nearly closed");
+    let granting = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move { world.grant(world.a, 50, None).await })
+    };
+    let assigning = {
+        let (world, member) = (Arc::clone(&world), member.clone());
+        tokio::spawn(async move { world.assign(&member, 10, 30, None).await })
+    };
+    world.until_locked(2).await;
+    closing.batch_execute("COMMIT").await.expect("closed");
+    assert_eq!(granting.await.expect("a task")["userErrors"][0]["code"], "PARTNER_INACTIVE");
+    assert_eq!(assigning.await.expect("a task")["userErrors"][0]["code"], "PARTNER_INACTIVE");
+    assert_eq!(world.credits(world.a).await, [100, 0, 0, 0]);
+    // And whoever closes waits for those who assign.
+    world.sql(&format!("UPDATE partners SET status = 'active' WHERE id = '{partner}'")).await;
+    let mut holder = world.owner().await;
+    holder
+        .batch_execute(&format!("BEGIN; SELECT lock_partner_credits('{}', '{partner}')", world.acme.uuid()))
+        .await
+        .expect("held");
+    let closing = {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            let query = "mutation ($id: ID!) { changePartnerStatus(input: { id: $id, status: CLOSED }) { partner { status } userErrors { code } } }";
+            world.operator(query, json!({"id": world.a.to_string()})).await
+        })
+    };
+    world.until_locked(1).await;
+    holder.batch_execute("COMMIT").await.expect("let go");
+    assert_eq!(closing.await.expect("a task").data()["changePartnerStatus"]["partner"]["status"], "CLOSED");
+}

@@ -1,0 +1,176 @@
+//! Idempotency keys: a request sent again answers with the first result, and one that differs in anything is refused.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+/// A mutation with a key: its input, and for each other field of the input another good value.
+struct Keyed {
+    name: &'static str,
+    input: Value,
+    others: Vec<(&'static str, Value)>,
+}
+
+async fn keyed(world: &World) -> Vec<Keyed> {
+    let (a, b) = (world.a.to_string(), world.b.to_string());
+    world.earn().await;
+    world.grant(world.a, 500, None).await;
+    let (ann, bob) = (world.member("ann@example.com").await, world.member("bob@example.com").await);
+    for member in [&ann, &bob] {
+        world.assign(member, 50, 30, None).await;
+    }
+    let mut redeemed = Vec::new();
+    for key in ["x", "y"] {
+        redeemed.push(world.redeem(&ann, 1, key).await["redemption"]["id"].clone());
+    }
+    let preview = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\") { fingerprint previewedAt } }";
+    let seen = world.operator(preview, json!({"id": a})).await.data()["previewPayout"].clone();
+    vec![
+        Keyed {
+            name: "adjustCommission",
+            input: json!({"partnerId": a, "amount": "5.00", "currency": "CHF", "reason": "Goodwill"}),
+            others: vec![
+                ("partnerId", json!(b)),
+                ("amount", json!("-5.00")),
+                ("currency", json!("EUR")),
+                ("reason", json!("Another")),
+            ],
+        },
+        Keyed {
+            name: "createPayoutBatch",
+            input: json!({
+                "partnerId": a, "currency": "USD", "periodStart": "2026-01-01T00:00:00Z", "periodEnd": "2100-01-01T00:00:00Z", "notes": "N",
+                "payoutDate": "2026-12-01T00:00:00Z", "expectedFingerprint": seen["fingerprint"], "previewedAt": seen["previewedAt"],
+            }),
+            others: vec![
+                ("partnerId", json!(b)),
+                ("currency", json!("EUR")),
+                ("periodStart", json!("2026-01-02T00:00:00Z")),
+                ("periodEnd", json!("2100-01-02T00:00:00Z")),
+                ("notes", json!("M")),
+                ("payoutDate", json!("2026-12-02T00:00:00Z")),
+                ("expectedFingerprint", json!("0".repeat(64))),
+                ("previewedAt", json!("2026-01-01T00:00:00Z")),
+            ],
+        },
+        Keyed {
+            name: "grantCredits",
+            input: json!({"partnerId": a, "credits": 7, "reason": "Plan"}),
+            others: vec![("partnerId", json!(b)), ("credits", json!(8)), ("reason", json!("Another"))],
+        },
+        Keyed {
+            name: "assignCredits",
+            input: json!({"memberId": ann, "credits": 3, "validDays": 30}),
+            others: vec![("memberId", json!(bob)), ("credits", json!(4)), ("validDays", json!(31))],
+        },
+        Keyed {
+            name: "reverseRedemption",
+            input: json!({"redemptionId": redeemed[0], "reason": "R"}),
+            others: vec![("redemptionId", redeemed[1].clone()), ("reason", json!("Another"))],
+        },
+        Keyed {
+            name: "redeemCredit",
+            input: json!({"memberId": ann, "count": 2}),
+            others: vec![("memberId", json!(bob)), ("count", json!(3)), ("email", json!("ann@example.com"))],
+        },
+    ]
+}
+
+/// The input's type, as the schema says it, with the fields of each mutation's input that has a key.
+async fn mutations_with_keys(world: &World) -> Vec<(String, BTreeSet<String>)> {
+    let query = "{ __schema { mutationType { fields { name args { type { ofType { name } } } } } } }";
+    let answer = world.operator(query, json!({})).await;
+    let mut found = Vec::new();
+    for field in answer.data()["__schema"]["mutationType"]["fields"].as_array().expect("fields") {
+        let query = "query ($name: String!) { __type(name: $name) { inputFields { name } } }";
+        let answer = world.operator(query, json!({"name": field["args"][0]["type"]["ofType"]["name"]})).await;
+        let inputs = answer.data()["__type"]["inputFields"].as_array().expect("fields").clone();
+        let names: BTreeSet<String> = inputs.iter().filter_map(|input| input["name"].as_str().map(str::to_owned)).collect();
+        if names.contains("idempotencyKey") {
+            found.push((field["name"].as_str().expect("a name").to_owned(), names));
+        }
+    }
+    found
+}
+
+/// For every mutation that takes a key: sent again it is a replay, and with any one field otherwise, or left out, it is refused and changes
+/// nothing. A file of members is compared row by row: see the tests of imports.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_compares_everything() {
+    let world = World::new().await;
+    let cases = keyed(&world).await;
+    let mut known = mutations_with_keys(&world).await;
+    known.retain(|(name, _)| name != "importMembers");
+    known.sort_unstable();
+    let mut names: Vec<&str> = cases.iter().map(|case| case.name).collect();
+    names.sort_unstable();
+    assert_eq!(known.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names, "a case for each mutation with a key");
+    for Keyed { name, mut input, others } in cases {
+        let fields = &known.iter().find(|(known, _)| known == name).expect("a mutation").1;
+        for field in fields.iter().filter(|field| *field != "idempotencyKey") {
+            assert!(others.iter().any(|(other, _)| other == field), "{name} is tried with another {field}");
+        }
+        let kind = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
+        let query =
+            format!("mutation ($input: {kind}!) {{ {name}(input: $input) {{ replayed userErrors {{ code message field }} }} }}");
+        let send = async |input: &Value| {
+            let variables = json!({"input": input});
+            let answer = match name {
+                "assignCredits" => world.owner_a(&query, variables).await,
+                "redeemCredit" | "reverseRedemption" => world.service(&query, variables).await,
+                _ => world.operator(&query, variables).await,
+            };
+            answer.data()[name].clone()
+        };
+        input["idempotencyKey"] = json!("k");
+        let rows = "SELECT (SELECT count(*) FROM transfers) + (SELECT count(*) FROM partner_payouts)";
+        assert_eq!(send(&input).await, json!({"replayed": false, "userErrors": []}), "{name}");
+        let before = world.number(rows).await;
+        assert_eq!(send(&input).await, json!({"replayed": true, "userErrors": []}), "{name}");
+        for (field, other) in others {
+            let mut tries = vec![{
+                let mut changed = input.clone();
+                changed[field] = other.clone();
+                if field == "email" {
+                    changed.as_object_mut().expect("an object").remove("memberId");
+                }
+                changed
+            }];
+            // Left out, where that is good too.
+            if ["payoutDate", "notes", "expectedFingerprint", "previewedAt", "currency"].contains(&field) {
+                let mut without = input.clone();
+                without.as_object_mut().expect("an object").remove(field);
+                tries.push(without);
+            }
+            for changed in tries {
+                if changed.get("currency").is_none() && name == "createPayoutBatch" {
+                    // The tenant's default is the same currency.
+                    assert_eq!(send(&changed).await["replayed"], true);
+                    continue;
+                }
+                let answer = send(&changed).await;
+                assert_eq!(answer["userErrors"][0]["code"], "KEY_REUSED", "{name}, {field}: {answer}");
+            }
+        }
+        assert_eq!(world.number(rows).await, before, "{name}");
+    }
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// What differs is said, with what was said first.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_differs_is_said() {
+    let world = World::new().await;
+    world.grant(world.a, 5, Some("k")).await;
+    let query = "mutation ($id: ID!) { grantCredits(input: { partnerId: $id, credits: 5, reason: \"Another\", idempotencyKey: \"k\" }) { grant { id } userErrors { message field } } }";
+    let refused = world.operator(query, json!({"id": world.a.to_string()})).await.data()["grantCredits"].clone();
+    let error = &refused["userErrors"][0];
+    assert_eq!(error["field"], json!(["input", "reason"]));
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.starts_with("The key was used before, with `reason` “Plan”, for grant_"), "{message}");
+    // One of before requests were kept is taken for the same.
+    world.sql("ALTER TABLE credit_grants DISABLE TRIGGER ALL; UPDATE credit_grants SET request = NULL").await;
+    assert_eq!(world.operator(query, json!({"id": world.a.to_string()})).await.data()["grantCredits"]["userErrors"], json!([]));
+}
