@@ -1,6 +1,7 @@
 //! The database that a command works with: the configured one, or the embedded one.
 
-use diesel_async::AsyncPgConnection;
+use diesel::sql_types::{Bool, Text};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio_postgres::Config;
 
 use super::Failure;
@@ -10,6 +11,7 @@ use crate::{
         connect,
         embedded::{Embedded, Options},
         migrations,
+        statement::statement,
     },
     keyring::{Keyring, KeyringError},
     secret_file,
@@ -39,6 +41,23 @@ impl Database {
         };
         let embedded = Embedded::start(&settings.data_dir.join("postgres"), &options).await?;
         Ok(Self { owner: embedded.owner(), login: embedded.login(), embedded: Some(embedded) })
+    }
+
+    /// The same where there is one already: nothing is created and nothing migrated.
+    pub async fn open_existing(settings: &Settings) -> Result<Self, Failure> {
+        let folder = settings.data_dir.join("postgres");
+        if settings.database_url.is_none() && !Embedded::exists(&folder) {
+            return Err(Failure(format!(
+                "there is no database in {}: `partner-portal serve` or `partner-portal seed` makes one, or set DATABASE_URL",
+                settings.data_dir.display()
+            )));
+        }
+        let database = Self::open(settings).await?;
+        if migrations::current(&database.login).await {
+            return Ok(database);
+        }
+        database.close().await;
+        Err(Failure::new("the database is not at the version of this program: run `partner-portal migrate` first"))
     }
 
     /// The same, with every migration applied. Where none is missing no owner's rights are needed.
@@ -73,7 +92,16 @@ impl Database {
 
     /// A connection as the owner of the tables, whom row-level security does not hold.
     pub async fn connect(&self) -> Result<AsyncPgConnection, Failure> {
-        Ok(connect::establish(&self.owner, None).await?)
+        let mut connection = connect::establish(&self.owner, None).await?;
+        let rights = "SELECT current_user::text, coalesce(pg_has_role(c.relowner, 'USAGE'), false)
+            FROM (VALUES (1)) AS one LEFT JOIN pg_class c ON c.oid = to_regclass('public.tenants')";
+        let (role, is_owner): (String, bool) = statement::<(Text, Bool)>(rights, Vec::new()).get_result(&mut connection).await?;
+        if !is_owner {
+            return Err(Failure(format!(
+                "this command works as the owner of the tables, and {role} is not: set PORTAL_OWNER_URL (--owner-url) to the owner's connection"
+            )));
+        }
+        Ok(connection)
     }
 
     /// Ends the embedded server, if this process started it.

@@ -17,7 +17,7 @@ pub struct Arguments {
 }
 
 pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failure> {
-    let database = Database::open_migrated(settings).await?;
+    let database = Database::open_existing(settings).await?;
     let outcome = examine(&database, arguments.tenant.as_deref()).await;
     database.close().await;
     report(&outcome?)
@@ -44,6 +44,9 @@ fn report(findings: &[Finding]) -> Result<(), Failure> {
             let example = example.as_deref().unwrap_or("no example");
             say(&format!("FAIL  {} ({}): {faults} of {checked} are wrong, such as {example}\n", rule.sentence, rule.name));
         }
+    }
+    if findings.iter().all(|finding| finding.checked == 0) {
+        return Err(Failure::new("there is nothing to check: the database holds no partners, money or credits"));
     }
     let failed = findings.iter().filter(|finding| finding.faults > 0).count();
     if failed > 0 {

@@ -70,11 +70,11 @@ pub const CREDIT_RULES: &[Rule] = &[
                          count(*) FILTER (WHERE c.status = 'expired'), count(*) FILTER (WHERE c.status = 'revoked'))
                      OR bool_or((c.partner_id, c.member_id, c.expires_at) IS DISTINCT FROM (a.partner_id, a.member_id, a.expires_at)
                          OR c.status = 'available' AND c.employee_email <> m.email_key)
-                     OR (a.available > 0 AND a.employee_email <> m.email_key) AS is_wrong
+                     OR m.id IS NULL OR (a.available > 0 AND a.employee_email <> m.email_key) AS is_wrong
                  FROM credit_allocations a
-                 JOIN partner_members m ON m.tenant_id = a.tenant_id AND m.id = a.member_id
+                 LEFT JOIN partner_members m ON m.tenant_id = a.tenant_id AND m.id = a.member_id
                  LEFT JOIN partner_credits c ON c.tenant_id = a.tenant_id AND c.allocation_id = a.id
-                 WHERE a.tenant_id = ? GROUP BY a.tenant_id, a.id, m.email_key)
+                 WHERE a.tenant_id = ? GROUP BY a.tenant_id, a.id, m.id, m.email_key)
              SELECT count(*), count(*) FILTER (WHERE is_wrong),
                  min(format('allocation:%s, of %s credits, where there are %s', id, credits, found)) FILTER (WHERE is_wrong)
              FROM sides",
@@ -137,6 +137,19 @@ pub const CREDIT_RULES: &[Rule] = &[
                      t.amount IS NULL OR CASE t.kind WHEN 'grant' THEN t.amount WHEN 'withdraw' THEN -t.amount END IS DISTINCT FROM g.credits
                  FROM credit_grants g LEFT JOIN transfers t ON t.tenant_id = g.tenant_id AND t.grant_id = g.id WHERE g.tenant_id = ?)
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(source) FILTER (WHERE is_wrong) FROM sides",
+        ),
+    },
+    Rule {
+        name: "extensions_lead_here",
+        sentence: "Every allocation that was given more time expires when its last extension says, each beginning where the one before ended",
+        check: Check::Sql(
+            "WITH chained AS (
+                 SELECT *, lead(from_expires_at) OVER (PARTITION BY allocation_id ORDER BY to_expires_at) AS after
+                 FROM credit_extensions WHERE tenant_id = ?),
+             sides AS (
+                 SELECT x.allocation_id, a.id IS NULL OR a.partner_id <> x.partner_id OR x.to_expires_at <> coalesce(x.after, a.expires_at) AS is_wrong
+                 FROM chained x LEFT JOIN credit_allocations a ON a.tenant_id = x.tenant_id AND a.id = x.allocation_id)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('allocation:%s', allocation_id)) FILTER (WHERE is_wrong) FROM sides",
         ),
     },
     Rule {

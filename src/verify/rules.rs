@@ -9,16 +9,17 @@ pub const MONEY_RULES: &[Rule] = &[
         sentence: "Every account equals its transfers",
         check: Check::Sql(
             "WITH sums AS (
-                 SELECT partner_id, unit, kind, sum(change) AS said FROM (
-                     SELECT partner_id, unit, to_kind AS kind, amount AS change FROM transfers WHERE tenant_id = ?
-                     UNION ALL SELECT partner_id, unit, from_kind, -amount FROM transfers WHERE tenant_id = ?) AS moves
+                 SELECT partner_id, unit, kind, sum(change) AS said, max(at) AS last FROM (
+                     SELECT partner_id, unit, to_kind AS kind, amount AS change, posted_at AS at FROM transfers WHERE tenant_id = ?
+                     UNION ALL SELECT partner_id, unit, from_kind, -amount, posted_at FROM transfers WHERE tenant_id = ?) AS moves
                  GROUP BY 1, 2, 3),
              sides AS (
-                 SELECT a.*, s.said FROM (SELECT partner_id, unit, kind::text AS kind, balance FROM accounts WHERE tenant_id = ?) a
+                 SELECT *, (balance, posted_at) IS DISTINCT FROM (said, last) AS is_wrong
+                 FROM (SELECT partner_id, unit, kind::text AS kind, balance, posted_at FROM accounts WHERE tenant_id = ?) a
                  FULL JOIN sums s USING (partner_id, unit, kind))
-             SELECT count(*), count(*) FILTER (WHERE balance IS DISTINCT FROM said),
-                 min(format('the account %s of partner:%s in %s, which holds %s and whose transfers say %s', kind, partner_id, unit, balance, said))
-                     FILTER (WHERE balance IS DISTINCT FROM said)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('the account %s of partner:%s in %s, which holds %s since %s and whose transfers say %s since %s', kind, partner_id, unit,
+                     balance, posted_at, said, last)) FILTER (WHERE is_wrong)
              FROM sides",
         ),
     },
@@ -190,19 +191,85 @@ pub const MONEY_RULES: &[Rule] = &[
         ),
     },
     Rule {
-        name: "reversals_fit",
-        sentence: "Reversals never exceed what they reverse, follow it while it waits, and a full refund ends at exactly zero",
+        name: "transfers_go_their_way",
+        sentence: "Every transfer goes the way of its kind, for a source that is there, and counts its attempts",
+        check: Check::Sql(
+            "WITH numbered AS (
+                 SELECT t.*, count(*) FILTER (WHERE kind = 'hold') OVER (PARTITION BY payout_id ORDER BY entry) AS holds,
+                     row_number() OVER (PARTITION BY event_id, kind ORDER BY entry) AS of_kind,
+                     1 + count(*) FILTER (WHERE kind = 'restore') OVER (PARTITION BY allocation_id ORDER BY entry) AS after_restores
+                 FROM transfers t WHERE tenant_id = ?),
+             sides AS (
+                 SELECT t.entry, t.partner_id, t.kind, CASE
+                     WHEN t.event_id IS NOT NULL THEN e.id IS NULL OR e.currency <> t.unit OR t.attempt <> t.of_kind
+                         OR (t.kind, CASE WHEN e.amount > 0 THEN t.from_kind ELSE t.to_kind END, CASE WHEN e.amount > 0 THEN t.to_kind ELSE t.from_kind END) NOT IN (
+                             ('earn', 'expense', 'pending'), ('earn', 'expense', 'payable'), ('approve', 'pending', 'payable'),
+                             ('reject', 'pending', 'expense'), ('reject', 'payable', 'expense'), ('move_out', 'pending', 'expense'),
+                             ('move_out', 'payable', 'expense'), ('move_in', 'expense', 'pending'), ('move_in', 'expense', 'payable'))
+                     WHEN t.payout_id IS NOT NULL THEN p.id IS NULL OR (p.currency, p.partner_id) <> (t.unit, t.partner_id) OR t.attempt <> t.holds
+                         OR (t.kind, t.from_kind, t.to_kind) NOT IN (('hold', 'payable', 'in_payout'), ('release', 'in_payout', 'payable'),
+                             ('pay', 'in_payout', 'paid'), ('return', 'paid', 'payable'))
+                     WHEN t.kind IN ('revoke', 'expire') THEN t.attempt <> t.after_restores
+                     ELSE t.attempt <> 1 END AS is_wrong
+                 FROM numbered t
+                 LEFT JOIN partner_commission_events e ON e.tenant_id = t.tenant_id AND e.id = t.event_id
+                 LEFT JOIN partner_payouts p ON p.tenant_id = t.tenant_id AND p.id = t.payout_id)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('the transfer %s of partner:%s, which is called %s', entry, partner_id, kind)) FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "sources_fit",
+        sentence: "Every commission names a source that fits what made it, and a rule that is there and is for its currency",
         check: Check::Sql(
             "WITH sides AS (
-                 SELECT e.id, e.amount, coalesce(-sum(r.amount), 0) AS reversed, i.refunded >= i.amount AS is_full,
-                     bool_or(r.partner_id <> e.partner_id OR r.currency <> e.currency OR r.status = 'rejected'
-                         OR (r.status = 'pending') <> (e.status = 'pending')) AS strays
+                 SELECT e.id, e.event_type, e.source, CASE e.event_type
+                     WHEN 'adjustment' THEN e.source <> 'manual'
+                     WHEN 'lead_conversion' THEN e.source <> 'lead'
+                     WHEN 'refund' THEN e.source <> 'reversal'
+                     ELSE e.source NOT IN ('customer_rate', 'partner_rule', 'tenant_rule', 'partner_rate') OR CASE
+                         WHEN e.source IN ('partner_rule', 'tenant_rule') THEN r.id IS NULL OR (r.partner_id IS NULL) <> (e.source = 'tenant_rule')
+                             OR r.currency <> e.currency OR (e.is_past_duration AND r.duration_months IS NULL)
+                         ELSE e.is_past_duration OR e.rate IS NULL END
+                     END AS is_wrong
+                 FROM partner_commission_events e
+                 LEFT JOIN partner_commissions r ON r.tenant_id = e.tenant_id AND r.id = e.rule_id
+                 WHERE e.tenant_id = ?)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('commission:%s, an %s by %s', id, event_type, source)) FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "rules_are_versions",
+        sentence: "The versions of every rule are numbered from 1 without gaps",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT id, version, row_number() OVER (PARTITION BY scope_id, scope_currency ORDER BY version) AS place
+                 FROM partner_commissions WHERE tenant_id = ?)
+             SELECT count(*), count(*) FILTER (WHERE version <> place), min(format('rule:%s, which is version %s', id, version)) FILTER (WHERE version <> place)
+             FROM sides",
+        ),
+    },
+    Rule {
+        name: "reversals_fit",
+        sentence: "Reversals never exceed what they reverse, follow it while it waits and when it is rejected, and a full refund ends at exactly zero",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT e.id, e.status, e.amount, coalesce(-sum(r.amount), 0) AS reversed, i.refunded >= i.amount AS is_full,
+                     bool_or(r.id IS NOT NULL AND ((r.partner_id, r.currency, r.customer_id, r.invoice_id) IS DISTINCT FROM (e.partner_id, e.currency, e.customer_id, e.invoice_id)
+                         OR (r.status = 'rejected') <> (e.status = 'rejected') OR (r.status = 'pending') <> (e.status = 'pending')
+                         OR r.source <> 'reversal' OR r.event_date <> greatest(r.refunded_at, e.event_date)
+                         OR r.base > e.base)) AS strays
                  FROM partner_commission_events e
                  JOIN invoices i ON i.tenant_id = e.tenant_id AND i.external_id = e.invoice_id
                  LEFT JOIN partner_commission_events r ON r.tenant_id = e.tenant_id AND r.reverses_id = e.id
-                 WHERE e.tenant_id = ? AND e.event_type = 'invoice_payment' AND e.status <> 'rejected' AND (i.refunded > 0 OR r.id IS NOT NULL)
+                 WHERE e.tenant_id = ? AND e.event_type = 'invoice_payment' AND (i.refunded > 0 OR r.id IS NOT NULL)
                  GROUP BY e.tenant_id, e.id, i.refunded, i.amount),
-             wrong AS (SELECT *, reversed NOT BETWEEN 0 AND amount OR coalesce(strays, false) OR (is_full AND reversed <> amount) AS is_wrong FROM sides)
+             wrong AS (
+                 SELECT *, coalesce(strays, false) OR (status <> 'rejected' AND (reversed NOT BETWEEN 0 AND amount OR (is_full AND reversed <> amount)))
+                     AS is_wrong
+                 FROM sides)
              SELECT count(*), count(*) FILTER (WHERE is_wrong),
                  min(format('commission:%s, of which %s of %s is reversed', id, reversed, amount)) FILTER (WHERE is_wrong)
              FROM wrong",
@@ -301,7 +368,9 @@ pub const MONEY_RULES: &[Rule] = &[
         check: Check::Sql(
             "WITH sides AS (
                  SELECT l.id, l.commission, e.amount, (l.status = 'converted' AND l.commission <> 0) <> (e.id IS NOT NULL)
-                     OR l.commission <> e.amount OR l.commission_paid <> (e.id IS NOT NULL AND e.status = 'paid') AS is_wrong
+                     OR l.commission <> e.amount OR (e.id IS NOT NULL AND ((e.currency, e.partner_id) <> (l.currency, l.partner_id) OR e.base IS DISTINCT FROM l.deal_value
+                         OR e.rate IS DISTINCT FROM CASE WHEN NOT l.commission_fixed THEN l.commission_rate END))
+                     OR l.commission_paid <> (e.id IS NOT NULL AND e.status = 'paid') AS is_wrong
                  FROM partner_leads l
                  LEFT JOIN partner_commission_events e ON e.tenant_id = l.tenant_id AND e.lead_id = l.id AND e.event_type = 'lead_conversion'
                  WHERE l.tenant_id = ?)
@@ -310,8 +379,58 @@ pub const MONEY_RULES: &[Rule] = &[
         ),
     },
     Rule {
+        name: "histories_lead_here",
+        sentence: "The history of every payout and lead begins at its beginning, goes on without gaps and ends where it is",
+        check: Check::Sql(
+            "WITH steps AS (
+                 SELECT 'payout' AS kind, payout_id AS id, partner_id, from_status::text, to_status::text, note, created_at, id AS step FROM partner_payout_changes WHERE tenant_id = ?
+                 UNION ALL
+                 SELECT 'lead', lead_id, partner_id, from_status, to_status, note, created_at, id FROM lead_status_changes WHERE tenant_id = ?),
+             chained AS (
+                 SELECT *, lag(to_status) OVER same AS before, row_number() OVER (PARTITION BY kind, id ORDER BY created_at DESC, step DESC) AS from_end
+                 FROM steps WINDOW same AS (PARTITION BY kind, id ORDER BY created_at, step)),
+             ends AS (
+                 SELECT kind, id, bool_and(from_status IS NOT DISTINCT FROM before) AS is_whole, count(DISTINCT partner_id) = 1 AS is_one, min(partner_id::text) AS partner,
+                     max(to_status) FILTER (WHERE from_end = 1) AS ends, max(note) FILTER (WHERE from_end = 1) AS note,
+                     max(created_at) FILTER (WHERE from_end = 1) AS at, min(created_at) AS began,
+                     (array_agg(note ORDER BY from_end) FILTER (WHERE to_status = 'failed'))[1] AS failure,
+                     1 + count(*) FILTER (WHERE from_status = 'failed' AND to_status = 'ready') AS attempts
+                 FROM chained GROUP BY 1, 2),
+             sides AS (
+                 SELECT format('payout:%s, which is %s and whose history ends with %s', p.id, p.status, coalesce(e.ends, 'nothing')) AS source,
+                     e.id IS NULL OR NOT e.is_whole OR NOT e.is_one OR e.partner <> p.partner_id::text OR e.ends <> p.status OR p.attempt <> e.attempts
+                     OR p.created_at <> e.began OR p.updated_at < e.at
+                     OR p.failure_reason IS DISTINCT FROM e.failure
+                     OR (p.status = 'completed' AND (p.completed_at, p.payment_reference) IS DISTINCT FROM (e.at, e.note)) AS is_wrong
+                 FROM partner_payouts p LEFT JOIN ends e ON e.kind = 'payout' AND e.id = p.id WHERE p.tenant_id = ?
+                 UNION ALL
+                 SELECT format('lead:%s, which is %s and whose history ends with %s', l.id, l.status, coalesce(e.ends, 'nothing')),
+                     e.id IS NULL OR NOT e.is_whole OR NOT e.is_one OR e.partner <> l.partner_id::text OR e.ends <> l.status
+                 FROM partner_leads l LEFT JOIN ends e ON e.kind = 'lead' AND e.id = l.id WHERE l.tenant_id = ?)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(source) FILTER (WHERE is_wrong) FROM sides",
+        ),
+    },
+    Rule {
+        name: "moves_lead_here",
+        sentence: "Every lead and commission that was moved has come from where its moves say, and is where the last one says",
+        check: Check::Sql(
+            "WITH chained AS (
+                 SELECT *, lead(from_partner_id) OVER (PARTITION BY coalesce(lead_id, commission_id) ORDER BY created_at, id) AS after
+                 FROM partner_moves WHERE tenant_id = ?),
+             sides AS (
+                 SELECT m.id, coalesce('lead:' || m.lead_id, 'commission:' || m.commission_id) AS subject,
+                     m.to_partner_id IS DISTINCT FROM coalesce(m.after, l.partner_id, e.partner_id)
+                     OR (m.commission_id IS NOT NULL AND NOT EXISTS (SELECT FROM transfers t WHERE t.tenant_id = m.tenant_id AND t.event_id = m.commission_id
+                         AND t.kind = 'move_out' AND t.partner_id = m.from_partner_id AND t.posted_by IS NOT DISTINCT FROM m.moved_by)) AS is_wrong
+                 FROM chained m
+                 LEFT JOIN partner_leads l ON l.tenant_id = m.tenant_id AND l.id = m.lead_id
+                 LEFT JOIN partner_commission_events e ON e.tenant_id = m.tenant_id AND e.id = m.commission_id)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(subject) FILTER (WHERE is_wrong) FROM sides",
+        ),
+    },
+    Rule {
         name: "rows_have_partners",
-        sentence: "No row is without its tenant's partner",
+        sentence: "No row is without its tenant's partner (foreign keys hold this too: it fails where somebody has switched them off)",
         check: Check::Sql(
             "WITH rows AS (
                  SELECT 'partner_commission_events' AS source, partner_id FROM partner_commission_events WHERE tenant_id = ?

@@ -9,7 +9,7 @@ use crate::support::World;
 const DAY: &str = "2026-06-15T12:00:00Z";
 
 /// One of everything: commissions of each kind and status, payouts that are live, paid, failed and cancelled.
-async fn business(world: &World) {
+pub async fn business(world: &World) {
     world.customer("cus_1", world.a).await;
     world.customer("cus_2", world.b).await;
     for number in 0..6 {
@@ -32,10 +32,15 @@ async fn business(world: &World) {
     let lead = world.owner_a(create, json!({})).await.data()["createLead"]["lead"]["id"].clone();
     let convert = "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: CONVERTED }) { userErrors { code } } }";
     world.owner_a(convert, json!({"id": lead})).await.data();
+    let rule = "mutation { setCommissionRule(input: { kind: PERCENTAGE, rate: \"0.1\", validFrom: \"2026-07-17T00:00:00Z\" }) { userErrors { code } } }";
+    world.operator(rule, json!({})).await.data();
+    let moved = world.adjust(world.a, "2.00", None).await["commission"]["id"].clone();
+    let query = "mutation ($id: ID!, $to: ID!) { moveCommission(input: { id: $id, partnerId: $to, reason: \"R\" }) { userErrors { code } } }";
+    world.operator(query, json!({"id": moved, "to": world.b.to_string()})).await.data();
 }
 
 /// Credits that are unassigned, with a member, used, expired and revoked.
-async fn credits(world: &World) {
+pub async fn credits(world: &World) {
     world.grant(world.a, 100, None).await;
     world.grant(world.a, -10, None).await;
     let member = world.member("ann@example.com").await;
@@ -45,6 +50,9 @@ async fn credits(world: &World) {
     world.redeem("ann@example.com", 7, "r2").await;
     world.revoke(&world.assign(&member, 5, 60, None).await["allocation"]["id"]).await;
     world.assign(&member, 3, 1, None).await;
+    let extended = world.assign(&member, 2, 45, None).await["allocation"]["id"].clone();
+    let query = "mutation ($id: ID!) { extendCredits(input: { allocationId: $id, expiresAt: \"2031-01-01T00:00:00Z\" }) { userErrors { code } } }";
+    world.owner_a(query, json!({"id": extended})).await.data();
     world
         .sql(&format!(
             "UPDATE credit_allocations SET expires_at = now() WHERE valid_days = 1 AND id <> '{}'",
@@ -105,6 +113,7 @@ fn faults_of_credits() -> Vec<(&'static str, String)> {
             "UPDATE transfers SET redemption_id = (SELECT id FROM credit_redemptions WHERE id <> redemption_id LIMIT 1) WHERE kind = 'redeem' AND amount = 1".to_owned(),
         ),
         ("credits_used_in_time", "UPDATE credit_redemptions SET member_id = gen_random_uuid() WHERE member_id IS NOT NULL".to_owned()),
+        ("extensions_lead_here", "UPDATE credit_extensions SET to_expires_at = to_expires_at + interval '1 second'".to_owned()),
         ("member_counts_equal_rows", "UPDATE member_counts SET invited = invited + 1".to_owned()),
     ]
 }
@@ -165,6 +174,16 @@ async fn planted_faults_are_found() {
         ("counters_equal_rows", "UPDATE partners SET total_referrals = total_referrals + 1".to_owned()),
         ("leads_have_commissions", "UPDATE partner_leads SET commission_paid = true".to_owned()),
         ("leads_have_commissions", "UPDATE partner_leads SET commission = 99.99, commission_fixed = true".to_owned()),
+        ("reversals_fit", "UPDATE partner_commission_events SET status = 'rejected', rejection_reason = 'R', payout_id = NULL WHERE event_type = 'invoice_payment' AND id = (SELECT reverses_id FROM partner_commission_events WHERE event_type = 'refund')".to_owned()),
+        ("leads_have_commissions", "UPDATE partner_leads SET currency = 'EUR' WHERE status = 'converted'".to_owned()),
+        ("histories_lead_here", "DELETE FROM partner_payout_changes WHERE to_status = 'completed'".to_owned()),
+        ("histories_lead_here", "DELETE FROM lead_status_changes WHERE from_status IS NULL".to_owned()),
+        ("histories_lead_here", "UPDATE partner_payouts SET payment_reference = 'X' WHERE status = 'completed'".to_owned()),
+        ("transfers_go_their_way", "UPDATE transfers SET kind = 'approve' WHERE kind = 'earn'".to_owned()),
+        ("transfers_go_their_way", "UPDATE transfers SET attempt = 7 WHERE kind = 'pay'".to_owned()),
+        ("sources_fit", "UPDATE partner_commission_events SET source = 'lead' WHERE event_type = 'adjustment'".to_owned()),
+        ("rules_are_versions", "UPDATE partner_commissions SET version = version + 1".to_owned()),
+        ("moves_lead_here", "UPDATE partner_moves SET to_partner_id = gen_random_uuid()".to_owned()),
         ("rows_have_partners", format!("UPDATE transfers SET partner_id = gen_random_uuid() WHERE event_id = {paid}")),
         ("rows_have_partners", "UPDATE partner_members SET partner_id = gen_random_uuid()".to_owned()),
     ];

@@ -18,8 +18,10 @@ fn refusal(payload: &Value) -> (&str, &str) {
 
 /// Lets the allocations that were assigned for so many days be past their time.
 async fn expire_soon(world: &World, days: i32) {
-    let soon =
-        format!("UPDATE credit_allocations SET expires_at = clock_timestamp() + interval '1 second' WHERE valid_days = {days}");
+    let soon = format!(
+        "UPDATE credit_allocations SET expires_at = clock_timestamp() + interval '1 second' WHERE valid_days = {days};
+         UPDATE credit_extensions x SET from_expires_at = a.created_at, to_expires_at = a.expires_at FROM credit_allocations a WHERE a.id = x.allocation_id"
+    );
     world.sql(&soon).await;
     tokio::time::sleep(Duration::from_millis(1_100)).await;
 }

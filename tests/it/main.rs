@@ -51,3 +51,4 @@ mod sockets;
 mod statements;
 mod support;
 mod telemetry;
+mod verified_columns;

@@ -123,6 +123,10 @@ impl World {
     /// The names of the rules that do not hold.
     pub async fn broken_rules(&self) -> Vec<&'static str> {
         let findings = verify::run(&mut self.owner().await, None, |_| ()).await.expect("the rules can be checked");
-        findings.iter().filter(|finding| finding.faults > 0).map(|finding| finding.rule.name).collect()
+        let broken: Vec<_> = findings.iter().filter(|finding| finding.faults > 0).collect();
+        for finding in &broken {
+            eprintln!("{}: {}", finding.rule.name, finding.example.as_deref().unwrap_or_default());
+        }
+        broken.iter().map(|finding| finding.rule.name).collect()
     }
 }
