@@ -69,10 +69,15 @@ type LessSafeKeyHolder = std::sync::Arc<LessSafeKey>;
 impl Keyring {
     /// A keyring of one fresh random key, and the setting that makes it again.
     pub fn generate() -> Result<(Self, String), KeyringError> {
+        let setting = Self::fresh_key(1)?;
+        Ok((setting.parse()?, setting))
+    }
+
+    /// A fresh random key as the setting has it: `version:base64`.
+    pub fn fresh_key(version: u32) -> Result<String, KeyringError> {
         let mut bytes = [0; KEY_LENGTH];
         rand::fill(&mut bytes).map_err(|_| KeyringError::Random)?;
-        let setting = format!("1:{}", STANDARD.encode(bytes));
-        Ok((setting.parse()?, setting))
+        Ok(format!("{version}:{}", STANDARD.encode(bytes)))
     }
 
     /// The version that new values are sealed with.

@@ -1,7 +1,6 @@
 //! The database that a command works with: the configured one, or the embedded one.
 
-use diesel::sql_types::{Bool, Text};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::AsyncPgConnection;
 use tokio_postgres::Config;
 
 use super::Failure;
@@ -11,9 +10,9 @@ use crate::{
         connect,
         embedded::{Embedded, Options},
         migrations,
-        statement::statement,
     },
     keyring::{Keyring, KeyringError},
+    models::tenant::Tenant,
     secret_file,
 };
 
@@ -90,18 +89,20 @@ impl Database {
         self.embedded.as_ref().is_none_or(Embedded::is_ours)
     }
 
-    /// A connection as the owner of the tables, whom row-level security does not hold.
+    /// A connection by the owner's settings. Where none are set it is the login's, who may own nothing.
     pub async fn connect(&self) -> Result<AsyncPgConnection, Failure> {
-        let mut connection = connect::establish(&self.owner, None).await?;
-        let rights = "SELECT current_user::text, coalesce(pg_has_role(c.relowner, 'USAGE'), false)
-            FROM (VALUES (1)) AS one LEFT JOIN pg_class c ON c.oid = to_regclass('public.tenants')";
-        let (role, is_owner): (String, bool) = statement::<(Text, Bool)>(rights, Vec::new()).get_result(&mut connection).await?;
-        if !is_owner {
-            return Err(Failure(format!(
-                "this command works as the owner of the tables, and {role} is not: set PORTAL_OWNER_URL (--owner-url) to the owner's connection"
-            )));
+        Ok(connect::establish(&self.owner, None).await?)
+    }
+
+    /// A connection as the owner of the tables, whom row-level security does not hold.
+    pub async fn connect_as_owner(&self) -> Result<AsyncPgConnection, Failure> {
+        let connection = self.connect().await?;
+        if Tenant::owns_table(&connection).await? {
+            return Ok(connection);
         }
-        Ok(connection)
+        Err(Failure::new(
+            "this command works as the owner of the tables, and this login is not: set PORTAL_OWNER_URL (--owner-url) to the owner's connection",
+        ))
     }
 
     /// Ends the embedded server, if this process started it.

@@ -50,7 +50,7 @@ fn key(text: &str) -> Result<String, String> {
 
 pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failure> {
     let file = File::open(&arguments.file).map_err(|error| Failure(format!("{}: {error}", arguments.file.display())))?;
-    let database = Database::open_migrated(settings).await?;
+    let database = Database::open_existing(settings).await?;
     let outcome = import(settings, &database, file, &arguments).await;
     database.close().await;
     let Summary { rows, imported, updated, skipped, failed, credits_assigned, key, ignored_columns } = outcome?;
@@ -71,7 +71,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
 }
 
 async fn import(settings: &Settings, database: &Database, file: File, arguments: &Arguments) -> Result<Summary, Failure> {
-    let owner = database.connect().await?;
+    let owner = database.connect_as_owner().await?;
     let tenant = partner::tenant_of(&owner, arguments.partner).await?;
     let tenant = tenant.ok_or_else(|| Failure(format!("there is no partner {}", arguments.partner)))?;
     let pool = db::Pool::new(database.login.clone(), settings.pool())?;

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub async fn run(settings: &Settings) -> Result<(), Failure> {
-    let database = Database::open_migrated(settings).await?;
+    let database = Database::open_existing(settings).await?;
     let outcome = match db::Pool::new(database.login.clone(), settings.pool()) {
         Ok(pool) => {
             let clock = Clock::default();

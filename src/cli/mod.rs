@@ -1,6 +1,7 @@
 //! The commands: one file each. They put the other modules together and speak to the person at the terminal.
 
 mod database;
+mod encryption_key;
 mod first_start;
 mod id;
 mod import_members;
@@ -56,6 +57,8 @@ enum Command {
     Verify(verify::Arguments),
     /// Decode an id to its UUID, or encode a UUID
     Id(id::Arguments),
+    /// Print a fresh encryption key, for the setting of the keys that seal tax ids and bank accounts
+    EncryptionKey(encryption_key::Arguments),
     /// Seal tax ids and bank accounts anew with the newest encryption key
     RotateKeys,
 }
@@ -89,6 +92,7 @@ fn say(text: &str) {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    warn_of_unknown_variables();
     let outcome = Cli::try_parse().map_err(|error| unparsed(&error)).and_then(|cli| {
         let traces = log::start(&cli.settings).map_err(Failure)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -126,6 +130,7 @@ async fn run(Cli { command, settings }: Cli) -> Result<(), Failure> {
         Command::ImportMembers(arguments) => import_members::run(&settings, arguments).await,
         Command::Maintain => maintain::run(&settings).await,
         Command::Verify(arguments) => verify::run(&settings, arguments).await,
+        Command::EncryptionKey(arguments) => encryption_key::run(&arguments),
         Command::RotateKeys => rotate_keys::run(&settings).await,
     }
 }
@@ -135,6 +140,46 @@ fn settings_hold(settings: &Settings, command: Option<&Command>) -> Result<(), F
     match command {
         None | Some(Command::Serve) => settings.check().map_err(Failure::new),
         _ => Ok(()),
+    }
+}
+
+/// What clap says of arguments that are missing or unknown, in one line: which, and what was perhaps meant.
+fn unparsed_arguments(error: &clap::Error) -> String {
+    let rendered = error.to_string();
+    let first = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    let several = |kind| match error.get(kind) {
+        Some(ContextValue::Strings(texts)) => texts.clone(),
+        Some(ContextValue::String(text)) => vec![text.clone()],
+        _ => Vec::new(),
+    };
+    let mut said = first.trim_end_matches(':').to_owned();
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        said = format!("{said}: {}", several(ContextKind::InvalidArg).join(", "));
+    }
+    let meant: Vec<String> =
+        [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg].into_iter().flat_map(several).collect();
+    if let Some(meant) = meant.first() {
+        said = format!("{said}; did you mean {meant}?");
+    }
+    format!("{said}; see --help")
+}
+
+/// A variable of this program's that it does not know is most likely mistyped: whoever set it should hear of it.
+fn warn_of_unknown_variables() {
+    let program = Cli::command();
+    let known: Vec<String> = program
+        .get_arguments()
+        .filter_map(|argument| argument.get_env().map(|name| name.to_string_lossy().into_owned()))
+        .collect();
+    for (name, _) in std::env::vars_os() {
+        let Some(name) = name.to_str().filter(|name| name.starts_with("PORTAL_")) else { continue };
+        if known.iter().any(|known| known == name) {
+            continue;
+        }
+        let changes = |known: &String| strsim::osa_distance(known, name);
+        let nearest = known.iter().min_by_key(|known| changes(known)).filter(|known| changes(known) <= 2);
+        let meant = nearest.map_or(String::new(), |known| format!("; did you mean {known}?"));
+        eprintln!("partner-portal: {name} is no setting of this program's{meant}");
     }
 }
 
@@ -158,9 +203,7 @@ fn unparsed(error: &clap::Error) -> Failure {
         commands.flat_map(clap::Command::get_arguments).find(|argument| argument.get_long() == Some(flag.as_str())).cloned()
     });
     let (Some(argument), ErrorKind::ValueValidation | ErrorKind::InvalidValue) = (named, error.kind()) else {
-        let rendered = error.to_string();
-        let first = rendered.lines().next().unwrap_or_default();
-        return Failure(format!("{}; see --help", first.trim_start_matches("error: ")));
+        return Failure(unparsed_arguments(error));
     };
     let flag = argument.get_long().unwrap_or_default();
     let name = argument.get_env().map_or_else(|| format!("--{flag}"), |env| format!("{} (--{flag})", env.to_string_lossy()));

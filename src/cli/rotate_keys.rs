@@ -9,8 +9,8 @@ use crate::{config::Settings, models::profile::Profile};
 
 pub async fn run(settings: &Settings) -> Result<(), Failure> {
     let keyring = database::keyring(settings)?;
-    let database = Database::open_migrated(settings).await?;
-    let outcome = match database.connect().await {
+    let database = Database::open_existing(settings).await?;
+    let outcome = match database.connect_as_owner().await {
         Ok(connection) => Profile::rotate_keys(&connection, &keyring).await.map_err(Failure::from),
         Err(failure) => Err(failure),
     };

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     keyring::Keyring,
-    seed::{self, Amounts, Filled},
+    seed::{self, Amounts, Filled, Progress},
 };
 
 #[derive(Args)]
@@ -57,8 +57,8 @@ async fn fill(settings: &Settings, database: &Database, keyring: &Keyring, argum
     let clock = Clock::default();
     // On an empty embedded database there is no tenant to fill yet.
     first_start::run(settings, database, keyring, &clock).await?;
-    let bar = ProgressBar::no_length();
-    bar.set_style(ProgressStyle::with_template("{spinner} {pos} rows and bookings, {elapsed}")?);
+    let bar = ProgressBar::new(0);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} rows and bookings, {elapsed} so far, about {eta} left")?);
     let amounts = Amounts {
         partners: arguments.partners,
         leads: arguments.leads,
@@ -67,8 +67,12 @@ async fn fill(settings: &Settings, database: &Database, keyring: &Keyring, argum
         pays_monthly: arguments.monthly_payouts,
         seed: arguments.seed,
     };
-    let mut connection = database.connect().await?;
-    let filled = seed::fill(&mut connection, arguments.tenant.as_deref(), amounts, keyring, &clock, |rows| bar.inc(rows)).await;
+    let mut connection = database.connect_as_owner().await?;
+    let show = |progress| match progress {
+        Progress::Planned(more) => bar.inc_length(more as u64),
+        Progress::Done(rows) => bar.inc(rows as u64),
+    };
+    let filled = seed::fill(&mut connection, arguments.tenant.as_deref(), amounts, keyring, &clock, show).await;
     bar.finish_and_clear();
     Ok(filled?)
 }

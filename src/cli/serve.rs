@@ -38,6 +38,11 @@ use crate::{
 const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
 
 pub async fn run(settings: Settings) -> Result<(), Failure> {
+    // Before anything is started: a port that is taken is the likeliest reason why nothing can be served.
+    drop(bind(settings.listen, "PORTAL_LISTEN (--listen)").await?);
+    if let Some(address) = settings.metrics_listen {
+        drop(bind(address, "PORTAL_METRICS_LISTEN (--metrics-listen)").await?);
+    }
     let keyring = Arc::new(database::keyring(&settings)?);
     let mut database = Database::open_migrated(&settings).await?;
     if !database.is_lasting() {
@@ -83,9 +88,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         upload_timeout: settings.upload_timeout,
         development,
     });
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .map_err(|error| Failure(format!("PORTAL_LISTEN (--listen): cannot listen on {}: {error}", settings.listen)))?;
+    let listener = bind(settings.listen, "PORTAL_LISTEN (--listen)").await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
     if let Some(development) = &app.development {
@@ -106,6 +109,11 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     // No connection is left open when the database is told to stop.
     pool.close();
     Ok(())
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| Failure(format!("{setting}: cannot listen on {address}: {error}")))
 }
 
 /// The schema, with the operations of the manifest where there is one.
@@ -137,9 +145,7 @@ async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta) {
 /// Serves metrics beside the API, where a setting says so.
 async fn serve_metrics(settings: &Settings, app: &Arc<App>) -> Result<Option<JoinHandle<()>>, Failure> {
     let Some(address) = settings.metrics_listen else { return Ok(None) };
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|error| Failure(format!("PORTAL_METRICS_LISTEN (--metrics-listen): cannot listen on {address}: {error}")))?;
+    let listener = bind(address, "PORTAL_METRICS_LISTEN (--metrics-listen)").await?;
     tracing::info!(address = %listener.local_addr()?, "metrics");
     let (router, limits) = (http::metrics::router(Arc::clone(app)), settings.limits.clone());
     Ok(Some(tokio::spawn(async move { http::server::serve(listener, router, &limits, std::future::pending()).await })))

@@ -108,8 +108,11 @@ fn currency(text: &str) -> Result<String, String> {
 }
 
 pub async fn run(settings: &Settings, command: Command) -> Result<(), Failure> {
-    let database = Database::open_migrated(settings).await?;
-    let outcome = match database.connect().await {
+    let database = match &command {
+        Command::Add(_) => Database::open_migrated(settings).await?,
+        Command::List | Command::Set(_) => Database::open_existing(settings).await?,
+    };
+    let outcome = match database.connect_as_owner().await {
         Ok(connection) => carry_out(&connection, settings, command).await,
         Err(failure) => Err(failure),
     };

@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     ids::PartnerId,
-    models::partner_user,
+    models::{partner_user, tenant::Tenant},
     seed::demo,
 };
 
@@ -75,10 +75,15 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
         ));
     }
     let Arguments { role, user, partner, email, tenant, expires_in } = arguments;
+    let database = Database::open_existing(settings)
+        .await
+        .map_err(|Failure(why)| Failure(format!("nobody would believe this token: {why}")))?;
+    let found = find(&database, &tenant, partner).await;
+    database.close().await;
+    let contact = found?;
     let named = user.is_some();
     let mut bearer = Bearer { email, ..bearer(role, user, &tenant) };
-    if let Some(partner) = partner {
-        let contact = contact(settings, partner).await?;
+    if let Some((partner, contact)) = contact {
         bearer.tenant = Some(contact.tenant);
         bearer.organization = contact.organization;
         if !named && role == Kind::Partner {
@@ -92,12 +97,21 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
     Ok(())
 }
 
-async fn contact(settings: &Settings, partner: PartnerId) -> Result<partner_user::Contact, Failure> {
-    let database = Database::open_migrated(settings).await?;
-    let found = match database.connect().await {
-        Ok(connection) => partner_user::contact(&connection, partner).await.map_err(Failure::from),
-        Err(failure) => Err(failure),
-    };
-    database.close().await;
-    found?.ok_or_else(|| Failure(format!("there is no partner {partner}")))
+/// Makes sure that somebody believes the token: the tenant, or the partner to act for, must be there.
+async fn find(
+    database: &Database,
+    tenant: &str,
+    partner: Option<PartnerId>,
+) -> Result<Option<(PartnerId, partner_user::Contact)>, Failure> {
+    let connection = database.connect_as_owner().await?;
+    if let Some(partner) = partner {
+        let contact = partner_user::contact(&connection, partner).await?;
+        return contact.map(|contact| Some((partner, contact))).ok_or_else(|| Failure(format!("there is no partner {partner}")));
+    }
+    let tenants = Tenant::all(&connection).await?;
+    if tenants.iter().any(|known| known.slug == tenant) {
+        return Ok(None);
+    }
+    let known: Vec<&str> = tenants.iter().map(|known| known.slug.as_str()).collect();
+    Err(Failure(format!("nobody would believe this token: there is no tenant {tenant:?}; there are {}", known.join(", "))))
 }

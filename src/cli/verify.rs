@@ -24,7 +24,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
 }
 
 async fn examine(database: &Database, tenant: Option<&str>) -> Result<Vec<Finding>, Failure> {
-    let mut connection = database.connect().await?;
+    let mut connection = database.connect_as_owner().await?;
     let bar = ProgressBar::new(verify::rules().count() as u64);
     bar.set_style(ProgressStyle::with_template("{bar:40} {pos}/{len} rules, {elapsed}: {msg}")?);
     let findings = verify::run(&mut connection, tenant, |rule| {

@@ -53,7 +53,12 @@ pub async fn run(config: &Config) -> Result<Vec<String>, MigrationError> {
                 // diesel's text begins with the name, which is said already.
                 let text = error.to_string();
                 let reason = text.strip_prefix(&format!("Failed to run {name} with: ")).unwrap_or(&text).to_owned();
-                return Err(MigrationError::Failed { name, reason });
+                let hint = if name.ends_with("_roles") && reason.contains("permission denied") {
+                    "; an owner without CREATEROLE needs the roles made by an administrator first: see README, In production"
+                } else {
+                    ""
+                };
+                return Err(MigrationError::Failed { name, reason: reason + hint });
             }
         }
     }

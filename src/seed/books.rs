@@ -10,7 +10,10 @@ use fastrand::Rng;
 use iso_currency::Currency;
 use rust_decimal::Decimal;
 
-use super::names::{COMPANY_HEADS, COMPANY_TAILS};
+use super::{
+    Progress,
+    names::{COMPANY_HEADS, COMPANY_TAILS},
+};
 use crate::{
     db::schema::{partner_commission_events, partner_commissions, partner_leads, users},
     error::{Error, Result},
@@ -75,7 +78,7 @@ impl Year<'_> {
     }
 
     /// Books the year. A second run with the same seed finds everything booked; only a month that has ended since has payouts to make.
-    pub async fn book(&self, connection: &mut AsyncPgConnection, progress: impl Fn(u64)) -> Result<Booked> {
+    pub async fn book(&self, connection: &mut AsyncPgConnection, progress: impl Fn(Progress)) -> Result<Booked> {
         if self.partners.is_empty() {
             return Ok(Booked::default());
         }
@@ -97,6 +100,7 @@ impl Year<'_> {
         }));
         happenings.extend((1..26).map(|fortnight| (self.now - TimeDelta::days(14 * fortnight), Happening::Decisions)));
         happenings.sort_by_key(|(at, _)| *at);
+        progress(Progress::Planned(happenings.len()));
         let mut booked = Booked::default();
         let mut happenings = happenings.into_iter().peekable();
         while happenings.peek().is_some() {
@@ -112,7 +116,7 @@ impl Year<'_> {
                 .await?;
             booked.commissions += some.commissions;
             booked.payouts += some.payouts;
-            progress(chunk.len() as u64);
+            progress(Progress::Done(chunk.len()));
         }
         Ok(booked)
     }

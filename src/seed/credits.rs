@@ -6,7 +6,10 @@ use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl};
 use fastrand::Rng;
 
-use super::names::{FIRST_NAMES, LAST_NAMES};
+use super::{
+    Progress,
+    names::{FIRST_NAMES, LAST_NAMES},
+};
 use crate::{
     db::{
         QueryError,
@@ -61,7 +64,7 @@ struct Made {
 
 impl CreditYear<'_> {
     /// Books the year; gives how many members are new. A second run with the same seed finds everything booked.
-    pub async fn book(&self, connection: &mut AsyncPgConnection, progress: impl Fn(u64)) -> Result<usize> {
+    pub async fn book(&self, connection: &mut AsyncPgConnection, progress: impl Fn(Progress)) -> Result<usize> {
         if self.partners.is_empty() || self.members == 0 {
             return Ok(0);
         }
@@ -78,6 +81,7 @@ impl CreditYear<'_> {
         }
         happenings.extend((0..52).map(|week| (self.now - TimeDelta::weeks(week), Happening::Expiry)));
         happenings.sort_by_key(|(at, _)| *at);
+        progress(Progress::Planned(happenings.len()));
         for (at, happening) in &happenings {
             let outcome = connection
                 .transaction(async |connection| {
@@ -89,7 +93,7 @@ impl CreditYear<'_> {
             if let Err(error @ (QueryError::DatabaseError(..) | QueryError::DeserializationError(_))) = outcome {
                 return Err(error.into());
             }
-            progress(1);
+            progress(Progress::Done(1));
         }
         Ok(usize::try_from(added).unwrap_or(0))
     }

@@ -61,14 +61,23 @@ pub struct Filled {
     pub members: usize,
 }
 
-/// Fills the tenant of that slug, or the one that was made first. `progress` is told how many rows have gone in.
+/// How far the filling has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// So much more is to be done than was known of: rows and bookings.
+    Planned(usize),
+    /// So much is done.
+    Done(usize),
+}
+
+/// Fills the tenant of that slug, or the one that was made first.
 pub async fn fill(
     connection: &mut AsyncPgConnection,
     tenant: Option<&str>,
     amounts: Amounts,
     keyring: &Keyring,
     clock: &Clock,
-    progress: impl Fn(u64),
+    progress: impl Fn(Progress),
 ) -> Result<Filled> {
     // Nobody watches made-up rows appear.
     connection.batch_execute("SET app.events = 'off'").await?;
@@ -85,10 +94,11 @@ pub async fn fill(
     let mut generator = Generator::new(&tenant, amounts.seed, clock.now())?;
     let partners = (1..=amounts.partners).map(|number| generator.partner(number, keyring)).collect::<Result<Vec<_>>>()?;
 
+    progress(Progress::Planned(partners.len() + usize::try_from(amounts.leads).unwrap_or(0)));
     let mut filled = Filled { tenant: tenant.slug.clone(), partners: 0, leads: 0, commissions: 0, payouts: 0, members: 0 };
     for chunk in partners.chunks(CHUNK) {
         filled.partners += connection.transaction(async |connection| insert_partners(connection, chunk).await).await?;
-        progress(chunk.len() as u64);
+        progress(Progress::Done(chunk.len()));
     }
     if partners.is_empty() {
         return Ok(filled);
@@ -97,7 +107,7 @@ pub async fn fill(
     while left > 0 {
         let leads: Vec<LeadRows> = (0..left.min(CHUNK)).map(|_| generator.lead(&partners)).collect();
         filled.leads += connection.transaction(async |connection| insert_leads(connection, &leads).await).await?;
-        progress(leads.len() as u64);
+        progress(Progress::Done(leads.len()));
         left -= leads.len();
     }
     // The planner learns of the rows so far before many statements are made of them.

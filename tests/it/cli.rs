@@ -190,7 +190,7 @@ async fn a_login_that_owns_nothing() {
     let _ = server.wait();
 }
 
-/// `id` goes from an id to its UUID and back; `schema` prints the schema; `token` prints the token alone.
+/// `id` goes from an id to its UUID and back; `schema` prints the schema; `encryption-key` prints a key that is one.
 #[test]
 fn small_commands() {
     let data = data();
@@ -198,8 +198,6 @@ fn small_commands() {
     assert_eq!(said(&["id", "user_01h455vb4pex5vsknk084sn02q"]), "01890a5d-ac96-774b-bcce-b302099a8057\n");
     assert_eq!(said(&["id", "01890a5d-ac96-774b-bcce-b302099a8057", "--as", "user"]), "user_01h455vb4pex5vsknk084sn02q\n");
     assert_eq!(said(&["schema"]), partner_portal::graphql::sdl());
-    let token = said(&["token", "--role", "operator", "--user", "user_x", "--expires-in", "5m"]);
-    assert_eq!((token.lines().count(), token.trim().split('.').count()), (1, 3));
     let mut unknown = command(data.path());
     unknown.args(["id", "01890a5d-ac96-774b-bcce-b302099a8057"]);
     assert!(failure(unknown).contains("say what 01890a5d-ac96-774b-bcce-b302099a8057 is the id of"));
@@ -209,6 +207,72 @@ fn small_commands() {
     let mut nonsense = command(data.path());
     nonsense.arg("dance");
     assert!(failure(nonsense).contains("unrecognized subcommand 'dance'"));
+    let key = said(&["encryption-key", "--version", "3"]);
+    assert!(key.trim().parse::<partner_portal::keyring::Keyring>().is_ok_and(|keyring| keyring.active_version() == 3), "{key}");
+    assert_ne!(said(&["encryption-key"]), said(&["encryption-key"]));
+}
+
+/// Arguments that are missing are named, and what is mistyped gets a suggestion: commands, flags, variables.
+#[test]
+fn what_is_mistyped_gets_a_suggestion() {
+    let data = data();
+    for (arguments, words) in [
+        (&["tenant", "add"][..], "--name <NAME>, <SLUG>"),
+        (&["import-members"], "<FILE>"),
+        (&["verfy"], "did you mean verify?"),
+        (&["serve", "--listn", ":1"], "did you mean --listen?"),
+    ] {
+        let mut command = command(data.path());
+        command.args(arguments);
+        let said = failure(command);
+        assert!(said.contains(words) && said.ends_with("; see --help\n"), "{said}");
+    }
+    let mut mistyped = command(data.path());
+    mistyped.args(["id", "user_01h455vb4pex5vsknk084sn02q"]).env("PORTAL_POOLSIZE", "4").env("PORTAL_QQQ", "4");
+    let output = mistyped.output().expect("the program runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success());
+    assert!(said.contains("PORTAL_POOLSIZE is no setting of this program's; did you mean PORTAL_POOL_SIZE?"), "{said}");
+    assert!(said.contains("PORTAL_QQQ is no setting of this program's\n"), "{said}");
+}
+
+/// Where there is no database, what only looks makes none and says so; a token that nobody would believe is not made.
+#[test]
+fn an_empty_folder_stays_empty() {
+    let data = data();
+    for arguments in [&["verify"][..], &["maintain"], &["tenant", "list"], &["rotate-keys"], &["token"]] {
+        let mut command = command(data.path());
+        command.args(arguments);
+        let said = failure(command);
+        assert!(said.contains(&format!("there is no database in {}", data.path().display())), "{arguments:?}: {said}");
+        assert_eq!(said.contains("nobody would believe this token"), arguments == ["token"], "{said}");
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(data.path()).expect("the folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    assert!(left.iter().all(|name| name == "encryption-keys"), "{left:?}");
+    let folder = Folder::new();
+    assert!(run(&folder.0, &["seed", "--partners", "0"]).status.success());
+    let token = run(&folder.0, &["token", "--role", "operator", "--user", "user_x", "--expires-in", "5m"]).stdout;
+    let token = String::from_utf8(token).expect("text");
+    assert_eq!((token.lines().count(), token.trim().split('.').count()), (1, 3));
+    let mut unknown = command(&folder.0);
+    unknown.args(["token", "--tenant", "nobody"]);
+    let said = failure(unknown);
+    assert!(said.contains("there is no tenant \"nobody\"; there are ") && said.contains("northwind"), "{said}");
+}
+
+/// A port that is taken is noticed before anything is started or made.
+#[test]
+fn a_taken_port_is_noticed_first() {
+    let (data, taken) = (data(), std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let address = taken.local_addr().expect("an address").to_string();
+    for variable in ["PORTAL_LISTEN", "PORTAL_METRICS_LISTEN"] {
+        let mut serve = command(data.path());
+        serve.env("PORTAL_LISTEN", "localhost:0").env(variable, &address);
+        let said = failure(serve);
+        assert!(said.contains(&format!("cannot listen on {address}")) && said.contains(variable), "{said}");
+    }
+    assert_eq!(std::fs::read_dir(data.path()).expect("the folder").count(), 0);
 }
 
 /// Memory is not in huge pages: they hold more than is used, and keep waiting whoever touches one first.

@@ -37,6 +37,7 @@ mod payout_release;
 mod payouts;
 mod permissions;
 mod plans;
+mod production;
 mod profiles;
 mod publishing;
 mod refunds;

@@ -120,6 +120,12 @@ pub struct Embedded {
 }
 
 impl Embedded {
+    /// Whether a server was ever started on `folder`. Makes nothing.
+    pub fn exists(folder: &Path) -> bool {
+        let folder = Account::find().and_then(|account| account.reachable(folder));
+        folder.is_ok_and(|folder| folder.join("data/PG_VERSION").exists())
+    }
+
     /// Starts the server on `folder`, which is made where it is missing, or finds it running.
     pub async fn start(folder: &Path, options: &Options) -> Result<Self, EmbeddedError> {
         let account = Account::find()?;
@@ -239,7 +245,7 @@ impl Embedded {
             };
             if postmaster.has_ended() || started.elapsed() > START_LIMIT {
                 let log = postmaster.log.clone();
-                let last = fs::read_to_string(&log).ok().and_then(|text| text.lines().last().map(str::to_owned)).unwrap_or(last);
+                let last = fs::read_to_string(&log).ok().and_then(|text| reason_in(&text)).unwrap_or(last);
                 return Err(EmbeddedError::NotReady { log, last });
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -261,6 +267,17 @@ impl Embedded {
             connect::establish(&self.config(OWNER, database), None).await.map_err(|error| failed(error.to_string()))?;
         connection.batch_execute(sql).await.map_err(|error| failed(error.to_string()))
     }
+}
+
+/// Why a program of PostgreSQL's has ended, from what it printed: the last error with its details, or else the last line.
+fn reason_in(printed: &str) -> Option<String> {
+    let lines: Vec<&str> = printed.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let is_error = |line: &&str| ["FATAL:", "PANIC:", "ERROR:", "error:"].iter().any(|word| line.contains(word));
+    let Some(error) = lines.iter().rposition(is_error) else { return lines.last().map(|line| (*line).to_owned()) };
+    let is_detail = |line: &&&str| ["DETAIL:", "HINT:"].iter().any(|word| line.contains(word));
+    Some(
+        lines[error..=error].iter().chain(lines[error + 1..].iter().take_while(is_detail)).copied().collect::<Vec<_>>().join(" "),
+    )
 }
 
 /// A folder that only the account which runs PostgreSQL can look into.
@@ -306,8 +323,29 @@ fn initialise(bin: &Path, data: &Path, account: &Account) -> Result<(), Embedded
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(EmbeddedError::Program {
             program: "initdb",
-            reason: said.lines().last().unwrap_or("it said nothing").to_owned(),
+            reason: reason_in(&said).unwrap_or_else(|| "it said nothing".to_owned()),
         });
     }
     fs::rename(&unfinished, data).map_err(at(data))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::reason_in;
+
+    /// The error is told, and not what the program says after it.
+    #[test]
+    fn reasons() {
+        let log = "LOG:  starting PostgreSQL 15\nFATAL:  could not write lock file \"postmaster.pid\": No space left on device\nHINT:  Free some.\nLOG:  database system is shut down\n";
+        assert_eq!(
+            reason_in(log).as_deref(),
+            Some("FATAL:  could not write lock file \"postmaster.pid\": No space left on device HINT:  Free some.")
+        );
+        assert_eq!(
+            reason_in("initdb: error: directory exists\ninitdb: removing data directory").as_deref(),
+            Some("initdb: error: directory exists")
+        );
+        assert_eq!(reason_in("starting\n\n").as_deref(), Some("starting"));
+        assert_eq!(reason_in(""), None);
+    }
 }
