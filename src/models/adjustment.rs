@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     booking::{Booked, Booking, BookingFault},
     books::Books,
-    commission::{CommissionEventType, CommissionStatus},
+    commission::{Commission, CommissionEventType, CommissionStatus},
     idempotency::Key,
     ledger::{self, Purse},
     partner::{Partner, PartnerStatus},
@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     db::{QueryError, schema::partner_commission_events},
-    ids::{CommissionId, PartnerId},
-    money::Money,
+    ids::PartnerId,
+    money::{Money, stored_currency},
 };
 
 /// A correction by an operator.
@@ -45,6 +45,19 @@ impl Adjustment {
     }
 }
 
+impl Commission {
+    /// What a correction's own columns say of its request.
+    fn kept(&self) -> [(&'static str, Value); 4] {
+        let amount = stored_currency(&self.currency).map_or(self.amount, |currency| Money::rounded(self.amount, currency).amount);
+        [
+            ("partnerId", json!(self.partner_id.to_string())),
+            ("amount", json!(amount.to_string())),
+            ("currency", json!(self.currency)),
+            ("reason", json!(self.notes)),
+        ]
+    }
+}
+
 impl Books<'_> {
     /// Books an operator's correction, approved at once. For a closed partner only what brings its balance nearer to zero: a refund may
     /// come after the end.
@@ -54,7 +67,8 @@ impl Books<'_> {
         if let Some(key) = &key
             && let Some((first, request)) = self.adjustment_of_key(key).await?
         {
-            return Ok(match key.difference(request.as_ref()) {
+            let (first, kept) = (first.id, first.kept());
+            return Ok(match key.difference(request.as_ref(), kept) {
                 None => Ok(Booked::replay(Some(first))),
                 Some(difference) => Err(BookingFault::KeyReused { first, difference }),
             });
@@ -75,11 +89,11 @@ impl Books<'_> {
         Ok(Ok(Booked::new(Some(self.book(&event, currency).await?.id))))
     }
 
-    async fn adjustment_of_key(&self, key: &Key) -> QueryResult<Option<(CommissionId, Option<Value>)>> {
+    async fn adjustment_of_key(&self, key: &Key) -> QueryResult<Option<(Commission, Option<Value>)>> {
         partner_commission_events::table
             .filter(partner_commission_events::tenant_id.eq(self.tenant))
             .filter(partner_commission_events::idempotency_key.eq(key.text()))
-            .select((partner_commission_events::id, partner_commission_events::request))
+            .select((Commission::as_select(), partner_commission_events::request))
             .first(&mut &*self.connection)
             .await
             .optional()

@@ -296,7 +296,9 @@ impl Books<'_> {
     ) -> QueryResult<Option<CommissionId>> {
         // Read again under the lock: it may have been approved or rejected meanwhile.
         let now = Commission::by_ids(self.connection, Scope::tenant(self.tenant), &[original.id]).await?;
+        let locked = original.partner_id;
         let original = now.get(&original.id).unwrap_or(original);
+        self.still_of(&[locked], [original.partner_id])?;
         let currency = stored_currency(&original.currency)?;
         let status = match original.status {
             CommissionStatus::Rejected => return Ok(None),

@@ -6,7 +6,11 @@
 //! of their own, after the books: the partner's unassigned balance, the member, single credits, their allocations, other accounts.
 
 use chrono::{DateTime, Utc};
-use diesel::{QueryResult, sql_types::Text};
+use diesel::{
+    QueryResult,
+    result::{DatabaseErrorKind, Error as DieselError},
+    sql_types::Text,
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
@@ -29,6 +33,16 @@ pub struct Books<'c> {
 }
 
 impl Books<'_> {
+    /// Makes sure that what was read again under the lock is still of these partners, whose books are locked: where an operator has moved it
+    /// meanwhile, the transaction is to be run again.
+    pub fn still_of(&self, locked: &[PartnerId], partners: impl IntoIterator<Item = PartnerId>) -> QueryResult<()> {
+        if partners.into_iter().all(|partner| locked.contains(&partner)) {
+            return Ok(());
+        }
+        let reason = "a commission was moved to another partner while its books were waited for".to_owned();
+        Err(DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, Box::new(reason)))
+    }
+
     /// Waits until nobody else writes in these partners' books, and keeps others out until the transaction ends. The locks are
     /// taken in one order, so two writers never wait for each other.
     pub async fn lock(&self, partners: &[PartnerId]) -> QueryResult<()> {

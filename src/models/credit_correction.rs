@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     prelude::*,
+    result::DatabaseErrorKind,
     sql_types::{BigInt, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     db::{
+        QueryError,
         schema::{credit_allocations, credit_extensions, credit_redemptions},
         statement::{Bind, statement},
     },
@@ -119,11 +121,8 @@ impl Books<'_> {
     /// before with the same key. Runs as a machine.
     pub async fn reverse_redemption(&self, reversal: &Reversal) -> QueryResult<Result<bool, ReversalFault>> {
         let key = reversal.key();
-        if let Some((first, request)) = self.reversal_of_key(&key).await? {
-            return Ok(match key.difference(request.as_ref()) {
-                None => Ok(true),
-                Some(difference) => Err(ReversalFault::KeyReused { first, difference }),
-            });
+        if let Some(first) = self.reversal_of_key(&key).await? {
+            return Ok(first);
         }
         let row = || {
             credit_redemptions::table
@@ -136,9 +135,7 @@ impl Books<'_> {
             None => return Ok(Err(ReversalFault::NotFound)),
             // Perhaps by the same request a moment ago.
             Some(Some(at)) => {
-                let first = self.reversal_of_key(&key).await?;
-                let is_same = first.is_some_and(|(first, _)| first == reversal.redemption);
-                return Ok(if is_same { Ok(true) } else { Err(ReversalFault::Reversed { at }) });
+                return Ok(self.reversal_of_key(&key).await?.unwrap_or(Err(ReversalFault::Reversed { at })));
             }
             Some(None) => {}
         }
@@ -158,14 +155,19 @@ impl Books<'_> {
         Ok(Ok(false))
     }
 
-    async fn reversal_of_key(&self, key: &Key) -> QueryResult<Option<(RedemptionId, Option<Value>)>> {
-        credit_redemptions::table
+    /// What came of the first request with the key, for one that may be the same.
+    async fn reversal_of_key(&self, key: &Key) -> QueryResult<Option<Result<bool, ReversalFault>>> {
+        let first: Option<(RedemptionId, Option<Value>)> = credit_redemptions::table
             .filter(credit_redemptions::tenant_id.eq(self.tenant))
             .filter(credit_redemptions::reversal_key.eq(key.text()))
             .select((credit_redemptions::id, credit_redemptions::reversal_request))
             .first(&mut &*self.connection)
             .await
-            .optional()
+            .optional()?;
+        Ok(first.map(|(first, request)| match key.difference(request.as_ref(), []) {
+            None => Ok(true),
+            Some(difference) => Err(ReversalFault::KeyReused { first, difference }),
+        }))
     }
 
     /// Holds the members whose credits a redemption used, in the order in which whoever uses credits holds them.
@@ -243,4 +245,10 @@ impl Books<'_> {
         .await
         .map(drop)
     }
+}
+
+/// Whether a reversal was refused because another redemption is being reversed with the same key.
+pub fn is_key_taken(error: &QueryError) -> bool {
+    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
+        if info.constraint_name() == Some("credit_redemptions_reversal_key"))
 }

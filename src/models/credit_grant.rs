@@ -172,15 +172,20 @@ impl Books<'_> {
             return Ok(Ok(()));
         }
         let Some(key) = key else { return Err(diesel::result::Error::NotFound) };
-        let (first, request): (GrantId, Option<Value>) = credit_grants::table
+        let (first, request): (Grant, Option<Value>) = credit_grants::table
             .filter(credit_grants::tenant_id.eq(self.tenant))
             .filter(credit_grants::idempotency_key.eq(key.text()))
-            .select((credit_grants::id, credit_grants::request))
+            .select((Grant::as_select(), credit_grants::request))
             .first(&mut &*self.connection)
             .await?;
-        Ok(Err(match key.difference(request.as_ref()) {
-            None => Ok(Granted { id: first, is_replay: true }),
-            Some(difference) => Err(GrantFault::KeyReused { first, difference }),
+        let kept = [
+            ("partnerId", json!(first.partner_id.to_string())),
+            ("credits", json!(first.credits)),
+            ("reason", json!(first.reason)),
+        ];
+        Ok(Err(match key.difference(request.as_ref(), kept) {
+            None => Ok(Granted { id: first.id, is_replay: true }),
+            Some(difference) => Err(GrantFault::KeyReused { first: first.id, difference }),
         }))
     }
 }

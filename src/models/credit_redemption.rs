@@ -173,16 +173,21 @@ impl Books<'_> {
 
     /// What came of the first request with the key, for one that may be the same.
     async fn redemption_of_key(&self, key: &Key) -> QueryResult<Option<Result<Redeemed, RedemptionFault>>> {
-        let first: Option<(RedemptionId, Option<Value>)> = credit_redemptions::table
+        let first: Option<(Redemption, Option<Value>)> = credit_redemptions::table
             .filter(credit_redemptions::tenant_id.eq(self.tenant))
             .filter(credit_redemptions::idempotency_key.eq(key.text()))
-            .select((credit_redemptions::id, credit_redemptions::request))
+            .select((Redemption::as_select(), credit_redemptions::request))
             .first(&mut &*self.connection)
             .await
             .optional()?;
-        Ok(first.map(|(first, request)| match key.difference(request.as_ref()) {
-            None => Ok(Redeemed { id: first, is_replay: true }),
-            Some(difference) => Err(RedemptionFault::KeyReused { first, difference }),
+        Ok(first.map(|(first, request)| {
+            let named = first.member_id.map(|id| id.to_string());
+            let address = named.is_none().then_some(&first.employee_email);
+            let kept = [("memberId", json!(named)), ("email", json!(address)), ("count", json!(first.credits))];
+            match key.difference(request.as_ref(), kept) {
+                None => Ok(Redeemed { id: first.id, is_replay: true }),
+                Some(difference) => Err(RedemptionFault::KeyReused { first: first.id, difference }),
+            }
         }))
     }
 

@@ -101,6 +101,7 @@ impl Books<'_> {
         self.lock(&partners).await?;
         // Read again under the lock.
         let found = Commission::by_ids(self.connection, scope, ids).await?;
+        self.still_of(&partners, found.values().map(|commission| commission.partner_id))?;
         let reversals = Commission::reversals_of(self.connection, self.tenant, ids).await?;
         let mut decided: Decided = ids
             .iter()

@@ -37,11 +37,13 @@ impl Key {
         Value::Object(self.fields.iter().map(|(field, value)| ((*field).to_owned(), value.clone())).collect::<Map<_, _>>())
     }
 
-    /// The first field in which this request differs from the stored one. Rows of before requests were stored are taken for the same.
-    pub fn difference(&self, stored: Option<&Value>) -> Option<Difference> {
-        let stored = stored?.as_object()?;
+    /// The first field in which this request differs from the one whose row this is. A row of before requests were stored says of it what
+    /// its columns say: `kept`, some of the fields, which alone are compared then.
+    pub fn difference<const N: usize>(&self, stored: Option<&Value>, kept: [(&'static str, Value); N]) -> Option<Difference> {
+        let kept = Value::Object(kept.into_iter().map(|(field, value)| (field.to_owned(), value)).collect());
+        let (first, is_whole) = stored.map_or((&kept, false), |stored| (stored, true));
         self.fields.iter().find_map(|(field, value)| {
-            let first = stored.get(*field).unwrap_or(&Value::Null);
+            let first = first.get(*field).or(is_whole.then_some(&Value::Null))?;
             (first != value).then(|| Difference { field, first: shown(first) })
         })
     }
@@ -67,13 +69,13 @@ mod tests {
         let key = |a: Value, b: Value| Key::new("k".to_owned(), [("a", a), ("b", b)]);
         let first = key(json!("x"), json!(null));
         let stored = first.request();
-        assert_eq!(first.difference(Some(&stored)), None);
-        assert_eq!(
-            key(json!("y"), json!(null)).difference(Some(&stored)),
-            Some(Difference { field: "a", first: Some("x".to_owned()) })
-        );
-        assert_eq!(key(json!("x"), json!(1)).difference(Some(&stored)), Some(Difference { field: "b", first: None }));
-        assert_eq!(key(json!(null), json!(null)).difference(Some(&stored)).map(|difference| difference.field), Some("a"));
-        assert_eq!(key(json!("y"), json!(1)).difference(None), None);
+        let difference = |key: &Key| key.difference(Some(&stored), []);
+        assert_eq!(difference(&first), None);
+        assert_eq!(difference(&key(json!("y"), json!(null))), Some(Difference { field: "a", first: Some("x".to_owned()) }));
+        assert_eq!(difference(&key(json!("x"), json!(1))), Some(Difference { field: "b", first: None }));
+        assert_eq!(difference(&key(json!(null), json!(null))).map(|difference| difference.field), Some("a"));
+        // Of a row without its request those fields are compared that it has columns for.
+        let by_columns = |key: &Key| key.difference(None, [("a", json!("x"))]).map(|difference| difference.field);
+        assert_eq!((by_columns(&key(json!("x"), json!(1))), by_columns(&key(json!("y"), json!(1)))), (None, Some("a")));
     }
 }

@@ -66,8 +66,6 @@ pub enum MoveFault {
     FollowsLead(LeadId),
     /// Part of the commission has been taken back by a payout.
     ReversalSettled(CommissionId),
-    /// Another has moved it at this moment.
-    MovedMeanwhile,
 }
 
 impl Move {
@@ -107,8 +105,9 @@ impl Books<'_> {
         }
         self.lock(&[from, to]).await?;
         let Some(row) = self.commission(id).await? else { return Ok(Err(MoveFault::NotFound)) };
+        self.still_of(&[from], [row.partner_id])?;
         let reversals = Commission::reversals_of(self.connection, self.tenant, &[id]).await?;
-        if let Some(fault) = self.closed_to(to).await?.or_else(|| commission_stays(&row, from, &reversals)) {
+        if let Some(fault) = self.closed_to(to).await?.or_else(|| commission_stays(&row, &reversals)) {
             return Ok(Err(fault));
         }
         let rows: Vec<&Commission> = [&row].into_iter().chain(&reversals).collect();
@@ -219,10 +218,7 @@ impl Books<'_> {
 }
 
 /// Why a commission cannot be moved by itself.
-fn commission_stays(row: &Commission, from: PartnerId, reversals: &[Commission]) -> Option<MoveFault> {
-    if row.partner_id != from {
-        return Some(MoveFault::MovedMeanwhile);
-    }
+fn commission_stays(row: &Commission, reversals: &[Commission]) -> Option<MoveFault> {
     if let Some(original) = row.reverses_id {
         return Some(MoveFault::FollowsOriginal(original));
     }

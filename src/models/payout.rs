@@ -128,11 +128,11 @@ impl Payout {
         mut connection: &AsyncPgConnection,
         tenant: TenantId,
         key: &str,
-    ) -> QueryResult<Option<(PayoutId, Option<Value>)>> {
+    ) -> QueryResult<Option<(Self, Option<Value>)>> {
         partner_payouts::table
             .filter(partner_payouts::tenant_id.eq(tenant))
             .filter(partner_payouts::idempotency_key.eq(key))
-            .select((partner_payouts::id, partner_payouts::request))
+            .select((Self::as_select(), partner_payouts::request))
             .first(&mut connection)
             .await
             .optional()

@@ -217,9 +217,16 @@ impl Books<'_> {
         if let Some(key) = &key
             && let Some((first, stored)) = Payout::by_key(self.connection, self.tenant, key.text()).await?
         {
-            return Ok(match key.difference(stored.as_ref()) {
-                None => Ok(Made { payout: first, is_replay: true }),
-                Some(difference) => Err(PayoutFault::KeyReused { first, difference }),
+            let kept = [
+                ("partnerId", json!(first.partner_id.to_string())),
+                ("currency", json!(first.currency)),
+                ("periodStart", json!(clock::shown(first.period_start))),
+                ("periodEnd", json!(clock::shown(first.period_end))),
+                ("notes", json!(first.notes)),
+            ];
+            return Ok(match key.difference(stored.as_ref(), kept) {
+                None => Ok(Made { payout: first.id, is_replay: true }),
+                Some(difference) => Err(PayoutFault::KeyReused { first: first.id, difference }),
             });
         }
         let now = Contents::of(self.connection, self.tenant, request.partner, request.currency, request.period_end).await?;

@@ -1,6 +1,10 @@
 //! Taking payouts through their steps: compare and set under lock, with what each step does to commissions and accounts.
 
-use diesel::{QueryResult, prelude::*, sql_types::BigInt};
+use diesel::{
+    QueryResult,
+    prelude::*,
+    sql_types::{BigInt, Uuid as SqlUuid},
+};
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
 
@@ -102,6 +106,9 @@ impl Books<'_> {
             .await
             .optional()?;
         let Some(partner) = partner else { return Ok(Err(StepFault::NotFound)) };
+        if matches!(step, Step::Complete(_) | Step::Return(_)) {
+            self.lock_leads(id).await?;
+        }
         self.lock(&[partner]).await?;
         let Some(payout) = Payout::lock(self.connection, self.tenant, id).await? else { return Ok(Err(StepFault::NotFound)) };
         let (from, to) = step.way();
@@ -119,6 +126,19 @@ impl Books<'_> {
         self.follow(&payout, to).await?;
         self.book_step(&payout, to, attempt).await?;
         Ok(Ok(()))
+    }
+
+    /// Locks the leads whose commissions a payout holds, before the books are: that they are paid is noted with them, by a trigger.
+    async fn lock_leads(&self, payout: PayoutId) -> QueryResult<()> {
+        statement::<SqlUuid>(
+            "SELECT l.id FROM partner_leads l WHERE l.tenant_id = ? AND l.id IN (
+                 SELECT e.lead_id FROM partner_commission_events e WHERE e.tenant_id = ? AND e.payout_id = ? AND e.lead_id IS NOT NULL)
+             ORDER BY l.id FOR NO KEY UPDATE OF l",
+            vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuid(self.tenant.uuid()), Bind::Uuid(payout.uuid())],
+        )
+        .execute(&mut &*self.connection)
+        .await
+        .map(drop)
     }
 
     /// A step from a status that it does not go from: fine where it is the last one that was taken.

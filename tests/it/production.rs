@@ -82,7 +82,7 @@ async fn the_page_can_be_followed() {
     assert!(done && said.contains("0 commissions were due"), "{said}");
     // And the login owns nothing.
     let mut owner = connect::establish(&cluster.owner_of("portal"), None).await.expect("a connection");
-    let owned = "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'portal'";
-    assert_eq!(crate::support::world::number(&mut owner, owned).await, 0);
+    let owns = "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'portal'";
+    assert_eq!(crate::support::world::number(&mut owner, owns).await, 0);
     cluster.stop().await;
 }

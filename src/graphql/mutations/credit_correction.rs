@@ -14,7 +14,7 @@ use crate::{
         scalars::DateTime,
     },
     ids::{AllocationId, RedemptionId},
-    models::credit_correction::{ExtensionFault, Reversal, ReversalFault},
+    models::credit_correction::{ExtensionFault, Reversal, ReversalFault, is_key_taken},
     validation::{FaultCode, Faults, line, paragraphs},
 };
 
@@ -64,7 +64,8 @@ pub struct CreditCorrectionMutations;
 #[Object]
 impl CreditCorrectionMutations {
     /// Gives all credits of a redemption back to the members whose they were, once. They expire when they would have; those whose time has
-    /// passed meanwhile are expired at once. Needs `EVENTS_INGEST`.
+    /// passed meanwhile are expired at once. An inactive member has them back too, and uses none until it is taken in again: `revokeCredits`
+    /// gives them to the partner. Needs `EVENTS_INGEST`.
     async fn reverse_redemption(
         &self,
         ctx: &Context<'_>,
@@ -97,7 +98,13 @@ async fn reverse(ctx: &Context<'_>, input: ReverseRedemptionInput) -> Result<(Op
     let (Some(reason), Some(key)) = (reason, key) else { return Err(faults.into()) };
     let reversal = Reversal { redemption: input.redemption_id, reason, key };
     let writing = ctx.write().await?;
-    let is_replay = ctx.books(&writing).reverse_redemption(&reversal).await?.map_err(|fault| reversal_refusal(&fault))?;
+    let is_replay = match ctx.books(&writing).reverse_redemption(&reversal).await {
+        Err(error) if is_key_taken(&error) => {
+            let message = "The key is being used for another redemption at this very moment. Use another key.";
+            return Err(Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message));
+        }
+        reversed => reversed?.map_err(|fault| reversal_refusal(&fault))?,
+    };
     Ok((writing.commit_and(CreditRedemption::by_id(ctx, reversal.redemption)).await?, is_replay))
 }
 

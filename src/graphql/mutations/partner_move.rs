@@ -122,7 +122,6 @@ fn refusal(fault: MoveFault, what: &str) -> Refusal {
         MoveFault::ReversalSettled(reversal) => {
             format!("A payout has settled {reversal}, which takes it back in part. `adjustCommission` books a correction.")
         }
-        MoveFault::MovedMeanwhile => format!("Another has just moved the {what}. Look again."),
     };
     Refusal::fault("input.id", FaultCode::InvalidTransition, message)
 }
