@@ -5,11 +5,27 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, SubsecRound, TimeDelta, Utc};
 
 /// An instant as the schema shows it (RFC 3339, UTC), for sentences.
 pub fn shown(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+/// The instant that a text names as RFC 3339 §5.6 says, to the microsecond, as the database keeps it: what is sent twice is the same the
+/// second time.
+pub fn instant(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc().trunc_subsecs(6))
+}
+
+/// The day that a text names as RFC 3339 §5.6 says: `YYYY-MM-DD`, to the letter. (chrono's own reading takes `2026-1-2`, signs and blanks.)
+pub fn day(text: &str) -> Option<NaiveDate> {
+    let has_the_form = text.len() == 10
+        && text
+            .bytes()
+            .enumerate()
+            .all(|(place, byte)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
+    if has_the_form { text.parse().ok() } else { None }
 }
 
 /// Tells the time. Clones tell the same time.
@@ -28,5 +44,38 @@ impl Clock {
     /// Moves this clock, and its clones, ahead of the system's by that much more.
     pub fn advance(&self, by: TimeDelta) {
         self.ahead_seconds.fetch_add(by.num_seconds(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A day has ten characters and is one of the calendar's.
+    #[test]
+    fn days() {
+        for good in ["2026-11-20", "2024-02-29", "1900-01-01", "9999-12-31"] {
+            assert_eq!(day(good).map(|day| day.to_string()).as_deref(), Some(good));
+        }
+        for bad in [
+            "2026-1-2",
+            "2026-11-2",
+            "02026-11-20",
+            "+2026-11-20",
+            "2026-11-20 ",
+            " 2026-11-20",
+            "2026 -11-20",
+            "2026- 1-20",
+            "20261120",
+            "2026-11-20T00:00:00Z",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "2026-11-31",
+            "२०२६-11-20",
+            "",
+        ] {
+            assert_eq!(day(bad), None, "{bad:?}");
+        }
     }
 }

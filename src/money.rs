@@ -26,6 +26,14 @@ pub fn stored_currency(code: &str) -> diesel::QueryResult<Currency> {
     Currency::from_code(code).ok_or_else(unknown)
 }
 
+/// The decimal number that a text names: digits, with a minus before them and a point among them where there is one. `None` for anything
+/// else: `.5`, `5.`, `+5`, `5e3`, `1_000`, and what has more than 28 digits.
+pub fn decimal(text: &str) -> Option<Decimal> {
+    let mut parts = text.strip_prefix('-').unwrap_or(text).split('.');
+    let plain = parts.all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    if plain { Decimal::from_str_exact(text).ok() } else { None }
+}
+
 impl Money {
     /// Rounds to the currency's minor unit, half to even, and pads to it: `1.005 USD` is `1.00`, `2 USD` is `2.00`.
     pub fn rounded(amount: Decimal, currency: Currency) -> Self {

@@ -14,7 +14,7 @@ use crate::{
         scope::Scope,
         tenant::{HOLD_DAYS, NewTenant, PartnerOnSignup, Tenant, TenantChanges, TenantSettings},
     },
-    money::minor_units,
+    money::{decimal, minor_units},
     validation,
 };
 
@@ -86,7 +86,7 @@ fn hold_days(text: &str) -> Result<i32, String> {
 }
 
 fn minimum_payout(text: &str) -> Result<Decimal, String> {
-    let amount = Decimal::from_str_exact(text).map_err(|_| "expected an amount such as 50.00")?;
+    let amount = decimal(text).ok_or("expected an amount such as 50.00")?;
     validation::amount(amount, 4).map_err(|wrong| wrong.message)
 }
 

@@ -1,7 +1,7 @@
 //! The schema's own scalars, and money.
 
 use async_graphql::{Context, InputValueError, InputValueResult, Object, Scalar, ScalarType, Value};
-use chrono::{Datelike, SubsecRound, Utc};
+use chrono::{Datelike, Utc};
 use iso_currency::Currency;
 
 use super::{context::ContextExt, row::plain_value};
@@ -24,15 +24,11 @@ impl ScalarType for Decimal {
         let Value::String(text) = &value else {
             return Err(InputValueError::custom("A Decimal is written as a string, such as \"250.50\"."));
         };
-        let digits = text.strip_prefix('-').unwrap_or(text);
-        let plain =
-            digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && digits.starts_with(|c: char| c.is_ascii_digit());
-        match rust_decimal::Decimal::from_str_exact(text) {
-            Ok(number) if plain => Ok(Self(number)),
-            _ => Err(InputValueError::custom(
-                "A Decimal has digits, at most one point and at most 28 digits in all, such as \"250.50\".",
-            )),
-        }
+        money::decimal(text).map(Self).ok_or_else(|| {
+            InputValueError::custom(
+                "A Decimal has digits, at most one point between them and at most 28 digits in all, such as \"250.50\".",
+            )
+        })
     }
 
     fn to_value(&self) -> Value {
@@ -48,10 +44,9 @@ pub struct DateTime(pub chrono::DateTime<Utc>);
 #[Scalar(name = "DateTime", specified_by_url = "https://datatracker.ietf.org/doc/html/rfc3339")]
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let parsed = if let Value::String(text) = &value { chrono::DateTime::parse_from_rfc3339(text).ok() } else { None };
+        let parsed = if let Value::String(text) = &value { clock::instant(text) } else { None };
         parsed
-            // To the microsecond, as the database keeps it: what is sent twice is the same the second time.
-            .map(|time| Self(time.to_utc().trunc_subsecs(6)))
+            .map(Self)
             .ok_or_else(|| InputValueError::custom("A DateTime is written as RFC 3339 says, such as \"2026-11-20T09:30:00Z\"."))
     }
 
@@ -110,7 +105,7 @@ pub struct Date(pub chrono::NaiveDate);
 #[Scalar(name = "Date", specified_by_url = "https://www.iso.org/iso-8601-date-and-time-format.html")]
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let day = if let Value::String(text) = &value { text.parse::<chrono::NaiveDate>().ok() } else { None };
+        let day = if let Value::String(text) = &value { clock::day(text) } else { None };
         day.filter(|day| (1900..=9999).contains(&day.year()))
             .map(Self)
             .ok_or_else(|| InputValueError::custom("A Date is a day from 1900 on, such as \"2026-11-20\"."))
@@ -209,8 +204,28 @@ mod tests {
     fn decimals() {
         let parse = |text: &str| Decimal::parse(Value::String(text.into())).map(|decimal| decimal.to_value());
         assert_eq!(parse("1234567890123456.78").ok(), Some(Value::String("1234567890123456.78".into())));
-        assert_eq!(parse("-0.10").ok(), Some(Value::String("-0.10".into())));
-        for bad in ["", "1e3", "+1", "1_000", ".5", "1.2.3", "0x1", " 1", "NaN", "99999999999999999999999999999999"] {
+        for good in ["-0.10", "-5", "0", "0.5", "5.0"] {
+            assert_eq!(parse(good).ok(), Some(Value::String(good.into())));
+        }
+        for bad in [
+            "",
+            "1e3",
+            "+1",
+            "1_000",
+            ".5",
+            "5.",
+            "-.5",
+            "-5.",
+            ".",
+            "-",
+            "--5",
+            "1.-2",
+            "1.2.3",
+            "0x1",
+            " 1",
+            "NaN",
+            "99999999999999999999999999999999",
+        ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
         assert!(Decimal::parse(Value::from(250.5)).is_err());

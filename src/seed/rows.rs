@@ -245,8 +245,7 @@ impl<'a> Generator<'a> {
         let tenant_id = self.tenant.id;
         let (address_city, address_country) = self.one_of(&CITIES);
         let tax_id = format!("{address_country}{:09}", self.random.u32(..1_000_000_000));
-        let account =
-            format!("{address_country}89 3704 0044 {:04} {:04} 00", self.random.u32(..10_000), self.random.u32(..10_000));
+        let account = format!("3704 0044 {:04} {:04} 00", self.random.u32(..10_000), self.random.u32(..10_000));
         let tax_id = SealedNumber::seal(&tax_id, SealedField::TaxId, tenant_id, partner, keyring)?;
         let account = SealedNumber::seal(&account, SealedField::BankAccount, tenant_id, partner, keyring)?;
         Ok(ProfileRow {

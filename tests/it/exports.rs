@@ -85,6 +85,10 @@ async fn refusals() {
         ("commissions.csv?currency=ZZZ", "`currency` must be an ISO 4217 code"),
         ("commissions.csv?earnedFrom=yesterday", "`earnedFrom` must be an instant"),
         ("commissions.csv?status=PAID&status=PENDING", "`status` is given twice"),
+        ("commissions.csv?earnedFrom=2026-11-20%2009:30:00%20%2B02:00", "`earnedFrom` must be an instant"),
+        ("commissions.csv?maxAmount=5.", "`maxAmount` must be a decimal number"),
+        ("payouts.csv?minAmount=.5", "`minAmount` must be a decimal number"),
+        ("payouts.csv?minAmount=1_000", "`minAmount` must be a decimal number"),
         ("payouts.csv?minAmount=many", "`minAmount` must be a decimal number"),
         ("payouts.csv?partnerId=lead_01h455vb4pex5vsknk084sn02q", "the id of a lead, but the id of a partner"),
     ] {

@@ -125,3 +125,20 @@ async fn a_tenants_figures_miss_nothing() {
     assert_eq!(found, json!({"totalCommissions": {"amount": "360.00"}, "totalCommissionCount": 36}));
     assert_eq!(world.broken_rules().await, Vec::<&str>::new());
 }
+
+/// A day is written `YYYY-MM-DD` and no other way.
+#[tokio::test(flavor = "multi_thread")]
+async fn days_are_written_in_full() {
+    let world = World::new().await;
+    let query = "query ($from: Date!) { revenueMetrics(period: { from: $from, to: \"2026-06-30\" }) { totalCommissionCount } }";
+    let ask = async |from: &str| world.operator(query, json!({"from": from})).await;
+    assert_eq!(ask("2026-06-01").await.data()["revenueMetrics"]["totalCommissionCount"], json!(0));
+    for from in ["2026-6-1", "02026-06-01", "+2026-06-01", " 2026-06-01", "2026-06-01T00:00:00Z", "20260601", "2026-06-31"] {
+        let answer = ask(from).await;
+        assert!(
+            answer.message().contains("A Date is a day from 1900 on, such as \"2026-11-20\""),
+            "{from}: {}",
+            answer.message()
+        );
+    }
+}

@@ -50,6 +50,27 @@ async fn changing_a_profile() {
     assert_eq!(third["partner"]["profile"]["address"], json!(null));
 }
 
+/// A country by a code that banks use, a phone number with an extension, and numbers with the spaces that people paste are taken; an IBAN
+/// with a slip of the pen is refused without being repeated.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_paste() {
+    let world = World::new().await;
+    let query = "mutation ($input: UpdatePartnerProfileInput!) { updatePartnerProfile(input: $input) {
+        partner { profile { bankAccountMasked contactPhone address { country } } } userErrors { code field message } } }";
+    let update = async |input: Value| world.owner_a(query, json!({"input": input})).await.data()["updatePartnerProfile"].clone();
+    let pasted = update(json!({
+        "bankAccount": "XK05\u{A0}1212\u{A0}0123\u{A0}4567\u{A0}8906", "contactPhone": "\u{202A}+383\u{A0}38\u{2011}200200 ext. 12\u{202C}",
+        "address": {"country": "xk"},
+    }))
+    .await;
+    let expected =
+        json!({"bankAccountMasked": "•••• 8906", "contactPhone": "+383 38-200200 ext. 12", "address": {"country": "XK"}});
+    assert_eq!((&pasted["partner"]["profile"], &pasted["userErrors"]), (&expected, &json!([])));
+    let slip = update(json!({"bankAccount": "XK05 1212 0123 4567 8916"})).await;
+    assert_eq!((&slip["partner"], &slip["userErrors"][0]["field"]), (&json!(null), &json!(["input", "bankAccount"])));
+    assert!(!slip.to_string().contains("4567"));
+}
+
 /// Every fault at once with its path, also inside the address, and account numbers are not repeated in them.
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_are_named() {

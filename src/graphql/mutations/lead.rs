@@ -42,7 +42,7 @@ struct CreateLeadInput {
     client_name: String,
     /// The client's e-mail address.
     client_email: EmailAddress,
-    /// The client's phone number, 6 to 15 digits.
+    /// The client's phone number, 6 to 15 digits, with an extension such as `ext. 12` where there is one.
     client_phone: Option<String>,
     /// What the client is interested in, at most 200 characters.
     service: String,
@@ -70,7 +70,7 @@ struct UpdateLeadInput {
     client_name: MaybeUndefined<String>,
     /// The client's e-mail address.
     client_email: MaybeUndefined<EmailAddress>,
-    /// The client's phone number, 6 to 15 digits.
+    /// The client's phone number, 6 to 15 digits, with an extension such as `ext. 12` where there is one.
     client_phone: MaybeUndefined<String>,
     /// What the client is interested in, at most 200 characters.
     service: MaybeUndefined<String>,

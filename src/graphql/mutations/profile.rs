@@ -10,7 +10,7 @@ use crate::{
     ids::PartnerId,
     keyring::SealedField,
     models::profile::{PaymentMethod, Profile, ProfileChanges, SealedNumber},
-    validation::{FaultCode, Faults, Wrong, account_number, country, email, line, phone, website},
+    validation::{FaultCode, Faults, Wrong, account_number, bank_account, country, email, line, phone, website},
 };
 
 /// What to change of a profile: a field that is left out stays as it is, one that is null is cleared if a profile can be without it.
@@ -24,14 +24,14 @@ struct UpdatePartnerProfileInput {
     payment_method: MaybeUndefined<PaymentMethod>,
     /// The tax id, 6 to 40 letters and digits. Only its last four characters are ever shown again.
     tax_id: MaybeUndefined<String>,
-    /// The number of the bank account, such as an IBAN, 6 to 40 letters and digits. Only its last four characters are ever
-    /// shown again.
+    /// The number of the bank account, 6 to 40 letters and digits; what begins like an IBAN must be one (ISO 13616). Only its last
+    /// four characters are ever shown again.
     bank_account: MaybeUndefined<String>,
     /// Whom to ask for, at most 200 characters.
     contact_name: MaybeUndefined<String>,
     /// Their e-mail address.
     contact_email: MaybeUndefined<EmailAddress>,
-    /// Their phone number, 6 to 15 digits.
+    /// Their phone number, 6 to 15 digits, with an extension such as `ext. 12` where there is one.
     contact_phone: MaybeUndefined<String>,
     /// The partner's web site, `http` or `https`.
     website: MaybeUndefined<String>,
@@ -117,13 +117,13 @@ fn changes(
     input: UpdatePartnerProfileInput,
     faults: &mut Faults,
 ) -> Result<ProfileChanges> {
-    let mut seal = |path, field, number: MaybeUndefined<String>| -> Result<_> {
-        let number = cleared_or(number, |number| faults.check(path, account_number(&number)));
+    let mut seal = |path, field, number: MaybeUndefined<String>, rule: fn(&str) -> Result<String, Wrong>| -> Result<_> {
+        let number = cleared_or(number, |number| faults.check(path, rule(&number)));
         let seal = |number: String| SealedNumber::seal(&number, field, ctx.viewer().tenant.id, partner, &ctx.request().keyring);
         number.map(|number| number.map(seal).transpose()).transpose()
     };
-    let tax_id = seal("input.taxId", SealedField::TaxId, input.tax_id)?;
-    let bank_account = seal("input.bankAccount", SealedField::BankAccount, input.bank_account)?;
+    let tax_id = seal("input.taxId", SealedField::TaxId, input.tax_id, account_number)?;
+    let account = seal("input.bankAccount", SealedField::BankAccount, input.bank_account, bank_account)?;
 
     let payment_method = given(input.payment_method, "input.paymentMethod", faults, Ok);
     let notifications = given(input.notifications, "input.notifications", faults, Ok);
@@ -142,8 +142,8 @@ fn changes(
         payment_method,
         tax_id_sealed: tax_id.clone().map(|number| number.map(|number| number.sealed)),
         tax_id_last4: tax_id.map(|number| number.map(|number| number.last4)),
-        bank_account_sealed: bank_account.clone().map(|number| number.map(|number| number.sealed)),
-        bank_account_last4: bank_account.map(|number| number.map(|number| number.last4)),
+        bank_account_sealed: account.clone().map(|number| number.map(|number| number.sealed)),
+        bank_account_last4: account.map(|number| number.map(|number| number.last4)),
         contact_name: text("input.contactName", input.contact_name, name),
         contact_email: text("input.contactEmail", input.contact_email.map_value(|email| email.0), email),
         contact_phone: text("input.contactPhone", input.contact_phone, phone),

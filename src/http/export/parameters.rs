@@ -2,15 +2,18 @@
 
 use chrono::{DateTime, Utc};
 use iso_currency::Currency;
+use rust_decimal::Decimal;
 
 use crate::{
+    clock,
     ids::{IdError, PartnerId},
     models::{commission_list::CommissionFilter, payout_list::PayoutFilter},
+    money,
 };
 
-/// One parameter's value, or a sentence that says what is wrong with it.
-fn value<T: std::str::FromStr>(name: &str, text: &str, wanted: &str) -> Result<T, String> {
-    text.parse().map_err(|_| {
+/// One parameter's value, where there is one, or a sentence that says what is wrong with its text.
+fn value<T>(name: &str, text: &str, wanted: &str, value: Option<T>) -> Result<T, String> {
+    value.ok_or_else(|| {
         let shown: String = text.chars().take(60).collect();
         format!("`{name}` must be {wanted}; it is {shown:?}.")
     })
@@ -19,7 +22,10 @@ fn value<T: std::str::FromStr>(name: &str, text: &str, wanted: &str) -> Result<T
 /// Several values of an enumeration, in capitals as in the API, separated by commas.
 fn words<T: std::str::FromStr>(name: &str, text: &str) -> Result<Vec<T>, String> {
     text.split(',')
-        .map(|word| value(name, &word.trim().to_ascii_lowercase(), "one of the API's values, or several with commas"))
+        .map(|word| {
+            let parsed = word.trim().to_ascii_lowercase().parse().ok();
+            value(name, word, "one of the API's values, or several with commas", parsed)
+        })
         .collect()
 }
 
@@ -30,7 +36,11 @@ fn currency(text: &str) -> Result<&'static str, String> {
 }
 
 fn instant(name: &str, text: &str) -> Result<DateTime<Utc>, String> {
-    value::<DateTime<chrono::FixedOffset>>(name, text, "an instant such as 2026-11-20T09:30:00Z").map(|time| time.to_utc())
+    value(name, text, "an instant such as 2026-11-20T09:30:00Z", clock::instant(text))
+}
+
+fn amount(name: &str, text: &str) -> Result<Decimal, String> {
+    value(name, text, "a decimal number such as 250.50", money::decimal(text))
 }
 
 fn partner(text: &str) -> Result<PartnerId, String> {
@@ -61,8 +71,8 @@ pub fn commission_filter(parameters: &[(String, String)]) -> Result<CommissionFi
             "currency" => filter.currency = Some(currency(text)?),
             "earnedFrom" => filter.earned_from = Some(instant(name, text)?),
             "earnedBefore" => filter.earned_before = Some(instant(name, text)?),
-            "minAmount" => filter.min_amount = Some(value(name, text, "a decimal number")?),
-            "maxAmount" => filter.max_amount = Some(value(name, text, "a decimal number")?),
+            "minAmount" => filter.min_amount = Some(amount(name, text)?),
+            "maxAmount" => filter.max_amount = Some(amount(name, text)?),
             _ => {
                 let known = "partnerId, status, eventType, currency, earnedFrom, earnedBefore, minAmount, maxAmount";
                 return Err(unknown(name, known));
@@ -85,8 +95,8 @@ pub fn payout_filter(parameters: &[(String, String)]) -> Result<PayoutFilter, St
             "createdBefore" => filter.created_before = Some(instant(name, text)?),
             "payoutFrom" => filter.payout_from = Some(instant(name, text)?),
             "payoutBefore" => filter.payout_before = Some(instant(name, text)?),
-            "minAmount" => filter.min_amount = Some(value(name, text, "a decimal number")?),
-            "maxAmount" => filter.max_amount = Some(value(name, text, "a decimal number")?),
+            "minAmount" => filter.min_amount = Some(amount(name, text)?),
+            "maxAmount" => filter.max_amount = Some(amount(name, text)?),
             _ => {
                 return Err(unknown(
                     name,
