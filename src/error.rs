@@ -12,7 +12,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 pub enum Error {
     /// There is no valid session token. The reason is for the log alone: an attacker learns nothing from the answer.
     #[error("unauthenticated: {0}")]
-    Unauthenticated(&'static str),
+    Unauthenticated(Arc<str>),
     /// The caller's role, or its partner's status, does not allow the action. The text says which and what to do.
     #[error("{0}")]
     Forbidden(String),
@@ -205,7 +205,8 @@ mod tests {
     /// What only the log may know is not in the public message.
     #[test]
     fn causes_stay_inside() {
-        for error in [Error::Unauthenticated("signature"), Error::internal("relation \"x\""), Error::unavailable("/run/x")] {
+        for error in [Error::Unauthenticated("signature".into()), Error::internal("relation \"x\""), Error::unavailable("/run/x")]
+        {
             let message = error.public_message();
             assert!(!message.contains("signature") && !message.contains("relation") && !message.contains("/run"), "{message}");
         }

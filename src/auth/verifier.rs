@@ -62,8 +62,7 @@ pub enum TokenFault {
 
 impl From<TokenFault> for crate::Error {
     fn from(fault: TokenFault) -> Self {
-        tracing::debug!(%fault, "token refused");
-        Self::Unauthenticated("token refused")
+        Self::Unauthenticated(fault.to_string().into())
     }
 }
 

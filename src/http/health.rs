@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Response},
 };
 
+use super::request_id::RequestId;
 use crate::{app::App, db::migrations, error::Error};
 
 /// The process answers.
@@ -16,7 +18,7 @@ pub async fn alive() -> &'static str {
 }
 
 /// The database answers, and has every migration that this program was built with.
-pub async fn ready(State(app): State<Arc<App>>) -> Response {
+pub async fn ready(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>) -> Response {
     let applied = async {
         let connection = app.pool.get().await.map_err(Error::unavailable)?;
         migrations::are_applied(&connection).await
@@ -25,7 +27,7 @@ pub async fn ready(State(app): State<Arc<App>>) -> Response {
         Ok(true) => "ready\n".into_response(),
         Ok(false) => (StatusCode::SERVICE_UNAVAILABLE, "migrations are missing\n").into_response(),
         Err(error) => {
-            tracing::warn!(%error, "not ready");
+            tracing::warn!(request_id = id.0, %error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
         }
     }

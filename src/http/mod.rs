@@ -16,22 +16,24 @@ pub mod server;
 mod sse;
 mod websocket;
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::ServerError;
 use axum::{
-    Json, Router,
-    extract::{DefaultBodyLimit, State},
+    Extension, Json, Router,
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode, header},
-    middleware,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use futures_util::FutureExt;
 use tower::ServiceBuilder;
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use graphiql::fetch_assets;
 use negotiation::Media;
+use request_id::RequestId;
 
 use crate::{app::App, error::Error, graphql::errors, member_import::MAX_BYTES};
 
@@ -63,13 +65,16 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(hardened(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(origin::cors(&app.edge.origins))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(CatchPanicLayer::custom(panicked));
+        .layer(middleware::from_fn(survive));
     router
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql."))
-        .method_not_allowed_fallback(async || {
+        .fallback(async |Extension(id): Extension<RequestId>| {
+            refusal(&id, StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql.")
+        })
+        .method_not_allowed_fallback(async |Extension(id): Extension<RequestId>| {
             refusal(
+                &id,
                 StatusCode::METHOD_NOT_ALLOWED,
                 "This address does not take that method; the header Allow says which it takes.",
             )
@@ -87,8 +92,8 @@ async fn key_set(State(app): State<Arc<App>>) -> Response {
 }
 
 /// A request that is no GraphQL operation gets an answer in the form of one, with its fault.
-fn refusal(status: StatusCode, message: &str) -> Response {
-    Refused::request(status, message).answer(Media::Json, "")
+fn refusal(id: &RequestId, status: StatusCode, message: &str) -> Response {
+    Refused::request(status, message).answer(Media::Json, &id.0)
 }
 
 /// Why a request does not become an operation.
@@ -195,9 +200,12 @@ async fn until(app: &App, expires_at: i64) {
     }
 }
 
-/// For what panics outside an operation.
-fn panicked(payload: Box<dyn std::any::Any + Send>) -> Response {
-    Refused::Fault(Error::internal(format!("a panic: {}", panic_text(&*payload)))).answer(Media::Json, "")
+/// Answers for what panics outside an operation.
+async fn survive(Extension(id): Extension<RequestId>, request: Request, next: Next) -> Response {
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    answer.unwrap_or_else(|payload| {
+        Refused::Fault(Error::internal(format!("a panic: {}", panic_text(&*payload)))).answer(Media::Json, &id.0)
+    })
 }
 
 fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {

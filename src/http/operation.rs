@@ -210,7 +210,7 @@ fn kind(prepared: &Prepared) -> &'static str {
 /// What the log says of an operation: its name and type, never its variables.
 fn log(call: &Call, prepared: &Prepared, viewer: &Viewer, started: Instant, statements: u32, codes: &[&str]) {
     let name: String = prepared.name.iter().flat_map(|name| name.chars()).take(100).collect();
-    let milliseconds = started.elapsed().as_secs_f64() * 1_000.0;
+    let milliseconds = (started.elapsed().as_secs_f64() * 1_000_000.0).round() / 1_000.0;
     tracing::info!(
         request_id = call.id,
         operation = name,

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     app::App,
+    auth::verifier::TokenFault,
     error::Error,
     graphql::{document::Prepared, errors, json},
 };
@@ -77,7 +78,7 @@ async fn tell(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<Str
                     Err(error) => return last(&call, &parts, patience, &error).await,
                 },
                 () = &mut expiry => {
-                    return last(&call, &parts, patience, &Error::Unauthenticated("the token has expired")).await;
+                    return last(&call, &parts, patience, &TokenFault::Expired.into()).await;
                 }
                 () = &mut stopped => return last(&call, &parts, patience, &Error::unavailable("the server is stopping")).await,
                 () = parts.closed() => return,

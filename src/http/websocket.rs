@@ -73,7 +73,7 @@ pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade, place: Option<
                 let (outgoing, made) = mpsc::channel(AHEAD);
                 Connection {
                     app: Arc::clone(&app),
-                    id,
+                    id: id.clone(),
                     outgoing,
                     session: None,
                     operations: HashMap::new(),
@@ -87,7 +87,7 @@ pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade, place: Option<
             None => Some(Closing::new(4406, "Subprotocol not acceptable: it is graphql-transport-ws")),
         };
         if let Some(closing) = closing {
-            tracing::debug!(code = closing.code, reason = closing.reason, "a WebSocket is closed");
+            tracing::debug!(request_id = id, code = closing.code, reason = closing.reason, "a WebSocket is closed");
             let _ = timeout(app.edge.limits.send_timeout, socket.send(Message::Close(Some(closing.frame())))).await;
             // The other end may close too.
             let _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
@@ -230,7 +230,10 @@ impl Connection {
     async fn verify(&self, payload: Option<&Value>) -> Result<Arc<Claims>, Closing> {
         let forbidden = || Closing::new(4403, "Forbidden: the payload needs a valid session token in `authorization`");
         let token = token_of(payload).ok_or_else(forbidden)?;
-        self.app.verifier.verify(token).await.map_err(|_| forbidden())
+        self.app.verifier.verify(token).await.map_err(|fault| {
+            tracing::info!(request_id = self.id, reason = %fault, "token refused");
+            forbidden()
+        })
     }
 
     /// Begins an operation; gives the answer where it does not begin.

@@ -3,7 +3,7 @@
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt, LevelFilter, filter_fn},
-    fmt,
+    fmt::{self, time::ChronoUtc},
     layer::SubscriberExt,
     util::SubscriberInitExt,
 };
@@ -19,6 +19,7 @@ pub fn start(settings: &Settings) -> Result<Option<Traces>, String> {
     let quiet = "tokio_postgres=info".parse().map_err(|error| format!("{error}"))?;
     let lines = fmt::layer()
         .with_writer(std::io::stderr)
+        .with_timer(ChronoUtc::new("%Y-%m-%dT%H:%M:%S%.3fZ".to_owned()))
         .with_target(false)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     let lines = match settings.log_format {

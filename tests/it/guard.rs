@@ -14,7 +14,9 @@ use partner_portal::auth::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    World, sign, token,
+    World,
+    log::lines_of,
+    sign, token,
     tokens::{good_claims, issuer, now},
     world::ACME,
 };
@@ -115,7 +117,7 @@ async fn every_fault_is_found() {
     assert!(verifier.verify(&token("owner_a", ACME)).await.is_ok());
 }
 
-/// Whatever is wrong, the caller is told UNAUTHENTICATED, with the same words. For a bad token no connection is taken.
+/// Whatever is wrong, the caller is told UNAUTHENTICATED, with the same words; the log says why. For a bad token no connection is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_nothing() {
     let world = World::new().await;
@@ -127,6 +129,11 @@ async fn a_refusal_says_nothing() {
         let answer = world.run(&token, "{ me { role } }", json!({})).await;
         assert_eq!((answer.status, answer.code()), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{name}");
         assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer");
+        // With nothing after the word, it is the header that is wrong.
+        let fault = if token.is_empty() { TokenFault::NotBearer } else { fault };
+        let log = lines_of(&answer);
+        let line = log.iter().find(|line| line["message"] == "token refused").expect(name);
+        assert_eq!((&line["level"], &line["reason"]), (&json!("INFO"), &json!(fault.to_string())), "{name}");
         bodies.push(answer.body);
     }
     assert_eq!(world.app.pool.status().size, 0);

@@ -7,7 +7,9 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    World, token,
+    World,
+    log::lines_of,
+    token,
     world::{ACME, Answer},
 };
 
@@ -170,5 +172,25 @@ async fn batches() {
     let many = json!([{"query": "{ __typename }"}, {"query": "{ __typename }"}, {"query": "{ __typename }"}, {"query": "{ __typename }"}]);
     for bad in [many, json!([]), json!([5]), json!([[]])] {
         assert_eq!(post(&world, None, &bad).await.status, StatusCode::BAD_REQUEST, "{bad}");
+    }
+}
+
+/// The log says of every request what became of it, with the id that its answer has: also where there is nothing, or not by that method.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_turned_away_is_logged() {
+    let world = World::new().await;
+    for (request, status) in [
+        (Request::get("/nowhere"), StatusCode::NOT_FOUND),
+        (Request::delete("/graphql"), StatusCode::METHOD_NOT_ALLOWED),
+        (Request::post("/export/payouts.csv"), StatusCode::METHOD_NOT_ALLOWED),
+        (Request::post("/graphql"), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    ] {
+        let answer = world.send(request.body(Body::empty()).expect("a request")).await;
+        assert_eq!(answer.status, status);
+        let log = lines_of(&answer);
+        assert!(
+            log.iter().any(|line| line["message"] == "turned away" && line["errors"] == "BAD_USER_INPUT"),
+            "{status}: {log:?}"
+        );
     }
 }

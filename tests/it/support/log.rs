@@ -40,14 +40,18 @@ pub fn lines() -> Vec<Value> {
     LINES.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
+/// What the log says of the request that this is the answer to.
+pub fn lines_of(answer: &Answer) -> Vec<Value> {
+    let id = answer.headers["x-request-id"].to_str().expect("an id");
+    lines().into_iter().filter(|line| line["request_id"] == id).collect()
+}
+
 /// What the log says of the errors of an answer.
 pub fn causes(answer: &Answer) -> Vec<Value> {
-    let id = answer.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
-    lines().into_iter().filter(|line| line["request_id"] == id && line["level"] == "ERROR").collect()
+    lines_of(answer).into_iter().filter(|line| line["level"] == "ERROR").collect()
 }
 
 /// The line of the operation that this is the answer to.
 pub fn operation(answer: &Answer) -> Value {
-    let id = answer.headers["x-request-id"].to_str().expect("an id");
-    lines().into_iter().find(|line| line["message"] == "operation" && line["request_id"] == id).expect("the operation was logged")
+    lines_of(answer).into_iter().find(|line| line["message"] == "operation").expect("the operation was logged")
 }
