@@ -164,7 +164,7 @@ fn unparsed_arguments(error: &clap::Error) -> String {
     format!("{said}; see --help")
 }
 
-/// A variable of this program's that it does not know is most likely mistyped: whoever set it should hear of it.
+/// Warns of environment variables that begin with this program's prefix and are not settings: they are most likely mistyped.
 fn warn_of_unknown_variables() {
     let program = Cli::command();
     let known: Vec<String> = program

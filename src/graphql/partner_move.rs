@@ -17,7 +17,7 @@ pub struct PartnerMove(Move);
 /// A lead or commission that an operator moved from one partner to another.
 #[Object]
 impl PartnerMove {
-    /// Whose it was. Null to partners: they are not told of others.
+    /// The partner that had it before. Null to partners: they are not told of others.
     async fn from(&self, ctx: &Context<'_>) -> Option<Result<Row<Partner>>> {
         Partner::by_id(ctx, self.0.from_partner_id).await.transpose()
     }

@@ -170,7 +170,7 @@ impl Books<'_> {
         }))
     }
 
-    /// Holds the members whose credits a redemption used, in the order in which whoever uses credits holds them.
+    /// Locks the members whose credits a redemption used, in the lock order of redemptions.
     async fn hold_redeemers(&self, redemption: RedemptionId) -> QueryResult<()> {
         statement::<SqlUuid>(
             "SELECT m.id FROM partner_members m WHERE m.tenant_id = ? AND m.id IN (

@@ -175,7 +175,7 @@ impl SignIn {
                 .filter(partner_members::user_id.is_null())
                 .filter(partner_members::status.eq(MemberStatus::Invited))
         };
-        // Locked in the order in which whoever uses credits of an address locks its members.
+        // In the lock order of redemptions by address, so that the two cannot deadlock.
         let members = invited().order(partner_members::id).select(partner_members::partner_id).for_no_key_update();
         let mut partners: Vec<PartnerId> = members.load(&mut connection).await?;
         partners.sort_unstable();

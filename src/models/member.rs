@@ -160,8 +160,8 @@ impl Member {
         .map(drop)
     }
 
-    /// Locks the member's unused credits, in the order in which whoever takes several locks them: before a change of address, which
-    /// changes all of them.
+    /// Locks the member's unused credits, in the lock order of all statements that lock several: before a change of address, which
+    /// updates all of them.
     pub async fn lock_units(&self, mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<()> {
         statement::<Integer>(
             "SELECT number FROM partner_credits WHERE tenant_id = ? AND employee_email = ? AND status = 'available' AND member_id = ?

@@ -215,8 +215,8 @@ impl Partner {
         Ok(query.first(&mut connection).await.optional()?.filter(|row: &Self| scope.includes(row.id)))
     }
 
-    /// The same for all changes. The organisation is a column of a unique key, and changing it needs the stronger lock: whoever takes the
-    /// weaker one first waits for a lead being sent, which holds the partner's key and waits for that lock to count itself.
+    /// The same for all changes. The organisation is a column of a unique key, and changing it needs the stronger lock: a transaction that
+    /// took the weaker one first would deadlock with `createLead`, which holds the key's lock and then locks the row to count itself.
     pub async fn lock_key(mut connection: &AsyncPgConnection, scope: Scope, id: PartnerId) -> QueryResult<Option<Self>> {
         let query = Self::query().filter(partners::tenant_id.eq(scope.tenant)).filter(partners::id.eq(id)).for_update();
         Ok(query.first(&mut connection).await.optional()?.filter(|row: &Self| scope.includes(row.id)))

@@ -192,7 +192,7 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
     let writing = ctx.write().await?;
     let books = ctx.books(&writing);
     books.lock(&[input.id]).await?;
-    // Whoever assigns the partner's credits holds their balance, and reads the status then.
+    // Mutations that assign credits lock this balance before they read the status: so none runs beside the closing.
     books.lock_credits(input.id).await?;
     let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
     let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
