@@ -299,6 +299,6 @@ async fn one_line_for_an_operation() {
     let milliseconds = line["milliseconds"].to_string();
     let (_, fraction) = milliseconds.split_once('.').expect("a fraction");
     assert!((1..=3).contains(&fraction.len()), "{milliseconds}");
-    let everything = serde_json::to_string(&lines()).expect("text").to_lowercase();
+    let everything = serde_json::to_string(&lines(|_| true)).expect("text").to_lowercase();
     assert!(!everything.contains("secret-") && !everything.contains("secret name"));
 }

@@ -35,15 +35,15 @@ pub fn gather() {
     });
 }
 
-/// Every line so far.
-pub fn lines() -> Vec<Value> {
-    LINES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// The lines so far that are meant. The whole run's are many: only these are copied.
+pub fn lines(is_meant: impl Fn(&Value) -> bool) -> Vec<Value> {
+    LINES.lock().unwrap_or_else(PoisonError::into_inner).iter().filter(|line| is_meant(line)).cloned().collect()
 }
 
 /// What the log says of the request that this is the answer to.
 pub fn lines_of(answer: &Answer) -> Vec<Value> {
     let id = answer.headers["x-request-id"].to_str().expect("an id");
-    lines().into_iter().filter(|line| line["request_id"] == id).collect()
+    lines(|line| line["request_id"] == id)
 }
 
 /// What the log says of the errors of an answer.
