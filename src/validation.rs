@@ -59,6 +59,10 @@ pub enum FaultCode {
     PartnerInactive,
     /// The number of credits is not one that can be moved at once.
     InvalidAmount,
+    /// The partner would be left without an owner.
+    LastOwner,
+    /// The membership comes from an organisation, and follows what the sign-in service says of it.
+    FromOrganization,
     /// It failed on our side; others of the same operation did not.
     Failed,
 }

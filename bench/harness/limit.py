@@ -23,7 +23,7 @@ def scripts(query, load, database, name, folder):
     for place in range(count):
         seen = database.statements(name, lambda place=place: load.answer(place))
         # The server's listener for changes asks too, on a connection of its own.
-        asking = {process for process, text, _ in seen if "portal_bearer" in text}
+        asking = {process for process, text, _ in seen if "portal_caller" in text or "caller_versions" in text}
         if len(asking) != 1:
             raise SystemExit(f"{query.name}: {len(asking)} requests were seen in place of one")
         seen = [(_text(text), detail) for process, text, detail in seen if process in asking]

@@ -3,12 +3,16 @@
 //! Who is asking is read in the transaction that the answer is read in, in the same round trip as its start. Whoever presents a
 //! valid token for the first time is registered here.
 //!
-//! Most who ask have asked before, and nothing has changed about them since. Their answers are read in the very round trip that finds out
-//! who is asking, as for whom it was the last time ([`Foreseen`]); an answer is used only if it was them again.
+//! Most who ask have asked before, and nothing has changed about them since: then one number says so ([`Identity::is_current`]). Who reads is
+//! answered in the very round trip that finds that out, as for whom it was the last time ([`Foreseen`]); an answer is used only if it was
+//! them again.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use quick_cache::sync::Cache;
@@ -29,17 +33,13 @@ use crate::{
 /// Of how many bearers it is remembered who they were.
 const REMEMBERED: usize = 10_000;
 
-/// Opens the request's session and finds out who is asking.
-pub async fn admit(pool: &Pool, claims: &Arc<Claims>, access: Access) -> Result<(Session, Viewer)> {
-    let lookup = SignIn::from(&**claims);
-    let session = Session::take(pool, gate(&lookup)).await?;
-    let (_, viewer) = identify(&session, &lookup, claims, access).await?;
-    Ok((session, viewer))
-}
+/// For how long. Invitations are for whoever has an address, and only the token says who that is: so nobody's number rises with them, and it
+/// is looked again after this time.
+const REMEMBERED_FOR: Duration = Duration::from_mins(1);
 
 /// Who asked before, by what their tokens say.
 pub struct Acquaintances {
-    known: Cache<SignIn, Arc<Identity>>,
+    known: Cache<SignIn, (Arc<Identity>, Instant)>,
     confirmed: AtomicU64,
     mistaken: AtomicU64,
 }
@@ -65,40 +65,77 @@ pub enum Unconfirmed {
 }
 
 impl Acquaintances {
-    /// [`admit`] for a request that reads. Where it is foreseen who asks, nothing has been asked of the database yet: what is read may be
+    /// Opens the request's session and finds out who is asking.
+    pub async fn admit(&self, pool: &Pool, claims: &Arc<Claims>, access: Access) -> Result<(Session, Viewer)> {
+        let lookup = SignIn::from(&**claims);
+        let session = Session::take(pool, gate(&lookup)).await?;
+        if let Some(identity) = self.known(&lookup) {
+            if session.enter(access, async |connection| identity.is_current(connection).await).await? {
+                let viewer = viewer(&identity, claims)?;
+                session.proceed(viewer.caller(), Some(&identity.told)).await?;
+                session.name_impersonator(claims.actor.clone()).await;
+                return Ok((session, viewer));
+            }
+            self.known.remove(&lookup);
+        }
+        let viewer = self.identify(&session, lookup, claims, access).await?;
+        Ok((session, viewer))
+    }
+
+    /// The same for a request that reads. Where it is foreseen who asks, nothing has been asked of the database yet: what is read may be
     /// told once [`Acquaintances::confirm`], polled before whatever reads, has confirmed it.
-    pub async fn admit(&self, pool: &Pool, claims: &Arc<Claims>) -> Result<(Session, Viewer, Option<Foreseen>)> {
+    pub async fn foresee(&self, pool: &Pool, claims: &Arc<Claims>) -> Result<(Session, Viewer, Option<Foreseen>)> {
         let lookup = SignIn::from(&**claims);
         let mut session = Session::take(pool, gate(&lookup)).await?;
-        if let Some(identity) = self.known.get(&lookup) {
+        if let Some(identity) = self.known(&lookup) {
             let viewer = viewer(&identity, claims)?;
             if session.foresee(viewer.caller()) {
                 return Ok((session, viewer, Some(Foreseen { lookup, identity })));
             }
         }
-        let (identity, viewer) = identify(&session, &lookup, claims, Access::Read).await?;
-        // Only what PostgreSQL has been told by the statement that looks for the bearer can be foreseen; and nobody who is to be registered.
-        if viewer.caller().is(&identity.told) && !must_sign_in(&identity, &lookup) {
-            self.known.insert(lookup, Arc::new(identity));
-        }
+        let viewer = self.identify(&session, lookup, claims, Access::Read).await?;
         Ok((session, viewer, None))
+    }
+
+    fn known(&self, lookup: &SignIn) -> Option<Arc<Identity>> {
+        let (identity, found) = self.known.get(lookup)?;
+        (found.elapsed() < REMEMBERED_FOR).then_some(identity)
+    }
+
+    async fn identify(&self, session: &Session, lookup: SignIn, claims: &Arc<Claims>, access: Access) -> Result<Viewer> {
+        let asked = Instant::now();
+        let found = session.enter(access, async |connection| Identity::find(connection, &lookup).await).await?;
+        let mut identity = only(found)?;
+        if identity.must_sign_in(&lookup) {
+            let register = || async {
+                let writing = session.write().await?;
+                lookup.register(&writing, &identity).await?;
+                writing.commit_and(async { Ok(Identity::find(&*session.read().await?, &lookup).await?) }).await
+            };
+            let found = session.retry(register).await;
+            identity = only(found.map_err(Error::repeatable)?)?;
+        }
+        let viewer = viewer(&identity, claims)?;
+        session.proceed(viewer.caller(), Some(&identity.told)).await?;
+        session.name_impersonator(claims.actor.clone()).await;
+        // Only what PostgreSQL has been told by the statement that looks for the bearer can be told again; and nobody who is to be registered.
+        if viewer.caller().is(&identity.told) && !identity.must_sign_in(&lookup) {
+            self.known.insert(lookup, (Arc::new(identity), asked));
+        }
+        Ok(viewer)
     }
 
     /// Finds out whether it is them who ask. Where it is not, they are forgotten.
     pub async fn confirm(&self, session: &Session, foreseen: &Foreseen) -> Result<(), Unconfirmed> {
         let Foreseen { lookup, identity } = foreseen;
-        let found = session.confirm(async |connection| Identity::find(connection, lookup).await).await;
-        match found.map_err(Unconfirmed::Fault)?.as_slice() {
-            [found] if *found == **identity => {
-                self.confirmed.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            _ => {
-                self.mistaken.fetch_add(1, Ordering::Relaxed);
-                self.known.remove(lookup);
-                Err(Unconfirmed::Another)
-            }
+        let is_current = session.confirm(async |connection| identity.is_current(connection).await).await;
+        if is_current.map_err(Unconfirmed::Fault)? {
+            self.confirmed.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
         }
+        self.mistaken.fetch_add(1, Ordering::Relaxed);
+        self.known.remove(lookup);
+        Err(Unconfirmed::Another)
     }
 
     /// How often it was them whom it was foreseen to be, and how often it was not.
@@ -109,23 +146,6 @@ impl Acquaintances {
 
 fn gate(lookup: &SignIn) -> Caller {
     Caller::Gate { issuer: lookup.issuer.clone(), subject: lookup.subject.clone() }
-}
-
-async fn identify(session: &Session, lookup: &SignIn, claims: &Arc<Claims>, access: Access) -> Result<(Identity, Viewer)> {
-    let found = session.enter(access, async |connection| Identity::find(connection, lookup).await).await?;
-    let mut identity = only(found)?;
-    if must_sign_in(&identity, lookup) {
-        let register = || async {
-            let writing = session.write().await?;
-            lookup.register(&writing, &identity).await?;
-            writing.commit_and(async { Ok(Identity::find(&*session.read().await?, lookup).await?) }).await
-        };
-        let found = session.retry(register).await;
-        identity = only(found.map_err(Error::repeatable)?)?;
-    }
-    let viewer = viewer(&identity, claims)?;
-    session.proceed(viewer.caller(), Some(&identity.told)).await?;
-    Ok((identity, viewer))
 }
 
 /// One issuer may serve several tenants; its tokens must then say which. More than one match is as good as none.
@@ -143,12 +163,6 @@ pub fn staff_role(claims: &Claims) -> Option<Role> {
         Some("service") => Some(Role::Service),
         _ => None,
     }
-}
-
-fn must_sign_in(identity: &Identity, says: &SignIn) -> bool {
-    let newer = |said: &Option<String>, stored: &Option<String>| said.is_some() && said != stored;
-    let joins = says.staff_role.is_none() && (identity.joins() || identity.is_invited);
-    identity.user_id.is_none() || joins || newer(&says.email, &identity.email) || newer(&says.name, &identity.user_name)
 }
 
 fn viewer(identity: &Identity, claims: &Arc<Claims>) -> Result<Viewer> {
@@ -176,7 +190,10 @@ impl From<&Claims> for SignIn {
             subject: claims.subject.clone(),
             tenant: claims.tenant.clone(),
             organization: organization.map(|organization| organization.id.clone()),
-            manages_organization: organization.is_some_and(|organization| organization.role.as_deref() == Some("org:admin")),
+            organization_role: organization.and_then(|organization| organization.role.as_deref()).map(|role| match role {
+                "org:admin" => PartnerUserRole::Owner,
+                _ => PartnerUserRole::Member,
+            }),
             email: claims.email.clone().filter(|email| email.chars().count() <= 254),
             is_email_verified: claims.is_email_verified,
             name: claims.name.clone().filter(|name| name.chars().count() <= 200 && !name.chars().any(char::is_control)),

@@ -34,6 +34,8 @@ pub enum Permission {
     ProfileWrite,
     /// Add, change and import members.
     MembersManage,
+    /// Say who acts for the partner, and as what.
+    UsersManage,
     /// Approve, reject and adjust commissions, and set their rules.
     CommissionsManage,
     /// Make payouts and take them through their steps.
@@ -55,15 +57,16 @@ impl Role {
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
             CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, EventsIngest, LeadsWrite, MembersManage,
-            PartnersManage, PayoutsManage, ProfileWrite, SettingsManage,
+            PartnersManage, PayoutsManage, ProfileWrite, SettingsManage, UsersManage,
         };
         match self {
             Self::PartnerMember => &[LeadsWrite, CreditsAssign],
-            Self::PartnerOwner => &[LeadsWrite, CreditsAssign, ProfileWrite, MembersManage],
+            Self::PartnerOwner => &[LeadsWrite, CreditsAssign, ProfileWrite, MembersManage, UsersManage],
             Self::Operator => &[
                 LeadsWrite,
                 ProfileWrite,
                 MembersManage,
+                UsersManage,
                 CommissionsManage,
                 PayoutsManage,
                 PartnersManage,
@@ -152,7 +155,9 @@ impl Viewer {
             }
             Some(PartnerStatus::Suspended) => Some("Your partner account is suspended. You can read but not change anything."),
             Some(PartnerStatus::Closed) => Some("Your partner account is closed. You can read but not change anything."),
-            None => Some("You do not belong to a partner yet. Ask your contact to invite you."),
+            None => Some(
+                "You do not act for a partner. If you belong to one by an organisation, choose that organisation where you signed in; else ask your contact to invite you.",
+            ),
         }
     }
 }

@@ -50,10 +50,14 @@ type Settings = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>,
 /// What PostgreSQL has been told of a caller: the role, and the settings `app.tenant_id`, `app.partner_id`, `app.user_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct Told {
-    role: String,
-    tenant: String,
-    partner: String,
-    user: String,
+    /// The role.
+    pub role: String,
+    /// `app.tenant_id`
+    pub tenant: String,
+    /// `app.partner_id`
+    pub partner: String,
+    /// `app.user_id`
+    pub user: String,
 }
 
 impl Caller {
@@ -98,6 +102,14 @@ impl Caller {
         .await
         .map(drop)
     }
+}
+
+/// Tells PostgreSQL, for the rest of the transaction, who acts in the caller's name.
+pub(super) async fn announce_impersonator(mut connection: &AsyncPgConnection, impersonator: String) -> QueryResult<()> {
+    use diesel_async::RunQueryDsl;
+
+    let told = statement::<Text>("SELECT set_config('app.impersonator', ?, true)", vec![Bind::text(impersonator)]);
+    told.execute(&mut connection).await.map(drop)
 }
 
 /// The roles of callers (the migration `roles` makes them).

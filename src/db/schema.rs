@@ -157,6 +157,7 @@ diesel::table! {
         changed_by -> Nullable<Uuid>,
         note -> Nullable<Text>,
         created_at -> Timestamptz,
+        impersonator -> Nullable<Text>,
     }
 }
 
@@ -327,6 +328,7 @@ diesel::table! {
         reason -> Text,
         moved_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
+        impersonator -> Nullable<Text>,
     }
 }
 
@@ -341,6 +343,7 @@ diesel::table! {
         changed_by -> Nullable<Uuid>,
         note -> Nullable<Text>,
         created_at -> Timestamptz,
+        impersonator -> Nullable<Text>,
     }
 }
 
@@ -416,6 +419,9 @@ diesel::table! {
         user_id -> Uuid,
         role -> Text,
         created_at -> Timestamptz,
+        clerk_org_id -> Nullable<Text>,
+        removed_at -> Nullable<Timestamptz>,
+        removed_by -> Nullable<Uuid>,
     }
 }
 
@@ -462,6 +468,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         commission_hold_days -> Int4,
         minimum_payout -> Numeric,
+        version -> Int8,
     }
 }
 
@@ -499,6 +506,7 @@ diesel::table! {
         default_partner_id -> Nullable<Uuid>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        version -> Int8,
     }
 }
 

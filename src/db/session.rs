@@ -25,7 +25,10 @@ use tokio::{
 };
 
 pub use super::caller::{Caller, GATE, OPERATOR, PARTNER, SERVICE, Told};
-use super::pool::{Pool, Taken};
+use super::{
+    caller::announce_impersonator,
+    pool::{Pool, Taken},
+};
 use crate::{
     error::{Error, Result, Transient},
     telemetry::traces::Statements,
@@ -88,6 +91,8 @@ struct Line {
     // Taken only when the session ends.
     connection: Option<Taken>,
     caller: Caller,
+    /// Who acts in the caller's name.
+    impersonator: Option<String>,
     phase: Phase,
 }
 
@@ -167,7 +172,7 @@ impl Session {
         });
         let phase = if is_open { Phase::Left } else { Phase::Idle };
         Ok(Self {
-            line: RwLock::new(Line { pool: pool.clone(), connection: Some(connection), caller, phase }),
+            line: RwLock::new(Line { pool: pool.clone(), connection: Some(connection), caller, impersonator: None, phase }),
             statements,
             under_way,
             own: AtomicU32::new(0),
@@ -244,6 +249,11 @@ impl Session {
         Ok(())
     }
 
+    /// Says who acts in the caller's name: the histories of what they change will tell.
+    pub async fn name_impersonator(&self, impersonator: Option<String>) {
+        self.line.write().await.impersonator = impersonator;
+    }
+
     /// What an error is that ends the request: where a change may have been made by then, that.
     pub fn judge(&self, error: Error) -> Error {
         if self.may_be_done.load(Ordering::Relaxed) { Error::perhaps_done(error) } else { error }
@@ -277,12 +287,15 @@ impl Session {
     /// A transaction for writing. Nothing else uses the connection while it lives; the next reading begins afresh.
     pub async fn write(&self) -> Result<Writing<'_>> {
         let mut line = self.line.write().await;
+        let before = self.statements();
         if line.phase == Phase::Fresh {
             line.phase = Phase::Abandoned;
-            return Ok(Writing { line, session: self });
+        } else {
+            line.begin(BEGIN_WRITING).await?;
         }
-        let before = self.statements();
-        line.begin(BEGIN_WRITING).await?;
+        if let Some(impersonator) = line.impersonator.clone() {
+            announce_impersonator(line.connection(), impersonator).await?;
+        }
         self.own.fetch_add(self.statements() - before, Ordering::Relaxed);
         Ok(Writing { line, session: self })
     }

@@ -22,6 +22,7 @@ use crate::{
         session::{Reading, Session, Writing},
     },
     error::{Error, Result},
+    ids::PartnerId,
     keyring::Keyring,
     models::books::Books,
 };
@@ -137,6 +138,16 @@ pub trait ContextExt {
     /// Refuses whoever does not have the permission.
     fn require(&self, permission: Permission) -> Result<()> {
         self.viewer().require(permission)
+    }
+
+    /// Refuses whoever acts for another partner at the moment. Of their own partners people are told that they are there; what one has is
+    /// read in its scope alone, and elsewhere would look like nothing.
+    fn require_acting_for(&self, partner: PartnerId) -> Result<()> {
+        if self.viewer().scope().includes(partner) {
+            return Ok(());
+        }
+        let message = "You are acting for another partner. Choose this one with `setDefaultPartner`, or its organisation where you signed in.";
+        Err(Error::Forbidden(message.to_owned()))
     }
 
     /// One value by its key, in one statement with all that siblings ask for; `None` where there is none.

@@ -63,12 +63,16 @@ impl Partner {
     }
 
     /// What it has achieved so far.
-    async fn stats(&self) -> Row<PartnerStats> {
-        Row(self.achievements())
+    async fn stats(&self, ctx: &Context<'_>) -> Result<Row<PartnerStats>> {
+        ctx.require_acting_for(self.0.id)?;
+        Ok(Row(self.achievements()))
     }
 
     /// How it is paid and reached. Null to whoever may not read it: only its owners and operators may.
     async fn profile(&self, ctx: &Context<'_>) -> Option<Result<PartnerProfile>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
         match ctx.viewer().role {
             Role::PartnerOwner | Role::Operator => PartnerProfile::by_partner(ctx, self.0.id).await.transpose(),
             Role::PartnerMember | Role::Service => None,
@@ -76,9 +80,15 @@ impl Partner {
     }
 
     /// The people who act for it, in the order in which they joined.
-    async fn users(&self, ctx: &Context<'_>) -> Result<Vec<PartnerUser>> {
+    async fn users(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whether to show those too who were removed.", default)] include_removed: bool,
+    ) -> Result<Vec<PartnerUser>> {
+        ctx.require_acting_for(self.0.id)?;
         let users = ctx.load(UsersByPartner(self.0.id)).await?.unwrap_or_default();
-        Ok(users.iter().map(|user| PartnerUser { user: User(Arc::new(user.user.clone())), role: user.role }).collect())
+        let shown = users.iter().filter(|user| include_removed || user.membership.removed_at.is_none());
+        Ok(shown.cloned().map(PartnerUser::from).collect())
     }
 
     /// The leads that it has sent. The newest first where no order is given.
@@ -95,6 +105,7 @@ impl Partner {
         #[graphql(desc = "Which leads to show; all of them where it is not given.")] filter: Option<LeadFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<LeadOrder>,
     ) -> Result<Connection<Lead>> {
+        ctx.require_acting_for(self.0.id)?;
         Lead::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await
     }
 
@@ -112,6 +123,7 @@ impl Partner {
         #[graphql(desc = "Which commissions to show; all of them where it is not given.")] filter: Option<CommissionFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<CommissionOrder>,
     ) -> Result<Connection<Commission>> {
+        ctx.require_acting_for(self.0.id)?;
         Commission::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await
     }
 
@@ -129,6 +141,7 @@ impl Partner {
         #[graphql(desc = "Which payouts to show; all of them where it is not given.")] filter: Option<PayoutFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<PayoutOrder>,
     ) -> Result<Connection<Payout>> {
+        ctx.require_acting_for(self.0.id)?;
         Payout::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await
     }
 
@@ -146,6 +159,9 @@ impl Partner {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
     ) -> Option<Result<Connection<Transfer>>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
         let filter = LedgerFilter::new(ctx, currency)?;
         Some(Transfer::of_partner(ctx, self.0.id, filter, PageArguments { first, after, last, before }).await)
     }
@@ -156,6 +172,9 @@ impl Partner {
         ctx: &Context<'_>,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
     ) -> Option<Result<PartnerBalances>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
         match LedgerFilter::new(ctx, currency)? {
             Ok(LedgerFilter(currency)) => Some(PartnerBalances::now(ctx, purse(self.0.id, currency)).await),
             Err(error) => Some(Err(error)),
@@ -169,6 +188,9 @@ impl Partner {
         #[graphql(desc = "The day.")] date: Date,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
     ) -> Option<Result<PartnerBalances>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
         match LedgerFilter::new(ctx, currency)? {
             Ok(LedgerFilter(currency)) => Some(PartnerBalances::on(ctx, purse(self.0.id, currency), date.0).await),
             Err(error) => Some(Err(error)),
@@ -177,11 +199,13 @@ impl Partner {
 
     /// How many credits it can still assign.
     async fn credit_balance(&self, ctx: &Context<'_>) -> Result<i64> {
+        ctx.require_acting_for(self.0.id)?;
         Ok(CreditFigures::of_partner(ctx, self.0.id).await?.unassigned())
     }
 
     /// Where its credits are: with it, with its members, used, expired.
     async fn credits(&self, ctx: &Context<'_>) -> Result<CreditFigures> {
+        ctx.require_acting_for(self.0.id)?;
         CreditFigures::of_partner(ctx, self.0.id).await
     }
 
@@ -198,6 +222,9 @@ impl Partner {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
     ) -> Option<Result<Connection<CreditTransfer>>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
         CreditTransfer::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }).await
     }
 
@@ -214,6 +241,7 @@ impl Partner {
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which allocations to show; all of them where it is not given.")] filter: Option<CreditAllocationFilter>,
     ) -> Result<Connection<CreditAllocation>> {
+        ctx.require_acting_for(self.0.id)?;
         CreditAllocation::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await
     }
 
@@ -230,17 +258,22 @@ impl Partner {
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which members to show; all of them where it is not given.")] filter: Option<MemberFilterInput>,
     ) -> Result<Connection<Member>> {
+        ctx.require_acting_for(self.0.id)?;
         Member::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await
     }
 
     /// How many members it has.
     async fn member_counts(&self, ctx: &Context<'_>) -> Result<MemberCounts> {
+        ctx.require_acting_for(self.0.id)?;
         MemberCounts::of_partner(ctx, self.0.id).await
     }
 
     /// Its place among the tenant's partners by what they have earned in the tenant's default currency; those who have earned the
     /// same share one. Null while it has earned nothing.
     async fn rank(&self, ctx: &Context<'_>) -> Option<Result<i64>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
         rank(ctx, self.0.id).await.transpose()
     }
 
@@ -262,6 +295,22 @@ pub struct PartnerUser {
     user: User,
     /// As what.
     role: PartnerUserRole,
+    /// The organisation at the sign-in service that the membership came from: it holds only for tokens that name that organisation, and its
+    /// role follows them. Null where it was given here.
+    clerk_org_id: Option<String>,
+    /// When they were removed: since then they do not act for the partner. Null while they do.
+    removed_at: Option<DateTime>,
+}
+
+impl From<partner_user::PartnerUser> for PartnerUser {
+    fn from(partner_user::PartnerUser { user, membership }: partner_user::PartnerUser) -> Self {
+        Self {
+            user: User(Arc::new(user)),
+            role: membership.role,
+            clerk_org_id: membership.clerk_org_id,
+            removed_at: membership.removed_at.map(DateTime::from),
+        }
+    }
 }
 
 plain!(Partner: id, company_name, status, commission_rate, created_at, updated_at);

@@ -175,6 +175,11 @@ impl PayoutStatusChange {
         User::by_id(ctx, self.0.changed_by?).await.transpose()
     }
 
+    /// Who acted in their name, by the id (`act.sub`) that the sign-in service gives. Null where they did it themselves.
+    async fn impersonator(&self) -> Option<&str> {
+        self.0.impersonator.as_deref()
+    }
+
     /// When.
     async fn at(&self) -> DateTime {
         self.0.created_at.into()

@@ -12,6 +12,7 @@ use super::{
     scalars::{DateTime, EmailAddress},
 };
 use crate::{
+    auth::Role,
     error::Result,
     ids::{PartnerId, UserId},
     models::{self, partner_user},
@@ -39,8 +40,15 @@ impl User {
         self.0.name.as_deref()
     }
 
-    /// The partners they act for, as far as you may see them: operators see all, others the one that they are acting for now.
+    /// The partners that they belong to, as far as you may see them. Operators see all, and everyone all of their own; of others a
+    /// partner's people see the one that they are acting for now. What a partner of yours has, beyond its name, status and rate, is shown
+    /// while you act for it: choose another with `setDefaultPartner`, or with its organisation where you signed in.
     async fn partners(&self, ctx: &Context<'_>) -> Result<Vec<Row<Partner>>> {
+        let viewer = ctx.viewer();
+        if viewer.user == self.0.id && matches!(viewer.role, Role::PartnerMember | Role::PartnerOwner) {
+            let partners = partner_user::own_partners(&*ctx.read().await?).await?;
+            return Ok(partners.into_iter().map(|partner| Row(Partner(Arc::new(partner)))).collect());
+        }
         let ids = ctx.load(PartnersByUser(self.0.id)).await?.unwrap_or_default();
         let partners = futures_util::future::try_join_all(ids.iter().map(|&id| Partner::by_id(ctx, id))).await?;
         Ok(partners.into_iter().flatten().collect())

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     app::App,
-    auth::{Viewer, claims::Claims, guard},
+    auth::{Viewer, claims::Claims},
     db::session::{Access, Session},
     edge::UserPlace,
     error::{Error, Result},
@@ -138,7 +138,7 @@ impl Feed {
 }
 
 async fn admit(app: &App, claims: &Arc<Claims>) -> Result<(Arc<Session>, Arc<Viewer>)> {
-    let (session, viewer) = guard::admit(&app.pool, claims, Access::Read).await?;
+    let (session, viewer) = app.acquaintances.admit(&app.pool, claims, Access::Read).await?;
     Ok((Arc::new(session), Arc::new(viewer)))
 }
 

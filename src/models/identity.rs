@@ -4,7 +4,7 @@
 use diesel::{
     deserialize::Queryable,
     prelude::*,
-    sql_types::{Bool, Nullable, Numeric, Text, Uuid as SqlUuid},
+    sql_types::{BigInt, Bool, Nullable, Numeric, Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -34,8 +34,8 @@ pub struct SignIn {
     pub tenant: Option<String>,
     /// The active organisation's id.
     pub organization: Option<String>,
-    /// Whether the bearer is its administrator.
-    pub manages_organization: bool,
+    /// What the bearer is there, as far as the token says.
+    pub organization_role: Option<PartnerUserRole>,
     /// The bearer's e-mail address.
     pub email: Option<String>,
     /// Whether the issuer says that it has verified the address.
@@ -61,12 +61,18 @@ pub struct Identity {
     pub partner_id: Option<PartnerId>,
     /// Its status.
     pub partner_status: Option<PartnerStatus>,
-    /// What the user is there; `None` where they do not belong to it.
+    /// What the user is there; `None` where they do not belong to it, or not by this token.
     pub partner_role: Option<PartnerUserRole>,
+    /// The organisation that the membership came from; `None` where it was given here.
+    pub membership_organization: Option<String>,
     /// Whether it is the partner of the active organisation, of which the token says that the user is a member.
     pub is_active_organization: bool,
+    /// Whether the user was removed from it.
+    pub is_removed: bool,
     /// Whether the bearer's verified address is that of an invited member.
     pub is_invited: bool,
+    /// The number that stands for all this, but for the invitation: while it is the same, nothing has changed.
+    pub version: Option<i64>,
     /// What PostgreSQL has been told in this transaction of who is asking.
     pub told: Told,
 }
@@ -80,8 +86,11 @@ type IdentityColumns = (
     Nullable<SqlUuid>,
     Nullable<Text>,
     Nullable<Text>,
+    Nullable<Text>,
     Bool,
     Bool,
+    Bool,
+    Nullable<BigInt>,
     (Text, Text, Text, Text),
 );
 
@@ -96,7 +105,7 @@ impl Identity {
                  set_config('app.partner_id', coalesce(CASE WHEN ? = 'portal_partner' AND partner_role IS NOT NULL THEN partner_id END,
                      '00000000-0000-0000-0000-000000000000')::text, true),
                  set_config('app.user_id', coalesce(user_id, '00000000-0000-0000-0000-000000000000')::text, true)
-             FROM portal_bearer(?, ?, ?, ?, ?) AS bearer",
+             FROM portal_caller(?, ?, ?, ?, ?) AS bearer",
             vec![
                 text(role),
                 text(role),
@@ -111,9 +120,42 @@ impl Identity {
         .await
     }
 
-    /// Whether the token vouches for a membership that is not registered yet.
-    pub fn joins(&self) -> bool {
-        self.is_active_organization && self.partner_role.is_none()
+    /// Whether it is still them, with nothing changed. In the same statement PostgreSQL is told that they ask, as [`Identity::find`] told it;
+    /// where it is not still them, that somebody asks who sees nothing. That takes half of the time of finding them: one row, read by its key.
+    pub async fn is_current(&self, mut connection: &AsyncPgConnection) -> QueryResult<bool> {
+        let Told { role, tenant, partner, user } = &self.told;
+        let [tenant, partner, user] = [tenant, partner, user].map(Bind::text);
+        statement::<(Bool, Text, Text, Text, Text)>(
+            "SELECT is_current, set_config('role', ?, true),
+                 set_config('app.tenant_id', CASE WHEN is_current THEN ? ELSE '00000000-0000-0000-0000-000000000000' END, true),
+                 set_config('app.partner_id', ?, true), set_config('app.user_id', ?, true)
+             FROM (SELECT coalesce((SELECT version = ? FROM caller_versions WHERE tenant_id = ? AND user_id = ?), false) AS is_current OFFSET 0) AS seen",
+            vec![
+                Bind::text(role),
+                tenant,
+                partner,
+                user,
+                Bind::BigInt(self.version.unwrap_or(-1)),
+                Bind::Uuid(self.tenant.id.uuid()),
+                Bind::OptionalUuid(self.user_id.map(UserId::uuid)),
+            ],
+        )
+        .get_result::<(bool, String, String, String, String)>(&mut connection)
+        .await
+        .map(|(is_current, ..)| is_current)
+    }
+
+    /// Whether the token vouches for a membership that is not registered yet, or not as it says. Whoever was removed stays so.
+    fn joins(&self, sign_in: &SignIn) -> bool {
+        let differs = |role| self.membership_organization.is_some() && sign_in.organization_role.is_some_and(|said| said != role);
+        self.is_active_organization && !self.is_removed && self.partner_role.is_none_or(differs)
+    }
+
+    /// Whether the token says something that is to be stored.
+    pub fn must_sign_in(&self, says: &SignIn) -> bool {
+        let newer = |said: &Option<String>, stored: &Option<String>| said.is_some() && said != stored;
+        let joins = says.staff_role.is_none() && (self.joins(says) || self.is_invited);
+        self.user_id.is_none() || joins || newer(&says.email, &self.email) || newer(&says.name, &self.user_name)
     }
 }
 
@@ -124,16 +166,43 @@ impl SignIn {
     }
 
     /// Registers the bearer in the tenant of `found`, or brings what is stored up to date: the user; membership of the partner
-    /// whose organisation the token vouches for; or, for a new user without one, a partner of their own if the tenant wants it. Members
-    /// that were invited under the bearer's verified address become the bearer.
+    /// whose organisation the token vouches for, with the role that it says; or, for a new user without one, a partner of their own if the
+    /// tenant wants it. Members that were invited under the bearer's verified address become the bearer.
     ///
-    /// Two first requests at once make one user and one partner: the second waits at the user's unique key and then finds them.
-    pub async fn register(&self, mut connection: &AsyncPgConnection, found: &Identity) -> QueryResult<()> {
-        let tenant = &found.tenant;
+    /// Two first requests at once make one user and one partner: the second waits at the user's unique key and then finds them. A user who
+    /// was there before is locked last, as by whoever changes a membership: so the two cannot deadlock.
+    pub async fn register(&self, connection: &AsyncPgConnection, found: &Identity) -> QueryResult<()> {
+        let (user, is_new) = match found.user_id {
+            Some(user) => (user, false),
+            None => self.add_user(connection, found).await?,
+        };
+        let mut default_partner = None;
+        if self.staff_role.is_none() {
+            self.link_members(connection, found, user).await?;
+            let on_signup = match found.tenant.partner_on_signup {
+                PartnerOnSignup::None => None,
+                PartnerOnSignup::Pending => Some(PartnerStatus::Pending),
+                PartnerOnSignup::Active => Some(PartnerStatus::Active),
+            };
+            default_partner = match (found.partner_id.filter(|_| found.joins(self)), on_signup.filter(|_| is_new)) {
+                (Some(partner), _) => {
+                    let role = self.organization_role.unwrap_or(PartnerUserRole::Member);
+                    self.join(connection, found, user, partner, role, self.organization.as_deref()).await?;
+                    Some(partner)
+                }
+                (None, Some(status)) => Some(self.found_partner(connection, found, user, status).await?),
+                (None, None) => None,
+            };
+        }
+        self.update_user(connection, found, user, default_partner).await
+    }
+
+    /// The new user, and whether nobody else has added it by now.
+    async fn add_user(&self, mut connection: &AsyncPgConnection, found: &Identity) -> QueryResult<(UserId, bool)> {
         let fresh = UserId::new();
-        let (user, default_partner): (UserId, Option<PartnerId>) = diesel::insert_into(users::table)
+        let user: UserId = diesel::insert_into(users::table)
             .values((
-                users::tenant_id.eq(tenant.id),
+                users::tenant_id.eq(found.tenant.id),
                 users::id.eq(fresh),
                 users::clerk_user_id.eq(&self.subject),
                 users::email.eq(&self.email),
@@ -141,28 +210,37 @@ impl SignIn {
             ))
             .on_conflict((users::tenant_id, users::clerk_user_id))
             .do_update()
+            .set(users::updated_at.eq(diesel::dsl::now))
+            .returning(users::id)
+            .get_result(&mut connection)
+            .await?;
+        Ok((user, user == fresh))
+    }
+
+    /// Takes up what the token says of the person; `partner` becomes the one that they act for if there was none.
+    async fn update_user(
+        &self,
+        mut connection: &AsyncPgConnection,
+        found: &Identity,
+        user: UserId,
+        partner: Option<PartnerId>,
+    ) -> QueryResult<()> {
+        let row = || users::table.filter(users::tenant_id.eq(found.tenant.id)).filter(users::id.eq(user));
+        diesel::update(row())
             .set((
                 self.email.as_ref().map(|email| users::email.eq(email)),
                 self.name.as_ref().map(|name| users::name.eq(name)),
                 users::updated_at.eq(diesel::dsl::now),
             ))
-            .returning((users::id, users::default_partner_id))
-            .get_result(&mut connection)
+            .execute(&mut connection)
             .await?;
-        if self.staff_role.is_some() {
-            return Ok(());
+        if let Some(partner) = partner {
+            diesel::update(row().filter(users::default_partner_id.is_null()))
+                .set(users::default_partner_id.eq(partner))
+                .execute(&mut connection)
+                .await?;
         }
-        self.link_members(connection, found, user).await?;
-        if let Some(partner) = found.partner_id.filter(|_| found.joins()) {
-            let role = if self.manages_organization { PartnerUserRole::Owner } else { PartnerUserRole::Member };
-            return self.join(connection, found, user, partner, role, default_partner.is_none()).await;
-        }
-        let status = match tenant.partner_on_signup {
-            PartnerOnSignup::None => return Ok(()),
-            PartnerOnSignup::Pending => PartnerStatus::Pending,
-            PartnerOnSignup::Active => PartnerStatus::Active,
-        };
-        if user == fresh { self.found_partner(connection, found, user, status).await } else { Ok(()) }
+        Ok(())
     }
 
     async fn link_members(&self, mut connection: &AsyncPgConnection, found: &Identity, user: UserId) -> QueryResult<()> {
@@ -193,6 +271,8 @@ impl SignIn {
         Ok(())
     }
 
+    /// Makes the user one of the partner's people; whoever came from an organisation is from this one now, in this role. What was given
+    /// here, and who was removed, stays.
     async fn join(
         &self,
         mut connection: &AsyncPgConnection,
@@ -200,26 +280,29 @@ impl SignIn {
         user: UserId,
         partner: PartnerId,
         role: PartnerUserRole,
-        becomes_default: bool,
+        organization: Option<&str>,
     ) -> QueryResult<()> {
-        let tenant = found.tenant.id;
         diesel::insert_into(partner_users::table)
             .values((
-                partner_users::tenant_id.eq(tenant),
+                partner_users::tenant_id.eq(found.tenant.id),
                 partner_users::partner_id.eq(partner),
                 partner_users::user_id.eq(user),
                 partner_users::role.eq(role),
+                partner_users::clerk_org_id.eq(organization),
             ))
             .on_conflict_do_nothing()
             .execute(&mut connection)
             .await?;
-        if becomes_default {
-            diesel::update(users::table.filter(users::tenant_id.eq(tenant)).filter(users::id.eq(user)))
-                .set(users::default_partner_id.eq(partner))
-                .execute(&mut connection)
-                .await?;
-        }
-        Ok(())
+        diesel::update(partner_users::table)
+            .filter(partner_users::tenant_id.eq(found.tenant.id))
+            .filter(partner_users::partner_id.eq(partner))
+            .filter(partner_users::user_id.eq(user))
+            .filter(partner_users::removed_at.is_null().and(partner_users::clerk_org_id.is_not_null()))
+            .filter(partner_users::role.ne(role).or(partner_users::clerk_org_id.is_distinct_from(organization)))
+            .set((partner_users::role.eq(role), partner_users::clerk_org_id.eq(organization)))
+            .execute(&mut connection)
+            .await
+            .map(drop)
     }
 
     async fn found_partner(
@@ -228,7 +311,7 @@ impl SignIn {
         found: &Identity,
         user: UserId,
         status: PartnerStatus,
-    ) -> QueryResult<()> {
+    ) -> QueryResult<PartnerId> {
         let partner = PartnerId::new();
         let company: String = self.name.as_deref().or(self.email.as_deref()).unwrap_or("New partner").chars().take(200).collect();
         diesel::insert_into(partners::table)
@@ -250,6 +333,7 @@ impl SignIn {
             ))
             .execute(&mut connection)
             .await?;
-        self.join(connection, found, user, partner, PartnerUserRole::Owner, true).await
+        self.join(connection, found, user, partner, PartnerUserRole::Owner, None).await?;
+        Ok(partner)
     }
 }

@@ -58,6 +58,8 @@ pub struct LeadStatusChange {
     pub to_status: LeadStatus,
     /// Who did it; `None` when no person did.
     pub changed_by: Option<UserId>,
+    /// Who acted in their name.
+    pub impersonator: Option<String>,
     /// What they noted.
     pub note: Option<String>,
     /// When.

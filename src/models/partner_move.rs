@@ -43,6 +43,8 @@ pub struct Move {
     pub reason: String,
     /// Who moved it.
     pub moved_by: Option<UserId>,
+    /// Who acted in their name.
+    pub impersonator: Option<String>,
     /// When.
     pub created_at: DateTime<Utc>,
 }

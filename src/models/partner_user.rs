@@ -2,13 +2,21 @@
 
 use std::collections::HashMap;
 
-use diesel::prelude::*;
+use chrono::{DateTime, Utc};
+use diesel::{
+    prelude::*,
+    sql_types::{Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{page::group, scope::Scope, user::User};
+use super::{page::group, partner::Partner, scope::Scope, user::User};
 use crate::{
-    db::schema::{partner_users, partners, tenants, users},
-    ids::{PartnerId, UserId},
+    db::{
+        QueryError,
+        schema::{partner_users, partners, tenants, users},
+        statement::{Bind, statement},
+    },
+    ids::{PartnerId, TenantId, UserId},
 };
 
 crate::pg_enum! {
@@ -26,26 +34,194 @@ crate::pg_enum! {
 pub struct PartnerUser {
     /// Who.
     pub user: User,
-    /// As what.
-    pub role: PartnerUserRole,
+    /// As what, and since when no more.
+    pub membership: Membership,
 }
 
-/// The people of each partner, those who came first before the others.
+/// What makes a person one of a partner's.
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = partner_users)]
+pub struct Membership {
+    /// The tenant.
+    pub tenant_id: TenantId,
+    /// The partner.
+    pub partner_id: PartnerId,
+    /// The person.
+    pub user_id: UserId,
+    /// As what.
+    pub role: PartnerUserRole,
+    /// The organisation at the token issuer that it came from: it holds only for tokens that name that organisation, and its role
+    /// follows them. `None` where it was given here.
+    pub clerk_org_id: Option<String>,
+    /// When the person was removed.
+    pub removed_at: Option<DateTime<Utc>>,
+}
+
+/// Why a membership stays as it is.
+#[derive(Debug)]
+pub enum MembershipFault {
+    /// There is no such person in the partner.
+    Unknown,
+    /// The partner would be left without an owner.
+    LastOwner,
+    /// The role is that of an organisation's member, and follows it.
+    FromOrganization(String),
+    /// The person was removed then.
+    Removed(DateTime<Utc>),
+    /// The person was not removed.
+    NotRemoved,
+    /// The database.
+    Database(QueryError),
+}
+
+impl From<QueryError> for MembershipFault {
+    fn from(error: QueryError) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// A partner's memberships, locked until the transaction ends: so that of two changes at once each knows who the other leaves as owners.
+pub struct LockedMemberships(Vec<Membership>);
+
+impl LockedMemberships {
+    /// Those of a partner in scope.
+    pub async fn of_partner(mut connection: &AsyncPgConnection, scope: Scope, partner: PartnerId) -> QueryResult<Self> {
+        let rows: Vec<Membership> = Membership::query()
+            .filter(partner_users::tenant_id.eq(scope.tenant))
+            .filter(partner_users::partner_id.eq(partner))
+            .order(partner_users::user_id)
+            .for_no_key_update()
+            .load(&mut connection)
+            .await?;
+        Ok(Self(rows.into_iter().filter(|row| scope.includes(row.partner_id)).collect()))
+    }
+
+    fn of(&self, user: UserId) -> Result<&Membership, MembershipFault> {
+        self.0.iter().find(|row| row.user_id == user).ok_or(MembershipFault::Unknown)
+    }
+
+    /// The same of someone who was not removed.
+    fn present(&self, user: UserId) -> Result<&Membership, MembershipFault> {
+        let membership = self.of(user)?;
+        membership.removed_at.map_or(Ok(membership), |at| Err(MembershipFault::Removed(at)))
+    }
+
+    fn check_owner_without(&self, user: UserId) -> Result<(), MembershipFault> {
+        let stays = |row: &Membership| row.user_id != user && row.removed_at.is_none() && row.role == PartnerUserRole::Owner;
+        if self.0.iter().any(stays) { Ok(()) } else { Err(MembershipFault::LastOwner) }
+    }
+
+    /// Gives someone another role; the one that they have already changes nothing.
+    pub async fn change_role(
+        &self,
+        connection: &AsyncPgConnection,
+        user: UserId,
+        role: PartnerUserRole,
+    ) -> Result<(), MembershipFault> {
+        let membership = self.present(user)?;
+        if let Some(organization) = &membership.clerk_org_id {
+            return Err(MembershipFault::FromOrganization(organization.clone()));
+        }
+        if membership.role == role {
+            return Ok(());
+        }
+        if role != PartnerUserRole::Owner {
+            self.check_owner_without(user)?;
+        }
+        Ok(membership.set_role(connection, role).await?)
+    }
+
+    /// Removes someone. Whatever their token says, they act for the partner no more.
+    pub async fn remove(
+        &self,
+        connection: &AsyncPgConnection,
+        user: UserId,
+        by: UserId,
+        at: DateTime<Utc>,
+    ) -> Result<(), MembershipFault> {
+        let membership = self.present(user)?;
+        if membership.role == PartnerUserRole::Owner {
+            self.check_owner_without(user)?;
+        }
+        Ok(membership.set_removal(connection, Some((at, by))).await?)
+    }
+
+    /// Lets someone in again who was removed, as what they were.
+    pub async fn restore(&self, connection: &AsyncPgConnection, user: UserId) -> Result<(), MembershipFault> {
+        let membership = self.of(user)?;
+        if membership.removed_at.is_none() {
+            return Err(MembershipFault::NotRemoved);
+        }
+        Ok(membership.set_removal(connection, None).await?)
+    }
+}
+
+impl Membership {
+    async fn set_role(&self, mut connection: &AsyncPgConnection, role: PartnerUserRole) -> QueryResult<()> {
+        let row = partner_users::table.find((self.tenant_id, self.partner_id, self.user_id));
+        diesel::update(row).set(partner_users::role.eq(role)).execute(&mut connection).await.map(drop)
+    }
+
+    async fn set_removal(&self, mut connection: &AsyncPgConnection, removal: Option<(DateTime<Utc>, UserId)>) -> QueryResult<()> {
+        let row = partner_users::table.find((self.tenant_id, self.partner_id, self.user_id));
+        let (at, by) = removal.unzip();
+        diesel::update(row)
+            .set((partner_users::removed_at.eq(at), partner_users::removed_by.eq(by)))
+            .execute(&mut connection)
+            .await
+            .map(drop)
+    }
+}
+
+/// The people of each partner, those who came first before the others; whoever was removed is among them.
 pub async fn by_partners(
     mut connection: &AsyncPgConnection,
     scope: Scope,
     partners: &[PartnerId],
 ) -> QueryResult<HashMap<PartnerId, Vec<PartnerUser>>> {
-    let rows: Vec<(PartnerId, PartnerUserRole, User)> = partner_users::table
+    let rows: Vec<(Membership, User)> = partner_users::table
         .inner_join(users::table.on(users::tenant_id.eq(partner_users::tenant_id).and(users::id.eq(partner_users::user_id))))
         .filter(partner_users::tenant_id.eq(scope.tenant))
         .filter(partner_users::partner_id.eq_any(partners))
         .order((partner_users::created_at, partner_users::user_id))
-        .select((partner_users::partner_id, partner_users::role, User::as_select()))
+        .select((Membership::as_select(), User::as_select()))
         .load(&mut connection)
         .await?;
-    let visible = rows.into_iter().filter(|(partner, ..)| scope.includes(*partner));
-    Ok(group(visible.map(|(partner, role, user)| (partner, PartnerUser { user, role })).collect()))
+    let visible = rows.into_iter().filter(|(membership, _)| scope.includes(membership.partner_id));
+    Ok(group(visible.map(|(membership, user)| (membership.partner_id, PartnerUser { user, membership })).collect()))
+}
+
+type PartnerColumns = (SqlUuid, SqlUuid, Text, Text, Text, Numeric, Nullable<Text>, Integer, Integer, Timestamptz, Timestamptz);
+
+/// The partners that the caller belongs to, those joined first before the others: also those for which they are not acting.
+pub async fn own_partners(mut connection: &AsyncPgConnection) -> QueryResult<Vec<Partner>> {
+    statement::<PartnerColumns>(
+        "SELECT tenant_id, id, company_name, company_name_sort, status, commission_rate, clerk_org_id, total_referrals,
+             converted_referrals, created_at, updated_at
+         FROM portal_own_partners()",
+        Vec::new(),
+    )
+    .load(&mut connection)
+    .await
+}
+
+/// Makes the partner the one that the caller acts for where their token names no organisation. `false` where they do not belong to it, or
+/// only by an organisation.
+pub async fn set_default_partner(
+    mut connection: &AsyncPgConnection,
+    scope: Scope,
+    user: UserId,
+    partner: PartnerId,
+) -> QueryResult<bool> {
+    let may = statement::<diesel::sql_types::Bool>("SELECT portal_may_act_for(?)", vec![Bind::Uuid(partner.uuid())]);
+    if !may.get_result::<bool>(&mut connection).await? {
+        return Ok(false);
+    }
+    diesel::update(users::table.filter(users::tenant_id.eq(scope.tenant)).filter(users::id.eq(user)))
+        .set((users::default_partner_id.eq(partner), users::updated_at.eq(diesel::dsl::now)))
+        .execute(&mut connection)
+        .await?;
+    Ok(true)
 }
 
 /// The partners of each user, those joined first before the others.
@@ -57,6 +233,7 @@ pub async fn partners_by_users(
     let rows: Vec<(UserId, PartnerId)> = partner_users::table
         .filter(partner_users::tenant_id.eq(scope.tenant))
         .filter(partner_users::user_id.eq_any(users))
+        .filter(partner_users::removed_at.is_null())
         .order((partner_users::created_at, partner_users::partner_id))
         .select((partner_users::user_id, partner_users::partner_id))
         .load(&mut connection)
@@ -80,8 +257,10 @@ pub async fn contact(mut connection: &AsyncPgConnection, partner: PartnerId) -> 
     partners::table
         .inner_join(tenants::table)
         .left_join(
-            partner_users::table
-                .on(partner_users::tenant_id.eq(partners::tenant_id).and(partner_users::partner_id.eq(partners::id))),
+            partner_users::table.on(partner_users::tenant_id
+                .eq(partners::tenant_id)
+                .and(partner_users::partner_id.eq(partners::id))
+                .and(partner_users::removed_at.is_null())),
         )
         .left_join(users::table.on(users::tenant_id.eq(partner_users::tenant_id).and(users::id.eq(partner_users::user_id))))
         .filter(partners::id.eq(partner))

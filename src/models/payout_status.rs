@@ -63,6 +63,8 @@ pub struct PayoutChange {
     pub to_status: PayoutStatus,
     /// Who did it.
     pub changed_by: Option<UserId>,
+    /// Who acted in their name.
+    pub impersonator: Option<String>,
     /// The reference or reason that was given.
     pub note: Option<String>,
     /// When.

@@ -40,6 +40,7 @@ struct Few {
     allocations: Vec<String>,
     rules: Vec<String>,
     redemptions: Vec<String>,
+    people: Vec<String>,
 }
 
 /// One of a few texts.
@@ -82,7 +83,12 @@ impl Few {
         let both = "mutation { addMember(input: { email: \"ann@example.com\", firstName: \"Ann\" }) { member { id } } }";
         let other = world.acme("owner_b", both, json!({})).await.data()["addMember"]["member"]["id"].clone();
         members.push(other.as_str().expect("an id").to_owned());
+        let mut people = Vec::new();
+        for subject in ["x", "y"] {
+            people.push(world.add_user(world.acme, world.a, subject, "member").await.to_string());
+        }
         Self {
+            people,
             partners: [world.a.to_string(), world.b.to_string()],
             leads: leads.iter().chain(&more).map(ToString::to_string).collect(),
             members,
@@ -177,6 +183,14 @@ impl Few {
                 (Operator, json!({"partnerId": partner, "kind": "PERCENTAGE", "rate": format!("0.{}", random.u8(1..9))}))
             }
             "endCommissionRule" => (Operator, json!({"id": of(random, &self.rules)?})),
+            "changePartnerUserRole" => (
+                Operator,
+                json!({"partnerId": self.partners[0], "userId": of(random, &self.people)?, "role": (["OWNER", "MEMBER"][random.usize(..2)])}),
+            ),
+            "removePartnerUser" | "restorePartnerUser" => {
+                (As::Partner, json!({"partnerId": self.partners[0], "userId": of(random, &self.people)?}))
+            }
+            "setDefaultPartner" => (As::Partner, json!({"partnerId": self.partners[0]})),
             "updateTenantSettings" => (Operator, json!({"minimumPayout": format!("{}.00", random.u8(..3))})),
             other => return self.call_about_credits(other, random),
         })

@@ -35,6 +35,7 @@ mod pages;
 mod partners;
 mod payout_release;
 mod payouts;
+mod people;
 mod permissions;
 mod plans;
 mod production;

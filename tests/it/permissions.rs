@@ -9,11 +9,12 @@ type Row = (&'static str, String, [bool; 4]);
 
 async fn portal(world: &World) -> Vec<Row> {
     let (a, lead) = (world.a.to_string(), world.add_lead(world.acme, world.a).await.to_string());
-    let person = "clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\"";
+    let person = world.add_user(world.acme, world.a, "colleague", "member").await;
+    let client = "clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\"";
     vec![
         (
             "createLead",
-            format!("createLead(input: {{ partnerId: \"{a}\", {person} }}) {{ userErrors {{ message }} }}"),
+            format!("createLead(input: {{ partnerId: \"{a}\", {client} }}) {{ userErrors {{ message }} }}"),
             [true, true, true, false],
         ),
         (
@@ -50,6 +51,32 @@ async fn portal(world: &World) -> Vec<Row> {
             "changePartnerStatus",
             format!("changePartnerStatus(input: {{ id: \"{a}\", status: ACTIVE }}) {{ userErrors {{ message }} }}"),
             [false, false, true, false],
+        ),
+        (
+            "changePartnerUserRole",
+            format!(
+                "changePartnerUserRole(input: {{ partnerId: \"{a}\", userId: \"{person}\", role: MEMBER }}) {{ userErrors {{ message }} }}"
+            ),
+            [false, true, true, false],
+        ),
+        (
+            "removePartnerUser",
+            format!(
+                "removePartnerUser(input: {{ partnerId: \"{a}\", userId: \"{person}\" }}) {{ userErrors {{ code }} }} z: restorePartnerUser(input: {{ partnerId: \"{a}\", userId: \"{person}\" }}) {{ userErrors {{ code }} }}"
+            ),
+            [false, true, true, false],
+        ),
+        (
+            "restorePartnerUser",
+            format!(
+                "z: removePartnerUser(input: {{ partnerId: \"{a}\", userId: \"{person}\" }}) {{ userErrors {{ code }} }} restorePartnerUser(input: {{ partnerId: \"{a}\", userId: \"{person}\" }}) {{ userErrors {{ code }} }}"
+            ),
+            [false, true, true, false],
+        ),
+        (
+            "setDefaultPartner",
+            format!("setDefaultPartner(input: {{ partnerId: \"{a}\" }}) {{ userErrors {{ message }} }}"),
+            [true, true, false, false],
         ),
     ]
 }

@@ -149,11 +149,14 @@ async fn the_guard_sees_one_person() {
     for role in ["portal_partner", "portal_operator", "portal_service", "portal_app"] {
         let mut connection = world.owner().await;
         connection.batch_execute(&format!("SET ROLE {role}")).await.expect("a role");
-        for asks in
-            ["portal_identity('{}', 'owner_a', NULL, NULL)", "portal_bearer('{}', 'owner_a', NULL, NULL, 'ann@example.com')"]
-        {
+        for asks in [
+            "portal_identity('{}', 'owner_a', NULL, NULL)",
+            "portal_bearer('{}', 'owner_a', NULL, NULL, 'ann@example.com')",
+            "portal_caller('{}', 'owner_a', NULL, NULL, 'ann@example.com')",
+            "caller_versions",
+        ] {
             let asked = connection.batch_execute(&format!("SELECT * FROM {}", asks.replace("{}", issuer))).await;
-            let may_ask = role == "portal_app" && asks.starts_with("portal_bearer");
+            let may_ask = role == "portal_app" && !asks.starts_with("portal_identity");
             assert_eq!(asked.is_ok(), may_ask, "whether {role} may ask {asks}");
         }
     }
@@ -204,6 +207,10 @@ async fn roles_cannot_write_what_is_not_theirs() {
         ("portal_partner", "DELETE FROM lead_status_changes".to_owned()),
         ("portal_partner", format!("DELETE FROM partner_leads WHERE id = '{lead_a}'")),
         ("portal_partner", "UPDATE tenants SET name = 'x'".to_owned()),
+        ("portal_partner", format!("UPDATE partner_users SET role = 'owner' WHERE partner_id = '{b}'")),
+        ("portal_partner", format!("UPDATE partner_users SET partner_id = '{b}' WHERE partner_id = '{a}'")),
+        ("portal_partner", format!("UPDATE users SET default_partner_id = '{b}' WHERE default_partner_id = '{a}'")),
+        ("portal_partner", "UPDATE users SET version = 0".to_owned()),
         ("portal_operator", format!("UPDATE partners SET converted_referrals = 0 WHERE id = '{a}'")),
         ("portal_operator", "UPDATE lead_status_changes SET note = 'x'".to_owned()),
         ("portal_operator", format!("DELETE FROM partner_leads WHERE id = '{lead_a}'")),

@@ -71,7 +71,8 @@ async fn table_definitions_follow_the_migrations() {
     let world = World::new().await;
     let columns: Vec<Column> = diesel::sql_query(
         "SELECT table_name::text AS in_table, column_name::text AS name, udt_name::text AS kind, is_nullable = 'YES' AS nullable
-         FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations'
+         FROM information_schema.columns JOIN information_schema.tables USING (table_schema, table_name)
+         WHERE table_schema = 'public' AND table_name <> '__diesel_schema_migrations' AND table_type = 'BASE TABLE'
          ORDER BY in_table, ordinal_position",
     )
     .load(&mut world.owner().await)

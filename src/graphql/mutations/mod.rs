@@ -15,6 +15,7 @@ mod member;
 mod member_import;
 mod partner;
 mod partner_move;
+mod partner_user;
 mod payout;
 mod payout_step;
 mod profile;
@@ -56,6 +57,7 @@ pub struct Mutation(
     credit::CreditMutations,
     credit_correction::CreditCorrectionMutations,
     partner_move::PartnerMoveMutations,
+    partner_user::PartnerUserMutations,
     redemption::RedemptionMutations,
 );
 

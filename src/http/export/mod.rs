@@ -25,7 +25,7 @@ use self::{
 use super::{Refused, negotiation::Media, origin, request_id::RequestId};
 use crate::{
     app::App,
-    auth::{bearer, guard},
+    auth::bearer,
     db::{
         self,
         session::{Access, Session},
@@ -126,7 +126,7 @@ async fn start<E: Export>(
     let filter = filter(parameters).map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
     // Before a connection is taken: each export keeps one for as long as it is read.
     let place = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPlace)?;
-    let (session, viewer) = guard::admit(&app.pool, &claims, Access::Read).await?;
+    let (session, viewer) = app.acquaintances.admit(&app.pool, &claims, Access::Read).await?;
     app.edge.rates.charge_tenant(viewer.tenant.id, app.edge.limits.max_cost as u64)?;
     tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name, "export");
     let mut reader = Reader { _place: place, session, scope: viewer.scope(), filter, next: None };

@@ -1,0 +1,351 @@
+//! People in partners: where a membership comes from, how long it holds, who ends it, and for whom a person acts.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use partner_portal::ids::{PartnerId, UserId};
+use serde_json::{Value, json};
+
+use crate::support::{
+    World, sign,
+    tokens::good_claims,
+    world::{ACME, GLOBEX, Setup},
+};
+
+const ME: &str = "{ me { role partner { companyName } } }";
+const PEOPLE: &str = "{ me { partner { users(includeRemoved: true) { role clerkOrgId removedAt user { id name } } } } }";
+
+/// A token of a person in an organisation.
+fn in_organization(subject: &str, organization: &str, role: &str) -> String {
+    let mut claims = good_claims(subject, ACME);
+    claims["v"] = json!(2);
+    claims["o"] = json!({"id": organization, "rol": role});
+    sign(&claims)
+}
+
+/// For whom a token acts, and as what.
+async fn acts(world: &World, token: &str) -> (Value, Value) {
+    let me = world.run(token, ME, json!({})).await;
+    (me.data()["me"]["partner"]["companyName"].clone(), me.data()["me"]["role"].clone())
+}
+
+async fn user(world: &World, subject: &str) -> String {
+    let id = world.text(&format!("SELECT id FROM users WHERE clerk_user_id = '{subject}'")).await;
+    UserId::from(id.parse::<uuid::Uuid>().expect("an id")).to_string()
+}
+
+/// A mutation about a person of partner A, by an owner of it or an operator; gives what was wrong.
+async fn change(world: &World, by: &str, name: &str, input: Value) -> Value {
+    let kind = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
+    let query = format!("mutation ($input: {kind}!) {{ {name}(input: $input) {{ userErrors {{ code message field }} }} }}");
+    let answer = if by == "operator" {
+        world.operator(&query, json!({"input": input})).await
+    } else {
+        world.acme(by, &query, json!({"input": input})).await
+    };
+    answer.data()[name]["userErrors"].clone()
+}
+
+fn fault(code: &str, message: &str) -> Value {
+    json!([{"code": code, "message": message, "field": ["input", "userId"]}])
+}
+
+/// A membership that came from an organisation holds only while the token names it, and its role is what the token says, up and down.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_organisations_member_follows_the_token() {
+    let world = World::new().await;
+    let (owner, member, nobody) = (json!("PARTNER_OWNER"), json!("PARTNER_MEMBER"), json!(null));
+    for (role, expected) in [("member", &member), ("admin", &owner), ("member", &member), ("admin", &owner)] {
+        assert_eq!(acts(&world, &in_organization("colleague", "org_a", role)).await, (json!("Partner A"), expected.clone()));
+    }
+    let without = sign(&good_claims("colleague", ACME));
+    assert_eq!(acts(&world, &without).await, (nobody.clone(), member.clone()));
+    let answer = world
+        .run(&without, "mutation { updatePartnerProfile(input: { contactName: \"X\" }) { userErrors { code } } }", json!({}))
+        .await;
+    assert_eq!(answer.code(), "FORBIDDEN");
+    assert_eq!(world.run(&without, "{ leads { totalCount } }", json!({})).await.data()["leads"]["totalCount"], 0);
+    // An organisation of which nobody has heard gives nothing either.
+    assert_eq!(acts(&world, &in_organization("colleague", "org_z", "admin")).await, (nobody.clone(), member.clone()));
+    // Where the partner's organisation becomes another, the old one vouches for nobody.
+    world.sql("UPDATE partners SET clerk_org_id = 'org_new' WHERE company_name = 'Partner A'").await;
+    assert_eq!(acts(&world, &in_organization("colleague", "org_a", "admin")).await, (nobody, member));
+    assert_eq!(acts(&world, &in_organization("colleague", "org_new", "admin")).await, (json!("Partner A"), owner));
+    let people = world.owner_a(PEOPLE, json!({})).await;
+    let origins: Vec<&Value> =
+        people.data()["me"]["partner"]["users"].as_array().expect("people").iter().map(|user| &user["clerkOrgId"]).collect();
+    assert_eq!(origins, [&json!(null), &json!(null), &json!("org_new")]);
+}
+
+/// What was given here is not changed by an organisation that the person belongs to as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_here_stays() {
+    let world = World::new().await;
+    let owner = (json!("Partner A"), json!("PARTNER_OWNER"));
+    assert_eq!(acts(&world, &in_organization("owner_a", "org_a", "member")).await, owner);
+    assert_eq!(acts(&world, &sign(&good_claims("owner_a", ACME))).await, owner);
+}
+
+/// Whoever is removed acts for the partner no more from that moment on, whatever their token says. Tried again, it says so; they can be let in
+/// again as what they were.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_removed_is_out() {
+    let world = World::new().await;
+    let colleague = in_organization("colleague", "org_a", "admin");
+    acts(&world, &colleague).await;
+    let plain = sign(&good_claims("member_a", ACME));
+    acts(&world, &plain).await;
+    for (by, subject, token, role) in
+        [("owner_a", "member_a", &plain, "PARTNER_MEMBER"), ("operator", "colleague", &colleague, "PARTNER_OWNER")]
+    {
+        let mut input = json!({"userId": user(&world, subject).await});
+        if by == "operator" {
+            input["partnerId"] = json!(world.a.to_string());
+        }
+        let there = fault("INVALID_TRANSITION", "They belong to the partner: they were not removed.");
+        assert_eq!(change(&world, by, "restorePartnerUser", input.clone()).await, there);
+        assert_eq!(change(&world, by, "removePartnerUser", input.clone()).await, json!([]));
+        assert_eq!(acts(&world, token).await, (json!(null), json!("PARTNER_MEMBER")), "{subject}");
+        assert_eq!(acts(&world, &in_organization(subject, "org_a", "admin")).await.0, json!(null));
+        let again = change(&world, by, "removePartnerUser", input.clone()).await;
+        assert_eq!(again[0]["code"], "INVALID_TRANSITION");
+        assert!(again[0]["message"].as_str().expect("text").starts_with("They were removed at 20"), "{again}");
+        let mut with_role = input.clone();
+        with_role["role"] = json!("MEMBER");
+        assert_eq!(change(&world, by, "changePartnerUserRole", with_role).await[0]["code"], "INVALID_TRANSITION");
+        let people = world
+            .owner_a("{ me { partner { users { user { id } } all: users(includeRemoved: true) { removedAt } } } }", json!({}))
+            .await;
+        let partner = &people.data()["me"]["partner"];
+        assert!(partner["users"].as_array().expect("people").iter().all(|person| person["user"]["id"] != input["userId"]));
+        assert_eq!(partner["all"].as_array().expect("people").iter().filter(|person| person["removedAt"].is_string()).count(), 1);
+        assert_eq!(change(&world, by, "restorePartnerUser", input).await, json!([]));
+        assert_eq!(acts(&world, token).await, (json!("Partner A"), json!(role)));
+    }
+    let members: i64 = world.number("SELECT count(*) FROM partner_users WHERE removed_by IS NOT NULL").await;
+    assert_eq!(members, 0);
+}
+
+/// A partner keeps an owner, whoever asks; roles that an organisation gives are changed there.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_owner_stays() {
+    let world = World::new().await;
+    let (owner, member) = (user(&world, "owner_a").await, user(&world, "member_a").await);
+    let a = world.a.to_string();
+    let last = fault("LAST_OWNER", "They are the partner's only owner. Make somebody else an owner first.");
+    for by in ["owner_a", "operator"] {
+        let input = json!({"partnerId": a, "userId": owner});
+        assert_eq!(change(&world, by, "removePartnerUser", input.clone()).await, last, "{by}");
+        let mut demoted = input.clone();
+        demoted["role"] = json!("MEMBER");
+        assert_eq!(change(&world, by, "changePartnerUserRole", demoted.clone()).await, last, "{by}");
+        demoted["role"] = json!("OWNER");
+        assert_eq!(change(&world, by, "changePartnerUserRole", demoted).await, json!([]));
+    }
+    // Somebody who was removed is no owner who stays.
+    let promoted = json!({"userId": member, "role": "OWNER"});
+    assert_eq!(change(&world, "owner_a", "changePartnerUserRole", promoted.clone()).await, json!([]));
+    assert_eq!(acts(&world, &sign(&good_claims("member_a", ACME))).await.1, "PARTNER_OWNER");
+    assert_eq!(change(&world, "owner_a", "removePartnerUser", json!({"userId": member})).await, json!([]));
+    assert_eq!(change(&world, "owner_a", "removePartnerUser", json!({"userId": owner})).await, last);
+    assert_eq!(change(&world, "owner_a", "restorePartnerUser", json!({"userId": member})).await, json!([]));
+    assert_eq!(change(&world, "owner_a", "removePartnerUser", json!({"userId": owner})).await, json!([]));
+    assert_eq!(acts(&world, &sign(&good_claims("owner_a", ACME))).await.0, json!(null));
+
+    acts(&world, &in_organization("colleague", "org_a", "member")).await;
+    let input = json!({"userId": user(&world, "colleague").await, "role": "OWNER"});
+    let message = "Their role comes from the organisation org_a. Change it there: it is taken up with their next token.";
+    assert_eq!(change(&world, "member_a", "changePartnerUserRole", input).await, fault("FROM_ORGANIZATION", message));
+    // Another partner's people, and nobody's, are unknown.
+    let unknown = fault("NOT_FOUND", "There is no person in the partner of this id.");
+    for subject in ["owner_b", "owner_g"] {
+        let input = json!({"userId": user(&world, subject).await});
+        assert_eq!(change(&world, "member_a", "removePartnerUser", input).await, unknown, "{subject}");
+    }
+    let elsewhere = json!({"partnerId": world.b.to_string(), "userId": user(&world, "owner_b").await});
+    assert_eq!(change(&world, "member_a", "removePartnerUser", elsewhere).await[0]["field"], json!(["input", "partnerId"]));
+}
+
+/// Two owners who remove each other at the same moment do not leave the partner without one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn owners_who_remove_each_other() {
+    let world = World::with_pool(4).await;
+    for turn in 0..10 {
+        let subjects = [format!("x{turn}"), format!("y{turn}")];
+        world.sql("UPDATE partner_users SET role = 'member' WHERE partner_id = (SELECT id FROM partners WHERE company_name = 'Partner B')").await;
+        let mut ids = Vec::new();
+        for subject in &subjects {
+            ids.push(world.add_user(world.acme, world.b, subject, "owner").await.to_string());
+        }
+        let remove = async |by: &str, whom: &String| {
+            let query = "mutation ($id: ID!) { removePartnerUser(input: { userId: $id }) { userErrors { code } } }";
+            world.acme(by, query, json!({"id": whom})).await
+        };
+        join(remove(&subjects[0], &ids[1]), remove(&subjects[1], &ids[0])).await;
+        let owners = "SELECT count(*) FROM partner_users pu JOIN partners p ON p.id = pu.partner_id WHERE company_name = 'Partner B' AND role = 'owner' AND removed_at IS NULL";
+        assert_eq!(world.number(owners).await, 1);
+    }
+}
+
+/// A person of several partners sees them all, acts for the one that they choose, and is told that another's rows are not read meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_of_two_partners() {
+    let world = World::new().await;
+    let person = world.add_user(world.acme, world.a, "both", "member").await;
+    world
+        .sql(&format!(
+            "INSERT INTO partner_users (tenant_id, partner_id, user_id, role, created_at) VALUES ('{}', '{}', '{}', 'owner', now() + interval '1 second')",
+            world.acme.uuid(),
+            world.b.uuid(),
+            person.uuid()
+        ))
+        .await;
+    world.add_leads(world.acme, world.a, 2).await;
+    world.add_leads(world.acme, world.b, 3).await;
+    let choose = async |subject: &str, partner: PartnerId| {
+        let query =
+            "mutation ($id: ID!) { setDefaultPartner(input: { partnerId: $id }) { user { id } userErrors { code field } } }";
+        let answer = world.acme(subject, query, json!({"id": partner.to_string()})).await;
+        answer.data()["setDefaultPartner"]["userErrors"].clone()
+    };
+    let query = "{ me { partner { companyName } user { partners { id companyName status } } } leads { totalCount } }";
+    let partners: Vec<Value> = [(world.a, "Partner A"), (world.b, "Partner B")]
+        .map(|(id, name)| json!({"id": id.to_string(), "companyName": name, "status": "ACTIVE"}))
+        .into();
+    for (partner, name, leads) in [(world.b, "Partner B", 3), (world.a, "Partner A", 2), (world.b, "Partner B", 3)] {
+        assert_eq!(choose("both", partner).await, json!([]));
+        let me = world.acme("both", query, json!({})).await;
+        assert_eq!(
+            *me.data(),
+            json!({"me": {"partner": {"companyName": name}, "user": {"partners": partners}}, "leads": {"totalCount": leads}})
+        );
+    }
+    for field in [
+        "stats { totalReferrals }",
+        "profile { contactName }",
+        "users { role }",
+        "leads { totalCount }",
+        "commissions { totalCount }",
+        "payouts { totalCount }",
+        "ledger { totalCount }",
+        "balances { payable { amount } }",
+        "balanceAt(date: \"2026-01-01\") { payable { amount } }",
+        "creditBalance",
+        "credits { assigned }",
+        "creditLedger { totalCount }",
+        "creditAllocations { totalCount }",
+        "members { totalCount }",
+        "memberCounts { active }",
+        "rank",
+    ] {
+        let answer = world.acme("both", &format!("{{ me {{ user {{ partners {{ {field} }} }} }} }}"), json!({})).await;
+        assert_eq!(answer.code(), "FORBIDDEN", "{field}: {}", answer.body);
+        assert!(answer.message().starts_with("You are acting for another partner."), "{field}");
+    }
+    // Of a colleague they see the partner that they act for, and no other.
+    let colleagues = world.acme("owner_b", "{ me { partner { users { user { partners { companyName } } } } } }", json!({})).await;
+    for person in colleagues.data()["me"]["partner"]["users"].as_array().expect("people") {
+        assert_eq!(person["user"]["partners"], json!([{"companyName": "Partner B"}]));
+    }
+    // For a partner that they do not belong to, or no more, or by an organisation only, nobody can choose to act.
+    let refused = json!([{"code": "NOT_FOUND", "field": ["input", "partnerId"]}]);
+    assert_eq!(choose("owner_a", world.b).await, refused);
+    assert_eq!(choose("both", world.g).await, refused);
+    acts(&world, &in_organization("owner_a", "org_b", "admin")).await;
+    assert_eq!(choose("owner_a", world.b).await, refused);
+    world.sql("UPDATE partner_users SET removed_at = now() WHERE user_id = (SELECT id FROM users WHERE clerk_user_id = 'both') AND role = 'member'").await;
+    assert_eq!(choose("both", world.a).await, refused);
+    // Also out of a partner that is closed.
+    world
+        .sql("UPDATE partner_users SET removed_at = NULL; UPDATE partners SET status = 'closed' WHERE company_name = 'Partner B'")
+        .await;
+    assert_eq!(choose("both", world.a).await, json!([]));
+    assert_eq!(acts(&world, &sign(&good_claims("both", ACME))).await.0, "Partner A");
+    let query = format!("mutation {{ setDefaultPartner(input: {{ partnerId: \"{}\" }}) {{ userErrors {{ code }} }} }}", world.a);
+    assert_eq!(world.operator(&query, json!({})).await.code(), "FORBIDDEN");
+}
+
+/// Where the server remembers who somebody is, each change of what it remembers holds with the next request.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_changes_is_noticed_at_once() {
+    let world = World::with(Setup { pool: 1, linger: Duration::from_mins(1), ..Setup::default() }).await;
+    let query = "{ me { role user { name } tenant { name } partner { companyName status } } }";
+    let me = async || {
+        let answer = world.acme("member_a", query, json!({})).await;
+        answer.data()["me"].clone()
+    };
+    let send = async || {
+        let query = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { userErrors { code } } }";
+        world.acme("member_a", query, json!({})).await.body["errors"][0]["extensions"]["code"].clone()
+    };
+    me().await;
+    let person = "user_id = (SELECT id FROM users WHERE clerk_user_id = 'member_a')";
+    for (sql, path, value) in [
+        (format!("UPDATE partner_users SET role = 'owner' WHERE {person}"), "/role", json!("PARTNER_OWNER")),
+        ("UPDATE users SET name = 'Other' WHERE clerk_user_id = 'member_a'".to_owned(), "/user/name", json!("Other")),
+        ("UPDATE tenants SET name = 'Acme 2' WHERE slug = 'acme'".to_owned(), "/tenant/name", json!("Acme 2")),
+        (
+            "UPDATE partners SET status = 'suspended' WHERE company_name = 'Partner A'".to_owned(),
+            "/partner/status",
+            json!("SUSPENDED"),
+        ),
+        ("UPDATE partners SET status = 'active' WHERE company_name = 'Partner A'".to_owned(), "/partner/status", json!("ACTIVE")),
+        (format!("UPDATE partner_users SET removed_at = now() WHERE {person}"), "/partner", json!(null)),
+        (format!("UPDATE partner_users SET removed_at = NULL WHERE {person}"), "/partner/status", json!("ACTIVE")),
+        (format!("UPDATE partner_users SET clerk_org_id = 'org_a' WHERE {person}"), "/partner", json!(null)),
+        (format!("DELETE FROM partner_users WHERE {person}"), "/partner", json!(null)),
+    ] {
+        // Another's request, so that theirs is foreseen the next time.
+        world.run(&sign(&good_claims("owner_g", GLOBEX)), ME, json!({})).await.data();
+        let before = me().await;
+        assert_eq!(me().await, before);
+        world.sql(&sql).await;
+        assert_eq!(me().await.pointer(path), Some(&value), "{sql}");
+    }
+    // And with the next mutation, where nothing was read in between.
+    world.sql("INSERT INTO partner_users (tenant_id, partner_id, user_id, role) SELECT tenant_id, default_partner_id, id, 'member' FROM users WHERE clerk_user_id = 'member_a'").await;
+    assert_eq!(send().await, json!(null));
+    world.sql("UPDATE partners SET status = 'suspended' WHERE company_name = 'Partner A'").await;
+    assert_eq!(send().await, json!("FORBIDDEN"));
+}
+
+/// The histories of leads, payouts and moves name whoever acted in somebody's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn histories_name_the_impersonator() {
+    let world = World::new().await;
+    let acting = |subject: &str, role: Option<&str>| {
+        let mut claims = good_claims(subject, ACME);
+        claims["act"] = json!({"sub": "user_support"});
+        if let Some(role) = role {
+            claims["metadata"] = json!({"role": role});
+        }
+        sign(&claims)
+    };
+    let send = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id history { to impersonator } } } }";
+    let first = world.run(&acting("owner_a", None), send, json!({})).await;
+    let lead = &first.data()["createLead"]["lead"];
+    assert_eq!(lead["history"], json!([{"to": "PENDING", "impersonator": "user_support"}]));
+    let step = "mutation ($id: ID!, $to: LeadStatus!) { updateLeadStatus(input: { id: $id, status: $to }) { lead { history { to impersonator } } } }";
+    let operator = acting("operator", Some("operator"));
+    world.owner_a(step, json!({"id": lead["id"], "to": "CONTACTED"})).await.data();
+    let stepped = world.run(&operator, step, json!({"id": lead["id"], "to": "QUALIFIED"})).await;
+    assert_eq!(
+        stepped.data()["updateLeadStatus"]["lead"]["history"],
+        json!([{"to": "PENDING", "impersonator": "user_support"}, {"to": "CONTACTED", "impersonator": null}, {"to": "QUALIFIED", "impersonator": "user_support"}])
+    );
+    let moved = "mutation ($id: ID!, $to: ID!) { moveLead(input: { id: $id, partnerId: $to, reason: \"R\" }) { lead { moves { impersonator } } } }";
+    let moved = world.run(&operator, moved, json!({"id": lead["id"], "to": world.b.to_string()})).await;
+    assert_eq!(moved.data()["moveLead"]["lead"]["moves"], json!([{"impersonator": "user_support"}]));
+
+    world.adjust(world.a, "90.00", None).await;
+    let pay = "mutation ($id: ID!) { createPayoutBatch(input: { partnerId: $id, periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }) { payout { id history { impersonator } } userErrors { message } } }";
+    let paid = world.run(&operator, pay, json!({"id": world.a.to_string()})).await;
+    let payout = &paid.data()["createPayoutBatch"]["payout"];
+    assert_eq!(payout["history"], json!([{"impersonator": "user_support"}]));
+    let release = "mutation ($id: ID!) { releasePayout(input: { id: $id }) { payout { history { impersonator } } } }";
+    let released = world.operator(release, json!({"id": payout["id"]})).await;
+    assert_eq!(
+        released.data()["releasePayout"]["payout"]["history"],
+        json!([{"impersonator": "user_support"}, {"impersonator": null}])
+    );
+}
