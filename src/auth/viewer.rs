@@ -150,9 +150,9 @@ impl Viewer {
         }
         match self.partner.map(|partner| partner.status) {
             Some(PartnerStatus::Active) => None,
-            Some(PartnerStatus::Pending) => {
-                Some("Your partner account is waiting for approval. You can read, and write once it is approved.")
-            }
+            Some(PartnerStatus::Pending) => Some(
+                "Your partner account is waiting for approval. You can read, and write once it is approved; until then an owner can say who you are with `submitPartnerApplication`.",
+            ),
             Some(PartnerStatus::Suspended) => Some("Your partner account is suspended. You can read but not change anything."),
             Some(PartnerStatus::Closed) => Some("Your partner account is closed. You can read but not change anything."),
             None => Some(

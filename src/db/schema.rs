@@ -195,6 +195,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    partner_applications (tenant_id, partner_id) {
+        tenant_id -> Uuid,
+        partner_id -> Uuid,
+        sales_plan -> Text,
+        submitted_by -> Uuid,
+        submitted_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     partner_commission_events (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -438,6 +449,7 @@ diesel::table! {
         converted_referrals -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        status_reason -> Nullable<Text>,
     }
 }
 
@@ -532,6 +544,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     member_accounts,
     member_counts,
     partner_accounts,
+    partner_applications,
     partner_commission_events,
     partner_commission_tiers,
     partner_commissions,

@@ -23,6 +23,7 @@ pub mod mutations;
 pub mod node;
 pub mod pagination;
 pub mod partner;
+mod partner_application;
 mod partner_move;
 pub mod partner_stats;
 pub mod payout;

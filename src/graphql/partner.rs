@@ -15,6 +15,7 @@ use super::{
     loaders::batch_key,
     member::{Member, MemberCounts, MemberFilterInput},
     pagination::Connection,
+    partner_application::PartnerApplication,
     partner_stats::PartnerStats,
     payout::{Payout, PayoutFilterInput, PayoutOrder},
     profile::PartnerProfile,
@@ -57,6 +58,11 @@ impl Partner {
         self.0.status
     }
 
+    /// Why it has its status, as the operator who gave it said. Null where nothing was said.
+    async fn status_reason(&self) -> Option<&str> {
+        self.0.status_reason.as_deref()
+    }
+
     /// The default share of a sale, as a fraction: "0.1000" is ten per cent.
     async fn commission_rate(&self) -> Decimal {
         Decimal(self.0.commission_rate)
@@ -75,6 +81,17 @@ impl Partner {
         }
         match ctx.viewer().role {
             Role::PartnerOwner | Role::Operator => PartnerProfile::by_partner(ctx, self.0.id).await.transpose(),
+            Role::PartnerMember | Role::Service => None,
+        }
+    }
+
+    /// What it said of itself when it applied. Null where it has not, and to whoever may not read it: only its owners and operators may.
+    async fn application(&self, ctx: &Context<'_>) -> Option<Result<PartnerApplication>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
+        match ctx.viewer().role {
+            Role::PartnerOwner | Role::Operator => PartnerApplication::by_partner(ctx, self.0.id).await.transpose(),
             Role::PartnerMember | Role::Service => None,
         }
     }
@@ -313,7 +330,7 @@ impl From<partner_user::PartnerUser> for PartnerUser {
     }
 }
 
-plain!(Partner: id, company_name, status, commission_rate, created_at, updated_at);
+plain!(Partner: id, company_name, status, status_reason, commission_rate, created_at, updated_at);
 
 impl From<Arc<models::partner::Partner>> for Partner {
     fn from(row: Arc<models::partner::Partner>) -> Self {

@@ -35,6 +35,7 @@ pub mod member_batch;
 pub mod member_list;
 pub mod page;
 pub mod partner;
+pub mod partner_application;
 pub mod partner_move;
 pub mod partner_user;
 pub mod past_payment;

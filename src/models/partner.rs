@@ -63,6 +63,8 @@ pub struct Partner {
     pub commission_rate: Decimal,
     /// The organisation at the token issuer whose members act for it.
     pub clerk_org_id: Option<String>,
+    /// Why it has its status, as the operator who gave it said.
+    pub status_reason: Option<String>,
     /// The number of its leads.
     pub total_referrals: i32,
     /// The number of its converted leads.
@@ -103,6 +105,8 @@ pub struct PartnerChanges {
     pub clerk_org_id: Option<Option<String>>,
     /// Whether it may work.
     pub status: Option<PartnerStatus>,
+    /// Why; `Some(None)` where no reason is given.
+    pub status_reason: Option<Option<String>>,
 }
 
 /// Which partners a list shows.

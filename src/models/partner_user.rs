@@ -191,13 +191,14 @@ pub async fn by_partners(
     Ok(group(visible.map(|(membership, user)| (membership.partner_id, PartnerUser { user, membership })).collect()))
 }
 
-type PartnerColumns = (SqlUuid, SqlUuid, Text, Text, Text, Numeric, Nullable<Text>, Integer, Integer, Timestamptz, Timestamptz);
+type PartnerColumns =
+    (SqlUuid, SqlUuid, Text, Text, Text, Numeric, Nullable<Text>, Nullable<Text>, Integer, Integer, Timestamptz, Timestamptz);
 
 /// The partners that the caller belongs to, those joined first before the others: also those for which they are not acting.
 pub async fn own_partners(mut connection: &AsyncPgConnection) -> QueryResult<Vec<Partner>> {
     statement::<PartnerColumns>(
-        "SELECT tenant_id, id, company_name, company_name_sort, status, commission_rate, clerk_org_id, total_referrals,
-             converted_referrals, created_at, updated_at
+        "SELECT tenant_id, id, company_name, company_name_sort, status, commission_rate, clerk_org_id, status_reason,
+             total_referrals, converted_referrals, created_at, updated_at
          FROM portal_own_partners()",
         Vec::new(),
     )

@@ -27,6 +27,8 @@ enum As {
     Operator,
     Service,
     Partner,
+    /// Of a partner that waits for approval.
+    Newcomer,
 }
 
 /// What the mutations are about.
@@ -190,6 +192,10 @@ impl Few {
             "removePartnerUser" | "restorePartnerUser" => {
                 (As::Partner, json!({"partnerId": self.partners[0], "userId": of(random, &self.people)?}))
             }
+            "submitPartnerApplication" => (
+                As::Newcomer,
+                json!({"companyName": text(random), "country": "DE", "salesPlan": text(random), "bankAccount": "DE89 3704 0044 0532 0130 00"}),
+            ),
             "setDefaultPartner" => (As::Partner, json!({"partnerId": self.partners[0]})),
             "updateTenantSettings" => (Operator, json!({"minimumPayout": format!("{}.00", random.u8(..3))})),
             other => return self.call_about_credits(other, random),
@@ -283,6 +289,7 @@ async fn every_mutation_at_every_other() {
                     As::Operator => staff_token("operator", ACME),
                     As::Service => staff_token("service", ACME),
                     As::Partner => token("owner_a", ACME),
+                    As::Newcomer => token("newcomer", ACME),
                 };
                 let answer = world.run(&bearer, &query, json!({"input": input})).await;
                 assert!(answer.body.get("errors").is_none(), "{name} {input}: {}", answer.body);

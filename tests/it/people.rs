@@ -223,6 +223,7 @@ async fn a_person_of_two_partners() {
     for field in [
         "stats { totalReferrals }",
         "profile { contactName }",
+        "application { salesPlan }",
         "users { role }",
         "leads { totalCount }",
         "commissions { totalCount }",

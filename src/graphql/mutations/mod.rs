@@ -14,6 +14,7 @@ mod lead;
 mod member;
 mod member_import;
 mod partner;
+mod partner_application;
 mod partner_move;
 mod partner_user;
 mod payout;
@@ -45,6 +46,7 @@ pub struct Mutation(
     lead::LeadMutations,
     profile::ProfileMutations,
     partner::PartnerMutations,
+    partner_application::PartnerApplicationMutations,
     customer::CustomerMutations,
     commission_rule::CommissionRuleMutations,
     booking::BookingMutations,

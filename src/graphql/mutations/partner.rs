@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{MAX_NAME, Refusal, UserError, cleared_or, given, settle};
+use super::{MAX_NAME, MAX_REASON, Refusal, UserError, cleared_or, given, settle};
 use crate::{
     auth::Permission,
     db::{self, session::Writing},
@@ -20,7 +20,7 @@ use crate::{
         partner::{self, NewPartner, PartnerChanges, PartnerStatus},
     },
     money::Money,
-    validation::{FaultCode, Faults, line, rate},
+    validation::{FaultCode, Faults, line, paragraphs, rate},
 };
 
 /// A partner to be added.
@@ -75,6 +75,8 @@ struct ChangePartnerStatusInput {
     id: PartnerId,
     /// The status to give it. Giving it the one that it has already changes nothing.
     status: PartnerStatus,
+    /// Why, for the partner's people to read; at most 1,000 characters.
+    reason: Option<String>,
 }
 
 /// What became of `changePartnerStatus`.
@@ -157,7 +159,7 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<Option<R
         company_name: given(input.company_name, "input.companyName", &mut faults, |text| line(&text, MAX_NAME)),
         commission_rate: given(input.commission_rate, "input.commissionRate", &mut faults, |value| rate(value.0)),
         clerk_org_id: cleared_or(input.clerk_org_id, |text| faults.check("input.clerkOrgId", line(&text, MAX_NAME))),
-        status: None,
+        ..PartnerChanges::default()
     };
     if !faults.is_empty() {
         return Err(faults.into());
@@ -189,6 +191,11 @@ async fn settle_accounts(ctx: &Context<'_>, writing: &Writing<'_>, id: PartnerId
 }
 
 async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Result<Option<Row<Partner>>, Refusal> {
+    let mut faults = Faults::default();
+    let reason = faults.check_option("input.reason", input.reason.as_deref(), |text| paragraphs(text, MAX_REASON));
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
     let writing = ctx.write().await?;
     let books = ctx.books(&writing);
     books.lock(&[input.id]).await?;
@@ -207,7 +214,12 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
     if input.status == PartnerStatus::Closed {
         settle_accounts(ctx, &writing, input.id).await?;
     }
-    partner.update(&writing, &PartnerChanges { status: Some(input.status), ..PartnerChanges::default() }).await?;
+    partner
+        .update(
+            &writing,
+            &PartnerChanges { status: Some(input.status), status_reason: Some(reason), ..PartnerChanges::default() },
+        )
+        .await?;
     Ok(writing.commit_and(Partner::by_id(ctx, input.id)).await?)
 }
 

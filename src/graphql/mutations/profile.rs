@@ -110,6 +110,22 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerProfileInput) -> Result<O
     Ok(writing.commit_and(Partner::by_id(ctx, partner)).await?)
 }
 
+/// A number that is stored sealed, checked by its rule.
+#[expect(clippy::option_option, reason = "the three cases of a change")]
+pub(super) fn seal(
+    ctx: &Context<'_>,
+    partner: PartnerId,
+    path: &'static str,
+    field: SealedField,
+    number: MaybeUndefined<String>,
+    rule: fn(&str) -> Result<String, Wrong>,
+    faults: &mut Faults,
+) -> Result<Option<Option<SealedNumber>>> {
+    let number = cleared_or(number, |number| faults.check(path, rule(&number)));
+    let seal = |number: String| SealedNumber::seal(&number, field, ctx.viewer().tenant.id, partner, &ctx.request().keyring);
+    number.map(|number| number.map(seal).transpose()).transpose()
+}
+
 /// Every field checked; all faults are noted, so what comes back counts only when there are none.
 fn changes(
     ctx: &Context<'_>,
@@ -117,13 +133,8 @@ fn changes(
     input: UpdatePartnerProfileInput,
     faults: &mut Faults,
 ) -> Result<ProfileChanges> {
-    let mut seal = |path, field, number: MaybeUndefined<String>, rule: fn(&str) -> Result<String, Wrong>| -> Result<_> {
-        let number = cleared_or(number, |number| faults.check(path, rule(&number)));
-        let seal = |number: String| SealedNumber::seal(&number, field, ctx.viewer().tenant.id, partner, &ctx.request().keyring);
-        number.map(|number| number.map(seal).transpose()).transpose()
-    };
-    let tax_id = seal("input.taxId", SealedField::TaxId, input.tax_id, account_number)?;
-    let account = seal("input.bankAccount", SealedField::BankAccount, input.bank_account, bank_account)?;
+    let tax_id = seal(ctx, partner, "input.taxId", SealedField::TaxId, input.tax_id, account_number, faults)?;
+    let account = seal(ctx, partner, "input.bankAccount", SealedField::BankAccount, input.bank_account, bank_account, faults)?;
 
     let payment_method = given(input.payment_method, "input.paymentMethod", faults, Ok);
     let notifications = given(input.notifications, "input.notifications", faults, Ok);
