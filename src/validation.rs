@@ -9,6 +9,7 @@ use std::fmt;
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use email_address::{EmailAddress, Options};
+use icu_normalizer::ComposingNormalizer;
 use rust_decimal::Decimal;
 use url::Url;
 
@@ -203,9 +204,11 @@ fn within(text: &str, max: usize) -> Result<String, Wrong> {
 pub fn email(text: &str) -> Result<String, Wrong> {
     let text = line(text, 254)?;
     let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
-    match EmailAddress::parse_with_options(&text, options) {
+    // Judged as it is compared: letters that were typed as a letter and its accent are one.
+    match EmailAddress::parse_with_options(&ComposingNormalizer::new_nfc().normalize(&text), options) {
         // A quoted local part may hold blanks and further at signs: what nobody has, and other programs stumble over.
-        Ok(_) if !text.contains('"') => Ok(text),
+        // What the DNS cannot have nobody can write to.
+        Ok(address) if !text.contains('"') && idna::domain_to_ascii(address.domain()).is_ok() => Ok(text),
         _ => wrong(FaultCode::Invalid, format!("Must be an e-mail address such as name@example.com; {} is not.", quoted(&text))),
     }
 }

@@ -33,8 +33,7 @@ use crate::{
 /// Of how many bearers it is remembered who they were.
 const REMEMBERED: usize = 10_000;
 
-/// For how long. Invitations are for whoever has an address, and only the token says who that is: so nobody's number rises with them, and it
-/// is looked again after this time.
+/// For how long. Where an organisation becomes a partner's, nobody's number rises: only the tokens say who is in it. So it is looked again.
 const REMEMBERED_FOR: Duration = Duration::from_mins(1);
 
 /// Who asked before, by what their tokens say.
@@ -70,7 +69,7 @@ impl Acquaintances {
         let lookup = SignIn::from(&**claims);
         let session = Session::take(pool, gate(&lookup)).await?;
         if let Some(identity) = self.known(&lookup) {
-            if session.enter(access, async |connection| identity.is_current(connection).await).await? {
+            if session.enter(access, async |connection| identity.is_current(connection, &lookup).await).await? {
                 let viewer = viewer(&identity, claims)?;
                 session.proceed(viewer.caller(), Some(&identity.told)).await?;
                 session.name_impersonator(claims.actor.clone()).await;
@@ -128,7 +127,7 @@ impl Acquaintances {
     /// Finds out whether it is them who ask. Where it is not, they are forgotten.
     pub async fn confirm(&self, session: &Session, foreseen: &Foreseen) -> Result<(), Unconfirmed> {
         let Foreseen { lookup, identity } = foreseen;
-        let is_current = session.confirm(async |connection| identity.is_current(connection).await).await;
+        let is_current = session.confirm(async |connection| identity.is_current(connection, lookup).await).await;
         if is_current.map_err(Unconfirmed::Fault)? {
             self.confirmed.fetch_add(1, Ordering::Relaxed);
             return Ok(());

@@ -12,7 +12,10 @@ use crate::{
         migrations,
     },
     keyring::{Keyring, KeyringError},
-    models::tenant::Tenant,
+    models::{
+        member::{SharedMailbox, shared_mailboxes},
+        tenant::Tenant,
+    },
     secret_file,
 };
 
@@ -78,6 +81,9 @@ impl Database {
         for name in &applied {
             tracing::info!(name, "migration applied");
         }
+        if !applied.is_empty() {
+            warn_of_shared_mailboxes(&self.connect().await?).await?;
+        }
         if let Some(embedded) = &self.embedded {
             embedded.grant_roles().await?;
         }
@@ -125,4 +131,18 @@ pub fn keyring(settings: &Settings) -> Result<Keyring, Failure> {
     let make = || Keyring::generate().map(|(_, setting)| setting.into_bytes()).map_err(std::io::Error::other);
     let kept = secret_file::read_or_make(&path, make).map_err(|error| Failure(format!("{}: {error}", path.display())))?;
     String::from_utf8_lossy(&kept).trim().parse().map_err(|error: KeyringError| Failure(format!("{}: {error}", path.display())))
+}
+
+/// Names the members whom nobody can tell apart by their address: credits used by it go to one of them.
+async fn warn_of_shared_mailboxes(connection: &AsyncPgConnection) -> Result<(), Failure> {
+    for SharedMailbox { partner, company_name, email, other } in shared_mailboxes(connection).await? {
+        tracing::warn!(
+            %partner,
+            company_name,
+            email,
+            other,
+            "two members of a partner have one mailbox: by address the first is found; change the address of the other, or deactivate it"
+        );
+    }
+    Ok(())
 }

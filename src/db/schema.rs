@@ -115,6 +115,7 @@ diesel::table! {
         email -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        search_text -> Text,
     }
 }
 
@@ -292,7 +293,6 @@ diesel::table! {
         id -> Uuid,
         partner_id -> Uuid,
         client_name -> Text,
-        client_name_sort -> Text,
         client_email -> Text,
         client_phone -> Nullable<Text>,
         service -> Text,
@@ -308,6 +308,8 @@ diesel::table! {
         created_at -> Timestamptz,
         converted_at -> Nullable<Timestamptz>,
         updated_at -> Timestamptz,
+        client_name_sort -> Text,
+        search_text -> Text,
     }
 }
 
@@ -325,6 +327,7 @@ diesel::table! {
         credits_assigned -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        search_text -> Text,
     }
 }
 
@@ -441,7 +444,6 @@ diesel::table! {
         tenant_id -> Uuid,
         id -> Uuid,
         company_name -> Text,
-        company_name_sort -> Text,
         status -> Text,
         commission_rate -> Numeric,
         clerk_org_id -> Nullable<Text>,
@@ -450,6 +452,8 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         status_reason -> Nullable<Text>,
+        company_name_sort -> Text,
+        search_text -> Text,
     }
 }
 

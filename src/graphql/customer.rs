@@ -111,7 +111,7 @@ impl CustomerAccount {
 #[derive(InputObject)]
 #[graphql(name = "CustomerFilter")]
 pub struct CustomerFilterInput {
-    /// Only those whose name, or id in the billing system, contains this text, without regard to case.
+    /// Only those whose name, id in the billing system or e-mail address has every word of this text, in any order, without regard to case, accents and compatibility forms.
     search: Option<String>,
 }
 

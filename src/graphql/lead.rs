@@ -205,7 +205,7 @@ impl Lead {
 pub struct LeadFilterInput {
     /// Only those of one of these statuses.
     status: Option<Vec<LeadStatus>>,
-    /// Only those whose client's name or e-mail address contains this text, without regard to case.
+    /// Only those whose client's name, e-mail address, phone number or service has every word of this text, in any order, without regard to case, accents and compatibility forms.
     search: Option<String>,
     /// Only those created at this instant or later.
     created_from: Option<DateTime>,

@@ -161,7 +161,7 @@ pub struct MemberFilterInput {
     partner_id: Option<PartnerId>,
     /// Only those of one of these statuses.
     status: Option<Vec<MemberStatus>>,
-    /// Only those whose name or e-mail address contains this text, without regard to case.
+    /// Only those whose name or e-mail address has every word of this text, in any order, without regard to case, accents and compatibility forms.
     search: Option<String>,
 }
 

@@ -369,7 +369,7 @@ impl Partner {
 pub struct PartnerFilterInput {
     /// Only those of one of these statuses.
     status: Option<Vec<PartnerStatus>>,
-    /// Only those whose company's name contains this text, without regard to case.
+    /// Only those whose company's name has every word of this text, in any order, without regard to case, accents and compatibility forms.
     search: Option<String>,
 }
 

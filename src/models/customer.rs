@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    page::{Cursor, Key, KeyKind, Page, Slice, SortKey, contains, group},
+    page::{Cursor, Key, KeyKind, Page, Slice, SortKey, finds, group},
     partner::PartnerStatus,
     scope::Scope,
 };
@@ -95,7 +95,7 @@ pub struct CustomerReport {
 /// Which customers a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct CustomerFilter {
-    /// Those whose name or id in the billing system contains this.
+    /// Those whose name, id in the billing system or e-mail address has every word of this.
     pub search: Option<String>,
 }
 
@@ -115,8 +115,7 @@ macro_rules! filtered {
             query = query.filter(diesel::dsl::exists(managed));
         }
         if let Some(search) = &$filter.search {
-            let pattern = contains(search);
-            query = query.filter(customers::name.ilike(pattern.clone()).or(customers::external_id.ilike(pattern)));
+            query = query.filter(finds("customers", search));
         }
         query
     }};

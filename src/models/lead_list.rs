@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     lead::Lead,
     lead_status::LeadStatus,
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, contains, group, of_parent},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, finds, group, of_parent},
     scope::Scope,
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
 pub struct LeadFilter {
     /// Those of these statuses; empty for all.
     pub statuses: Vec<LeadStatus>,
-    /// Those whose client's name or e-mail address contains this.
+    /// Those whose client's name, e-mail address, phone number or service has every word of this.
     pub search: Option<String>,
     /// Those created at this instant or later.
     pub created_from: Option<DateTime<Utc>>,
@@ -59,9 +59,7 @@ macro_rules! filtered {
             statuses => query.filter(partner_leads::status.eq_any(statuses)),
         };
         if let Some(search) = &$filter.search {
-            let pattern = contains(search);
-            query =
-                query.filter(partner_leads::client_name.ilike(pattern.clone()).or(partner_leads::client_email.ilike(pattern)));
+            query = query.filter(finds("partner_leads", search));
         }
         if let Some(from) = $filter.created_from {
             query = query.filter(partner_leads::created_at.ge(from));

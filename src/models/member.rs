@@ -3,8 +3,14 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{prelude::*, result::DatabaseErrorKind, sql_types::Integer};
+use diesel::{
+    prelude::*,
+    result::DatabaseErrorKind,
+    sql_types::{Integer, Text, Uuid as SqlUuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use icu_casemap::CaseMapper;
+use icu_normalizer::ComposingNormalizer;
 
 use super::scope::Scope;
 use crate::{
@@ -104,9 +110,49 @@ pub struct MemberCounts {
     pub inactive: i32,
 }
 
-/// An address as addresses are compared: without regard to the case of ASCII letters.
+/// An address as addresses are compared, the same for whatever leads to one mailbox: the part before the at sign composed (Unicode NFC) and
+/// without regard to case (full case folding), the domain as in the DNS (RFC 5890, A-labels). `email_key()` in PostgreSQL computes the same.
 pub fn email_key(email: &str) -> String {
-    email.to_ascii_lowercase()
+    if email.is_ascii() {
+        return email.to_ascii_lowercase();
+    }
+    let composer = ComposingNormalizer::new_nfc();
+    let compared = |text: &str| composer.normalize(&CaseMapper::new().fold_string(&composer.normalize(text))).into_owned();
+    match email.rsplit_once('@') {
+        Some((mailbox, domain)) => {
+            let domain = idna::domain_to_ascii(domain).unwrap_or_else(|_| compared(domain));
+            format!("{}@{domain}", compared(mailbox))
+        }
+        None => compared(email),
+    }
+}
+
+/// Two members of a partner who have one mailbox, from a time when that was not noticed.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct SharedMailbox {
+    /// The partner.
+    pub partner: PartnerId,
+    /// Its company's name.
+    pub company_name: String,
+    /// The address of the one who is found by it.
+    pub email: String,
+    /// The address of the other.
+    pub other: String,
+}
+
+/// All of them; for the command line, as the tables' owner.
+pub async fn shared_mailboxes(mut connection: &AsyncPgConnection) -> QueryResult<Vec<SharedMailbox>> {
+    statement::<(SqlUuid, Text, Text, Text)>(
+        "SELECT p.id, p.company_name, o.email, m.email
+         FROM partner_members m
+         JOIN partner_members o ON o.tenant_id = m.tenant_id AND o.partner_id = m.partner_id AND o.email_key = email_key(m.email)
+         JOIN partners p ON p.tenant_id = m.tenant_id AND p.id = m.partner_id
+         WHERE octet_length(m.email) <> char_length(m.email) AND m.email_key <> email_key(m.email)
+         ORDER BY p.company_name, p.id, m.email",
+        Vec::new(),
+    )
+    .load(&mut connection)
+    .await
 }
 
 impl Member {

@@ -8,16 +8,10 @@ use uuid::Uuid;
 
 use super::{
     member::{Member, MemberStatus},
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, contains, group, of_parent},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, finds, group, of_parent},
     scope::Scope,
 };
-use crate::{
-    db::{
-        schema::partner_members,
-        statement::{Bind, condition},
-    },
-    ids::PartnerId,
-};
+use crate::{db::schema::partner_members, ids::PartnerId};
 
 /// Which members a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -26,7 +20,7 @@ pub struct MemberFilter {
     pub partner: Option<PartnerId>,
     /// Those of these statuses; empty for all.
     pub statuses: Vec<MemberStatus>,
-    /// Those whose name or e-mail address contains this.
+    /// Those whose name or e-mail address has every word of this.
     pub search: Option<String>,
 }
 
@@ -48,12 +42,7 @@ macro_rules! filtered {
             statuses => query.filter(partner_members::status.eq_any(statuses)),
         };
         if let Some(search) = &$filter.search {
-            let pattern = contains(search);
-            let name = condition(
-                "concat_ws(' ', partner_members.first_name, partner_members.last_name) ILIKE ?",
-                vec![Bind::text(pattern.clone())],
-            );
-            query = query.filter(partner_members::email.ilike(pattern).or(name));
+            query = query.filter(finds("partner_members", search));
         }
         query
     }};

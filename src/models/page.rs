@@ -319,18 +319,11 @@ pub fn at_most(amount: Decimal) -> i64 {
     amount.checked_mul(Decimal::from(10_000)).and_then(|amount| amount.floor().to_i64()).unwrap_or(end)
 }
 
-/// The pattern of texts that contain `search`, its own wildcards taken literally.
-pub fn contains(search: &str) -> String {
-    let mut pattern = String::with_capacity(search.len() + 2);
-    pattern.push('%');
-    for c in search.chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
+/// That the column `search_text` of a table has every word of a search, in any order, without regard to case, accents and compatibility
+/// forms. The patterns are made once for a statement.
+pub fn finds(table: &str, search: &str) -> Statement<Bool> {
+    let sql = format!("{table}.search_text LIKE ALL (coalesce((SELECT search_patterns(?)), '{{}}'))");
+    condition(sql, vec![Bind::text(search)])
 }
 
 /// Rows by their parent, in the order they came; a parent without rows has none.

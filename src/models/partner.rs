@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    page::{Cursor, Key, KeyKind, Page, Slice, SortKey, contains},
+    page::{Cursor, Key, KeyKind, Page, Slice, SortKey, finds},
     scope::Scope,
 };
 use crate::{
@@ -114,7 +114,7 @@ pub struct PartnerChanges {
 pub struct PartnerFilter {
     /// Those of these statuses; empty for all.
     pub statuses: Vec<PartnerStatus>,
-    /// Those whose name contains this.
+    /// Those whose name has every word of this.
     pub search: Option<String>,
 }
 
@@ -148,7 +148,7 @@ macro_rules! filtered {
             statuses => query.filter(partners::status.eq_any(statuses)),
         };
         if let Some(search) = &$filter.search {
-            query = query.filter(partners::company_name.ilike(contains(search)));
+            query = query.filter(finds("partners", search));
         }
         query
     }};

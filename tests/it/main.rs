@@ -54,4 +54,5 @@ mod sockets;
 mod statements;
 mod support;
 mod telemetry;
+mod texts;
 mod verified_columns;
