@@ -37,11 +37,15 @@ pub enum FileFault {
     /// There is nothing in it.
     #[error("The file is empty. Its first row must name the columns: email, first name, last name, credits.")]
     Empty,
-    /// It is UTF-16.
-    #[error("The file is UTF-16. Save it as CSV in UTF-8.")]
-    Utf16,
+    /// It is a spreadsheet's workbook, with this extension.
+    #[error(
+        "The file is a workbook ({0}) and no CSV file. Open it in the spreadsheet, save it as CSV UTF-8, and import that file."
+    )]
+    Workbook(&'static str),
     /// A column is missing.
-    #[error("There is no column {0:?}. The first row must name the columns, separated by commas or semicolons; it is: {1}.")]
+    #[error(
+        "There is no column {0:?}. The first row must name the columns, separated by commas, semicolons or tabs; it is: {1}."
+    )]
     NoColumn(&'static str, String),
     /// A column is there twice.
     #[error("There are two columns for {0:?}: {1}. Take one away.")]

@@ -1,6 +1,6 @@
-//! A file's first row: which column is what, and by which character the cells are separated.
+//! A file's first row: which column is what.
 
-use csv::{ByteRecord, ReaderBuilder};
+use csv::ByteRecord;
 
 use super::fault::{FileFault, shortened};
 
@@ -90,16 +90,4 @@ impl Header {
     pub fn place(&self, column: Column) -> Option<usize> {
         self.places.iter().find(|(known, _)| *known == column).map(|(_, place)| *place)
     }
-}
-
-/// By which character the cells of a file that begins so are separated: the one under which its first row names the columns that are
-/// needed, or else the one that is more in it.
-pub fn separator(beginning: &[u8]) -> u8 {
-    let header = |separator| {
-        let mut record = ByteRecord::new();
-        let mut reader = ReaderBuilder::new().delimiter(separator).flexible(true).has_headers(false).from_reader(beginning);
-        let is_read = reader.read_byte_record(&mut record).is_ok();
-        (is_read && Header::of(&record).is_ok(), record.len())
-    };
-    if header(b';') > header(b',') { b';' } else { b',' }
 }

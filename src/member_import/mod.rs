@@ -9,6 +9,7 @@ pub mod header;
 pub mod plan;
 mod source;
 pub mod table;
+mod text;
 
 use std::sync::{Mutex, PoisonError};
 

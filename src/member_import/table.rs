@@ -1,23 +1,20 @@
 //! A CSV file (RFC 4180) as rows: forgiving in its form, strict in what its cells hold.
 
-use std::io::{Chain, Read, Seek, SeekFrom};
+use std::io::{Chain, Read, Seek};
 
 use csv::{ByteRecord, Reader, ReaderBuilder, Trim};
 
 use super::{
     MAX_ROWS,
     fault::{FileFault, RowFault, shortened},
-    header::{Column, Header, separator},
+    header::{Column, Header},
+    text::{self, Text},
 };
 use crate::{
     models::credit_assignment::MAX_CREDITS,
     validation::{FaultCode, MAX_NAME, Wrong, email, line},
 };
 
-/// How much of the file's beginning is looked at for its separator.
-const BEGINNING: u64 = 4096;
-/// The byte-order mark of UTF-8.
-const MARK: &[u8] = b"\xef\xbb\xbf";
 /// What is read behind the file's last row, as a row of its own, unless a quotation mark is still open there.
 const END: &[u8] = b"\n\x03end of the file\x03";
 
@@ -64,7 +61,7 @@ impl<T: Read + Seek + Send> Rewindable for T {}
 
 /// A file whose header is read.
 pub struct Table<'s> {
-    reader: Reader<Chain<&'s mut dyn Rewindable, &'static [u8]>>,
+    reader: Reader<Chain<Text<'s>, &'static [u8]>>,
     record: ByteRecord,
     /// What the first row says.
     pub header: Header,
@@ -74,11 +71,11 @@ pub struct Table<'s> {
 impl<'s> Table<'s> {
     /// Reads the header, from the file's beginning.
     pub fn open(source: &'s mut dyn Rewindable) -> Result<Self, FileFault> {
-        let separator = rewind(source)?;
+        let (text, separator) = text::open(source)?;
         // Rows of other lengths than the header's are rows at fault, and not the file's end.
         let mut builder = ReaderBuilder::new();
         builder.delimiter(separator).flexible(true).has_headers(false).trim(Trim::None);
-        let mut reader = builder.from_reader(source.chain(END));
+        let mut reader = builder.from_reader(text.chain(END));
         let mut record = ByteRecord::new();
         if !reader.read_byte_record(&mut record).map_err(FileFault::unreadable)? || is_end(&record) {
             return Err(FileFault::Empty);
@@ -154,19 +151,6 @@ fn required(column: Column) -> RowFault {
     RowFault { column: Some(column), ..RowFault::of_row(FaultCode::Required, "Must not be empty.".to_owned()) }
 }
 
-/// Goes to the beginning of the text, and tells by which character its cells are separated.
-fn rewind(source: &mut dyn Rewindable) -> Result<u8, FileFault> {
-    source.seek(SeekFrom::Start(0)).map_err(FileFault::unreadable)?;
-    let mut beginning = Vec::new();
-    source.take(BEGINNING).read_to_end(&mut beginning).map_err(FileFault::unreadable)?;
-    if beginning.starts_with(b"\xff\xfe") || beginning.starts_with(b"\xfe\xff") {
-        return Err(FileFault::Utf16);
-    }
-    let start = if beginning.starts_with(MARK) { MARK.len() } else { 0 };
-    source.seek(SeekFrom::Start(start as u64)).map_err(FileFault::unreadable)?;
-    Ok(separator(&beginning[start..]))
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Cursor;
@@ -200,6 +184,11 @@ mod tests {
             "\u{feff}E-Mail;First_Name;LASTNAME;Credits\r\nann@example.com;Ann;\"Lee; Esq.\";5\r\nbo@example.com;Bo;;0\r\n",
             "Credits , Surname, Given Name ,Email address,Comment\n5,Lee; Esq.,  Ann ,ann@example.com,x\n,,Bo,bo@example.com",
             "Email;First name;Last name;Credits;Notes (a, b, c, d, e)\nann@example.com;Ann;\"Lee; Esq.\";5;x\nbo@example.com;Bo;;;;;\n",
+            "email, \"first name\" ,\"last name\" , credits\nann@example.com, \"Ann\",  \"Lee; Esq.\"  ,5\nbo@example.com,\"Bo\" , , \n",
+            "sep=;\r\nemail;first name;last name;credits\r\nann@example.com; \"Ann\";\"Lee; Esq.\";5\r\nbo@example.com;Bo;;\r\n",
+            "SEP=|\nemail|first name|last name|credits\nann@example.com|Ann|Lee; Esq.|5\nbo@example.com|Bo||\n",
+            "\"sep=\t\"\nemail\tfirst name\tlast name\tcredits\nann@example.com\tAnn\tLee; Esq.\t5\nbo@example.com\tBo\t\t\n",
+            "email\tfirst name\tlast name\tcredits\nann@example.com\t \"Ann\"\t\"Lee; Esq.\"\t5\nbo@example.com\tBo\n",
             "\n\nemail,\"first\nname\",last name,credits\r\r\nann@example.com,Ann,\"Lee; Esq.\",5\n\nbo@example.com,Bo",
         ] {
             assert_eq!(read(text.as_bytes()).as_deref(), Ok(expected.as_slice()), "{text}");
@@ -208,6 +197,29 @@ mod tests {
                 b"email,first name,last name,credits\nann@example.com,Ann,Lee; Esq.,5\nbo@example.com,Bo".to_vec(),
             ));
             assert_eq!((scanned.rows, &scanned.digest), (2, &plain.expect("a file").digest), "{text}");
+            // As spreadsheets write UTF-16, in either order of bytes.
+            let units = || text.trim_start_matches('\u{feff}').encode_utf16();
+            let little: Vec<u8> = [0xff, 0xfe].into_iter().chain(units().flat_map(u16::to_le_bytes)).collect();
+            let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(units().flat_map(u16::to_be_bytes)).collect();
+            for bytes in [little, big] {
+                assert_eq!(read(&bytes).as_deref(), Ok(expected.as_slice()), "{text}");
+            }
+        }
+    }
+
+    /// Quotation marks that are doubled, or stand within a cell, are the cell's; so are blanks within them.
+    #[test]
+    fn quotation_marks() {
+        for (cell, name) in [
+            ("\"Ann\"", "Ann"),
+            (" \"Ann\"\t", "Ann"),
+            (" \"Ann \"\"A\"\" Lee\" ", "Ann \"A\" Lee"),
+            ("\"Ann, \"\"Lee\"\"\"", "Ann, \"Lee\""),
+            (" Ann \"A\" Lee", "Ann \"A\" Lee"),
+            ("\" , Ann\"", ", Ann"),
+        ] {
+            let text = format!("email,first name\nann@example.com,{cell}\n");
+            assert_eq!(read(text.as_bytes()), Ok(vec![row(2, "ann@example.com", name, None, 0)]), "{cell}");
         }
     }
 
@@ -250,10 +262,13 @@ mod tests {
         let fault = |bytes: &[u8]| read(bytes).expect_err("a fault").to_string();
         assert!(fault(b"").starts_with("The file is empty"));
         assert!(fault(b"\xef\xbb\xbf").starts_with("The file is empty"));
-        assert!(fault(b"\xff\xfee\0m\0").starts_with("The file is UTF-16"));
+        for (magic, extension) in [(b"PK\x03\x04\x14\0".as_slice(), ".xlsx"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0", ".xls")] {
+            let said = fault(magic);
+            assert!(said.contains(extension) && said.contains("CSV UTF-8"), "{said}");
+        }
         assert!(fault(b"email,last name\n").contains("\"first name\""));
         assert!(fault(b"email,E-mail,first name\n").contains("two columns for \"email\": \"email\" and \"E-mail\""));
-        assert!(fault(b"email\tfirst name\n").ends_with("it is: email first name."));
+        assert!(fault(b"email^first name\n").ends_with("it is: email^first name."));
         assert!(
             fault(b"email,first name,comment\na@example.com,A,\"oops\nb@example.com,B,fine\n")
                 .contains("in row 2 and is never closed")

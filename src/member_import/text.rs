@@ -1,0 +1,159 @@
+//! A file's bytes as the text of a CSV file: in UTF-8, without what spreadsheets put before the first row or around quoted cells.
+
+use std::io::{self, Chain, Cursor, Read, SeekFrom};
+
+use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
+
+use super::{fault::FileFault, header::Header, table::Rewindable};
+
+/// How much of the text's beginning is looked at for its separator.
+const BEGINNING: u64 = 4096;
+/// What separates cells, the likeliest first: files of the locale's list separator, and of the clipboard.
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+/// How a file begins that is no text: a ZIP archive, which the newer workbooks are (PKWARE APPNOTE, section 4.3.7), and a compound file, which
+/// the older ones are ([MS-CFB], section 2.2).
+const WORKBOOKS: [(&[u8], &str); 2] = [(b"PK\x03\x04", ".xlsx"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ".xls")];
+
+/// The text of a file, read to its end.
+pub type Text<'s> = Tidy<Chain<Cursor<Vec<u8>>, DecodeReaderBytes<&'s mut dyn Rewindable, Vec<u8>>>>;
+
+/// Opens a file from its beginning; gives its text and what separates its cells.
+pub fn open(source: &mut dyn Rewindable) -> Result<(Text<'_>, u8), FileFault> {
+    source.seek(SeekFrom::Start(0)).map_err(FileFault::unreadable)?;
+    let mut first = Vec::new();
+    source.take(8).read_to_end(&mut first).map_err(FileFault::unreadable)?;
+    if let Some((_, extension)) = WORKBOOKS.iter().find(|(magic, _)| first.starts_with(magic)) {
+        return Err(FileFault::Workbook(extension));
+    }
+    source.seek(SeekFrom::Start(0)).map_err(FileFault::unreadable)?;
+    // UTF-16 is known by its byte-order mark; without one it is UTF-8, and what is not is said of the cell.
+    let mut rest = DecodeReaderBytesBuilder::new().bom_sniffing(true).strip_bom(true).utf8_passthru(true).build(source);
+    let mut beginning = Vec::new();
+    rest.by_ref().take(BEGINNING).read_to_end(&mut beginning).map_err(FileFault::unreadable)?;
+    let separator = match named_separator(&beginning) {
+        Some((separator, length)) => {
+            beginning.drain(..length);
+            separator
+        }
+        None => likely_separator(&beginning),
+    };
+    Ok((Tidy::new(Cursor::new(beginning).chain(rest), separator), separator))
+}
+
+/// The separator that a line `sep=;` before the first row names, and the line's length. Spreadsheets write and read it.
+fn named_separator(beginning: &[u8]) -> Option<(u8, usize)> {
+    let end = beginning.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
+    let line = beginning[..end].trim_ascii_start();
+    let line = line.strip_prefix(b"\"").and_then(|line| line.trim_ascii_end().strip_suffix(b"\"")).unwrap_or(line);
+    let (name, separator) = line.split_at_checked(4)?;
+    let &[separator] = separator else { return None };
+    let is_named =
+        name.eq_ignore_ascii_case(b"sep=") && separator.is_ascii() && !separator.is_ascii_alphanumeric() && separator != b'"';
+    let length = if beginning[end..].starts_with(b"\r\n") { end + 2 } else { end + 1 };
+    is_named.then_some((separator, length))
+}
+
+/// By which character the cells of a text that begins so are separated: the one under which its first row names the columns that are
+/// needed, or else the one that is most in it.
+fn likely_separator(beginning: &[u8]) -> u8 {
+    let header = |separator: u8| {
+        let mut record = csv::ByteRecord::new();
+        let tidy = Tidy::new(beginning, separator);
+        let mut reader = csv::ReaderBuilder::new().delimiter(separator).flexible(true).has_headers(false).from_reader(tidy);
+        let is_read = reader.read_byte_record(&mut record).is_ok();
+        (is_read && Header::of(&record).is_ok(), record.len())
+    };
+    // Of equals the last is the greatest.
+    SEPARATORS.into_iter().rev().max_by_key(|&separator| header(separator)).unwrap_or(b',')
+}
+
+/// Where in a cell a text stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before the cell's first character that is no blank.
+    Start,
+    /// In a cell without quotation marks, or behind what follows one.
+    Plain,
+    /// Within quotation marks.
+    Quoted,
+    /// Behind a quotation mark that ends the cell, or is the first of two.
+    Mark,
+    /// Behind the blanks that follow it.
+    After,
+}
+
+/// A CSV text without the blanks that stand around quoted cells: RFC 4180 knows no such blanks, and takes the marks behind them for a part of
+/// the cell.
+pub struct Tidy<R> {
+    source: R,
+    separator: u8,
+    place: Place,
+    /// Blanks of which it is not known yet what they are.
+    blanks: Vec<u8>,
+    /// What is to be read.
+    ready: Cursor<Vec<u8>>,
+    is_at_end: bool,
+}
+
+impl<R: Read> Tidy<R> {
+    /// Whose cells the separator separates.
+    pub fn new(source: R, separator: u8) -> Self {
+        let ready = Cursor::new(Vec::new());
+        Self { source, separator, place: Place::Start, blanks: Vec::new(), ready, is_at_end: false }
+    }
+
+    fn take(&mut self, byte: u8, out: &mut Vec<u8>) {
+        let ends = byte == self.separator || matches!(byte, b'\n' | b'\r');
+        let is_blank = matches!(byte, b' ' | b'\t') && !ends;
+        match (self.place, byte) {
+            (Place::Start | Place::Mark | Place::After, _) if is_blank => {
+                self.blanks.push(byte);
+                if self.place == Place::Mark {
+                    self.place = Place::After;
+                }
+                return;
+            }
+            (Place::Start, b'"') => {
+                self.blanks.clear();
+                self.place = Place::Quoted;
+            }
+            (Place::Quoted, b'"') => self.place = Place::Mark,
+            (Place::Mark, b'"') => self.place = Place::Quoted,
+            (Place::Quoted, _) => {}
+            (Place::After, _) if ends => {
+                self.blanks.clear();
+                self.place = Place::Start;
+            }
+            _ => self.place = if ends { Place::Start } else { Place::Plain },
+        }
+        out.append(&mut self.blanks);
+        out.push(byte);
+    }
+}
+
+impl<R: Read> Read for Tidy<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut bytes = [0; 8192];
+        loop {
+            let read = self.ready.read(buffer)?;
+            if read > 0 || buffer.is_empty() || self.is_at_end {
+                return Ok(read);
+            }
+            let length = self.source.read(&mut bytes)?;
+            let mut out = Vec::with_capacity(length + self.blanks.len());
+            for &byte in &bytes[..length] {
+                self.take(byte, &mut out);
+            }
+            if length == 0 {
+                self.is_at_end = true;
+                if self.place != Place::After {
+                    out.append(&mut self.blanks);
+                }
+            }
+            self.ready = Cursor::new(out);
+            if self.is_at_end {
+                return self.ready.read(buffer);
+            }
+        }
+    }
+}
