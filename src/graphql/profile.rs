@@ -122,7 +122,8 @@ impl PartnerProfile {
     }
 }
 
-fn masked(last4: &str) -> String {
+/// What is shown of a number that is stored sealed.
+pub fn masked(last4: &str) -> String {
     format!("•••• {last4}")
 }
 

@@ -44,10 +44,7 @@ const MAX_UPLOAD: usize = MAX_BODY + MAX_BYTES + 64 * 1024;
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
-    let mut router = Router::new()
-        .route("/graphql", post(graphql::post).get(graphql::get))
-        .route("/export/commissions.csv", get(export::commissions))
-        .route("/export/payouts.csv", get(export::payouts));
+    let mut router = Router::new().route("/graphql", post(graphql::post).get(graphql::get)).merge(export::routes());
     if app.development.is_some() {
         router = router
             .route("/", get(graphiql::page))

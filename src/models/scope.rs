@@ -24,6 +24,15 @@ impl Scope {
         Self { tenant, partner: Some(partner.unwrap_or_else(|| Uuid::nil().into())) }
     }
 
+    /// The same for one partner of it alone, where one is named; nothing where that is not in scope.
+    #[must_use]
+    pub fn narrowed(self, partner: Option<PartnerId>) -> Self {
+        match partner {
+            None => self,
+            Some(partner) => Self::partner(self.tenant, Some(partner).filter(|&partner| self.includes(partner))),
+        }
+    }
+
     /// Whether rows of `partner` may be seen.
     pub fn includes(self, partner: PartnerId) -> bool {
         self.partner.is_none_or(|own| own == partner)

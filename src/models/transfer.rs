@@ -88,6 +88,16 @@ impl Transfer {
         Ok(group(rows.filter_map(|row| Some((row.payout_id?, row))).collect()))
     }
 
+    /// One page of the transfers in scope in one currency.
+    pub async fn page(mut connection: &AsyncPgConnection, scope: Scope, currency: &str, page: &Page) -> QueryResult<Slice<Self>> {
+        let mut query =
+            Self::query().into_boxed::<Pg>().filter(transfers::tenant_id.eq(scope.tenant)).filter(transfers::unit.eq(currency));
+        if let Some(partner) = scope.partner {
+            query = query.filter(transfers::partner_id.eq(partner));
+        }
+        page.apply(query).load(&mut connection).await.map(|rows| page.slice(rows))
+    }
+
     /// The same page of each of many partners' ledgers in one currency, in one statement.
     pub async fn page_by_partners(
         mut connection: &AsyncPgConnection,

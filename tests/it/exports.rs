@@ -4,6 +4,7 @@ use axum::{
     body::Body,
     http::{Request, StatusCode, header},
 };
+use partner_portal::limits::Limits;
 use serde_json::json;
 
 use crate::support::{
@@ -99,4 +100,137 @@ async fn refusals() {
     let _places = world.app.files.clone().acquire_many_owned(2).await.expect("places");
     let busy = export(&world, &operator, "payouts.csv").await;
     assert_eq!((busy.status, busy.headers[header::RETRY_AFTER].to_str().ok()), (StatusCode::SERVICE_UNAVAILABLE, Some("60")));
+}
+
+/// What each list's file holds, in its order and its partner's alone; the filters are the API's.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_list() {
+    let world = World::new().await;
+    let operator = staff_token("operator", ACME);
+    world.add_leads(world.acme, world.a, 2).await;
+    world.add_leads(world.acme, world.b, 1).await;
+    world.customer("cus_1", world.a).await;
+    world.customer("cus_2", world.b).await;
+    world.pay("inv_1", "cus_1", "100.00", DAY).await;
+    world.member("ann@example.com").await;
+    let b = world.b.to_string();
+    for (list, columns, all, owner_a, of_b) in [
+        (
+            "leads",
+            "id,partner_id,partner,client_name,client_email,client_phone,service,status,deal_value,commission,currency,created_at,converted_at,updated_at,notes",
+            3,
+            2,
+            Some(1),
+        ),
+        (
+            "members",
+            "id,partner_id,partner,email,first_name,last_name,status,credits_assigned,created_at,updated_at",
+            1,
+            1,
+            Some(0),
+        ),
+        ("customers", "id,external_id,name,email,partner_id,partner,managed_from,created_at,updated_at", 2, 1, None),
+        (
+            "ledger",
+            "entry,partner_id,partner,posted_at,kind,from,to,amount,currency,from_balance,to_balance,commission_id,payout_id",
+            1,
+            1,
+            Some(0),
+        ),
+    ] {
+        let file = export(&world, &operator, &format!("{list}.csv")).await;
+        assert_eq!(file.text.lines().next(), Some(columns), "{list}");
+        assert_eq!(rows(&file).len(), all, "{list}: {}", file.text);
+        assert_eq!(rows(&export(&world, &token("owner_a", ACME), &format!("{list}.csv")).await).len(), owner_a, "{list}");
+        assert_eq!(rows(&export(&world, &token("owner_g", GLOBEX), &format!("{list}.csv")).await).len(), 0, "{list}");
+        if let Some(of_b) = of_b {
+            let path = format!("{list}.csv?partnerId={b}");
+            assert_eq!(rows(&export(&world, &operator, &path).await).len(), of_b, "{list}");
+            // Of another partner there is nothing to be seen.
+            assert_eq!(rows(&export(&world, &token("owner_a", ACME), &path).await).len(), 0, "{list}");
+        }
+    }
+    let ledger = rows(&export(&world, &operator, "ledger.csv?currency=USD").await);
+    assert_eq!(
+        [&ledger[0][4], &ledger[0][5], &ledger[0][6], &ledger[0][7], &ledger[0][10]],
+        ["EARN", "EXPENSE", "PAYABLE", "10.00", "10.00"]
+    );
+    assert_eq!(rows(&export(&world, &operator, "ledger.csv?currency=EUR").await).len(), 0);
+    let customers = rows(&export(&world, &operator, "customers.csv?search=CUS_2").await);
+    assert_eq!((customers.len(), &customers[0][1], &customers[0][5]), (1, "cus_2", "Partner B"));
+    assert_eq!(rows(&export(&world, &operator, "leads.csv?search=client%201&status=PENDING").await).len(), 2);
+    assert_eq!(export(&world, &token("member_a", ACME), "ledger.csv").await.code(), "FORBIDDEN");
+    assert_eq!(export(&world, &staff_token("service", ACME), "ledger.csv").await.code(), "FORBIDDEN");
+    for (path, word) in [
+        ("leads.csv?state=LOST", "there are partnerId, status, search, createdFrom, createdBefore, bom."),
+        ("members.csv?status=LOST", "`status` must be one of the API's values"),
+        ("ledger.csv?currency=CREDITS", "`currency` must be an ISO 4217 code"),
+        ("customers.csv?bom=yes", "`bom` must be true or false"),
+        ("customers.csv?bom=true&bom=true", "`bom` is given twice"),
+    ] {
+        let answer = export(&world, &operator, path).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
+        assert!(answer.message().contains(word), "{path}: {}", answer.message());
+    }
+}
+
+/// A payout's row says where the money goes, masked, to whoever may read profiles; a byte-order mark comes where it is asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn destinations_and_marks() {
+    let world = World::new().await;
+    world.adjust(world.a, "9.00", None).await;
+    world.batch(world.a).await;
+    let a = world.a.uuid();
+    for (profile, destination) in [
+        (
+            "payment_method = 'manual', bank_account_sealed = '\\x00', bank_account_last4 = '3000', payment_email = 'pay@example.com'",
+            "",
+        ),
+        ("payment_method = 'bank_transfer'", "•••• 3000"),
+        ("payment_method = 'paypal'", "p•••@example.com"),
+        ("payment_method = 'check', address_city = 'Berlin', address_country = 'DE'", "Berlin, DE"),
+    ] {
+        world.sql(&format!("UPDATE partner_profiles SET {profile} WHERE partner_id = '{a}'")).await;
+        world.sql("UPDATE partner_payouts SET payment_method = (SELECT payment_method FROM partner_profiles p WHERE p.partner_id = partner_payouts.partner_id)").await;
+        for (bearer, seen) in [
+            (token("owner_a", ACME), destination),
+            (staff_token("operator", ACME), destination),
+            (token("member_a", ACME), ""),
+            (staff_token("service", ACME), ""),
+        ] {
+            let answer = export(&world, &bearer, "payouts.csv?bom=true").await;
+            assert!(answer.text.starts_with("\u{feff}id,"), "{}", answer.text);
+            assert_eq!(&rows(&answer)[0][15], seen, "{profile}");
+        }
+    }
+    let plain = export(&world, &token("owner_a", ACME), "payouts.csv?bom=false").await;
+    assert!(plain.text.starts_with("id,"));
+    // A link in a page of another site does not carry the session's cookie here; a link in the own site does.
+    for (site, status) in [("cross-site", StatusCode::FORBIDDEN), ("same-origin", StatusCode::OK), ("none", StatusCode::OK)] {
+        let request = Request::get("/export/payouts.csv")
+            .header(header::COOKIE, format!("__session={}", token("owner_a", ACME)))
+            .header("sec-fetch-site", site);
+        assert_eq!(world.send(request.body(Body::empty()).expect("a request")).await.status, status, "{site}");
+    }
+}
+
+/// An export costs what its rows cost: many small ones can be had, a wrong parameter costs next to nothing, and a large one waits for what it
+/// has to pay, or is refused at its beginning.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_export_costs() {
+    let limits = Limits { max_cost: 500, user_rate: 400, user_burst: 600, ..Limits::default() };
+    let world = World::with_limits(limits).await;
+    let operator = staff_token("operator", ACME);
+    world.add_leads(world.acme, world.a, 3).await;
+    for _ in 0..50 {
+        assert_eq!(export(&world, &operator, "leads.csv").await.status, StatusCode::OK);
+        assert_eq!(export(&world, &operator, "leads.csv?state=X").await.status, StatusCode::BAD_REQUEST);
+    }
+    world.add_leads(world.acme, world.a, 1_000).await;
+    let other = token("owner_a", ACME);
+    // Two parts are more than may be spent at once: the second waits, and the file is whole.
+    assert_eq!(rows(&export(&world, &other, "leads.csv").await).len(), 1_003);
+    let refused = export(&world, &other, "leads.csv").await;
+    assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
+    assert!(refused.headers.contains_key(header::RETRY_AFTER));
 }

@@ -21,7 +21,7 @@ use crate::{
 /// Members in a CSV file.
 ///
 /// The first row names the columns, in any order and spelling of case and blanks: `email`, `first name`, `last name` (may be missing),
-/// `credits` (how many to assign to the member; may be missing). Others are ignored. UTF-8, separated by commas or semicolons, at most
+/// `credits` (how many to assign to the member; may be missing). Others are ignored. UTF-8, or UTF-16 with a byte-order mark; separated by commas, semicolons or tabs, at most
 /// 50,000 rows and 10 MB.
 #[derive(InputObject)]
 struct ImportMembersInput {

@@ -1,120 +1,134 @@
-//! `GET /export/commissions.csv` and `/export/payouts.csv`: whole lists as files, for spreadsheets.
+//! `GET /export/<list>.csv`: whole lists as files, for spreadsheets.
 //!
 //! Behind the same guard as the API, with the same filters, read in one instant and sent a page at a time: memory does not grow
-//! with the list.
+//! with the list. Each row costs what an object of an answer costs.
 
+mod cells;
 mod parameters;
 mod rows;
 
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Extension,
+    Extension, Router,
     body::Body,
     extract::{Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
+    routing::get,
 };
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use self::{
-    parameters::{commission_filter, payout_filter},
-    rows::harmless,
+    cells::push_row,
+    parameters::{Customers, Leads, Ledger},
 };
 use super::{Refused, negotiation::Media, origin, request_id::RequestId};
 use crate::{
     app::App,
-    auth::bearer,
+    auth::{Viewer, bearer, claims::Claims},
     db::{
         self,
         session::{Access, Session},
     },
     error::{Error, Result},
     models::{
-        page::{Page, Slice},
-        scope::Scope,
+        commission_list::CommissionFilter,
+        member_list::MemberFilter,
+        page::{Cursor, MAX_PAGE, Page, PageArguments, Slice, SortKey},
+        payout_list::PayoutFilter,
     },
 };
 
 type Parameters = Query<Vec<(String, String)>>;
-/// Makes a filter of an address's parameters, or a sentence that says what is wrong with them.
-type Parse<E> = fn(&[(String, String)]) -> Result<E, String>;
-
 /// How long the next part of a file may wait for a client that does not read on.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How many parts are read ahead of the client.
 const AHEAD: usize = 2;
+/// The byte-order mark of UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The commissions that the caller may see and the filter lets through, the earliest first.
-pub async fn commissions(
-    State(app): State<Arc<App>>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    Query(parameters): Parameters,
-    headers: HeaderMap,
-) -> Response {
-    answer(app, id, &headers, &parameters, commission_filter, "commissions.csv").await
+/// All of them.
+pub fn routes() -> Router<Arc<App>> {
+    fn route<E: Export>(router: Router<Arc<App>>) -> Router<Arc<App>> {
+        router.route(&format!("/export/{}", E::NAME), get(export::<E>))
+    }
+    [route::<CommissionFilter>, route::<PayoutFilter>, route::<Leads>, route::<MemberFilter>, route::<Customers>, route::<Ledger>]
+        .into_iter()
+        .fold(Router::new(), |router, route| route(router))
 }
 
-/// The payouts that the caller may see and the filter lets through, the earliest first.
-pub async fn payouts(
-    State(app): State<Arc<App>>,
-    Extension(RequestId(id)): Extension<RequestId>,
-    Query(parameters): Parameters,
-    headers: HeaderMap,
-) -> Response {
-    answer(app, id, &headers, &parameters, payout_filter, "payouts.csv").await
-}
-
-/// A list that can be exported.
-pub trait Export: Send + Sync + 'static {
+/// A list that can be exported: its filter, and what its file holds.
+pub trait Export: Sized + Send + Sync + 'static {
     /// A row of it.
     type Row: Send + Sync;
 
+    /// The file's name.
+    const NAME: &'static str;
     /// The names of its columns.
     const COLUMNS: &'static [&'static str];
+    /// Its order, from the first on.
+    const ORDER: SortKey;
 
-    /// The first page.
-    fn first_page() -> Result<Page>;
+    /// Makes the filter of an address's parameters, or a sentence that says what is wrong with them.
+    fn parse(parameters: &[(String, String)]) -> Result<Self, String>;
 
-    /// The page after a row.
-    fn next_page(row: &Self::Row, page: &Page) -> Result<Page>;
+    /// Refuses, with the reason, whoever may not read it.
+    fn check(&self, _viewer: &Viewer) -> Result<()> {
+        Ok(())
+    }
+
+    /// Where a row stands.
+    fn cursor(row: &Self::Row, page: &Page) -> Cursor;
 
     /// Reads a page.
     fn read(
         &self,
         connection: &db::Connection,
-        scope: Scope,
+        viewer: &Viewer,
         page: &Page,
     ) -> impl Future<Output = db::QueryResult<Slice<Self::Row>>> + Send;
 
     /// The rows as cells.
     fn cells(
         connection: &db::Connection,
-        scope: Scope,
+        viewer: &Viewer,
         rows: &[Self::Row],
     ) -> impl Future<Output = db::QueryResult<Vec<Vec<String>>>> + Send;
 }
 
-async fn answer<E: Export>(
-    app: Arc<App>,
-    id: String,
-    headers: &HeaderMap,
-    parameters: &[(String, String)],
-    filter: Parse<E>,
-    name: &'static str,
+fn page_after(order: SortKey, after: Option<String>) -> Result<Page> {
+    Page::new(order, false, PageArguments { first: Some(MAX_PAGE), after, ..PageArguments::default() })
+}
+
+/// The rows that the caller may see and the filter lets through, the earliest first.
+async fn export<E: Export>(
+    State(app): State<Arc<App>>,
+    Extension(RequestId(id)): Extension<RequestId>,
+    Query(parameters): Parameters,
+    headers: HeaderMap,
 ) -> Response {
-    let started = start(&app, &id, headers, parameters, filter, name).await;
+    let started = start::<E>(&app, &id, &headers, parameters).await;
     started.unwrap_or_else(|refused| refused.answer(Media::Json, &id))
+}
+
+/// Takes the parameter `bom` out of the others: whether the file begins with a byte-order mark, by which some spreadsheets know UTF-8.
+fn take_mark(parameters: &mut Vec<(String, String)>) -> Result<bool, String> {
+    let given: Vec<String> = parameters.extract_if(.., |(name, _)| name == "bom").map(|(_, value)| value).collect();
+    match given.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] | ["false"] => Ok(false),
+        ["true"] => Ok(true),
+        [_] => Err("`bom` must be true or false.".to_owned()),
+        _ => Err("`bom` is given twice.".to_owned()),
+    }
 }
 
 async fn start<E: Export>(
     app: &Arc<App>,
     id: &str,
     headers: &HeaderMap,
-    parameters: &[(String, String)],
-    filter: Parse<E>,
-    name: &'static str,
+    mut parameters: Vec<(String, String)>,
 ) -> Result<Response, Refused> {
     let token = bearer::token(headers).map_err(Error::from)?;
     // A link to a file is followed with the cookie; what another site cannot read of it, it may not make us compute either.
@@ -122,21 +136,26 @@ async fn start<E: Export>(
         origin::check_link(headers)?;
     }
     let claims = app.verifier.verify(&token.text).await.map_err(Error::from)?;
-    app.edge.rates.charge_user(&claims, app.edge.limits.max_cost as u64)?;
-    let filter = filter(parameters).map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
+    app.edge.rates.charge_user(&claims, 1)?;
+    let parsed = take_mark(&mut parameters).and_then(|has_mark| Ok((has_mark, E::parse(&parameters)?)));
+    let (has_mark, filter) = parsed.map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
     // Before a connection is taken: each export keeps one for as long as it is read.
     let place = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPlace)?;
     let (session, viewer) = app.acquaintances.admit(&app.pool, &claims, Access::Read).await?;
-    app.edge.rates.charge_tenant(viewer.tenant.id, app.edge.limits.max_cost as u64)?;
-    tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name, "export");
-    let mut reader = Reader { _place: place, session, scope: viewer.scope(), filter, next: None };
-    let first = reader.part(&E::first_page()?, true).await?;
+    filter.check(&viewer)?;
+    tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name = E::NAME, "export");
+    let mut reader = Reader { app: Arc::clone(app), _place: place, session, viewer, claims, filter, next: None };
+    let mut first = if has_mark { MARK.to_vec() } else { Vec::new() };
+    push_row(E::COLUMNS.iter().copied(), &mut first);
+    let rows = reader.part(&page_after(E::ORDER, None)?, &mut first).await?;
+    // Whoever cannot pay for the first part is told so; for the others the file waits.
+    reader.pay(rows)?;
     let (parts, received) = mpsc::channel(AHEAD);
     tokio::spawn(reader.send(first, parts, id.to_owned()));
     let body = Body::from_stream(stream::unfold(Some(received), next_part));
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", E::NAME)),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
     Ok((headers, body).into_response())
@@ -158,10 +177,12 @@ async fn next_part(received: Option<mpsc::Receiver<Part>>) -> Option<(Result<Vec
 
 /// Reads a list page by page, within the session's one instant.
 struct Reader<E> {
+    app: Arc<App>,
     /// Its place among those that may run at once.
     _place: OwnedSemaphorePermit,
     session: Session,
-    scope: Scope,
+    viewer: Viewer,
+    claims: Arc<Claims>,
     filter: E,
     next: Option<Page>,
 }
@@ -180,30 +201,42 @@ impl<E: Export> Reader<E> {
                 return;
             }
             part = match self.next.take() {
-                Some(page) => self.part(&page, false).await.map(Some),
+                Some(page) => self.next_part(&page).await.map(Some),
                 None if goes_on => Ok(None),
                 None => return,
             };
         }
     }
 
-    /// One part of the file, and what comes next.
-    async fn part(&mut self, page: &Page, is_first: bool) -> Result<Vec<u8>> {
-        let reading = self.session.read().await?;
-        let slice = self.filter.read(&reading, self.scope, page).await?;
-        let cells = E::cells(&reading, self.scope, &slice.rows).await?;
-        drop(reading);
-        let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-        if is_first {
-            writer.write_record(E::COLUMNS).map_err(Error::internal)?;
+    async fn next_part(&mut self, page: &Page) -> Result<Vec<u8>> {
+        let mut part = Vec::new();
+        let rows = self.part(page, &mut part).await?;
+        while let Err(error) = self.pay(rows) {
+            let Error::RateLimited { wait, .. } = error else { return Err(error) };
+            tokio::time::sleep(wait).await;
         }
-        for row in cells {
-            writer.write_record(row.iter().map(|cell| harmless(cell))).map_err(Error::internal)?;
+        Ok(part)
+    }
+
+    /// Takes the price of rows.
+    fn pay(&self, rows: usize) -> Result<()> {
+        self.app.edge.rates.charge_tenant(self.viewer.tenant.id, rows as u64)?;
+        self.app.edge.rates.charge_user(&self.claims, rows as u64)
+    }
+
+    /// Appends one part of the file, and knows then what comes next; gives the number of its rows.
+    async fn part(&mut self, page: &Page, out: &mut Vec<u8>) -> Result<usize> {
+        let reading = self.session.read().await?;
+        let slice = self.filter.read(&reading, &self.viewer, page).await?;
+        let rows = E::cells(&reading, &self.viewer, &slice.rows).await?;
+        drop(reading);
+        for row in &rows {
+            push_row(row.iter().map(String::as_str), out);
         }
         self.next = match slice.rows.last() {
-            Some(last) if slice.has_next => Some(E::next_page(last, page)?),
+            Some(last) if slice.has_next => Some(page_after(E::ORDER, Some(E::cursor(last, page).encode()))?),
             _ => None,
         };
-        writer.into_inner().map_err(Error::internal)
+        Ok(rows.len())
     }
 }

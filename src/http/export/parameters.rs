@@ -6,8 +6,12 @@ use rust_decimal::Decimal;
 
 use crate::{
     clock,
+    graphql::query::search_text,
     ids::{IdError, PartnerId},
-    models::{commission_list::CommissionFilter, payout_list::PayoutFilter},
+    models::{
+        commission_list::CommissionFilter, customer::CustomerFilter, lead_list::LeadFilter, member_list::MemberFilter,
+        payout_list::PayoutFilter,
+    },
     money,
 };
 
@@ -59,51 +63,109 @@ fn unknown(name: &str, known: &str) -> String {
     format!("There is no parameter {shown:?}; there are {known}.")
 }
 
-/// The filter of `commissions.csv`.
-pub fn commission_filter(parameters: &[(String, String)]) -> Result<CommissionFilter, String> {
-    let mut filter = CommissionFilter::default();
-    once(parameters)?;
-    for (name, text) in parameters {
-        match name.as_str() {
-            "partnerId" => filter.partner = Some(partner(text)?),
-            "status" => filter.statuses = words(name, text)?,
-            "eventType" => filter.event_types = words(name, text)?,
-            "currency" => filter.currency = Some(currency(text)?),
-            "earnedFrom" => filter.earned_from = Some(instant(name, text)?),
-            "earnedBefore" => filter.earned_before = Some(instant(name, text)?),
-            "minAmount" => filter.min_amount = Some(amount(name, text)?),
-            "maxAmount" => filter.max_amount = Some(amount(name, text)?),
-            _ => {
-                let known = "partnerId, status, eventType, currency, earnedFrom, earnedBefore, minAmount, maxAmount";
-                return Err(unknown(name, known));
-            }
-        }
-    }
-    Ok(filter)
+fn search(text: &str) -> Result<Option<String>, String> {
+    search_text(Some(text.to_owned())).map_err(|error| error.to_string())
 }
 
-/// The filter of `payouts.csv`.
-pub fn payout_filter(parameters: &[(String, String)]) -> Result<PayoutFilter, String> {
-    let mut filter = PayoutFilter::default();
-    once(parameters)?;
-    for (name, text) in parameters {
-        match name.as_str() {
-            "partnerId" => filter.partner = Some(partner(text)?),
-            "status" => filter.statuses = words(name, text)?,
-            "currency" => filter.currency = Some(currency(text)?),
-            "createdFrom" => filter.created_from = Some(instant(name, text)?),
-            "createdBefore" => filter.created_before = Some(instant(name, text)?),
-            "payoutFrom" => filter.payout_from = Some(instant(name, text)?),
-            "payoutBefore" => filter.payout_before = Some(instant(name, text)?),
-            "minAmount" => filter.min_amount = Some(amount(name, text)?),
-            "maxAmount" => filter.max_amount = Some(amount(name, text)?),
-            _ => {
-                return Err(unknown(
-                    name,
-                    "partnerId, status, currency, createdFrom, createdBefore, payoutFrom, payoutBefore, minAmount, maxAmount",
-                ));
-            }
-        }
-    }
-    Ok(filter)
+/// Which leads `leads.csv` holds.
+#[derive(Debug, Default)]
+pub struct Leads {
+    /// Those of this partner; `None` for all in scope.
+    pub partner: Option<PartnerId>,
+    /// Which of them.
+    pub filter: LeadFilter,
 }
+
+/// Which customers `customers.csv` holds.
+pub type Customers = CustomerFilter;
+
+/// Which transfers `ledger.csv` holds.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// Those of this partner; `None` for all in scope.
+    pub partner: Option<PartnerId>,
+    /// Those in this currency; `None` for the tenant's default.
+    pub currency: Option<&'static str>,
+}
+
+/// Reads each parameter by its name into a filter. The names are also those that a wrong one is told of.
+macro_rules! filter {
+    ($(#[$doc:meta])* $name:ident -> $filter:ty, |$into:ident, $key:ident, $text:ident| { $($known:literal => $read:expr,)+ }) => {
+        $(#[$doc])*
+        pub fn $name(parameters: &[(String, String)]) -> Result<$filter, String> {
+            once(parameters)?;
+            let mut $into = <$filter>::default();
+            for ($key, $text) in parameters {
+                match $key.as_str() {
+                    $($known => $read,)+
+                    _ => return Err(unknown($key, &[$($known,)+ "bom"].join(", "))),
+                }
+            }
+            Ok($into)
+        }
+    };
+}
+
+filter!(
+    /// The filter of `commissions.csv`.
+    commissions -> CommissionFilter, |filter, name, text| {
+        "partnerId" => filter.partner = Some(partner(text)?),
+        "status" => filter.statuses = words(name, text)?,
+        "eventType" => filter.event_types = words(name, text)?,
+        "currency" => filter.currency = Some(currency(text)?),
+        "earnedFrom" => filter.earned_from = Some(instant(name, text)?),
+        "earnedBefore" => filter.earned_before = Some(instant(name, text)?),
+        "minAmount" => filter.min_amount = Some(amount(name, text)?),
+        "maxAmount" => filter.max_amount = Some(amount(name, text)?),
+    }
+);
+
+filter!(
+    /// The filter of `payouts.csv`.
+    payouts -> PayoutFilter, |filter, name, text| {
+        "partnerId" => filter.partner = Some(partner(text)?),
+        "status" => filter.statuses = words(name, text)?,
+        "currency" => filter.currency = Some(currency(text)?),
+        "createdFrom" => filter.created_from = Some(instant(name, text)?),
+        "createdBefore" => filter.created_before = Some(instant(name, text)?),
+        "payoutFrom" => filter.payout_from = Some(instant(name, text)?),
+        "payoutBefore" => filter.payout_before = Some(instant(name, text)?),
+        "minAmount" => filter.min_amount = Some(amount(name, text)?),
+        "maxAmount" => filter.max_amount = Some(amount(name, text)?),
+    }
+);
+
+filter!(
+    /// The filter of `leads.csv`.
+    leads -> Leads, |of, name, text| {
+        "partnerId" => of.partner = Some(partner(text)?),
+        "status" => of.filter.statuses = words(name, text)?,
+        "search" => of.filter.search = search(text)?,
+        "createdFrom" => of.filter.created_from = Some(instant(name, text)?),
+        "createdBefore" => of.filter.created_before = Some(instant(name, text)?),
+    }
+);
+
+filter!(
+    /// The filter of `members.csv`.
+    members -> MemberFilter, |filter, name, text| {
+        "partnerId" => filter.partner = Some(partner(text)?),
+        "status" => filter.statuses = words(name, text)?,
+        "search" => filter.search = search(text)?,
+    }
+);
+
+filter!(
+    /// The filter of `customers.csv`.
+    customers -> Customers, |filter, name, text| {
+        "search" => filter.search = search(text)?,
+    }
+);
+
+filter!(
+    /// The filter of `ledger.csv`.
+    ledger -> Ledger, |of, name, text| {
+        "partnerId" => of.partner = Some(partner(text)?),
+        "currency" => of.currency = Some(currency(text)?),
+    }
+);
