@@ -73,13 +73,13 @@ GRANT SELECT ON caller_versions TO portal_app;
 CREATE FUNCTION portal_caller(token_issuer text, token_subject text, token_organization text, token_tenant text, verified_email text)
     RETURNS TABLE (
         tenant_id uuid, slug text, name text, issuer text, default_currency text, default_commission_rate numeric,
-        partner_on_signup text, user_id uuid, email text, user_name text, partner_id uuid, partner_status text, partner_role text,
+        partner_on_signup text, time_zone text, user_id uuid, email text, user_name text, partner_id uuid, partner_status text, partner_role text,
         membership_organization text, is_active_organization boolean, is_removed boolean, is_invited boolean, version bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
     RETURN QUERY
     SELECT t.id, t.slug, t.name, t.issuer, t.default_currency, t.default_commission_rate, t.partner_on_signup::text,
-        u.id, u.email, u.name, p.id, p.status::text,
+        t.time_zone, u.id, u.email, u.name, p.id, p.status::text,
         CASE WHEN pu.removed_at IS NULL AND (pu.clerk_org_id IS NULL OR pu.clerk_org_id = o.clerk_org_id) THEN pu.role::text END,
         pu.clerk_org_id, o.id IS NOT NULL, pu.removed_at IS NOT NULL,
         verified_email IS NOT NULL AND EXISTS (SELECT FROM public.partner_members m

@@ -11,7 +11,10 @@ use crate::{
     error::Result,
     ids::TenantId,
     keyring::Keyring,
-    models::tenant::{NewTenant, PartnerOnSignup, Tenant},
+    models::{
+        calendar::TimeZone,
+        tenant::{NewTenant, PartnerOnSignup, Tenant},
+    },
     seed::demo,
 };
 
@@ -73,6 +76,7 @@ async fn first_tenant(connection: &AsyncPgConnection, issuer: &str) -> Result<()
         issuer,
         default_currency: "USD",
         partner_on_signup: PartnerOnSignup::Pending,
+        time_zone: TimeZone::UTC,
     };
     Tenant::insert(connection, &new).await?;
     tracing::info!(issuer, "the first tenant is made: `tenant set main` gives it its name and currency");

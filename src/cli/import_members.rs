@@ -3,10 +3,10 @@
 use std::{fs::File, path::PathBuf};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use uuid::Uuid;
 
-use super::{Failure, database::Database, say};
+use super::{Failure, bar::bar, database::Database, say};
 use crate::{
     clock::Clock,
     config::Settings,
@@ -111,9 +111,7 @@ struct Printed {
 
 impl Progress for Printed {
     fn begins(&mut self, rows: u32) {
-        self.bar = ProgressBar::new(u64::from(rows));
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len} rows, {eta} left");
-        self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        self.bar = bar(u64::from(rows), "rows");
     }
 
     fn row(&mut self, report: RowReport) {

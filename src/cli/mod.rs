@@ -1,5 +1,6 @@
 //! The commands: one file each. They put the other modules together and speak to the person at the terminal.
 
+mod bar;
 mod database;
 mod encryption_key;
 mod first_start;

@@ -1,10 +1,10 @@
 //! `partner-portal seed`
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{
     Failure,
+    bar::bar,
     database::{self, Database},
     first_start, say,
 };
@@ -57,8 +57,7 @@ async fn fill(settings: &Settings, database: &Database, keyring: &Keyring, argum
     let clock = Clock::default();
     // On an empty embedded database there is no tenant to fill yet.
     first_start::run(settings, database, keyring, &clock).await?;
-    let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {pos} of {len} rows and bookings, {elapsed} so far, about {eta} left")?);
+    let bar = bar(0, "rows and bookings");
     let amounts = Amounts {
         partners: arguments.partners,
         leads: arguments.leads,

@@ -5,14 +5,16 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::AsyncPgConnection;
 use rust_decimal::Decimal;
 
-use super::{Failure, database::Database, say};
+use super::{Failure, bar::bar, database::Database, say};
 use crate::{
     auth::development,
     config::{Issuer, Settings},
     ids::TenantId,
     models::{
+        calendar::TimeZone,
         scope::Scope,
         tenant::{HOLD_DAYS, NewTenant, PartnerOnSignup, Tenant, TenantChanges, TenantSettings},
+        totals::{self, change_time_zone},
     },
     money::{decimal, minor_units},
     validation,
@@ -45,6 +47,9 @@ pub struct AddArguments {
     /// What a first sign-in makes: none, or a partner that is pending or active
     #[arg(long, default_value = "pending")]
     partner_on_signup: PartnerOnSignup,
+    /// The time zone by which its days and months begin (IANA): Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    time_zone: TimeZone,
 }
 
 #[derive(Args)]
@@ -69,6 +74,10 @@ pub struct SetArguments {
     /// The least that is paid out at once, in the tenant's currency
     #[arg(long, value_parser = minimum_payout)]
     minimum_payout: Option<Decimal>,
+    /// The time zone by which its days and months begin (IANA): Europe/Berlin. All totals are written anew; whoever books for the tenant waits
+    /// meanwhile
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<TimeZone>,
 }
 
 fn slug(text: &str) -> Result<String, String> {
@@ -141,7 +150,9 @@ async fn add(connection: &AsyncPgConnection, settings: &Settings, arguments: Add
         issuer,
         default_currency: &arguments.currency,
         partner_on_signup: arguments.partner_on_signup,
+        time_zone: arguments.time_zone,
     };
+    check_time_zone(connection, new.time_zone).await?;
     match Tenant::insert(connection, &new).await {
         Ok(()) => say(&format!("{} is added as {}.\n", arguments.slug, new.id)),
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {
@@ -157,18 +168,32 @@ async fn list(connection: &AsyncPgConnection) -> Result<(), Failure> {
         let settings = TenantSettings::by_tenants(connection, Scope::tenant(tenant.id), &[tenant.id]).await?;
         let (days, least) =
             settings.get(&tenant.id).map_or((0, Decimal::ZERO), |it| (it.commission_hold_days, it.minimum_payout));
-        let Tenant { id, slug, name, issuer, default_currency, partner_on_signup, .. } = tenant;
+        let Tenant { id, slug, name, issuer, default_currency, partner_on_signup, time_zone, .. } = tenant;
         let (on_signup, least) = (partner_on_signup.as_str(), least.normalize());
         say(&format!(
-            "{slug}\t{name}\t{default_currency}\tsign-up: {on_signup}\thold: {days} days\tminimum payout: {least}\t{issuer}\t{id}\n"
+            "{slug}\t{name}\t{default_currency}\tsign-up: {on_signup}\thold: {days} days\tminimum payout: {least}\t{issuer}\t{id}\ttime zone: {time_zone}\n"
         ));
     }
     Ok(())
 }
 
+/// A zone that PostgreSQL does not know is none of its time zone database, which may be an older one.
+async fn check_time_zone(connection: &AsyncPgConnection, zone: TimeZone) -> Result<(), Failure> {
+    if totals::knows(connection, zone).await? {
+        return Ok(());
+    }
+    Err(Failure(format!(
+        "--time-zone: PostgreSQL does not know {zone}; `SELECT name FROM pg_timezone_names` shows what it knows"
+    )))
+}
+
 async fn set(connection: &AsyncPgConnection, arguments: SetArguments) -> Result<(), Failure> {
     let known = Tenant::all(connection).await?.into_iter().find(|tenant| tenant.slug == arguments.slug);
-    let minimum_payout = known.map_or(Ok(None), |tenant| minimum(&tenant, &arguments))?;
+    let minimum_payout = known.as_ref().map_or(Ok(None), |tenant| minimum(tenant, &arguments))?;
+    let zone = arguments.time_zone;
+    if let Some(zone) = zone {
+        check_time_zone(connection, zone).await?;
+    }
     let changes = TenantChanges {
         name: arguments.name.as_deref(),
         issuer: arguments.issuer.as_ref().map(|issuer| issuer.0.as_str()),
@@ -177,13 +202,25 @@ async fn set(connection: &AsyncPgConnection, arguments: SetArguments) -> Result<
         commission_hold_days: arguments.hold_days,
         minimum_payout,
     };
-    if changes.is_empty() {
+    if changes.is_empty() && zone.is_none() {
         return Err(Failure::new(
-            "nothing to change: give --name, --tenant-issuer, --currency, --partner-on-signup, --hold-days or --minimum-payout",
+            "nothing to change: give --name, --tenant-issuer, --currency, --partner-on-signup, --hold-days, --minimum-payout or --time-zone",
         ));
     }
-    if !Tenant::update(connection, &arguments.slug, &changes).await? {
+    let Some(tenant) = known else {
         return Err(Failure(format!("there is no tenant {:?}; `tenant list` shows them", arguments.slug)));
+    };
+    if !changes.is_empty() {
+        Tenant::update(connection, &arguments.slug, &changes).await?;
+    }
+    if let Some(zone) = zone.filter(|&zone| zone != tenant.time_zone) {
+        let bar = bar(0, "partners");
+        let tell = |done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        };
+        change_time_zone(connection, tenant.id, zone, tell).await?;
+        bar.finish_and_clear();
     }
     say(&format!("{} is changed.\n", arguments.slug));
     Ok(())

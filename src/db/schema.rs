@@ -484,6 +484,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         commission_hold_days -> Int4,
         minimum_payout -> Numeric,
+        time_zone -> Text,
         version -> Int8,
     }
 }

@@ -213,7 +213,8 @@ impl RuleSimulation {
             return Err(Error::NotFound("There is no partner of this id.".to_owned()));
         }
         let reading = ctx.read().await?;
-        let outcomes = simulation::simulate(&reading, ctx.viewer().tenant.id, &rule, period).await?;
+        let tenant = &ctx.viewer().tenant;
+        let outcomes = simulation::simulate(&reading, tenant.id, tenant.time_zone, &rule, period).await?;
         drop(reading);
         let mut sums = BTreeMap::<&str, (Currency, Outcome)>::new();
         for ((_, currency), outcome) in &outcomes {

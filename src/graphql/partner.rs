@@ -198,7 +198,7 @@ impl Partner {
         }
     }
 
-    /// What its accounts held at the end of a day (UTC). Null to whoever may not read its ledger.
+    /// What its accounts held at the end of a day, as days end in the tenant's time zone. Null to whoever may not read its ledger.
     async fn balance_at(
         &self,
         ctx: &Context<'_>,

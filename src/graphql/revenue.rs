@@ -11,7 +11,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     models::{
-        calendar::{instant, month_start},
+        calendar::month_start,
         revenue::{self, Figures, Interval, Period, Point},
         scope::Scope,
     },
@@ -22,7 +22,7 @@ const MAX_DAYS: i64 = 3_660;
 /// The most points that are shown over time.
 const MAX_POINTS: i64 = 400;
 
-/// A period of whole days (UTC).
+/// A period of whole days, as they begin in the tenant's time zone.
 #[derive(InputObject, Clone, Copy)]
 pub struct PeriodInput {
     /// Its first day.
@@ -47,7 +47,7 @@ impl PeriodInput {
 
     /// The period that is asked for, or else the month so far.
     pub fn or_month(ctx: &Context<'_>, asked: Option<Self>) -> Result<Period> {
-        let today = ctx.now().date_naive();
+        let today = ctx.viewer().tenant.time_zone.day_of(ctx.now());
         asked.map_or_else(|| Ok(Period { from: month_start(today), to: today + Days::new(1) }), Self::checked)
     }
 }
@@ -63,13 +63,13 @@ pub struct RevenueMetrics {
 #[Object]
 impl RevenueMetrics {
     /// The period's first instant.
-    async fn period_start(&self) -> DateTime {
-        instant(self.period.from).into()
+    async fn period_start(&self, ctx: &Context<'_>) -> DateTime {
+        ctx.viewer().tenant.time_zone.start_of(self.period.from).into()
     }
 
     /// The period's end, exclusive.
-    async fn period_end(&self) -> DateTime {
-        instant(self.period.to).into()
+    async fn period_end(&self, ctx: &Context<'_>) -> DateTime {
+        ctx.viewer().tenant.time_zone.start_of(self.period.to).into()
     }
 
     /// The currency of all amounts.
@@ -148,7 +148,7 @@ impl EarningsPoint {
     ) -> Result<Vec<Self>> {
         let period = match period {
             Some(period) => period.checked()?,
-            None => recent(interval, ctx.now().date_naive()),
+            None => recent(interval, ctx.viewer().tenant.time_zone.day_of(ctx.now())),
         };
         if period.parts(interval) > MAX_POINTS {
             return Err(Error::BadUserInput(format!(

@@ -37,6 +37,11 @@ impl Tenant {
         currency(&self.0.default_currency).map(CurrencyCode)
     }
 
+    /// The time zone by which its days and months begin, of figures, periods and balances: "Europe/Berlin" (IANA).
+    async fn time_zone(&self) -> &'static str {
+        self.0.time_zone.name()
+    }
+
     /// How many days an invoice's commission stays pending, for refunds to come in.
     async fn commission_hold_days(&self, ctx: &Context<'_>) -> Result<i32> {
         Ok(self.settings(ctx).await?.commission_hold_days)

@@ -10,7 +10,6 @@ use rust_decimal::Decimal;
 
 use super::{
     calculation::{Calculation, Formula, Terms},
-    calendar::month_of,
     customer::CustomerAccount,
     rule::{RateSource, Rule},
 };
@@ -128,12 +127,14 @@ async fn first_payment(
 /// What a partner's calendar month has brought so far, in the payment's currency.
 async fn month_base(mut connection: &AsyncPgConnection, tenant: TenantId, payment: Payment) -> QueryResult<Decimal> {
     let found: Option<Decimal> = statement::<Numeric>(
-        "SELECT base FROM commission_totals WHERE tenant_id = ? AND partner_id = ? AND currency = ? AND grain = 'month' AND starts_on = ?",
+        "SELECT base FROM commission_totals WHERE tenant_id = ? AND partner_id = ? AND currency = ? AND grain = 'month'
+             AND starts_on = date_trunc('month', ? AT TIME ZONE (SELECT time_zone FROM tenants WHERE id = ?))::date",
         vec![
             Bind::Uuid(tenant.uuid()),
             Bind::Uuid(payment.partner.uuid()),
             Bind::text(payment.amount.currency.code()),
-            Bind::Date(month_of(payment.at)),
+            Bind::Time(payment.at),
+            Bind::Uuid(tenant.uuid()),
         ],
     )
     .get_result(&mut connection)

@@ -77,7 +77,7 @@ pub struct Identity {
     pub told: Told,
 }
 
-type TenantColumns = (SqlUuid, Text, Text, Text, Text, Numeric, Text);
+type TenantColumns = (SqlUuid, Text, Text, Text, Text, Numeric, Text, Text);
 type IdentityColumns = (
     TenantColumns,
     Nullable<SqlUuid>,

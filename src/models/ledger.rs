@@ -270,7 +270,7 @@ pub async fn open_balances(mut connection: &AsyncPgConnection, scope: Scope, par
         .await
 }
 
-/// A purse's balances at the end of a day (UTC).
+/// A purse's balances at the end of a day, as days end in the tenant's time zone.
 pub async fn balances_on(
     mut connection: &AsyncPgConnection,
     scope: Scope,

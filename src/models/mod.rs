@@ -50,5 +50,6 @@ pub mod rule;
 pub mod scope;
 pub mod simulation;
 pub mod tenant;
+pub mod totals;
 pub mod transfer;
 pub mod user;

@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use super::{calendar::month_start, scope::Scope};
 use crate::db::statement::{Bind, statement};
 
-/// A period of whole days (UTC).
+/// A period of whole days, as they begin in the tenant's time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Period {
     /// Its first day.

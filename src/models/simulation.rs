@@ -14,7 +14,7 @@ use rust_decimal::Decimal;
 
 use super::{
     assessment::Assessment,
-    calendar::{instant, month_of},
+    calendar::TimeZone,
     revenue::Period,
     rule::{NewRule, RateSource, Rule},
 };
@@ -98,12 +98,14 @@ type Row = (PartnerId, String, Decimal, Decimal, RateSource, bool, DateTime<Utc>
 pub async fn simulate(
     mut connection: &AsyncPgConnection,
     tenant: TenantId,
+    zone: TimeZone,
     rule: &NewRule,
     period: Period,
 ) -> QueryResult<Outcomes> {
-    let from = instant(period.from);
+    let from = zone.start_of(period.from);
     let partner = if rule.partner_id.is_some() { "AND e.partner_id = ?" } else { "" };
-    let mut binds = vec![Bind::Uuid(tenant.uuid()), Bind::Time(instant(month_of(from))), Bind::Time(instant(period.to))];
+    let mut binds =
+        vec![Bind::Uuid(tenant.uuid()), Bind::Time(zone.start_of(zone.month_of(from))), Bind::Time(zone.start_of(period.to))];
     binds.extend(rule.partner_id.map(|partner| Bind::Uuid(partner.uuid())));
     let first_payment = match rule.duration_months {
         Some(_) => "(SELECT min(i.paid_at) FROM invoices i WHERE i.tenant_id = e.tenant_id AND i.customer_id = e.customer_id)",
@@ -122,7 +124,7 @@ pub async fn simulate(
     .load_stream::<Row>(&mut connection)
     .await?;
     let candidate = rule.candidate();
-    let replay = Replay { rule, candidate, from, month_bases: HashMap::new(), outcomes: Outcomes::new() };
+    let replay = Replay { rule, candidate, zone, from, month_bases: HashMap::new(), outcomes: Outcomes::new() };
     let replay = rows
         .try_fold(replay, async |mut replay, (partner, code, base, amount, source, rule_has_currency, at, first)| {
             if let Some(currency) = Currency::from_code(&code) {
@@ -138,6 +140,7 @@ pub async fn simulate(
 struct Replay<'r> {
     rule: &'r NewRule,
     candidate: Rule,
+    zone: TimeZone,
     from: DateTime<Utc>,
     /// The base so far of the partner's month at hand; there is one for each currency.
     month_bases: HashMap<Currency, (PartnerId, NaiveDate, Decimal)>,
@@ -146,7 +149,7 @@ struct Replay<'r> {
 
 impl Replay<'_> {
     fn take(&mut self, payment: &Replayed) {
-        let month = month_of(payment.at);
+        let month = self.zone.month_of(payment.at);
         let so_far = self.month_bases.entry(payment.currency).or_insert((payment.partner, month, Decimal::ZERO));
         if (so_far.0, so_far.1) != (payment.partner, month) {
             *so_far = (payment.partner, month, Decimal::ZERO);

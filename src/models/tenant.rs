@@ -7,7 +7,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
 
-use super::scope::Scope;
+use super::{calendar::TimeZone, scope::Scope};
 use crate::{
     db::{schema::tenants, statement::statement},
     ids::TenantId,
@@ -43,6 +43,8 @@ pub struct Tenant {
     pub default_commission_rate: Decimal,
     /// What a first sign-in makes.
     pub partner_on_signup: PartnerOnSignup,
+    /// By which its days and months begin.
+    pub time_zone: TimeZone,
 }
 
 /// A tenant to be added.
@@ -61,6 +63,8 @@ pub struct NewTenant<'a> {
     pub default_currency: &'a str,
     /// What a first sign-in makes.
     pub partner_on_signup: PartnerOnSignup,
+    /// By which its days and months begin.
+    pub time_zone: TimeZone,
 }
 
 /// What to change of a tenant; `None` stays as it is.

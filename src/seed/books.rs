@@ -22,7 +22,7 @@ use crate::{
         booking::{BookingFault, InvoicePayment, InvoiceRefund},
         books::Books,
         calculation::{Formula, Terms, Tier},
-        calendar::{instant, month_start},
+        calendar::{TimeZone, month_start},
         commission::{CommissionEventType, CommissionStatus},
         customer::{Customer, CustomerAccount, CustomerReport, NewCustomerAccount},
         decision::Decision,
@@ -94,7 +94,7 @@ impl Year<'_> {
         // By the quarter at first, of late every month.
         let ends = (1..=12).filter(|months| self.pays_monthly || *months > 9 || months % 3 == 0);
         happenings.extend(ends.filter_map(|months| {
-            let end = instant(month_start((first + Months::new(months)).date_naive()));
+            let end = TimeZone::UTC.start_of(month_start((first + Months::new(months)).date_naive()));
             let at = end + TimeDelta::days(2);
             (at < self.now).then_some((at, Happening::Payouts(end)))
         }));

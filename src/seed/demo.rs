@@ -9,7 +9,10 @@ use crate::{
     error::{Error, Result},
     ids::{TenantId, UserId},
     keyring::Keyring,
-    models::tenant::{NewTenant, PartnerOnSignup, Tenant},
+    models::{
+        calendar::TimeZone,
+        tenant::{NewTenant, PartnerOnSignup, Tenant},
+    },
 };
 
 /// The tenant that development tokens are for unless another is named.
@@ -53,7 +56,15 @@ pub fn service(tenant: &str) -> String {
 /// Fills an empty database; `issuer` is the one whose tokens its tenants believe.
 pub async fn fill(connection: &mut AsyncPgConnection, issuer: &str, keyring: &Keyring, clock: &Clock) -> Result<()> {
     for (slug, name, currency, partner_on_signup, amounts) in TENANTS {
-        let new = NewTenant { id: TenantId::new(), slug, name, issuer, default_currency: currency, partner_on_signup };
+        let new = NewTenant {
+            id: TenantId::new(),
+            slug,
+            name,
+            issuer,
+            default_currency: currency,
+            partner_on_signup,
+            time_zone: TimeZone::UTC,
+        };
         Tenant::insert(connection, &new).await?;
         fill_tenant(connection, Some(slug), amounts, keyring, clock, |_| ()).await?;
         let tenant = Tenant::all(connection).await?.into_iter().find(|tenant| tenant.slug == slug);

@@ -44,9 +44,9 @@ pub const MONEY_RULES: &[Rule] = &[
                  SELECT partner_id, unit, kind, day, sum(out) AS said_out, sum(come) AS said_come,
                      sum(sum(come - out)) OVER (PARTITION BY partner_id, unit, kind ORDER BY day) AS said_closing
                  FROM (
-                     SELECT partner_id, unit, to_kind::text AS kind, posted_at::date AS day, 0 AS out, amount AS come FROM transfers WHERE tenant_id = ?
+                     SELECT partner_id, unit, to_kind::text AS kind, (posted_at AT TIME ZONE (SELECT time_zone FROM tenants WHERE id = ?))::date AS day, 0 AS out, amount AS come FROM transfers WHERE tenant_id = ?
                      UNION ALL
-                     SELECT partner_id, unit, from_kind, posted_at::date, amount, 0 FROM transfers WHERE tenant_id = ?) AS moves
+                     SELECT partner_id, unit, from_kind, (posted_at AT TIME ZONE (SELECT time_zone FROM tenants WHERE id = ?))::date, amount, 0 FROM transfers WHERE tenant_id = ?) AS moves
                  GROUP BY 1, 2, 3, 4),
              sides AS (
                  SELECT *, (debits, credits, closing) IS DISTINCT FROM (said_out, said_come, said_closing) AS is_wrong
@@ -307,12 +307,12 @@ pub const MONEY_RULES: &[Rule] = &[
                  SELECT partner_id, currency, grain, starts_on, sum(base) AS said_base, sum(earned) AS said_earned, sum(pending) AS said_pending,
                      sum(n) AS said_count, sum(paid) AS said_paid
                  FROM (
-                     SELECT partner_id, currency, g.grain, date_trunc(g.grain, event_date)::date AS starts_on,
+                     SELECT partner_id, currency, g.grain, date_trunc(g.grain, event_date AT TIME ZONE (SELECT time_zone FROM tenants WHERE id = ?))::date AS starts_on,
                          CASE event_type WHEN 'invoice_payment' THEN base ELSE 0 END AS base, amount AS earned,
                          CASE status WHEN 'pending' THEN amount ELSE 0 END AS pending, 1 AS n, 0 AS paid
                      FROM partner_commission_events CROSS JOIN (VALUES ('day'), ('month')) AS g (grain) WHERE tenant_id = ? AND status <> 'rejected'
                      UNION ALL
-                     SELECT partner_id, currency, g.grain, date_trunc(g.grain, completed_at)::date, 0, 0, 0, 0, total_amount
+                     SELECT partner_id, currency, g.grain, date_trunc(g.grain, completed_at AT TIME ZONE (SELECT time_zone FROM tenants WHERE id = ?))::date, 0, 0, 0, 0, total_amount
                      FROM partner_payouts CROSS JOIN (VALUES ('day'), ('month')) AS g (grain) WHERE tenant_id = ? AND completed_at IS NOT NULL) AS rows
                  GROUP BY 1, 2, 3, 4),
              sides AS (

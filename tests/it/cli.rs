@@ -160,6 +160,13 @@ async fn a_first_start_in_production() {
     assert!(said(&["tenant", "set", "main", "--minimum-payout", "1.005"]).contains("at most 2 digits after the point"));
     assert_eq!(said(&["tenant", "set", "main", "--hold-days", "14", "--minimum-payout", "50"]), "main is changed.\n");
     assert!(said(&["tenant", "list"]).contains("\thold: 14 days\tminimum payout: 50\t"));
+    assert!(said(&["tenant", "list"]).contains("\ttime zone: UTC\n"));
+    assert!(
+        said(&["tenant", "set", "main", "--time-zone", "Mars/Olympus"])
+            .contains("time zone of the IANA database such as Europe/Berlin")
+    );
+    assert_eq!(said(&["tenant", "set", "main", "--time-zone", "America/Bogota"]), "main is changed.\n");
+    assert!(said(&["tenant", "list"]).contains("\ttime zone: America/Bogota\n"));
     said(&["tenant", "set", "main", "--currency", "JPY"]);
     assert!(said(&["tenant", "list"]).contains("\thold: 14 days\tminimum payout: 0\t"));
     let id = nix::unistd::Pid::from_raw(i32::try_from(server.id()).expect("a process id"));

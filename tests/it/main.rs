@@ -55,4 +55,5 @@ mod statements;
 mod support;
 mod telemetry;
 mod texts;
+mod time_zones;
 mod verified_columns;
