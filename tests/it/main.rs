@@ -2,6 +2,7 @@
 
 mod applications;
 mod books;
+mod boundaries;
 mod cli;
 mod collisions;
 mod commissions;
