@@ -15,6 +15,9 @@ use crate::{
     rates::Rates,
 };
 
+/// How many exports of one user may run at once: each keeps a connection, also while it waits for what it has to pay.
+const EXPORTS_OF_A_USER: usize = 2;
+
 /// The guards that all requests share.
 pub struct Edge {
     /// The settings.
@@ -23,6 +26,8 @@ pub struct Edge {
     pub rates: Rates,
     /// The web origins that may call from a browser.
     pub origins: Vec<String>,
+    /// How many exports each user has running.
+    pub exports: Arc<PerUser>,
     /// How many subscriptions each user has open.
     pub subscriptions: Arc<PerUser>,
     /// How many WebSocket connections each user has open.
@@ -50,6 +55,8 @@ impl Edge {
         Self {
             rates: Rates::new(&limits),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
+            // All together they share the places for files.
+            exports: PerUser::new(EXPORTS_OF_A_USER, usize::MAX),
             subscriptions: PerUser::new(limits.user_subscriptions, limits.max_subscriptions),
             connections: PerUser::new(limits.user_connections, limits.max_sockets),
             telling: Semaphore::new((pool_size / 4).max(1)),

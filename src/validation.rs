@@ -175,7 +175,7 @@ pub fn line(text: &str, max: usize) -> Result<String, Wrong> {
     if trimmed.is_empty() {
         return wrong(FaultCode::Required, "Must not be empty.");
     }
-    if let Some(c) = trimmed.chars().find(|&c| c.is_control() || is_deceptive(c)) {
+    if let Some(c) = trimmed.chars().find(|&c| c.is_control() || is_deceptive(c) || matches!(c, '\u{2028}' | '\u{2029}')) {
         return wrong(FaultCode::Invalid, format!("Must not contain control characters; it contains U+{:04X}.", u32::from(c)));
     }
     within(trimmed, max)

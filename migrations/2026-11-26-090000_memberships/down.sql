@@ -1,7 +1,8 @@
 DROP POLICY users_default_partner ON users;
 REVOKE UPDATE (default_partner_id, updated_at) ON users FROM portal_partner;
+DROP FUNCTION portal_hold_partner(uuid);
 DROP FUNCTION portal_may_act_for(uuid);
-DROP FUNCTION portal_own_partners();
+DROP FUNCTION portal_own_partners(text);
 
 CREATE OR REPLACE FUNCTION portal_bearer(token_issuer text, token_subject text, token_organization text, token_tenant text, verified_email text)
     RETURNS TABLE (
@@ -25,6 +26,13 @@ BEGIN
 END $$;
 DROP FUNCTION portal_caller(text, text, text, text, text);
 DROP VIEW caller_versions;
+DROP TRIGGER partner_users_origin ON partner_users;
+DROP FUNCTION partner_users_origin();
+DROP TRIGGER tenants_issuer_version ON tenants;
+DROP FUNCTION raise_version_of_issuer();
+DROP TRIGGER partners_tenant_version_update ON partners;
+DROP TRIGGER partners_tenant_version_insert ON partners;
+DROP FUNCTION raise_version_of_tenant();
 DROP TRIGGER partners_version ON partners;
 DROP TRIGGER partner_users_version ON partner_users;
 DROP TRIGGER tenants_version ON tenants;

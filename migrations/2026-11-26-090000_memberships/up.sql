@@ -11,10 +11,22 @@ CREATE INDEX partner_users_removed_by_idx ON partner_users (tenant_id, removed_b
 COMMENT ON COLUMN partner_users.clerk_org_id IS 'The organisation at the token issuer that the membership came from: it holds only while the token names that organisation, and its role follows the token. NULL where it was given here';
 COMMENT ON COLUMN partner_users.removed_at IS 'When the person was removed; the row stays, so that no token brings them back';
 
--- Whoever founded the partner did so in one transaction with it. The others came by its organisation.
+-- Whoever founded a partner did so in one transaction with it. The others came by its organisation, where it has one.
 UPDATE partner_users pu SET clerk_org_id = p.clerk_org_id
 FROM partners p
 WHERE p.tenant_id = pu.tenant_id AND p.id = pu.partner_id AND char_length(p.clerk_org_id) BETWEEN 1 AND 200 AND pu.created_at <> p.created_at;
+
+-- A server of the version before, which runs while this migration does, registers members of organisations and does not say so.
+CREATE FUNCTION partner_users_origin() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+    IF current_setting('role') = 'portal_gate' AND NEW.clerk_org_id IS NULL THEN
+        -- Whoever signs up founds a partner that has none.
+        NEW.clerk_org_id := (SELECT p.clerk_org_id FROM public.partners p WHERE p.tenant_id = NEW.tenant_id AND p.id = NEW.partner_id);
+    END IF;
+    RETURN NEW;
+END $$;
+REVOKE ALL ON FUNCTION partner_users_origin() FROM PUBLIC;
+CREATE TRIGGER partner_users_origin BEFORE INSERT ON partner_users FOR EACH ROW EXECUTE FUNCTION partner_users_origin();
 
 GRANT UPDATE (role, clerk_org_id) ON partner_users TO portal_gate;
 GRANT UPDATE (role, removed_at, removed_by) ON partner_users TO portal_partner, portal_operator;
@@ -60,7 +72,26 @@ END $$;
 CREATE TRIGGER partners_version AFTER UPDATE OF status, clerk_org_id ON partners FOR EACH ROW
     WHEN (OLD.status IS DISTINCT FROM NEW.status OR OLD.clerk_org_id IS DISTINCT FROM NEW.clerk_org_id)
     EXECUTE FUNCTION raise_version_of_people();
-REVOKE ALL ON FUNCTION raise_version(), raise_version_of_member(), raise_version_of_people() FROM PUBLIC;
+
+-- An organisation that becomes a partner's concerns whoever names it in a token, and an issuer that becomes a second tenant's whoever has a
+-- token of it: only the tokens say who that is.
+CREATE FUNCTION raise_version_of_tenant() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+    UPDATE public.tenants t SET version = t.version WHERE t.id = NEW.tenant_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER partners_tenant_version_insert AFTER INSERT ON partners FOR EACH ROW
+    WHEN (NEW.clerk_org_id IS NOT NULL) EXECUTE FUNCTION raise_version_of_tenant();
+CREATE TRIGGER partners_tenant_version_update AFTER UPDATE OF clerk_org_id ON partners FOR EACH ROW
+    WHEN (OLD.clerk_org_id IS DISTINCT FROM NEW.clerk_org_id) EXECUTE FUNCTION raise_version_of_tenant();
+CREATE FUNCTION raise_version_of_issuer() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+    UPDATE public.tenants t SET version = t.version WHERE t.issuer = NEW.issuer AND t.id <> NEW.id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER tenants_issuer_version AFTER INSERT OR UPDATE OF issuer ON tenants FOR EACH ROW EXECUTE FUNCTION raise_version_of_issuer();
+REVOKE ALL ON FUNCTION raise_version(), raise_version_of_member(), raise_version_of_people(), raise_version_of_tenant(), raise_version_of_issuer()
+    FROM PUBLIC;
 
 -- Read by its key in the statement that says who is asking, which the login runs before it takes a caller's role. It tells numbers alone.
 CREATE VIEW caller_versions AS
@@ -111,15 +142,16 @@ BEGIN
 END $$;
 
 -- A person may belong to several partners. Of those for which they are not acting they are told what they are called, and may choose one.
-CREATE FUNCTION portal_own_partners() RETURNS SETOF partners
+CREATE FUNCTION portal_own_partners(token_organization text) RETURNS SETOF partners
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     SELECT p.*
     FROM public.partner_users pu
     JOIN public.partners p ON p.tenant_id = pu.tenant_id AND p.id = pu.partner_id
     WHERE pu.tenant_id = current_setting('app.tenant_id')::uuid AND pu.user_id = current_setting('app.user_id')::uuid AND pu.removed_at IS NULL
+        AND (pu.clerk_org_id IS NULL OR pu.clerk_org_id = token_organization AND p.clerk_org_id = token_organization)
     ORDER BY pu.created_at, pu.partner_id
 $$;
-COMMENT ON FUNCTION portal_own_partners() IS 'The partners that the caller belongs to, those joined first before the others';
+COMMENT ON FUNCTION portal_own_partners(text) IS 'The partners that the caller belongs to by a token that names this organisation or none, those joined first before the others';
 CREATE FUNCTION portal_may_act_for(partner uuid) RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     SELECT EXISTS (SELECT FROM public.partner_users pu
@@ -127,8 +159,17 @@ CREATE FUNCTION portal_may_act_for(partner uuid) RETURNS boolean
             AND pu.user_id = current_setting('app.user_id')::uuid AND pu.removed_at IS NULL AND pu.clerk_org_id IS NULL)
 $$;
 COMMENT ON FUNCTION portal_may_act_for(uuid) IS 'Whether the caller belongs to the partner whatever their token says';
-REVOKE ALL ON FUNCTION portal_own_partners(), portal_may_act_for(uuid) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION portal_own_partners(), portal_may_act_for(uuid) TO portal_partner;
+-- Whoever changes who acts for a partner keeps its organisation as it is meanwhile, and locks the partner's row before a user's, as whoever
+-- changes the partner does. A partner's people may not write the row, so they could not lock it themselves.
+CREATE FUNCTION portal_hold_partner(partner uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+    PERFORM FROM public.partners p WHERE p.tenant_id = current_setting('app.tenant_id')::uuid AND p.id = partner FOR KEY SHARE;
+END $$;
+COMMENT ON FUNCTION portal_hold_partner(uuid) IS 'Keeps a partner of the caller''s tenant from getting another organisation until the transaction ends; tells nothing of it';
+REVOKE ALL ON FUNCTION portal_own_partners(text), portal_may_act_for(uuid), portal_hold_partner(uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION portal_own_partners(text), portal_may_act_for(uuid) TO portal_partner;
+GRANT EXECUTE ON FUNCTION portal_hold_partner(uuid) TO portal_partner, portal_operator;
 CREATE POLICY users_default_partner ON users FOR UPDATE TO portal_partner
     USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid) AND id = (SELECT current_setting('app.user_id')::uuid))
     WITH CHECK (tenant_id = (SELECT current_setting('app.tenant_id')::uuid) AND id = (SELECT current_setting('app.user_id')::uuid)

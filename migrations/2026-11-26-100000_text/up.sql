@@ -118,9 +118,7 @@ ALTER TABLE partner_members ALTER COLUMN email_key DROP EXPRESSION;
 COMMENT ON COLUMN partner_members.email_key IS 'email as it is compared: email_key() of it, but for a member whose mailbox another one of the partner had before that was noticed';
 CREATE FUNCTION partner_members_email_key() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 BEGIN
-    IF TG_OP = 'INSERT' OR NEW.email IS DISTINCT FROM OLD.email THEN
-        NEW.email_key := public.email_key(NEW.email);
-    END IF;
+    NEW.email_key := public.email_key(NEW.email);
     RETURN NEW;
 END $$;
 CREATE TRIGGER partner_members_email_key BEFORE INSERT OR UPDATE OF email ON partner_members
@@ -150,10 +148,18 @@ DROP TRIGGER partner_members_address ON partner_members;
 CREATE TRIGGER partner_members_address AFTER UPDATE OF email, email_key ON partner_members FOR EACH ROW
     WHEN (OLD.email_key <> NEW.email_key) EXECUTE FUNCTION partner_members_address();
 
--- The members who are there. Where a partner has one mailbox twice, the older member has it from now on; the other stays as it is, and is told of
--- when the server or `partner-portal migrate` has migrated.
-UPDATE partner_members m SET email_key = email_key(m.email)
-WHERE octet_length(m.email) <> char_length(m.email) AND m.email_key <> email_key(m.email)
-    AND NOT EXISTS (SELECT FROM partner_members o
-        WHERE o.tenant_id = m.tenant_id AND o.partner_id = m.partner_id AND o.id <> m.id
-            AND (o.email_key = email_key(m.email) OR email_key(o.email) = email_key(m.email) AND (o.created_at, o.id) < (m.created_at, m.id)));
+-- The members who are there. Where a partner has one mailbox twice, the older member has it from now on; the key of the other is one that no
+-- address has, and it is told of when the server or `partner-portal migrate` has migrated. Each key is computed once.
+CREATE TEMPORARY TABLE keys ON COMMIT DROP AS
+    SELECT m.tenant_id, m.partner_id, m.id, m.created_at, m.email_key AS old_key, email_key(m.email) AS new_key
+    FROM partner_members m WHERE octet_length(m.email) <> char_length(m.email) OR m.email ~* '@.*xn--';
+INSERT INTO keys SELECT m.tenant_id, m.partner_id, m.id, m.created_at, m.email_key, m.email_key
+    FROM partner_members m JOIN (SELECT DISTINCT tenant_id, partner_id, new_key FROM keys) k
+        ON k.tenant_id = m.tenant_id AND k.partner_id = m.partner_id AND k.new_key = m.email_key
+    WHERE NOT EXISTS (SELECT FROM keys o WHERE o.tenant_id = m.tenant_id AND o.id = m.id);
+CREATE TEMPORARY TABLE ranked ON COMMIT DROP AS
+    SELECT *, row_number() OVER (PARTITION BY tenant_id, partner_id, new_key ORDER BY created_at, id) AS place FROM keys;
+UPDATE partner_members m SET email_key = r.new_key || ' ' || m.id
+FROM ranked r WHERE r.tenant_id = m.tenant_id AND r.id = m.id AND r.place > 1;
+UPDATE partner_members m SET email_key = r.new_key
+FROM ranked r WHERE r.tenant_id = m.tenant_id AND r.id = m.id AND r.place = 1 AND m.email_key <> r.new_key;

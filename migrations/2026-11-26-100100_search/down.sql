@@ -12,5 +12,5 @@ ALTER TABLE partners
     ADD COLUMN company_name_sort text COLLATE "C" NOT NULL GENERATED ALWAYS AS (lower(company_name)) STORED;
 CREATE INDEX partners_name_idx ON partners (tenant_id, company_name_sort, id);
 DROP FUNCTION sort_key(text);
-DROP FUNCTION search_patterns(text);
+DROP FUNCTION search_patterns(text, boolean);
 DROP FUNCTION search_key(text);

@@ -10,13 +10,13 @@ CREATE FUNCTION search_key(value text) RETURNS text LANGUAGE sql IMMUTABLE STRIC
 $$;
 COMMENT ON FUNCTION search_key(text) IS 'A text as it is searched: without regard to case, accents and compatibility forms';
 
-CREATE FUNCTION search_patterns(words text) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
-    SELECT coalesce(array_agg('%' || CASE WHEN word ~ '^\+[-+()./0-9]+$' THEN regexp_replace(word, '\D', '', 'g')
+CREATE FUNCTION search_patterns(words text, has_phone boolean) RETURNS text[] LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+    SELECT coalesce(array_agg('%' || CASE WHEN has_phone AND word ~ '^[-+()./0-9]+$' AND word ~ '[0-9].*[0-9].*[0-9]' THEN regexp_replace(word, '\D', '', 'g')
         ELSE regexp_replace(word, '([\\%_])', '\\\1', 'g') END || '%'), '{}')
     FROM regexp_split_to_table(public.search_key(words), '\s+') AS split (word)
     WHERE word <> ''
 $$;
-COMMENT ON FUNCTION search_patterns(text) IS 'A LIKE pattern for each word: what is searched has all of them, in any order. A word that begins with + like a phone number is its digits';
+COMMENT ON FUNCTION search_patterns(text, boolean) IS 'A LIKE pattern for each word: what is searched has all of them, in any order. Where it may be a phone number, a word of digits and what stands between them is its digits';
 
 CREATE FUNCTION sort_key(value text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
     SELECT CASE WHEN octet_length(value) = char_length(value) THEN lower(value COLLATE "C")

@@ -7,12 +7,9 @@
 //! answered in the very round trip that finds that out, as for whom it was the last time ([`Foreseen`]); an answer is used only if it was
 //! them again.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use quick_cache::sync::Cache;
@@ -33,12 +30,9 @@ use crate::{
 /// Of how many bearers it is remembered who they were.
 const REMEMBERED: usize = 10_000;
 
-/// For how long. Where an organisation becomes a partner's, nobody's number rises: only the tokens say who is in it. So it is looked again.
-const REMEMBERED_FOR: Duration = Duration::from_mins(1);
-
 /// Who asked before, by what their tokens say.
 pub struct Acquaintances {
-    known: Cache<SignIn, (Arc<Identity>, Instant)>,
+    known: Cache<SignIn, Arc<Identity>>,
     confirmed: AtomicU64,
     mistaken: AtomicU64,
 }
@@ -68,7 +62,7 @@ impl Acquaintances {
     pub async fn admit(&self, pool: &Pool, claims: &Arc<Claims>, access: Access) -> Result<(Session, Viewer)> {
         let lookup = SignIn::from(&**claims);
         let session = Session::take(pool, gate(&lookup)).await?;
-        if let Some(identity) = self.known(&lookup) {
+        if let Some(identity) = self.known.get(&lookup) {
             if session.enter(access, async |connection| identity.is_current(connection, &lookup).await).await? {
                 let viewer = viewer(&identity, claims)?;
                 session.proceed(viewer.caller(), Some(&identity.told)).await?;
@@ -86,7 +80,7 @@ impl Acquaintances {
     pub async fn foresee(&self, pool: &Pool, claims: &Arc<Claims>) -> Result<(Session, Viewer, Option<Foreseen>)> {
         let lookup = SignIn::from(&**claims);
         let mut session = Session::take(pool, gate(&lookup)).await?;
-        if let Some(identity) = self.known(&lookup) {
+        if let Some(identity) = self.known.get(&lookup) {
             let viewer = viewer(&identity, claims)?;
             if session.foresee(viewer.caller()) {
                 return Ok((session, viewer, Some(Foreseen { lookup, identity })));
@@ -96,13 +90,7 @@ impl Acquaintances {
         Ok((session, viewer, None))
     }
 
-    fn known(&self, lookup: &SignIn) -> Option<Arc<Identity>> {
-        let (identity, found) = self.known.get(lookup)?;
-        (found.elapsed() < REMEMBERED_FOR).then_some(identity)
-    }
-
     async fn identify(&self, session: &Session, lookup: SignIn, claims: &Arc<Claims>, access: Access) -> Result<Viewer> {
-        let asked = Instant::now();
         let found = session.enter(access, async |connection| Identity::find(connection, &lookup).await).await?;
         let mut identity = only(found)?;
         if identity.must_sign_in(&lookup) {
@@ -119,7 +107,7 @@ impl Acquaintances {
         session.name_impersonator(claims.actor.clone()).await;
         // Only what PostgreSQL has been told by the statement that looks for the bearer can be told again; and nobody who is to be registered.
         if viewer.caller().is(&identity.told) && !identity.must_sign_in(&lookup) {
-            self.known.insert(lookup, (Arc::new(identity), asked));
+            self.known.insert(lookup, Arc::new(identity));
         }
         Ok(viewer)
     }
@@ -155,6 +143,14 @@ fn only(mut found: Vec<Identity>) -> Result<Identity> {
     }
 }
 
+/// What the bearer is in the active organisation, as far as the token says.
+fn organization_role(claims: &Claims) -> Option<PartnerUserRole> {
+    claims.organization.as_ref()?.role.as_deref().map(|role| match role {
+        "org:admin" => PartnerUserRole::Owner,
+        _ => PartnerUserRole::Member,
+    })
+}
+
 /// The role that the issuer's administrators give by `metadata.role`.
 pub fn staff_role(claims: &Claims) -> Option<Role> {
     match claims.metadata_role.as_deref() {
@@ -166,7 +162,10 @@ pub fn staff_role(claims: &Claims) -> Option<Role> {
 
 fn viewer(identity: &Identity, claims: &Arc<Claims>) -> Result<Viewer> {
     let user = identity.user_id.ok_or_else(|| Error::internal("a registered user is not there"))?;
-    let role = staff_role(claims).unwrap_or(match identity.partner_role {
+    // What an organisation says is said by this token; another of the same person may have said otherwise a moment ago.
+    let by_token =
+        organization_role(claims).filter(|_| identity.partner_role.is_some() && identity.membership_organization.is_some());
+    let role = staff_role(claims).unwrap_or(match by_token.or(identity.partner_role) {
         Some(PartnerUserRole::Owner) => Role::PartnerOwner,
         Some(PartnerUserRole::Member) | None => Role::PartnerMember,
     });
@@ -189,10 +188,7 @@ impl From<&Claims> for SignIn {
             subject: claims.subject.clone(),
             tenant: claims.tenant.clone(),
             organization: organization.map(|organization| organization.id.clone()),
-            organization_role: organization.and_then(|organization| organization.role.as_deref()).map(|role| match role {
-                "org:admin" => PartnerUserRole::Owner,
-                _ => PartnerUserRole::Member,
-            }),
+            organization_role: organization_role(claims),
             email: claims.email.clone().filter(|email| email.chars().count() <= 254),
             is_email_verified: claims.is_email_verified,
             name: claims.name.clone().filter(|name| name.chars().count() <= 200 && !name.chars().any(char::is_control)),

@@ -75,7 +75,7 @@ pub struct SetArguments {
     #[arg(long, value_parser = minimum_payout)]
     minimum_payout: Option<Decimal>,
     /// The time zone by which its days and months begin (IANA): Europe/Berlin. All totals are written anew; whoever books for the tenant waits
-    /// meanwhile
+    /// meanwhile, as long as a request may take
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<TimeZone>,
 }
@@ -210,9 +210,7 @@ async fn set(connection: &AsyncPgConnection, arguments: SetArguments) -> Result<
     let Some(tenant) = known else {
         return Err(Failure(format!("there is no tenant {:?}; `tenant list` shows them", arguments.slug)));
     };
-    if !changes.is_empty() {
-        Tenant::update(connection, &arguments.slug, &changes).await?;
-    }
+    // First what may take long, and fail: nothing is half done then.
     if let Some(zone) = zone.filter(|&zone| zone != tenant.time_zone) {
         let bar = bar(0, "partners");
         let tell = |done, all| {
@@ -221,6 +219,9 @@ async fn set(connection: &AsyncPgConnection, arguments: SetArguments) -> Result<
         };
         change_time_zone(connection, tenant.id, zone, tell).await?;
         bar.finish_and_clear();
+    }
+    if !changes.is_empty() {
+        Tenant::update(connection, &arguments.slug, &changes).await?;
     }
     say(&format!("{} is changed.\n", arguments.slug));
     Ok(())

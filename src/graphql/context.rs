@@ -146,7 +146,8 @@ pub trait ContextExt {
         if self.viewer().scope().includes(partner) {
             return Ok(());
         }
-        let message = "You are acting for another partner. Choose this one with `setDefaultPartner`, or its organisation where you signed in.";
+        let message =
+            "You are not acting for this partner. Choose it with `setDefaultPartner`, or its organisation where you signed in.";
         Err(Error::Forbidden(message.to_owned()))
     }
 

@@ -80,6 +80,10 @@ impl<'s> Table<'s> {
         if !reader.read_byte_record(&mut record).map_err(FileFault::unreadable)? || is_end(&record) {
             return Err(FileFault::Empty);
         }
+        // A quotation mark that the header opens and nothing closes: the rest of the file is in its cell.
+        if record.iter().any(|cell| cell.ends_with(END.trim_ascii_start())) {
+            return Err(FileFault::OpenQuote(1));
+        }
         Ok(Self { header: Header::of(&record)?, reader, record, number: 1 })
     }
 
@@ -120,6 +124,13 @@ impl<'s> Table<'s> {
         let fault = |code, message: String| RowFault::of_cell(column, &String::from_utf8_lossy(bytes), code, message);
         let text = std::str::from_utf8(bytes)
             .map_err(|_| fault(FaultCode::Invalid, "Is not UTF-8. Save the file as CSV in UTF-8.".to_owned()))?;
+        // What a decoder puts in the place of what it cannot read.
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(fault(
+                FaultCode::Invalid,
+                "Has characters that cannot be read. Save the file as CSV in UTF-8.".to_owned(),
+            ));
+        }
         if text.trim().is_empty() {
             return Ok(None);
         }
@@ -256,6 +267,17 @@ mod tests {
         assert_eq!((&rows[8], &rows[10]), (&Line::Empty(10), &row(12, "a@example.com", "A", None, 0)));
     }
 
+    /// What cannot be read in a file of UTF-16 is at fault, as in one of UTF-8.
+    #[test]
+    fn damaged_utf16() {
+        let mut bytes = vec![0xff, 0xfe];
+        bytes.extend("email,first name\na@example.com,J".encode_utf16().flat_map(u16::to_le_bytes));
+        bytes.extend([0x00, 0xd8]);
+        bytes.extend("rg\n".encode_utf16().flat_map(u16::to_le_bytes));
+        let rows = read(&bytes).expect("a file");
+        assert!(matches!(&rows[..], [Line::Faulty(2, fault)] if fault.column == Some(Column::FirstName)), "{rows:?}");
+    }
+
     /// What is wrong with a file is said of the file.
     #[test]
     fn files() {
@@ -273,7 +295,10 @@ mod tests {
             fault(b"email,first name,comment\na@example.com,A,\"oops\nb@example.com,B,fine\n")
                 .contains("in row 2 and is never closed")
         );
-        assert!(fault(b"email,\"first name\na@example.com,A\n").contains("There is no column \"first name\""));
+        assert!(fault(b"email,\"first name\na@example.com,A\n").contains("in row 1 and is never closed"));
+        assert!(fault(b"email,\"first name\n").contains("in row 1 and is never closed"));
+        // A blank separates nothing: the line names no separator, and is the header.
+        assert!(fault(b"sep= \nemail first_name\na@example.com A\n").contains("There is no column"));
         assert!(fault(&[b"email,first name".as_slice(), &b",x".repeat(100)].concat()).contains("102 columns"));
         let long = "email,first name\n".to_owned() + &"a@example.com,A\n".repeat(50_001);
         assert_eq!(read(long.as_bytes()), Err(FileFault::TooManyRows));

@@ -47,8 +47,10 @@ fn named_separator(beginning: &[u8]) -> Option<(u8, usize)> {
     let line = line.strip_prefix(b"\"").and_then(|line| line.trim_ascii_end().strip_suffix(b"\"")).unwrap_or(line);
     let (name, separator) = line.split_at_checked(4)?;
     let &[separator] = separator else { return None };
-    let is_named =
-        name.eq_ignore_ascii_case(b"sep=") && separator.is_ascii() && !separator.is_ascii_alphanumeric() && separator != b'"';
+    let is_named = name.eq_ignore_ascii_case(b"sep=")
+        && separator.is_ascii()
+        && !separator.is_ascii_alphanumeric()
+        && !matches!(separator, b'"' | b' ');
     let length = if beginning[end..].starts_with(b"\r\n") { end + 2 } else { end + 1 };
     is_named.then_some((separator, length))
 }

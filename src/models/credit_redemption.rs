@@ -195,7 +195,7 @@ impl Books<'_> {
     async fn redeemers(&self, redeemer: &Redeemer) -> QueryResult<Result<(String, Vec<MemberId>), RedemptionFault>> {
         let (condition, bind) = match redeemer {
             Redeemer::Member(id) => ("m.id = ?", Bind::Uuid(id.uuid())),
-            Redeemer::Address(address) => ("m.email_key = ?", Bind::text(email_key(address))),
+            Redeemer::Address(address) => ("m.email_key = email_key(?)", Bind::text(address)),
         };
         let rows: Vec<(MemberId, String, MemberStatus, PartnerStatus)> = statement::<(SqlUuid, Text, Text, Text)>(
             format!(

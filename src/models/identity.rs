@@ -9,7 +9,7 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    member::{MemberStatus, email_key},
+    member::MemberStatus,
     partner::PartnerStatus,
     partner_user::PartnerUserRole,
     tenant::{PartnerOnSignup, Tenant},
@@ -18,7 +18,7 @@ use crate::{
     db::{
         schema::{partner_members, partner_profiles, partner_users, partners, users},
         session::{PARTNER, Told},
-        statement::{Bind, statement},
+        statement::{Bind, condition, statement},
     },
     ids::{PartnerId, UserId},
 };
@@ -252,7 +252,7 @@ impl SignIn {
         let invited = || {
             partner_members::table
                 .filter(partner_members::tenant_id.eq(tenant))
-                .filter(partner_members::email_key.eq(email_key(email)))
+                .filter(condition("partner_members.email_key = email_key(?)", vec![Bind::text(email)]))
                 .filter(partner_members::user_id.is_null())
                 .filter(partner_members::status.eq(MemberStatus::Invited))
         };

@@ -147,7 +147,7 @@ pub async fn shared_mailboxes(mut connection: &AsyncPgConnection) -> QueryResult
          FROM partner_members m
          JOIN partner_members o ON o.tenant_id = m.tenant_id AND o.partner_id = m.partner_id AND o.email_key = email_key(m.email)
          JOIN partners p ON p.tenant_id = m.tenant_id AND p.id = m.partner_id
-         WHERE octet_length(m.email) <> char_length(m.email) AND m.email_key <> email_key(m.email)
+         WHERE m.email_key LIKE '% %'
          ORDER BY p.company_name, p.id, m.email",
         Vec::new(),
     )

@@ -322,7 +322,8 @@ pub fn at_most(amount: Decimal) -> i64 {
 /// That the column `search_text` of a table has every word of a search, in any order, without regard to case, accents and compatibility
 /// forms. The patterns are made once for a statement.
 pub fn finds(table: &str, search: &str) -> Statement<Bool> {
-    let sql = format!("{table}.search_text LIKE ALL (coalesce((SELECT search_patterns(?)), '{{}}'))");
+    let has_phone = table == "partner_leads";
+    let sql = format!("{table}.search_text LIKE ALL (coalesce((SELECT search_patterns(?, {has_phone})), '{{}}'))");
     condition(sql, vec![Bind::text(search)])
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{dsl::count_star, pg::Pg, prelude::*, result::DatabaseErrorKind};
+use diesel::{dsl::count_star, pg::Pg, prelude::*, result::DatabaseErrorKind, sql_types::Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -16,6 +16,7 @@ use crate::{
     db::{
         QueryError,
         schema::{partner_profiles, partners},
+        statement::{Bind, statement},
     },
     ids::{PartnerId, TenantId},
 };
@@ -211,6 +212,13 @@ impl Partner {
             .execute(&mut connection)
             .await
             .map(drop)
+    }
+
+    /// The partner, whose organisation and id stay until the transaction ends.
+    pub async fn hold(mut connection: &AsyncPgConnection, scope: Scope, id: PartnerId) -> QueryResult<Option<Self>> {
+        let hold = statement::<Text>("SELECT portal_hold_partner(?)::text", vec![Bind::Uuid(id.uuid())]);
+        hold.execute(&mut connection).await?;
+        Ok(Self::by_ids(connection, scope, &[id]).await?.remove(&id))
     }
 
     /// The partner, locked until the transaction ends, for changes of its status.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::{
     prelude::*,
-    sql_types::{Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -81,11 +81,16 @@ impl From<QueryError> for MembershipFault {
 }
 
 /// A partner's memberships, locked until the transaction ends: so that of two changes at once each knows who the other leaves as owners.
-pub struct LockedMemberships(Vec<Membership>);
+pub struct LockedMemberships {
+    rows: Vec<Membership>,
+    /// The partner's organisation.
+    clerk_org_id: Option<String>,
+}
 
 impl LockedMemberships {
-    /// Those of a partner in scope.
-    pub async fn of_partner(mut connection: &AsyncPgConnection, scope: Scope, partner: PartnerId) -> QueryResult<Self> {
+    /// Those of a partner in scope; `None` where it is not. The partner keeps its organisation meanwhile.
+    pub async fn of_partner(mut connection: &AsyncPgConnection, scope: Scope, partner: PartnerId) -> QueryResult<Option<Self>> {
+        let Some(Partner { clerk_org_id, .. }) = Partner::hold(connection, scope, partner).await? else { return Ok(None) };
         let rows: Vec<Membership> = Membership::query()
             .filter(partner_users::tenant_id.eq(scope.tenant))
             .filter(partner_users::partner_id.eq(partner))
@@ -93,11 +98,11 @@ impl LockedMemberships {
             .for_no_key_update()
             .load(&mut connection)
             .await?;
-        Ok(Self(rows.into_iter().filter(|row| scope.includes(row.partner_id)).collect()))
+        Ok(Some(Self { rows, clerk_org_id }))
     }
 
     fn of(&self, user: UserId) -> Result<&Membership, MembershipFault> {
-        self.0.iter().find(|row| row.user_id == user).ok_or(MembershipFault::Unknown)
+        self.rows.iter().find(|row| row.user_id == user).ok_or(MembershipFault::Unknown)
     }
 
     /// The same of someone who was not removed.
@@ -106,9 +111,15 @@ impl LockedMemberships {
         membership.removed_at.map_or(Ok(membership), |at| Err(MembershipFault::Removed(at)))
     }
 
+    /// Whether it is an owner's who can act: by an organisation that the partner has no longer, nobody does.
+    fn is_owners(&self, row: &Membership) -> bool {
+        let holds = row.clerk_org_id.is_none() || row.clerk_org_id == self.clerk_org_id;
+        row.removed_at.is_none() && row.role == PartnerUserRole::Owner && holds
+    }
+
     fn check_owner_without(&self, user: UserId) -> Result<(), MembershipFault> {
-        let stays = |row: &Membership| row.user_id != user && row.removed_at.is_none() && row.role == PartnerUserRole::Owner;
-        if self.0.iter().any(stays) { Ok(()) } else { Err(MembershipFault::LastOwner) }
+        let stays = |row: &Membership| row.user_id != user && self.is_owners(row);
+        if self.rows.iter().any(stays) { Ok(()) } else { Err(MembershipFault::LastOwner) }
     }
 
     /// Gives someone another role; the one that they have already changes nothing.
@@ -140,7 +151,7 @@ impl LockedMemberships {
         at: DateTime<Utc>,
     ) -> Result<(), MembershipFault> {
         let membership = self.present(user)?;
-        if membership.role == PartnerUserRole::Owner {
+        if self.is_owners(membership) {
             self.check_owner_without(user)?;
         }
         Ok(membership.set_removal(connection, Some((at, by))).await?)
@@ -194,13 +205,14 @@ pub async fn by_partners(
 type PartnerColumns =
     (SqlUuid, SqlUuid, Text, Text, Text, Numeric, Nullable<Text>, Nullable<Text>, Integer, Integer, Timestamptz, Timestamptz);
 
-/// The partners that the caller belongs to, those joined first before the others: also those for which they are not acting.
-pub async fn own_partners(mut connection: &AsyncPgConnection) -> QueryResult<Vec<Partner>> {
+/// The partners that the caller belongs to by a token that names this organisation or none, those joined first before the others: also those
+/// for which they are not acting.
+pub async fn own_partners(mut connection: &AsyncPgConnection, organization: Option<&str>) -> QueryResult<Vec<Partner>> {
     statement::<PartnerColumns>(
         "SELECT tenant_id, id, company_name, company_name_sort, status, commission_rate, clerk_org_id, status_reason,
              total_referrals, converted_referrals, created_at, updated_at
-         FROM portal_own_partners()",
-        Vec::new(),
+         FROM portal_own_partners(?)",
+        vec![Bind::Text(organization.map(str::to_owned))],
     )
     .load(&mut connection)
     .await
@@ -214,7 +226,9 @@ pub async fn set_default_partner(
     user: UserId,
     partner: PartnerId,
 ) -> QueryResult<bool> {
-    let may = statement::<diesel::sql_types::Bool>("SELECT portal_may_act_for(?)", vec![Bind::Uuid(partner.uuid())]);
+    let hold = statement::<Text>("SELECT portal_hold_partner(?)::text", vec![Bind::Uuid(partner.uuid())]);
+    hold.execute(&mut connection).await?;
+    let may = statement::<Bool>("SELECT portal_may_act_for(?)", vec![Bind::Uuid(partner.uuid())]);
     if !may.get_result::<bool>(&mut connection).await? {
         return Ok(false);
     }

@@ -48,6 +48,11 @@ async fn from_a_sign_up_to_a_decision() {
     assert_eq!(decided.data()["changePartnerStatus"]["partner"], json!({"status": "ACTIVE", "statusReason": "Welcome."}));
     let me = world.acme("newcomer", "{ me { partner { status statusReason } permissions } }", json!({})).await;
     assert_eq!(me.data()["me"]["partner"], json!({"status": "ACTIVE", "statusReason": "Welcome."}));
+    // It can be put right without another decision.
+    for reason in ["Welcome, and thank you.", "Welcome."] {
+        let again = world.operator(decide, json!({"id": partner["id"], "status": "ACTIVE", "reason": reason})).await;
+        assert_eq!(again.data()["changePartnerStatus"]["partner"], json!({"status": "ACTIVE", "statusReason": reason}));
+    }
     // A reason is that of the last decision.
     let stopped = world.operator(decide, json!({"id": partner["id"], "status": "SUSPENDED"})).await;
     assert_eq!(stopped.data()["changePartnerStatus"]["partner"], json!({"status": "SUSPENDED", "statusReason": null}));

@@ -226,6 +226,13 @@ async fn what_an_export_costs() {
         assert_eq!(export(&world, &operator, "leads.csv").await.status, StatusCode::OK);
         assert_eq!(export(&world, &operator, "leads.csv?state=X").await.status, StatusCode::BAD_REQUEST);
     }
+    // Two at once are all that one user has.
+    let claims = world.app.verifier.verify(&operator).await.expect("claims");
+    let running: Vec<_> = (0..2).map(|_| world.app.edge.exports.enter(&claims, "exports").expect("a place")).collect();
+    let third = export(&world, &operator, "leads.csv").await;
+    assert_eq!((third.status, third.code()), (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
+    assert_eq!(export(&world, &token("owner_a", ACME), "payouts.csv").await.status, StatusCode::OK);
+    drop(running);
     world.add_leads(world.acme, world.a, 1_000).await;
     let other = token("owner_a", ACME);
     // Two parts are more than may be spent at once: the second waits, and the file is whole.

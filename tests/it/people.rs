@@ -34,6 +34,10 @@ async fn user(world: &World, subject: &str) -> String {
     UserId::from(id.parse::<uuid::Uuid>().expect("an id")).to_string()
 }
 
+async fn when_registered(world: &World, subject: &str) -> String {
+    world.text(&format!("SELECT updated_at || ' ' || version FROM users WHERE clerk_user_id = '{subject}'")).await
+}
+
 /// A mutation about a person of partner A, by an owner of it or an operator; gives what was wrong.
 async fn change(world: &World, by: &str, name: &str, input: Value) -> Value {
     let kind = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
@@ -77,13 +81,83 @@ async fn an_organisations_member_follows_the_token() {
     assert_eq!(origins, [&json!(null), &json!(null), &json!("org_new")]);
 }
 
+/// Two tokens of one person at the same time, of before and after a change at the issuer: each acts as what it says.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_token_says_what_it_may() {
+    let world = World::new().await;
+    let (before, after) = (in_organization("colleague", "org_a", "admin"), in_organization("colleague", "org_a", "member"));
+    for _ in 0..3 {
+        assert_eq!(acts(&world, &before).await.1, "PARTNER_OWNER");
+        assert_eq!(acts(&world, &after).await.1, "PARTNER_MEMBER");
+    }
+}
+
+/// Whoever is registered by a server of the version before, which does not say where they come from, comes from the partner's organisation.
+#[tokio::test(flavor = "multi_thread")]
+async fn registered_by_the_version_before() {
+    let world = World::new().await;
+    let (tenant, a) = (world.acme.uuid(), world.a.uuid());
+    let user = uuid::Uuid::now_v7();
+    world.sql(&format!("INSERT INTO users (tenant_id, id, clerk_user_id, default_partner_id) VALUES ('{tenant}', '{user}', 'colleague', '{a}')")).await;
+    let gate = format!(
+        "BEGIN; SELECT set_config('app.issuer', '{}', true), set_config('app.subject', 'colleague', true); SET LOCAL ROLE portal_gate;
+         INSERT INTO partner_users (tenant_id, partner_id, user_id, role) VALUES ('{tenant}', '{a}', '{user}', 'owner'); COMMIT",
+        partner_portal::auth::development::ISSUER
+    );
+    world.sql(&gate).await;
+    assert_eq!(acts(&world, &sign(&good_claims("colleague", ACME))).await.0, json!(null));
+    assert_eq!(acts(&world, &in_organization("colleague", "org_a", "admin")).await, (json!("Partner A"), json!("PARTNER_OWNER")));
+}
+
+/// An owner by an organisation that the partner has no longer is none who stays, and can be removed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_who_cannot_act_is_none() {
+    let world = World::new().await;
+    acts(&world, &in_organization("colleague", "org_a", "admin")).await;
+    world.sql("UPDATE partners SET clerk_org_id = NULL WHERE company_name = 'Partner A'").await;
+    let (owner, colleague) = (user(&world, "owner_a").await, user(&world, "colleague").await);
+    let last = fault("LAST_OWNER", "They are the partner's only owner. Make somebody else an owner first.");
+    assert_eq!(change(&world, "owner_a", "removePartnerUser", json!({"userId": owner})).await, last);
+    assert_eq!(change(&world, "owner_a", "removePartnerUser", json!({"userId": colleague})).await, json!([]));
+    // Neither is the partner told of to them by a token that does not name the organisation.
+    world.sql("UPDATE partner_users SET removed_at = NULL, removed_by = NULL").await;
+    let partners = "{ me { user { partners { companyName } } } }";
+    for token in [sign(&good_claims("colleague", ACME)), in_organization("colleague", "org_a", "admin")] {
+        assert_eq!(world.run(&token, partners, json!({})).await.data()["me"]["user"]["partners"], json!([]));
+    }
+}
+
+/// An organisation that becomes a partner's, and an issuer that becomes a second tenant's, count from the next request on.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_only_tokens_say_counts_at_once() {
+    let world = World::with(Setup { pool: 1, linger: Duration::from_mins(1), ..Setup::default() }).await;
+    let token = in_organization("member_a", "org_z", "member");
+    for _ in 0..3 {
+        assert_eq!(acts(&world, &token).await.0, "Partner A");
+    }
+    world.sql("UPDATE partners SET clerk_org_id = 'org_z' WHERE company_name = 'Partner B'").await;
+    assert_eq!(acts(&world, &token).await.0, "Partner B");
+    world.sql("UPDATE tenants SET issuer = 'https://elsewhere.example' WHERE slug = 'globex'").await;
+    let mut claims = good_claims("owner_a", ACME);
+    claims.as_object_mut().expect("claims").remove("tenant");
+    let unnamed = sign(&claims);
+    for _ in 0..3 {
+        assert_eq!(acts(&world, &unnamed).await.0, "Partner A");
+    }
+    world.sql("UPDATE tenants SET issuer = (SELECT issuer FROM tenants WHERE slug = 'acme') WHERE slug = 'globex'").await;
+    assert_eq!(world.run(&unnamed, ME, json!({})).await.code(), "UNAUTHENTICATED");
+}
+
 /// What was given here is not changed by an organisation that the person belongs to as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_given_here_stays() {
     let world = World::new().await;
     let owner = (json!("Partner A"), json!("PARTNER_OWNER"));
+    acts(&world, &sign(&good_claims("owner_a", ACME))).await;
+    let registered = when_registered(&world, "owner_a").await;
     assert_eq!(acts(&world, &in_organization("owner_a", "org_a", "member")).await, owner);
     assert_eq!(acts(&world, &sign(&good_claims("owner_a", ACME))).await, owner);
+    assert_eq!(when_registered(&world, "owner_a").await, registered, "nobody is registered anew at every request");
 }
 
 /// Whoever is removed acts for the partner no more from that moment on, whatever their token says. Tried again, it says so; they can be let in
@@ -106,7 +180,9 @@ async fn whoever_is_removed_is_out() {
         assert_eq!(change(&world, by, "restorePartnerUser", input.clone()).await, there);
         assert_eq!(change(&world, by, "removePartnerUser", input.clone()).await, json!([]));
         assert_eq!(acts(&world, token).await, (json!(null), json!("PARTNER_MEMBER")), "{subject}");
+        let registered = when_registered(&world, subject).await;
         assert_eq!(acts(&world, &in_organization(subject, "org_a", "admin")).await.0, json!(null));
+        assert_eq!(when_registered(&world, subject).await, registered, "a token that cannot bring them back changes nothing");
         let again = change(&world, by, "removePartnerUser", input.clone()).await;
         assert_eq!(again[0]["code"], "INVALID_TRANSITION");
         assert!(again[0]["message"].as_str().expect("text").starts_with("They were removed at 20"), "{again}");
@@ -241,7 +317,7 @@ async fn a_person_of_two_partners() {
     ] {
         let answer = world.acme("both", &format!("{{ me {{ user {{ partners {{ {field} }} }} }} }}"), json!({})).await;
         assert_eq!(answer.code(), "FORBIDDEN", "{field}: {}", answer.body);
-        assert!(answer.message().starts_with("You are acting for another partner."), "{field}");
+        assert!(answer.message().starts_with("You are not acting for this partner."), "{field}");
     }
     // Of a colleague they see the partner that they act for, and no other.
     let colleagues = world.acme("owner_b", "{ me { partner { users { user { partners { companyName } } } } } }", json!({})).await;

@@ -181,8 +181,13 @@ async fn an_ambiguous_tenant_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_follow_the_issuer() {
     let world = World::new().await;
-    let name = "{ me { user { name } } }";
+    let name = "{ me { user { name email } } }";
     let mut claims = good_claims("owner_a", ACME);
+    for email in ["first@example.com", "second@example.com"] {
+        claims["email"] = json!(email);
+        assert_eq!(world.run(&sign(&claims), name, json!({})).await.data()["me"]["user"]["email"], email);
+        assert_eq!(world.owner_a(name, json!({})).await.data()["me"]["user"]["email"], email);
+    }
     claims["name"] = json!("Renamed");
     assert_eq!(world.run(&sign(&claims), name, json!({})).await.data()["me"]["user"]["name"], "Renamed");
     assert_eq!(world.owner_a(name, json!({})).await.data()["me"]["user"]["name"], "Renamed");

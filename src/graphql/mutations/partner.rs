@@ -73,7 +73,7 @@ struct UpdatePartnerPayload {
 struct ChangePartnerStatusInput {
     /// The partner.
     id: PartnerId,
-    /// The status to give it. Giving it the one that it has already changes nothing.
+    /// The status to give it. Giving it the one that it has already changes nothing but the reason, where one is given.
     status: PartnerStatus,
     /// Why, for the partner's people to read; at most 1,000 characters.
     reason: Option<String>,
@@ -204,8 +204,12 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
     let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
     let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
     if partner.status == input.status {
-        drop(writing);
-        return Ok(Partner::by_id(ctx, input.id).await?);
+        if reason.is_none() || reason == partner.status_reason {
+            drop(writing);
+            return Ok(Partner::by_id(ctx, input.id).await?);
+        }
+        partner.update(&writing, &PartnerChanges { status_reason: Some(reason), ..PartnerChanges::default() }).await?;
+        return Ok(writing.commit_and(Partner::by_id(ctx, input.id)).await?);
     }
     if !partner.status.may_become(input.status) {
         let message = format!("A partner that is {} cannot become {}.", partner.status.shown(), input.status.shown());

@@ -73,10 +73,11 @@ impl PartnerApplicationMutations {
 async fn submit(ctx: &Context<'_>, input: SubmitPartnerApplicationInput) -> Result<Option<Row<Partner>>, Refusal> {
     let viewer = ctx.viewer();
     let decided = |status: PartnerStatus| {
-        let message = format!(
-            "The partner is {} already: that has been decided. What is paid where is changed with `updatePartnerProfile`.",
-            status.shown()
-        );
+        let hint = match status {
+            PartnerStatus::Active => " What is paid where is changed with `updatePartnerProfile`.",
+            PartnerStatus::Pending | PartnerStatus::Suspended | PartnerStatus::Closed => "",
+        };
+        let message = format!("The partner is {}: that has been decided.{hint}", status.shown());
         Refusal::fault("input", FaultCode::InvalidTransition, message)
     };
     let active = viewer.partner.ok_or_else(|| Refusal::not_found("input", "partner"))?;

@@ -6,13 +6,11 @@ use super::{Refusal, UserError, own_partner, settle};
 use crate::{
     auth::{Permission, Role},
     clock::shown,
+    db,
     error::{Error, Result},
     graphql::{context::ContextExt, partner::Partner, row::Row, user::User},
     ids::{PartnerId, UserId},
-    models::{
-        self,
-        partner_user::{LockedMemberships, MembershipFault, PartnerUserRole, set_default_partner},
-    },
+    models::partner_user::{LockedMemberships, MembershipFault, PartnerUserRole, set_default_partner},
     validation::{FaultCode, Faults},
 };
 
@@ -147,16 +145,14 @@ impl PartnerUserMutations {
 async fn change(
     ctx: &Context<'_>,
     partner_id: Option<PartnerId>,
-    change: impl AsyncFnOnce(&LockedMemberships, &crate::db::Connection) -> Result<(), MembershipFault>,
+    change: impl AsyncFnOnce(&LockedMemberships, &db::Connection) -> Result<(), MembershipFault>,
 ) -> Result<Option<Row<Partner>>, Refusal> {
     let mut faults = Faults::default();
     let Some(partner) = own_partner(ctx, partner_id, &mut faults) else { return Err(faults.into()) };
     let scope = ctx.viewer().scope();
     let writing = ctx.write().await?;
-    if models::partner::Partner::by_ids(&writing, scope, &[partner]).await?.is_empty() {
-        return Err(Refusal::not_found("input.partnerId", "partner"));
-    }
     let memberships = LockedMemberships::of_partner(&writing, scope, partner).await?;
+    let memberships = memberships.ok_or_else(|| Refusal::not_found("input.partnerId", "partner"))?;
     change(&memberships, &writing).await.map_err(refused)?;
     Ok(writing.commit_and(Partner::by_id(ctx, partner)).await?)
 }

@@ -32,6 +32,7 @@ use crate::{
         self,
         session::{Access, Session},
     },
+    edge::UserPlace,
     error::{Error, Result},
     models::{
         commission_list::CommissionFilter,
@@ -140,16 +141,18 @@ async fn start<E: Export>(
     let parsed = take_mark(&mut parameters).and_then(|has_mark| Ok((has_mark, E::parse(&parameters)?)));
     let (has_mark, filter) = parsed.map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
     // Before a connection is taken: each export keeps one for as long as it is read.
+    let of_user = app.edge.exports.enter(&claims, "exports").map_err(Refused::from)?;
     let place = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPlace)?;
     let (session, viewer) = app.acquaintances.admit(&app.pool, &claims, Access::Read).await?;
     filter.check(&viewer)?;
     tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name = E::NAME, "export");
-    let mut reader = Reader { app: Arc::clone(app), _place: place, session, viewer, claims, filter, next: None };
+    let mut reader = Reader { app: Arc::clone(app), _places: (place, of_user), session, viewer, claims, filter, next: None };
     let mut first = if has_mark { MARK.to_vec() } else { Vec::new() };
     push_row(E::COLUMNS.iter().copied(), &mut first);
     let rows = reader.part(&page_after(E::ORDER, None)?, &mut first).await?;
     // Whoever cannot pay for the first part is told so; for the others the file waits.
-    reader.pay(rows)?;
+    app.edge.rates.charge_user(&reader.claims, rows as u64)?;
+    app.edge.rates.charge_tenant(reader.viewer.tenant.id, rows as u64)?;
     let (parts, received) = mpsc::channel(AHEAD);
     tokio::spawn(reader.send(first, parts, id.to_owned()));
     let body = Body::from_stream(stream::unfold(Some(received), next_part));
@@ -175,11 +178,21 @@ async fn next_part(received: Option<mpsc::Receiver<Part>>) -> Option<(Result<Vec
     }
 }
 
+/// Takes a price once it can be paid, if that is not too long from now: the list is read in a transaction that waits, too.
+async fn paid(charge: impl Fn() -> Result<()>) -> Result<()> {
+    loop {
+        match charge() {
+            Err(Error::RateLimited { wait, .. }) if wait <= PATIENCE => tokio::time::sleep(wait).await,
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Reads a list page by page, within the session's one instant.
 struct Reader<E> {
     app: Arc<App>,
-    /// Its place among those that may run at once.
-    _place: OwnedSemaphorePermit,
+    /// Its places among those that may run at once: of all, and of the user's.
+    _places: (OwnedSemaphorePermit, UserPlace),
     session: Session,
     viewer: Viewer,
     claims: Arc<Claims>,
@@ -211,17 +224,10 @@ impl<E: Export> Reader<E> {
     async fn next_part(&mut self, page: &Page) -> Result<Vec<u8>> {
         let mut part = Vec::new();
         let rows = self.part(page, &mut part).await?;
-        while let Err(error) = self.pay(rows) {
-            let Error::RateLimited { wait, .. } = error else { return Err(error) };
-            tokio::time::sleep(wait).await;
-        }
+        let rates = &self.app.edge.rates;
+        paid(|| rates.charge_user(&self.claims, rows as u64)).await?;
+        paid(|| rates.charge_tenant(self.viewer.tenant.id, rows as u64)).await?;
         Ok(part)
-    }
-
-    /// Takes the price of rows.
-    fn pay(&self, rows: usize) -> Result<()> {
-        self.app.edge.rates.charge_tenant(self.viewer.tenant.id, rows as u64)?;
-        self.app.edge.rates.charge_user(&self.claims, rows as u64)
     }
 
     /// Appends one part of the file, and knows then what comes next; gives the number of its rows.
