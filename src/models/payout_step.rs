@@ -54,7 +54,7 @@ pub enum StepFault {
     Status(PayoutStatus),
     /// It was completed with another reference.
     OtherReference(String),
-    /// So many of its commissions are no longer its own to pay: rejected, in another payout, or refunded by now.
+    /// So many of its commissions are no longer its own to pay: rejected, in another payout, another partner's, or refunded by now.
     CommissionsGone(i64),
     /// Less is owed to the partner by now.
     NotOwed {
@@ -249,8 +249,8 @@ impl Books<'_> {
     async fn hindrance(&self, payout: &Payout, step: &Step) -> QueryResult<Option<StepFault>> {
         let others = match step {
             Step::Release | Step::Start => "false",
-            // It has given its commissions back, and others may have taken them.
-            Step::Retry => "e.status <> 'approved' OR e.payout_id IS NOT NULL",
+            // It has given its commissions back, and others may have taken them: payouts, or partners to whom they were moved.
+            Step::Retry => "e.status <> 'approved' OR e.payout_id IS NOT NULL OR e.partner_id <> i.partner_id",
             Step::Complete(_) | Step::Fail(_) | Step::Cancel(_) | Step::Return(_) => return Ok(None),
         };
         if let Some(fault) = self.gone(payout, others).await? {

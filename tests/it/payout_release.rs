@@ -133,3 +133,24 @@ async fn nothing_has_no_sign() {
     assert!(!answer.text.contains("-0"), "{}", answer.text);
     assert_eq!(answer.data()["partner"]["balances"]["earned"]["amount"], "0.00");
 }
+
+/// A failed payout whose commission was moved to another partner since is not tried again: it is no longer its partner's to be paid.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_moved_is_not_paid_to_the_old_partner() {
+    let world = World::new().await;
+    let commission = world.adjust(world.a, "9.00", None).await["commission"]["id"].clone();
+    world.adjust(world.a, "30.00", None).await;
+    let payout = world.batch(world.a).await["payout"]["id"].clone();
+    for step in ["releasePayout", "startPayout", "failPayout"] {
+        assert_eq!(world.step(step, &payout).await["userErrors"], json!([]), "{step}");
+    }
+    // More is owed than the payout pays, so that alone is no reason.
+    world.adjust(world.a, "50.00", None).await;
+    let moved = "mutation ($id: ID!, $to: ID!) { moveCommission(input: { id: $id, partnerId: $to, reason: \"R\" }) { userErrors { code } } }";
+    let moved = world.operator(moved, json!({"id": commission, "to": world.b.to_string()})).await;
+    assert_eq!(moved.data()["moveCommission"]["userErrors"], json!([]));
+    let refused = world.step("retryPayout", &payout).await;
+    assert_eq!(refused["userErrors"][0]["code"], "INVALID_TRANSITION", "{refused}");
+    assert!(refused["userErrors"][0]["message"].as_str().expect("text").starts_with("1 of its commissions"), "{refused}");
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}

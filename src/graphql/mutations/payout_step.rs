@@ -180,7 +180,7 @@ fn refusal(fault: StepFault) -> Refusal {
         ),
         StepFault::CommissionsGone(count) => {
             let message = format!(
-                "{count} of its commissions are rejected, refunded or in another payout by now. Cancel it, and make a new one of what is \
+                "{count} of its commissions are rejected, refunded or in another payout, or another partner's, by now. Cancel it, and make a new one of what is \
                  free."
             );
             Refusal::fault("input.id", FaultCode::InvalidTransition, message)
