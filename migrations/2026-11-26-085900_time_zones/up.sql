@@ -9,11 +9,11 @@ COMMENT ON TABLE tenant_totals IS 'All of a tenant''s commissions and payouts by
 CREATE FUNCTION tenant_time_zone(of_tenant uuid) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
-    -- Until this transaction ends the zone stays: whoever changes it holds the lock alone, and writes the totals anew meanwhile.
+    -- The zone cannot change before this transaction ends: a change takes the lock exclusively and rewrites the totals under it.
     PERFORM pg_advisory_xact_lock_shared(1953391221, hashtext(of_tenant::text));
     RETURN (SELECT t.time_zone FROM public.tenants t WHERE t.id = of_tenant);
 END $$;
-COMMENT ON FUNCTION tenant_time_zone(uuid) IS 'The time zone of a tenant''s totals, for whoever adds to them: it does not change until the transaction ends';
+COMMENT ON FUNCTION tenant_time_zone(uuid) IS 'The time zone by which to add to a tenant''s totals; it cannot change before the transaction ends';
 REVOKE ALL ON FUNCTION tenant_time_zone(uuid) FROM PUBLIC;
 
 -- The functions that add to totals, with the tenant's time zone in place of UTC.

@@ -46,6 +46,6 @@ ALTER TABLE users DROP COLUMN version;
 DROP POLICY partner_users_partner_change ON partner_users;
 REVOKE UPDATE (role, removed_at, removed_by) ON partner_users FROM portal_partner, portal_operator;
 REVOKE UPDATE (role, clerk_org_id) ON partner_users FROM portal_gate;
--- Whoever was removed acts for nobody in the version before either.
+-- The version before has no removed members: without a row they act for nobody there either.
 DELETE FROM partner_users WHERE removed_at IS NOT NULL;
 ALTER TABLE partner_users DROP COLUMN removed_by, DROP COLUMN removed_at, DROP COLUMN clerk_org_id;

@@ -11,7 +11,8 @@ CREATE INDEX partner_users_removed_by_idx ON partner_users (tenant_id, removed_b
 COMMENT ON COLUMN partner_users.clerk_org_id IS 'The organisation at the token issuer that the membership came from: it holds only while the token names that organisation, and its role follows the token. NULL where it was given here';
 COMMENT ON COLUMN partner_users.removed_at IS 'When the person was removed; the row stays, so that no token brings them back';
 
--- Whoever founded a partner did so in one transaction with it. The others came by its organisation, where it has one.
+-- A sign-up inserts the partner and its first member in one transaction, with one timestamp. All other members joined through the partner's
+-- organisation, where it has one.
 UPDATE partner_users pu SET clerk_org_id = p.clerk_org_id
 FROM partners p
 WHERE p.tenant_id = pu.tenant_id AND p.id = pu.partner_id AND char_length(p.clerk_org_id) BETWEEN 1 AND 200 AND pu.created_at <> p.created_at;
@@ -20,7 +21,7 @@ WHERE p.tenant_id = pu.tenant_id AND p.id = pu.partner_id AND char_length(p.cler
 CREATE FUNCTION partner_users_origin() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
     IF current_setting('role') = 'portal_gate' AND NEW.clerk_org_id IS NULL THEN
-        -- Whoever signs up founds a partner that has none.
+        -- The partner that a sign-up makes has no organisation.
         NEW.clerk_org_id := (SELECT p.clerk_org_id FROM public.partners p WHERE p.tenant_id = NEW.tenant_id AND p.id = NEW.partner_id);
     END IF;
     RETURN NEW;
@@ -48,7 +49,7 @@ END $$;
 CREATE TRIGGER users_version BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION raise_version();
 CREATE TRIGGER tenants_version BEFORE UPDATE ON tenants FOR EACH ROW EXECUTE FUNCTION raise_version();
 
--- A user's row is the last that a transaction locks: whoever changes a partner holds its row by then, and so does whoever joins it.
+-- Lock order: the partner's row first, the user's row last, both when a partner changes and when a user joins one.
 CREATE FUNCTION raise_version_of_member() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 DECLARE
     membership public.partner_users := CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
@@ -73,8 +74,8 @@ CREATE TRIGGER partners_version AFTER UPDATE OF status, clerk_org_id ON partners
     WHEN (OLD.status IS DISTINCT FROM NEW.status OR OLD.clerk_org_id IS DISTINCT FROM NEW.clerk_org_id)
     EXECUTE FUNCTION raise_version_of_people();
 
--- An organisation that becomes a partner's concerns whoever names it in a token, and an issuer that becomes a second tenant's whoever has a
--- token of it: only the tokens say who that is.
+-- A partner's new organisation affects all users whose tokens name it, and a second tenant of one issuer all of its users. Which users these are
+-- only their tokens say, so the whole tenant's version is raised.
 CREATE FUNCTION raise_version_of_tenant() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN
     UPDATE public.tenants t SET version = t.version WHERE t.id = NEW.tenant_id;
@@ -159,8 +160,8 @@ CREATE FUNCTION portal_may_act_for(partner uuid) RETURNS boolean
             AND pu.user_id = current_setting('app.user_id')::uuid AND pu.removed_at IS NULL AND pu.clerk_org_id IS NULL)
 $$;
 COMMENT ON FUNCTION portal_may_act_for(uuid) IS 'Whether the caller belongs to the partner whatever their token says';
--- Whoever changes who acts for a partner keeps its organisation as it is meanwhile, and locks the partner's row before a user's, as whoever
--- changes the partner does. A partner's people may not write the row, so they could not lock it themselves.
+-- Changes of memberships lock the partner's row first (see the lock order above), so that its organisation cannot change meanwhile. The role
+-- portal_partner has no right to lock the row itself.
 CREATE FUNCTION portal_hold_partner(partner uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
 BEGIN

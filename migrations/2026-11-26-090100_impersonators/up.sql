@@ -1,4 +1,4 @@
--- The histories name whoever acted in a person's name. A transaction that writes for them says so in app.impersonator, and every history
+-- The histories name the impersonator of a user. A transaction that writes for them says so in app.impersonator, and every history
 -- takes it up by itself.
 SET LOCAL lock_timeout = '60s';
 ALTER TABLE lead_status_changes ADD COLUMN impersonator text;

@@ -1,4 +1,4 @@
--- Whoever signed up says who they are and how they will sell, and hears why they were approved or not.
+-- Applications of partners that signed up, and the reason of an operator's decision.
 SET LOCAL lock_timeout = '60s';
 ALTER TABLE partners ADD COLUMN status_reason text,
     ADD CONSTRAINT partners_status_reason_length CHECK (char_length(status_reason) BETWEEN 1 AND 1000);

@@ -113,7 +113,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION email_key(text) IS 'An address as addresses are compared: the part before the at sign composed (NFC) and without regard to case, the domain as in the DNS (RFC 5890, A-labels). The server computes the same';
 
--- The server gives the key along with the address; whoever does not (the version before, other programs) gets it from here.
+-- A trigger in place of the generated column: members who had one mailbox before this migration keep keys that differ from email_key().
 ALTER TABLE partner_members ALTER COLUMN email_key DROP EXPRESSION;
 COMMENT ON COLUMN partner_members.email_key IS 'email as it is compared: email_key() of it, but for a member whose mailbox another one of the partner had before that was noticed';
 CREATE FUNCTION partner_members_email_key() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
@@ -125,7 +125,7 @@ CREATE TRIGGER partner_members_email_key BEFORE INSERT OR UPDATE OF email ON par
     FOR EACH ROW EXECUTE FUNCTION partner_members_email_key();
 REVOKE ALL ON FUNCTION partner_members_email_key() FROM PUBLIC;
 
--- Whoever allocates by address finds the mailbox, however it is written. The rest of the function is as before.
+-- The functions that compare addresses use email_key(). The rest of them is unchanged.
 DO $migration$
 BEGIN
     EXECUTE replace(pg_get_functiondef('allocate_partner_credit(uuid, text, text, integer, integer)'::regprocedure),
@@ -134,7 +134,7 @@ BEGIN
         'lower(verified_email COLLATE "C")', 'public.email_key(verified_email)');
 END $migration$;
 
--- Whether somebody is invited whose number says nothing of it: invitations are for whoever has an address.
+-- An invitation names an address and no user, so it raises no user's version: it is looked up for each request with a verified address.
 CREATE FUNCTION portal_is_invited(of_tenant uuid, verified_email text) RETURNS boolean
     LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, public AS $$
     SELECT EXISTS (SELECT FROM public.partner_members m

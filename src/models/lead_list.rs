@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     lead::Lead,
     lead_status::LeadStatus,
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, finds, group, of_parent},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, finds_with_phones, group, of_parent},
     scope::Scope,
 };
 use crate::{
@@ -59,7 +59,7 @@ macro_rules! filtered {
             statuses => query.filter(partner_leads::status.eq_any(statuses)),
         };
         if let Some(search) = &$filter.search {
-            query = query.filter(finds("partner_leads", search));
+            query = query.filter(finds_with_phones("partner_leads", search));
         }
         if let Some(from) = $filter.created_from {
             query = query.filter(partner_leads::created_at.ge(from));

@@ -322,7 +322,15 @@ pub fn at_most(amount: Decimal) -> i64 {
 /// That the column `search_text` of a table has every word of a search, in any order, without regard to case, accents and compatibility
 /// forms. The patterns are made once for a statement.
 pub fn finds(table: &str, search: &str) -> Statement<Bool> {
-    let has_phone = table == "partner_leads";
+    has_words(table, search, false)
+}
+
+/// The same for a table with phone numbers: a word of digits and what stands between them is compared by its digits.
+pub fn finds_with_phones(table: &str, search: &str) -> Statement<Bool> {
+    has_words(table, search, true)
+}
+
+fn has_words(table: &str, search: &str, has_phone: bool) -> Statement<Bool> {
     let sql = format!("{table}.search_text LIKE ALL (coalesce((SELECT search_patterns(?, {has_phone})), '{{}}'))");
     condition(sql, vec![Bind::text(search)])
 }
