@@ -58,10 +58,10 @@ pub enum Unconfirmed {
 }
 
 impl Acquaintances {
-    /// Opens the request's session and finds out who is asking.
-    pub async fn admit(&self, pool: &Pool, claims: &Arc<Claims>, access: Access) -> Result<(Session, Viewer)> {
+    /// Opens the session of the request of that id and finds out who is asking.
+    pub async fn admit(&self, pool: &Pool, claims: &Arc<Claims>, request: &str, access: Access) -> Result<(Session, Viewer)> {
         let lookup = SignIn::from(&**claims);
-        let session = Session::take(pool, gate(&lookup)).await?;
+        let session = Session::take(pool, gate(&lookup), Some(request)).await?;
         if let Some(identity) = self.known.get(&lookup) {
             if session.enter(access, async |connection| identity.is_current(connection, &lookup).await).await? {
                 let viewer = viewer(&identity, claims)?;
@@ -77,9 +77,9 @@ impl Acquaintances {
 
     /// The same for a request that reads. Where it is foreseen who asks, nothing has been asked of the database yet: what is read may be
     /// told once [`Acquaintances::confirm`], polled before whatever reads, has confirmed it.
-    pub async fn foresee(&self, pool: &Pool, claims: &Arc<Claims>) -> Result<(Session, Viewer, Option<Foreseen>)> {
+    pub async fn foresee(&self, pool: &Pool, claims: &Arc<Claims>, request: &str) -> Result<(Session, Viewer, Option<Foreseen>)> {
         let lookup = SignIn::from(&**claims);
-        let mut session = Session::take(pool, gate(&lookup)).await?;
+        let mut session = Session::take(pool, gate(&lookup), Some(request)).await?;
         if let Some(identity) = self.known.get(&lookup) {
             let viewer = viewer(&identity, claims)?;
             if session.foresee(viewer.caller()) {

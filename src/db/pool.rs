@@ -121,10 +121,11 @@ impl Taken {
         drop(Object::take(self.connection));
     }
 
-    /// Ends the transaction that is open, and gives the connection back; closes it where that fails or takes too long.
-    pub async fn end(self, how: &'static str) {
+    /// Ends the transaction that is open, and gives the connection back; closes it where that fails or takes too long, and logs that with
+    /// the id of the request that the transaction was for.
+    pub async fn end(self, how: &'static str, request: Option<Arc<str>>) {
         if let Err(error) = self.run(how).await {
-            tracing::warn!(%error, "a transaction could not be ended; its connection is closed");
+            tracing::warn!(request_id = request.as_deref(), %error, "a transaction could not be ended; its connection is closed");
             self.discard();
         }
     }
@@ -265,7 +266,7 @@ async fn watch(shared: Arc<Shared>) {
         sleep(shared.linger).await;
         let Some(idle) = shared.idle() else { return };
         for taken in idle {
-            tokio::spawn(taken.end("COMMIT"));
+            tokio::spawn(taken.end("COMMIT", None));
         }
     }
 }

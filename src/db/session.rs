@@ -129,6 +129,8 @@ pub struct Session {
     may_be_done: AtomicBool,
     /// Whether all that was asked was read to its end.
     is_finished: AtomicBool,
+    /// The id of the request that it serves, for the log.
+    request: Option<Arc<str>>,
 }
 
 /// The right to read. Several can be held at once; what is polled together is sent together.
@@ -146,13 +148,13 @@ impl Session {
             let ((), answer) = try_join!(announced.announce(connection), first(connection))?;
             Ok(answer)
         };
-        let session = Self::take(pool, caller).await?;
+        let session = Self::take(pool, caller, None).await?;
         let answer = session.enter(Access::Read, both).await?;
         Ok((session, answer))
     }
 
-    /// Takes a connection for `caller`. Nothing may be asked before the session has been entered.
-    pub async fn take(pool: &Pool, caller: Caller) -> Result<Self> {
+    /// Takes a connection for `caller`, to serve the request of that id. Nothing may be asked before the session has been entered.
+    pub async fn take(pool: &Pool, caller: Caller, request: Option<&str>) -> Result<Self> {
         let (mut connection, is_open) = pool.take().await.map_err(Error::unavailable)?;
         let statements = Arc::new(AtomicU32::new(0));
         let under_way = Arc::new(AtomicI32::new(0));
@@ -180,6 +182,7 @@ impl Session {
             has_begun: AtomicBool::new(false),
             may_be_done: AtomicBool::new(false),
             is_finished: AtomicBool::new(false),
+            request: request.map(Arc::from),
         })
     }
 
@@ -252,6 +255,11 @@ impl Session {
     /// Says who acts in the caller's name: the histories of what they change will tell.
     pub async fn name_impersonator(&self, impersonator: Option<String>) {
         self.line.write().await.impersonator = impersonator;
+    }
+
+    /// The id of the request that it serves, for the log.
+    pub fn request(&self) -> Option<&str> {
+        self.request.as_deref()
     }
 
     /// What an error is that ends the request: where a change may have been made by then, that.
@@ -358,7 +366,7 @@ impl Drop for Session {
         }
         // The answer need not wait for this. Without a runtime the connection is closed, not reused.
         match Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn(connection.end(how))),
+            Ok(runtime) => drop(runtime.spawn(connection.end(how, self.request.take()))),
             Err(_) => connection.discard(),
         }
     }

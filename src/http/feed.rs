@@ -47,7 +47,7 @@ impl Feed {
         let place = app.edge.subscriptions.enter(&call.claims, "subscriptions")?;
         // After a restart everyone comes back at once: they wait for each other, not for those who ask.
         let under_way = app.edge.place_to_tell().await?;
-        let (session, viewer) = admit(app, &call.claims).await?;
+        let (session, viewer) = admit(app, &call.claims, &call.id).await?;
         app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
         let step = Arc::new(Step::open());
         let answer = execute(app, &prepared, &session, &viewer, Arc::clone(&step)).await;
@@ -81,7 +81,7 @@ impl Feed {
     async fn next_or_nothing(&mut self) -> Result<Option<Answer>> {
         if self.source.is_behind() {
             let _place = self.app.edge.place_to_tell().await?;
-            let (session, _) = admit(&self.app, &self.claims()).await?;
+            let (session, _) = admit(&self.app, &self.claims(), &self.id).await?;
             let reading = session.read().await?;
             self.source.catch_up(&reading).await?;
             drop(reading);
@@ -106,7 +106,7 @@ impl Feed {
     /// The answer for one event; `None` where the subscriber may not see it any more.
     async fn tell(&self, event: Event) -> Result<Option<Answer>> {
         let _place = self.app.edge.place_to_tell().await?;
-        let (session, viewer) = admit(&self.app, &self.claims()).await?;
+        let (session, viewer) = admit(&self.app, &self.claims(), &self.id).await?;
         if event.tenant_id != viewer.tenant.id || !viewer.scope().includes(event.partner_id) {
             session.finish();
             return Ok(None);
@@ -137,8 +137,8 @@ impl Feed {
     }
 }
 
-async fn admit(app: &App, claims: &Arc<Claims>) -> Result<(Arc<Session>, Arc<Viewer>)> {
-    let (session, viewer) = app.acquaintances.admit(&app.pool, claims, Access::Read).await?;
+async fn admit(app: &App, claims: &Arc<Claims>, request: &str) -> Result<(Arc<Session>, Arc<Viewer>)> {
+    let (session, viewer) = app.acquaintances.admit(&app.pool, claims, request, Access::Read).await?;
     Ok((Arc::new(session), Arc::new(viewer)))
 }
 

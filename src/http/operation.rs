@@ -134,7 +134,7 @@ async fn run_known(
     is_paid: bool,
 ) -> Result<Answered, Refused> {
     let access = if prepared.kind == OperationType::Mutation { Access::Write } else { Access::Read };
-    let (session, viewer) = app.acquaintances.admit(&app.pool, &call.claims, access).await?;
+    let (session, viewer) = app.acquaintances.admit(&app.pool, &call.claims, &call.id, access).await?;
     if !is_paid {
         app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
     }
@@ -154,7 +154,7 @@ async fn read(
     limit: Duration,
     is_paid: &mut bool,
 ) -> Result<Option<Answered>, Refused> {
-    let (session, viewer, foreseen) = app.acquaintances.foresee(&app.pool, &call.claims).await?;
+    let (session, viewer, foreseen) = app.acquaintances.foresee(&app.pool, &call.claims, &call.id).await?;
     match app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost) {
         Ok(()) => *is_paid = true,
         // That is told to whom it is about, once it is known that it is them.

@@ -22,7 +22,7 @@ use crate::support::{
     binary::{Folder, Server, eventually, run},
     cluster::{self, Database},
     listening::Listening,
-    token,
+    log, token,
     world::{ACME, Setup},
 };
 
@@ -232,6 +232,10 @@ async fn a_commit_is_not_answered() {
         assert_eq!(answer.code(), "INTERNAL_SERVER_ERROR");
         assert!(answer.text.contains(PERHAPS), "{answer:?}");
         drop(locker);
+        if breaks {
+            let told = |line: &Value| line["message"] == "a transaction could not be ended; its connection is closed";
+            eventually("the log names the request", || log::lines_of(&answer).iter().any(told)).await;
+        }
         // What is asked for in time is none the worse for it.
         assert_eq!(status(&world, lead).await, if breaks { "PENDING" } else { "LOST" });
     }

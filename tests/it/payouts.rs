@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{World, log};
 
 const DAY: &str = "2026-06-15T12:00:00Z";
 const PREVIEW: &str = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\") {
@@ -259,6 +259,45 @@ async fn batches_for_all() {
         (&of(&third, world.a)["payout"], &of(&third, world.a)["userError"]["code"]),
         (&Value::Null, &json!("INVALID_TRANSITION"))
     );
+}
+
+/// One payout that fails keeps no other from being made; the log says why, with the request's id, and the answer nothing internal.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_of_all_fails() {
+    let world = World::new().await;
+    for partner in [world.a, world.b] {
+        world.adjust(partner, "50.00", None).await;
+    }
+    world
+        .sql(&format!(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$;
+             CREATE TRIGGER refuse BEFORE INSERT ON partner_payouts FOR EACH ROW WHEN (NEW.partner_id = '{}') EXECUTE FUNCTION refuse()",
+            world.a.uuid()
+        ))
+        .await;
+    let answer = world
+        .operator(
+            "mutation { createPayoutBatches(input: { periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }) {
+                results { partner { id } payout { total { amount } } userError { code message } } } }",
+            json!({}),
+        )
+        .await;
+    let results = answer.data()["createPayoutBatches"]["results"].as_array().expect("results").clone();
+    assert_eq!(results.len(), 2, "{results:?}");
+    for row in results {
+        if row["partner"]["id"] == world.a.to_string() {
+            assert_eq!((&row["payout"], &row["userError"]["code"]), (&Value::Null, &json!("FAILED")));
+        } else {
+            assert_eq!((&row["payout"]["total"]["amount"], &row["userError"]), (&json!("50.00"), &Value::Null));
+        }
+    }
+    let causes = log::causes(&answer);
+    assert_eq!(causes.len(), 1, "{causes:?}");
+    assert_eq!(
+        (&causes[0]["message"], &causes[0]["partner"]),
+        (&json!("a payout could not be made"), &json!(world.a.to_string()))
+    );
+    assert!(causes[0]["error"].as_str().is_some_and(|error| error.contains("no")), "{causes:?}");
 }
 
 /// More partners than one operation pays are paid by as many operations as it takes, each going on where the one before ended.

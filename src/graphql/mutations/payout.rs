@@ -195,6 +195,7 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
     drop(reading);
     let mut due = due.into_iter().filter(|(partner, _)| input.from_partner_id.is_none_or(|from| *partner >= from));
     let (mut made, mut stopped_at) = (Vec::new(), None);
+    let request_id = ctx.request().session().request();
     for (partner, status) in due.by_ref().take(MAX_BATCHES) {
         if status != PartnerStatus::Active {
             let message = format!("The partner is {}; `createPayoutBatch` pays it all the same.", status.shown());
@@ -220,13 +221,13 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
             }
             // What is made stays, and is told; the caller goes on from here.
             Err(error @ (Error::Unavailable(_) | Error::Timeout | Error::PerhapsDone(_))) => {
-                tracing::warn!(%error, "payouts for all stop half-way");
+                tracing::warn!(request_id, %error, "payouts for all stop half-way");
                 stopped_at = Some(partner);
                 break;
             }
             // One that fails keeps no other from being paid.
             Err(error) => {
-                tracing::error!(%partner, %error, "a payout could not be made");
+                tracing::error!(request_id, %partner, %error, "a payout could not be made");
                 let fault = Fault { code: FaultCode::Failed, message: error.public_message(), field: vec!["input"] };
                 made.push((partner, None, Some(UserError::from(fault))));
             }

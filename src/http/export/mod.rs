@@ -143,7 +143,7 @@ async fn start<E: Export>(
     // Before a connection is taken: each export keeps one for as long as it is read.
     let of_user = app.edge.exports.enter(&claims, "exports").map_err(Refused::from)?;
     let place = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPlace)?;
-    let (session, viewer) = app.acquaintances.admit(&app.pool, &claims, Access::Read).await?;
+    let (session, viewer) = app.acquaintances.admit(&app.pool, &claims, id, Access::Read).await?;
     filter.check(&viewer)?;
     tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name = E::NAME, "export");
     let mut reader = Reader { app: Arc::clone(app), _places: (place, of_user), session, viewer, claims, filter, next: None };
