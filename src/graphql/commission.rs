@@ -234,9 +234,9 @@ impl Commission {
 pub struct CommissionFilterInput {
     /// Only those of this partner.
     partner_id: Option<PartnerId>,
-    /// Only those of one of these statuses.
+    /// Only those of one of these statuses; of an empty list there are none.
     status: Option<Vec<CommissionStatus>>,
-    /// Only those made by one of these kinds of events.
+    /// Only those made by one of these kinds of events; of an empty list there are none.
     event_type: Option<Vec<CommissionEventType>>,
     /// Only those in this currency.
     currency: Option<CurrencyCode>,
@@ -254,8 +254,8 @@ impl From<CommissionFilterInput> for CommissionFilter {
     fn from(input: CommissionFilterInput) -> Self {
         Self {
             partner: input.partner_id,
-            statuses: input.status.unwrap_or_default(),
-            event_types: input.event_type.unwrap_or_default(),
+            statuses: input.status,
+            event_types: input.event_type,
             currency: input.currency.map(|currency| currency.0.code()),
             earned_from: input.earned_from.map(|time| time.0),
             earned_before: input.earned_before.map(|time| time.0),

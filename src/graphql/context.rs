@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use async_graphql::Context;
+use async_graphql::{Context, Response, ServerError};
 use chrono::{DateTime, SubsecRound, Utc};
 
 use super::{
@@ -38,10 +38,23 @@ pub struct RequestContext {
     /// When the request came.
     as_of: DateTime<Utc>,
     uploads: Mutex<Vec<Option<File>>>,
+    kept: Kept,
     /// Seals account numbers.
     pub keyring: Arc<Keyring>,
     /// Tells the time.
     pub clock: Clock,
+}
+
+/// The errors of fields that are null for them, until they go into the answer.
+#[derive(Clone, Default)]
+pub struct Kept(Arc<Mutex<Vec<ServerError>>>);
+
+impl Kept {
+    /// The answer with them.
+    pub fn with(&self, mut answer: Response) -> Response {
+        answer.errors.append(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        answer
+    }
 }
 
 impl RequestContext {
@@ -51,7 +64,7 @@ impl RequestContext {
         let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope(), Arc::clone(&quiet))));
         let as_of = clock.now().trunc_subsecs(6);
         let uploads = Mutex::new(uploads.into_iter().map(Some).collect());
-        Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, keyring, clock }
+        Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, kept: Kept::default(), keyring, clock }
     }
 
     /// The same for an operation whose answers are to be merged.
@@ -69,6 +82,16 @@ impl RequestContext {
     /// When its resolvers have asked for all that they need.
     pub fn quiet(&self) -> Arc<Quiet> {
         Arc::clone(&self.quiet)
+    }
+
+    /// Keeps the error of a field that is null for it.
+    pub fn keep(&self, error: ServerError) {
+        self.kept.0.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+    }
+
+    /// The errors of fields that are null for them.
+    pub fn kept(&self) -> Kept {
+        self.kept.clone()
     }
 
     /// The database session.

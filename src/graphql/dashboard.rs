@@ -49,9 +49,9 @@ impl Dashboard {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
-    ) -> Result<RevenueMetrics> {
+    ) -> Result<Option<RevenueMetrics>> {
         let period = PeriodInput::or_month(ctx, self.period)?;
-        RevenueMetrics::of(ctx, ctx.viewer().scope(), currency_or_default(ctx, currency)?, period).await
+        RevenueMetrics::of(ctx, ctx.viewer().scope(), currency_or_default(ctx, currency)?, period).await.map(Some)
     }
 
     /// What was earned and paid over time: over the dashboard's period, or else the last 30 days, 12 weeks or 12 months.
@@ -60,9 +60,9 @@ impl Dashboard {
         ctx: &Context<'_>,
         #[graphql(default_with = "Interval::Month", desc = "How time is divided.")] interval: Interval,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
-    ) -> Result<Vec<EarningsPoint>> {
+    ) -> Result<Option<Vec<EarningsPoint>>> {
         let currency = currency_or_default(ctx, currency)?;
-        EarningsPoint::over_time(ctx, ctx.viewer().scope(), currency, interval, self.period).await
+        EarningsPoint::over_time(ctx, ctx.viewer().scope(), currency, interval, self.period).await.map(Some)
     }
 
     /// Where the partner's credits are now.
@@ -80,10 +80,10 @@ impl Dashboard {
         &self,
         ctx: &Context<'_>,
         #[graphql(default = 5, desc = "How many: 1 to 500.")] first: i32,
-    ) -> Result<Vec<Row<Lead>>> {
+    ) -> Result<Option<Vec<Row<Lead>>>> {
         let page = PageArguments { first: Some(first), ..PageArguments::default() };
         let leads = Lead::of_partner(ctx, self.partner.id, page, None, None).await?;
-        Ok(leads.rows.into_iter().map(Row).collect())
+        Ok(Some(leads.rows.into_iter().map(Row).collect()))
     }
 }
 

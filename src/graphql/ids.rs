@@ -1,6 +1,6 @@
 //! Ids in the schema: all are `ID`, each argument takes those of its own kind alone.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cell::Cell};
 
 use async_graphql::{
     ContextSelectionSet, ID, InputType, InputValueError, InputValueResult, OutputType, Positioned, ServerResult, Value,
@@ -12,17 +12,55 @@ use crate::ids::{
     UserId,
 };
 
+/// What begins the name of the type of one kind of id, where kinds are told apart.
+const KIND: &str = "ID of ";
+
+thread_local! {
+    /// Whether the registry that is being built in this thread tells them apart: a type's name is asked for without it.
+    static TELLS_KINDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Builds a registry that tells kinds of ids apart in what it expects: documents are compared with it before they run. The schema has `ID`
+/// alone.
+pub fn registry_of_kinds(build: impl FnOnce(&mut Registry)) -> Registry {
+    let mut registry = Registry::default();
+    TELLS_KINDS.set(true);
+    build(&mut registry);
+    TELLS_KINDS.set(false);
+    registry
+}
+
+/// The name that the schema has for a type.
+pub fn public_name(name: &str) -> &str {
+    if name.starts_with(KIND) { "ID" } else { name }
+}
+
 macro_rules! graphql_ids {
-    ($($name:ident),*) => {$(
+    ($($name:ident),*) => {
+        /// Whether a value is an id of the kind that the type of that name is of; an error says why not.
+        pub fn check(name: &str, value: &Value) -> Result<(), String> {
+            let Some(kind) = name.strip_prefix(KIND) else { return Ok(()) };
+            $(if kind == $name::PREFIX {
+                return match value {
+                    Value::String(text) => text.parse::<$name>().map(drop),
+                    value => value.to_string().parse::<$name>().map(drop),
+                }
+                .map_err(|error| error.to_string());
+            })*
+            Ok(())
+        }
+
+        $(
         impl InputType for $name {
             type RawValueType = Self;
 
             fn type_name() -> Cow<'static, str> {
-                <ID as InputType>::type_name()
+                if TELLS_KINDS.get() { format!("{KIND}{}", Self::PREFIX).into() } else { <ID as InputType>::type_name() }
             }
 
             fn create_type_info(registry: &mut Registry) -> String {
-                <ID as InputType>::create_type_info(registry)
+                <ID as InputType>::create_type_info(registry);
+                <Self as InputType>::qualified_type_name()
             }
 
             fn parse(value: Option<Value>) -> InputValueResult<Self> {

@@ -203,7 +203,7 @@ impl Lead {
 #[derive(InputObject)]
 #[graphql(name = "LeadFilter")]
 pub struct LeadFilterInput {
-    /// Only those of one of these statuses.
+    /// Only those of one of these statuses; of an empty list there are none.
     status: Option<Vec<LeadStatus>>,
     /// Only those whose client's name, e-mail address, phone number or service has every word of this text, in any order, without regard to case, accents and compatibility forms.
     search: Option<String>,
@@ -254,7 +254,7 @@ fn list(arguments: PageArguments, filter: Option<LeadFilterInput>, order: Option
     let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
     let Some(filter) = filter else { return Ok((LeadFilter::default(), page)) };
     let filter = LeadFilter {
-        statuses: filter.status.unwrap_or_default(),
+        statuses: filter.status,
         search: search_text(filter.search)?,
         created_from: filter.created_from.map(|time| time.0),
         created_before: filter.created_before.map(|time| time.0),

@@ -104,8 +104,8 @@ impl Member {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which allocations to show; all of them where it is not given.")] filter: Option<CreditAllocationFilter>,
-    ) -> Result<Connection<CreditAllocation>> {
-        CreditAllocation::of_member(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await
+    ) -> Result<Option<Connection<CreditAllocation>>> {
+        CreditAllocation::of_member(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 
     /// When it was added.
@@ -159,7 +159,7 @@ impl MemberCounts {
 pub struct MemberFilterInput {
     /// Only those of this partner.
     partner_id: Option<PartnerId>,
-    /// Only those of one of these statuses.
+    /// Only those of one of these statuses; of an empty list there are none.
     status: Option<Vec<MemberStatus>>,
     /// Only those whose name or e-mail address has every word of this text, in any order, without regard to case, accents and compatibility forms.
     search: Option<String>,
@@ -167,8 +167,7 @@ pub struct MemberFilterInput {
 
 impl MemberFilterInput {
     fn checked(self) -> Result<MemberFilter> {
-        let statuses = self.status.unwrap_or_default();
-        Ok(MemberFilter { partner: self.partner_id, statuses, search: search_text(self.search)? })
+        Ok(MemberFilter { partner: self.partner_id, statuses: self.status, search: search_text(self.search)? })
     }
 }
 

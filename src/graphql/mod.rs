@@ -4,6 +4,7 @@
 pub mod commission;
 pub mod commission_rule;
 pub mod commission_rule_input;
+mod containment;
 pub mod context;
 pub mod credit;
 pub mod credit_ledger;
@@ -46,6 +47,7 @@ use futures_util::{StreamExt, try_join};
 
 use self::{
     commission::Commission,
+    containment::Contain,
     context::RequestContext,
     credit::CreditAllocation,
     credit_ledger::CreditTransfer,
@@ -74,7 +76,8 @@ impl PortalSchema {
     /// Assembles it.
     pub fn new(limits: Limits) -> Self {
         // What runs has been validated: the engine is not asked to do so again.
-        Self { engine: builder().validation_mode(ValidationMode::Fast).finish(), documents: Documents::new(limits) }
+        let engine = builder().validation_mode(ValidationMode::Fast).extension(Contain).finish();
+        Self { engine, documents: Documents::new(limits) }
     }
 
     /// Takes the operations of a manifest too, or from now on those only.
@@ -89,8 +92,8 @@ impl PortalSchema {
 
     /// Runs one operation that was prepared.
     pub async fn execute(&self, prepared: &Prepared, context: RequestContext) -> Response {
-        let (quiet, context) = (context.quiet(), context.merging(prepared.merges()));
-        quiet.watch(Box::pin(self.engine.execute(prepared.request().data(context)))).await
+        let (quiet, kept, context) = (context.quiet(), context.kept(), context.merging(prepared.merges()));
+        kept.with(quiet.watch(Box::pin(self.engine.execute(prepared.request().data(context)))).await)
     }
 
     /// The same while it is found out whether it may run. Where it may not, that is told as soon as it is known.
@@ -100,18 +103,19 @@ impl PortalSchema {
         prepared: &Prepared,
         context: RequestContext,
     ) -> Result<Response, E> {
-        let (quiet, context) = (context.quiet(), context.merging(prepared.merges()));
+        let (quiet, kept, context) = (context.quiet(), context.kept(), context.merging(prepared.merges()));
         // On the heap at once: they are large, and would be moved from hand to hand.
         let confirmed = Box::pin(confirmed);
         let answer = Box::pin(async { Ok(self.engine.execute(prepared.request().data(context)).await) });
         // In this order: what confirms is sent first.
-        quiet.watch(async { try_join!(confirmed, answer) }).await.map(|((), answer)| answer)
+        quiet.watch(async { try_join!(confirmed, answer) }).await.map(|((), answer)| kept.with(answer))
     }
 
     /// Runs one step of a subscription that was prepared. `None` where it tells of nothing.
     pub async fn execute_step(&self, prepared: &Prepared, context: RequestContext, step: Arc<Step>) -> Option<Response> {
-        let (quiet, context) = (context.quiet(), context.merging(prepared.merges()));
-        quiet.watch(self.engine.execute_stream(prepared.request().data(context).data(step)).next()).await
+        let (quiet, kept, context) = (context.quiet(), context.kept(), context.merging(prepared.merges()));
+        let answer = quiet.watch(self.engine.execute_stream(prepared.request().data(context).data(step)).next()).await;
+        answer.map(|answer| kept.with(answer))
     }
 }
 

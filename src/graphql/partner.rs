@@ -121,9 +121,9 @@ impl Partner {
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which leads to show; all of them where it is not given.")] filter: Option<LeadFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<LeadOrder>,
-    ) -> Result<Connection<Lead>> {
+    ) -> Result<Option<Connection<Lead>>> {
         ctx.require_acting_for(self.0.id)?;
-        Lead::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await
+        Lead::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// Its commissions. The latest first where no order is given.
@@ -139,9 +139,9 @@ impl Partner {
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which commissions to show; all of them where it is not given.")] filter: Option<CommissionFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<CommissionOrder>,
-    ) -> Result<Connection<Commission>> {
+    ) -> Result<Option<Connection<Commission>>> {
         ctx.require_acting_for(self.0.id)?;
-        Commission::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await
+        Commission::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// Its payouts. The newest first where no order is given.
@@ -157,9 +157,9 @@ impl Partner {
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which payouts to show; all of them where it is not given.")] filter: Option<PayoutFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<PayoutOrder>,
-    ) -> Result<Connection<Payout>> {
+    ) -> Result<Option<Connection<Payout>>> {
         ctx.require_acting_for(self.0.id)?;
-        Payout::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await
+        Payout::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// Its ledger in one currency: every transfer between its accounts with the balances after it, the latest first. Null to
@@ -257,9 +257,9 @@ impl Partner {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which allocations to show; all of them where it is not given.")] filter: Option<CreditAllocationFilter>,
-    ) -> Result<Connection<CreditAllocation>> {
+    ) -> Result<Option<Connection<CreditAllocation>>> {
         ctx.require_acting_for(self.0.id)?;
-        CreditAllocation::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await
+        CreditAllocation::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 
     /// Its members, the newest first.
@@ -274,9 +274,9 @@ impl Partner {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which members to show; all of them where it is not given.")] filter: Option<MemberFilterInput>,
-    ) -> Result<Connection<Member>> {
+    ) -> Result<Option<Connection<Member>>> {
         ctx.require_acting_for(self.0.id)?;
-        Member::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await
+        Member::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 
     /// How many members it has.
@@ -367,7 +367,7 @@ impl Partner {
 #[derive(InputObject)]
 #[graphql(name = "PartnerFilter")]
 pub struct PartnerFilterInput {
-    /// Only those of one of these statuses.
+    /// Only those of one of these statuses; of an empty list there are none.
     status: Option<Vec<PartnerStatus>>,
     /// Only those whose company's name has every word of this text, in any order, without regard to case, accents and compatibility forms.
     search: Option<String>,
@@ -375,7 +375,7 @@ pub struct PartnerFilterInput {
 
 impl PartnerFilterInput {
     fn checked(self) -> Result<PartnerFilter> {
-        Ok(PartnerFilter { statuses: self.status.unwrap_or_default(), search: search_text(self.search)? })
+        Ok(PartnerFilter { statuses: self.status, search: search_text(self.search)? })
     }
 }
 

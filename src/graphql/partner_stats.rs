@@ -37,9 +37,9 @@ impl PartnerStats {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
-    ) -> Result<Money> {
+    ) -> Result<Option<Money>> {
         let currency = currency_or_default(ctx, currency)?;
-        Ok(Money::of(PartnerBalances::now(ctx, purse(self.0.id, currency)).await?.0.earned, currency))
+        Ok(Some(Money::of(PartnerBalances::now(ctx, purse(self.0.id, currency)).await?.0.earned, currency)))
     }
 
     /// What has been paid to it.
@@ -47,9 +47,9 @@ impl PartnerStats {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
-    ) -> Result<Money> {
+    ) -> Result<Option<Money>> {
         let currency = currency_or_default(ctx, currency)?;
-        Ok(Money::of(PartnerBalances::now(ctx, purse(self.0.id, currency)).await?.0.paid, currency))
+        Ok(Some(Money::of(PartnerBalances::now(ctx, purse(self.0.id, currency)).await?.0.paid, currency)))
     }
 
     /// What it has earned and has not been paid yet: waiting for approval, approved, or in a payout that is not completed.
@@ -57,9 +57,9 @@ impl PartnerStats {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
-    ) -> Result<Money> {
+    ) -> Result<Option<Money>> {
         let currency = currency_or_default(ctx, currency)?;
-        Ok(Money::of(PartnerBalances::now(ctx, purse(self.0.id, currency)).await?.0.unpaid(), currency))
+        Ok(Some(Money::of(PartnerBalances::now(ctx, purse(self.0.id, currency)).await?.0.unpaid(), currency)))
     }
 }
 

@@ -128,8 +128,8 @@ impl Payout {
         #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
-    ) -> Result<Connection<Commission>> {
-        Commission::of_payout(ctx, self.0.id, PageArguments { first, after, last, before }).await
+    ) -> Result<Option<Connection<Commission>>> {
+        Commission::of_payout(ctx, self.0.id, PageArguments { first, after, last, before }).await.map(Some)
     }
 
     /// Every step it has taken, the first one first.
@@ -238,7 +238,7 @@ impl Payout {
 pub struct PayoutFilterInput {
     /// Only those to this partner.
     partner_id: Option<PartnerId>,
-    /// Only those of one of these statuses.
+    /// Only those of one of these statuses; of an empty list there are none.
     status: Option<Vec<PayoutStatus>>,
     /// Only those in this currency.
     currency: Option<CurrencyCode>,
@@ -260,7 +260,7 @@ impl From<PayoutFilterInput> for PayoutFilter {
     fn from(input: PayoutFilterInput) -> Self {
         Self {
             partner: input.partner_id,
-            statuses: input.status.unwrap_or_default(),
+            statuses: input.status,
             currency: input.currency.map(|currency| currency.0.code()),
             created_from: input.created_from.map(|time| time.0),
             created_before: input.created_before.map(|time| time.0),

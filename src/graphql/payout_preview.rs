@@ -90,9 +90,9 @@ impl PayoutPreview {
         #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
-    ) -> Result<Connection<Commission>> {
+    ) -> Result<Option<Connection<Commission>>> {
         let filter = CommissionFilter::free(self.partner, self.currency, self.period.1);
-        Commission::lines(ctx, filter, PageArguments { first, after, last, before }).await
+        Commission::lines(ctx, filter, PageArguments { first, after, last, before }).await.map(Some)
     }
 }
 

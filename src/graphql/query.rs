@@ -60,11 +60,11 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "At most 100 ids, of one kind or several.")] ids: Vec<ID>,
-    ) -> Result<Vec<Option<Result<Node>>>> {
+    ) -> Result<Option<Vec<Option<Result<Node>>>>> {
         if ids.len() > MAX_NODES {
             return Err(Error::BadUserInput(format!("`ids` takes at most {MAX_NODES} ids; there are {}.", ids.len())));
         }
-        Ok(join_all(ids.iter().map(async |id| node::fetch(ctx, id).await.transpose())).await)
+        Ok(Some(join_all(ids.iter().map(async |id| node::fetch(ctx, id).await.transpose())).await))
     }
 
     /// Where the order of changes stands in this answer. Subscribe with it as `since`, and you are told of every change that is not in the
@@ -84,8 +84,8 @@ impl Query {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The period of its figures; the month so far where it is not given.")] period: Option<PeriodInput>,
-    ) -> Result<Dashboard> {
-        Dashboard::of_viewer(ctx, period)
+    ) -> Result<Option<Dashboard>> {
+        Dashboard::of_viewer(ctx, period).map(Some)
     }
 
     /// A partner. Null where there is no such partner, or it is not yours.
@@ -106,13 +106,13 @@ impl Query {
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which partners to show; all of them where it is not given.")] filter: Option<PartnerFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<PartnerOrder>,
-    ) -> Result<Connection<Partner>> {
+    ) -> Result<Option<Connection<Partner>>> {
         if !matches!(ctx.viewer().role, Role::Operator | Role::Service) {
             return Err(Error::Forbidden(
                 "Only operators and services can list partners. Your own is `me { partner }`.".to_owned(),
             ));
         }
-        Partner::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await
+        Partner::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// A lead. Null where there is no such lead, or it is not yours.
@@ -133,8 +133,8 @@ impl Query {
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which leads to show; all of them where it is not given.")] filter: Option<LeadFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<LeadOrder>,
-    ) -> Result<Connection<Lead>> {
-        Lead::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await
+    ) -> Result<Option<Connection<Lead>>> {
+        Lead::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// A customer. Null where there is no such customer, or your partner neither manages it nor ever did.
@@ -154,8 +154,8 @@ impl Query {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which customers to show; all of them where it is not given.")] filter: Option<CustomerFilterInput>,
-    ) -> Result<Connection<Customer>> {
-        Customer::paginate(ctx, PageArguments { first, after, last, before }, filter).await
+    ) -> Result<Option<Connection<Customer>>> {
+        Customer::paginate(ctx, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 
     /// The rules by which commissions are calculated: the programme's and your partner's, or for operators those of all partners; at
@@ -165,8 +165,8 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "Only this partner's, and the programme's.")] partner_id: Option<PartnerId>,
         #[graphql(default_with = "RuleValidity::InForce", desc = "Those in force, or all versions.")] validity: RuleValidity,
-    ) -> Result<Vec<CommissionRule>> {
-        CommissionRule::list(ctx, partner_id, validity).await
+    ) -> Result<Option<Vec<CommissionRule>>> {
+        CommissionRule::list(ctx, partner_id, validity).await.map(Some)
     }
 
     /// What a payment would earn a partner that manages the customer, and why; nothing is written. Null where there is no such partner or customer, or it is not yours.
@@ -189,9 +189,9 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "The rule to try.")] rule: CommissionRuleInput,
         #[graphql(desc = "The period whose payments are replayed.")] period: PeriodInput,
-    ) -> Result<RuleSimulation> {
+    ) -> Result<Option<RuleSimulation>> {
         ctx.require(Permission::CommissionsManage)?;
-        RuleSimulation::run(ctx, rule, period).await
+        RuleSimulation::run(ctx, rule, period).await.map(Some)
     }
 
     /// A commission. Null where there is no such commission, or it is not yours.
@@ -216,8 +216,8 @@ impl Query {
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which commissions to show; all of them where it is not given.")] filter: Option<CommissionFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<CommissionOrder>,
-    ) -> Result<Connection<Commission>> {
-        Commission::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await
+    ) -> Result<Option<Connection<Commission>>> {
+        Commission::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// A payout. Null where there is no such payout, or it is not yours.
@@ -238,8 +238,8 @@ impl Query {
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which payouts to show; all of them where it is not given.")] filter: Option<PayoutFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<PayoutOrder>,
-    ) -> Result<Connection<Payout>> {
-        Payout::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await
+    ) -> Result<Option<Connection<Payout>>> {
+        Payout::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// What a payout would hold if it were made now; nothing is written. Null where there is no such partner, or it is not yours.
@@ -275,8 +275,8 @@ impl Query {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which members to show; all of them where it is not given.")] filter: Option<MemberFilterInput>,
-    ) -> Result<Connection<Member>> {
-        Member::paginate(ctx, PageArguments { first, after, last, before }, filter).await
+    ) -> Result<Option<Connection<Member>>> {
+        Member::paginate(ctx, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 
     /// Credits assigned to a member. Null where there is no such allocation, or it is not yours.
@@ -300,8 +300,8 @@ impl Query {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which allocations to show; all of them where it is not given.")] filter: Option<CreditAllocationFilter>,
-    ) -> Result<Connection<CreditAllocation>> {
-        CreditAllocation::paginate(ctx, PageArguments { first, after, last, before }, filter).await
+    ) -> Result<Option<Connection<CreditAllocation>>> {
+        CreditAllocation::paginate(ctx, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 
     /// Totals for one period and currency: of the partner that you act for, or for operators of all partners or one.
@@ -311,9 +311,11 @@ impl Query {
         #[graphql(desc = "The period; the month so far where it is not given.")] period: Option<PeriodInput>,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
         #[graphql(desc = "Only this partner's.")] partner_id: Option<PartnerId>,
-    ) -> Result<RevenueMetrics> {
+    ) -> Result<Option<RevenueMetrics>> {
         let period = PeriodInput::or_month(ctx, period)?;
-        RevenueMetrics::of(ctx, figures_scope(ctx, partner_id).await?, currency_or_default(ctx, currency)?, period).await
+        RevenueMetrics::of(ctx, figures_scope(ctx, partner_id).await?, currency_or_default(ctx, currency)?, period)
+            .await
+            .map(Some)
     }
 
     /// What was earned and paid over time, in one currency: by the partner that you act for, or for operators by all partners or one.
@@ -326,9 +328,9 @@ impl Query {
         >,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
         #[graphql(desc = "Only this partner's.")] partner_id: Option<PartnerId>,
-    ) -> Result<Vec<EarningsPoint>> {
+    ) -> Result<Option<Vec<EarningsPoint>>> {
         let scope = figures_scope(ctx, partner_id).await?;
-        EarningsPoint::over_time(ctx, scope, currency_or_default(ctx, currency)?, interval, period).await
+        EarningsPoint::over_time(ctx, scope, currency_or_default(ctx, currency)?, interval, period).await.map(Some)
     }
 }
 

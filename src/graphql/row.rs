@@ -15,6 +15,7 @@ use async_graphql::{
 use futures_util::future::{BoxFuture, try_join_all};
 
 use super::{
+    containment,
     context::RequestContext,
     json::{self, Leaf},
 };
@@ -146,7 +147,10 @@ impl<'s, T: Written> Selection<'s, T> {
     {
         let resolved = self.fields.iter().filter(|selected| matches!(selected.how, How::Resolved));
         resolved.map(move |selected| -> BoxFuture<'f, ServerResult<Value>> {
-            Box::pin(async move { Ok(row.resolve_field(&ctx.with_field(selected.field)).await?.unwrap_or_default()) })
+            Box::pin(async move {
+                let answer = row.resolve_field(&ctx.with_field(selected.field)).await;
+                containment::contained(answer, ctx, &self.type_name, &selected.field.node.name.node)
+            })
         })
     }
 
@@ -169,7 +173,17 @@ impl<'s, T: Written> Selection<'s, T> {
             out.extend_from_slice(b"\":");
             match how {
                 How::TypeName => json::push(&*self.type_name, out),
-                How::Plain(write) => write(row, &ctx.with_field(field), out)?,
+                How::Plain(write) => {
+                    let before = out.len();
+                    if let Err(error) = write(row, &ctx.with_field(field), out) {
+                        if !containment::may_be_null(ctx, &self.type_name, &field.node.name.node) {
+                            return Err(error);
+                        }
+                        containment::keep(ctx, error);
+                        out.truncate(before);
+                        out.extend_from_slice(b"null");
+                    }
+                }
                 How::Resolved => {
                     let answer = resolved.next().ok_or_else(|| json::fault(&ctx.with_field(field), unnamed()))?;
                     json::push_value(&answer, out);

@@ -4,12 +4,23 @@ use async_graphql::{Context, InputValueError, InputValueResult, Object, Scalar, 
 use chrono::{Datelike, Utc};
 use iso_currency::Currency;
 
-use super::{context::ContextExt, row::plain_value};
+use super::{context::ContextExt, ids, row::plain_value};
 use crate::{
     clock,
     error::{Error, Result},
     money,
 };
+
+/// What a scalar must be, for whoever has sent something else.
+const DECIMAL: &str = "a string of digits, with at most one point between them and at most 28 digits in all, such as \"250.50\"";
+const DATE_TIME: &str = "an instant as RFC 3339 writes it, such as \"2026-11-20T09:30:00Z\"";
+const DATE: &str = "a day from 1900 on, such as \"2026-11-20\"";
+const CURRENCY_CODE: &str = "an ISO 4217 code such as \"USD\"";
+const UPLOAD: &str = "a file of a multipart request";
+
+fn none<T: async_graphql::InputType>(value: &Value, rule: &str) -> InputValueError<T> {
+    InputValueError::custom(format!("{} is none: it must be {rule}.", shown(value)))
+}
 
 /// A decimal number as a string, exact: "250.50". JSON numbers are refused: on their way through a float they would lose
 /// digits.
@@ -21,14 +32,8 @@ pub struct Decimal(pub rust_decimal::Decimal);
 #[Scalar(name = "Decimal")]
 impl ScalarType for Decimal {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let Value::String(text) = &value else {
-            return Err(InputValueError::custom("A Decimal is written as a string, such as \"250.50\"."));
-        };
-        money::decimal(text).map(Self).ok_or_else(|| {
-            InputValueError::custom(
-                "A Decimal has digits, at most one point between them and at most 28 digits in all, such as \"250.50\".",
-            )
-        })
+        let parsed = if let Value::String(text) = &value { money::decimal(text) } else { None };
+        parsed.map(Self).ok_or_else(|| none::<Self>(&value, DECIMAL))
     }
 
     fn to_value(&self) -> Value {
@@ -45,9 +50,7 @@ pub struct DateTime(pub chrono::DateTime<Utc>);
 impl ScalarType for DateTime {
     fn parse(value: Value) -> InputValueResult<Self> {
         let parsed = if let Value::String(text) = &value { clock::instant(text) } else { None };
-        parsed
-            .map(Self)
-            .ok_or_else(|| InputValueError::custom("A DateTime is written as RFC 3339 says, such as \"2026-11-20T09:30:00Z\"."))
+        parsed.map(Self).ok_or_else(|| none::<Self>(&value, DATE_TIME))
     }
 
     fn to_value(&self) -> Value {
@@ -74,10 +77,7 @@ const UPLOADED: &str = "uploaded file ";
 impl ScalarType for Upload {
     fn parse(value: Value) -> InputValueResult<Self> {
         let place = if let Value::String(text) = &value { text.strip_prefix(UPLOADED) } else { None };
-        place
-            .and_then(|place| place.parse().ok())
-            .map(Self)
-            .ok_or_else(|| InputValueError::custom("An Upload comes as a file of a multipart request."))
+        place.and_then(|place| place.parse().ok()).map(Self).ok_or_else(|| none::<Self>(&value, UPLOAD))
     }
 
     fn to_value(&self) -> Value {
@@ -106,9 +106,7 @@ pub struct Date(pub chrono::NaiveDate);
 impl ScalarType for Date {
     fn parse(value: Value) -> InputValueResult<Self> {
         let day = if let Value::String(text) = &value { clock::day(text) } else { None };
-        day.filter(|day| (1900..=9999).contains(&day.year()))
-            .map(Self)
-            .ok_or_else(|| InputValueError::custom("A Date is a day from 1900 on, such as \"2026-11-20\"."))
+        day.filter(|day| (1900..=9999).contains(&day.year())).map(Self).ok_or_else(|| none::<Self>(&value, DATE))
     }
 
     fn to_value(&self) -> Value {
@@ -125,7 +123,7 @@ pub struct CurrencyCode(pub Currency);
 impl ScalarType for CurrencyCode {
     fn parse(value: Value) -> InputValueResult<Self> {
         let parsed = if let Value::String(code) = &value { Currency::from_code(code) } else { None };
-        parsed.map(Self).ok_or_else(|| InputValueError::custom("A CurrencyCode is an ISO 4217 code such as \"USD\"."))
+        parsed.map(Self).ok_or_else(|| none::<Self>(&value, CURRENCY_CODE))
     }
 
     fn to_value(&self) -> Value {
@@ -151,6 +149,61 @@ impl ScalarType for EmailAddress {
     fn to_value(&self) -> Value {
         Value::String(self.0.clone())
     }
+}
+
+/// Whether a value is one of the scalar of that name, which may be that of one kind of id; an error is a sentence that a form can show.
+/// `leaves_ids` leaves ids and currencies that are none to their fields.
+pub fn check(name: &str, value: &Value, leaves_ids: bool) -> Result<(), String> {
+    let is_text = matches!(value, Value::String(_));
+    let is_whole = matches!(value, Value::Number(number) if number.is_i64());
+    let rule = match name {
+        "Int" => match value {
+            Value::Number(number) if number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) => return Ok(()),
+            _ => "a whole number from -2147483648 to 2147483647",
+        },
+        "Boolean" => match value {
+            Value::Boolean(_) => return Ok(()),
+            _ => "true or false",
+        },
+        "String" | "EmailAddress" => match value {
+            Value::String(_) => return Ok(()),
+            _ => "a string",
+        },
+        "Decimal" => match Decimal::parse(value.clone()) {
+            Ok(_) => return Ok(()),
+            Err(_) => DECIMAL,
+        },
+        "DateTime" => match DateTime::parse(value.clone()) {
+            Ok(_) => return Ok(()),
+            Err(_) => DATE_TIME,
+        },
+        "Date" => match Date::parse(value.clone()) {
+            Ok(_) => return Ok(()),
+            Err(_) => DATE,
+        },
+        "Upload" => match Upload::parse(value.clone()) {
+            Ok(_) => return Ok(()),
+            Err(_) => UPLOAD,
+        },
+        "CurrencyCode" => match CurrencyCode::parse(value.clone()) {
+            Ok(_) => return Ok(()),
+            Err(_) if leaves_ids && is_text => return Ok(()),
+            Err(_) => CURRENCY_CODE,
+        },
+        _ => match ids::check(name, value) {
+            _ if !(is_text || is_whole) => "a string",
+            Err(message) if !leaves_ids => return Err(message),
+            _ => return Ok(()),
+        },
+    };
+    Err(format!("{} is no {}: it must be {rule}.", shown(value), ids::public_name(name)))
+}
+
+/// A value in a message, not all of a long one.
+pub fn shown(value: &impl std::fmt::Display) -> String {
+    const LONGEST: usize = 60;
+    let text = value.to_string();
+    if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST).chain(['…']).collect() }
 }
 
 /// The currency of a stored code.

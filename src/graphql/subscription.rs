@@ -178,7 +178,7 @@ fn step(
 ) -> Result<Option<Event>> {
     match ctx.step() {
         Step::Open(watched) => {
-            let since = since.map(|since| Cursor::decode(&since)).transpose()?;
+            let since = since.filter(|since| !since.is_empty()).map(|since| Cursor::decode(&since)).transpose()?;
             let filter = EventFilter { kind, partner, subject };
             *watched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Watched { filter, since });
             Ok(None)

@@ -28,10 +28,10 @@ use crate::{
 pub struct CommissionFilter {
     /// Those of this partner; `None` for all in scope.
     pub partner: Option<PartnerId>,
-    /// Those of these statuses; empty for all.
-    pub statuses: Vec<CommissionStatus>,
-    /// Those of these types; empty for all.
-    pub event_types: Vec<CommissionEventType>,
+    /// Those of these statuses, which may be none at all; of whichever where it is not given.
+    pub statuses: Option<Vec<CommissionStatus>>,
+    /// Those of these types, which may be none at all; of whichever where it is not given.
+    pub event_types: Option<Vec<CommissionEventType>>,
     /// Those in this currency (ISO 4217).
     pub currency: Option<&'static str>,
     /// Those earned at this instant or later.
@@ -87,13 +87,13 @@ macro_rules! filtered {
         for partner in [$scope.partner, $filter.partner].into_iter().flatten() {
             query = query.filter(partner_commission_events::partner_id.eq(partner));
         }
-        query = match $filter.statuses.as_slice() {
-            [] => query,
-            [status] => query.filter(partner_commission_events::status.eq(*status)),
-            statuses => query.filter(partner_commission_events::status.eq_any(statuses)),
+        query = match $filter.statuses.as_deref() {
+            None => query,
+            Some([status]) => query.filter(partner_commission_events::status.eq(*status)),
+            Some(statuses) => query.filter(partner_commission_events::status.eq_any(statuses)),
         };
-        if !$filter.event_types.is_empty() {
-            query = query.filter(partner_commission_events::event_type.eq_any(&$filter.event_types));
+        if let Some(types) = &$filter.event_types {
+            query = query.filter(partner_commission_events::event_type.eq_any(types));
         }
         if let Some(currency) = $filter.currency {
             query = query.filter(partner_commission_events::currency.eq(currency));

@@ -22,8 +22,8 @@ use crate::{
 /// Which leads a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LeadFilter {
-    /// Those of these statuses; empty for all.
-    pub statuses: Vec<LeadStatus>,
+    /// Those of these statuses, which may be none at all; of whichever where it is not given.
+    pub statuses: Option<Vec<LeadStatus>>,
     /// Those whose client's name, e-mail address, phone number or service has every word of this.
     pub search: Option<String>,
     /// Those created at this instant or later.
@@ -53,10 +53,10 @@ macro_rules! filtered {
         if let Some(partner) = $scope.partner {
             query = query.filter(partner_leads::partner_id.eq(partner));
         }
-        query = match $filter.statuses.as_slice() {
-            [] => query,
-            [status] => query.filter(partner_leads::status.eq(*status)),
-            statuses => query.filter(partner_leads::status.eq_any(statuses)),
+        query = match $filter.statuses.as_deref() {
+            None => query,
+            Some([status]) => query.filter(partner_leads::status.eq(*status)),
+            Some(statuses) => query.filter(partner_leads::status.eq_any(statuses)),
         };
         if let Some(search) = &$filter.search {
             query = query.filter(finds_with_phones("partner_leads", search));

@@ -18,8 +18,8 @@ use crate::{db::schema::partner_members, ids::PartnerId};
 pub struct MemberFilter {
     /// Those of this partner; `None` for all in scope.
     pub partner: Option<PartnerId>,
-    /// Those of these statuses; empty for all.
-    pub statuses: Vec<MemberStatus>,
+    /// Those of these statuses, which may be none at all; of whichever where it is not given.
+    pub statuses: Option<Vec<MemberStatus>>,
     /// Those whose name or e-mail address has every word of this.
     pub search: Option<String>,
 }
@@ -36,10 +36,10 @@ macro_rules! filtered {
         for partner in [$scope.partner, $filter.partner].into_iter().flatten() {
             query = query.filter(partner_members::partner_id.eq(partner));
         }
-        query = match $filter.statuses.as_slice() {
-            [] => query,
-            [status] => query.filter(partner_members::status.eq(*status)),
-            statuses => query.filter(partner_members::status.eq_any(statuses)),
+        query = match $filter.statuses.as_deref() {
+            None => query,
+            Some([status]) => query.filter(partner_members::status.eq(*status)),
+            Some(statuses) => query.filter(partner_members::status.eq_any(statuses)),
         };
         if let Some(search) = &$filter.search {
             query = query.filter(finds("partner_members", search));

@@ -170,6 +170,8 @@ impl Page {
     /// Checks the arguments. Errors name the argument, its value and what it may be.
     pub fn new(sort: SortKey, descending: bool, arguments: PageArguments) -> Result<Self> {
         let PageArguments { first, after, last, before } = arguments;
+        // What a client has before its first page: no cursor, rather than a wrong one.
+        let [after, before] = [after, before].map(|cursor| cursor.filter(|text| !text.is_empty()));
         if first.is_some() && last.is_some() {
             return Err(Error::BadUserInput("Give `first` or `last`, not both.".to_owned()));
         }

@@ -113,8 +113,8 @@ pub struct PartnerChanges {
 /// Which partners a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct PartnerFilter {
-    /// Those of these statuses; empty for all.
-    pub statuses: Vec<PartnerStatus>,
+    /// Those of these statuses, which may be none at all; of whichever where it is not given.
+    pub statuses: Option<Vec<PartnerStatus>>,
     /// Those whose name has every word of this.
     pub search: Option<String>,
 }
@@ -143,10 +143,10 @@ macro_rules! filtered {
         if let Some(partner) = $scope.partner {
             query = query.filter(partners::id.eq(partner));
         }
-        query = match $filter.statuses.as_slice() {
-            [] => query,
-            [status] => query.filter(partners::status.eq(*status)),
-            statuses => query.filter(partners::status.eq_any(statuses)),
+        query = match $filter.statuses.as_deref() {
+            None => query,
+            Some([status]) => query.filter(partners::status.eq(*status)),
+            Some(statuses) => query.filter(partners::status.eq_any(statuses)),
         };
         if let Some(search) = &$filter.search {
             query = query.filter(finds("partners", search));

@@ -21,8 +21,8 @@ use crate::{db::schema::partner_payouts, ids::PartnerId};
 pub struct PayoutFilter {
     /// Those to this partner; `None` for all in scope.
     pub partner: Option<PartnerId>,
-    /// Those of these statuses; empty for all.
-    pub statuses: Vec<PayoutStatus>,
+    /// Those of these statuses, which may be none at all; of whichever where it is not given.
+    pub statuses: Option<Vec<PayoutStatus>>,
     /// Those in this currency (ISO 4217).
     pub currency: Option<&'static str>,
     /// Those made at this instant or later.
@@ -54,10 +54,10 @@ macro_rules! filtered {
         for partner in [$scope.partner, $filter.partner].into_iter().flatten() {
             query = query.filter(partner_payouts::partner_id.eq(partner));
         }
-        query = match $filter.statuses.as_slice() {
-            [] => query,
-            [status] => query.filter(partner_payouts::status.eq(*status)),
-            statuses => query.filter(partner_payouts::status.eq_any(statuses)),
+        query = match $filter.statuses.as_deref() {
+            None => query,
+            Some([status]) => query.filter(partner_payouts::status.eq(*status)),
+            Some(statuses) => query.filter(partner_payouts::status.eq_any(statuses)),
         };
         if let Some(currency) = $filter.currency {
             query = query.filter(partner_payouts::currency.eq(currency));

@@ -35,8 +35,20 @@ async fn errors_propagate_as_specified() {
     assert!(answer.body["errors"][0]["extensions"]["requestId"].is_string());
     assert!(!answer.body.to_string().contains("QQQ"), "{}", answer.body);
 
-    // Where no ancestor is nullable the whole of data is null.
-    let whole = world.owner_a("{ leads { nodes { commission { amount } } } }", json!({})).await;
+    // The nearest field that may be null is, and no more; neither by a fast way nor by the engine's own.
+    let own = "me { partner { companyName leads { nodes { commission { amount } } } } }";
+    for query in [
+        format!("{{ leads {{ nodes {{ commission {{ amount }} }} }} {own} }}"),
+        format!("{{ leads {{ nodes {{ commission {{ amount }} }} }} {own} me {{ partner {{ status }} }} }}"),
+    ] {
+        let whole = world.owner_a(&query, json!({})).await;
+        assert_eq!(whole.body["data"]["leads"], Value::Null, "{}", whole.body);
+        let partner = &whole.body["data"]["me"]["partner"];
+        assert_eq!((partner["companyName"].is_string(), &partner["leads"]), (true, &Value::Null), "{}", whole.body);
+    }
+    // Where no ancestor may be null, the whole of data is.
+    world.sql("UPDATE tenants SET default_currency = 'QQQ'").await;
+    let whole = world.owner_a("{ me { role tenant { defaultCurrency } } }", json!({})).await;
     assert_eq!(whole.body["data"], Value::Null);
 }
 
@@ -49,7 +61,7 @@ async fn ids_are_not_coerced() {
         (
             "query ($id: Int!) { lead(id: $id) { id } }",
             json!({"id": 5}),
-            "Variable \"$id\" of type \"Int!\" is used where \"ID!\" is expected.",
+            "Variable \"$id\" of type \"Int!\" used in position expecting type \"ID!\".",
         ),
         ("query ($id: String!) { lead(id: $id) { id } }", json!({"id": partner}), "Variable \"$id\" of type \"String!\""),
         ("query ($id: ID!) { lead(id: $id) { id } }", json!({"id": 5}), ""),
@@ -137,7 +149,7 @@ async fn a_slow_statement_times_out() {
     diesel_async::SimpleAsyncConnection::batch_execute(&mut &*connection, "SET statement_timeout = 200").await.expect("a limit");
     drop(connection);
     let answer = world.owner_a("{ leads { nodes { id } } }", json!({})).await;
-    assert_eq!((answer.code(), answer.body["data"].is_null()), ("TIMEOUT", true), "{}", answer.body);
+    assert_eq!((answer.code(), &answer.body["data"]), ("TIMEOUT", &json!({"leads": null})), "{}", answer.body);
     drop(locker);
     world.owner_a("{ leads { nodes { id } } }", json!({})).await.data();
 }

@@ -190,7 +190,11 @@ async fn a_commit_fails() {
     for _ in 0..3 {
         let taken = world.add_lead(world.acme, world.a).await.to_string();
         let answer = world.owner_a(&lose(&refused), json!({})).await;
-        assert_eq!((answer.code(), &answer.body["data"]), ("INTERNAL_SERVER_ERROR", &json!(null)), "{answer:?}");
+        assert_eq!(
+            (answer.code(), &answer.body["data"]),
+            ("INTERNAL_SERVER_ERROR", &json!({"updateLeadStatus": null})),
+            "{answer:?}"
+        );
         world.owner_a(&lose(&taken), json!({})).await.data();
         assert_eq!(status(&world, &refused).await, "PENDING");
         assert_eq!(status(&world, &taken).await, "LOST");

@@ -136,7 +136,7 @@ async fn days_are_written_in_full() {
     for from in ["2026-6-1", "02026-06-01", "+2026-06-01", " 2026-06-01", "2026-06-01T00:00:00Z", "20260601", "2026-06-31"] {
         let answer = ask(from).await;
         assert!(
-            answer.message().contains("A Date is a day from 1900 on, such as \"2026-11-20\""),
+            answer.message().contains("is no Date: it must be a day from 1900 on, such as \"2026-11-20\""),
             "{from}: {}",
             answer.message()
         );

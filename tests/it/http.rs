@@ -61,12 +61,12 @@ async fn statuses() {
     let world = World::new().await;
     for (body, words) in [
         (json!({"query": "{"}), "does not parse"),
-        (json!({"query": "{ nothing }"}), "Unknown field"),
-        (json!({"query": "query ($id: ID!) { lead(id: $id) { id } }", "variables": {"id": null}}), "null is no \"ID\""),
+        (json!({"query": "{ nothing }"}), "Cannot query field"),
+        (json!({"query": "query ($id: ID!) { lead(id: $id) { id } }", "variables": {"id": null}}), "null is none"),
         (json!({"query": "query ($id: ID!) { lead(id: $id) { id } }"}), "is needed and was not sent"),
         (
             json!({"query": "query ($s: [LeadStatus!]) { leads(filter: {status: $s}) { totalCount } }", "variables": {"s": ["LOST", "X"]}}),
-            "at \"1\"",
+            "X\" is no value of LeadStatus",
         ),
         (
             json!({"query": "mutation ($i: UpdateLeadStatusInput!) { updateLeadStatus(input: $i) { lead { id } } }", "variables": {"i": {"id": "lead_x", "status": "LOST", "more": 1}}}),

@@ -23,6 +23,7 @@ mod guard;
 mod histories;
 mod http;
 mod imports;
+mod inputs;
 mod isolation;
 mod keys;
 mod leads;

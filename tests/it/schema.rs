@@ -53,6 +53,42 @@ async fn everything_is_described() {
     assert_eq!(bare, Vec::<String>::new());
 }
 
+/// A field that can be refused may be null, so that its refusal takes nothing else with it: every mutation, and every field with an argument
+/// that is more than a choice. (A subscription's root is alone in its operation.)
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_refused_may_be_null() {
+    let world = World::new().await;
+    let query = "{ __schema { mutationType { name } subscriptionType { name } types { name fields { name type { kind }
+        args { type { kind name ofType { kind name } } } } } } }";
+    let answer = world.operator(query, json!({})).await;
+    let schema = &answer.data()["__schema"];
+    let is_choice = |argument: &Value| {
+        let kind = &argument["type"];
+        let named = if kind["kind"] == "NON_NULL" { &kind["ofType"] } else { kind };
+        named["kind"] == "ENUM" || named["name"] == "Boolean"
+    };
+    let (mut firm, mut seen) = (Vec::new(), 0);
+    for kind in schema["types"].as_array().expect("types") {
+        let name = kind["name"].as_str().expect("a name");
+        if name.starts_with("__") || name == schema["subscriptionType"]["name"] {
+            continue;
+        }
+        for field in kind["fields"].as_array().into_iter().flatten() {
+            let arguments = field["args"].as_array().expect("arguments");
+            if name != schema["mutationType"]["name"] && arguments.iter().all(is_choice) {
+                continue;
+            }
+            seen += 1;
+            // No number of rows keeps the report of an import from being told.
+            if field["type"]["kind"] == "NON_NULL" && (name, &field["name"]) != ("MemberImport", &json!("rows")) {
+                firm.push(format!("{name}.{}", field["name"]));
+            }
+        }
+    }
+    assert_eq!(firm, Vec::<String>::new());
+    assert!(seen > 80, "{seen}");
+}
+
 #[derive(diesel::QueryableByName)]
 struct Column {
     #[diesel(sql_type = Text)]

@@ -27,7 +27,8 @@ const MAX_INTROSPECTED_LISTS: usize = 2;
 /// Counts the tokens of a text, as section 2.1 of the specification divides it, and how deep its brackets nest.
 pub fn check_text(text: &str, limits: &Limits) -> Result<(), Error> {
     within(text.len(), limits.max_document, "bytes")?;
-    let (mut tokens, mut nesting, mut directives, mut variables) = (0, 0_usize, 0, 0);
+    let (mut tokens, mut directives, mut variables) = (0, 0, 0);
+    let mut open = Vec::new();
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
@@ -36,47 +37,104 @@ pub fn check_text(text: &str, limits: &Limits) -> Result<(), Error> {
                 at += 1;
                 continue;
             }
+            _ if bytes[at..].starts_with(BYTE_ORDER_MARK) => {
+                at += BYTE_ORDER_MARK.len();
+                continue;
+            }
             b'#' => {
                 at = end_of(bytes, at, |byte| byte != b'\n' && byte != b'\r');
                 continue;
             }
-            b'"' => end_of_string(bytes, at)?,
+            b'"' => {
+                take_value(&mut open);
+                end_of_string(bytes, at)?
+            }
             b'$' => {
                 variables += 1;
+                at + 1
+            }
+            b':' | b'=' => {
+                open.last_mut().into_iter().for_each(|bracket: &mut Bracket| bracket.awaits_value = true);
                 at + 1
             }
             // The parser takes "000" and "1-1" for several numbers: each digit may be one.
             b'0'..=b'9' | b'-' | b'+' => {
                 let end = end_of(bytes, at, is_word);
                 tokens += end - at - 1;
+                take_value(&mut open);
                 end
             }
             b'{' | b'(' | b'[' => {
-                nesting += 1;
+                // What stands in braces that are a value, or in parentheses, is named; what is selected, or in a list, is not.
+                let is_value = open.last().is_some_and(|bracket| bracket.has_names || bracket.is_list);
+                let names = byte == b'(' || byte == b'{' && is_value;
+                take_value(&mut open);
+                open.push(Bracket { has_names: names, is_list: byte == b'[', awaits_value: false });
                 at + 1
             }
             b'}' | b')' | b']' => {
-                nesting = nesting.saturating_sub(1);
+                open.pop();
                 at + 1
             }
             b'@' => {
                 directives += 1;
+                // The directive's name names no value.
+                open.last_mut().into_iter().for_each(|bracket| bracket.awaits_value = true);
                 at + 1
             }
             _ if is_word(byte) => {
                 let end = end_of(bytes, at, is_word);
+                let end = text.get(at..end).and_then(|word| word.find('\u{feff}')).map_or(end, |length| at + length);
                 within(end - at, MAX_NAME, "bytes in a name")?;
+                if !take_value(&mut open) && open.last().is_some_and(|bracket| bracket.has_names) {
+                    check_named(text, at, end)?;
+                }
                 end
             }
             _ => at + 1,
         };
         tokens += 1;
         within(tokens, limits.max_tokens, "tokens")?;
-        within(nesting, MAX_NESTING, "brackets within each other")?;
+        within(open.len(), MAX_NESTING, "brackets within each other")?;
         within(directives, limits.max_directives, "directives")?;
         within(variables, MAX_VARIABLES, "variables, declared or used")?;
     }
     Ok(())
+}
+
+/// The UTF-8 of a byte-order mark, which counts as blank (GraphQL specification, section 2.1.7).
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// A bracket that is open.
+struct Bracket {
+    /// Whether what stands in it are values with names: arguments, variables, fields of an input object.
+    has_names: bool,
+    is_list: bool,
+    /// Whether a name has been read, and its value has not.
+    awaits_value: bool,
+}
+
+/// Takes what comes next for the value that the innermost bracket waits for; `false` where it waits for none.
+fn take_value(open: &mut [Bracket]) -> bool {
+    open.last_mut().is_some_and(|bracket| std::mem::take(&mut bracket.awaits_value))
+}
+
+/// A name is followed by its value. (The parser passes over one that is not, and the argument would be lost.)
+fn check_named(text: &str, from: usize, to: usize) -> Result<(), Error> {
+    let mut rest = &text.as_bytes()[to..];
+    loop {
+        match rest {
+            [b' ' | b'\t' | b'\r' | b'\n' | b',', after @ ..] | [0xEF, 0xBB, 0xBF, after @ ..] => rest = after,
+            [b'#', ..] => rest = &rest[end_of(rest, 0, |byte| byte != b'\n' && byte != b'\r')..],
+            [b':', ..] => return Ok(()),
+            _ => {
+                let name = text.get(from..to).unwrap_or_default();
+                return Err(Error::BadUserInput(format!(
+                    "The document does not parse: \"{name}\" has no value; it is written \"{name}: …\"."
+                )));
+            }
+        }
+    }
 }
 
 /// Names, numbers, and what is beyond ASCII: the parser takes or refuses the run at once.

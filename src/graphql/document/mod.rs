@@ -2,39 +2,41 @@
 //! known. A document is parsed and validated once and kept, for as long as there is room, by the hash of its text.
 //!
 //! The order is that of what each step costs an attacker and costs us: counting tokens is linear in the text, counting fields in the
-//! document, and only what is small by both is parsed and validated by the engine.
+//! document, and only what is small by both is validated.
 
 mod budget;
 mod cost;
 mod overlaps;
 mod parameters;
 mod root;
+mod syntax;
 mod trusted;
-mod usages;
+mod validation;
 mod values;
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
 use async_graphql::{
-    Name, OutputType, Positioned, Request, Response, Schema, ServerError, SubscriptionType, Value, Variables,
-    extensions::{Extension, ExtensionContext, ExtensionFactory, NextExecute},
-    parser::{
-        self,
-        types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
-    },
+    Name, OutputType, Positioned, Request, ServerError, SubscriptionType, Variables,
+    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
     registry::{MetaTypeName, Registry},
 };
 use aws_lc_rs::digest::{SHA256, digest as hash};
 use quick_cache::{Weighter, sync::Cache};
 
 pub use self::parameters::Parameters;
-use super::{builder, errors, mutations::Mutation, query::Query, subscription::Subscription};
+use self::{validation::Validator, values::Usage};
+use super::{errors, ids, mutations::Mutation, query::Query, sdl, subscription::Subscription};
 use crate::{config::TrustedMode, error::Error, limits::Limits};
 
 /// How many documents are kept, about, and how many bytes of their texts at most.
 const KEPT: usize = 1_000;
 const KEPT_BYTES: u64 = 8_000_000;
-/// How many faults of a document are told, and up to how many similar names are looked for.
+/// How many faults of a document, or of its variables, are told.
 const MAX_FAULTS: usize = 20;
 
 /// The SHA-256 of a text, in hexadecimal.
@@ -48,6 +50,8 @@ fn digest(text: &str) -> String {
 struct Document {
     bytes: usize,
     parsed: ExecutableDocument,
+    /// Where the variables of each operation stand, by its name.
+    usages: HashMap<Option<Name>, Vec<Usage>>,
     introspects: bool,
     merges: bool,
 }
@@ -56,6 +60,8 @@ struct Document {
 pub struct Prepared {
     document: Arc<Document>,
     variables: Variables,
+    /// The variables that were left out where an argument has a default.
+    left_out: HashSet<Name>,
     /// Its name, where it has one.
     pub name: Option<String>,
     /// Whether it reads, writes or subscribes.
@@ -77,7 +83,11 @@ impl Prepared {
         if let (DocumentOperations::Multiple(_), Some(name)) = (&self.document.parsed.operations, &self.name) {
             request = request.operation_name(name);
         }
-        request.set_parsed_query(self.document.parsed.clone());
+        let mut parsed = self.document.parsed.clone();
+        if !self.left_out.is_empty() {
+            values::take_out(&mut parsed, &self.left_out);
+        }
+        request.set_parsed_query(parsed);
         request
     }
 }
@@ -85,9 +95,7 @@ impl Prepared {
 /// All documents that are known, and what makes others known.
 pub struct Documents {
     registry: Registry,
-    judge: Schema<Query, Mutation, Subscription>,
-    /// The same, who tells similar names.
-    helpful_judge: Schema<Query, Mutation, Subscription>,
+    validator: Validator,
     limits: Limits,
     kept: Cache<String, Arc<Document>, Weigh>,
     trusted: HashMap<String, Arc<Document>>,
@@ -97,21 +105,21 @@ pub struct Documents {
 impl Documents {
     /// Knows the types of the schema, and no document.
     pub fn new(limits: Limits) -> Self {
-        let mut registry = Registry::default();
         let name = |qualified: String| MetaTypeName::concrete_typename(&qualified).to_owned();
-        registry.query_type = name(<Query as OutputType>::create_type_info(&mut registry));
-        registry.mutation_type = Some(name(<Mutation as OutputType>::create_type_info(&mut registry)));
-        registry.subscription_type = Some(name(<Subscription as SubscriptionType>::create_type_info(&mut registry)));
-        let judge = builder().extension(StopAfterValidation).disable_suggestions().finish();
-        let helpful_judge = builder().extension(StopAfterValidation).finish();
+        let registry = ids::registry_of_kinds(|registry| {
+            registry.query_type = name(<Query as OutputType>::create_type_info(registry));
+            registry.mutation_type = Some(name(<Mutation as OutputType>::create_type_info(registry)));
+            registry.subscription_type = Some(name(<Subscription as SubscriptionType>::create_type_info(registry)));
+        });
+        let validator = Validator::new(&sdl()).expect("the schema is valid: it is compared with the one that is committed");
         let kept = Cache::with_weighter(KEPT, KEPT_BYTES, Weigh);
-        Self { registry, judge, helpful_judge, limits, kept, trusted: HashMap::new(), mode: TrustedMode::Off }
+        Self { registry, validator, limits, kept, trusted: HashMap::new(), mode: TrustedMode::Off }
     }
 
     /// Takes the operations of a manifest too, or from now on those only. Each must be valid.
     pub async fn trust(&mut self, mode: TrustedMode, manifest: &Path) -> Result<(), String> {
         for (id, text) in trusted::read(manifest)? {
-            let document = self.make(&text, true).await.map_err(|errors| {
+            let document = self.make(&text, true).map_err(|errors| {
                 let messages: Vec<String> = errors
                     .iter()
                     .map(|error| error.source::<Error>().map_or_else(|| error.message.clone(), Error::public_message))
@@ -134,11 +142,13 @@ impl Documents {
         }
         let (name, operation) = select(&document.parsed, parameters.operation_name.as_deref())?;
         let variables = parameters.variables;
-        let errors = values::check_variables(&self.registry, &operation.node, &variables);
+        let usages = document.usages.get(&name.cloned()).map(Vec::as_slice).unwrap_or_default();
+        let errors = values::check_variables(&self.registry, &operation.node, usages, &variables);
         if !errors.is_empty() {
             return Err(errors);
         }
         let variables = values::with_defaults(&operation.node, variables);
+        let left_out = values::left_out(usages, &variables);
         let cost = cost::requested(&self.registry, &document.parsed, &operation.node, &variables);
         let is_subscription = operation.node.ty == OperationType::Subscription;
         let limit = if is_subscription { self.limits.max_event_cost } else { self.limits.max_cost };
@@ -148,7 +158,7 @@ impl Documents {
             ))));
         }
         let (name, kind) = (name.map(ToString::to_string), operation.node.ty);
-        Ok(Prepared { document, variables, name, kind, cost })
+        Ok(Prepared { document, variables, left_out, name, kind, cost })
     }
 
     async fn find(&self, parameters: &Parameters, may_introspect: bool) -> Result<Arc<Document>, Vec<ServerError>> {
@@ -184,45 +194,45 @@ impl Documents {
             return Err(refused(Error::Forbidden("This server runs the operations of its manifest only.".to_owned())));
         }
         let text = parameters.query.as_deref().ok_or_else(|| refused(Error::PersistedQueryNotFound))?;
-        let document = Arc::new(self.make(text, may_introspect).await?);
+        let document = Arc::new(self.make(text, may_introspect)?);
         self.kept.insert(id, Arc::clone(&document));
         Ok(document)
     }
 
-    async fn make(&self, text: &str, tells_similar: bool) -> Result<Document, Vec<ServerError>> {
+    fn make(&self, text: &str, tells_similar: bool) -> Result<Document, Vec<ServerError>> {
         budget::check_text(text, &self.limits).map_err(refused)?;
-        let parsed = parser::parse_query(text).map_err(|error| vec![syntax_error(error)])?;
+        let tree = syntax::parse(text)?;
+        let parsed = syntax::executable(text, &tree)?;
         let size = budget::check_document(&parsed, &self.limits).map_err(refused)?;
-        let mut errors = judge(&self.judge, &parsed).await;
-        if tells_similar && (1..=MAX_FAULTS).contains(&errors.len()) {
-            errors = judge(&self.helpful_judge, &parsed).await;
-        }
-        errors.extend(usages::check(&self.registry, &parsed));
-        // The engine tells of some of these itself.
-        let mut merges = false;
-        if errors.is_empty() {
-            merges = overlaps::check(&self.registry, &parsed).unwrap_or_else(|faults| {
-                errors = faults;
-                false
-            });
-        }
-        errors.truncate(MAX_FAULTS);
-        if !errors.is_empty() {
-            return Err(errors);
-        }
+        let usages = self.check(text, &tree, &parsed, tells_similar)?;
+        let merges = overlaps::check(&self.registry, &parsed)?;
         let parsed = root::flattened(parsed)?;
-        Ok(Document { bytes: text.len(), parsed, introspects: size.introspects, merges })
+        Ok(Document { bytes: text.len(), parsed, usages, introspects: size.introspects, merges })
     }
-}
 
-/// What the engine finds wrong with a document.
-async fn judge(judge: &Schema<Query, Mutation, Subscription>, document: &ExecutableDocument) -> Vec<ServerError> {
-    let mut request = Request::new("");
-    if let DocumentOperations::Multiple(operations) = &document.operations {
-        request.operation_name = operations.keys().next().map(ToString::to_string);
+    /// Validates a document, and says where the variables of its operations stand.
+    fn check(
+        &self,
+        text: &str,
+        tree: &apollo_compiler::ast::Document,
+        parsed: &ExecutableDocument,
+        tells_similar: bool,
+    ) -> Result<HashMap<Option<Name>, Vec<Usage>>, Vec<ServerError>> {
+        let (mut of_values, mut usages) = (Vec::new(), HashMap::new());
+        for (name, operation) in parsed.operations.iter() {
+            let (errors, own) = values::literals(&self.registry, parsed, &operation.node);
+            // A fragment's values are looked at for each operation that spreads it.
+            of_values.extend(errors.into_iter().filter(|error| !of_values.contains(error)).collect::<Vec<_>>());
+            usages.insert(name.cloned(), own);
+        }
+        let invalid = self.validator.check(text, tree, tells_similar);
+        // What is wrong with values, both find; here it is known in which field.
+        let is_told = |fault: &validation::Invalid| !fault.is_of_value || of_values.is_empty();
+        let mut errors: Vec<ServerError> = invalid.into_iter().filter(is_told).map(|fault| fault.error).collect();
+        errors.extend(of_values);
+        errors.truncate(MAX_FAULTS);
+        if errors.is_empty() { Ok(usages) } else { Err(errors) }
     }
-    request.set_parsed_query(document.clone());
-    judge.execute(request).await.errors
 }
 
 /// A document weighs what its text does.
@@ -241,22 +251,6 @@ fn root_type(registry: &Registry, kind: OperationType) -> Option<&str> {
         OperationType::Query => Some(&registry.query_type),
         OperationType::Mutation => registry.mutation_type.as_deref(),
         OperationType::Subscription => registry.subscription_type.as_deref(),
-    }
-}
-
-/// Has the engine validate and do no more.
-struct StopAfterValidation;
-
-impl ExtensionFactory for StopAfterValidation {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_graphql::async_trait::async_trait]
-impl Extension for StopAfterValidation {
-    async fn execute(&self, _context: &ExtensionContext<'_>, _name: Option<&str>, _next: NextExecute<'_>) -> Response {
-        Response::new(Value::Null)
     }
 }
 
@@ -284,14 +278,4 @@ fn select<'d>(
 
 fn refused(error: Error) -> Vec<ServerError> {
     errors::alone(&error).errors
-}
-
-/// The parser's own text has the whole line of the document in it, which may be all of it.
-fn syntax_error(error: parser::Error) -> ServerError {
-    let mut error = ServerError::from(error);
-    let expected = error.message.lines().last().and_then(|line| line.split_once("= ")).map(|(_, expected)| expected.to_owned());
-    if let Some(expected) = expected {
-        error.message = format!("The document does not parse: {expected}.");
-    }
-    error
 }

@@ -1,8 +1,8 @@
 //! "Field Selection Merging" (GraphQL specification, section 5.3.2): what is answered under one name is one field with one set of arguments.
 //!
-//! The engine has this rule for fields that stand in one selection set; those that fragments bring, or that stand under a repeated
-//! field, it does not compare, and answers with one of them. Here fields of the same type are compared wherever they stand, and those of an
-//! interface with those of the objects that are of it. (Fields of different objects may differ.)
+//! The compiler has this rule, and takes lists of different lengths for the same argument. Here fields of the same type are compared once
+//! more, wherever they stand, and those of an interface with those of the objects that are of it; and it is found out whether the engine
+//! has anything to merge.
 
 use std::collections::{HashMap, HashSet};
 
@@ -118,6 +118,7 @@ fn is_same(one: &Field, other: &Field) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graphql::document::syntax;
 
     /// Two fields under one name are refused wherever they stand; the same field twice, or fields of different types, are not.
     #[test]
@@ -134,12 +135,13 @@ mod tests {
                 Ok(true),
             ),
             ("{ node(id: \"x\") { ... on Lead { a: status } ... on Payout { a: paymentMethod } } }", Ok(false)),
+            ("{ nodes(ids: []) { id } nodes(ids: [\"x\"]) { id } }", Err(1)),
             ("{ lead(id: \"x\") { ... on Node { a: id } a: status } }", Err(1)),
             ("{ lead(id: \"x\") { ... on Node { a: id } a: id ... on Lead { b: status } } }", Ok(false)),
             ("{ me { partner { leads { nodes { id } } } } me { partner { leads { totalCount } } } }", Ok(true)),
             ("{ me { role ...F } } fragment F on Viewer { role permissions }", Ok(false)),
         ] {
-            let parsed = async_graphql::parser::parse_query(document).expect(document);
+            let parsed = syntax::executable(document, &syntax::parse(document).expect(document)).expect(document);
             assert_eq!(check(&documents.registry, &parsed).map_err(|errors| errors.len()), expected, "{document}");
         }
     }

@@ -1,40 +1,111 @@
-//! Coercion of variables (GraphQL specification, section 6.1.2), and the same look at values that stand in the document.
+//! Coercion of input (GraphQL specification, sections 3.5 to 3.12 and 6.1.2): values that stand in the document, and those of variables.
 //!
-//! The engine coerces each argument when its field is resolved; a variable that no field uses is never looked at, and one that does
-//! not fit is found when half of the answer is there. Here all of them are looked at before anything runs.
+//! The engine coerces each argument when its field is resolved, and finds a value that does not fit when half of the answer is there, or
+//! half of the changes are made. Here all values of an operation are coerced before anything runs.
+//!
+//! In a query an id, or a currency, that is none is left to its field: it refuses that field alone, and the others are answered. (A page
+//! shows what else it has asked for.) A mutation does nothing unless all of them can be right.
+
+use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
-    Name, ServerError, Variables,
-    parser::types::OperationDefinition,
+    ErrorExtensionValues, Name, Pos, Positioned, ServerError, Variables,
+    indexmap::IndexMap,
+    parser::types::{
+        BaseType, Directive, DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
+        Type, VariableDefinition,
+    },
     registry::{MetaType, MetaTypeName, Registry},
 };
-use async_graphql_value::ConstValue;
+use async_graphql_value::{ConstValue, Value};
+
+use super::{MAX_FAULTS, root_type};
+use crate::graphql::{
+    ids,
+    scalars::{self, shown},
+};
 
 /// How many values the variables may have in all, within lists and objects too. Each may be looked at for every row that uses it.
 const MAX_VALUES: usize = 2_000;
 
+/// Where a variable stands.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Usage {
+    variable: Name,
+    /// The type that is expected there, with the kind of an id.
+    expected: String,
+    /// The way to it from the field's arguments.
+    path: Vec<String>,
+    /// Whether it is the whole argument, and the argument has a default: that counts where the variable is left out.
+    is_defaulted: bool,
+}
+
+/// What is wrong with the values in an operation, and where its variables stand.
+pub fn literals(
+    registry: &Registry,
+    document: &ExecutableDocument,
+    operation: &OperationDefinition,
+) -> (Vec<ServerError>, Vec<Usage>) {
+    let definitions = &operation.variable_definitions;
+    let mut walk = Walk {
+        coercion: Coercion { registry, is_literal: true, leaves_ids: operation.ty == OperationType::Query },
+        document,
+        variables: definitions.iter().map(|definition| (definition.node.name.node.as_str(), &definition.node)).collect(),
+        seen: HashSet::new(),
+        usages: Vec::new(),
+        errors: Vec::new(),
+    };
+    for definition in definitions {
+        let Some(default) = &definition.node.default_value else { continue };
+        let path = vec![definition.node.name.node.to_string()];
+        walk.constant(&definition.node.var_type.node.to_string(), &default.node, path, default.pos);
+    }
+    walk.directives(&operation.directives);
+    let root = root_type(registry, operation.ty).and_then(|root| registry.types.get(root));
+    walk.selections(&operation.selection_set.node, root);
+    (walk.errors, walk.usages)
+}
+
 /// What is wrong with the values that were sent for an operation's variables.
-pub fn check_variables(registry: &Registry, operation: &OperationDefinition, variables: &Variables) -> Vec<ServerError> {
+pub fn check_variables(
+    registry: &Registry,
+    operation: &OperationDefinition,
+    usages: &[Usage],
+    variables: &Variables,
+) -> Vec<ServerError> {
     let count = variables.values().map(count_values).fold(0, usize::saturating_add);
     if count > MAX_VALUES {
         return vec![ServerError::new(format!("The variables have {count} values in all; {MAX_VALUES} is the limit."), None)];
     }
-    let check = |definition: &async_graphql::Positioned<async_graphql::parser::types::VariableDefinition>| {
-        let (name, definition) = (&definition.node.name.node, (&definition.node, definition.pos));
-        let (definition, pos) = definition;
-        let expected = definition.var_type.node.to_string();
-        let fault = match variables.get(name) {
-            None if definition.default_value.is_some() || definition.var_type.node.nullable => return None,
-            None => format!("Variable \"${name}\" of type \"{expected}\" is needed and was not sent."),
-            Some(value) => {
-                let Fault { path, message } = fault(registry, &expected, value)?;
-                let place = if path.is_empty() { String::new() } else { format!(" at \"{}\"", path.join(".")) };
-                format!("Variable \"${name}\" of type \"{expected}\" was sent an invalid value{place}: {message}.")
+    let coercion = Coercion { registry, is_literal: false, leaves_ids: operation.ty == OperationType::Query };
+    let mut errors = Vec::new();
+    for definition in &operation.variable_definitions {
+        let (pos, definition) = (definition.pos, &definition.node);
+        let name = &definition.name.node;
+        let declared = definition.var_type.node.to_string();
+        let own: Vec<&Usage> = usages.iter().filter(|usage| usage.variable == *name).collect();
+        let place = || own.first().map_or_else(|| vec![name.to_string()], |usage| usage.path.clone());
+        let mut faults = Vec::new();
+        match variables.get(name) {
+            None if definition.default_value.is_some() || definition.var_type.node.nullable => {}
+            None => {
+                let message = format!("The variable \"${name}\" of type \"{declared}\" is needed and was not sent.");
+                faults.push(Fault { path: place(), message });
             }
-        };
-        Some(ServerError::new(fault, Some(pos)))
-    };
-    operation.variable_definitions.iter().filter_map(check).collect()
+            Some(value) => {
+                coercion.check(&declared, value, &mut place(), &mut faults);
+                // The place may ask for more: that there is a value, or an id of one kind.
+                for usage in own.iter().filter(|usage| usage.expected != declared) {
+                    if faults.is_empty() {
+                        coercion.check(&usage.expected, value, &mut usage.path.clone(), &mut faults);
+                    }
+                }
+            }
+        }
+        errors.extend(faults.into_iter().map(|fault| fault.error(pos)));
+    }
+    errors.truncate(MAX_FAULTS);
+    errors
 }
 
 /// The variables as the operation sees them: with the defaults of those that were not sent. (The engine knows them in arguments, not in
@@ -48,6 +119,43 @@ pub fn with_defaults(operation: &OperationDefinition, mut variables: Variables) 
     variables
 }
 
+/// The variables that were left out where an argument has a default.
+pub fn left_out(usages: &[Usage], variables: &Variables) -> HashSet<Name> {
+    let is_left_out = |usage: &&Usage| usage.is_defaulted && !variables.contains_key(&usage.variable);
+    usages.iter().filter(is_left_out).map(|usage| usage.variable.clone()).collect()
+}
+
+/// Takes out the arguments whose whole value is one of these variables: their defaults count then (GraphQL specification, section 6.4.1),
+/// which the engine does not know.
+pub fn take_out(document: &mut ExecutableDocument, left_out: &HashSet<Name>) {
+    fn of(set: &mut SelectionSet, left_out: &HashSet<Name>) {
+        for selection in &mut set.items {
+            match &mut selection.node {
+                Selection::Field(field) => {
+                    let is_sent = |value: &Value| !matches!(value, Value::Variable(name) if left_out.contains(name));
+                    field.node.arguments.retain(|(_, value)| is_sent(&value.node));
+                    of(&mut field.node.selection_set.node, left_out);
+                }
+                Selection::InlineFragment(fragment) => of(&mut fragment.node.selection_set.node, left_out),
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+    }
+    match &mut document.operations {
+        DocumentOperations::Single(operation) => {
+            of(&mut operation.node.selection_set.node, left_out);
+        }
+        DocumentOperations::Multiple(operations) => {
+            for operation in operations.values_mut() {
+                of(&mut operation.node.selection_set.node, left_out);
+            }
+        }
+    }
+    for fragment in document.fragments.values_mut() {
+        of(&mut fragment.node.selection_set.node, left_out);
+    }
+}
+
 fn count_values(value: &ConstValue) -> usize {
     match value {
         ConstValue::List(items) => items.iter().map(count_values).sum::<usize>() + 1,
@@ -56,77 +164,316 @@ fn count_values(value: &ConstValue) -> usize {
     }
 }
 
-/// What is wrong with a value, and where in it.
-pub struct Fault {
-    /// The way from the value to the fault: names of fields and places in lists.
+/// What is wrong with a value, in a sentence that a form can show.
+struct Fault {
+    /// The way to it from the field's arguments: names of fields and places in lists.
     path: Vec<String>,
-    /// The fault.
-    pub message: String,
+    message: String,
 }
 
 impl Fault {
-    fn here(message: String) -> Self {
-        Self { path: Vec::new(), message }
-    }
-
-    fn below(mut self, step: impl ToString) -> Self {
-        self.path.insert(0, step.to_string());
-        self
+    fn error(self, pos: Pos) -> ServerError {
+        let mut error = ServerError::new(self.message, Some(pos));
+        let field = self.path.into_iter().map(ConstValue::String).collect();
+        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("field", ConstValue::List(field));
+        error
     }
 }
 
-/// What is wrong with a value for a type, if anything is.
-pub fn fault(registry: &Registry, expected: &str, value: &ConstValue) -> Option<Fault> {
-    match (MetaTypeName::create(expected), value) {
-        (MetaTypeName::NonNull(inner), ConstValue::Null) => Some(Fault::here(format!("null is no \"{inner}\""))),
-        (MetaTypeName::NonNull(inner), value) => fault(registry, inner, value),
-        (_, ConstValue::Null) => None,
-        (MetaTypeName::List(inner), ConstValue::List(items)) => {
-            items.iter().enumerate().find_map(|(place, item)| Some(fault(registry, inner, item)?.below(place)))
-        }
-        // A single value stands for a list of one.
-        (MetaTypeName::List(inner), value) => fault(registry, inner, value),
-        (MetaTypeName::Named(name), value) => named(registry, name, value),
-    }
+/// The way through one operation, each fragment once.
+struct Walk<'a> {
+    coercion: Coercion<'a>,
+    document: &'a ExecutableDocument,
+    variables: HashMap<&'a str, &'a VariableDefinition>,
+    seen: HashSet<&'a str>,
+    usages: Vec<Usage>,
+    errors: Vec<ServerError>,
 }
 
-fn named(registry: &Registry, name: &str, value: &ConstValue) -> Option<Fault> {
-    match registry.types.get(name)? {
-        MetaType::Scalar { is_valid, .. } => {
-            let fits = is_valid.as_ref().is_none_or(|is_valid| is_valid(value));
-            (!fits).then(|| Fault::here(format!("{} is no \"{name}\"", shown(value))))
-        }
-        MetaType::Enum { enum_values, .. } => {
-            let given = match value {
-                ConstValue::Enum(given) => Some(given.as_str()),
-                ConstValue::String(given) => Some(given.as_str()),
-                _ => None,
-            };
-            let fits = given.is_some_and(|given| enum_values.contains_key(given));
-            (!fits).then(|| Fault::here(format!("{} is no value of \"{name}\"", shown(value))))
-        }
-        MetaType::InputObject { input_fields, .. } => {
-            let ConstValue::Object(fields) = value else {
-                return Some(Fault::here(format!("{} is no object of \"{name}\"", shown(value))));
-            };
-            if let Some(unknown) = fields.keys().find(|given| !input_fields.contains_key(given.as_str())) {
-                return Some(Fault::here(format!("\"{name}\" has no field \"{unknown}\"")));
-            }
-            input_fields.values().find_map(|field| match fields.get(&Name::new(&field.name)) {
-                Some(value) => Some(fault(registry, &field.ty, value)?.below(&field.name)),
-                None if field.default_value.is_none() && MetaTypeName::create(&field.ty).is_non_null() => {
-                    Some(Fault::here(format!("the field \"{}\" of type \"{}\" is missing", field.name, field.ty)))
+impl<'a> Walk<'a> {
+    fn selections(&mut self, set: &'a SelectionSet, parent: Option<&'a MetaType>) {
+        let registry = self.coercion.registry;
+        for selection in &set.items {
+            match &selection.node {
+                Selection::Field(field) => {
+                    let field = &field.node;
+                    self.directives(&field.directives);
+                    let Some(meta) = parent.and_then(|parent| parent.field_by_name(&field.name.node)) else { continue };
+                    for (name, value) in &field.arguments {
+                        if let Some(argument) = meta.args.get(name.node.as_str()) {
+                            let path = vec![name.node.to_string()];
+                            self.value(&argument.ty, argument.default_value.is_some(), &value.node, path, value.pos);
+                        }
+                    }
+                    self.selections(&field.selection_set.node, registry.concrete_type_by_name(&meta.ty));
                 }
-                None => None,
-            })
+                Selection::InlineFragment(fragment) => {
+                    self.directives(&fragment.node.directives);
+                    let narrowed = fragment.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
+                    let parent = narrowed.map_or(parent, |name| registry.concrete_type_by_name(name));
+                    self.selections(&fragment.node.selection_set.node, parent);
+                }
+                Selection::FragmentSpread(spread) => {
+                    self.directives(&spread.node.directives);
+                    let name = spread.node.fragment_name.node.as_str();
+                    let Some(fragment) = self.document.fragments.get(name).filter(|_| self.seen.insert(name)) else { continue };
+                    let parent = registry.concrete_type_by_name(&fragment.node.type_condition.node.on.node);
+                    self.selections(&fragment.node.selection_set.node, parent);
+                }
+            }
         }
-        MetaType::Object { .. } | MetaType::Interface { .. } | MetaType::Union { .. } => None,
+    }
+
+    /// The built-in ones with an argument are `@skip` and `@include`; the schema has none of its own.
+    fn directives(&mut self, directives: &'a [Positioned<Directive>]) {
+        for (name, value) in directives.iter().flat_map(|directive| &directive.node.arguments) {
+            self.value("Boolean!", false, &value.node, vec![name.node.to_string()], value.pos);
+        }
+    }
+
+    fn value(&mut self, expected: &str, has_default: bool, value: &'a Value, path: Vec<String>, pos: Pos) {
+        let mut faults = Vec::new();
+        self.coercion.check(expected, value, &mut path.clone(), &mut faults);
+        self.errors.extend(faults.into_iter().map(|fault| fault.error(pos)));
+        self.find(expected, has_default, value, path, pos);
+    }
+
+    fn constant(&mut self, expected: &str, value: &ConstValue, mut path: Vec<String>, pos: Pos) {
+        let mut faults = Vec::new();
+        self.coercion.check(expected, value, &mut path, &mut faults);
+        self.errors.extend(faults.into_iter().map(|fault| fault.error(pos)));
+    }
+
+    /// Where variables stand in a value, and whether they may stand there ("All Variable Usages Are Allowed", section 5.8.5; the compiler
+    /// has this rule for whole arguments).
+    fn find(&mut self, expected: &str, has_default: bool, value: &'a Value, path: Vec<String>, pos: Pos) {
+        let below = |name: &str| path.iter().cloned().chain([name.to_owned()]).collect();
+        match (value, MetaTypeName::create(expected).unwrap_non_null()) {
+            (Value::Variable(variable), _) => {
+                if let Some(definition) = self.variables.get(variable.as_str()) {
+                    let given = &definition.var_type.node;
+                    let given_default = definition.default_value.as_ref().is_some_and(|value| value.node != ConstValue::Null);
+                    if !is_allowed(given, given_default, MetaTypeName::create(expected), has_default) {
+                        let public = expected.replace(
+                            MetaTypeName::concrete_typename(expected),
+                            ids::public_name(MetaTypeName::concrete_typename(expected)),
+                        );
+                        let message =
+                            format!("Variable \"${variable}\" of type \"{given}\" used in position expecting type \"{public}\".");
+                        self.errors.push(ServerError::new(message, Some(pos)));
+                    }
+                }
+                let is_defaulted = has_default && path.len() == 1;
+                self.usages.push(Usage { variable: variable.clone(), expected: expected.to_owned(), path, is_defaulted });
+            }
+            (Value::List(items), MetaTypeName::List(inner)) => {
+                for (place, item) in items.iter().enumerate() {
+                    self.find(inner, false, item, below(&place.to_string()), pos);
+                }
+            }
+            (value, MetaTypeName::List(inner)) => self.find(inner, false, value, path, pos),
+            (Value::Object(fields), MetaTypeName::Named(name)) => {
+                let registry = self.coercion.registry;
+                let Some(MetaType::InputObject { input_fields, .. }) = registry.types.get(name) else { return };
+                for (name, value) in fields {
+                    if let Some(field) = input_fields.get(name.as_str()) {
+                        self.find(&field.ty, field.default_value.is_some(), value, below(name), pos);
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 }
 
-/// The value in the message, not all of a long one.
-fn shown(value: &ConstValue) -> String {
-    const LONGEST: usize = 60;
-    let text = value.to_string();
-    if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST).chain(['…']).collect() }
+/// `IsVariableUsageAllowed`: a nullable variable may stand where null may not if it, or the place, has a default.
+fn is_allowed(given: &Type, given_default: bool, expected: MetaTypeName<'_>, expected_default: bool) -> bool {
+    match expected {
+        MetaTypeName::NonNull(inner) if given.nullable => {
+            (given_default || expected_default) && are_compatible(given, MetaTypeName::create(inner))
+        }
+        expected => are_compatible(given, expected),
+    }
+}
+
+/// `AreTypesCompatible`: the same type, or a stricter one.
+fn are_compatible(given: &Type, expected: MetaTypeName<'_>) -> bool {
+    if let MetaTypeName::NonNull(inner) = expected {
+        return !given.nullable && same_base(given, MetaTypeName::create(inner));
+    }
+    same_base(given, expected)
+}
+
+fn same_base(given: &Type, expected: MetaTypeName<'_>) -> bool {
+    match (&given.base, expected) {
+        (BaseType::Named(given), MetaTypeName::Named(expected)) => given == ids::public_name(expected),
+        (BaseType::List(given), MetaTypeName::List(expected)) => are_compatible(given, MetaTypeName::create(expected)),
+        _ => false,
+    }
+}
+
+/// A value as it is looked at.
+enum Seen<'v, V> {
+    /// A variable: it is looked at by itself.
+    Variable,
+    Null,
+    List(&'v [V]),
+    Object(&'v IndexMap<Name, V>),
+    Leaf(ConstValue),
+}
+
+/// A value that stands in a document, or was sent for a variable.
+trait Given: Sized + std::fmt::Display {
+    fn seen(&self) -> Seen<'_, Self>;
+}
+
+impl Given for Value {
+    fn seen(&self) -> Seen<'_, Self> {
+        match self {
+            Self::Variable(_) => Seen::Variable,
+            Self::Null => Seen::Null,
+            Self::List(items) => Seen::List(items),
+            Self::Object(fields) => Seen::Object(fields),
+            leaf => Seen::Leaf(leaf.clone().into_const().unwrap_or_default()),
+        }
+    }
+}
+
+impl Given for ConstValue {
+    fn seen(&self) -> Seen<'_, Self> {
+        match self {
+            Self::Null => Seen::Null,
+            Self::List(items) => Seen::List(items),
+            Self::Object(fields) => Seen::Object(fields),
+            leaf => Seen::Leaf(leaf.clone()),
+        }
+    }
+}
+
+struct Coercion<'a> {
+    registry: &'a Registry,
+    /// Whether the values stand in the document: an enum's are no strings there.
+    is_literal: bool,
+    /// Whether ids and currencies that are none are left to their fields.
+    leaves_ids: bool,
+}
+
+impl Coercion<'_> {
+    /// Adds what is wrong with a value.
+    fn check<V: Given>(&self, expected: &str, value: &V, path: &mut Vec<String>, faults: &mut Vec<Fault>) {
+        if faults.len() >= MAX_FAULTS {
+            return;
+        }
+        match (MetaTypeName::create(expected), value.seen()) {
+            (_, Seen::Variable) => {}
+            (MetaTypeName::NonNull(_), Seen::Null) => say(faults, path, "A value is needed here, and null is none.".to_owned()),
+            (MetaTypeName::NonNull(inner), _) => self.check(inner, value, path, faults),
+            (_, Seen::Null) => {}
+            (MetaTypeName::List(inner), Seen::List(items)) => {
+                for (place, item) in items.iter().enumerate() {
+                    path.push(place.to_string());
+                    self.check(inner, item, path, faults);
+                    path.pop();
+                }
+            }
+            // A single value stands for a list of one.
+            (MetaTypeName::List(inner), _) => self.check(inner, value, path, faults),
+            (MetaTypeName::Named(name), seen) => self.named(name, value, seen, path, faults),
+        }
+    }
+
+    fn named<V: Given>(&self, name: &str, value: &V, seen: Seen<'_, V>, path: &mut Vec<String>, faults: &mut Vec<Fault>) {
+        match (self.registry.types.get(name), seen) {
+            (Some(MetaType::InputObject { input_fields, .. }), Seen::Object(fields)) => {
+                for unknown in fields.keys().filter(|given| !input_fields.contains_key(given.as_str())) {
+                    path.push(unknown.to_string());
+                    say(faults, path, format!("{name} has no field \"{unknown}\"."));
+                    path.pop();
+                }
+                for field in input_fields.values() {
+                    path.push(field.name.clone());
+                    match fields.get(field.name.as_str()) {
+                        Some(value) => self.check(&field.ty, value, path, faults),
+                        None if field.default_value.is_none() && field.ty.ends_with('!') => {
+                            say(faults, path, format!("The field \"{}\" is needed.", field.name));
+                        }
+                        None => {}
+                    }
+                    path.pop();
+                }
+            }
+            (Some(MetaType::Enum { enum_values, .. }), Seen::Leaf(leaf)) => {
+                let is_known = match &leaf {
+                    ConstValue::Enum(given) => enum_values.contains_key(given.as_str()),
+                    ConstValue::String(given) => !self.is_literal && enum_values.contains_key(given.as_str()),
+                    _ => false,
+                };
+                if !is_known {
+                    say(faults, path, format!("{} is no value of {name}.", shown(value)));
+                }
+            }
+            (Some(MetaType::Scalar { .. }) | None, Seen::Leaf(leaf)) => {
+                if let Err(message) = scalars::check(name, &leaf, self.leaves_ids) {
+                    say(faults, path, message);
+                }
+            }
+            _ => say(faults, path, format!("{} is no {}.", shown(value), ids::public_name(name))),
+        }
+    }
+}
+
+fn say(faults: &mut Vec<Fault>, path: &[String], message: String) {
+    faults.push(Fault { path: path.to_vec(), message });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graphql::document::{Documents, syntax};
+
+    fn faults(documents: &Documents, text: &str) -> usize {
+        let document = syntax::executable(text, &syntax::parse(text).expect(text)).expect(text);
+        let of = |operation: &OperationDefinition| literals(&documents.registry, &document, operation).0.len();
+        document.operations.iter().map(|(_, operation)| of(&operation.node)).sum()
+    }
+
+    /// Types that fit are let through, others are not, wherever the variable stands.
+    #[test]
+    fn usages() {
+        let documents = Documents::new(crate::limits::Limits::default());
+        for (document, expected) in [
+            ("query ($v: ID!) { lead(id: $v) { id } }", 0),
+            ("query ($v: String!) { lead(id: $v) { id } }", 1),
+            ("query ($v: Int!) { lead(id: $v) { id } }", 1),
+            ("query ($v: ID) { lead(id: $v) { id } }", 1),
+            ("query ($v: ID = \"x\") { lead(id: $v) { id } }", 0),
+            ("query ($v: ID = null) { lead(id: $v) { id } }", 1),
+            ("query ($v: Int) { dashboard { recentLeads(first: $v) { id } } }", 0),
+            ("query ($v: [ID!]!) { nodes(ids: $v) { id } }", 0),
+            ("query ($v: [ID]!) { nodes(ids: $v) { id } }", 1),
+            ("query ($v: ID!) { nodes(ids: $v) { id } }", 1),
+            ("query ($v: ID!) { nodes(ids: [$v]) { id } }", 0),
+            ("query ($v: Int!) { nodes(ids: [$v]) { id } }", 1),
+            ("query ($v: LeadStatus!) { leads(filter: { status: [$v] }) { totalCount } }", 0),
+            ("query ($v: String!) { leads(filter: { status: [$v] }) { totalCount } }", 1),
+            ("query ($v: [LeadStatus!]) { leads(filter: { status: $v }) { totalCount } }", 0),
+            ("query ($v: String!) { me { role @include(if: $v) } }", 1),
+            ("query ($v: Boolean!) { me { role @include(if: $v) } }", 0),
+            ("query ($v: Int!) { ...F } fragment F on Query { lead(id: $v) { id } }", 1),
+            ("query ($v: Int!) { node(id: \"x\") { ... on Partner { leads(after: $v) { totalCount } } } }", 1),
+            ("mutation ($v: String!) { updateLeadStatus(input: { id: $v, status: LOST }) { userErrors { code } } }", 1),
+            ("mutation ($v: UpdateLeadStatusInput!) { updateLeadStatus(input: $v) { userErrors { code } } }", 0),
+            ("mutation ($v: ID!) { updateLeadStatus(input: { id: $v, status: NOWHERE }) { userErrors { code } } }", 1),
+            ("mutation ($v: ID!) { updateLeadStatus(input: { id: $v, status: LOST, more: 5 }) { userErrors { code } } }", 1),
+            ("mutation ($v: ID!) { updateLeadStatus(input: { id: $v }) { userErrors { code } } }", 1),
+            ("query ($v: LeadStatus!) { leads(filter: { status: [$v, 5] }) { totalCount } }", 1),
+            ("query ($v: Int!) { ...F } fragment F on Query { ...F me { ...G } } fragment G on Viewer { role }", 0),
+            ("query ($v: Date) { revenueMetrics(period: { from: $v, to: \"2026-01-01\" }) { periodStart } }", 1),
+            ("query ($v: Date!) { revenueMetrics(period: { from: $v, to: \"2026-01-01\" }) { periodStart } }", 0),
+            ("query ($v: Interval) { earningsOverTime(interval: $v) { start } }", 0),
+            ("query ($v: OrderDirection) { leads(orderBy: { field: CREATED_AT, direction: $v }) { totalCount } }", 0),
+        ] {
+            assert_eq!(faults(&documents, document), expected, "{document}");
+        }
+    }
 }

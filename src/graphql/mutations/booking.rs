@@ -111,10 +111,10 @@ impl BookingMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The invoice and its payment.")] input: RecordInvoicePaymentInput,
-    ) -> Result<RecordInvoicePaymentPayload> {
+    ) -> Result<Option<RecordInvoicePaymentPayload>> {
         ctx.require(Permission::EventsIngest)?;
         let ((commission, replayed), user_errors) = settle(ctx, || record_payment(ctx, input.clone())).await?;
-        Ok(RecordInvoicePaymentPayload { commission, replayed, user_errors })
+        Ok(Some(RecordInvoicePaymentPayload { commission, replayed, user_errors }))
     }
 
     /// Records how much of an invoice has been refunded in all. What that takes back from the commission, less what is taken back
@@ -126,10 +126,10 @@ impl BookingMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The invoice and what has been refunded of it.")] input: RecordRefundInput,
-    ) -> Result<RecordRefundPayload> {
+    ) -> Result<Option<RecordRefundPayload>> {
         ctx.require(Permission::EventsIngest)?;
         let ((commission, replayed), user_errors) = settle(ctx, || record_refund(ctx, input.clone())).await?;
-        Ok(RecordRefundPayload { commission, replayed, user_errors })
+        Ok(Some(RecordRefundPayload { commission, replayed, user_errors }))
     }
 
     /// Corrects what a partner has earned, up or down; approved at once. Needs `COMMISSIONS_MANAGE`.
@@ -137,10 +137,10 @@ impl BookingMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The correction.")] input: AdjustCommissionInput,
-    ) -> Result<AdjustCommissionPayload> {
+    ) -> Result<Option<AdjustCommissionPayload>> {
         ctx.require(Permission::CommissionsManage)?;
         let ((commission, replayed), user_errors) = settle(ctx, || adjust(ctx, input.clone())).await?;
-        Ok(AdjustCommissionPayload { commission, replayed, user_errors })
+        Ok(Some(AdjustCommissionPayload { commission, replayed, user_errors }))
     }
 }
 

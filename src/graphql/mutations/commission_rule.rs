@@ -56,10 +56,10 @@ impl CommissionRuleMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The rule.")] input: CommissionRuleInput,
-    ) -> Result<SetCommissionRulePayload> {
+    ) -> Result<Option<SetCommissionRulePayload>> {
         ctx.require(Permission::CommissionsManage)?;
         let (rule, user_errors) = settle(ctx, || set(ctx, input.clone())).await?;
-        Ok(SetCommissionRulePayload { rule, user_errors })
+        Ok(Some(SetCommissionRulePayload { rule, user_errors }))
     }
 
     /// Ends a rule. From then on the next one decides: the programme's, or the partner's default rate. Needs `COMMISSIONS_MANAGE`.
@@ -67,10 +67,10 @@ impl CommissionRuleMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The rule.")] input: EndCommissionRuleInput,
-    ) -> Result<EndCommissionRulePayload> {
+    ) -> Result<Option<EndCommissionRulePayload>> {
         ctx.require(Permission::CommissionsManage)?;
         let (rule, user_errors) = settle(ctx, || end(ctx, input.clone())).await?;
-        Ok(EndCommissionRulePayload { rule, user_errors })
+        Ok(Some(EndCommissionRulePayload { rule, user_errors }))
     }
 }
 

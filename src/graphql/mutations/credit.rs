@@ -108,10 +108,10 @@ impl CreditMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The credits.")] input: GrantCreditsInput,
-    ) -> Result<GrantCreditsPayload> {
+    ) -> Result<Option<GrantCreditsPayload>> {
         ctx.require(Permission::CreditsGrant)?;
         let ((grant, partner, replayed), user_errors) = settle(ctx, || grant(ctx, input.clone())).await?;
-        Ok(GrantCreditsPayload { grant, partner, replayed, user_errors })
+        Ok(Some(GrantCreditsPayload { grant, partner, replayed, user_errors }))
     }
 
     /// Assigns credits of your partner's balance to one of its members, all of them or none. Needs `CREDITS_ASSIGN`.
@@ -119,7 +119,7 @@ impl CreditMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The credits and the member.")] input: AssignCreditsInput,
-    ) -> Result<AssignCreditsPayload> {
+    ) -> Result<Option<AssignCreditsPayload>> {
         ctx.require(Permission::CreditsAssign)?;
         let own = ctx.viewer().partner.ok_or_else(|| Error::internal("an assignment by nobody's partner"))?.id;
         let ((allocation, member, partner, replayed), user_errors) = settle(ctx, || assign(ctx, own, input.clone())).await?;
@@ -127,7 +127,7 @@ impl CreditMutations {
             None => Partner::by_id(ctx, own).await?,
             partner => partner,
         };
-        Ok(AssignCreditsPayload { allocation, member, partner, replayed, user_errors })
+        Ok(Some(AssignCreditsPayload { allocation, member, partner, replayed, user_errors }))
     }
 
     /// Takes back what a member has not used of an allocation; it returns to the partner's balance. Doing so again changes nothing more.
@@ -136,12 +136,12 @@ impl CreditMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The allocation.")] input: RevokeCreditsInput,
-    ) -> Result<RevokeCreditsPayload> {
+    ) -> Result<Option<RevokeCreditsPayload>> {
         let acts_for_partner = ctx.viewer().scope().partner.is_some();
         ctx.require(if acts_for_partner { Permission::CreditsAssign } else { Permission::CreditsGrant })?;
         let id = input.allocation_id;
         let ((allocation, revoked), user_errors) = settle(ctx, || revoke(ctx, id)).await?;
-        Ok(RevokeCreditsPayload { allocation, revoked, user_errors })
+        Ok(Some(RevokeCreditsPayload { allocation, revoked, user_errors }))
     }
 }
 

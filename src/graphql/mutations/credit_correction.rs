@@ -70,10 +70,10 @@ impl CreditCorrectionMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The redemption and the reason.")] input: ReverseRedemptionInput,
-    ) -> Result<ReverseRedemptionPayload> {
+    ) -> Result<Option<ReverseRedemptionPayload>> {
         ctx.require(Permission::EventsIngest)?;
         let ((redemption, replayed), user_errors) = settle(ctx, || reverse(ctx, input.clone())).await?;
-        Ok(ReverseRedemptionPayload { redemption, replayed, user_errors })
+        Ok(Some(ReverseRedemptionPayload { redemption, replayed, user_errors }))
     }
 
     /// Lets what is unused of an allocation be used for longer. Extending it to the instant at which it expires already changes nothing, so a
@@ -82,11 +82,11 @@ impl CreditCorrectionMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The allocation and its new expiry.")] input: ExtendCreditsInput,
-    ) -> Result<ExtendCreditsPayload> {
+    ) -> Result<Option<ExtendCreditsPayload>> {
         let acts_for_partner = ctx.viewer().scope().partner.is_some();
         ctx.require(if acts_for_partner { Permission::CreditsAssign } else { Permission::CreditsGrant })?;
         let (allocation, user_errors) = settle(ctx, || extend(ctx, input.clone())).await?;
-        Ok(ExtendCreditsPayload { allocation, user_errors })
+        Ok(Some(ExtendCreditsPayload { allocation, user_errors }))
     }
 }
 

@@ -99,10 +99,10 @@ impl CustomerMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The customer.")] input: UpsertCustomerInput,
-    ) -> Result<UpsertCustomerPayload> {
+    ) -> Result<Option<UpsertCustomerPayload>> {
         ctx.require(Permission::CustomersManage)?;
         let (customer, user_errors) = settle(ctx, || upsert(ctx, input.clone())).await?;
-        Ok(UpsertCustomerPayload { customer, user_errors })
+        Ok(Some(UpsertCustomerPayload { customer, user_errors }))
     }
 
     /// Lets a partner manage a customer from an instant on, and earn by what it pays. One partner at a time: release it from another
@@ -112,10 +112,10 @@ impl CustomerMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The customer and the partner.")] input: AssignCustomerInput,
-    ) -> Result<AssignCustomerPayload> {
+    ) -> Result<Option<AssignCustomerPayload>> {
         ctx.require(Permission::CustomersManage)?;
         let ((customer, booked_payments), user_errors) = settle(ctx, || assign(ctx, input.clone())).await?;
-        Ok(AssignCustomerPayload { customer, booked_payments, user_errors })
+        Ok(Some(AssignCustomerPayload { customer, booked_payments, user_errors }))
     }
 
     /// Ends a partner's management of a customer, or brings its end forward; one that has not begun by then never begins. A customer whom
@@ -124,10 +124,10 @@ impl CustomerMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The customer.")] input: ReleaseCustomerInput,
-    ) -> Result<ReleaseCustomerPayload> {
+    ) -> Result<Option<ReleaseCustomerPayload>> {
         ctx.require(Permission::CustomersManage)?;
         let (customer, user_errors) = settle(ctx, || release(ctx, input.clone())).await?;
-        Ok(ReleaseCustomerPayload { customer, user_errors })
+        Ok(Some(ReleaseCustomerPayload { customer, user_errors }))
     }
 }
 

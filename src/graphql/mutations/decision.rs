@@ -81,11 +81,11 @@ impl DecisionMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The commissions.")] input: ApproveCommissionsInput,
-    ) -> Result<ApproveCommissionsPayload> {
+    ) -> Result<Option<ApproveCommissionsPayload>> {
         ctx.require(Permission::CommissionsManage)?;
         let decide = || decide(ctx, &input.ids, Ok(Decision::Approve), input.all_or_none);
         let (results, user_errors) = settle(ctx, decide).await?;
-        Ok(ApproveCommissionsPayload { results, user_errors })
+        Ok(Some(ApproveCommissionsPayload { results, user_errors }))
     }
 
     /// Rejects commissions that are not paid and in no payout, each on its own unless all or none is asked for; what takes them back
@@ -94,13 +94,13 @@ impl DecisionMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The commissions and the reason.")] input: RejectCommissionsInput,
-    ) -> Result<RejectCommissionsPayload> {
+    ) -> Result<Option<RejectCommissionsPayload>> {
         ctx.require(Permission::CommissionsManage)?;
         let mut faults = Faults::default();
         let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
         let decision = reason.map(Decision::Reject).ok_or(faults);
         let (results, user_errors) = settle(ctx, || decide(ctx, &input.ids, decision.clone(), input.all_or_none)).await?;
-        Ok(RejectCommissionsPayload { results, user_errors })
+        Ok(Some(RejectCommissionsPayload { results, user_errors }))
     }
 }
 

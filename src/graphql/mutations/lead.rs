@@ -122,10 +122,10 @@ impl LeadMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The lead.")] input: CreateLeadInput,
-    ) -> Result<CreateLeadPayload> {
+    ) -> Result<Option<CreateLeadPayload>> {
         ctx.require(Permission::LeadsWrite)?;
         let (lead, user_errors) = settle(ctx, || create(ctx, input.clone())).await?;
-        Ok(CreateLeadPayload { lead, user_errors })
+        Ok(Some(CreateLeadPayload { lead, user_errors }))
     }
 
     /// Changes what is known of a lead. Needs `LEADS_WRITE`.
@@ -133,13 +133,13 @@ impl LeadMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The changes.")] input: UpdateLeadInput,
-    ) -> Result<UpdateLeadPayload> {
+    ) -> Result<Option<UpdateLeadPayload>> {
         ctx.require(Permission::LeadsWrite)?;
         if !input.commission.is_undefined() && !ctx.viewer().is_operator() {
             return Err(Error::Forbidden(COMMISSION_IS_OPERATORS.to_owned()));
         }
         let (lead, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
-        Ok(UpdateLeadPayload { lead, user_errors })
+        Ok(Some(UpdateLeadPayload { lead, user_errors }))
     }
 
     /// Takes a lead one step through the pipeline. Giving it the status that it has already succeeds and changes nothing, so a
@@ -148,10 +148,10 @@ impl LeadMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The lead and its new status.")] input: UpdateLeadStatusInput,
-    ) -> Result<UpdateLeadStatusPayload> {
+    ) -> Result<Option<UpdateLeadStatusPayload>> {
         ctx.require(Permission::LeadsWrite)?;
         let (lead, user_errors) = settle(ctx, || update_status(ctx, input.clone())).await?;
-        Ok(UpdateLeadStatusPayload { lead, user_errors })
+        Ok(Some(UpdateLeadStatusPayload { lead, user_errors }))
     }
 }
 

@@ -107,10 +107,10 @@ impl MemberMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The member.")] input: AddMemberInput,
-    ) -> Result<AddMemberPayload> {
+    ) -> Result<Option<AddMemberPayload>> {
         ctx.require(Permission::MembersManage)?;
         let (member, user_errors) = settle(ctx, || add(ctx, input.clone())).await?;
-        Ok(AddMemberPayload { member, user_errors })
+        Ok(Some(AddMemberPayload { member, user_errors }))
     }
 
     /// Changes a member. Its credits follow a new address. Needs `MEMBERS_MANAGE`.
@@ -118,10 +118,10 @@ impl MemberMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The changes.")] input: UpdateMemberInput,
-    ) -> Result<UpdateMemberPayload> {
+    ) -> Result<Option<UpdateMemberPayload>> {
         ctx.require(Permission::MembersManage)?;
         let (member, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
-        Ok(UpdateMemberPayload { member, user_errors })
+        Ok(Some(UpdateMemberPayload { member, user_errors }))
     }
 
     /// Makes a member inactive: it is given no more credits and can use none. Doing so again changes nothing more. Needs
@@ -130,10 +130,10 @@ impl MemberMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The member.")] input: DeactivateMemberInput,
-    ) -> Result<DeactivateMemberPayload> {
+    ) -> Result<Option<DeactivateMemberPayload>> {
         ctx.require(Permission::MembersManage)?;
         let ((member, revoked), user_errors) = settle(ctx, || deactivate(ctx, input.clone())).await?;
-        Ok(DeactivateMemberPayload { member, revoked, user_errors })
+        Ok(Some(DeactivateMemberPayload { member, revoked, user_errors }))
     }
 
     /// Takes an inactive member in again: invited, or active where somebody has signed in with the address. Another member stays as it
@@ -142,10 +142,10 @@ impl MemberMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The member.")] input: ReactivateMemberInput,
-    ) -> Result<ReactivateMemberPayload> {
+    ) -> Result<Option<ReactivateMemberPayload>> {
         ctx.require(Permission::MembersManage)?;
         let (member, user_errors) = settle(ctx, || reactivate(ctx, input.clone())).await?;
-        Ok(ReactivateMemberPayload { member, user_errors })
+        Ok(Some(ReactivateMemberPayload { member, user_errors }))
     }
 }
 

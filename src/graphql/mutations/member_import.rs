@@ -190,10 +190,10 @@ impl MemberImportMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The file.")] input: ImportMembersInput,
-    ) -> Result<ImportMembersPayload> {
+    ) -> Result<Option<ImportMembersPayload>> {
         ctx.require(Permission::MembersManage)?;
         let (import, user_errors) = settled(import(ctx, input).await)?;
-        Ok(ImportMembersPayload { import, user_errors })
+        Ok(Some(ImportMembersPayload { import, user_errors }))
     }
 }
 

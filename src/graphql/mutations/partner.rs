@@ -98,10 +98,10 @@ impl PartnerMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The partner.")] input: CreatePartnerInput,
-    ) -> Result<CreatePartnerPayload> {
+    ) -> Result<Option<CreatePartnerPayload>> {
         ctx.require(Permission::PartnersManage)?;
         let (partner, user_errors) = settle(ctx, || create(ctx, input.clone())).await?;
-        Ok(CreatePartnerPayload { partner, user_errors })
+        Ok(Some(CreatePartnerPayload { partner, user_errors }))
     }
 
     /// Changes a partner. Needs `PARTNERS_MANAGE`.
@@ -109,10 +109,10 @@ impl PartnerMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The changes.")] input: UpdatePartnerInput,
-    ) -> Result<UpdatePartnerPayload> {
+    ) -> Result<Option<UpdatePartnerPayload>> {
         ctx.require(Permission::PartnersManage)?;
         let (partner, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
-        Ok(UpdatePartnerPayload { partner, user_errors })
+        Ok(Some(UpdatePartnerPayload { partner, user_errors }))
     }
 
     /// Approves, suspends, resumes or closes a partner. Its people can read in every status, and write while it is active. Needs
@@ -121,10 +121,10 @@ impl PartnerMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The partner and its new status.")] input: ChangePartnerStatusInput,
-    ) -> Result<ChangePartnerStatusPayload> {
+    ) -> Result<Option<ChangePartnerStatusPayload>> {
         ctx.require(Permission::PartnersManage)?;
         let (partner, user_errors) = settle(ctx, || change_status(ctx, input.clone())).await?;
-        Ok(ChangePartnerStatusPayload { partner, user_errors })
+        Ok(Some(ChangePartnerStatusPayload { partner, user_errors }))
     }
 }
 

@@ -59,14 +59,14 @@ impl PartnerApplicationMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The application.")] input: SubmitPartnerApplicationInput,
-    ) -> Result<SubmitPartnerApplicationPayload> {
+    ) -> Result<Option<SubmitPartnerApplicationPayload>> {
         if ctx.viewer().role != Role::PartnerOwner {
             return Err(Error::Forbidden(
                 "Your role does not allow this; it is for owners of a partner that has signed up.".to_owned(),
             ));
         }
         let (partner, user_errors) = settle(ctx, || submit(ctx, input.clone())).await?;
-        Ok(SubmitPartnerApplicationPayload { partner, user_errors })
+        Ok(Some(SubmitPartnerApplicationPayload { partner, user_errors }))
     }
 }
 

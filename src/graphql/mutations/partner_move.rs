@@ -63,10 +63,10 @@ impl PartnerMoveMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The lead, the partner and the reason.")] input: MoveLeadInput,
-    ) -> Result<MoveLeadPayload> {
+    ) -> Result<Option<MoveLeadPayload>> {
         ctx.require(Permission::CommissionsManage)?;
         let (lead, user_errors) = settle(ctx, || move_lead(ctx, input.clone())).await?;
-        Ok(MoveLeadPayload { lead, user_errors })
+        Ok(Some(MoveLeadPayload { lead, user_errors }))
     }
 
     /// Moves a commission that is neither paid nor in a payout to another partner, with what takes it back. The amount stays as it is: it was
@@ -76,10 +76,10 @@ impl PartnerMoveMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The commission, the partner and the reason.")] input: MoveCommissionInput,
-    ) -> Result<MoveCommissionPayload> {
+    ) -> Result<Option<MoveCommissionPayload>> {
         ctx.require(Permission::CommissionsManage)?;
         let (commission, user_errors) = settle(ctx, || move_commission(ctx, input.clone())).await?;
-        Ok(MoveCommissionPayload { commission, user_errors })
+        Ok(Some(MoveCommissionPayload { commission, user_errors }))
     }
 }
 

@@ -97,10 +97,10 @@ impl PartnerUserMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The person and their new role.")] input: ChangePartnerUserRoleInput,
-    ) -> Result<ChangePartnerUserRolePayload> {
+    ) -> Result<Option<ChangePartnerUserRolePayload>> {
         ctx.require(Permission::UsersManage)?;
         let (partner, user_errors) = settle(ctx, || change_role(ctx, input.clone())).await?;
-        Ok(ChangePartnerUserRolePayload { partner, user_errors })
+        Ok(Some(ChangePartnerUserRolePayload { partner, user_errors }))
     }
 
     /// Removes a person from a partner, which keeps an owner at least. From then on they do not act for it, whatever their token says. What
@@ -109,10 +109,10 @@ impl PartnerUserMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The person.")] input: RemovePartnerUserInput,
-    ) -> Result<RemovePartnerUserPayload> {
+    ) -> Result<Option<RemovePartnerUserPayload>> {
         ctx.require(Permission::UsersManage)?;
         let (partner, user_errors) = settle(ctx, || remove(ctx, input.clone())).await?;
-        Ok(RemovePartnerUserPayload { partner, user_errors })
+        Ok(Some(RemovePartnerUserPayload { partner, user_errors }))
     }
 
     /// Lets a person in again who was removed from a partner, as what they were. Needs `USERS_MANAGE`.
@@ -120,10 +120,10 @@ impl PartnerUserMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The person.")] input: RestorePartnerUserInput,
-    ) -> Result<RestorePartnerUserPayload> {
+    ) -> Result<Option<RestorePartnerUserPayload>> {
         ctx.require(Permission::UsersManage)?;
         let (partner, user_errors) = settle(ctx, || restore(ctx, input.clone())).await?;
-        Ok(RestorePartnerUserPayload { partner, user_errors })
+        Ok(Some(RestorePartnerUserPayload { partner, user_errors }))
     }
 
     /// Says for which of your partners you act where your token names no organisation: from the next request on, whatever the partner's status.
@@ -132,12 +132,12 @@ impl PartnerUserMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The partner.")] input: SetDefaultPartnerInput,
-    ) -> Result<SetDefaultPartnerPayload> {
+    ) -> Result<Option<SetDefaultPartnerPayload>> {
         if matches!(ctx.viewer().role, Role::Operator | Role::Service) {
             return Err(Error::Forbidden("Your role does not allow this; it is for people who belong to partners.".to_owned()));
         }
         let (user, user_errors) = settle(ctx, || choose(ctx, input.clone())).await?;
-        Ok(SetDefaultPartnerPayload { user, user_errors })
+        Ok(Some(SetDefaultPartnerPayload { user, user_errors }))
     }
 }
 

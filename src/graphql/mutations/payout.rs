@@ -112,10 +112,10 @@ impl PayoutMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The partner and the period.")] input: CreatePayoutBatchInput,
-    ) -> Result<CreatePayoutBatchPayload> {
+    ) -> Result<Option<CreatePayoutBatchPayload>> {
         ctx.require(Permission::PayoutsManage)?;
         let ((payout, replayed), user_errors) = settle(ctx, || create_one(ctx, input.clone())).await?;
-        Ok(CreatePayoutBatchPayload { payout, replayed, user_errors })
+        Ok(Some(CreatePayoutBatchPayload { payout, replayed, user_errors }))
     }
 
     /// Makes a payout for each active partner that has something payable, each in a transaction of its own. Broken off, it is simply
@@ -124,10 +124,10 @@ impl PayoutMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The period.")] input: CreatePayoutBatchesInput,
-    ) -> Result<CreatePayoutBatchesPayload> {
+    ) -> Result<Option<CreatePayoutBatchesPayload>> {
         ctx.require(Permission::PayoutsManage)?;
         let ((results, next_partner_id), user_errors) = settled(create_all(ctx, input).await)?;
-        Ok(CreatePayoutBatchesPayload { results, next_partner_id, user_errors })
+        Ok(Some(CreatePayoutBatchesPayload { results, next_partner_id, user_errors }))
     }
 }
 

@@ -78,7 +78,7 @@ impl PayoutStepMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The payout.")] input: PayoutStepInput,
-    ) -> Result<PayoutStepPayload> {
+    ) -> Result<Option<PayoutStepPayload>> {
         take(ctx, input.id, Ok(Step::Release)).await
     }
 
@@ -87,7 +87,7 @@ impl PayoutStepMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The payout.")] input: PayoutStepInput,
-    ) -> Result<PayoutStepPayload> {
+    ) -> Result<Option<PayoutStepPayload>> {
         take(ctx, input.id, Ok(Step::Start)).await
     }
 
@@ -96,7 +96,7 @@ impl PayoutStepMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The payout and the payment's reference.")] input: CompletePayoutInput,
-    ) -> Result<PayoutStepPayload> {
+    ) -> Result<Option<PayoutStepPayload>> {
         let mut faults = Faults::default();
         let reference = faults.check("input.reference", line(&input.reference, MAX_REFERENCE));
         take(ctx, input.id, reference.map(Step::Complete).ok_or(faults)).await
@@ -108,7 +108,7 @@ impl PayoutStepMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The payout and the reason.")] input: FailPayoutInput,
-    ) -> Result<PayoutStepPayload> {
+    ) -> Result<Option<PayoutStepPayload>> {
         let mut faults = Faults::default();
         let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
         take(ctx, input.id, reason.map(Step::Fail).ok_or(faults)).await
@@ -119,7 +119,7 @@ impl PayoutStepMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The payout.")] input: PayoutStepInput,
-    ) -> Result<PayoutStepPayload> {
+    ) -> Result<Option<PayoutStepPayload>> {
         take(ctx, input.id, Ok(Step::Retry)).await
     }
 
@@ -129,7 +129,7 @@ impl PayoutStepMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The payout.")] input: CancelPayoutInput,
-    ) -> Result<PayoutStepPayload> {
+    ) -> Result<Option<PayoutStepPayload>> {
         let mut faults = Faults::default();
         let reason = faults.check_option("input.reason", input.reason.as_deref(), |text| paragraphs(text, MAX_REASON));
         take(ctx, input.id, if faults.is_empty() { Ok(Step::Cancel(reason)) } else { Err(faults) }).await
@@ -141,17 +141,17 @@ impl PayoutStepMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The payout and the reason.")] input: ReturnPayoutInput,
-    ) -> Result<PayoutStepPayload> {
+    ) -> Result<Option<PayoutStepPayload>> {
         let mut faults = Faults::default();
         let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
         take(ctx, input.id, reason.map(Step::Return).ok_or(faults)).await
     }
 }
 
-async fn take(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<PayoutStepPayload> {
+async fn take(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<Option<PayoutStepPayload>> {
     ctx.require(Permission::PayoutsManage)?;
     let (payout, user_errors) = settle(ctx, || step_one(ctx, id, step.clone())).await?;
-    Ok(PayoutStepPayload { payout, user_errors })
+    Ok(Some(PayoutStepPayload { payout, user_errors }))
 }
 
 async fn step_one(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<Option<Row<Payout>>, Refusal> {

@@ -86,10 +86,10 @@ impl ProfileMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The changes.")] input: UpdatePartnerProfileInput,
-    ) -> Result<UpdatePartnerProfilePayload> {
+    ) -> Result<Option<UpdatePartnerProfilePayload>> {
         ctx.require(Permission::ProfileWrite)?;
         let (partner, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
-        Ok(UpdatePartnerProfilePayload { partner, user_errors })
+        Ok(Some(UpdatePartnerProfilePayload { partner, user_errors }))
     }
 }
 

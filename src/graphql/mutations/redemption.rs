@@ -53,11 +53,11 @@ impl RedemptionMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Who uses how many.")] input: RedeemCreditInput,
-    ) -> Result<RedeemCreditPayload> {
+    ) -> Result<Option<RedeemCreditPayload>> {
         ctx.require(Permission::EventsIngest)?;
         let mut available = None;
         let ((redemption, replayed), user_errors) = settled(redeem(ctx, input, &mut available).await)?;
-        Ok(RedeemCreditPayload { redemption, available, replayed, user_errors })
+        Ok(Some(RedeemCreditPayload { redemption, available, replayed, user_errors }))
     }
 }
 

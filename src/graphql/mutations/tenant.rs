@@ -44,10 +44,10 @@ impl TenantMutations {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The changes.")] input: UpdateTenantSettingsInput,
-    ) -> Result<UpdateTenantSettingsPayload> {
+    ) -> Result<Option<UpdateTenantSettingsPayload>> {
         ctx.require(Permission::SettingsManage)?;
         let (tenant, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
-        Ok(UpdateTenantSettingsPayload { tenant, user_errors })
+        Ok(Some(UpdateTenantSettingsPayload { tenant, user_errors }))
     }
 }
 

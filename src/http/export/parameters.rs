@@ -110,8 +110,8 @@ filter!(
     /// The filter of `commissions.csv`.
     commissions -> CommissionFilter, |filter, name, text| {
         "partnerId" => filter.partner = Some(partner(text)?),
-        "status" => filter.statuses = words(name, text)?,
-        "eventType" => filter.event_types = words(name, text)?,
+        "status" => filter.statuses = Some(words(name, text)?),
+        "eventType" => filter.event_types = Some(words(name, text)?),
         "currency" => filter.currency = Some(currency(text)?),
         "earnedFrom" => filter.earned_from = Some(instant(name, text)?),
         "earnedBefore" => filter.earned_before = Some(instant(name, text)?),
@@ -124,7 +124,7 @@ filter!(
     /// The filter of `payouts.csv`.
     payouts -> PayoutFilter, |filter, name, text| {
         "partnerId" => filter.partner = Some(partner(text)?),
-        "status" => filter.statuses = words(name, text)?,
+        "status" => filter.statuses = Some(words(name, text)?),
         "currency" => filter.currency = Some(currency(text)?),
         "createdFrom" => filter.created_from = Some(instant(name, text)?),
         "createdBefore" => filter.created_before = Some(instant(name, text)?),
@@ -139,7 +139,7 @@ filter!(
     /// The filter of `leads.csv`.
     leads -> Leads, |of, name, text| {
         "partnerId" => of.partner = Some(partner(text)?),
-        "status" => of.filter.statuses = words(name, text)?,
+        "status" => of.filter.statuses = Some(words(name, text)?),
         "search" => of.filter.search = search(text)?,
         "createdFrom" => of.filter.created_from = Some(instant(name, text)?),
         "createdBefore" => of.filter.created_before = Some(instant(name, text)?),
@@ -150,7 +150,7 @@ filter!(
     /// The filter of `members.csv`.
     members -> MemberFilter, |filter, name, text| {
         "partnerId" => filter.partner = Some(partner(text)?),
-        "status" => filter.statuses = words(name, text)?,
+        "status" => filter.statuses = Some(words(name, text)?),
         "search" => filter.search = search(text)?,
     }
 );
