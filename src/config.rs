@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::HeaderName;
 use clap::{Args, ValueEnum};
 use url::Url;
 
@@ -105,6 +106,10 @@ fn origin(text: &str) -> Result<String, String> {
         .ok()
         .filter(|origin| origin == text)
         .ok_or_else(|| "expected origins such as https://portal.example.com, without a path".to_owned())
+}
+
+fn header_name(text: &str) -> Result<HeaderName, String> {
+    text.trim().to_ascii_lowercase().parse().map_err(|_| "expected names of headers such as x-app-version".to_owned())
 }
 
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
@@ -272,6 +277,10 @@ pub struct Settings {
     /// The web origins (scheme and host) of the front ends that may call from a browser, separated by commas.
     #[arg(long, env = "PORTAL_CORS_ORIGINS", global = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
+
+    /// Request headers that those front ends may send besides the usual ones, separated by commas.
+    #[arg(long, env = "PORTAL_CORS_HEADERS", global = true, value_name = "HEADERS", value_delimiter = ',', value_parser = header_name)]
+    pub cors_headers: Vec<HeaderName>,
 
     /// Which operations are taken: any, also those of the manifest by their id, or those of the manifest only.
     #[arg(long, env = "PORTAL_TRUSTED_DOCUMENTS", global = true, value_enum, default_value_t)]

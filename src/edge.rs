@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use axum::http::HeaderName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
 use crate::{
@@ -18,14 +19,26 @@ use crate::{
 /// How many exports of one user may run at once: each keeps a connection, also while it waits for what it has to pay.
 const EXPORTS_OF_A_USER: usize = 2;
 
+/// Where front ends usually run while they are developed: those of Next, Vite, Angular, Expo and the like.
+const DEVELOPMENT_PORTS: [u16; 10] = [3000, 3001, 4173, 4200, 4321, 5173, 5174, 8000, 8081, 19006];
+
+/// The front ends that may call from a browser.
+#[derive(Debug, Clone, Default)]
+pub struct FrontEnds {
+    /// Their web origins.
+    pub origins: Vec<String>,
+    /// Request headers that they may send besides the usual ones.
+    pub headers: Vec<HeaderName>,
+}
+
 /// The guards that all requests share.
 pub struct Edge {
     /// The settings.
     pub limits: Limits,
     /// What callers may still spend.
     pub rates: Rates,
-    /// The web origins that may call from a browser.
-    pub origins: Vec<String>,
+    /// The front ends that may call from a browser.
+    pub front_ends: FrontEnds,
     /// How many exports each user has running.
     pub exports: Arc<PerUser>,
     /// How many subscriptions each user has open.
@@ -44,7 +57,7 @@ impl Edge {
     pub fn new(
         limits: Limits,
         pool_size: usize,
-        origins: Vec<String>,
+        mut front_ends: FrontEnds,
         introspection: Introspection,
         is_development: bool,
     ) -> Self {
@@ -52,6 +65,11 @@ impl Edge {
             Introspection::Auto if is_development => Introspection::On,
             other => other,
         };
+        if is_development {
+            let ports = DEVELOPMENT_PORTS.into_iter();
+            let origins = ports.flat_map(|port| ["localhost", "127.0.0.1"].map(|host| format!("http://{host}:{port}")));
+            front_ends.origins.extend(origins);
+        }
         Self {
             rates: Rates::new(&limits),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
@@ -61,7 +79,7 @@ impl Edge {
             connections: PerUser::new(limits.user_connections, limits.max_sockets),
             telling: Semaphore::new((pool_size / 4).max(1)),
             stopping: watch::Sender::new(false),
-            origins,
+            front_ends,
             introspection,
             limits,
         }

@@ -10,9 +10,16 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 /// Why an operation, or a field of it, has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// There is no valid session token. The reason is for the log alone: an attacker learns nothing from the answer.
-    #[error("unauthenticated: {0}")]
-    Unauthenticated(Arc<str>),
+    /// There is no valid session token.
+    #[error("unauthenticated: {reason}")]
+    Unauthenticated {
+        /// Why not. It is for the log alone: an attacker learns nothing from the answer.
+        reason: Arc<str>,
+        /// Whether there was a token at all.
+        has_token: bool,
+        /// What the bearer can do about it, if it is theirs to mend.
+        advice: Option<&'static str>,
+    },
     /// The caller's role, or its partner's status, does not allow the action. The text says which and what to do.
     #[error("{0}")]
     Forbidden(String),
@@ -86,7 +93,7 @@ impl Error {
     /// The value of `extensions.code`, the part of an error that a program may depend on.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unauthenticated(_) => "UNAUTHENTICATED",
+            Self::Unauthenticated { .. } => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
             Self::BadUserInput(_) => "BAD_USER_INPUT",
@@ -103,7 +110,8 @@ impl Error {
     /// The sentence for the person who asked.
     pub fn public_message(&self) -> String {
         match self {
-            Self::Unauthenticated(_) => "A valid session token is needed.".to_owned(),
+            Self::Unauthenticated { advice: None, .. } => "A valid session token is needed.".to_owned(),
+            Self::Unauthenticated { advice: Some(advice), .. } => format!("A valid session token is needed. {advice}"),
             Self::Unavailable(_) => "The service is not available at the moment. Try again in a few seconds.".to_owned(),
             Self::Overtaken(_) => {
                 "Others are changing the same things at this moment, and nothing was done. Try again in a few seconds.".to_owned()
@@ -205,8 +213,8 @@ mod tests {
     /// What only the log may know is not in the public message.
     #[test]
     fn causes_stay_inside() {
-        for error in [Error::Unauthenticated("signature".into()), Error::internal("relation \"x\""), Error::unavailable("/run/x")]
-        {
+        let unauthenticated = Error::Unauthenticated { reason: "signature".into(), has_token: true, advice: None };
+        for error in [unauthenticated, Error::internal("relation \"x\""), Error::unavailable("/run/x")] {
             let message = error.public_message();
             assert!(!message.contains("signature") && !message.contains("relation") && !message.contains("/run"), "{message}");
         }

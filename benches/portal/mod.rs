@@ -24,7 +24,7 @@ use partner_portal::{
         embedded::{Embedded, Options, Source},
         migrations,
     },
-    edge::Edge,
+    edge::{Edge, FrontEnds},
     graphql::PortalSchema,
     http,
     keyring::Keyring,
@@ -85,7 +85,7 @@ impl Portal {
             )
             .expect("a pool"),
             schema: PortalSchema::new(limits.clone()),
-            edge: Edge::new(limits, 4, Vec::new(), Introspection::On, false),
+            edge: Edge::new(limits, 4, FrontEnds::default(), Introspection::On, false),
             acquaintances: Acquaintances::default(),
             verifier: TokenVerifier::new(vec![trusted], vec![], AzpPolicy::default(), clock.clone()),
             keyring: Arc::new(keyring),

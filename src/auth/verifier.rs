@@ -62,7 +62,35 @@ pub enum TokenFault {
 
 impl From<TokenFault> for crate::Error {
     fn from(fault: TokenFault) -> Self {
-        Self::Unauthenticated(fault.to_string().into())
+        Self::Unauthenticated {
+            reason: fault.to_string().into(),
+            has_token: fault != TokenFault::Missing,
+            advice: fault.advice(),
+        }
+    }
+}
+
+impl TokenFault {
+    /// What the bearer of the token can do about it. What says something of the keys, or of who is believed, is not for them.
+    fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::NotBearer => Some("The header Authorization is the word Bearer, a blank, and the token."),
+            Self::Malformed => Some("What was sent is no JWT: three parts in base64url with dots between them."),
+            // The signature is right, or this would not be known.
+            Self::Expired => Some("This one has expired; get a new one."),
+            Self::NotYet | Self::IssuedLater => Some("This one is not valid yet; is a clock wrong?"),
+            Self::Pending => Some("The session of this one is pending; finish signing in."),
+            Self::Missing
+            | Self::Type
+            | Self::Algorithm
+            | Self::Critical
+            | Self::UnknownKey
+            | Self::Signature
+            | Self::Claims
+            | Self::Issuer
+            | Self::Party
+            | Self::Tenant => None,
+        }
     }
 }
 

@@ -24,7 +24,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     db::Pool,
-    edge::Edge,
+    edge::{Edge, FrontEnds},
     graphql::PortalSchema,
     http,
     keyring::Keyring,
@@ -73,7 +73,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         edge: Edge::new(
             settings.limits.clone(),
             settings.pool_size,
-            settings.cors_origins.clone(),
+            FrontEnds { origins: settings.cors_origins.clone(), headers: settings.cors_headers.clone() },
             settings.introspection,
             development.is_some(),
         ),

@@ -33,7 +33,7 @@ fn publish(error: &mut ServerError, first: Option<&Error>, request_id: &str) -> 
     let code = match (error.source::<Error>(), &error.source) {
         (Some(cause), _) => {
             let cause = if let (Error::Aborted, Some(first)) = (cause, first) { first } else { cause };
-            if let Error::Unauthenticated(reason) = cause {
+            if let Error::Unauthenticated { reason, .. } = cause {
                 tracing::info!(request_id, reason = &**reason, "token refused");
             }
             if matches!(cause, Error::Unavailable(_)) {

@@ -3,11 +3,17 @@ const { token, examples } = JSON.parse(document.getElementById("settings").textC
 const socket = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/graphql`;
 const headers = JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2);
 
-// Tabs are kept in the browser; a token kept there from an earlier run would have expired.
+// Tabs are kept in the browser, without their headers: a token from an earlier run would have expired, and the page's own is sent by itself.
 try {
   const kept = JSON.parse(localStorage.getItem("graphiql:tabState"));
-  kept.tabs.forEach((tab) => { tab.headers = headers; });
+  kept.tabs.forEach((tab) => { tab.headers = null; });
   localStorage.setItem("graphiql:tabState", JSON.stringify(kept));
+  // GraphiQL opens one more where what it kept of its editors is no tab of these.
+  const active = kept.tabs[kept.activeTabIndex];
+  for (const part of ["query", "variables"]) {
+    if (active[part]) localStorage.setItem(`graphiql:${part}`, active[part]);
+    else localStorage.removeItem(`graphiql:${part}`);
+  }
 } catch { /* nothing is kept */ }
 
 ReactDOM.createRoot(document.getElementById("graphiql")).render(

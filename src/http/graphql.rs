@@ -91,7 +91,7 @@ pub async fn get(
     let accepts_html =
         headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("text/html"));
     if accepts_html && query.is_empty() && app.development.is_some() {
-        return graphiql::page(State(app)).await;
+        return graphiql::page(State(app), headers).await;
     }
     let accepted = match negotiation::accepted(&headers) {
         Ok(accepted) => accepted,
@@ -149,7 +149,7 @@ fn headers(media: Media) -> [(header::HeaderName, HeaderValue); 2] {
 async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_safe: bool) -> Result<Call, Refused> {
     let token = bearer::token(headers).map_err(Error::from)?;
     if token.is_cookie {
-        origin::check_cookie(headers, is_json, &app.edge.origins)?;
+        origin::check_cookie(headers, is_json, &app.edge.front_ends.origins)?;
     }
     let claims = app.verifier.verify(&token.text).await.map_err(Error::from)?;
     Ok(Call {

@@ -60,7 +60,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(hardened(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"))
         .layer(hardened(header::REFERRER_POLICY, "no-referrer"))
         .layer(hardened(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(origin::cors(&app.edge.origins))
+        .layer(origin::cors(&app.edge.front_ends))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(survive));
     router
@@ -130,9 +130,22 @@ impl Refused {
         }
     }
 
+    /// What a request without a valid token is asked for, and what is wrong with the one that it has (RFC 6750, section 3).
+    fn challenge(&self) -> HeaderValue {
+        let text = match self {
+            Self::Fault(Error::Unauthenticated { has_token: true, advice: Some(advice), .. }) => {
+                format!("Bearer error=\"invalid_token\", error_description=\"{advice}\"")
+            }
+            Self::Fault(Error::Unauthenticated { has_token: true, .. }) => "Bearer error=\"invalid_token\"".to_owned(),
+            _ => "Bearer".to_owned(),
+        };
+        HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
+    }
+
     /// The answer to the request of this id.
     fn answer(self, media: Media, id: &str) -> Response {
         let is_unsafe = matches!(self, Self::Unsafe);
+        let challenge = self.challenge();
         let (status, retry_after) = match &self {
             Self::Request(status, _) => (*status, None),
             Self::Unsafe => (StatusCode::METHOD_NOT_ALLOWED, None),
@@ -147,7 +160,7 @@ impl Refused {
         let mut response = (status, headers, self.body(id).to_string()).into_response();
         let headers = response.headers_mut();
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if is_unsafe {
             headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
@@ -175,7 +188,7 @@ impl Refused {
 
 fn status_of(error: &Error, media: Media) -> StatusCode {
     match error {
-        Error::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
+        Error::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
         Error::RateLimited { .. } | Error::TooManyOpen { .. } => StatusCode::TOO_MANY_REQUESTS,
         Error::Unavailable(_) | Error::Overtaken(_) => StatusCode::SERVICE_UNAVAILABLE,
         Error::Timeout => StatusCode::GATEWAY_TIMEOUT,

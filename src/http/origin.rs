@@ -4,14 +4,34 @@
 //! is none that a form could send. So the cookie counts only in requests that a browser asks about, and only from our own site or one
 //! that is configured. A token in the header Authorization needs none of this: no other site can put it there.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::Refused;
+use super::{Refused, request_id::RequestId};
+use crate::edge::FrontEnds;
 
 /// Headers that no form of another site can send: ours, and that of Apollo's clients.
 const REQUIRE_PREFLIGHT: [HeaderName; 2] =
     [HeaderName::from_static("graphql-require-preflight"), HeaderName::from_static("apollo-require-preflight")];
+/// Headers that common clients send: Apollo's names of itself and of the operation, traces of the usual tools, the place in a stream.
+const SENT: [&str; 14] = [
+    "apollographql-client-name",
+    "apollographql-client-version",
+    "x-apollo-operation-name",
+    "x-apollo-operation-id",
+    "x-apollo-operation-type",
+    "last-event-id",
+    "x-request-id",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "sentry-trace",
+    "x-datadog-trace-id",
+    "x-datadog-parent-id",
+    "x-datadog-sampling-priority",
+];
+/// Headers of answers that a front end may read.
+const READ: [&str; 5] = ["x-request-id", "retry-after", "content-disposition", "www-authenticate", "etag"];
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Asks for what an operation has cost, in `extensions.cost`.
 pub const COST: HeaderName = HeaderName::from_static("graphql-cost");
@@ -64,17 +84,29 @@ pub fn check_cookie(headers: &HeaderMap, is_json: bool, allowed: &[String]) -> R
     check_site(headers, allowed)
 }
 
-/// What browsers are told when they ask: the configured sites may call, with the cookie, and no other.
-pub fn cors(allowed: &[String]) -> CorsLayer {
-    let origins = allowed.iter().filter_map(|origin| HeaderValue::from_str(origin).ok());
+/// What browsers are told when they ask: the configured sites may call, with the cookie, and no other. One that is refused is logged with
+/// the setting that would let it.
+pub fn cors(front_ends: &FrontEnds) -> CorsLayer {
     let [ours, apollos] = REQUIRE_PREFLIGHT;
     let taken = [header::AUTHORIZATION, header::CONTENT_TYPE, ours, apollos, COST];
-    let traced = ["x-request-id", "traceparent", "tracestate"].map(HeaderName::from_static);
+    let more = front_ends.headers.iter().cloned();
+    let allowed = front_ends.origins.clone();
+    let is_allowed = move |origin: &HeaderValue, request: &Parts| {
+        if allowed.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) {
+            return true;
+        }
+        let is_other = check_site(&request.headers, &[]).is_err();
+        if is_other {
+            let id = request.extensions.get::<RequestId>().map(|id| id.0.as_str());
+            tracing::info!(request_id = id, ?origin, "a browser asks for another site; PORTAL_CORS_ORIGINS does not name it");
+        }
+        false
+    };
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins))
+        .allow_origin(AllowOrigin::predicate(is_allowed))
         .allow_credentials(true)
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers(taken.into_iter().chain(traced).collect::<Vec<_>>())
-        .expose_headers([HeaderName::from_static("x-request-id"), header::RETRY_AFTER])
+        .allow_headers(taken.into_iter().chain(SENT.map(HeaderName::from_static)).chain(more).collect::<Vec<_>>())
+        .expose_headers(READ.map(HeaderName::from_static))
         .max_age(std::time::Duration::from_hours(1))
 }

@@ -16,17 +16,11 @@ use std::{
 };
 
 use axum::{Router, body::Body, http::Request};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{
-        conn::auto::Builder,
-        graceful::{GracefulShutdown, Watcher},
-    },
-};
+use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
@@ -46,10 +40,10 @@ pub struct SocketPlace {
 
 /// Serves until `stopping`, then until the requests under way are answered and all connections are closed.
 pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopping: impl Future<Output = ()>) {
-    let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEADERS);
+    let mut builder = Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEADERS);
     let sockets = Arc::new(Semaphore::new(limits.max_sockets));
-    let graceful = GracefulShutdown::new();
+    let ending = watch::Sender::new(false);
     let mut stopping = std::pin::pin!(stopping);
     loop {
         let accepted = tokio::select! {
@@ -72,11 +66,11 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopp
             silence: limits.header_timeout,
             send: limits.send_timeout,
         };
-        tokio::spawn(conversation.run(stream, graceful.watcher()));
+        tokio::spawn(conversation.run(stream, ending.subscribe()));
     }
     drop(listener);
-    graceful.shutdown().await;
-    // Connections that were taken over (WebSocket) end by themselves.
+    ending.send_replace(true);
+    // Each ends with the answer that is under way; those that were taken over (WebSocket) end by themselves.
     let all = u32::try_from(limits.max_sockets).unwrap_or(u32::MAX);
     let _ = sockets.acquire_many(all).await;
 }
@@ -90,7 +84,7 @@ async fn accept(listener: &TcpListener, sockets: &Arc<Semaphore>) -> io::Result<
 
 /// One connection, and how long it may be quiet.
 struct Conversation {
-    builder: Builder<TokioExecutor>,
+    builder: Builder,
     router: Router,
     place: SocketPlace,
     silence: Duration,
@@ -98,8 +92,8 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// Answers its requests.
-    async fn run(self, stream: TcpStream, watcher: Watcher) {
+    /// Answers its requests, until there are no more or the server is `ending`.
+    async fn run(self, stream: TcpStream, mut ending: watch::Receiver<bool>) {
         let mut stream = TimeoutStream::new(stream);
         // A client that does not read holds neither its answer nor its place for long.
         stream.set_write_timeout(Some(self.send));
@@ -113,7 +107,9 @@ impl Conversation {
             let router = router.clone();
             async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
         });
-        let connection = self.builder.serve_connection_with_upgrades(TokioIo::new(Box::pin(stream)), service).into_owned();
+        // HTTP/1.1 itself: what finds out which version is spoken would speak HTTP/2 with whoever begins with it.
+        let connection = self.builder.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades();
+        let mut connection = std::pin::pin!(connection);
         // Until its first request is there.
         let silence = async {
             tokio::time::sleep(self.silence).await;
@@ -121,13 +117,25 @@ impl Conversation {
                 std::future::pending::<()>().await;
             }
         };
-        tokio::select! {
-            ended = watcher.watch(connection) => {
-                if let Err(error) = ended {
-                    tracing::debug!(error, "a connection broke off");
+        let mut silence = std::pin::pin!(silence);
+        let mut is_told = false;
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection broke off");
+                    }
+                    break;
+                }
+                _ = ending.wait_for(|ending| *ending), if !is_told => {
+                    connection.as_mut().graceful_shutdown();
+                    is_told = true;
+                }
+                () = &mut silence => {
+                    tracing::debug!("a connection without a request was closed");
+                    break;
                 }
             }
-            () = silence => tracing::debug!("a connection without a request was closed"),
         }
     }
 }

@@ -1,9 +1,10 @@
 // GraphiQL in headless Chromium: opens, runs a query that is typed, reads the answer; sees an event of a subscription arrive.
 import { existsSync } from "node:fs";
 
+import { parse } from "graphql";
 import { chromium } from "playwright-core";
 
-import { equal, whileTouching } from "./server.mjs";
+import { ask, equal, whileTouching } from "./server.mjs";
 
 const places = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
@@ -49,10 +50,28 @@ export default async function page(server) {
     await run("subscription Watch { leadChanged { lead { id } } }");
     await whileTouching(server, answer('"leadChanged"'), "the event on the page");
     if (process.env.SCREENSHOT) await page.screenshot({ path: process.env.SCREENSHOT });
+
+    // The tabs are the same at each reload, with what was typed; the page's own examples run.
+    const tabs = () => page.$$eval(".graphiql-tab", (tabs) => tabs.map((tab) => tab.textContent.trim()).join());
+    const before = await tabs();
+    for (let times = 0; times < 2; times++) {
+      await page.reload({ waitUntil: "networkidle" });
+      await page.waitForSelector(".graphiql-execute-button", { timeout: 20_000 });
+      equal(await tabs(), before, "the tabs after a reload");
+    }
+    const { token, examples } = await page.$eval("#settings", (settings) => JSON.parse(settings.textContent));
+    for (const query of examples) {
+      for (const definition of parse(query).definitions) {
+        if (definition.operation === "subscription") continue;
+        const { errors, data } = await ask(server, token, { query, operationName: definition.name.value });
+        const wrong = errors ?? Object.values(data).flatMap((payload) => payload?.userErrors ?? []);
+        equal(JSON.stringify(wrong), "[]", `errors of the example ${definition.name.value}`);
+      }
+    }
     equal(elsewhere.join(), "", "requests to other hosts");
     equal(faults.join(), "", "errors on the console");
     equal(refused.join(), "", "errors in answers");
-    return "a query, an event, no other host, no error";
+    return "a query, an event, the same tabs again, all examples, no other host, no error";
   } catch (error) {
     if (process.env.SCREENSHOT) await browser.contexts()[0]?.pages()[0]?.screenshot({ path: process.env.SCREENSHOT });
     throw error;

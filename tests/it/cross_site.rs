@@ -6,7 +6,9 @@ use axum::{
 };
 
 use crate::support::{
-    World, token,
+    World,
+    log::lines_of,
+    token,
     world::{ACME, Answer, FRONT_END},
 };
 
@@ -82,6 +84,30 @@ async fn preflight() {
     assert_eq!(allowed.headers["access-control-allow-origin"], FRONT_END);
     assert_eq!(allowed.headers["access-control-allow-credentials"], "true");
     for origin in ["https://evil.example", "null", "https://portal.example.com.evil.example", "http://portal.example.com"] {
-        assert!(ask(origin).await.headers.get("access-control-allow-origin").is_none(), "{origin}");
+        let refused = ask(origin).await;
+        assert!(refused.headers.get("access-control-allow-origin").is_none(), "{origin}");
+        // Whoever runs the server reads which setting would let it.
+        let log = lines_of(&refused);
+        assert!(
+            log.iter().any(|line| line["message"].as_str().is_some_and(|text| text.contains("PORTAL_CORS_ORIGINS"))),
+            "{origin}"
+        );
+    }
+    // What common clients send may be sent, and one setting lets more; what a front end needs of an answer may be read.
+    let taken = allowed.headers["access-control-allow-headers"].to_str().expect("text").to_owned();
+    for name in [
+        "apollographql-client-name",
+        "apollographql-client-version",
+        "traceparent",
+        "sentry-trace",
+        "last-event-id",
+        "x-app-version",
+    ] {
+        assert!(taken.split(',').any(|taken| taken.trim() == name), "{name}: {taken}");
+    }
+    let answer = send(&world, Method::POST, &[("origin", FRONT_END), ("content-type", "application/json")], "{}").await;
+    let read = answer.headers["access-control-expose-headers"].to_str().expect("text").to_owned();
+    for name in ["x-request-id", "retry-after", "content-disposition", "www-authenticate"] {
+        assert!(read.split(',').any(|read| read.trim() == name), "{name}: {read}");
     }
 }

@@ -117,7 +117,8 @@ async fn every_fault_is_found() {
     assert!(verifier.verify(&token("owner_a", ACME)).await.is_ok());
 }
 
-/// Whatever is wrong, the caller is told UNAUTHENTICATED, with the same words; the log says why. For a bad token no connection is taken.
+/// What the bearer can mend of a token is told, in the header and in words; of all else the same words. The log says why. For a bad token no
+/// connection is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_nothing() {
     let world = World::new().await;
@@ -128,20 +129,40 @@ async fn a_refusal_says_nothing() {
         }
         let answer = world.run(&token, "{ me { role } }", json!({})).await;
         assert_eq!((answer.status, answer.code()), (StatusCode::UNAUTHORIZED, "UNAUTHENTICATED"), "{name}");
-        assert_eq!(answer.headers[header::WWW_AUTHENTICATE], "Bearer");
         // With nothing after the word, it is the header that is wrong.
         let fault = if token.is_empty() { TokenFault::NotBearer } else { fault };
+        let advice = match fault {
+            TokenFault::NotBearer => Some("the word Bearer"),
+            TokenFault::Malformed => Some("no JWT"),
+            TokenFault::Expired => Some("expired"),
+            TokenFault::NotYet | TokenFault::IssuedLater => Some("not valid yet"),
+            TokenFault::Pending => Some("pending"),
+            _ => None,
+        };
+        let challenge = answer.headers[header::WWW_AUTHENTICATE].to_str().expect("text").to_owned();
+        let begin = "Bearer error=\"invalid_token\"";
+        match advice {
+            Some(words) => {
+                let described = challenge.starts_with(&format!("{begin}, error_description=\"")) && challenge.contains(words);
+                assert!(described && answer.message().contains(words), "{name}: {challenge} {}", answer.body);
+            }
+            None => assert_eq!(challenge, begin, "{name}"),
+        }
         let log = lines_of(&answer);
         let line = log.iter().find(|line| line["message"] == "token refused").expect(name);
         assert_eq!((&line["level"], &line["reason"]), (&json!("INFO"), &json!(fault.to_string())), "{name}");
-        bodies.push(answer.body);
+        if advice.is_none() {
+            bodies.push(answer.body);
+        }
     }
     assert_eq!(world.app.pool.status().size, 0);
     let unknown_tenant = world.run(&token("owner_a", "nobody"), "{ me { role } }", json!({})).await;
     bodies.push(unknown_tenant.body);
     let without_token =
         Request::post("/graphql").header(header::CONTENT_TYPE, "application/json").body(Body::from("{}")).expect("a request");
-    bodies.push(world.send(without_token).await.body);
+    let without_token = world.send(without_token).await;
+    assert_eq!(without_token.headers[header::WWW_AUTHENTICATE], "Bearer");
+    bodies.push(without_token.body);
     bodies.dedup();
     assert_eq!(
         bodies,

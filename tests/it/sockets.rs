@@ -47,6 +47,7 @@ async fn slow_sockets_are_closed() {
         (String::new(), ""),
         ("P".to_owned(), ""),
         ("PRI * HTTP/2.0\r\n".to_owned(), ""),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0".to_owned(), ""),
         ("GET /healthz HTTP/1.1\r\nhost: x\r\nx-a".to_owned(), ""),
         ("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), "HTTP/1.1 200 OK"),
         (head(body.len()) + &body, "HTTP/1.1 200 OK"),
@@ -56,6 +57,8 @@ async fn slow_sockets_are_closed() {
         stream.write_all(sent.as_bytes()).await.expect("it is sent");
         let (answer, took) = until_closed(stream).await;
         assert!(answer.starts_with(expected), "{sent:?}: {answer}");
+        // No other version is spoken.
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 "), "{sent:?}: {answer:?}");
         assert!(took < Duration::from_secs(10), "{sent:?}: {took:?}");
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     body::Body,
-    http::{Request, StatusCode, header},
+    http::{HeaderName, Request, StatusCode, header},
 };
 use diesel::sql_types::BigInt;
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
@@ -21,7 +21,7 @@ use partner_portal::{
     clock::Clock,
     config::{Introspection, TrustedMode},
     db::{self, PoolSettings, connect},
-    edge::Edge,
+    edge::{Edge, FrontEnds},
     graphql, http,
     ids::{LeadId, PartnerId, TenantId, UserId},
     keyring::Keyring,
@@ -184,10 +184,12 @@ impl World {
         if let Some((mode, manifest)) = trusted {
             schema.trust(mode, &manifest).await.expect("a manifest");
         }
+        let front_ends =
+            FrontEnds { origins: vec![FRONT_END.to_owned()], headers: vec![HeaderName::from_static("x-app-version")] };
         let app = Arc::new(App {
             pool: db::Pool::new(database.login.clone(), settings).expect("a pool"),
             schema,
-            edge: Edge::new(limits, size, vec![FRONT_END.to_owned()], introspection, false),
+            edge: Edge::new(limits, size, front_ends, introspection, false),
             acquaintances: Acquaintances::default(),
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
