@@ -20,7 +20,6 @@ use super::{
 };
 use crate::{
     app::App,
-    auth::verifier::TokenFault,
     error::Error,
     graphql::{document::Prepared, errors, json},
 };
@@ -55,7 +54,8 @@ pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared, files: Vec<F
     Ok((headers, body).into_response())
 }
 
-/// Sends events for as long as the token is good, the client reads, and the server runs.
+/// Sends events for as long as the token is good, the client reads, and the server runs. Where the token ends, or the server does, the stream
+/// breaks off: clients ask again, with a newer token, and to `complete` they would not.
 async fn tell(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<String>) {
     let expiry = super::until(&app, call.claims.expires_at);
     let stopped = app.edge.stopped();
@@ -77,10 +77,8 @@ async fn tell(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<Str
                     Ok(answer) => break next(&answer),
                     Err(error) => return last(&call, &parts, patience, &error).await,
                 },
-                () = &mut expiry => {
-                    return last(&call, &parts, patience, &TokenFault::Expired.into()).await;
-                }
-                () = &mut stopped => return last(&call, &parts, patience, &Error::unavailable("the server is stopping")).await,
+                () = &mut expiry => return,
+                () = &mut stopped => return,
                 () = parts.closed() => return,
                 () = tokio::time::sleep(KEEP_ALIVE) => {
                     if parts.send_timeout(":\n\n".to_owned(), patience).await.is_err() {

@@ -2,7 +2,8 @@
 //! (<https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md>), with its codes.
 //!
 //! The token comes in the payload of `connection_init`, never from a cookie: another site's page may open a socket, but has no token. A
-//! connection ends with its token; a `ping` whose payload has a newer one of the same person lets it go on.
+//! connection ends with its token, by a code that clients take as a reason to connect again with a newer one; a `ping` whose payload has one
+//! of the same person lets it go on.
 
 mod message;
 mod running;
@@ -90,7 +91,7 @@ pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade, place: Option<
             tracing::debug!(request_id = id, code = closing.code, reason = closing.reason, "a WebSocket is closed");
             let _ = timeout(app.edge.limits.send_timeout, socket.send(Message::Close(Some(closing.frame())))).await;
             // The other end may close too.
-            let _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+            drain(&mut socket).await;
         }
     })
 }
@@ -145,7 +146,10 @@ impl Connection {
                         },
                         Ok(Message::Binary(_)) => return Some(Closing::invalid("it is not text")),
                         Ok(Message::Ping(_) | Message::Pong(_)) => continue,
-                        Ok(Message::Close(_)) => return None,
+                        Ok(Message::Close(_)) => {
+                            drain(socket).await;
+                            return None;
+                        }
                         Err(error) => return broken(error),
                     }
                 }
@@ -154,7 +158,7 @@ impl Connection {
                     None => continue,
                 },
                 () = sleep_until(deadline), if !self.is_initialised => return Some(Closing::new(4408, "Connection initialisation timeout")),
-                () = expiry(&app, expires_at) => return Some(Closing::new(4401, "Unauthorized: the token has expired; connect with a new one")),
+                () = expiry(&app, expires_at) => return Some(Closing::new(4403, "Forbidden: the token has expired; connect again with a new one")),
                 // What is under way is finished; subscriptions end by themselves.
                 () = &mut stopped, if !self.is_stopping => {
                     self.is_stopping = true;
@@ -273,8 +277,13 @@ impl Connection {
         if is_last {
             self.operations.remove(&id);
         }
-        Some(message)
+        message
     }
+}
+
+/// Reads to the end; what is to be said to the other end's close frame is said thereby.
+async fn drain(socket: &mut WebSocket) {
+    let _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
 }
 
 async fn expiry(app: &App, expires_at: Option<i64>) {

@@ -5,11 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
-export async function start(program, settings = {}) {
-  const folder = mkdtempSync(join(tmpdir(), "portal-"));
+export async function start(program, settings = {}, { folder = mkdtempSync(join(tmpdir(), "portal-")), listen = "127.0.0.1:0" } = {}) {
   const { DATABASE_URL, CLERK_ISSUER, PORTAL_LISTEN, ...inherited } = process.env;
   const env = { ...inherited, PORTAL_DATA_DIR: folder, PORTAL_LOG: "warn", ...settings };
-  const child = spawn(program, ["serve", "--listen", "127.0.0.1:0"], { env, stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(program, ["serve", "--listen", listen], { env, stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   const lines = createInterface({ input: child.stdout });
   const address = await Promise.race([
@@ -30,10 +29,17 @@ export async function start(program, settings = {}) {
     page: `http://${address}/`,
     partner: token(),
     operator: token("--role", "operator"),
+    token,
     async stop() {
       child.kill("SIGTERM");
       await ended;
       rmSync(folder, { recursive: true, force: true });
+    },
+    // Stops, and starts again in the same place with the same data.
+    async replace() {
+      child.kill("SIGTERM");
+      await ended;
+      return start(program, settings, { folder, listen: address });
     },
   };
 }

@@ -27,8 +27,8 @@ pub struct Outgoing {
     pub number: u64,
     /// After the last one its id is free.
     pub is_last: bool,
-    /// The message.
-    pub message: String,
+    /// The message; none where the operation ends because the server does: to a client `complete` would say that there is no more to come.
+    pub message: Option<String>,
 }
 
 /// An operation under way.
@@ -51,7 +51,7 @@ pub struct Sender {
 
 impl Sender {
     /// Waits until there is room. `false`: the connection is gone.
-    async fn send(&self, message: String, is_last: bool) -> bool {
+    async fn send(&self, message: Option<String>, is_last: bool) -> bool {
         self.outgoing.send(Outgoing { id: self.id.clone(), number: self.number, is_last, message }).await.is_ok()
     }
 }
@@ -67,12 +67,23 @@ pub fn start(
     let (app, number) = (Arc::clone(app), sender.number);
     let task = tokio::spawn(async move {
         let message = match serve(&app, &call, parameters, claims, &sender).await {
-            Ok(()) => serde_json::json!({"type": "complete", "id": sender.id}),
-            Err(refused) => serde_json::json!({"type": "error", "id": sender.id, "payload": refused.body(&call.id)["errors"]}),
+            Ok(Ended::Complete) => Some(serde_json::json!({"type": "complete", "id": sender.id})),
+            Ok(Ended::Stopped) => None,
+            Err(refused) => {
+                Some(serde_json::json!({"type": "error", "id": sender.id, "payload": refused.body(&call.id)["errors"]}))
+            }
         };
-        sender.send(message.to_string(), true).await;
+        sender.send(message.map(|message| message.to_string()), true).await;
     });
     Running { number, task: task.abort_handle() }
+}
+
+/// Why an operation has no more answers.
+enum Ended {
+    /// All have been sent, or nobody wants them.
+    Complete,
+    /// The server is stopping.
+    Stopped,
 }
 
 /// Runs an operation and sends its answers, until there are no more.
@@ -82,14 +93,14 @@ async fn serve(
     parameters: Parameters,
     claims: watch::Receiver<Arc<Claims>>,
     sender: &Sender,
-) -> Result<(), Refused> {
+) -> Result<Ended, Refused> {
     let prepared = operation::prepare(app, call, parameters).await?;
     let id = serde_json::json!(sender.id);
     let next = |answer: &Answer| format!("{{\"type\":\"next\",\"id\":{id},\"payload\":{}}}", json::answer(answer));
     if prepared.kind != OperationType::Subscription {
         let answer = operation::execute(app, call, &prepared, Vec::new()).await?;
-        sender.send(next(&answer), false).await;
-        return Ok(());
+        sender.send(Some(next(&answer)), false).await;
+        return Ok(Ended::Complete);
     }
     let mut feed = Feed::open(app, call, prepared, claims).await?;
     let stopped = app.edge.stopped();
@@ -97,11 +108,11 @@ async fn serve(
     loop {
         let answer = tokio::select! {
             answer = feed.next() => answer?,
-            () = &mut stopped => return Ok(()),
-            () = sender.outgoing.closed() => return Ok(()),
+            () = &mut stopped => return Ok(Ended::Stopped),
+            () = sender.outgoing.closed() => return Ok(Ended::Complete),
         };
-        if !sender.send(next(&answer), false).await {
-            return Ok(());
+        if !sender.send(Some(next(&answer)), false).await {
+            return Ok(Ended::Complete);
         }
     }
 }

@@ -110,6 +110,31 @@ impl Socket {
         message["payload"]["data"].clone()
     }
 
+    /// The next message, or the code with which the server closes instead.
+    pub async fn next_or_closing(&mut self) -> Result<Value, u16> {
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("something in time") {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).expect("JSON")),
+                Some(Ok(Message::Close(frame))) => return Err(frame.map_or(1005, |frame| frame.code.into())),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(1006),
+            }
+        }
+    }
+
+    /// Whether the server answers a close frame with one, and the connection ends in order.
+    pub async fn is_closed(&mut self) -> bool {
+        let mut answered = false;
+        loop {
+            match timeout(PATIENCE, self.0.next()).await.expect("it is closed in time") {
+                Some(Ok(Message::Close(_))) => answered = true,
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return false,
+                None => return answered,
+            }
+        }
+    }
+
     /// Whether nothing comes for a while.
     pub async fn is_silent(&mut self, for_long: Duration) -> bool {
         let deadline = tokio::time::Instant::now() + for_long;
