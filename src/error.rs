@@ -13,11 +13,11 @@ pub enum Error {
     /// There is no valid session token.
     #[error("unauthenticated: {reason}")]
     Unauthenticated {
-        /// Why not. It is for the log alone: an attacker learns nothing from the answer.
+        /// Why not, for the log alone.
         reason: Arc<str>,
         /// Whether there was a token at all.
         has_token: bool,
-        /// What the bearer can do about it, if it is theirs to mend.
+        /// What the bearer can do about it: told of the form of what was sent, and of a token whose signature is right.
         advice: Option<&'static str>,
     },
     /// The caller's role, or its partner's status, does not allow the action. The text says which and what to do.

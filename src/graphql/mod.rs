@@ -66,6 +66,9 @@ use self::{
 };
 use crate::{config::TrustedMode, limits::Limits};
 
+/// How deep the engine calls itself: deeper than brackets may stand within each other in a document.
+const MAX_RECURSION: usize = 80;
+
 /// The executable schema.
 pub struct PortalSchema {
     engine: Schema<Query, Mutation, Subscription>,
@@ -76,7 +79,8 @@ impl PortalSchema {
     /// Assembles it.
     pub fn new(limits: Limits) -> Self {
         // What runs has been validated: the engine is not asked to do so again.
-        let engine = builder().validation_mode(ValidationMode::Fast).extension(Contain).finish();
+        let engine =
+            builder().validation_mode(ValidationMode::Fast).extension(Contain).limit_recursive_depth(MAX_RECURSION).finish();
         Self { engine, documents: Documents::new(limits) }
     }
 

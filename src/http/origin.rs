@@ -84,7 +84,8 @@ pub fn check_cookie(headers: &HeaderMap, is_json: bool, allowed: &[String]) -> R
     check_site(headers, allowed)
 }
 
-/// What browsers are told when they ask: the configured sites may call, with the cookie, and no other. One that is refused is logged with
+/// What browsers are told when they ask: the configured front ends may call, with the cookie, and in development those on the usual ports of
+/// this machine; no other. One that is refused is logged with
 /// the setting that would let it.
 pub fn cors(front_ends: &FrontEnds) -> CorsLayer {
     let [ours, apollos] = REQUIRE_PREFLIGHT;

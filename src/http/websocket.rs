@@ -250,12 +250,12 @@ impl Connection {
             return Err(Closing::new(4409, format!("Subscriber for {id} already exists")));
         }
         let most = self.app.edge.limits.user_subscriptions;
-        let hindrance = if self.is_stopping {
-            Some(Error::unavailable("the server is stopping"))
-        } else {
-            (self.operations.len() >= most).then_some(Error::TooManyOpen { what: "operations", most })
-        };
-        if let Some(error) = hindrance {
+        // Not begun, and not answered: to a client an error would be the operation's end, and it asks again when it is connected again.
+        if self.is_stopping {
+            return Ok(None);
+        }
+        if self.operations.len() >= most {
+            let error = Error::TooManyOpen { what: "operations", most };
             let message = json!({"type": "error", "id": id, "payload": Refused::Fault(error).body(&self.id)["errors"]});
             return Ok(Some(message));
         }

@@ -49,12 +49,15 @@ export default async function deploy({ program }) {
 
     server = await server.replace();
     await allAreTold("after a deploy");
+    const deployed = { ...asked };
 
     await new Promise((resolve) => setTimeout(resolve, (TOKEN_SECONDS + 3) * 1000));
     await allAreTold("after the tokens have ended");
     for (const kind of ["sockets", "streams"]) {
       const connections = kind === "sockets" ? 2 : 1;
-      if (asked[kind] < before[kind] + 2 * connections) throw new Error(`${kind}: ${asked[kind]} tokens in all, ${before[kind]} before the deploy`);
+      for (const [earlier, later, when] of [[before, deployed, "the deploy"], [deployed, asked, "the tokens' end"]]) {
+        if (later[kind] < earlier[kind] + connections) throw new Error(`${kind}: no new token after ${when}`);
+      }
     }
     await socket.dispose();
     await apollosSocket.dispose();

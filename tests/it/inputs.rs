@@ -53,6 +53,10 @@ async fn nothing_runs_unless_all_can_be_right() {
         ("", "b: createPayoutBatches(input: { periodStart: \"yesterday\", periodEnd: \"2026-02-30T00:00:00Z\" }) { nextPartnerId }".to_owned(), json!({}), json!([["input", "periodEnd"], ["input", "periodStart"]]), "RFC 3339"),
         ("", second("dealValue: \"1\", dealValue: \"2\""), json!({}), json!([null]), "only one input field named \"dealValue\""),
         ("", second("nope: 1"), json!({}), json!([["input", "nope"]]), "has no field \"nope\""),
+        ("($p: ID = \"foo\")", second("partnerId: $p"), json!({}), json!([["input", "partnerId"]]), "\"foo\" is not an id"),
+        ("($v: Int = null)", assign("validDays: $v"), json!({}), json!([["input", "validDays"]]), "null is none"),
+        ("($p: ID = \"foo\")", format!("b: createLead(input: {{ {LEAD} }}) {{ lead {{ partner {{ commissions(filter: {{ partnerId: $p }}) {{ totalCount }} }} }} }}"), json!({}), json!([["filter", "partnerId"]]), "\"foo\" is not an id"),
+        ("", "b: importMembers(input: { file: \"uploaded file 0\" }) { userErrors { code } }".to_owned(), json!({}), json!([["input", "file"]]), "in a variable"),
     ] {
         let query = format!("mutation {declared} {{ {first} {field} }}");
         let answer = post(&world, &json!({"query": query, "variables": variables})).await;
@@ -85,6 +89,45 @@ async fn a_refused_mutation_stands_alone() {
     assert_eq!(world.number("SELECT count(*) FROM partner_leads").await, 2);
 }
 
+/// One field that a document asks for in several places is done once, and answered with all that is selected of it; what fails in it is told
+/// once, and nulls what it must.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_field_in_several_places() {
+    let world = World::new().await;
+    let create = format!("createLead(input: {{ {LEAD} }})");
+    for (count, document) in [
+        (1, format!("mutation {{ a: {create} {{ userErrors {{ code }} }} a: {create} {{ lead {{ id }} }} }}")),
+        (
+            2,
+            format!(
+                "mutation {{ ...F ...F ... on Mutation {{ ...G }} }} fragment F on Mutation {{ a: {create} {{ lead {{ id }} }} }} fragment G on Mutation {{ a: {create} {{ userErrors {{ code }} }} }}"
+            ),
+        ),
+        (
+            3,
+            format!(
+                "mutation ($no: Boolean = false) {{ a: {create} {{ lead {{ id }} }} a: {create} @include(if: $no) {{ userErrors {{ code }} }} ... @skip(if: true) {{ b: {create} {{ lead {{ id }} }} }} }}"
+            ),
+        ),
+    ] {
+        let answer = world.owner_a(&document, json!({})).await;
+        assert!(answer.data()["a"]["lead"]["id"].is_string(), "{document}: {}", answer.body);
+        assert_eq!(answer.data()["a"].get("userErrors").is_some(), count < 3, "{document}");
+        assert_eq!(world.number("SELECT count(*) FROM partner_leads").await, count, "{document}");
+    }
+    let twice = "leads(after: \"foo\") { totalCount } leads(after: \"foo\") { pageInfo { hasNextPage } }";
+    let answer = world.owner_a(&format!("{{ me {{ partner {{ id }} }} me {{ partner {{ {twice} }} }} }}"), json!({})).await;
+    assert_eq!(answer.body["errors"].as_array().map(Vec::len), Some(1), "{}", answer.body);
+    assert!(answer.body["data"]["me"]["partner"]["id"].is_string() && answer.body["data"]["me"]["partner"]["leads"].is_null());
+    // Below an interface it is the engine that merges.
+    let partner = world.a.to_string();
+    let node = format!(
+        "{{ node(id: \"{partner}\") {{ id ... on Partner {{ stats {{ totalReferrals }} }} ... on Partner {{ stats {{ convertedReferrals }} }} }} }}"
+    );
+    let answer = world.owner_a(&node, json!({})).await;
+    assert_eq!(answer.data()["node"]["stats"], json!({"totalReferrals": 3, "convertedReferrals": 0}));
+}
+
 /// In a query an id that is none, an unknown currency, a wrong cursor or too long a page nulls its own field alone, wherever that stands.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_field_stands_alone() {
@@ -109,22 +152,18 @@ async fn a_refused_field_stands_alone() {
         ),
         ("b: me { partner { companyName balances(currency: \"QQQ\") { payable { amount } } } }", "/b/partner/balances"),
         ("b: me { partner { companyName ledger(currency: \"QQQ\") { totalCount } } }", "/b/partner/ledger"),
-        ("b: me { partner { companyName members(after: \"foo\") { totalCount } } me: companyName }", "/b/partner/members"),
+        ("b: me { partner { companyName members(after: \"foo\") { totalCount } } }", "/b/partner/members"),
         ("b: dashboard { partner { companyName } revenue(currency: \"QQQ\") { totalCommissionCount } }", "/b/revenue"),
         ("b: dashboard { partner { companyName } recentLeads(first: 0) { id } }", "/b/recentLeads"),
     ] {
-        let field = field.replace(" me: companyName", "");
         let answer = world.owner_a(&format!("{{ a: leads {{ totalCount }} {field} }}"), json!({})).await;
         let data = &answer.body["data"];
         assert_eq!(data["a"]["totalCount"], 2, "{field}: {}", answer.body);
         assert_eq!(data.pointer(at), Some(&Value::Null), "{field}: {}", answer.body);
         // What stands beside it is there.
-        let parent = at.rsplit_once('/').map(|(parent, _)| parent).filter(|parent| parent.len() > 2 || *parent == "/b");
-        assert!(
-            parent.is_none_or(|parent| data.pointer(parent).is_some_and(|parent| !parent.is_null())),
-            "{field}: {}",
-            answer.body
-        );
+        if let Some((parent, _)) = at.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) {
+            assert!(data.pointer(parent).is_some_and(|parent| !parent.is_null()), "{field}: {}", answer.body);
+        }
         let errors = answer.body["errors"].as_array().expect("errors");
         let path: String = errors[0]["path"]
             .as_array()
@@ -132,8 +171,6 @@ async fn a_refused_field_stands_alone() {
             .iter()
             .fold(String::new(), |path, part| path + "/" + &part.as_str().map_or_else(|| part.to_string(), str::to_owned));
         assert_eq!((errors.len(), path.as_str()), (1, at), "{field}: {}", answer.body);
-        // By variables it is the same.
-        assert!(!answer.message().is_empty());
     }
     let query = "query ($id: ID!, $c: CurrencyCode) { a: leads { totalCount } b: lead(id: $id) { id } c: revenueMetrics(currency: $c) { totalCommissionCount } }";
     let answer = world.owner_a(query, json!({"id": "foo", "c": "QQQ"})).await;
@@ -150,21 +187,17 @@ async fn a_variable_that_is_left_out() {
         earningsOverTime(interval: $i) { start }
         dashboard { recentLeads(first: $n) { id } }
         ...F
-    } fragment F on Query { leads(orderBy: { field: CLIENT_NAME, direction: $d }) { totalCount } }";
-    let query = query.replace("orderBy: { field: CLIENT_NAME, direction: $d }", "orderBy: { field: CREATED_AT, direction: $d }");
-    let answer = world.owner_a(&query, json!({})).await;
+    } fragment F on Query { leads(orderBy: { field: CREATED_AT, direction: $d }) { totalCount } }";
+    let answer = world.owner_a(query, json!({})).await;
     let data = answer.data();
     assert_eq!(data["earningsOverTime"].as_array().map(Vec::len), Some(12));
     assert_eq!(data["dashboard"]["recentLeads"].as_array().map(Vec::len), Some(5));
-    let given = world.owner_a(&query, json!({"i": "WEEK", "n": 2, "d": "ASC"})).await;
+    let given = world.owner_a(query, json!({"i": "WEEK", "n": 2, "d": "ASC"})).await;
     assert_eq!(given.data()["dashboard"]["recentLeads"].as_array().map(Vec::len), Some(2));
     for name in ["i", "n", "d"] {
-        let refused = world.owner_a(&query, json!({name: null})).await;
+        let refused = world.owner_a(query, json!({name: null})).await;
         assert!(refused.body.get("data").is_none() && refused.message().contains("null is none"), "{name}: {}", refused.body);
     }
-    // A list has a place for it, which is empty.
-    let nodes = world.owner_a("query ($id: ID) { nodes(ids: [$id]) { id } }", json!({})).await;
-    assert_eq!(nodes.code(), "BAD_USER_INPUT");
 }
 
 /// An empty list in a filter lets nothing through; a filter that is left out, or null, everything. An empty cursor is none.
@@ -175,6 +208,7 @@ async fn empty_is_not_all() {
     let member = "mutation { addMember(input: { email: \"m@example.com\", firstName: \"M\" }) { member { id } } }";
     world.owner_a(member, json!({})).await.data();
     world.earn().await;
+    world.batch(world.a).await;
     for (list, filter) in [
         ("leads", "status"),
         ("members", "status"),
@@ -191,7 +225,7 @@ async fn empty_is_not_all() {
             list["totalCount"].as_u64().unwrap_or_default()
         };
         assert_eq!(count("[]").await, 0, "{list} {filter}");
-        assert!(count("null").await > 0 || list == "payouts", "{list} {filter}");
+        assert!(count("null").await > 0, "{list} {filter}");
     }
     let below = "{ me { partner { leads(filter: { status: [] }, after: \"\") { totalCount nodes { id } } all: leads(after: \"\", before: \"\") { totalCount nodes { id } } } } }";
     let partner = world.owner_a(below, json!({})).await.data()["me"]["partner"].clone();

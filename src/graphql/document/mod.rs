@@ -6,6 +6,7 @@
 
 mod budget;
 mod cost;
+mod merging;
 mod overlaps;
 mod parameters;
 mod root;
@@ -60,8 +61,9 @@ struct Document {
 pub struct Prepared {
     document: Arc<Document>,
     variables: Variables,
-    /// The variables that were left out where an argument has a default.
-    left_out: HashSet<Name>,
+    /// The document as it runs, where that is another than the one that was sent.
+    rewritten: Option<ExecutableDocument>,
+    merges: bool,
     /// Its name, where it has one.
     pub name: Option<String>,
     /// Whether it reads, writes or subscribes.
@@ -71,9 +73,9 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Whether it selects of one object in several places, whose answers are to be merged.
+    /// Whether it selects of one object in several places, whose answers are to be merged by the engine.
     pub fn merges(&self) -> bool {
-        self.document.merges
+        self.merges
     }
 
     /// The same for the engine.
@@ -83,11 +85,7 @@ impl Prepared {
         if let (DocumentOperations::Multiple(_), Some(name)) = (&self.document.parsed.operations, &self.name) {
             request = request.operation_name(name);
         }
-        let mut parsed = self.document.parsed.clone();
-        if !self.left_out.is_empty() {
-            values::take_out(&mut parsed, &self.left_out);
-        }
-        request.set_parsed_query(parsed);
+        request.set_parsed_query(self.rewritten.as_ref().unwrap_or(&self.document.parsed).clone());
         request
     }
 }
@@ -143,11 +141,11 @@ impl Documents {
         let (name, operation) = select(&document.parsed, parameters.operation_name.as_deref())?;
         let variables = parameters.variables;
         let usages = document.usages.get(&name.cloned()).map(Vec::as_slice).unwrap_or_default();
+        let variables = values::with_defaults(&operation.node, variables);
         let errors = values::check_variables(&self.registry, &operation.node, usages, &variables);
         if !errors.is_empty() {
             return Err(errors);
         }
-        let variables = values::with_defaults(&operation.node, variables);
         let left_out = values::left_out(usages, &variables);
         let cost = cost::requested(&self.registry, &document.parsed, &operation.node, &variables);
         let is_subscription = operation.node.ty == OperationType::Subscription;
@@ -157,8 +155,47 @@ impl Documents {
                 "The operation may cost {cost}, and {limit} is the limit: ask for fewer rows (`first`), or for fewer lists below each other."
             ))));
         }
-        let (name, kind) = (name.map(ToString::to_string), operation.node.ty);
-        Ok(Prepared { document, variables, left_out, name, kind, cost })
+        let kind = operation.node.ty;
+        let (rewritten, merges) = self.rewrite(&document, name, &variables, &left_out);
+        let name = name.map(ToString::to_string);
+        Ok(Prepared { document, variables, rewritten, merges, name, kind, cost })
+    }
+
+    /// The document as it runs with these variables, where that is another, and whether the engine has something to merge.
+    fn rewrite(
+        &self,
+        document: &Document,
+        name: Option<&Name>,
+        variables: &Variables,
+        left_out: &HashSet<Name>,
+    ) -> (Option<ExecutableDocument>, bool) {
+        if left_out.is_empty() && !document.merges {
+            return (None, false);
+        }
+        let mut parsed = document.parsed.clone();
+        if !left_out.is_empty() {
+            values::take_out(&mut parsed, left_out);
+        }
+        if !document.merges {
+            return (Some(parsed), false);
+        }
+        let merge = |operation: &OperationDefinition| merging::merged(&self.registry, &parsed, operation, variables);
+        let merged = match (&parsed.operations, name) {
+            (DocumentOperations::Single(operation), _) => Some(merge(&operation.node)),
+            (DocumentOperations::Multiple(operations), Some(name)) => {
+                operations.get(name).map(|operation| merge(&operation.node))
+            }
+            (DocumentOperations::Multiple(_), None) => None,
+        };
+        let Some((operation, leaves)) = merged else { return (Some(parsed), true) };
+        match (&mut parsed.operations, name) {
+            (DocumentOperations::Single(single), _) => single.node = operation,
+            (DocumentOperations::Multiple(operations), Some(name)) => {
+                operations.entry(name.clone()).and_modify(|known| known.node = operation);
+            }
+            (DocumentOperations::Multiple(_), None) => {}
+        }
+        (Some(parsed), leaves)
     }
 
     async fn find(&self, parameters: &Parameters, may_introspect: bool) -> Result<Arc<Document>, Vec<ServerError>> {
@@ -218,11 +255,15 @@ impl Documents {
         parsed: &ExecutableDocument,
         tells_similar: bool,
     ) -> Result<HashMap<Option<Name>, Vec<Usage>>, Vec<ServerError>> {
-        let (mut of_values, mut usages) = (Vec::new(), HashMap::new());
+        let (mut of_values, mut usages) = (Vec::<ServerError>::new(), HashMap::new());
         for (name, operation) in parsed.operations.iter() {
             let (errors, own) = values::literals(&self.registry, parsed, &operation.node);
             // A fragment's values are looked at for each operation that spreads it.
-            of_values.extend(errors.into_iter().filter(|error| !of_values.contains(error)).collect::<Vec<_>>());
+            for error in errors {
+                if of_values.len() < MAX_FAULTS && !of_values.contains(&error) {
+                    of_values.push(error);
+                }
+            }
             usages.insert(name.cloned(), own);
         }
         let invalid = self.validator.check(text, tree, tells_similar);

@@ -79,7 +79,7 @@ impl<'a> Merging<'a, '_> {
     }
 
     fn collect(
-        &self,
+        &mut self,
         set: &'a SelectionSet,
         parent: &'a str,
         groups: &mut HashMap<(&'a str, &'a str), Group<'a>>,
@@ -96,7 +96,11 @@ impl<'a> Merging<'a, '_> {
                 }
                 Selection::FragmentSpread(spread) => {
                     let name = spread.node.fragment_name.node.as_str();
-                    if let Some(fragment) = self.document.fragments.get(name).filter(|_| seen.insert(name)) {
+                    if !seen.insert(name) {
+                        *self.merges = true;
+                        continue;
+                    }
+                    if let Some(fragment) = self.document.fragments.get(name) {
                         let narrowed = fragment.node.type_condition.node.on.node.as_str();
                         self.collect(&fragment.node.selection_set.node, narrowed, groups, seen);
                     }
@@ -140,6 +144,7 @@ mod tests {
             ("{ lead(id: \"x\") { ... on Node { a: id } a: id ... on Lead { b: status } } }", Ok(false)),
             ("{ me { partner { leads { nodes { id } } } } me { partner { leads { totalCount } } } }", Ok(true)),
             ("{ me { role ...F } } fragment F on Viewer { role permissions }", Ok(false)),
+            ("{ ...F ...F } fragment F on Query { me { role } }", Ok(true)),
         ] {
             let parsed = syntax::executable(document, &syntax::parse(document).expect(document)).expect(document);
             assert_eq!(check(&documents.registry, &parsed).map_err(|errors| errors.len()), expected, "{document}");

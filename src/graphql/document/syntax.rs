@@ -233,6 +233,8 @@ impl Convert<'_> {
     }
 
     fn number(&mut self, text: &str, pos: Pos) -> Value {
+        // What is read as a number knows no negative zero among the whole ones.
+        let text = if text == "-0" { "0" } else { text };
         text.parse::<Number>().map_or_else(
             |_| {
                 self.errors.push(ServerError::new(format!("{text} is a number beyond all that can be represented."), Some(pos)));
@@ -261,14 +263,12 @@ mod tests {
         executable(text, &parse(text)?)
     }
 
-    /// What the engine's own parser makes of a document, this makes of it too, places included.
+    /// What the engine's own parser makes of a document, this makes of it too.
     #[test]
     fn as_the_engine_reads() {
         for text in [
             "{ me { role } }",
-            "query Q($a: [ID!]! $b: Int = 5, $c: F = { a: [1, 2.5], b: \"x\", c: null, d: E, e: true }) {\n  b: a(x: $a y: -3) @skip(if: $b) { ...F @include(if: true)\r\n ... on T { é: c } ... { d } }\n} fragment F on T { x }"
-                .replace('é', "e")
-                .as_str(),
+            "query Q($a: [ID!]! $b: Int = 5, $c: F = { a: [1, 2.5], b: \"x\", c: null, d: E, e: true }) {\n  b: a(x: $a y: -3) @skip(if: $b) { ...F @include(if: true)\r\n ... on T { e: c } ... { d } }\n} fragment F on T { x }",
             "mutation A { a(input: { text: \"\"\"\n  block\n    text\n\"\"\", other: \"a\\n\\u00e9\" }) { b } } subscription B { c }",
         ] {
             let ours = read(text).expect(text);
@@ -283,7 +283,7 @@ mod tests {
         }
     }
 
-    /// The engine says of some sets where their bracket is: places are compared in a test of their own.
+    /// The engine says of some sets where their bracket is.
     fn without_places(mut value: serde_json::Value) -> serde_json::Value {
         match &mut value {
             serde_json::Value::Object(fields) => {

@@ -12,7 +12,7 @@ use async_graphql::ServerError;
 
 use super::{MAX_FAULTS, syntax::Places};
 
-/// How many changes a name may be away from a known one to be taken for it, for each three characters of it.
+/// A known name is suggested where it is at most one change away, and one more for each so many characters.
 const CHARACTERS_PER_CHANGE: usize = 3;
 
 /// The schema, as documents are compared with it.
@@ -34,7 +34,7 @@ impl Validator {
 
     /// What is wrong with a document, the first faults of it. `tells_similar` has names told that are like an unknown one.
     pub fn check(&self, text: &str, document: &ast::Document, tells_similar: bool) -> Vec<Invalid> {
-        // What is selected of nothing is not told of as missing, too.
+        // What is unknown is told by itself: it would be told once more as something that is missing.
         let faults = match document.to_executable(&self.0) {
             Ok(document) => match document.validate(&self.0) {
                 Ok(_) => return Vec::new(),

@@ -6,7 +6,10 @@
 //! In a query an id, or a currency, that is none is left to its field: it refuses that field alone, and the others are answered. (A page
 //! shows what else it has asked for.) A mutation does nothing unless all of them can be right.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+};
 
 use async_graphql::{
     ErrorExtensionValues, Name, Pos, Positioned, ServerError, Variables,
@@ -94,9 +97,11 @@ pub fn check_variables(
             }
             Some(value) => {
                 coercion.check(&declared, value, &mut place(), &mut faults);
-                // The place may ask for more: that there is a value, or an id of one kind.
-                for usage in own.iter().filter(|usage| usage.expected != declared) {
-                    if faults.is_empty() {
+                // The place may ask for more: that there is a value, or an id of one kind. Each type is compared once.
+                let mut compared = HashSet::from([declared.trim_end_matches('!')]);
+                for usage in &own {
+                    let is_stricter = usage.expected.ends_with('!') && *value == ConstValue::Null;
+                    if faults.is_empty() && (is_stricter || compared.insert(usage.expected.trim_end_matches('!'))) {
                         coercion.check(&usage.expected, value, &mut usage.path.clone(), &mut faults);
                     }
                 }
@@ -232,9 +237,11 @@ impl<'a> Walk<'a> {
     }
 
     fn value(&mut self, expected: &str, has_default: bool, value: &'a Value, path: Vec<String>, pos: Pos) {
-        let mut faults = Vec::new();
-        self.coercion.check(expected, value, &mut path.clone(), &mut faults);
-        self.errors.extend(faults.into_iter().map(|fault| fault.error(pos)));
+        if self.errors.len() < MAX_FAULTS {
+            let mut faults = Vec::new();
+            self.coercion.check(expected, value, &mut path.clone(), &mut faults);
+            self.errors.extend(faults.into_iter().map(|fault| fault.error(pos)));
+        }
         self.find(expected, has_default, value, path, pos);
     }
 
@@ -319,7 +326,7 @@ enum Seen<'v, V> {
     Null,
     List(&'v [V]),
     Object(&'v IndexMap<Name, V>),
-    Leaf(ConstValue),
+    Leaf(Cow<'v, ConstValue>),
 }
 
 /// A value that stands in a document, or was sent for a variable.
@@ -334,7 +341,7 @@ impl Given for Value {
             Self::Null => Seen::Null,
             Self::List(items) => Seen::List(items),
             Self::Object(fields) => Seen::Object(fields),
-            leaf => Seen::Leaf(leaf.clone().into_const().unwrap_or_default()),
+            leaf => Seen::Leaf(Cow::Owned(leaf.clone().into_const().unwrap_or_default())),
         }
     }
 }
@@ -345,7 +352,7 @@ impl Given for ConstValue {
             Self::Null => Seen::Null,
             Self::List(items) => Seen::List(items),
             Self::Object(fields) => Seen::Object(fields),
-            leaf => Seen::Leaf(leaf.clone()),
+            leaf => Seen::Leaf(Cow::Borrowed(leaf)),
         }
     }
 }
@@ -385,7 +392,7 @@ impl Coercion<'_> {
     fn named<V: Given>(&self, name: &str, value: &V, seen: Seen<'_, V>, path: &mut Vec<String>, faults: &mut Vec<Fault>) {
         match (self.registry.types.get(name), seen) {
             (Some(MetaType::InputObject { input_fields, .. }), Seen::Object(fields)) => {
-                for unknown in fields.keys().filter(|given| !input_fields.contains_key(given.as_str())) {
+                for unknown in fields.keys().filter(|given| !input_fields.contains_key(given.as_str())).take(MAX_FAULTS) {
                     path.push(unknown.to_string());
                     say(faults, path, format!("{name} has no field \"{unknown}\"."));
                     path.pop();
@@ -403,7 +410,7 @@ impl Coercion<'_> {
                 }
             }
             (Some(MetaType::Enum { enum_values, .. }), Seen::Leaf(leaf)) => {
-                let is_known = match &leaf {
+                let is_known = match &*leaf {
                     ConstValue::Enum(given) => enum_values.contains_key(given.as_str()),
                     ConstValue::String(given) => !self.is_literal && enum_values.contains_key(given.as_str()),
                     _ => false,
@@ -413,6 +420,9 @@ impl Coercion<'_> {
                 }
             }
             (Some(MetaType::Scalar { .. }) | None, Seen::Leaf(leaf)) => {
+                if self.is_literal && name == "Upload" {
+                    return say(faults, path, "A file comes in a variable, never in the document.".to_owned());
+                }
                 if let Err(message) = scalars::check(name, &leaf, self.leaves_ids) {
                     say(faults, path, message);
                 }
@@ -435,6 +445,29 @@ mod tests {
         let document = syntax::executable(text, &syntax::parse(text).expect(text)).expect(text);
         let of = |operation: &OperationDefinition| literals(&documents.registry, &document, operation).0.len();
         document.operations.iter().map(|(_, operation)| of(&operation.node)).sum()
+    }
+
+    /// Every scalar that can be sent has a rule: none of them takes an object.
+    #[test]
+    fn scalars_have_rules() {
+        let documents = Documents::new(crate::limits::Limits::default());
+        let mut sent = HashSet::new();
+        for meta in documents.registry.types.values() {
+            let arguments = match meta {
+                MetaType::InputObject { input_fields, .. } => input_fields.values().map(|field| &field.ty).collect::<Vec<_>>(),
+                MetaType::Object { fields, .. } => {
+                    fields.values().flat_map(|field| field.args.values().map(|argument| &argument.ty)).collect()
+                }
+                _ => Vec::new(),
+            };
+            sent.extend(arguments.into_iter().map(|ty| MetaTypeName::concrete_typename(ty).to_owned()));
+        }
+        let is_scalar = |name: &&String| matches!(documents.registry.types.get(*name), Some(MetaType::Scalar { .. }) | None);
+        let scalars: Vec<_> = sent.iter().filter(is_scalar).collect();
+        assert!(scalars.len() > 15, "{scalars:?}");
+        for name in scalars {
+            assert!(scalars::check(name, &ConstValue::Object(IndexMap::new()), true).is_err(), "{name}");
+        }
     }
 
     /// Types that fit are let through, others are not, wherever the variable stands.
