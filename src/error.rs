@@ -17,7 +17,7 @@ pub enum Error {
         reason: Arc<str>,
         /// Whether there was a token at all.
         has_token: bool,
-        /// What the bearer can do about it: told of the form of what was sent, and of a token whose signature is right.
+        /// What the bearer can do about it. Only for a malformed header or token, and for a token whose signature was verified.
         advice: Option<&'static str>,
     },
     /// The caller's role, or its partner's status, does not allow the action. The text says which and what to do.

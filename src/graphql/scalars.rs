@@ -11,7 +11,7 @@ use crate::{
     money,
 };
 
-/// What a scalar must be, for whoever has sent something else.
+/// The rule of each scalar, as error messages state it.
 const DECIMAL: &str = "a string of digits, with at most one point between them and at most 28 digits in all, such as \"250.50\"";
 const DATE_TIME: &str = "an instant as RFC 3339 writes it, such as \"2026-11-20T09:30:00Z\"";
 const DATE: &str = "a day from 1900 on, such as \"2026-11-20\"";
@@ -160,48 +160,29 @@ impl ScalarType for EmailAddress {
 pub fn check(name: &str, value: &Value, leaves_ids: bool) -> Result<(), String> {
     let is_text = matches!(value, Value::String(_));
     let is_whole = matches!(value, Value::Number(number) if number.is_i64());
-    let rule = match name {
-        "Int" => match value {
-            Value::Number(number) if number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) => return Ok(()),
-            _ => "a whole number from -2147483648 to 2147483647",
-        },
-        "Boolean" => match value {
-            Value::Boolean(_) => return Ok(()),
-            _ => "true or false",
-        },
-        "String" | "EmailAddress" => match value {
-            Value::String(_) => return Ok(()),
-            _ => "a string",
-        },
-        "Decimal" => match Decimal::parse(value.clone()) {
-            Ok(_) => return Ok(()),
-            Err(_) => DECIMAL,
-        },
-        "DateTime" => match DateTime::parse(value.clone()) {
-            Ok(_) => return Ok(()),
-            Err(_) => DATE_TIME,
-        },
-        "Date" => match Date::parse(value.clone()) {
-            Ok(_) => return Ok(()),
-            Err(_) => DATE,
-        },
-        "Upload" => match Upload::parse(value.clone()) {
-            Ok(_) => return Ok(()),
-            Err(_) => UPLOAD,
-        },
-        "CurrencyCode" => match CurrencyCode::parse(value.clone()) {
-            Ok(_) => return Ok(()),
-            Err(_) if leaves_ids && is_text => return Ok(()),
-            Err(_) => CURRENCY_CODE,
-        },
+    let (is_valid, rule) = match name {
+        "Int" => {
+            let is_in_range = |number: i64| i32::try_from(number).is_ok();
+            let is_valid = matches!(value, Value::Number(number) if number.as_i64().is_some_and(is_in_range));
+            (is_valid, "a whole number from -2147483648 to 2147483647")
+        }
+        "Boolean" => (matches!(value, Value::Boolean(_)), "true or false"),
+        "String" | "EmailAddress" => (is_text, "a string"),
+        "Decimal" => (Decimal::parse(value.clone()).is_ok(), DECIMAL),
+        "DateTime" => (DateTime::parse(value.clone()).is_ok(), DATE_TIME),
+        "Date" => (Date::parse(value.clone()).is_ok(), DATE),
+        "Upload" => (Upload::parse(value.clone()).is_ok(), UPLOAD),
+        "CurrencyCode" => (leaves_ids && is_text || CurrencyCode::parse(value.clone()).is_ok(), CURRENCY_CODE),
         name if ids::public_name(name) == "ID" => match ids::check(name, value) {
-            _ if !(is_text || is_whole) => "a string",
-            Err(message) if !leaves_ids => return Err(message),
-            _ => return Ok(()),
+            Err(message) if !leaves_ids && (is_text || is_whole) => return Err(message),
+            _ => (is_text || is_whole, "a string"),
         },
         // Each scalar of the schema's input is above: a test looks for them.
         _ => return Ok(()),
     };
+    if is_valid {
+        return Ok(());
+    }
     Err(wrong(value, ids::public_name(name), rule))
 }
 

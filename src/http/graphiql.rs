@@ -96,8 +96,8 @@ pub async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     (headers, Html(body)).into_response()
 }
 
-/// Whether a host, as a browser names it, can mean no other than the machine that it is: any other name may be made to, by whoever owns
-/// it, for a page of theirs to read what is here.
+/// Whether the header `Host` is an IP address or `localhost`. Any other name could have been pointed here by its owner (DNS rebinding), whose
+/// page could then read this one.
 fn is_this_machine(host: &str) -> bool {
     let Ok(url) = Url::parse(&format!("http://{host}/")) else { return false };
     match url.host() {

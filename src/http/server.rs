@@ -107,7 +107,7 @@ impl Conversation {
             let router = router.clone();
             async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
         });
-        // HTTP/1.1 itself: what finds out which version is spoken would speak HTTP/2 with whoever begins with it.
+        // Not hyper-util's `auto` builder: it answers HTTP/2 with prior knowledge even when restricted to HTTP/1.
         let connection = self.builder.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades();
         let mut connection = std::pin::pin!(connection);
         // Until its first request is there.
@@ -118,7 +118,7 @@ impl Conversation {
             }
         };
         let mut silence = std::pin::pin!(silence);
-        let mut is_told = false;
+        let mut is_shutting_down = false;
         loop {
             tokio::select! {
                 ended = connection.as_mut() => {
@@ -127,9 +127,9 @@ impl Conversation {
                     }
                     break;
                 }
-                _ = ending.wait_for(|ending| *ending), if !is_told => {
+                _ = ending.wait_for(|ending| *ending), if !is_shutting_down => {
                     connection.as_mut().graceful_shutdown();
-                    is_told = true;
+                    is_shutting_down = true;
                 }
                 () = &mut silence => {
                     tracing::debug!("a connection without a request was closed");

@@ -86,7 +86,7 @@ async fn preflight() {
     for origin in ["https://evil.example", "null", "https://portal.example.com.evil.example", "http://portal.example.com"] {
         let refused = ask(origin).await;
         assert!(refused.headers.get("access-control-allow-origin").is_none(), "{origin}");
-        // Whoever runs the server reads which setting would let it.
+        // The log names the setting that would allow it.
         let log = lines_of(&refused);
         assert!(
             log.iter().any(|line| line["message"].as_str().is_some_and(|text| text.contains("PORTAL_CORS_ORIGINS"))),

@@ -5,6 +5,7 @@
 //! document, and only what is small by both is validated.
 
 mod budget;
+mod coercion;
 mod cost;
 mod merging;
 mod overlaps;

@@ -296,7 +296,7 @@ mod tests {
         value
     }
 
-    /// A place is a line and a column in characters, whatever ends the lines.
+    /// A position is a line and a column, counted in characters; each line terminator of the specification begins a line.
     #[test]
     fn places() {
         let text = "{ é a\r\nb\rc\n\n  d }";

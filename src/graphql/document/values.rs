@@ -1,4 +1,4 @@
-//! Coercion of input (GraphQL specification, sections 3.5 to 3.12 and 6.1.2): values that stand in the document, and those of variables.
+//! The input of an operation: values that stand in the document, and those of variables (GraphQL specification, section 6.1.2).
 //!
 //! The engine coerces each argument when its field is resolved, and finds a value that does not fit when half of the answer is there, or
 //! half of the changes are made. Here all values of an operation are coerced before anything runs.
@@ -6,14 +6,10 @@
 //! In a query an id, or a currency, that is none is left to its field: it refuses that field alone, and the others are answered. (A page
 //! shows what else it has asked for.) A mutation does nothing unless all of them can be right.
 
-use std::{
-    borrow::Cow,
-    collections::{HashMap, HashSet},
-};
+use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
-    ErrorExtensionValues, Name, Pos, Positioned, ServerError, Variables,
-    indexmap::IndexMap,
+    Name, Pos, Positioned, ServerError, Variables,
     parser::types::{
         BaseType, Directive, DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
         Type, VariableDefinition,
@@ -22,11 +18,12 @@ use async_graphql::{
 };
 use async_graphql_value::{ConstValue, Value};
 
-use super::{MAX_FAULTS, root_type};
-use crate::graphql::{
-    ids,
-    scalars::{self, shown},
+use super::{
+    MAX_FAULTS,
+    coercion::{Coercion, Fault},
+    root_type,
 };
+use crate::graphql::ids;
 
 /// How many values the variables may have in all, within lists and objects too. Each may be looked at for every row that uses it.
 const MAX_VALUES: usize = 2_000;
@@ -169,22 +166,6 @@ fn count_values(value: &ConstValue) -> usize {
     }
 }
 
-/// What is wrong with a value, in a sentence that a form can show.
-struct Fault {
-    /// The way to it from the field's arguments: names of fields and places in lists.
-    path: Vec<String>,
-    message: String,
-}
-
-impl Fault {
-    fn error(self, pos: Pos) -> ServerError {
-        let mut error = ServerError::new(self.message, Some(pos));
-        let field = self.path.into_iter().map(ConstValue::String).collect();
-        error.extensions.get_or_insert_with(ErrorExtensionValues::default).set("field", ConstValue::List(field));
-        error
-    }
-}
-
 /// The way through one operation, each fragment once.
 struct Walk<'a> {
     coercion: Coercion<'a>,
@@ -319,127 +300,15 @@ fn same_base(given: &Type, expected: MetaTypeName<'_>) -> bool {
     }
 }
 
-/// A value as it is looked at.
-enum Seen<'v, V> {
-    /// A variable: it is looked at by itself.
-    Variable,
-    Null,
-    List(&'v [V]),
-    Object(&'v IndexMap<Name, V>),
-    Leaf(Cow<'v, ConstValue>),
-}
-
-/// A value that stands in a document, or was sent for a variable.
-trait Given: Sized + std::fmt::Display {
-    fn seen(&self) -> Seen<'_, Self>;
-}
-
-impl Given for Value {
-    fn seen(&self) -> Seen<'_, Self> {
-        match self {
-            Self::Variable(_) => Seen::Variable,
-            Self::Null => Seen::Null,
-            Self::List(items) => Seen::List(items),
-            Self::Object(fields) => Seen::Object(fields),
-            leaf => Seen::Leaf(Cow::Owned(leaf.clone().into_const().unwrap_or_default())),
-        }
-    }
-}
-
-impl Given for ConstValue {
-    fn seen(&self) -> Seen<'_, Self> {
-        match self {
-            Self::Null => Seen::Null,
-            Self::List(items) => Seen::List(items),
-            Self::Object(fields) => Seen::Object(fields),
-            leaf => Seen::Leaf(Cow::Borrowed(leaf)),
-        }
-    }
-}
-
-struct Coercion<'a> {
-    registry: &'a Registry,
-    /// Whether the values stand in the document: an enum's are no strings there.
-    is_literal: bool,
-    /// Whether ids and currencies that are none are left to their fields.
-    leaves_ids: bool,
-}
-
-impl Coercion<'_> {
-    /// Adds what is wrong with a value.
-    fn check<V: Given>(&self, expected: &str, value: &V, path: &mut Vec<String>, faults: &mut Vec<Fault>) {
-        if faults.len() >= MAX_FAULTS {
-            return;
-        }
-        match (MetaTypeName::create(expected), value.seen()) {
-            (_, Seen::Variable) => {}
-            (MetaTypeName::NonNull(_), Seen::Null) => say(faults, path, "A value is needed here, and null is none.".to_owned()),
-            (MetaTypeName::NonNull(inner), _) => self.check(inner, value, path, faults),
-            (_, Seen::Null) => {}
-            (MetaTypeName::List(inner), Seen::List(items)) => {
-                for (place, item) in items.iter().enumerate() {
-                    path.push(place.to_string());
-                    self.check(inner, item, path, faults);
-                    path.pop();
-                }
-            }
-            // A single value stands for a list of one.
-            (MetaTypeName::List(inner), _) => self.check(inner, value, path, faults),
-            (MetaTypeName::Named(name), seen) => self.named(name, value, seen, path, faults),
-        }
-    }
-
-    fn named<V: Given>(&self, name: &str, value: &V, seen: Seen<'_, V>, path: &mut Vec<String>, faults: &mut Vec<Fault>) {
-        match (self.registry.types.get(name), seen) {
-            (Some(MetaType::InputObject { input_fields, .. }), Seen::Object(fields)) => {
-                for unknown in fields.keys().filter(|given| !input_fields.contains_key(given.as_str())).take(MAX_FAULTS) {
-                    path.push(unknown.to_string());
-                    say(faults, path, format!("{name} has no field \"{unknown}\"."));
-                    path.pop();
-                }
-                for field in input_fields.values() {
-                    path.push(field.name.clone());
-                    match fields.get(field.name.as_str()) {
-                        Some(value) => self.check(&field.ty, value, path, faults),
-                        None if field.default_value.is_none() && field.ty.ends_with('!') => {
-                            say(faults, path, format!("The field \"{}\" is needed.", field.name));
-                        }
-                        None => {}
-                    }
-                    path.pop();
-                }
-            }
-            (Some(MetaType::Enum { enum_values, .. }), Seen::Leaf(leaf)) => {
-                let is_known = match &*leaf {
-                    ConstValue::Enum(given) => enum_values.contains_key(given.as_str()),
-                    ConstValue::String(given) => !self.is_literal && enum_values.contains_key(given.as_str()),
-                    _ => false,
-                };
-                if !is_known {
-                    say(faults, path, format!("{} is no value of {name}.", shown(value)));
-                }
-            }
-            (Some(MetaType::Scalar { .. }) | None, Seen::Leaf(leaf)) => {
-                if self.is_literal && name == "Upload" {
-                    return say(faults, path, "A file comes in a variable, never in the document.".to_owned());
-                }
-                if let Err(message) = scalars::check(name, &leaf, self.leaves_ids) {
-                    say(faults, path, message);
-                }
-            }
-            _ => say(faults, path, format!("{} is no {}.", shown(value), ids::public_name(name))),
-        }
-    }
-}
-
-fn say(faults: &mut Vec<Fault>, path: &[String], message: String) {
-    faults.push(Fault { path: path.to_vec(), message });
-}
-
 #[cfg(test)]
 mod tests {
+    use async_graphql::indexmap::IndexMap;
+
     use super::*;
-    use crate::graphql::document::{Documents, syntax};
+    use crate::graphql::{
+        document::{Documents, syntax},
+        scalars,
+    };
 
     fn faults(documents: &Documents, text: &str) -> usize {
         let document = syntax::executable(text, &syntax::parse(text).expect(text)).expect(text);
