@@ -178,7 +178,30 @@ ids! {
     MoveId = "move", "The id of a move";
     /// The id of one entry of a payout's history.
     PayoutChangeId = "payoutchange", "The id of a payout's status change";
+    /// The id of a transfer of money: it stands for the transfer's number.
+    TransferId = "transfer", "A transfer's id";
+    /// The id of a transfer of credits: it stands for the transfer's number.
+    CreditTransferId = "credittransfer", "The id of a transfer of credits";
 }
+
+/// Ids of what the database numbers: the number is the whole UUID.
+macro_rules! numbered {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// The id of the transfer with that number, from 1.
+            pub const fn numbered(number: i64) -> Self {
+                Self(Uuid::from_u128(number.unsigned_abs() as u128))
+            }
+
+            /// The number; `None` for an id that is none's.
+            pub fn number(self) -> Option<i64> {
+                i64::try_from(self.0.as_u128()).ok()
+            }
+        }
+    )*};
+}
+
+numbered!(TransferId, CreditTransferId);
 
 #[cfg(test)]
 mod tests {

@@ -10,9 +10,9 @@ use async_graphql::{
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextResolve, ResolveInfo},
 };
 
-use super::context::RequestContext;
+use super::{DESCRIPTION, context::RequestContext};
 
-/// Contains the errors of the fields that the engine resolves.
+/// Contains the errors of the fields that the engine resolves, and describes the schema.
 pub struct Contain;
 
 impl ExtensionFactory for Contain {
@@ -29,6 +29,10 @@ impl Extension for Contain {
         info: ResolveInfo<'_>,
         next: NextResolve<'_>,
     ) -> ServerResult<Option<Value>> {
+        // The engine describes what a schema is, not this one.
+        if info.parent_type == "__Schema" && info.name == "description" {
+            return Ok(Some(Value::from(DESCRIPTION)));
+        }
         let may_be_null = !info.return_type.ends_with('!');
         match next.run(ctx, info).await {
             Err(error) if may_be_null => {

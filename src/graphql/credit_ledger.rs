@@ -19,7 +19,7 @@ use super::{
 use crate::{
     db,
     error::Result,
-    ids::{AllocationId, PartnerId, RedemptionId},
+    ids::{AllocationId, CreditTransferId, PartnerId, RedemptionId},
     models::{
         credit_ledger::{self, CreditAccountKind, CreditTransferKind, figures, whole},
         page::{Cursor, Page, PageArguments, Slice},
@@ -35,6 +35,11 @@ pub struct CreditTransfer(Arc<credit_ledger::CreditTransfer>);
 /// Credits that moved from one of a partner's accounts to another. Never changed and never deleted.
 #[Object]
 impl CreditTransfer {
+    /// Its id.
+    pub async fn id(&self) -> CreditTransferId {
+        self.0.id()
+    }
+
     /// Why they moved.
     async fn kind(&self) -> CreditTransferKind {
         self.0.kind
@@ -132,7 +137,7 @@ impl CreditFigures {
     }
 }
 
-plain!(CreditTransfer: kind, credits, from, to, source_balance, target_balance, posted_at);
+plain!(CreditTransfer: id, kind, credits, from, to, source_balance, target_balance, posted_at);
 
 impl From<Arc<credit_ledger::CreditTransfer>> for CreditTransfer {
     fn from(row: Arc<credit_ledger::CreditTransfer>) -> Self {
@@ -141,6 +146,11 @@ impl From<Arc<credit_ledger::CreditTransfer>> for CreditTransfer {
 }
 
 impl CreditTransfer {
+    /// The transfer of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: CreditTransferId) -> Result<Option<Self>> {
+        Ok(ctx.load(CreditTransferById(id)).await?.map(Self))
+    }
+
     /// One page of a partner's ledger of credits; none for whoever may not read ledgers.
     pub async fn of_partner(ctx: &Context<'_>, partner: PartnerId, arguments: PageArguments) -> Option<Result<Connection<Self>>> {
         if !reads_ledgers(ctx) {
@@ -214,6 +224,8 @@ impl BatchKey for CreditsOf {
         Ok(found.into_iter().map(|(partner, figures)| (Self(partner, now), figures)).collect())
     }
 }
+
+batch_key!(CreditTransferById(CreditTransferId) -> Arc<credit_ledger::CreditTransfer>, credit_ledger::CreditTransfer::by_ids);
 
 batch_key!(TransfersByAllocation(AllocationId) -> Arc<[credit_ledger::CreditTransfer]>, credit_ledger::CreditTransfer::by_allocations);
 

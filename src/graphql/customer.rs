@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    ids::CustomerId,
+    ids::{CustomerAccountId, CustomerId},
     models::{
         customer::{self, BY_CREATED, CustomerFilter},
         page::{Page, PageArguments},
@@ -81,11 +81,17 @@ impl Customer {
 }
 
 /// A period in which a partner manages a customer.
+#[derive(Clone)]
 pub struct CustomerAccount(customer::CustomerAccount);
 
 /// A period in which a partner manages a customer and earns by what it pays.
 #[Object]
 impl CustomerAccount {
+    /// Its id.
+    pub async fn id(&self) -> CustomerAccountId {
+        self.0.id
+    }
+
     /// The partner.
     async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a customer's partner"))
@@ -146,6 +152,15 @@ impl Customer {
 }
 
 batch_key!(CustomerById(CustomerId) -> Arc<customer::Customer>, customer::Customer::by_ids);
+
+impl CustomerAccount {
+    /// The period of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: CustomerAccountId) -> Result<Option<Self>> {
+        Ok(ctx.load(AccountById(id)).await?.map(|row| Self(row.as_ref().clone())))
+    }
+}
+
+batch_key!(AccountById(CustomerAccountId) -> Arc<customer::CustomerAccount>, customer::CustomerAccount::by_ids);
 
 batch_key!(AccountsByCustomer(CustomerId) -> Arc<[customer::CustomerAccount]>, customer::CustomerAccount::by_customers);
 

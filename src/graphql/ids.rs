@@ -8,8 +8,8 @@ use async_graphql::{
 };
 
 use crate::ids::{
-    AllocationId, CommissionId, CustomerId, GrantId, LeadId, MemberId, PartnerId, PayoutId, RedemptionId, RuleId, TenantId,
-    UserId,
+    AllocationId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, GrantId, LeadId, LeadStatusChangeId, MemberId,
+    MoveId, PartnerId, PayoutChangeId, PayoutId, RedemptionId, RuleId, TenantId, TransferId, UserId,
 };
 
 /// What begins the name of the type of one kind of id, where kinds are told apart.
@@ -107,5 +107,11 @@ graphql_ids!(
     MemberId,
     GrantId,
     AllocationId,
-    RedemptionId
+    RedemptionId,
+    LeadStatusChangeId,
+    PayoutChangeId,
+    CustomerAccountId,
+    MoveId,
+    TransferId,
+    CreditTransferId
 );

@@ -63,6 +63,7 @@ leaf! {
     Decimal => |value, out| displayed(&value.0, out);
     ids::AllocationId => |value, out| displayed(value, out);
     ids::CommissionId => |value, out| displayed(value, out);
+    ids::CreditTransferId => |value, out| displayed(value, out);
     ids::CustomerId => |value, out| displayed(value, out);
     ids::GrantId => |value, out| displayed(value, out);
     ids::LeadId => |value, out| displayed(value, out);
@@ -70,6 +71,7 @@ leaf! {
     ids::PartnerId => |value, out| displayed(value, out);
     ids::PayoutId => |value, out| displayed(value, out);
     ids::RedemptionId => |value, out| displayed(value, out);
+    ids::TransferId => |value, out| displayed(value, out);
 }
 
 /// A text in which nothing needs an escape.

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    ids::{LeadId, PartnerId},
+    ids::{LeadId, LeadStatusChangeId, PartnerId},
     models::{
         self,
         lead_list::{BY_CLIENT_NAME, BY_CREATED, BY_DEAL_VALUE, BY_UPDATED, LeadFilter},
@@ -122,11 +122,17 @@ impl Lead {
 }
 
 /// A step of a lead.
+#[derive(Clone)]
 pub struct LeadStatusChange(lead_status::LeadStatusChange);
 
 /// One step that a lead has taken.
 #[Object]
 impl LeadStatusChange {
+    /// Its id.
+    pub async fn id(&self) -> LeadStatusChangeId {
+        self.0.id
+    }
+
     /// The status before. Null for the first entry, which tells what it was created as.
     async fn from(&self) -> Option<LeadStatus> {
         self.0.from_status
@@ -263,6 +269,15 @@ fn list(arguments: PageArguments, filter: Option<LeadFilterInput>, order: Option
 }
 
 batch_key!(LeadById(LeadId) -> Arc<models::lead::Lead>, models::lead::Lead::by_ids);
+
+impl LeadStatusChange {
+    /// The step of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: LeadStatusChangeId) -> Result<Option<Self>> {
+        Ok(ctx.load(LeadStatusChangeById(id)).await?.map(|row| Self(row.as_ref().clone())))
+    }
+}
+
+batch_key!(LeadStatusChangeById(LeadStatusChangeId) -> Arc<lead_status::LeadStatusChange>, lead_status::LeadStatusChange::by_ids);
 
 batch_key!(HistoryByLead(LeadId) -> Arc<[lead_status::LeadStatusChange]>, lead_status::LeadStatusChange::by_leads);
 

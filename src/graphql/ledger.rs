@@ -10,7 +10,7 @@ use super::{
     commission::Commission,
     context::ContextExt,
     lists::{self, Filter, NestedFilter},
-    loaders::BatchKey,
+    loaders::{BatchKey, batch_key},
     pagination::Connection,
     payout::Payout,
     row::{Row, plain},
@@ -21,7 +21,7 @@ use crate::{
     auth::Role,
     db,
     error::Result,
-    ids::{CommissionId, PartnerId, PayoutId},
+    ids::{CommissionId, PartnerId, PayoutId, TransferId},
     models::{
         ledger::{self, AccountKind, Balances, Purse, TransferKind},
         page::{Cursor, Page, PageArguments, Slice},
@@ -37,6 +37,11 @@ pub struct Transfer(pub Arc<transfer::Transfer>);
 /// An amount that moved from one account of a partner's to another. Never changed and never deleted.
 #[Object]
 impl Transfer {
+    /// Its id.
+    pub async fn id(&self) -> TransferId {
+        self.0.id()
+    }
+
     /// Why it moved.
     async fn kind(&self) -> TransferKind {
         self.0.kind
@@ -195,7 +200,7 @@ impl NestedFilter for LedgerFilter {
     }
 }
 
-plain!(Transfer: kind, amount, from, to, source_balance, target_balance, posted_at);
+plain!(Transfer: id, kind, amount, from, to, source_balance, target_balance, posted_at);
 
 impl From<Arc<transfer::Transfer>> for Transfer {
     fn from(row: Arc<transfer::Transfer>) -> Self {
@@ -204,6 +209,11 @@ impl From<Arc<transfer::Transfer>> for Transfer {
 }
 
 impl Transfer {
+    /// The transfer of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: TransferId) -> Result<Option<Self>> {
+        Ok(ctx.load(TransferById(id)).await?.map(Self))
+    }
+
     /// One page of a partner's ledger.
     pub async fn of_partner(
         ctx: &Context<'_>,
@@ -226,6 +236,8 @@ impl Transfer {
         Ok(rows.iter().cloned().map(Self).collect())
     }
 }
+
+batch_key!(TransferById(TransferId) -> Arc<transfer::Transfer>, transfer::Transfer::by_ids);
 
 type Transfers = Arc<[Arc<transfer::Transfer>]>;
 

@@ -69,6 +69,12 @@ use crate::{config::TrustedMode, limits::Limits};
 /// How deep the engine calls itself: deeper than brackets may stand within each other in a document.
 const MAX_RECURSION: usize = 80;
 
+/// What the schema is, for its readers.
+const DESCRIPTION: &str = "The API of a partner portal: partners send leads, earn commissions, are paid in payouts and hand out credits. \
+    Each caller sees what is theirs: a partner's people their partner, operators all partners of their tenant. Amounts are decimals as \
+    strings, never floats; instants are RFC 3339 in UTC; lists are Relay connections; every object with an id can be fetched again by `node`. \
+    What a person can put right is told in a mutation's `userErrors`, everything else in `errors` with `extensions.code`.";
+
 /// The executable schema.
 pub struct PortalSchema {
     engine: Schema<Query, Mutation, Subscription>,
@@ -139,8 +145,13 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
 
 /// The schema in the schema definition language, as it is committed in `schema.graphql`.
 pub fn sdl() -> String {
-    let options = async_graphql::SDLExportOptions::new().sorted_fields().sorted_enum_items().prefer_single_line_descriptions();
-    let sdl = builder().finish().sdl_with_options(options);
+    let options = async_graphql::SDLExportOptions::new()
+        .sorted_fields()
+        .sorted_enum_items()
+        .prefer_single_line_descriptions()
+        .include_specified_by();
+    // The engine leaves the schema's own description out.
+    let sdl = builder().finish().sdl_with_options(options).replace("\nschema {", &format!("\n\"{DESCRIPTION}\"\nschema {{"));
     let lines: Vec<&str> = sdl.lines().map(str::trim_end).collect();
     format!("{}\n", lines.join("\n").trim())
 }

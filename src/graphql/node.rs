@@ -6,19 +6,22 @@ use super::{
     commission::Commission,
     commission_rule::CommissionRule,
     credit::{CreditAllocation, CreditGrant, CreditRedemption},
-    customer::Customer,
-    lead::Lead,
+    credit_ledger::CreditTransfer,
+    customer::{Customer, CustomerAccount},
+    lead::{Lead, LeadStatusChange},
+    ledger::Transfer,
     member::Member,
     partner::Partner,
-    payout::Payout,
+    partner_move::PartnerMove,
+    payout::{Payout, PayoutStatusChange},
     tenant::Tenant,
     user::User,
 };
 use crate::{
     error::{Error, Result},
     ids::{
-        self, AllocationId, CommissionId, CustomerId, GrantId, LeadId, MemberId, PartnerId, PayoutId, RedemptionId, RuleId,
-        TenantId, UserId,
+        self, AllocationId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, GrantId, LeadId, LeadStatusChangeId,
+        MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, RedemptionId, RuleId, TenantId, TransferId, UserId,
     },
 };
 
@@ -36,18 +39,30 @@ pub enum Node {
     CreditGrant(CreditGrant),
     /// A redemption of credits.
     CreditRedemption(CreditRedemption),
+    /// A transfer of credits.
+    CreditTransfer(CreditTransfer),
     /// A customer.
     Customer(Customer),
+    /// A period in which a partner manages a customer.
+    CustomerAccount(CustomerAccount),
     /// A lead.
     Lead(Lead),
+    /// A step of a lead.
+    LeadStatusChange(LeadStatusChange),
     /// A member.
     Member(Member),
     /// A partner.
     Partner(Partner),
+    /// A move of a lead or commission.
+    PartnerMove(PartnerMove),
     /// A payout.
     Payout(Payout),
+    /// A step of a payout.
+    PayoutStatusChange(PayoutStatusChange),
     /// A tenant.
     Tenant(Tenant),
+    /// A transfer of money.
+    Transfer(Transfer),
     /// A user.
     User(User),
 }
@@ -69,6 +84,12 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         PartnerId::PREFIX => Partner::by_id(ctx, uuid.into()).await?.map(|row| Node::Partner(row.0)),
         PayoutId::PREFIX => Payout::by_id(ctx, uuid.into()).await?.map(|row| Node::Payout(row.0)),
         RuleId::PREFIX => CommissionRule::by_id(ctx, uuid.into()).await?.map(Node::CommissionRule),
+        LeadStatusChangeId::PREFIX => LeadStatusChange::by_id(ctx, uuid.into()).await?.map(Node::LeadStatusChange),
+        PayoutChangeId::PREFIX => PayoutStatusChange::by_id(ctx, uuid.into()).await?.map(Node::PayoutStatusChange),
+        CustomerAccountId::PREFIX => CustomerAccount::by_id(ctx, uuid.into()).await?.map(Node::CustomerAccount),
+        MoveId::PREFIX => PartnerMove::by_id(ctx, uuid.into()).await?.map(Node::PartnerMove),
+        TransferId::PREFIX => Transfer::by_id(ctx, uuid.into()).await?.map(Node::Transfer),
+        CreditTransferId::PREFIX => CreditTransfer::by_id(ctx, uuid.into()).await?.map(Node::CreditTransfer),
         TenantId::PREFIX => Tenant::by_id(ctx, uuid.into()).await?.map(Node::Tenant),
         UserId::PREFIX => User::by_id(ctx, uuid.into()).await?.map(Node::User),
         _ => {

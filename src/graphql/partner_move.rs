@@ -7,16 +7,22 @@ use async_graphql::{Context, Object};
 use super::{context::ContextExt, loaders::batch_key, partner::Partner, row::Row, scalars::DateTime, user::User};
 use crate::{
     error::Result,
-    ids::{CommissionId, LeadId},
+    ids::{CommissionId, LeadId, MoveId},
     models::partner_move::Move,
 };
 
 /// A move.
+#[derive(Clone)]
 pub struct PartnerMove(Move);
 
 /// A lead or commission that an operator moved from one partner to another.
 #[Object]
 impl PartnerMove {
+    /// Its id.
+    pub async fn id(&self) -> MoveId {
+        self.0.id
+    }
+
     /// The partner that had it before. Null to partners: they are not told of others.
     async fn from(&self, ctx: &Context<'_>) -> Option<Result<Row<Partner>>> {
         Partner::by_id(ctx, self.0.from_partner_id).await.transpose()
@@ -49,6 +55,11 @@ impl PartnerMove {
 }
 
 impl PartnerMove {
+    /// The move of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: MoveId) -> Result<Option<Self>> {
+        Ok(ctx.load(MoveById(id)).await?.map(|row| Self(row.as_ref().clone())))
+    }
+
     /// A lead's, the first one first.
     pub async fn of_lead(ctx: &Context<'_>, lead: LeadId) -> Result<Vec<Self>> {
         Ok(ctx.load(MovesByLead(lead)).await?.unwrap_or_default().iter().cloned().map(Self).collect())
@@ -59,6 +70,8 @@ impl PartnerMove {
         Ok(ctx.load(MovesByCommission(commission)).await?.unwrap_or_default().iter().cloned().map(Self).collect())
     }
 }
+
+batch_key!(MoveById(MoveId) -> Arc<Move>, Move::by_ids);
 
 batch_key!(MovesByLead(LeadId) -> Arc<[Move]>, Move::by_leads);
 

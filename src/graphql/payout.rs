@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     error::Result,
-    ids::{PartnerId, PayoutId},
+    ids::{PartnerId, PayoutChangeId, PayoutId},
     models::{
         page::{Page, PageArguments},
         payout,
@@ -155,11 +155,17 @@ impl Payout {
 }
 
 /// A step of a payout.
+#[derive(Clone)]
 pub struct PayoutStatusChange(payout_status::PayoutChange);
 
 /// One step that a payout has taken.
 #[Object]
 impl PayoutStatusChange {
+    /// Its id.
+    pub async fn id(&self) -> PayoutChangeId {
+        self.0.id
+    }
+
     /// The status before. Null for the first entry.
     async fn from(&self) -> Option<PayoutStatus> {
         self.0.from_status
@@ -303,6 +309,15 @@ impl PayoutOrder {
 }
 
 batch_key!(PayoutById(PayoutId) -> Arc<payout::Payout>, payout::Payout::by_ids);
+
+impl PayoutStatusChange {
+    /// The step of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: PayoutChangeId) -> Result<Option<Self>> {
+        Ok(ctx.load(PayoutChangeById(id)).await?.map(|row| Self(row.as_ref().clone())))
+    }
+}
+
+batch_key!(PayoutChangeById(PayoutChangeId) -> Arc<payout_status::PayoutChange>, payout_status::PayoutChange::by_ids);
 
 batch_key!(HistoryByPayout(PayoutId) -> Arc<[payout_status::PayoutChange]>, payout_status::PayoutChange::by_payouts);
 

@@ -47,10 +47,7 @@ impl Query {
     async fn node(
         &self,
         ctx: &Context<'_>,
-        #[graphql(
-            desc = "The id of a commission, commission rule, credit allocation, grant or redemption, customer, lead, member, partner, payout, tenant or user."
-        )]
-        id: ID,
+        #[graphql(desc = "The id of anything that implements `Node`.")] id: ID,
     ) -> Option<Result<Node>> {
         node::fetch(ctx, &id).await.transpose()
     }

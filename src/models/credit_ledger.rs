@@ -25,11 +25,11 @@ use crate::{
         schema::transfers,
         statement::{Bind, statement},
     },
-    ids::{AllocationId, GrantId, MemberId, PartnerId, RedemptionId, UserId},
+    ids::{AllocationId, CreditTransferId, GrantId, MemberId, PartnerId, RedemptionId, UserId},
 };
 
 /// The unit in which credits are counted.
-const UNIT: &str = "CREDIT";
+pub const CREDIT_UNIT: &str = "CREDIT";
 
 crate::pg_enum! {
     /// What an account holds of credits.
@@ -115,7 +115,7 @@ impl Moved {
         };
         Entry {
             partner: self.partner.uuid(),
-            unit: UNIT,
+            unit: CREDIT_UNIT,
             from: from.as_str(),
             to: to.as_str(),
             amount: Decimal::from(self.credits),
@@ -176,6 +176,26 @@ pub fn whole(credits: Decimal) -> i64 {
 }
 
 impl CreditTransfer {
+    /// Its id.
+    pub fn id(&self) -> CreditTransferId {
+        CreditTransferId::numbered(self.entry)
+    }
+
+    /// Those of `ids` that are in scope.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        ids: &[CreditTransferId],
+    ) -> QueryResult<HashMap<CreditTransferId, Self>> {
+        let rows: Vec<Self> = Self::query()
+            .filter(transfers::tenant_id.eq(scope.tenant))
+            .filter(transfers::entry.eq_any(ids.iter().filter_map(|id| id.number())))
+            .filter(transfers::unit.eq(CREDIT_UNIT))
+            .load(&mut connection)
+            .await?;
+        Ok(rows.into_iter().filter(|row| scope.includes(row.partner_id)).map(|row| (row.id(), row)).collect())
+    }
+
     /// Each allocation's transfers, in the order of posting.
     pub async fn by_allocations(
         mut connection: &AsyncPgConnection,
@@ -216,7 +236,7 @@ impl CreditTransfer {
         page: &Page,
     ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
         let query = Self::query().into_boxed::<Pg>().filter(transfers::tenant_id.eq(scope.tenant));
-        let inner = page.apply(query.filter(transfers::unit.eq(UNIT)).filter(of_parent("transfers.partner_id")));
+        let inner = page.apply(query.filter(transfers::unit.eq(CREDIT_UNIT)).filter(of_parent("transfers.partner_id")));
         let rows: Vec<(PartnerId, Self)> = Lateral::new(partners, inner).load(&mut connection).await?;
         let rows = rows.into_iter().filter(|(partner, _)| scope.includes(*partner)).collect();
         Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
@@ -229,7 +249,7 @@ impl CreditTransfer {
         partners: &[PartnerId],
     ) -> QueryResult<HashMap<PartnerId, i64>> {
         let query = transfers::table.select(count_star()).into_boxed::<Pg>().filter(transfers::tenant_id.eq(scope.tenant));
-        let inner = query.filter(transfers::unit.eq(UNIT)).filter(of_parent("transfers.partner_id"));
+        let inner = query.filter(transfers::unit.eq(CREDIT_UNIT)).filter(of_parent("transfers.partner_id"));
         let rows: Vec<(PartnerId, i64)> = Lateral::new(partners, inner).load(&mut connection).await?;
         Ok(rows.into_iter().filter(|(partner, _)| scope.includes(*partner)).collect())
     }

@@ -196,6 +196,17 @@ impl Customer {
 }
 
 impl CustomerAccount {
+    /// Those of `ids` that are in scope.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        ids: &[CustomerAccountId],
+    ) -> QueryResult<HashMap<CustomerAccountId, Self>> {
+        let query = Self::query().filter(partner_accounts::tenant_id.eq(scope.tenant)).filter(partner_accounts::id.eq_any(ids));
+        let rows: Vec<Self> = query.load(&mut connection).await?;
+        Ok(rows.into_iter().filter(|row| scope.includes(row.partner_id)).map(|row| (row.id, row)).collect())
+    }
+
     /// Each customer's periods in scope, the last one first.
     pub async fn by_customers(
         mut connection: &AsyncPgConnection,

@@ -50,6 +50,8 @@ impl LeadStatus {
 #[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
 #[diesel(table_name = lead_status_changes)]
 pub struct LeadStatusChange {
+    /// Its id.
+    pub id: LeadStatusChangeId,
     /// The lead.
     pub lead_id: LeadId,
     /// The status before; `None` for the first entry.
@@ -89,6 +91,23 @@ pub struct NewLeadStatusChange<'a> {
 }
 
 impl LeadStatusChange {
+    /// Those of `ids` that are in scope.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        ids: &[LeadStatusChangeId],
+    ) -> QueryResult<HashMap<LeadStatusChangeId, Self>> {
+        let mut query = Self::query()
+            .filter(lead_status_changes::tenant_id.eq(scope.tenant))
+            .filter(lead_status_changes::id.eq_any(ids))
+            .into_boxed();
+        if let Some(partner) = scope.partner {
+            query = query.filter(lead_status_changes::partner_id.eq(partner));
+        }
+        let rows: Vec<Self> = query.load(&mut connection).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+    }
+
     /// Each lead's steps, the first one first.
     pub async fn by_leads(
         mut connection: &AsyncPgConnection,

@@ -31,6 +31,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
 #[diesel(table_name = partner_moves)]
 pub struct Move {
+    /// Its id.
+    pub id: MoveId,
     /// The lead that was moved.
     pub lead_id: Option<LeadId>,
     /// The commission that was moved by itself.
@@ -71,6 +73,13 @@ pub enum MoveFault {
 }
 
 impl Move {
+    /// Those of `ids` that may be seen: by staff all, by a partner those that brought something to it.
+    pub async fn by_ids(mut connection: &AsyncPgConnection, scope: Scope, ids: &[MoveId]) -> QueryResult<HashMap<MoveId, Self>> {
+        let query = Self::query().filter(partner_moves::tenant_id.eq(scope.tenant)).filter(partner_moves::id.eq_any(ids));
+        let rows: Vec<Self> = query.load(&mut connection).await?;
+        Ok(rows.into_iter().filter(|row| scope.includes(row.to_partner_id)).map(|row| (row.id, row)).collect())
+    }
+
     /// Each lead's moves that may be seen, the first one first: by staff all, by a partner those that brought the lead to it.
     pub async fn by_leads(
         mut connection: &AsyncPgConnection,

@@ -55,6 +55,8 @@ impl PayoutStatus {
 #[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
 #[diesel(table_name = partner_payout_changes)]
 pub struct PayoutChange {
+    /// Its id.
+    pub id: PayoutChangeId,
     /// The payout.
     pub payout_id: PayoutId,
     /// The status before; `None` for the first entry.
@@ -96,6 +98,23 @@ pub struct NewPayoutChange<'a> {
 }
 
 impl PayoutChange {
+    /// Those of `ids` that are in scope.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        ids: &[PayoutChangeId],
+    ) -> QueryResult<HashMap<PayoutChangeId, Self>> {
+        let mut query = Self::query()
+            .filter(partner_payout_changes::tenant_id.eq(scope.tenant))
+            .filter(partner_payout_changes::id.eq_any(ids))
+            .into_boxed();
+        if let Some(partner) = scope.partner {
+            query = query.filter(partner_payout_changes::partner_id.eq(partner));
+        }
+        let rows: Vec<Self> = query.load(&mut connection).await?;
+        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+    }
+
     /// Each payout's steps, the first one first.
     pub async fn by_payouts(
         mut connection: &AsyncPgConnection,

@@ -10,13 +10,14 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
+    credit_ledger::CREDIT_UNIT,
     ledger::{AccountKind, TransferKind},
     page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, group, of_parent},
     scope::Scope,
 };
 use crate::{
     db::schema::transfers,
-    ids::{CommissionId, PartnerId, PayoutId, UserId},
+    ids::{CommissionId, PartnerId, PayoutId, TransferId, UserId},
 };
 
 /// A posted transfer.
@@ -56,6 +57,26 @@ pub const BY_ENTRY: SortKey =
     SortKey { name: "entry", column: "transfers.entry", id: "transfers.partner_id", kind: KeyKind::Number };
 
 impl Transfer {
+    /// Its id.
+    pub fn id(&self) -> TransferId {
+        TransferId::numbered(self.entry)
+    }
+
+    /// Those of `ids` that are in scope.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        ids: &[TransferId],
+    ) -> QueryResult<HashMap<TransferId, Self>> {
+        let rows: Vec<Self> = Self::query()
+            .filter(transfers::tenant_id.eq(scope.tenant))
+            .filter(transfers::entry.eq_any(ids.iter().filter_map(|id| id.number())))
+            .filter(transfers::unit.ne(CREDIT_UNIT))
+            .load(&mut connection)
+            .await?;
+        Ok(rows.into_iter().filter(|row| scope.includes(row.partner_id)).map(|row| (row.id(), row)).collect())
+    }
+
     /// Each commission's own transfers, in the order of posting.
     pub async fn by_commissions(
         mut connection: &AsyncPgConnection,

@@ -34,6 +34,7 @@ mod live_websocket;
 mod members;
 mod migrations;
 mod model;
+mod nodes;
 mod pages;
 mod partners;
 mod payout_release;

@@ -53,6 +53,34 @@ async fn everything_is_described() {
     assert_eq!(bare, Vec::<String>::new());
 }
 
+/// Every row of a connection is a `Node`, and so is whatever has an id: a client's cache keeps one object for each.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_has_an_id_is_a_node() {
+    let world = World::new().await;
+    let query = "{ __schema { types { name kind interfaces { name } fields { name type { name ofType { name ofType { ofType { name } } } } } } } }";
+    let answer = world.operator(query, json!({})).await;
+    let types = answer.data()["__schema"]["types"].as_array().expect("types").clone();
+    let is_node = |name: &str| {
+        let kind = types.iter().find(|kind| kind["name"] == name).expect("a type");
+        kind["interfaces"].as_array().is_some_and(|interfaces| interfaces.contains(&json!({"name": "Node"})))
+    };
+    let (mut rows, mut strangers) = (0, Vec::new());
+    for kind in types.iter().filter(|kind| kind["kind"] == "OBJECT") {
+        let name = kind["name"].as_str().expect("a name");
+        for field in kind["fields"].as_array().into_iter().flatten() {
+            let row = (name.ends_with("Connection") && field["name"] == "nodes")
+                .then(|| &field["type"]["ofType"]["ofType"]["ofType"]["name"]);
+            rows += usize::from(row.is_some());
+            let id = (field["name"] == "id" && field["type"]["ofType"]["name"] == "ID").then_some(&kind["name"]);
+            let owners = [row, id].into_iter().flatten().filter_map(Value::as_str);
+            strangers.extend(owners.filter(|owner| !is_node(owner)).map(str::to_owned));
+        }
+    }
+    // A decision has the id of a commission that may not be there.
+    assert_eq!(strangers, ["CommissionDecision"]);
+    assert!(rows >= 9, "{rows}");
+}
+
 /// A field that can be refused may be null, so that its refusal takes nothing else with it: every mutation, and every field with an argument
 /// that is more than a choice. (A subscription's root is alone in its operation.)
 #[tokio::test(flavor = "multi_thread")]
