@@ -23,6 +23,10 @@ const USED: usize = 1_000_000;
 /// The most credits that are moved at once.
 const AT_ONCE: usize = 100_000;
 const COMMISSIONS: usize = 50_000;
+/// The id of a row with the number `n`: in the order of time, as the program makes them (RFC 9562, section 5.7).
+const ID_IN_ORDER: &str =
+    "(lpad(to_hex((extract(epoch FROM clock_timestamp()) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0')
+    || '8' || substr(md5(random()::text), 1, 15))::uuid";
 
 fn main() {
     // `cargo test` runs benches once, and has no use for this one.
@@ -71,7 +75,7 @@ async fn small_allocations(portal: &Portal, owner: &mut AsyncPgConnection, partn
     // As so many assignments would leave them.
     let fill = format!(
         "CREATE TEMP TABLE filled ON COMMIT DROP AS
-             SELECT m.*, gen_random_uuid() AS allocation, 1 + n % 3000 AS days FROM partner_members m, generate_series(1, {ALLOCATIONS}) AS n
+             SELECT m.*, {ID_IN_ORDER} AS allocation, 1 + n % 3000 AS days FROM partner_members m, generate_series(1, {ALLOCATIONS}) AS n
              WHERE m.id = '{}' AND m.partner_id = '{}' AND m.tenant_id = (SELECT id FROM tenants WHERE slug = '{FIRST_TENANT}');
          INSERT INTO credit_allocations (tenant_id, id, partner_id, member_id, employee_email, credits, valid_days, expires_at)
              SELECT tenant_id, allocation, partner_id, id, email_key, 1, days, now() + days * interval '1 day' FROM filled;
@@ -122,7 +126,7 @@ async fn addresses(portal: &Portal, fresh: MemberId, old: MemberId) {
 async fn payout(portal: &Portal, owner: &mut AsyncPgConnection, partner: PartnerId) {
     let fill = format!(
         "INSERT INTO partner_commission_events (tenant_id, id, partner_id, event_type, status, source, amount, currency, event_date, notes)
-         SELECT tenant_id, gen_random_uuid(), id, 'adjustment', 'approved', 'manual', 1, 'SEK', now() - n * interval '1 minute', 'N'
+         SELECT tenant_id, {ID_IN_ORDER}, id, 'adjustment', 'approved', 'manual', 1, 'SEK', now() - n * interval '1 minute', 'N'
          FROM partners CROSS JOIN generate_series(1, {COMMISSIONS}) AS n
          WHERE id = '{partner}' AND tenant_id = (SELECT id FROM tenants WHERE slug = '{FIRST_TENANT}');
          SELECT post_transfers(tenant_id, NULL, now(), array_agg(partner_id), array_agg('SEK'::text), array_agg('expense'::text), array_agg('payable'::text),
