@@ -38,12 +38,12 @@ async fn run() {
     let service = portal.token(demo::service(demo::FIRST_TENANT), Some("service"));
     let (partner, member) = (me["me"]["partner"]["id"].clone(), me["members"]["nodes"][0]["id"].clone());
     let grant = format!(
-        "mutation {{ grantCredits(input: {{ partnerId: {partner}, credits: 50000000, reason: \"R\" }}) {{ grant {{ id }} }} }}"
+        "mutation {{ grantCredits(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: {partner}, credits: 50000000, reason: \"R\" }}) {{ grant {{ id }} }} }}"
     );
     portal.data(&portal.operator, &grant).await;
     for credits in [1, 1_000, 100_000] {
         let assign = format!(
-            "mutation {{ assignCredits(input: {{ memberId: {member}, credits: {credits}, validDays: 9 }}) {{ allocation {{ available }} }} }}"
+            "mutation {{ assignCredits(input: {{ idempotencyKey: \"FRESH_KEY\", memberId: {member}, credits: {credits}, validDays: 9 }}) {{ allocation {{ available }} }} }}"
         );
         time(&portal, &portal.owner, &format!("assign {credits}"), |_| assign.clone()).await;
     }

@@ -61,7 +61,7 @@ async fn run() {
         .map(|member| member["id"].as_str().and_then(|id| id.parse().ok()).expect("a member"))
         .collect();
     let grant = format!(
-        "mutation {{ grantCredits(input: {{ partnerId: \"{partner}\", credits: 50000000, reason: \"R\" }}) {{ userErrors {{ message }} }} }}"
+        "mutation {{ grantCredits(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{partner}\", credits: 50000000, reason: \"R\" }}) {{ userErrors {{ message }} }} }}"
     );
     portal.data(&portal.operator, &grant).await;
     small_allocations(&portal, &mut owner, partner, members[0]).await;
@@ -103,7 +103,7 @@ async fn addresses(portal: &Portal, fresh: MemberId, old: MemberId) {
     let service = portal.token(demo::service(FIRST_TENANT), Some("service"));
     for turn in 0..USED / AT_ONCE {
         let assign = format!(
-            "mutation {{ assignCredits(input: {{ memberId: \"{old}\", credits: {AT_ONCE}, validDays: 9 }}) {{ userErrors {{ message }} }} }}"
+            "mutation {{ assignCredits(input: {{ idempotencyKey: \"FRESH_KEY\", memberId: \"{old}\", credits: {AT_ONCE}, validDays: 9 }}) {{ userErrors {{ message }} }} }}"
         );
         portal.data(&portal.owner, &assign).await;
         let redeem = format!(
@@ -138,7 +138,7 @@ async fn payout(portal: &Portal, owner: &mut AsyncPgConnection, partner: Partner
     );
     owner.batch_execute(&fill).await.expect("commissions");
     let request = format!(
-        "mutation {{ createPayoutBatch(input: {{ partnerId: \"{partner}\", currency: \"SEK\", periodStart: \"2020-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }}) {{ payout {{ id }} userErrors {{ message }} }} }}"
+        "mutation {{ createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{partner}\", currency: \"SEK\", periodStart: \"2020-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }}) {{ payout {{ id }} userErrors {{ message }} }} }}"
     );
     let made = time(portal, &portal.operator, &format!("a payout of {COMMISSIONS} commissions made"), &request).await;
     let id = made["createPayoutBatch"]["payout"]["id"].clone();

@@ -63,7 +63,7 @@ fn operations(criterion: &mut Criterion) {
     let me = runtime.block_on(portal.data(&portal.owner, "{ me { partner { id } } members(first: 1) { nodes { id } } }"));
     let (partner, member) = (&me["me"]["partner"]["id"], &me["members"]["nodes"][0]["id"]);
     let grant = format!(
-        "mutation {{ grantCredits(input: {{ partnerId: {partner}, credits: 10000000, reason: \"R\" }}) {{ grant {{ id }} }} }}"
+        "mutation {{ grantCredits(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: {partner}, credits: 10000000, reason: \"R\" }}) {{ grant {{ id }} }} }}"
     );
     runtime.block_on(portal.data(&portal.operator, &grant));
     let fields =
@@ -108,7 +108,7 @@ fn operations(criterion: &mut Criterion) {
             "assign 10 credits",
             &portal.owner,
             format!(
-                "mutation {{ assignCredits(input: {{ memberId: {member}, credits: 10 }}) {{ allocation {{ id available }} userErrors {{ code }} }} }}"
+                "mutation {{ assignCredits(input: {{ idempotencyKey: \"FRESH_KEY\", memberId: {member}, credits: 10 }}) {{ allocation {{ id available }} userErrors {{ code }} }} }}"
             ),
         ),
         (

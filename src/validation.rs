@@ -46,6 +46,8 @@ pub enum FaultCode {
     NothingToPay,
     /// What was previewed is not what would happen now.
     PreviewChanged,
+    /// Somebody has changed the thing since the person looked at it.
+    Changed,
     /// There is money that must be settled first.
     OpenBalance,
     /// The partner's profile does not say where a payment is to go.
@@ -94,6 +96,11 @@ impl Faults {
     /// Adds a fault at `path`.
     pub fn add(&mut self, path: &'static str, code: FaultCode, message: impl Into<String>) {
         self.0.push(Fault { code, message: message.into(), field: path.split('.').collect() });
+    }
+
+    /// Adds those of another check.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
     }
 
     /// Whether there is none.

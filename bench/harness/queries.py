@@ -149,11 +149,11 @@ class World:
 
     def _m2(self, server, count):
         """Each partner has credits for all that it is asked to assign."""
-        grant = """mutation Grant($partner: ID!) {
-            grantCredits(input: { partnerId: $partner, credits: 1000000, reason: "For the bench" }) { userErrors { message } } }"""
+        grant = """mutation Grant($partner: ID!, $key: String!) {
+            grantCredits(input: { partnerId: $partner, credits: 1000000, reason: "For the bench", idempotencyKey: $key }) { userErrors { message } } }"""
         members = []
         for partner, token in self.partners:
-            granted = server.ask(self.service, grant, {"partner": type_id("partner", partner)})["grantCredits"]["userErrors"]
+            granted = server.ask(self.service, grant, {"partner": type_id("partner", partner), "key": str(uuid.uuid4())})["grantCredits"]["userErrors"]
             if granted:
                 raise SystemExit(f"credits were not granted: {granted}")
             found = self.sql(
@@ -162,8 +162,10 @@ class World:
             )
             members += [(token, member) for (member,) in found]
         self.random.shuffle(members)
-        for token, member in members:
-            yield token, {"portal": {"member": type_id("member", member)}}
+        run = uuid.uuid4().hex[:8]
+        for number in range(count):
+            token, member = members[number % len(members)]
+            yield token, {"portal": {"member": type_id("member", member), "key": f"{run}-{number}"}}
 
     def _m3(self, server, count):
         customers = self.sql(

@@ -121,7 +121,7 @@ impl Portal {
         let request = Request::post("/graphql")
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .body(Body::from(body.to_owned()))
+            .body(Body::from(with_fresh_keys(body)))
             .expect("a request");
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         response.into_body().collect().await.expect("a body").to_bytes().to_vec()
@@ -133,6 +133,13 @@ impl Portal {
         assert!(answer.get("errors").is_none(), "{answer}");
         answer["data"].clone()
     }
+}
+
+/// An operation with an idempotency key of its own in each place of `FRESH_KEY`.
+fn with_fresh_keys(operation: &str) -> String {
+    let mut parts = operation.split("FRESH_KEY");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + &uuid::Uuid::now_v7().to_string() + part)
 }
 
 impl Drop for Portal {

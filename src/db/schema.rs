@@ -133,6 +133,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    idempotency_keys (tenant_id, scope_id, operation, key) {
+        tenant_id -> Uuid,
+        partner_id -> Nullable<Uuid>,
+        scope_id -> Uuid,
+        operation -> Text,
+        key -> Text,
+        request -> Jsonb,
+        subject_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     invoices (tenant_id, external_id) {
         tenant_id -> Uuid,
         external_id -> Text,
@@ -528,6 +541,7 @@ diesel::table! {
 }
 
 diesel::joinable!(customers -> tenants (tenant_id));
+diesel::joinable!(idempotency_keys -> tenants (tenant_id));
 diesel::joinable!(invoices -> tenants (tenant_id));
 diesel::joinable!(partner_commissions -> tenants (tenant_id));
 diesel::joinable!(partners -> tenants (tenant_id));
@@ -544,6 +558,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     credit_redemptions,
     customers,
     events,
+    idempotency_keys,
     invoices,
     lead_status_changes,
     member_accounts,

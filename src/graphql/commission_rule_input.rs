@@ -4,9 +4,11 @@ use async_graphql::InputObject;
 use chrono::Utc;
 use iso_currency::Currency;
 use rust_decimal::Decimal as Number;
+use serde_json::{Value, json};
 
 use super::scalars::{CurrencyCode, DateTime, Decimal};
 use crate::{
+    clock::shown,
     ids::PartnerId,
     models::{
         calculation::{Formula, Terms, Tier},
@@ -81,6 +83,28 @@ macro_rules! paths {
 }
 
 impl CommissionRuleInput {
+    /// All that is asked for, field by field.
+    pub fn request(&self) -> [(&'static str, Value); 10] {
+        let number = |number: &Option<Decimal>| json!(number.as_ref().map(|number| number.0.normalize().to_string()));
+        let time = |time: &Option<DateTime>| json!(time.as_ref().map(|time| shown(time.0)));
+        let tiers = self.tiers.as_ref().map(|tiers| {
+            let tier = |tier: &CommissionTierInput| [tier.above.0.normalize().to_string(), tier.rate.0.normalize().to_string()];
+            tiers.iter().map(tier).collect::<Vec<_>>()
+        });
+        [
+            ("partnerId", json!(self.partner_id.map(|id| id.to_string()))),
+            ("currency", json!(self.currency.as_ref().map(|code| code.0.code()))),
+            ("kind", json!(self.kind.as_str())),
+            ("rate", number(&self.rate)),
+            ("flatAmount", number(&self.flat_amount)),
+            ("tiers", json!(tiers)),
+            ("cap", number(&self.cap)),
+            ("durationMonths", json!(self.duration_months)),
+            ("validFrom", time(&self.valid_from)),
+            ("validTo", time(&self.valid_to)),
+        ]
+    }
+
     /// The rule, or everything that is wrong with it. `argument` is what the operation calls it: `input` or `rule`.
     pub fn checked(self, argument: &str, now: chrono::DateTime<Utc>) -> Result<NewRule, Faults> {
         let paths = if argument == "rule" { paths!("rule") } else { paths!("input") };

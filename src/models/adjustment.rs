@@ -30,18 +30,18 @@ pub struct Adjustment {
     /// Why.
     pub reason: String,
     /// Its idempotency key.
-    pub key: Option<String>,
+    pub key: String,
 }
 
 impl Adjustment {
-    fn key(&self) -> Option<Key> {
+    fn key(&self) -> Key {
         let fields = [
             ("partnerId", json!(self.partner.to_string())),
             ("amount", json!(self.amount.amount.to_string())),
             ("currency", json!(self.amount.currency.code())),
             ("reason", json!(self.reason)),
         ];
-        Some(Key::new(self.key.clone()?, fields))
+        Key::new(self.key.clone(), fields)
     }
 }
 
@@ -64,9 +64,7 @@ impl Books<'_> {
     pub async fn adjust(&self, adjustment: &Adjustment) -> QueryResult<Booking> {
         self.lock(&[adjustment.partner]).await?;
         let key = adjustment.key();
-        if let Some(key) = &key
-            && let Some((first, request)) = self.adjustment_of_key(key).await?
-        {
+        if let Some((first, request)) = self.adjustment_of_key(&key).await? {
             let (first, kept) = (first.id, first.kept());
             return Ok(match key.difference(request.as_ref(), kept) {
                 None => Ok(Booked::replay(Some(first))),
@@ -82,8 +80,8 @@ impl Books<'_> {
         event.source = RateSource::Manual;
         event.amount = adjustment.amount.amount;
         event.notes = Some(&adjustment.reason);
-        event.idempotency_key = adjustment.key.as_deref();
-        event.request = key.as_ref().map(Key::request);
+        event.idempotency_key = Some(&adjustment.key);
+        event.request = Some(key.request());
         event.decided_by = self.by;
         event.decided_at = Some(self.at);
         Ok(Ok(Booked::new(Some(self.book(&event, currency).await?.id))))

@@ -133,19 +133,20 @@ impl Books<'_> {
         self.revoke_units(&[id]).await.map(Some)
     }
 
-    /// Makes a member inactive, and takes back its unused credits if that is wanted; tells how many, or `None` where there is no such
-    /// member in scope. Runs as staff or a machine.
-    pub async fn deactivate_member(&self, scope: Scope, id: MemberId, revokes: bool) -> QueryResult<Option<i64>> {
+    /// Makes a member inactive, and takes back its unused credits if that is wanted; tells how many, and whether anything was not so before.
+    /// `None` where there is no such member in scope. Runs as staff or a machine.
+    pub async fn deactivate_member(&self, scope: Scope, id: MemberId, revokes: bool) -> QueryResult<Option<(i64, bool)>> {
         let members = Member::by_ids(self.connection, scope, &[id]).await?;
         let Some(member) = members.get(&id) else { return Ok(None) };
         self.lock_credits(member.partner_id).await?;
         let Some(member) = Member::lock(self.connection, scope, id).await? else { return Ok(None) };
-        if member.status != MemberStatus::Inactive {
+        let was_working = member.status != MemberStatus::Inactive;
+        if was_working {
             let changes = MemberChanges { status: Some(MemberStatus::Inactive), ..MemberChanges::default() };
             member.update(self.connection, self.tenant, &changes, self.at).await?;
         }
         if !revokes {
-            return Ok(Some(0));
+            return Ok(Some((0, was_working)));
         }
         let unused: Vec<(AllocationId, i32)> = credit_allocations::table
             .filter(credit_allocations::tenant_id.eq(self.tenant))
@@ -169,7 +170,7 @@ impl Books<'_> {
             .collect();
             returned += self.revoke_units(&some).await?;
         }
-        Ok(Some(returned))
+        Ok(Some((returned, was_working || returned > 0)))
     }
 }
 

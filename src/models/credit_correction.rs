@@ -183,13 +183,13 @@ impl Books<'_> {
         .map(drop)
     }
 
-    /// Lets what is unused of an allocation in scope expire at a later instant. Done again it changes nothing. Runs as a machine.
+    /// Lets what is unused of an allocation in scope expire at a later instant; whether it was an earlier one. Runs as a machine.
     pub async fn extend_credits(
         &self,
         scope: Scope,
         id: AllocationId,
         expires_at: DateTime<Utc>,
-    ) -> QueryResult<Result<(), ExtensionFault>> {
+    ) -> QueryResult<Result<bool, ExtensionFault>> {
         let allocations = Allocation::by_ids(self.connection, scope, &[id]).await?;
         let Some(allocation) = allocations.get(&id) else { return Ok(Err(ExtensionFault::NotFound)) };
         self.lock_credits(allocation.partner_id).await?;
@@ -199,7 +199,7 @@ impl Books<'_> {
         let allocations = Allocation::by_ids(self.connection, scope, &[id]).await?;
         let Some(allocation) = allocations.get(&id) else { return Ok(Err(ExtensionFault::NotFound)) };
         if allocation.expires_at == expires_at {
-            return Ok(Ok(()));
+            return Ok(Ok(false));
         }
         if allocation.expires_at <= self.at {
             return Ok(Err(ExtensionFault::Expired(allocation.expires_at)));
@@ -231,7 +231,7 @@ impl Books<'_> {
         .set(credit_allocations::expires_at.eq(expires_at))
         .execute(&mut &*self.connection)
         .await?;
-        Ok(Ok(()))
+        Ok(Ok(true))
     }
 
     /// Locks all credits of an allocation, those that have ended too: a new expiry is written to each.

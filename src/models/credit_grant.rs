@@ -67,14 +67,14 @@ pub struct NewGrant {
     /// Why.
     pub reason: String,
     /// Its idempotency key.
-    pub key: Option<String>,
+    pub key: String,
 }
 
 impl NewGrant {
-    fn key(&self) -> Option<Key> {
+    fn key(&self) -> Key {
         let fields =
             [("partnerId", json!(self.partner.to_string())), ("credits", json!(self.credits)), ("reason", json!(self.reason))];
-        Some(Key::new(self.key.clone()?, fields))
+        Key::new(self.key.clone(), fields)
     }
 }
 
@@ -160,7 +160,7 @@ impl Books<'_> {
                 credit_grants::credits.eq(new.credits),
                 credit_grants::reason.eq(&new.reason),
                 credit_grants::idempotency_key.eq(&new.key),
-                credit_grants::request.eq(key.as_ref().map(Key::request)),
+                credit_grants::request.eq(key.request()),
                 credit_grants::granted_by.eq(self.by),
                 credit_grants::created_at.eq(self.at),
             ))
@@ -171,7 +171,6 @@ impl Books<'_> {
         if inserted > 0 {
             return Ok(Ok(()));
         }
-        let Some(key) = key else { return Err(diesel::result::Error::NotFound) };
         let (first, request): (Grant, Option<Value>) = credit_grants::table
             .filter(credit_grants::tenant_id.eq(self.tenant))
             .filter(credit_grants::idempotency_key.eq(key.text()))

@@ -162,13 +162,13 @@ impl Customer {
         page.cursor(Key::Time(self.created_at), Uuid::from(self.id))
     }
 
-    /// Adds the customer, or brings the one of that id in the billing system up to date.
+    /// Adds the customer, or brings the one of that id in the billing system up to date; and whether it was not so already.
     pub async fn upsert(
         mut connection: &AsyncPgConnection,
         tenant: TenantId,
         report: &CustomerReport,
-    ) -> QueryResult<CustomerId> {
-        diesel::insert_into(customers::table)
+    ) -> QueryResult<(CustomerId, bool)> {
+        let upsert = diesel::insert_into(customers::table)
             .values((
                 customers::tenant_id.eq(tenant),
                 customers::id.eq(CustomerId::new()),
@@ -182,10 +182,19 @@ impl Customer {
                 customers::name.eq(&report.name),
                 customers::email.eq(&report.email),
                 customers::updated_at.eq(diesel::dsl::now),
-            ))
+            ));
+        let differs = customers::name.ne(&report.name).or(customers::email.is_distinct_from(&report.email));
+        let changed: Option<CustomerId> = diesel::query_dsl::methods::FilterDsl::filter(upsert, differs)
             .returning(customers::id)
             .get_result(&mut connection)
             .await
+            .optional()?;
+        if let Some(id) = changed {
+            return Ok((id, true));
+        }
+        let known =
+            customers::table.filter(customers::tenant_id.eq(tenant)).filter(customers::external_id.eq(&report.external_id));
+        Ok((known.select(customers::id).first(&mut connection).await?, false))
     }
 
     /// The customer, locked until the transaction ends: who manages it is not changed by two at once.
@@ -282,13 +291,14 @@ impl CustomerAccount {
         .map(drop)
     }
 
-    /// Ends every period of a partner's or a customer's that has not ended by then; those that have not begun never begin.
+    /// Ends every period of a partner's or a customer's that has not ended by then; those that have not begun never begin. Whether there were
+    /// any.
     pub async fn end_all(
         mut connection: &AsyncPgConnection,
         tenant: TenantId,
         whose: Whose,
         at: DateTime<Utc>,
-    ) -> QueryResult<()> {
+    ) -> QueryResult<bool> {
         let mut query = Self::query()
             .into_boxed::<Pg>()
             .filter(partner_accounts::tenant_id.eq(tenant))
@@ -298,9 +308,10 @@ impl CustomerAccount {
             Whose::Customer(customer) => query.filter(partner_accounts::customer_id.eq(customer)),
         };
         let open: Vec<Self> = query.load(&mut connection).await?;
-        for period in open {
+        for period in &open {
             period.end(connection, tenant, at).await?;
         }
-        Ok(())
+        // One that never began, and does not now either, ends when it begins.
+        Ok(open.iter().any(|period| period.managed_to.is_none_or(|end| end != at.max(period.managed_from))))
     }
 }

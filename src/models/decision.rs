@@ -93,8 +93,9 @@ impl Decision {
 }
 
 impl Books<'_> {
-    /// Decides commissions, each on its own, with what takes them back. With `all_or_none` a fault of one leaves all as they are.
-    pub async fn decide(&self, ids: &[CommissionId], decision: &Decision, all_or_none: bool) -> QueryResult<Decided> {
+    /// Decides commissions, each on its own, with what takes them back; gives the outcomes, and whether anything was changed. With `all_or_none`
+    /// a fault of one leaves all as they are.
+    pub async fn decide(&self, ids: &[CommissionId], decision: &Decision, all_or_none: bool) -> QueryResult<(Decided, bool)> {
         let scope = Scope::tenant(self.tenant);
         let found = Commission::by_ids(self.connection, scope, ids).await?;
         let partners: Vec<PartnerId> = found.values().map(|commission| commission.partner_id).collect();
@@ -111,7 +112,7 @@ impl Books<'_> {
             for fault in decided.values_mut() {
                 fault.get_or_insert(DecisionFault::OtherFault);
             }
-            return Ok(decided);
+            return Ok((decided, false));
         }
         let is_due = |row: &&Commission| row.status != decision.status();
         let chosen = |id: Option<CommissionId>| id.is_some_and(|id| matches!(decided.get(&id), Some(None)));
@@ -119,7 +120,8 @@ impl Books<'_> {
         let followers = reversals.iter().filter(|row| chosen(row.reverses_id) && row.payout_id.is_none()).filter(is_due);
         let changed: Vec<&Commission> = originals.chain(followers).collect();
         self.settle(&changed, decision).await?;
-        Ok(decided)
+        let has_changed = !changed.is_empty();
+        Ok((decided, has_changed))
     }
 
     /// Gives commissions of these partners, which are locked, their new status, and posts it.

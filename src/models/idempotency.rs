@@ -1,9 +1,48 @@
 //! Idempotency keys: a request that is sent again with its key answers with the first result; one that differs in anything is refused.
 //!
-//! The row that a request makes keeps the whole request beside its key, field by field. Assigning credits is the exception: the database's
-//! own function keeps each of its few fields in a column and compares those, because other programs call it too.
+//! The whole request is kept beside its key, field by field: in a row of `idempotency_keys`, which [`Key::claim`] writes; of money and
+//! credits in the row that the request makes, which every transfer leads to. Assigning credits is the exception: the database's own function
+//! keeps each of its few fields in a column and compares those, because other programs call it too.
 
+use diesel::prelude::*;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{
+    db::schema::idempotency_keys,
+    ids::{PartnerId, TenantId},
+};
+
+crate::pg_enum! {
+    /// What a key is for: each operation has keys of its own.
+    pub enum Operation {
+        /// `createLead`.
+        CreateLead = "create_lead",
+        /// `createPartner`.
+        CreatePartner = "create_partner",
+        /// `createPayoutBatches`.
+        CreatePayoutBatches = "create_payout_batches",
+        /// `setCommissionRule`.
+        SetCommissionRule = "set_commission_rule",
+    }
+}
+
+/// What there was under a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: it is this request's from now on.
+    First,
+    /// The same request; what it made.
+    Replay(Uuid),
+    /// Another request.
+    Reused {
+        /// What that made.
+        first: Uuid,
+        /// Where the requests differ.
+        difference: Difference,
+    },
+}
 
 /// A key, and all that is asked for with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +64,45 @@ impl Key {
     /// A key with every field of the mutation's input but itself, by its name there; one that was left out is [`Value::Null`].
     pub fn new<const N: usize>(text: String, fields: [(&'static str, Value); N]) -> Self {
         Self { text, fields: fields.into() }
+    }
+
+    /// Makes the key this request's, which makes `subject`, or tells what it was used for. It is one of the partner's, or of the tenant's staff.
+    /// Another request that has just come with it is waited for.
+    pub async fn claim(
+        &self,
+        mut connection: &AsyncPgConnection,
+        operation: Operation,
+        tenant: TenantId,
+        partner: Option<PartnerId>,
+        subject: Uuid,
+    ) -> QueryResult<Claim> {
+        let claimed = diesel::insert_into(idempotency_keys::table)
+            .values((
+                idempotency_keys::tenant_id.eq(tenant),
+                idempotency_keys::partner_id.eq(partner),
+                idempotency_keys::operation.eq(operation),
+                idempotency_keys::key.eq(&self.text),
+                idempotency_keys::request.eq(self.request()),
+                idempotency_keys::subject_id.eq(subject),
+            ))
+            .on_conflict_do_nothing()
+            .execute(&mut connection)
+            .await?;
+        if claimed > 0 {
+            return Ok(Claim::First);
+        }
+        let (first, request): (Uuid, Value) = idempotency_keys::table
+            .filter(idempotency_keys::tenant_id.eq(tenant))
+            .filter(idempotency_keys::scope_id.eq(partner.map_or(tenant.uuid(), PartnerId::uuid)))
+            .filter(idempotency_keys::operation.eq(operation))
+            .filter(idempotency_keys::key.eq(&self.text))
+            .select((idempotency_keys::subject_id, idempotency_keys::request))
+            .first(&mut connection)
+            .await?;
+        Ok(match self.difference(Some(&request), []) {
+            None => Claim::Replay(first),
+            Some(difference) => Claim::Reused { first, difference },
+        })
     }
 
     /// The key.

@@ -9,11 +9,15 @@ use diesel::{
     sql_types::{Text, Timestamptz},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures_util::try_join;
 use iso_currency::Currency;
 use rust_decimal::Decimal;
+use serde_json::json;
 
 use super::{
+    idempotency::{Claim, Difference, Key, Operation},
     lead_status::{LeadStatus, LeadStatusChange, NewLeadStatusChange},
+    partner::Partner,
     scope::Scope,
 };
 use crate::{
@@ -91,6 +95,43 @@ pub struct NewLead {
     pub currency: Currency,
     /// The partner's notes.
     pub notes: Option<String>,
+    /// Its idempotency key, one of the partner's.
+    pub key: String,
+}
+
+impl NewLead {
+    fn key(&self) -> Key {
+        let fields = [
+            ("partnerId", json!(self.partner_id.to_string())),
+            ("clientName", json!(self.client_name)),
+            ("clientEmail", json!(self.client_email)),
+            ("clientPhone", json!(self.client_phone)),
+            ("service", json!(self.service)),
+            ("dealValue", json!(self.deal_value.map(|value| Money::rounded(value, self.currency).amount.to_string()))),
+            ("notes", json!(self.notes)),
+        ];
+        Key::new(self.key.clone(), fields)
+    }
+}
+
+/// What became of a lead that was to be added.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Inserted {
+    /// It was added.
+    New(LeadId),
+    /// It was added before, with the same key.
+    Before(LeadId),
+    /// The key was used for another.
+    KeyReused {
+        /// The lead that it was used for.
+        first: LeadId,
+        /// Where the requests differ.
+        difference: Difference,
+    },
+    /// There is no such partner in scope.
+    UnknownPartner,
+    /// The partner's rate has changed since it was read: the transaction is to be begun anew.
+    OtherRate,
 }
 
 /// What to change of a lead; `None` stays as it is, `Some(None)` is cleared.
@@ -113,6 +154,13 @@ pub struct LeadChanges {
     pub commission_fixed: Option<bool>,
     /// The partner's notes.
     pub notes: Option<Option<String>>,
+}
+
+impl LeadChanges {
+    /// Whether anything of a lead is not so already.
+    pub fn differ_from(&self, lead: &Lead) -> bool {
+        differ!(self, lead; client_name, client_email, client_phone, service, deal_value, commission, commission_fixed, notes)
+    }
 }
 
 /// The time of the statement, not of its transaction's start: a step that waited for another's lock comes after it.
@@ -144,16 +192,26 @@ impl Lead {
         Ok(rows.into_iter().filter(|row: &Self| scope.includes(row.partner_id)).map(|row| (row.id, row)).collect())
     }
 
-    /// Adds a lead and the first entry of its history. `rate` is the partner's, as read in this transaction; `None` says that it
-    /// has changed since, and that the transaction is to be begun anew.
-    pub async fn insert(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        new: &NewLead,
-        rate: Decimal,
-        by: UserId,
-    ) -> QueryResult<Option<LeadId>> {
-        let id = LeadId::new();
+    /// Adds a lead and the first entry of its history, once for each key.
+    pub async fn insert(mut connection: &AsyncPgConnection, scope: Scope, new: &NewLead, by: UserId) -> QueryResult<Inserted> {
+        let partner = [new.partner_id];
+        if !Partner::by_ids(connection, scope, &partner).await?.contains_key(&new.partner_id) {
+            return Ok(Inserted::UnknownPartner);
+        }
+        let (id, key, of) = (LeadId::new(), new.key(), Some(new.partner_id));
+        // The rate is read as late as can be, for it may be changing: once the key is this request's, which it may have waited for.
+        let (claim, mut partners) = try_join!(
+            key.claim(connection, Operation::CreateLead, scope.tenant, of, id.uuid()),
+            Partner::by_ids(connection, scope, &partner)
+        )?;
+        match claim {
+            Claim::First => {}
+            Claim::Replay(first) => return Ok(Inserted::Before(first.into())),
+            Claim::Reused { first, difference } => return Ok(Inserted::KeyReused { first: first.into(), difference }),
+        }
+        let Some(Partner { commission_rate: rate, .. }) = partners.remove(&new.partner_id) else {
+            return Ok(Inserted::UnknownPartner);
+        };
         let inserted = diesel::insert_into(partner_leads::table)
             .values((
                 partner_leads::tenant_id.eq(scope.tenant),
@@ -173,8 +231,8 @@ impl Lead {
             .await;
         match inserted {
             Ok(pinned) if pinned == rate => {}
-            Ok::<Decimal, _>(_) => return Ok(None),
-            Err(error) if is_other_rate(&error) => return Ok(None),
+            Ok::<Decimal, _>(_) => return Ok(Inserted::OtherRate),
+            Err(error) if is_other_rate(&error) => return Ok(Inserted::OtherRate),
             Err(error) => return Err(error),
         }
         let step = NewLeadStatusChange {
@@ -187,7 +245,7 @@ impl Lead {
             changed_by: Some(by),
             note: None,
         };
-        LeadStatusChange::insert(connection, &step).await.map(|()| Some(id))
+        LeadStatusChange::insert(connection, &step).await.map(|()| Inserted::New(id))
     }
 
     /// The lead, locked until the transaction ends.

@@ -84,6 +84,14 @@ pub struct NewMember<'a> {
     pub updated_at: DateTime<Utc>,
 }
 
+impl NewMember<'_> {
+    /// Whether a member is as this one is to be: it may have been added by the same request.
+    pub fn is_as(&self, known: &Member) -> bool {
+        (self.email, self.first_name, self.last_name) == (&known.email, &known.first_name, known.last_name.as_deref())
+            && known.status != MemberStatus::Inactive
+    }
+}
+
 /// What to change of a member; `None` leaves it.
 #[derive(Debug, Clone, Default, AsChangeset)]
 #[diesel(table_name = partner_members)]
@@ -96,6 +104,15 @@ pub struct MemberChanges {
     pub last_name: Option<Option<String>>,
     /// The status.
     pub status: Option<MemberStatus>,
+}
+
+impl MemberChanges {
+    /// Whether anything of a member is not so already.
+    pub fn differ_from(&self, member: &Member) -> bool {
+        // A member whose mailbox is another's has its address and not its key.
+        let has_key = |email: &String| email_key(email) == member.email_key;
+        differ!(self, member; email, first_name, last_name, status) || !self.email.as_ref().is_none_or(has_key)
+    }
 }
 
 /// How many members of each status a partner has.
@@ -170,9 +187,27 @@ impl Member {
         Ok(rows.into_iter().filter(|row| scope.includes(row.partner_id)).map(|row| (row.id, row)).collect())
     }
 
-    /// Adds a member.
-    pub async fn insert(mut connection: &AsyncPgConnection, new: &NewMember<'_>) -> QueryResult<()> {
-        diesel::insert_into(partner_members::table).values(new).execute(&mut connection).await.map(drop)
+    /// Adds a member; `false` where the partner has one with the address.
+    pub async fn insert(mut connection: &AsyncPgConnection, new: &NewMember<'_>) -> QueryResult<bool> {
+        let insert = diesel::insert_into(partner_members::table).values(new).on_conflict_do_nothing();
+        insert.execute(&mut connection).await.map(|inserted| inserted > 0)
+    }
+
+    /// The partner's member with an address, compared as addresses are.
+    pub async fn by_address(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        partner: PartnerId,
+        address: &str,
+    ) -> QueryResult<Option<Self>> {
+        let found: Option<Self> = Self::query()
+            .filter(partner_members::tenant_id.eq(scope.tenant))
+            .filter(partner_members::partner_id.eq(partner))
+            .filter(partner_members::email_key.eq(email_key(address)))
+            .first(&mut connection)
+            .await
+            .optional()?;
+        Ok(found.filter(|row| scope.includes(row.partner_id)))
     }
 
     /// The member in scope, locked until the transaction ends.

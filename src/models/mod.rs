@@ -3,6 +3,13 @@
 //! Every function takes the connection it works on and the [`scope::Scope`] it may see. That scope is a condition of each
 //! query; row-level security applies the same rule once more in PostgreSQL.
 
+/// Whether any of these changes (`None` stays as it is) is not so already in a row.
+macro_rules! differ {
+    ($changes:expr, $row:expr; $($field:ident),+ $(,)?) => {
+        $($changes.$field.as_ref().is_some_and(|new| *new != $row.$field))||+
+    };
+}
+
 pub mod adjustment;
 pub mod assessment;
 pub mod booking;

@@ -110,6 +110,13 @@ pub struct PartnerChanges {
     pub status_reason: Option<Option<String>>,
 }
 
+impl PartnerChanges {
+    /// Whether anything of a partner is not so already.
+    pub fn differ_from(&self, partner: &Partner) -> bool {
+        differ!(self, partner; company_name, commission_rate, clerk_org_id, status, status_reason)
+    }
+}
+
 /// Which partners a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct PartnerFilter {

@@ -108,11 +108,11 @@ impl Move {
 }
 
 impl Books<'_> {
-    /// Moves a commission, with what takes it back, to another partner. Done again it changes nothing.
-    pub async fn move_commission(&self, id: CommissionId, to: PartnerId, reason: &str) -> QueryResult<Result<(), MoveFault>> {
+    /// Moves a commission, with what takes it back, to another partner; whether it was not that one's already.
+    pub async fn move_commission(&self, id: CommissionId, to: PartnerId, reason: &str) -> QueryResult<Result<bool, MoveFault>> {
         let Some(from) = self.commission(id).await?.map(|row| row.partner_id) else { return Ok(Err(MoveFault::NotFound)) };
         if from == to {
-            return Ok(Ok(()));
+            return Ok(Ok(false));
         }
         self.lock(&[from, to]).await?;
         let Some(row) = self.commission(id).await? else { return Ok(Err(MoveFault::NotFound)) };
@@ -133,17 +133,17 @@ impl Books<'_> {
         .execute(&mut &*self.connection)
         .await?;
         self.post_moves(&rows, from, to).await?;
-        self.record_move(None, Some(id), from, to, reason).await.map(Ok)
+        self.record_move(None, Some(id), from, to, reason).await.map(|()| Ok(true))
     }
 
-    /// Moves a lead, with its history and what it has earned, to another partner. Done again it changes nothing.
-    pub async fn move_lead(&self, id: LeadId, to: PartnerId, reason: &str) -> QueryResult<Result<(), MoveFault>> {
+    /// Moves a lead, with its history and what it has earned, to another partner; whether it was not that one's already.
+    pub async fn move_lead(&self, id: LeadId, to: PartnerId, reason: &str) -> QueryResult<Result<bool, MoveFault>> {
         let Some(lead) = Lead::lock_key(self.connection, Scope::tenant(self.tenant), id).await? else {
             return Ok(Err(MoveFault::NotFound));
         };
         let from = lead.partner_id;
         if from == to {
-            return Ok(Ok(()));
+            return Ok(Ok(false));
         }
         self.lock(&[from, to]).await?;
         let earned = Commission::by_lead(self.connection, self.tenant, id).await?;
@@ -163,7 +163,7 @@ impl Books<'_> {
         if let Some(row) = earned.filter(|row| row.status != CommissionStatus::Rejected) {
             self.post_moves(&[&row], from, to).await?;
         }
-        self.record_move(Some(id), None, from, to, reason).await.map(Ok)
+        self.record_move(Some(id), None, from, to, reason).await.map(|()| Ok(true))
     }
 
     async fn commission(&self, id: CommissionId) -> QueryResult<Option<Commission>> {

@@ -68,8 +68,6 @@ pub enum MembershipFault {
     FromOrganization(String),
     /// The person was removed then.
     Removed(DateTime<Utc>),
-    /// The person was not removed.
-    NotRemoved,
     /// The database.
     Database(QueryError),
 }
@@ -122,48 +120,54 @@ impl LockedMemberships {
         if self.rows.iter().any(stays) { Ok(()) } else { Err(MembershipFault::LastOwner) }
     }
 
-    /// Gives someone another role; the one that they have already changes nothing.
+    /// Gives someone another role; the one that they have already changes nothing. Whether it is another.
     pub async fn change_role(
         &self,
         connection: &AsyncPgConnection,
         user: UserId,
         role: PartnerUserRole,
-    ) -> Result<(), MembershipFault> {
+    ) -> Result<bool, MembershipFault> {
         let membership = self.present(user)?;
+        if membership.role == role {
+            return Ok(false);
+        }
         if let Some(organization) = &membership.clerk_org_id {
             return Err(MembershipFault::FromOrganization(organization.clone()));
-        }
-        if membership.role == role {
-            return Ok(());
         }
         if role != PartnerUserRole::Owner {
             self.check_owner_without(user)?;
         }
-        Ok(membership.set_role(connection, role).await?)
+        membership.set_role(connection, role).await?;
+        Ok(true)
     }
 
-    /// Removes someone. Whatever their token says, they act for the partner no more.
+    /// Removes someone: whatever their token says, they act for the partner no more. Whether they were not removed before.
     pub async fn remove(
         &self,
         connection: &AsyncPgConnection,
         user: UserId,
         by: UserId,
         at: DateTime<Utc>,
-    ) -> Result<(), MembershipFault> {
-        let membership = self.present(user)?;
+    ) -> Result<bool, MembershipFault> {
+        let membership = self.of(user)?;
+        if membership.removed_at.is_some() {
+            return Ok(false);
+        }
         if self.is_owners(membership) {
             self.check_owner_without(user)?;
         }
-        Ok(membership.set_removal(connection, Some((at, by))).await?)
+        membership.set_removal(connection, Some((at, by))).await?;
+        Ok(true)
     }
 
-    /// Lets someone in again who was removed, as what they were.
-    pub async fn restore(&self, connection: &AsyncPgConnection, user: UserId) -> Result<(), MembershipFault> {
+    /// Lets someone in again who was removed, as what they were. Whether they were.
+    pub async fn restore(&self, connection: &AsyncPgConnection, user: UserId) -> Result<bool, MembershipFault> {
         let membership = self.of(user)?;
         if membership.removed_at.is_none() {
-            return Err(MembershipFault::NotRemoved);
+            return Ok(false);
         }
-        Ok(membership.set_removal(connection, None).await?)
+        membership.set_removal(connection, None).await?;
+        Ok(true)
     }
 }
 
@@ -218,25 +222,26 @@ pub async fn own_partners(mut connection: &AsyncPgConnection, organization: Opti
     .await
 }
 
-/// Makes the partner the one that the caller acts for where their token names no organisation. `false` where they do not belong to it, or
-/// only by an organisation.
+/// Makes the partner the one that the caller acts for where their token names no organisation, and gives whether it was another. `None` where
+/// they do not belong to it, or only by an organisation.
 pub async fn set_default_partner(
     mut connection: &AsyncPgConnection,
     scope: Scope,
     user: UserId,
     partner: PartnerId,
-) -> QueryResult<bool> {
+) -> QueryResult<Option<bool>> {
     let hold = statement::<Text>("SELECT portal_hold_partner(?)::text", vec![Bind::Uuid(partner.uuid())]);
     hold.execute(&mut connection).await?;
     let may = statement::<Bool>("SELECT portal_may_act_for(?)", vec![Bind::Uuid(partner.uuid())]);
     if !may.get_result::<bool>(&mut connection).await? {
-        return Ok(false);
+        return Ok(None);
     }
-    diesel::update(users::table.filter(users::tenant_id.eq(scope.tenant)).filter(users::id.eq(user)))
+    let row = users::table.filter(users::tenant_id.eq(scope.tenant)).filter(users::id.eq(user));
+    let changed = diesel::update(row.filter(users::default_partner_id.is_distinct_from(partner)))
         .set((users::default_partner_id.eq(partner), users::updated_at.eq(diesel::dsl::now)))
         .execute(&mut connection)
         .await?;
-    Ok(true)
+    Ok(Some(changed > 0))
 }
 
 /// The partners of each user, those joined first before the others.

@@ -57,11 +57,11 @@ pub struct PayoutRequest {
     /// When that preview was taken, where it is known.
     pub previewed_at: Option<DateTime<Utc>>,
     /// Its idempotency key.
-    pub key: Option<String>,
+    pub key: String,
 }
 
 impl PayoutRequest {
-    fn key(&self) -> Option<Key> {
+    fn key(&self) -> Key {
         let time = |time: Option<DateTime<Utc>>| json!(time.map(clock::shown));
         let fields = [
             ("partnerId", json!(self.partner.to_string())),
@@ -73,7 +73,7 @@ impl PayoutRequest {
             ("expectedFingerprint", json!(self.expected)),
             ("previewedAt", time(self.previewed_at)),
         ];
-        Some(Key::new(self.key.clone()?, fields))
+        Key::new(self.key.clone(), fields)
     }
 }
 
@@ -209,14 +209,68 @@ pub async fn due_partners(
     .await
 }
 
+/// Payouts to be made for all partners.
+#[derive(Debug, Clone)]
+pub struct BatchesRequest {
+    /// In which currency.
+    pub currency: Currency,
+    /// The period's first instant.
+    pub period_start: DateTime<Utc>,
+    /// The period's end, exclusive.
+    pub period_end: DateTime<Utc>,
+    /// When they are to be paid; `None` for now.
+    pub payout_date: Option<DateTime<Utc>>,
+    /// Their idempotency key.
+    pub key: String,
+}
+
+impl BatchesRequest {
+    /// The key, which stays this request's from one call to the next.
+    pub fn key(&self) -> Key {
+        let time = |time: Option<DateTime<Utc>>| json!(time.map(clock::shown));
+        let fields = [
+            ("currency", json!(self.currency.code())),
+            ("periodStart", time(Some(self.period_start))),
+            ("periodEnd", time(Some(self.period_end))),
+            ("payoutDate", time(self.payout_date)),
+        ];
+        Key::new(self.key.clone(), fields)
+    }
+
+    /// A partner's payout.
+    pub fn of(&self, partner: PartnerId) -> PayoutRequest {
+        PayoutRequest {
+            partner,
+            currency: self.currency,
+            period_start: self.period_start,
+            period_end: self.period_end,
+            payout_date: self.payout_date,
+            notes: None,
+            expected: None,
+            previewed_at: None,
+            key: format!("{} {partner}", self.key),
+        }
+    }
+
+    /// The partners whose payouts have been made by this request.
+    pub async fn done(&self, mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<Vec<PartnerId>> {
+        let pattern: String =
+            self.key.chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect();
+        partner_payouts::table
+            .filter(partner_payouts::tenant_id.eq(tenant))
+            .filter(partner_payouts::idempotency_key.like(format!("{pattern} {}\\_%", PartnerId::PREFIX)))
+            .select(partner_payouts::partner_id)
+            .load(&mut connection)
+            .await
+    }
+}
+
 impl Books<'_> {
     /// Makes a payout of what is approved and free up to the period's end.
     pub async fn create_payout(&self, request: &PayoutRequest) -> QueryResult<Result<Made, PayoutFault>> {
         self.lock(&[request.partner]).await?;
         let key = request.key();
-        if let Some(key) = &key
-            && let Some((first, stored)) = Payout::by_key(self.connection, self.tenant, key.text()).await?
-        {
+        if let Some((first, stored)) = Payout::by_key(self.connection, self.tenant, key.text()).await? {
             let kept = [
                 ("partnerId", json!(first.partner_id.to_string())),
                 ("currency", json!(first.currency)),
@@ -276,8 +330,8 @@ impl Books<'_> {
             period_start: request.period_start,
             period_end: request.period_end,
             notes: request.notes.as_deref(),
-            idempotency_key: request.key.as_deref(),
-            request: request.key().as_ref().map(Key::request),
+            idempotency_key: Some(&request.key),
+            request: Some(request.key().request()),
             created_by: self.by,
             created_at: self.at,
             updated_at: self.at,

@@ -95,8 +95,9 @@ impl Step {
 }
 
 impl Books<'_> {
-    /// Takes a payout one step. A step that has been taken already succeeds and changes nothing, so a retry is safe.
-    pub async fn step_payout(&self, id: PayoutId, step: &Step) -> QueryResult<Result<(), StepFault>> {
+    /// Takes a payout one step, and gives whether it is taken now: one that was the last already succeeds and changes nothing, so a retry is
+    /// safe.
+    pub async fn step_payout(&self, id: PayoutId, step: &Step) -> QueryResult<Result<bool, StepFault>> {
         // Whose books to lock; they are always locked before any row is.
         let partner = partner_payouts::table
             .filter(partner_payouts::tenant_id.eq(self.tenant))
@@ -113,7 +114,7 @@ impl Books<'_> {
         let Some(payout) = Payout::lock(self.connection, self.tenant, id).await? else { return Ok(Err(StepFault::NotFound)) };
         let (from, to) = step.way();
         if !from.contains(&payout.status) {
-            return self.repeated(&payout, step).await;
+            return Ok(self.repeated(&payout, step).await?.map(|()| false));
         }
         let attempt = payout.attempt + i32::from(*step == Step::Retry);
         if let Some(fault) = self.hindrance(&payout, step).await? {
@@ -125,7 +126,7 @@ impl Books<'_> {
         self.write_step(&payout, step, attempt).await?;
         self.follow(&payout, to).await?;
         self.book_step(&payout, to, attempt).await?;
-        Ok(Ok(()))
+        Ok(Ok(true))
     }
 
     /// Locks the leads whose commissions a payout holds, before the books are: that they are paid is noted with them, by a trigger.

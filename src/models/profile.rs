@@ -110,6 +110,30 @@ pub struct ProfileChanges {
     pub monthly_reports: Option<bool>,
 }
 
+impl ProfileChanges {
+    /// Whether anything of a profile is not so already, but for what is sealed.
+    fn differ_from(&self, profile: &Profile) -> bool {
+        differ!(
+            self, profile; payment_email, payment_method, contact_name, contact_email, contact_phone, website,
+            address_line1, address_city, address_state, address_postal_code, address_country, notifications_enabled, notify_by_email,
+            monthly_reports,
+        )
+    }
+}
+
+/// What became of a change of a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProfileUpdate {
+    /// There is no such profile in scope.
+    NotFound,
+    /// It has changed.
+    Changed,
+    /// All was so before.
+    Unchanged,
+    /// Somebody has changed it since it was looked at.
+    ChangedSince(DateTime<Utc>),
+}
+
 /// A number as it is stored: sealed, with the end that is shown.
 #[derive(Clone)]
 pub struct SealedNumber {
@@ -128,6 +152,9 @@ impl SealedNumber {
         Ok(Self { sealed, last4 })
     }
 }
+
+/// A sealed number, where there is one.
+type Sealed = Option<Vec<u8>>;
 
 impl Profile {
     /// The profiles of those of `partners` that are in scope.
@@ -157,24 +184,51 @@ impl Profile {
         (!has_destination).then(|| method.destination())
     }
 
-    /// Changes the profile of `partner`; `false` where it is not in scope.
+    /// Changes the profile of `partner`, unless it was changed since `expected`. A sealed number that is the one which is there stays as it is
+    /// sealed.
     pub async fn update(
         mut connection: &AsyncPgConnection,
+        keyring: &Keyring,
         scope: Scope,
         partner: PartnerId,
         changes: &ProfileChanges,
-    ) -> QueryResult<bool> {
+        expected: Option<DateTime<Utc>>,
+    ) -> Result<ProfileUpdate> {
         if !scope.includes(partner) {
-            return Ok(false);
+            return Ok(ProfileUpdate::NotFound);
         }
         let row = partner_profiles::table
             .filter(partner_profiles::tenant_id.eq(scope.tenant))
             .filter(partner_profiles::partner_id.eq(partner));
-        let updated = diesel::update(row)
-            .set((changes, partner_profiles::updated_at.eq(diesel::dsl::now)))
-            .execute(&mut connection)
-            .await?;
-        Ok(updated > 0)
+        let locked = row.select((Self::as_select(), partner_profiles::tax_id_sealed, partner_profiles::bank_account_sealed));
+        let before: Option<(Self, Sealed, Sealed)> = locked.for_no_key_update().first(&mut connection).await.optional()?;
+        let Some((before, tax_id, bank_account)) = before else { return Ok(ProfileUpdate::NotFound) };
+        // Two numbers may have one end, and one number is never sealed the same twice: they are compared as they are.
+        let is_kept = |new: &Option<Sealed>, old: &Sealed, field| -> Result<bool> {
+            let open = |sealed: &[u8]| keyring.open(sealed, field, scope.tenant, partner).map_err(Error::internal);
+            match (new, old) {
+                (Some(Some(new)), Some(old)) => Ok(open(new)? == open(old)?),
+                (Some(new), old) => Ok(new == old),
+                (None, _) => Ok(true),
+            }
+        };
+        let mut changes = changes.clone();
+        let keeps_tax_id = is_kept(&changes.tax_id_sealed, &tax_id, SealedField::TaxId)?;
+        let keeps_account = is_kept(&changes.bank_account_sealed, &bank_account, SealedField::BankAccount)?;
+        if keeps_tax_id {
+            (changes.tax_id_sealed, changes.tax_id_last4) = (None, None);
+        }
+        if keeps_account {
+            (changes.bank_account_sealed, changes.bank_account_last4) = (None, None);
+        }
+        if keeps_tax_id && keeps_account && !changes.differ_from(&before) {
+            return Ok(ProfileUpdate::Unchanged);
+        }
+        if expected.is_some_and(|expected| expected != before.updated_at) {
+            return Ok(ProfileUpdate::ChangedSince(before.updated_at));
+        }
+        diesel::update(row).set((&changes, partner_profiles::updated_at.eq(diesel::dsl::now))).execute(&mut connection).await?;
+        Ok(ProfileUpdate::Changed)
     }
 
     /// Seals anew, with the active key, what older keys have sealed; for the command line, as the tables' owner. Gives the

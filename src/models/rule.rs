@@ -236,13 +236,14 @@ impl Rule {
         Ok(Self::with_tiers(connection, tenant, row.into_iter().collect()).await?.pop())
     }
 
-    /// Sets a rule: a new version that holds from `valid_from` on, and ends the one before it there.
+    /// Sets a rule: a new version of this id that holds from `valid_from` on, and ends the one before it there.
     pub async fn set(
         mut connection: &AsyncPgConnection,
         tenant: TenantId,
+        id: RuleId,
         new: &NewRule,
         by: UserId,
-    ) -> QueryResult<Result<RuleId, RuleFault>> {
+    ) -> QueryResult<Result<(), RuleFault>> {
         let scope = new.partner_id.map_or(tenant.uuid(), PartnerId::uuid);
         let currency = new.currency.map(|currency| currency.code());
         let of_scope = partner_commissions::table
@@ -263,17 +264,16 @@ impl Rule {
         let in_the_way = |from: DateTime<Utc>, to: Option<DateTime<Utc>>| {
             to.is_none_or(|to| to > new.valid_from && to > from) && new.valid_to.is_none_or(|end| end > from)
         };
-        for (id, _, from, to) in &versions {
+        for (other, _, from, to) in &versions {
             if !in_the_way(*from, *to) {
                 continue;
             }
             if *from >= new.valid_from {
                 return Ok(Err(RuleFault::LaterVersion(*from)));
             }
-            Self::close(connection, tenant, *id, new.valid_from).await?;
+            Self::close(connection, tenant, *other, new.valid_from).await?;
         }
         let next_version = versions.as_slice().first().map_or(1, |(_, version, ..)| version + 1);
-        let id = RuleId::new();
         let (kind, rate, flat) = match &new.formula.terms {
             Terms::Percentage(rate) => (RuleKind::Percentage, Some(*rate), None),
             Terms::Flat(amount) => (RuleKind::Flat, None, Some(*amount)),
@@ -311,7 +311,7 @@ impl Rule {
                 .collect();
             diesel::insert_into(partner_commission_tiers::table).values(rows).execute(&mut connection).await?;
         }
-        Ok(Ok(id))
+        Ok(Ok(()))
     }
 
     /// Ends a rule at an instant, exclusive; one that has not begun by then never holds.

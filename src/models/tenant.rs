@@ -137,13 +137,19 @@ impl TenantSettings {
         Ok(if settings.default_currency == currency.code() { settings.minimum_payout } else { Decimal::ZERO })
     }
 
-    /// Changes the settings.
+    /// Changes the settings; whether anything was not so already.
     pub async fn update(
         mut connection: &AsyncPgConnection,
         tenant: TenantId,
         commission_hold_days: Option<i32>,
         minimum_payout: Option<Decimal>,
-    ) -> QueryResult<()> {
+    ) -> QueryResult<bool> {
+        let before: Self = Self::query().filter(tenants::id.eq(tenant)).for_no_key_update().first(&mut connection).await?;
+        let has_changes = commission_hold_days.is_some_and(|days| days != before.commission_hold_days)
+            || minimum_payout.is_some_and(|amount| amount != before.minimum_payout);
+        if !has_changes {
+            return Ok(false);
+        }
         diesel::update(tenants::table.filter(tenants::id.eq(tenant)))
             .set((
                 commission_hold_days.map(|days| tenants::commission_hold_days.eq(days)),
@@ -152,7 +158,7 @@ impl TenantSettings {
             ))
             .execute(&mut connection)
             .await
-            .map(drop)
+            .map(|_| true)
     }
 }
 

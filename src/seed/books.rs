@@ -17,7 +17,7 @@ use super::{
 use crate::{
     db::schema::{partner_commission_events, partner_commissions, partner_leads, users},
     error::{Error, Result},
-    ids::{CommissionId, CustomerAccountId, LeadId, PartnerId, PayoutId, TenantId, UserId},
+    ids::{CommissionId, CustomerAccountId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId},
     models::{
         booking::{BookingFault, InvoicePayment, InvoiceRefund},
         books::Books,
@@ -139,7 +139,7 @@ impl Year<'_> {
                 let name = format!("{head} {tail} {}", number * CUSTOMERS + place + 1);
                 let email = Some(format!("accounts@{}-{}.example", head.to_lowercase(), tail.to_lowercase()));
                 let report = CustomerReport { external_id: self.customer(number, place), name, email };
-                let id = Customer::upsert(connection, self.tenant, &report).await?;
+                let (id, _) = Customer::upsert(connection, self.tenant, &report).await?;
                 if CustomerAccount::latest(connection, self.tenant, id).await?.is_some() {
                     continue;
                 }
@@ -181,7 +181,7 @@ impl Year<'_> {
                 valid_from: self.now - TimeDelta::days(400),
                 valid_to: None,
             };
-            Rule::set(connection, self.tenant, &new, by)
+            Rule::set(connection, self.tenant, RuleId::new(), &new, by)
                 .await?
                 .map_err(|fault| Error::internal(format!("a seeded rule could not be set: {fault:?}")))?;
         }
@@ -307,7 +307,7 @@ impl Year<'_> {
                     notes: None,
                     expected: None,
                     previewed_at: None,
-                    key: Some(format!("seed_{}_{}_{}_{}", self.seed, number + 1, currency.code(), end.date_naive())),
+                    key: format!("seed_{}_{}_{}_{}", self.seed, number + 1, currency.code(), end.date_naive()),
                 };
                 // Nothing to pay is carried forward.
                 let Ok(made) = books.create_payout(&request).await? else { continue };

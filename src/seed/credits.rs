@@ -150,7 +150,7 @@ impl CreditYear<'_> {
         let mut happenings = Vec::new();
         for (place, partner) in self.partners.iter().enumerate() {
             for quarter in 0..4_i64 {
-                let key = Some(format!("seed_{}_{}_{quarter}", self.seed, place + 1));
+                let key = format!("seed_{}_{}_{quarter}", self.seed, place + 1);
                 let new = NewGrant { partner: *partner, credits: GRANT, reason: "Included in the plan".to_owned(), key };
                 happenings.push((self.now - TimeDelta::days(355 - 90 * quarter), Happening::Grant(new)));
             }

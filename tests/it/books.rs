@@ -28,11 +28,11 @@ pub async fn business(world: &World) {
     world.decide("rejectCommissions", &[&rejected], false).await;
     world.sql("UPDATE tenants SET commission_hold_days = 30").await;
     world.pay("inv_10", "cus_1", "80.00", &world.app.clock.now().to_rfc3339()).await;
-    let create = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"1000\" }) { lead { id } } }";
+    let create = "mutation { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"1000\" }) { lead { id } } }";
     let lead = world.owner_a(create, json!({})).await.data()["createLead"]["lead"]["id"].clone();
     let convert = "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: CONVERTED }) { userErrors { code } } }";
     world.owner_a(convert, json!({"id": lead})).await.data();
-    let rule = "mutation { setCommissionRule(input: { kind: PERCENTAGE, rate: \"0.1\", validFrom: \"2026-07-17T00:00:00Z\" }) { userErrors { code } } }";
+    let rule = "mutation { setCommissionRule(input: { idempotencyKey: \"FRESH_KEY\", kind: PERCENTAGE, rate: \"0.1\", validFrom: \"2026-07-17T00:00:00Z\" }) { userErrors { code } } }";
     world.operator(rule, json!({})).await.data();
     let moved = world.adjust(world.a, "2.00", None).await["commission"]["id"].clone();
     let query = "mutation ($id: ID!, $to: ID!) { moveCommission(input: { id: $id, partnerId: $to, reason: \"R\" }) { userErrors { code } } }";

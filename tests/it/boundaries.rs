@@ -144,7 +144,7 @@ async fn the_end_of_a_list() {
 async fn a_rules_last_instant() {
     let world = World::new().await;
     world.customer("cus_1", world.a).await;
-    let set = "mutation ($id: ID!, $rate: Decimal!, $from: DateTime!) { setCommissionRule(input: { partnerId: $id, currency: \"USD\", kind: PERCENTAGE, rate: $rate, validFrom: $from }) { userErrors { message } } }";
+    let set = "mutation ($id: ID!, $rate: Decimal!, $from: DateTime!) { setCommissionRule(input: { idempotencyKey: \"FRESH_KEY\", partnerId: $id, currency: \"USD\", kind: PERCENTAGE, rate: $rate, validFrom: $from }) { userErrors { message } } }";
     for (rate, from) in [("0.2", "2026-03-01T00:00:00Z"), ("0.3", DAY)] {
         let set = world.operator(set, json!({"id": world.a.to_string(), "rate": rate, "from": from})).await;
         assert_eq!(set.data()["setCommissionRule"]["userErrors"], json!([]));

@@ -140,7 +140,7 @@ impl Few {
         Some(match name {
             "adjustCommission" => (
                 Operator,
-                json!({"partnerId": partner, "amount": money(random), "reason": "R", "idempotencyKey": random.bool().then(|| format!("{partner}{}", text(random)))}),
+                json!({"partnerId": partner, "amount": money(random), "reason": "R", "idempotencyKey": format!("{partner}{}", text(random))}),
             ),
             "approveCommissions" => (Operator, json!({"ids": [of(random, &self.commissions)?]})),
             "rejectCommissions" => (Operator, json!({"ids": [of(random, &self.commissions)?], "reason": "R"})),
@@ -153,7 +153,7 @@ impl Few {
             "changePartnerStatus" => {
                 (Operator, json!({"id": self.partners[1], "status": (["ACTIVE", "SUSPENDED"][random.usize(..2)])}))
             }
-            "createPartner" => (Operator, json!({"companyName": text(random)})),
+            "createPartner" => (Operator, json!({"companyName": text(random), "idempotencyKey": "FRESH_KEY"})),
             "updatePartner" => (
                 Operator,
                 json!({"id": partner, "clerkOrgId": format!("org{}", random.u16(..)), "commissionRate": format!("0.{}", random.u8(1..9))}),
@@ -161,7 +161,7 @@ impl Few {
             "updatePartnerProfile" => (Operator, json!({"partnerId": partner, "contactName": text(random)})),
             "createLead" => (
                 Operator,
-                json!({"partnerId": partner, "clientName": "C", "clientEmail": "c@example.com", "service": "S", "dealValue": money(random)}),
+                json!({"partnerId": partner, "clientName": "C", "clientEmail": "c@example.com", "service": "S", "dealValue": money(random), "idempotencyKey": text(random)}),
             ),
             "updateLead" => {
                 (Operator, with(id(&self.leads, random)?, json!({"dealValue": money(random), "notes": text(random)})))
@@ -173,8 +173,8 @@ impl Few {
                     json!({"status": (["CONTACTED", "LOST", "PENDING", "CONVERTED"][random.usize(..4)])}),
                 ),
             ),
-            "createPayoutBatch" => (Operator, with(period(), json!({"partnerId": partner}))),
-            "createPayoutBatches" => (Operator, period()),
+            "createPayoutBatch" => (Operator, with(period(), json!({"partnerId": partner, "idempotencyKey": "FRESH_KEY"}))),
+            "createPayoutBatches" => (Operator, with(period(), json!({"idempotencyKey": "FRESH_KEY"}))),
             "releasePayout" | "retryPayout" | "startPayout" => (Operator, id(&self.payouts, random)?),
             // Seldom: it is final.
             "cancelPayout" => (Operator, id(&self.payouts, random).filter(|_| random.u8(..4) == 0)?),
@@ -190,9 +190,10 @@ impl Few {
                 Service,
                 json!({"invoiceId": format!("inv_{}", random.u8(..40)), "refundedAmount": format!("{}.00", random.u8(..=100)), "currency": "USD", "refundedAt": format!("2026-06-2{}T00:00:00Z", random.u8(..9))}),
             ),
-            "setCommissionRule" => {
-                (Operator, json!({"partnerId": partner, "kind": "PERCENTAGE", "rate": format!("0.{}", random.u8(1..9))}))
-            }
+            "setCommissionRule" => (
+                Operator,
+                json!({"partnerId": partner, "kind": "PERCENTAGE", "rate": format!("0.{}", random.u8(1..9)), "idempotencyKey": "FRESH_KEY"}),
+            ),
             "endCommissionRule" => (Operator, json!({"id": of(random, &self.rules)?})),
             "changePartnerUserRole" => (
                 Operator,
@@ -216,9 +217,10 @@ impl Few {
         let partner = self.partners[random.usize(..2)].clone();
         Some(match name {
             "addMember" => (Partner, json!({"email": format!("m{}@example.com", random.u16(..)), "firstName": "M"})),
-            "assignCredits" => {
-                (Partner, json!({"memberId": self.members[random.usize(..2)], "credits": random.u8(1..5), "validDays": 30}))
-            }
+            "assignCredits" => (
+                Partner,
+                json!({"memberId": self.members[random.usize(..2)], "credits": random.u8(1..5), "validDays": 30, "idempotencyKey": "FRESH_KEY"}),
+            ),
             "deactivateMember" => (Partner, with(id(&self.members, random)?, json!({"revokeCredits": random.bool()}))),
             "reactivateMember" => (Partner, id(&self.members, random)?),
             "updateMember" => (
@@ -240,7 +242,10 @@ impl Few {
                 Service,
                 json!({"redemptionId": of(random, &self.redemptions)?, "reason": "R", "idempotencyKey": random.u64(..).to_string()}),
             ),
-            "grantCredits" => (Operator, json!({"partnerId": partner, "credits": random.u8(1..50), "reason": "R"})),
+            "grantCredits" => (
+                Operator,
+                json!({"partnerId": partner, "credits": random.u8(1..50), "reason": "R", "idempotencyKey": "FRESH_KEY"}),
+            ),
             "revokeCredits" => (Operator, json!({"allocationId": of(random, &self.allocations)?})),
             "redeemCredit" => {
                 let who = if random.bool() {
@@ -328,7 +333,7 @@ async fn every_mutation_at_every_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_organisation_changes_while_leads_are_sent() {
     let world = Arc::new(World::with_pool(8).await);
-    let send = "mutation ($id: ID!) { createLead(input: { partnerId: $id, clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } userErrors { message } } }";
+    let send = "mutation ($id: ID!) { createLead(input: { idempotencyKey: \"FRESH_KEY\", partnerId: $id, clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } userErrors { message } } }";
     let rename = "mutation ($id: ID!, $org: String!) { updatePartner(input: { id: $id, clerkOrgId: $org }) { partner { id } userErrors { message } } }";
     let tasks = (0..8).map(|task: usize| {
         let world = Arc::clone(&world);

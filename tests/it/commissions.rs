@@ -161,7 +161,7 @@ async fn a_refund_after_payment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lead_earns() {
     let world = World::new().await;
-    let create = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"1000\" }) { lead { id } } }";
+    let create = "mutation { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"1000\" }) { lead { id } } }";
     let lead = world.owner_a(create, json!({})).await.data()["createLead"]["lead"]["id"].clone();
     let convert =
         "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: CONVERTED }) { lead { status } userErrors { code } } }";
@@ -191,8 +191,7 @@ async fn a_lead_earns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lead_of_unknown_worth() {
     let world = World::new().await;
-    let create =
-        "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
+    let create = "mutation { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
     let lead = world.owner_a(create, json!({})).await.data()["createLead"]["lead"]["id"].clone();
     let convert = "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: CONVERTED }) { userErrors { code } } }";
     world.owner_a(convert, json!({"id": lead})).await.data();

@@ -159,7 +159,7 @@ async fn a_commission_moves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lead_moves() {
     let world = World::new().await;
-    let send = "mutation ($id: ID!) { createLead(input: { partnerId: $id, clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"100.00\" }) { lead { id } } }";
+    let send = "mutation ($id: ID!) { createLead(input: { idempotencyKey: \"FRESH_KEY\", partnerId: $id, clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"100.00\" }) { lead { id } } }";
     let lead = world.operator(send, json!({"id": world.a.to_string()})).await.data()["createLead"]["lead"]["id"].clone();
     let convert = "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: CONVERTED, note: \"Won\" }) { lead { status } userErrors { message } } }";
     world.operator(convert, json!({"id": lead})).await.data();

@@ -148,8 +148,7 @@ async fn redeeming_by_address() {
     world.assign(&member, 5, 60, None).await;
     let add = "mutation { addMember(input: { email: \"ANN@example.com\", firstName: \"A\" }) { member { id } } }";
     let of_b = world.acme("owner_b", add, json!({})).await.data()["addMember"]["member"]["id"].clone();
-    let assign =
-        "mutation ($id: ID!) { assignCredits(input: { memberId: $id, credits: 5, validDays: 30 }) { userErrors { code } } }";
+    let assign = "mutation ($id: ID!) { assignCredits(input: { idempotencyKey: \"FRESH_KEY\", memberId: $id, credits: 5, validDays: 30 }) { userErrors { code } } }";
     world.acme("owner_b", assign, json!({"id": of_b})).await.data();
     assert_eq!(world.redeem("ann@example.com", 6, "r").await["userErrors"], json!([]));
     assert_eq!((world.credits(world.a).await, world.credits(world.b).await), ([5, 4, 1, 0], [5, 0, 5, 0]));

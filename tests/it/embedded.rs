@@ -42,8 +42,7 @@ async fn killed_and_started_again() {
     let total = "{ leads { totalCount } dashboard { partner { companyName } } }";
     let before = server.ask(token.trim(), total).await;
     assert!(before["data"]["leads"]["totalCount"].as_i64() > Some(10), "{before}");
-    let send =
-        "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
+    let send = "mutation { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
     let created = server.ask(token.trim(), send).await["data"]["createLead"]["lead"]["id"].clone();
     server.signal(Signal::SIGKILL);
     server.child.wait().expect("it ends");

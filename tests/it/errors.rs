@@ -86,7 +86,7 @@ async fn ids_are_not_coerced() {
 #[tokio::test(flavor = "multi_thread")]
 async fn decimals_are_strings() {
     let world = World::new().await;
-    let query = "mutation ($value: Decimal) { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: $value }) { lead { dealValue { amount } } } }";
+    let query = "mutation ($value: Decimal) { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: $value }) { lead { dealValue { amount } } } }";
     for bad in [json!(250.5), json!(250), json!("1e3"), json!(true), json!("")] {
         let answer = world.owner_a(query, json!({"value": bad})).await;
         assert_eq!(answer.code(), "BAD_USER_INPUT", "{bad}");

@@ -329,7 +329,7 @@ async fn an_end_under_load() {
             tokio::spawn(async move {
                 let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client");
                 for turn in 0.. {
-                    let query = format!("mutation {{ createLead(input: {{ clientName: \"Stop {task} {turn}\", clientEmail: \"s@example.com\", service: \"S\" }}) {{ lead {{ id }} userErrors {{ code }} }} }}");
+                    let query = format!("mutation {{ createLead(input: {{ idempotencyKey: \"stop-{task}-{turn}\", clientName: \"Stop {task} {turn}\", clientEmail: \"s@example.com\", service: \"S\" }}) {{ lead {{ id }} userErrors {{ code }} }} }}");
                     let Ok(response) = client.post(&url).bearer_auth(&token).json(&json!({"query": query})).send().await else { return };
                     assert_eq!(response.status(), 200, "none is refused midway");
                     let answer: Value = response.json().await.expect("a whole answer");

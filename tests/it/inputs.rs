@@ -31,31 +31,36 @@ fn fields(answer: &Answer) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_runs_unless_all_can_be_right() {
     let world = World::new().await;
-    let first = format!("a: createLead(input: {{ {LEAD} }}) {{ lead {{ id }} }}");
+    let first = format!("a: createLead(input: {{ idempotencyKey: \"FRESH_KEY\", {LEAD} }}) {{ lead {{ id }} }}");
     let member = "member_01h455vb4pex5vsknk084sn02q";
-    let second = |input: &str| format!("b: createLead(input: {{ {LEAD} {input} }}) {{ lead {{ id }} }}");
-    let assign = |input: &str| format!("b: assignCredits(input: {{ memberId: \"{member}\" credits: 1 {input} }}) {{ replayed }}");
+    let second =
+        |input: &str| format!("b: createLead(input: {{ idempotencyKey: \"FRESH_KEY\", {LEAD} {input} }}) {{ lead {{ id }} }}");
+    let assign = |input: &str| {
+        format!(
+            "b: assignCredits(input: {{ idempotencyKey: \"FRESH_KEY\", memberId: \"{member}\" credits: 1 {input} }}) {{ replayed }}"
+        )
+    };
     for (declared, field, variables, way, words) in [
-        ("($c: Int!)", format!("b: assignCredits(input: {{ memberId: \"{member}\", credits: $c }}) {{ replayed }}"), json!({"c": 3_000_000_000_i64}), json!([["input", "credits"]]), "3000000000 is no Int"),
-        ("($c: Int!)", format!("b: assignCredits(input: {{ memberId: \"{member}\", credits: $c }}) {{ replayed }}"), json!({"c": 1.5}), json!([["input", "credits"]]), "1.5 is no Int"),
-        ("", format!("b: assignCredits(input: {{ memberId: \"{member}\", credits: 3000000000 }}) {{ replayed }}"), json!({}), json!([["input", "credits"]]), "3000000000 is no Int"),
+        ("($c: Int!)", format!("b: assignCredits(input: {{ idempotencyKey: \"FRESH_KEY\", memberId: \"{member}\", credits: $c }}) {{ replayed }}"), json!({"c": 3_000_000_000_i64}), json!([["input", "credits"]]), "3000000000 is no Int"),
+        ("($c: Int!)", format!("b: assignCredits(input: {{ idempotencyKey: \"FRESH_KEY\", memberId: \"{member}\", credits: $c }}) {{ replayed }}"), json!({"c": 1.5}), json!([["input", "credits"]]), "1.5 is no Int"),
+        ("", format!("b: assignCredits(input: {{ idempotencyKey: \"FRESH_KEY\", memberId: \"{member}\", credits: 3000000000 }}) {{ replayed }}"), json!({}), json!([["input", "credits"]]), "3000000000 is no Int"),
         ("($v: Decimal)", second("dealValue: $v"), json!({"v": "1,5"}), json!([["input", "dealValue"]]), "\"1,5\" is no Decimal"),
         ("($v: Decimal)", second("dealValue: $v"), json!({"v": 1.5}), json!([["input", "dealValue"]]), "1.5 is no Decimal"),
         ("", second("dealValue: \"1,5\""), json!({}), json!([["input", "dealValue"]]), "\"250.50\""),
-        ("($i: CreateLeadInput!)", "b: createLead(input: $i) { lead { id } }".to_owned(), json!({"i": {"clientName": 5, "clientEmail": "a@b.de", "dealValue": "x", "partnerId": "foo"}}), json!([["input", "partnerId"], ["input", "clientName"], ["input", "service"], ["input", "dealValue"]]), "\"foo\" is not an id"),
+        ("($i: CreateLeadInput!)", "b: createLead(input: $i) { lead { id } }".to_owned(), json!({"i": {"clientName": 5, "clientEmail": "a@b.de", "idempotencyKey": "k", "dealValue": "x", "partnerId": "foo"}}), json!([["input", "partnerId"], ["input", "clientName"], ["input", "service"], ["input", "dealValue"]]), "\"foo\" is not an id"),
         ("", second("partnerId: \"lead_01h455vb4pex5vsknk084sn02q\""), json!({}), json!([["input", "partnerId"]]), "is the id of a lead, but the id of a partner is needed here"),
         ("($p: ID)", second("partnerId: $p"), json!({"p": "foo"}), json!([["input", "partnerId"]]), "\"foo\" is not an id"),
         ("", "b: approveCommissions(input: { ids: [\"commission_01h455vb4pex5vsknk084sn02q\", \"foo\"] }) { results { id } }".to_owned(), json!({}), json!([["input", "ids", "1"]]), "\"foo\" is not an id"),
-        ("", "b: adjustCommission(input: { partnerId: \"partner_01h455vb4pex5vsknk084sn02q\", amount: \"1\", reason: \"r\", currency: \"QQQ\" }) { replayed }".to_owned(), json!({}), json!([["input", "currency"]]), "\"QQQ\" is no CurrencyCode"),
+        ("", "b: adjustCommission(input: { idempotencyKey: \"FRESH_KEY\", partnerId: \"partner_01h455vb4pex5vsknk084sn02q\", amount: \"1\", reason: \"r\", currency: \"QQQ\" }) { replayed }".to_owned(), json!({}), json!([["input", "currency"]]), "\"QQQ\" is no CurrencyCode"),
         ("($v: Int = \"x\")", assign("validDays: $v"), json!({}), json!([["v"]]), "\"x\" is no Int"),
         ("($v: Int! = 5)", assign("validDays: $v"), json!({"v": null}), json!([["input", "validDays"]]), "null is none"),
         ("", "b: updateLeadStatus(input: { id: \"lead_01h455vb4pex5vsknk084sn02q\", status: \"LOST\" }) { lead { id } }".to_owned(), json!({}), json!([["input", "status"]]), "\"LOST\" is no value of LeadStatus"),
-        ("", "b: createPayoutBatches(input: { periodStart: \"yesterday\", periodEnd: \"2026-02-30T00:00:00Z\" }) { nextPartnerId }".to_owned(), json!({}), json!([["input", "periodEnd"], ["input", "periodStart"]]), "RFC 3339"),
+        ("", "b: createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", periodStart: \"yesterday\", periodEnd: \"2026-02-30T00:00:00Z\" }) { nextPartnerId }".to_owned(), json!({}), json!([["input", "periodEnd"], ["input", "periodStart"]]), "RFC 3339"),
         ("", second("dealValue: \"1\", dealValue: \"2\""), json!({}), json!([null]), "only one input field named \"dealValue\""),
         ("", second("nope: 1"), json!({}), json!([["input", "nope"]]), "has no field \"nope\""),
         ("($p: ID = \"foo\")", second("partnerId: $p"), json!({}), json!([["input", "partnerId"]]), "\"foo\" is not an id"),
         ("($v: Int = null)", assign("validDays: $v"), json!({}), json!([["input", "validDays"]]), "null is none"),
-        ("($p: ID = \"foo\")", format!("b: createLead(input: {{ {LEAD} }}) {{ lead {{ partner {{ commissions(filter: {{ partnerId: $p }}) {{ totalCount }} }} }} }}"), json!({}), json!([["filter", "partnerId"]]), "\"foo\" is not an id"),
+        ("($p: ID = \"foo\")", format!("b: createLead(input: {{ idempotencyKey: \"FRESH_KEY\", {LEAD} }}) {{ lead {{ partner {{ commissions(filter: {{ partnerId: $p }}) {{ totalCount }} }} }} }}"), json!({}), json!([["filter", "partnerId"]]), "\"foo\" is not an id"),
         ("", "b: importMembers(input: { file: \"uploaded file 0\" }) { userErrors { code } }".to_owned(), json!({}), json!([["input", "file"]]), "in a variable"),
     ] {
         let query = format!("mutation {declared} {{ {first} {field} }}");
@@ -77,9 +82,9 @@ async fn a_refused_mutation_stands_alone() {
     let world = World::new().await;
     let partner = world.a.to_string();
     let query = format!(
-        "mutation {{ a: createLead(input: {{ {LEAD} }}) {{ lead {{ id }} }}
+        "mutation {{ a: createLead(input: {{ idempotencyKey: \"FRESH_KEY\", {LEAD} }}) {{ lead {{ id }} }}
             b: grantCredits(input: {{ partnerId: \"{partner}\", credits: 5, reason: \"r\", idempotencyKey: \"k\" }}) {{ replayed }}
-            c: createLead(input: {{ {LEAD} }}) {{ lead {{ id }} }} }}"
+            c: createLead(input: {{ idempotencyKey: \"FRESH_KEY\", {LEAD} }}) {{ lead {{ id }} }} }}"
     );
     let answer = world.owner_a(&query, json!({})).await;
     assert_eq!(answer.code(), "FORBIDDEN");
@@ -94,19 +99,20 @@ async fn a_refused_mutation_stands_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_field_in_several_places() {
     let world = World::new().await;
-    let create = format!("createLead(input: {{ {LEAD} }})");
+    let create = |key: &str| format!("createLead(input: {{ idempotencyKey: \"{key}\", {LEAD} }})");
+    let [first, second, third] = ["1", "2", "3"].map(create);
     for (count, document) in [
-        (1, format!("mutation {{ a: {create} {{ userErrors {{ code }} }} a: {create} {{ lead {{ id }} }} }}")),
+        (1, format!("mutation {{ a: {first} {{ userErrors {{ code }} }} a: {first} {{ lead {{ id }} }} }}")),
         (
             2,
             format!(
-                "mutation {{ ...F ...F ... on Mutation {{ ...G }} }} fragment F on Mutation {{ a: {create} {{ lead {{ id }} }} }} fragment G on Mutation {{ a: {create} {{ userErrors {{ code }} }} }}"
+                "mutation {{ ...F ...F ... on Mutation {{ ...G }} }} fragment F on Mutation {{ a: {second} {{ lead {{ id }} }} }} fragment G on Mutation {{ a: {second} {{ userErrors {{ code }} }} }}"
             ),
         ),
         (
             3,
             format!(
-                "mutation ($no: Boolean = false) {{ a: {create} {{ lead {{ id }} }} a: {create} @include(if: $no) {{ userErrors {{ code }} }} ... @skip(if: true) {{ b: {create} {{ lead {{ id }} }} }} }}"
+                "mutation ($no: Boolean = false) {{ a: {third} {{ lead {{ id }} }} a: {third} @include(if: $no) {{ userErrors {{ code }} }} ... @skip(if: true) {{ b: {third} {{ lead {{ id }} }} }} }}"
             ),
         ),
     ] {

@@ -11,8 +11,7 @@ use crate::support::{
 /// A customer, a rule, a commission and a payout of partner A's: their ids.
 pub async fn money(world: &World) -> [String; 4] {
     let customer = world.customer("cus_1", world.a).await;
-    let query =
-        "mutation ($id: ID!) { setCommissionRule(input: { partnerId: $id, kind: PERCENTAGE, rate: \"0.1\" }) { rule { id } } }";
+    let query = "mutation ($id: ID!) { setCommissionRule(input: { idempotencyKey: \"FRESH_KEY\", partnerId: $id, kind: PERCENTAGE, rate: \"0.1\" }) { rule { id } } }";
     let rule = world.operator(query, json!({"id": world.a.to_string()})).await.data()["setCommissionRule"]["rule"]["id"].clone();
     let commission = world.pay("inv_1", "cus_1", "100.00", "2026-06-15T12:00:00Z").await["commission"]["id"].clone();
     let payout = world.batch(world.a).await["payout"]["id"].clone();
@@ -153,11 +152,18 @@ fn attempts_on_credits(a: &str, [member, allocation, _]: &[String; 3]) -> Vec<(&
                 "importMembers(input: {{ partnerId: \"{a}\", csv: \"email,first name\\neve@example.com,E\" }}) {{ userErrors {{ code }} }}"
             ),
         ),
-        ("assignCredits", format!("assignCredits(input: {{ memberId: \"{member}\", credits: 1 }}) {{ userErrors {{ code }} }}")),
+        (
+            "assignCredits",
+            format!(
+                "assignCredits(input: {{ idempotencyKey: \"FRESH_KEY\", memberId: \"{member}\", credits: 1 }}) {{ userErrors {{ code }} }}"
+            ),
+        ),
         ("revokeCredits", format!("revokeCredits(input: {{ allocationId: \"{allocation}\" }}) {{ userErrors {{ code }} }}")),
         (
             "grantCredits",
-            format!("grantCredits(input: {{ partnerId: \"{a}\", credits: 5, reason: \"R\" }}) {{ userErrors {{ code }} }}"),
+            format!(
+                "grantCredits(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", credits: 5, reason: \"R\" }}) {{ userErrors {{ code }} }}"
+            ),
         ),
         (
             "redeemCredit",
@@ -185,7 +191,7 @@ fn attempts(lead: &str, a: &str, [customer, rule, commission, payout]: &[String;
         (
             "createLead",
             format!(
-                "createLead(input: {{ partnerId: \"{a}\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }}) {{ lead {{ id }} userErrors {{ code field }} }}"
+                "createLead(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }}) {{ lead {{ id }} userErrors {{ code field }} }}"
             ),
         ),
         (
@@ -214,20 +220,20 @@ fn attempts(lead: &str, a: &str, [customer, rule, commission, payout]: &[String;
         (
             "setCommissionRule",
             format!(
-                "setCommissionRule(input: {{ partnerId: \"{a}\", kind: PERCENTAGE, rate: \"1\" }}) {{ userErrors {{ code }} }}"
+                "setCommissionRule(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", kind: PERCENTAGE, rate: \"1\" }}) {{ userErrors {{ code }} }}"
             ),
         ),
         ("endCommissionRule", format!("endCommissionRule(input: {{ id: \"{rule}\" }}) {{ userErrors {{ code }} }}")),
         (
             "adjustCommission",
             format!(
-                "adjustCommission(input: {{ partnerId: \"{a}\", amount: \"5\", reason: \"R\" }}) {{ userErrors {{ code }} }}"
+                "adjustCommission(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", amount: \"5\", reason: \"R\" }}) {{ userErrors {{ code }} }}"
             ),
         ),
         (
             "createPayoutBatch",
             format!(
-                "createPayoutBatch(input: {{ partnerId: \"{a}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }}) {{ userErrors {{ code }} }}"
+                "createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }}) {{ userErrors {{ code }} }}"
             ),
         ),
         ("startPayout", format!("startPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ code }} }}")),

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{World, world::keyed};
 
 const CREATE: &str = "mutation ($input: CreateLeadInput!) { createLead(input: $input) {
     lead { id status clientName dealValue { amount currency } commission { amount currency } convertedAt history { from to note changedBy { name } } }
@@ -14,7 +14,7 @@ const STATUS: &str = "mutation ($input: UpdateLeadStatusInput!) { updateLeadStat
     lead { status convertedAt nextStatuses history { from to note } } userErrors { code field message } } }";
 
 async fn create(world: &World, input: Value) -> Value {
-    world.owner_a(CREATE, json!({"input": input})).await.data()["createLead"].clone()
+    world.owner_a(CREATE, json!({"input": keyed(input)})).await.data()["createLead"].clone()
 }
 
 async fn update(world: &World, input: Value) -> Value {
@@ -162,10 +162,10 @@ async fn yen() {
     let token = crate::support::token("owner_g", crate::support::world::GLOBEX);
     let mut input = good();
     input["dealValue"] = json!("1005");
-    let lead = world.run(&token, CREATE, json!({"input": input})).await.data()["createLead"]["lead"].clone();
+    let lead = world.run(&token, CREATE, json!({"input": keyed(input.clone())})).await.data()["createLead"]["lead"].clone();
     assert_eq!((&lead["dealValue"]["amount"], &lead["commission"]["amount"]), (&json!("1005"), &json!("100")));
     input["dealValue"] = json!("10.5");
-    let refused = world.run(&token, CREATE, json!({"input": input})).await;
+    let refused = world.run(&token, CREATE, json!({"input": keyed(input)})).await;
     assert_eq!(refused.data()["createLead"]["userErrors"][0]["field"], json!(["input", "dealValue"]));
 }
 

@@ -194,7 +194,7 @@ async fn a_killed_server_loses_nothing() {
     let customers = found["data"]["customers"]["nodes"].as_array().expect("customers").clone();
     let of_first = customers.iter().find(|row| row["externalId"] == "cus_1_1_1").expect("the customer")["partner"]["id"].clone();
     let batch = format!(
-        "mutation {{ createPayoutBatch(input: {{ partnerId: {of_first}, periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }}) {{ payout {{ id }} userErrors {{ code }} }} }}"
+        "mutation {{ createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: {of_first}, periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }}) {{ payout {{ id }} userErrors {{ code }} }} }}"
     );
     let acknowledged = Arc::new(Mutex::new(Vec::<(usize, Value)>::new()));
     let stopped = Arc::new(AtomicBool::new(false));

@@ -15,7 +15,9 @@ const STATUS: &str = "mutation ($input: ChangePartnerStatusInput!) { changePartn
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_partner() {
     let world = World::new().await;
-    let payload = world.operator(CREATE, json!({"input": {"companyName": "  New Ltd ", "clerkOrgId": "org_new"}})).await;
+    let payload = world
+        .operator(CREATE, json!({"input": {"idempotencyKey": "FRESH_KEY", "companyName": "  New Ltd ", "clerkOrgId": "org_new"}}))
+        .await;
     let mut partner = payload.data()["createPartner"]["partner"].clone();
     partner.as_object_mut().expect("a partner").remove("id");
     assert_eq!(
@@ -30,13 +32,17 @@ async fn organisations_are_unique() {
     let world = World::new().await;
     let before = world.number("SELECT count(*) FROM partners").await;
     let taken = json!([{"code": "TAKEN", "field": ["input", "clerkOrgId"]}]);
-    let created = world.operator(CREATE, json!({"input": {"companyName": "Copy", "clerkOrgId": "org_a"}})).await;
+    let created = world
+        .operator(CREATE, json!({"input": {"idempotencyKey": "FRESH_KEY", "companyName": "Copy", "clerkOrgId": "org_a"}}))
+        .await;
     assert_eq!(created.data()["createPartner"], json!({"partner": null, "userErrors": taken}));
     let updated = world.operator(UPDATE, json!({"input": {"id": world.b.to_string(), "clerkOrgId": "org_a"}})).await;
     assert_eq!(updated.data()["updatePartner"]["userErrors"], taken);
     assert_eq!(world.number("SELECT count(*) FROM partners").await, before);
     // Another tenant's organisations are its own.
-    let elsewhere = world.operator(CREATE, json!({"input": {"companyName": "Same", "clerkOrgId": "org_g"}})).await;
+    let elsewhere = world
+        .operator(CREATE, json!({"input": {"idempotencyKey": "FRESH_KEY", "companyName": "Same", "clerkOrgId": "org_g"}}))
+        .await;
     assert_eq!(elsewhere.data()["createPartner"]["userErrors"], json!([]));
 }
 
@@ -45,7 +51,9 @@ async fn organisations_are_unique() {
 async fn input_is_checked() {
     let world = World::new().await;
     for rate in ["1.1", "-0.1", "0.12345"] {
-        let refused = world.operator(CREATE, json!({"input": {"companyName": "", "commissionRate": rate}})).await;
+        let refused = world
+            .operator(CREATE, json!({"input": {"idempotencyKey": "FRESH_KEY", "companyName": "", "commissionRate": rate}}))
+            .await;
         let fields: Vec<Value> = refused.data()["createPartner"]["userErrors"]
             .as_array()
             .expect("faults")
@@ -62,7 +70,7 @@ async fn input_is_checked() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_rate_is_for_new_leads() {
     let world = World::new().await;
-    let send = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"100\" }) { lead { commission { amount } } } }";
+    let send = "mutation { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"100\" }) { lead { commission { amount } } } }";
     world.owner_a(send, json!({})).await;
     world.operator(UPDATE, json!({"input": {"id": world.a.to_string(), "commissionRate": "0.5"}})).await;
     world.owner_a(send, json!({})).await;
@@ -76,7 +84,7 @@ async fn a_new_rate_is_for_new_leads() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rates_change_while_leads_come() {
     let world = World::with_pool(8).await;
-    let send = "mutation { createLead(input: { clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"1000\" }) { lead { id } } }";
+    let send = "mutation { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\", dealValue: \"1000\" }) { lead { id } } }";
     let changes = async {
         for n in 0..40 {
             let rate = if n % 2 == 0 { "0.5" } else { "0.1" };

@@ -239,7 +239,7 @@ async fn batches_for_all() {
     world.adjust(world.b, "3.00", None).await;
     world.sql("UPDATE tenants SET minimum_payout = 5").await;
     let all =
-        "mutation { createPayoutBatches(input: { periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }) {
+        "mutation { createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }) {
         results { partner { id } payout { total { amount } } userError { code } } nextPartnerId userErrors { code } } }";
     let first = world.operator(all, json!({})).await.data()["createPayoutBatches"].clone();
     let of = |payload: &Value, partner: partner_portal::ids::PartnerId| -> Value {
@@ -277,7 +277,7 @@ async fn one_of_all_fails() {
         .await;
     let answer = world
         .operator(
-            "mutation { createPayoutBatches(input: { periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }) {
+            "mutation { createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }) {
                 results { partner { id } payout { total { amount } } userError { code message } } } }",
             json!({}),
         )
@@ -315,7 +315,7 @@ async fn batches_go_on() {
                  SELECT tenant_id, partner_id, 'USD', 'expense', 'payable', amount, 'earn', id FROM partner_commission_events"
         ))
         .await;
-    let query = "mutation ($from: ID) { createPayoutBatches(input: { periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\", fromPartnerId: $from }) {
+    let query = "mutation ($from: ID) { createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\", fromPartnerId: $from }) {
         results { payout { id } } nextPartnerId } }";
     let (mut from, mut made) = (Value::Null, Vec::new());
     for _ in 0..2 {

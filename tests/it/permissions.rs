@@ -14,7 +14,9 @@ async fn portal(world: &World) -> Vec<Row> {
     vec![
         (
             "createLead",
-            format!("createLead(input: {{ partnerId: \"{a}\", {client} }}) {{ userErrors {{ message }} }}"),
+            format!(
+                "createLead(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", {client} }}) {{ userErrors {{ message }} }}"
+            ),
             [true, true, true, false],
         ),
         (
@@ -39,7 +41,7 @@ async fn portal(world: &World) -> Vec<Row> {
         ),
         (
             "createPartner",
-            "createPartner(input: { companyName: \"New\" }) { userErrors { message } }".to_owned(),
+            "createPartner(input: { idempotencyKey: \"FRESH_KEY\", companyName: \"New\" }) { userErrors { message } }".to_owned(),
             [false, false, true, false],
         ),
         (
@@ -89,14 +91,14 @@ async fn customers_and_commissions(world: &World) -> Vec<Row> {
         .await;
     let idle = idle.data()["upsertCustomer"]["customer"]["id"].as_str().expect("an id").to_owned();
     let rule = world
-        .operator("mutation { setCommissionRule(input: { kind: PERCENTAGE, rate: \"0.1\" }) { rule { id } } }", json!({}))
+        .operator("mutation { setCommissionRule(input: { idempotencyKey: \"FRESH_KEY\", kind: PERCENTAGE, rate: \"0.1\" }) { rule { id } } }", json!({}))
         .await;
     let rule = rule.data()["setCommissionRule"]["rule"]["id"].as_str().expect("an id").to_owned();
     let commission = world.adjust(world.a, "9.00", None).await["commission"]["id"].as_str().expect("an id").to_owned();
     let (lead, b) = (world.add_lead(world.acme, world.a).await, world.b);
     // In a currency of which no payout is made.
     let own = format!(
-        "mutation {{ adjustCommission(input: {{ partnerId: \"{a}\", amount: \"9\", currency: \"EUR\", reason: \"R\" }}) {{ commission {{ id }} }} }}"
+        "mutation {{ adjustCommission(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", amount: \"9\", currency: \"EUR\", reason: \"R\" }}) {{ commission {{ id }} }} }}"
     );
     let own =
         world.operator(&own, json!({})).await.data()["adjustCommission"]["commission"]["id"].as_str().expect("an id").to_owned();
@@ -118,7 +120,7 @@ async fn customers_and_commissions(world: &World) -> Vec<Row> {
         ),
         (
             "setCommissionRule",
-            format!("setCommissionRule(input: {{ partnerId: \"{a}\", kind: PERCENTAGE, rate: \"0.2\" }}) {{ userErrors {{ message }} }}"),
+            format!("setCommissionRule(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", kind: PERCENTAGE, rate: \"0.2\" }}) {{ userErrors {{ message }} }}"),
             [false, false, true, false],
         ),
         (
@@ -138,7 +140,7 @@ async fn customers_and_commissions(world: &World) -> Vec<Row> {
         ),
         (
             "adjustCommission",
-            format!("adjustCommission(input: {{ partnerId: \"{a}\", amount: \"5\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
+            format!("adjustCommission(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", amount: \"5\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
             [false, false, true, false],
         ),
         (
@@ -178,12 +180,12 @@ async fn payouts(world: &World) -> Vec<Row> {
     vec![
         (
             "createPayoutBatch",
-            format!("createPayoutBatch(input: {{ partnerId: \"{a}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2030-01-01T00:00:00Z\" }}) {{ userErrors {{ message }} }}"),
+            format!("createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2030-01-01T00:00:00Z\" }}) {{ userErrors {{ message }} }}"),
             [false, false, true, false],
         ),
         (
             "createPayoutBatches",
-            "createPayoutBatches(input: { periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }) { userErrors { message } }".to_owned(),
+            "createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }) { userErrors { message } }".to_owned(),
             [false, false, true, false],
         ),
         ("releasePayout", format!("releasePayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),
@@ -249,12 +251,16 @@ async fn members_and_credits(world: &World) -> Vec<Row> {
         ),
         (
             "grantCredits",
-            format!("grantCredits(input: {{ partnerId: \"{a}\", credits: 1, reason: \"R\" }}) {{ userErrors {{ message }} }}"),
+            format!(
+                "grantCredits(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", credits: 1, reason: \"R\" }}) {{ userErrors {{ message }} }}"
+            ),
             [false, false, true, true],
         ),
         (
             "assignCredits",
-            format!("assignCredits(input: {{ memberId: \"{member}\", credits: 1 }}) {{ userErrors {{ message }} }}"),
+            format!(
+                "assignCredits(input: {{ idempotencyKey: \"FRESH_KEY\", memberId: \"{member}\", credits: 1 }}) {{ userErrors {{ message }} }}"
+            ),
             [true, true, false, false],
         ),
         (

@@ -95,7 +95,7 @@ async fn roles_see_their_own_rows() {
 async fn roles_see_their_own_money() {
     let world = World::new().await;
     money(&world).await;
-    let tiers = "mutation ($id: ID!) { setCommissionRule(input: { partnerId: $id, currency: \"USD\", kind: TIERED, tiers: [{ above: \"0\", rate: \"0.1\" }] }) { userErrors { message } } }";
+    let tiers = "mutation ($id: ID!) { setCommissionRule(input: { idempotencyKey: \"FRESH_KEY\", partnerId: $id, currency: \"USD\", kind: TIERED, tiers: [{ above: \"0\", rate: \"0.1\" }] }) { userErrors { message } } }";
     world.operator(tiers, json!({"id": world.a.to_string()})).await.data();
     let who = |tenant: partner_portal::ids::TenantId, partner: partner_portal::ids::PartnerId| {
         let nil = uuid::Uuid::nil();

@@ -164,8 +164,7 @@ async fn measure() {
     let lead = lead.data()["leads"]["nodes"][0]["id"].clone();
     let member = measured.world.run(&owner, "{ members(first: 1) { nodes { id partner { id } } } }", json!({})).await;
     let member = member.data()["members"]["nodes"][0].clone();
-    let grant =
-        "mutation ($id: ID!) { grantCredits(input: { partnerId: $id, credits: 100, reason: \"More\" }) { grant { id } } }";
+    let grant = "mutation ($id: ID!) { grantCredits(input: { idempotencyKey: \"FRESH_KEY\", partnerId: $id, credits: 100, reason: \"More\" }) { grant { id } } }";
     measured.world.run(&service, grant, json!({"id": member["partner"]["id"]})).await.data();
 
     let both = |variables: Value| [variables.clone(), variables];
@@ -181,7 +180,13 @@ async fn measure() {
         ("Q4", include_str!("../../bench/queries/Q4.portal.graphql"), &operator, both(json!({})), (1, 1)),
         ("Q5", include_str!("../../bench/queries/Q5.portal.graphql"), &operator, both(year), (2, 1)),
         ("M1", include_str!("../../bench/queries/M1.portal.graphql"), &owner, steps, (2, 3)),
-        ("M2", include_str!("../../bench/queries/M2.portal.graphql"), &owner, both(json!({"member": member["id"]})), (4, 4)),
+        (
+            "M2",
+            include_str!("../../bench/queries/M2.portal.graphql"),
+            &owner,
+            ["1", "2"].map(|key| json!({"member": member["id"], "key": key})),
+            (4, 4),
+        ),
         ("M3", include_str!("../../bench/queries/M3.portal.graphql"), &service, [paid(1), paid(2)], (11, 13)),
     ];
     let mut found = Vec::new();

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{World, world::keyed};
 
 const DAY: &str = "2026-06-15T12:00:00Z";
 
@@ -12,8 +12,8 @@ fn amount(payload: &Value) -> &str {
 }
 
 async fn set_rule(world: &World, input: Value) -> Value {
-    let query = "mutation ($input: CommissionRuleInput!) { setCommissionRule(input: $input) { rule { id version kind description validTo } userErrors { code field message } } }";
-    world.operator(query, json!({"input": input})).await.data()["setCommissionRule"].clone()
+    let query = "mutation ($input: SetCommissionRuleInput!) { setCommissionRule(input: $input) { rule { id version kind description validTo } userErrors { code field message } } }";
+    world.operator(query, json!({"input": keyed(input)})).await.data()["setCommissionRule"].clone()
 }
 
 /// The first that there is decides: the customer's own rate, the partner's rule, the programme's, the partner's default rate; a rule for

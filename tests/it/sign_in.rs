@@ -14,7 +14,7 @@ use crate::support::{
 };
 
 const ME: &str = "{ me { role permissions user { name email } tenant { name defaultCurrency } partner { companyName status } } }";
-const SEND_LEAD: &str = r#"mutation { createLead(input: { clientName: "C", clientEmail: "c@example.com", service: "S" })
+const SEND_LEAD: &str = r#"mutation { createLead(input: { idempotencyKey: "FRESH_KEY", clientName: "C", clientEmail: "c@example.com", service: "S" })
     { lead { id } userErrors { message } } }"#;
 
 /// A first valid token makes the user and, as the tenant wishes, a partner that waits for approval: it can read, and is told

@@ -78,7 +78,7 @@ async fn months_begin_there() {
 async fn tiers_follow() {
     let world = World::new().await;
     set_zone(&world, world.acme, "America/Bogota").await;
-    let tiers = "mutation ($id: ID!) { setCommissionRule(input: { partnerId: $id, currency: \"USD\", kind: TIERED, validFrom: \"2026-01-01T00:00:00Z\", tiers: [{ above: \"0\", rate: \"0.1\" }, { above: \"100\", rate: \"0.2\" }] }) { userErrors { message } } }";
+    let tiers = "mutation ($id: ID!) { setCommissionRule(input: { idempotencyKey: \"FRESH_KEY\", partnerId: $id, currency: \"USD\", kind: TIERED, validFrom: \"2026-01-01T00:00:00Z\", tiers: [{ above: \"0\", rate: \"0.1\" }, { above: \"100\", rate: \"0.2\" }] }) { userErrors { message } } }";
     let set = world.operator(tiers, json!({"id": world.a.to_string()})).await;
     assert_eq!(set.data()["setCommissionRule"]["userErrors"], json!([]));
     world.customer("cus_1", world.a).await;

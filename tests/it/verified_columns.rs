@@ -255,12 +255,12 @@ async fn every_column_is_seen() {
 /// What `business` and `credits` leave out: moves, rules with tiers, a redemption that was reversed, an allocation that was extended, requests
 /// with keys.
 async fn corrections(world: &World) {
-    let tiered = "mutation ($id: ID!) { setCommissionRule(input: { partnerId: $id, currency: \"USD\", kind: TIERED, tiers: [{ above: \"0\", rate: \"0.05\" }, { above: \"50\", rate: \"0.10\" }], cap: \"90\", durationMonths: 12, validFrom: \"2026-07-01T00:00:00Z\" }) { rule { id } userErrors { message } } }";
+    let tiered = "mutation ($id: ID!) { setCommissionRule(input: { idempotencyKey: \"FRESH_KEY\", partnerId: $id, currency: \"USD\", kind: TIERED, tiers: [{ above: \"0\", rate: \"0.05\" }, { above: \"50\", rate: \"0.10\" }], cap: \"90\", durationMonths: 12, validFrom: \"2026-07-01T00:00:00Z\" }) { rule { id } userErrors { message } } }";
     let made = world.operator(tiered, json!({"id": world.b.to_string()})).await;
     assert_eq!(made.data()["setCommissionRule"]["userErrors"], json!([]));
     world.pay("inv_20", "cus_2", "100.00", "2026-07-15T12:00:00Z").await;
     world.pay("inv_21", "cus_2", "70.00", "2026-07-16T12:00:00Z").await;
-    let flat = "mutation { setCommissionRule(input: { currency: \"EUR\", kind: FLAT, flatAmount: \"3\", validFrom: \"2026-01-01T00:00:00Z\", validTo: \"2026-12-01T00:00:00Z\" }) { userErrors { message } } }";
+    let flat = "mutation { setCommissionRule(input: { idempotencyKey: \"FRESH_KEY\", currency: \"EUR\", kind: FLAT, flatAmount: \"3\", validFrom: \"2026-01-01T00:00:00Z\", validTo: \"2026-12-01T00:00:00Z\" }) { userErrors { message } } }";
     assert_eq!(world.operator(flat, json!({})).await.data()["setCommissionRule"]["userErrors"], json!([]));
     world.pay_in("inv_22", "cus_1", "70.00", "EUR", "2026-07-16T12:00:00Z").await;
     world.pay("inv_23", "cus_1", "70.00", "2026-07-18T12:00:00Z").await;

@@ -64,7 +64,7 @@ struct AdjustCommissionInput {
     /// Why, for the partner to read; at most 1,000 characters.
     reason: String,
     /// The idempotency key, at most 200 characters: sent again, it answers with the first result and books nothing.
-    idempotency_key: Option<String>,
+    idempotency_key: String,
 }
 
 macro_rules! payload {
@@ -197,8 +197,8 @@ async fn adjust(ctx: &Context<'_>, input: AdjustCommissionInput) -> Result<Outco
         faults.add("input.amount", FaultCode::OutOfRange, "Must be above or below 0.");
     }
     let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
-    let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
-    let (Some(reason), true) = (reason, faults.is_empty()) else { return Err(faults.into()) };
+    let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
+    let (Some(reason), Some(key), true) = (reason, key, faults.is_empty()) else { return Err(faults.into()) };
     let amount = Money::rounded(input.amount.0, currency);
     let adjustment = Adjustment { partner: input.partner_id, amount, reason, key };
     let writing = ctx.write().await?;

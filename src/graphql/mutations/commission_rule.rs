@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{Refusal, UserError, settle};
+use super::{MAX_KEY, Outcome, Refusal, UserError, outcome, settle};
 use crate::{
     auth::Permission,
     clock::shown,
@@ -12,17 +12,29 @@ use crate::{
     },
     ids::RuleId,
     models::{
+        idempotency::{Claim, Key, Operation},
         partner::Partner,
         rule::{Rule, RuleFault, is_set_at_once},
     },
-    validation::FaultCode,
+    validation::{FaultCode, Faults, line},
 };
+
+/// A rule to be set.
+#[derive(InputObject, Clone)]
+struct SetCommissionRuleInput {
+    #[graphql(flatten)]
+    rule: CommissionRuleInput,
+    /// The idempotency key, at most 200 characters: sent again, it answers with the first version and sets none.
+    idempotency_key: String,
+}
 
 /// What became of `setCommissionRule`.
 #[derive(SimpleObject)]
 struct SetCommissionRulePayload {
     /// The new version. Null where there are user errors.
     rule: Option<CommissionRule>,
+    /// Whether the key was used before, and no version was set this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the rule is set.
     user_errors: Vec<UserError>,
 }
@@ -41,6 +53,8 @@ struct EndCommissionRuleInput {
 struct EndCommissionRulePayload {
     /// The version as it is now. Null where there are user errors.
     rule: Option<CommissionRule>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the rule has an end.
     user_errors: Vec<UserError>,
 }
@@ -55,11 +69,11 @@ impl CommissionRuleMutations {
     async fn set_commission_rule(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The rule.")] input: CommissionRuleInput,
+        #[graphql(desc = "The rule.")] input: SetCommissionRuleInput,
     ) -> Result<Option<SetCommissionRulePayload>> {
         ctx.require(Permission::CommissionsManage)?;
-        let (rule, user_errors) = settle(ctx, || set(ctx, input.clone())).await?;
-        Ok(Some(SetCommissionRulePayload { rule, user_errors }))
+        let ((rule, replayed), user_errors) = settle(ctx, || set(ctx, input.clone())).await?;
+        Ok(Some(SetCommissionRulePayload { rule, replayed, user_errors }))
     }
 
     /// Ends a rule. From then on the next one decides: the programme's, or the partner's default rate. Needs `COMMISSIONS_MANAGE`.
@@ -69,42 +83,63 @@ impl CommissionRuleMutations {
         #[graphql(desc = "The rule.")] input: EndCommissionRuleInput,
     ) -> Result<Option<EndCommissionRulePayload>> {
         ctx.require(Permission::CommissionsManage)?;
-        let (rule, user_errors) = settle(ctx, || end(ctx, input.clone())).await?;
-        Ok(Some(EndCommissionRulePayload { rule, user_errors }))
+        let ((rule, replayed), user_errors) = settle(ctx, || end(ctx, input.clone())).await?;
+        Ok(Some(EndCommissionRulePayload { rule, replayed, user_errors }))
     }
 }
 
-async fn set(ctx: &Context<'_>, input: CommissionRuleInput) -> Result<Option<CommissionRule>, Refusal> {
+async fn set(ctx: &Context<'_>, input: SetCommissionRuleInput) -> Result<Outcome<CommissionRule>, Refusal> {
     let viewer = ctx.viewer();
-    let new = input.checked("input", ctx.now())?;
+    let mut faults = Faults::default();
+    let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
+    let request = input.rule.request();
+    let new = input.rule.checked("input", ctx.now());
+    let (new, key) = match (new, key) {
+        (Ok(new), Some(key)) => (new, Key::new(key, request)),
+        (Ok(_), None) => return Err(faults.into()),
+        (Err(others), _) => {
+            faults.extend(others);
+            return Err(faults.into());
+        }
+    };
+    let id = RuleId::new();
     let writing = ctx.write().await?;
+    match key.claim(&writing, Operation::SetCommissionRule, viewer.tenant.id, None, id.uuid()).await? {
+        Claim::First => {}
+        Claim::Replay(first) => return Ok(outcome(writing, false, CommissionRule::by_id(ctx, first.into())).await?),
+        Claim::Reused { first, difference } => return Err(Refusal::key_reused(RuleId::from(first), &difference)),
+    }
     if let Some(partner) = new.partner_id
         && Partner::by_ids(&writing, viewer.scope(), &[partner]).await?.is_empty()
     {
         return Err(Refusal::not_found("input.partnerId", "partner"));
     }
-    let set = match Rule::set(&writing, viewer.tenant.id, &new, viewer.user).await {
+    let set = match Rule::set(&writing, viewer.tenant.id, id, &new, viewer.user).await {
         Err(error) if is_set_at_once(&error) => {
             let message = "Another rule for the same was set at this very moment. Look at it, and try again.";
             return Err(Refusal::fault("input", FaultCode::Taken, message));
         }
         other => other?,
     };
-    let id = set.map_err(|RuleFault::LaterVersion(from)| {
+    set.map_err(|RuleFault::LaterVersion(from)| {
         let from = shown(from);
         let message = format!("A version begins at {from}. Choose a later instant, or end that version first.");
         Refusal::fault("input.validFrom", FaultCode::OutOfRange, message)
     })?;
-    Ok(writing.commit_and(CommissionRule::by_id(ctx, id)).await?)
+    Ok(outcome(writing, true, CommissionRule::by_id(ctx, id)).await?)
 }
 
-async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<Option<CommissionRule>, Refusal> {
+async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<Outcome<CommissionRule>, Refusal> {
     let viewer = ctx.viewer();
     let at = input.at.map_or_else(|| ctx.now(), |at| at.0);
     let writing = ctx.write().await?;
     let found = Rule::by_ids(&writing, viewer.scope(), &[input.id]).await?;
     let rule = found.get(&input.id).ok_or_else(|| Refusal::not_found("input.id", "commission rule"))?;
-    if let Some(end) = rule.valid_to.filter(|end| *end <= at) {
+    if let Some(end) = rule.valid_to.filter(|end| *end <= at.max(rule.valid_from)) {
+        // It holds no longer, as is asked for; only another end that is named would be another one.
+        if input.at.is_none() || end == at.max(rule.valid_from) {
+            return Ok(outcome(writing, false, CommissionRule::by_id(ctx, input.id)).await?);
+        }
         let end = shown(end);
         return Err(Refusal::fault("input.at", FaultCode::InvalidTransition, format!("The rule ended at {end} already.")));
     }
@@ -115,5 +150,5 @@ async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<Option<
         }
         ended => ended?,
     }
-    Ok(writing.commit_and(CommissionRule::by_id(ctx, input.id)).await?)
+    Ok(outcome(writing, true, CommissionRule::by_id(ctx, input.id)).await?)
 }

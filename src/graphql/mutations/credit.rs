@@ -3,7 +3,7 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use futures_util::try_join;
 
-use super::{MAX_KEY, MAX_REASON, Refusal, UserError, member, settle};
+use super::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, member, outcome, settle};
 use crate::{
     auth::Permission,
     error::{Error, Result},
@@ -35,7 +35,7 @@ struct GrantCreditsInput {
     /// Why, at most 1,000 characters.
     reason: String,
     /// The idempotency key, at most 200 characters: sent again, it answers with the first result and grants nothing.
-    idempotency_key: Option<String>,
+    idempotency_key: String,
 }
 
 /// What became of `grantCredits`.
@@ -62,7 +62,7 @@ struct AssignCreditsInput {
     #[graphql(default = 90)]
     valid_days: i32,
     /// The idempotency key, of the partner's own, at most 200 characters: sent again, it answers with the first result and assigns nothing.
-    idempotency_key: Option<String>,
+    idempotency_key: String,
 }
 
 /// What became of `assignCredits`.
@@ -94,6 +94,8 @@ struct RevokeCreditsPayload {
     allocation: Option<Row<CreditAllocation>>,
     /// How many credits went back to the partner's balance this time. Null where there are user errors.
     revoked: Option<i64>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when nothing of the allocation can be used any longer.
     user_errors: Vec<UserError>,
 }
@@ -140,8 +142,8 @@ impl CreditMutations {
         let acts_for_partner = ctx.viewer().scope().partner.is_some();
         ctx.require(if acts_for_partner { Permission::CreditsAssign } else { Permission::CreditsGrant })?;
         let id = input.allocation_id;
-        let ((allocation, revoked), user_errors) = settle(ctx, || revoke(ctx, id)).await?;
-        Ok(Some(RevokeCreditsPayload { allocation, revoked, user_errors }))
+        let (((allocation, replayed), revoked), user_errors) = settle(ctx, || revoke(ctx, id)).await?;
+        Ok(Some(RevokeCreditsPayload { allocation, revoked, replayed, user_errors }))
     }
 }
 
@@ -155,8 +157,8 @@ async fn grant(ctx: &Context<'_>, input: GrantCreditsInput) -> Result<GrantOutco
         faults.add("input.credits", FaultCode::InvalidAmount, message);
     }
     let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
-    let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
-    let (Some(reason), true) = (reason, faults.is_empty()) else { return Err(faults.into()) };
+    let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
+    let (Some(reason), Some(key), true) = (reason, key, faults.is_empty()) else { return Err(faults.into()) };
     let new = NewGrant { partner: input.partner_id, credits: input.credits, reason, key };
     let writing = ctx.write().await?;
     let granted = ctx.books(&writing).grant_credits(&new).await?.map_err(|fault| grant_refusal(&fault))?;
@@ -191,14 +193,12 @@ async fn assign(ctx: &Context<'_>, partner: PartnerId, input: AssignCreditsInput
     let mut faults = Faults::default();
     faults.check("input.credits", credits_at_once(input.credits));
     faults.check("input.validDays", valid_days(input.valid_days));
-    let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
-    if !faults.is_empty() {
-        return Err(faults.into());
-    }
+    let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
+    let (Some(key), true) = (key, faults.is_empty()) else { return Err(faults.into()) };
     let AssignCreditsInput { member_id: member, credits, valid_days, .. } = input;
     let writing = ctx.write().await?;
     writing.act_for_tenant().await?;
-    let wanted = Assignment { member, credits, valid_days, key };
+    let wanted = Assignment { member, credits, valid_days, key: Some(key) };
     let outcome = ctx.books(&writing).assign_credits(partner, &[wanted]).await?.pop();
     let outcome = outcome.ok_or_else(|| Error::internal("an assignment without an outcome"))?;
     let assigned = outcome.map_err(|fault| assignment_refusal(fault, credits))?;
@@ -232,12 +232,11 @@ fn assignment_refusal(fault: AssignmentFault, credits: i32) -> Refusal {
 }
 
 /// The allocation, and how many credits went back.
-async fn revoke(ctx: &Context<'_>, id: AllocationId) -> Result<(Option<Row<CreditAllocation>>, Option<i64>), Refusal> {
+async fn revoke(ctx: &Context<'_>, id: AllocationId) -> Result<(Outcome<Row<CreditAllocation>>, Option<i64>), Refusal> {
     let scope = ctx.viewer().scope();
     let writing = ctx.write().await?;
     writing.act_for_tenant().await?;
     let revoked = ctx.books(&writing).revoke_credits(scope, id).await?;
     let revoked = revoked.ok_or_else(|| Refusal::not_found("input.allocationId", "allocation"))?;
-    let allocation = writing.commit_and(CreditAllocation::by_id(ctx, id)).await?;
-    Ok((allocation, Some(revoked)))
+    Ok((outcome(writing, revoked > 0, CreditAllocation::by_id(ctx, id)).await?, Some(revoked)))
 }

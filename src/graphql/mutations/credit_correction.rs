@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{MAX_KEY, MAX_REASON, Refusal, UserError, settle};
+use super::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, outcome, settle};
 use crate::{
     auth::Permission,
     clock::shown,
@@ -54,6 +54,8 @@ struct ExtendCreditsInput {
 struct ExtendCreditsPayload {
     /// The allocation as it is now. Null where there are user errors.
     allocation: Option<Row<CreditAllocation>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the allocation expires then.
     user_errors: Vec<UserError>,
 }
@@ -85,13 +87,13 @@ impl CreditCorrectionMutations {
     ) -> Result<Option<ExtendCreditsPayload>> {
         let acts_for_partner = ctx.viewer().scope().partner.is_some();
         ctx.require(if acts_for_partner { Permission::CreditsAssign } else { Permission::CreditsGrant })?;
-        let (allocation, user_errors) = settle(ctx, || extend(ctx, input.clone())).await?;
-        Ok(Some(ExtendCreditsPayload { allocation, user_errors }))
+        let ((allocation, replayed), user_errors) = settle(ctx, || extend(ctx, input.clone())).await?;
+        Ok(Some(ExtendCreditsPayload { allocation, replayed, user_errors }))
     }
 }
 
 /// The redemption, and whether it was reversed before.
-async fn reverse(ctx: &Context<'_>, input: ReverseRedemptionInput) -> Result<(Option<CreditRedemption>, bool), Refusal> {
+async fn reverse(ctx: &Context<'_>, input: ReverseRedemptionInput) -> Result<Outcome<CreditRedemption>, Refusal> {
     let mut faults = Faults::default();
     let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
     let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
@@ -119,12 +121,12 @@ fn reversal_refusal(fault: &ReversalFault) -> Refusal {
     }
 }
 
-async fn extend(ctx: &Context<'_>, input: ExtendCreditsInput) -> Result<Option<Row<CreditAllocation>>, Refusal> {
+async fn extend(ctx: &Context<'_>, input: ExtendCreditsInput) -> Result<Outcome<Row<CreditAllocation>>, Refusal> {
     let (id, scope) = (input.allocation_id, ctx.viewer().scope());
     let writing = ctx.write().await?;
     writing.act_for_tenant().await?;
-    ctx.books(&writing).extend_credits(scope, id, input.expires_at.0).await?.map_err(extension_refusal)?;
-    Ok(writing.commit_and(CreditAllocation::by_id(ctx, id)).await?)
+    let is_later = ctx.books(&writing).extend_credits(scope, id, input.expires_at.0).await?.map_err(extension_refusal)?;
+    Ok(outcome(writing, is_later, CreditAllocation::by_id(ctx, id)).await?)
 }
 
 fn extension_refusal(fault: ExtensionFault) -> Refusal {

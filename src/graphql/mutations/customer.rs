@@ -3,7 +3,7 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::{DateTime as Time, Utc};
 
-use super::{MAX_NAME, Refusal, UserError, settle};
+use super::{MAX_NAME, Outcome, Refusal, UserError, outcome, settle};
 use crate::{
     auth::Permission,
     clock::shown,
@@ -40,6 +40,8 @@ struct UpsertCustomerInput {
 struct UpsertCustomerPayload {
     /// The customer as it is now. Null where there are user errors.
     customer: Option<Row<Customer>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the customer is as reported.
     user_errors: Vec<UserError>,
 }
@@ -67,6 +69,8 @@ struct AssignCustomerPayload {
     customer: Option<Row<Customer>>,
     /// How many payments from before were booked now.
     booked_payments: i32,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the partner manages the customer.
     user_errors: Vec<UserError>,
 }
@@ -85,6 +89,8 @@ struct ReleaseCustomerInput {
 struct ReleaseCustomerPayload {
     /// The customer as it is now. Null where there are user errors.
     customer: Option<Row<Customer>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when no partner manages the customer from then on.
     user_errors: Vec<UserError>,
 }
@@ -101,8 +107,8 @@ impl CustomerMutations {
         #[graphql(desc = "The customer.")] input: UpsertCustomerInput,
     ) -> Result<Option<UpsertCustomerPayload>> {
         ctx.require(Permission::CustomersManage)?;
-        let (customer, user_errors) = settle(ctx, || upsert(ctx, input.clone())).await?;
-        Ok(Some(UpsertCustomerPayload { customer, user_errors }))
+        let ((customer, replayed), user_errors) = settle(ctx, || upsert(ctx, input.clone())).await?;
+        Ok(Some(UpsertCustomerPayload { customer, replayed, user_errors }))
     }
 
     /// Lets a partner manage a customer from an instant on, and earn by what it pays. One partner at a time: release it from another
@@ -114,8 +120,8 @@ impl CustomerMutations {
         #[graphql(desc = "The customer and the partner.")] input: AssignCustomerInput,
     ) -> Result<Option<AssignCustomerPayload>> {
         ctx.require(Permission::CustomersManage)?;
-        let ((customer, booked_payments), user_errors) = settle(ctx, || assign(ctx, input.clone())).await?;
-        Ok(Some(AssignCustomerPayload { customer, booked_payments, user_errors }))
+        let (((customer, replayed), booked_payments), user_errors) = settle(ctx, || assign(ctx, input.clone())).await?;
+        Ok(Some(AssignCustomerPayload { customer, booked_payments, replayed, user_errors }))
     }
 
     /// Ends a partner's management of a customer, or brings its end forward; one that has not begun by then never begins. A customer whom
@@ -126,12 +132,12 @@ impl CustomerMutations {
         #[graphql(desc = "The customer.")] input: ReleaseCustomerInput,
     ) -> Result<Option<ReleaseCustomerPayload>> {
         ctx.require(Permission::CustomersManage)?;
-        let (customer, user_errors) = settle(ctx, || release(ctx, input.clone())).await?;
-        Ok(Some(ReleaseCustomerPayload { customer, user_errors }))
+        let ((customer, replayed), user_errors) = settle(ctx, || release(ctx, input.clone())).await?;
+        Ok(Some(ReleaseCustomerPayload { customer, replayed, user_errors }))
     }
 }
 
-async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<Option<Row<Customer>>, Refusal> {
+async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<Outcome<Row<Customer>>, Refusal> {
     let mut faults = Faults::default();
     let external_id = faults.check("input.externalId", line(&input.external_id, MAX_NAME));
     let name = faults.check("input.name", line(&input.name, MAX_NAME));
@@ -139,12 +145,12 @@ async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<Option<
     let (Some(external_id), Some(name), true) = (external_id, name, faults.is_empty()) else { return Err(faults.into()) };
     let writing = ctx.write().await?;
     let report = CustomerReport { external_id, name, email };
-    let id = customer::Customer::upsert(&writing, ctx.viewer().tenant.id, &report).await?;
-    Ok(writing.commit_and(Customer::by_id(ctx, id)).await?)
+    let (id, has_changed) = customer::Customer::upsert(&writing, ctx.viewer().tenant.id, &report).await?;
+    Ok(outcome(writing, has_changed, Customer::by_id(ctx, id)).await?)
 }
 
 /// The customer, and how many payments were booked.
-async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<(Option<Row<Customer>>, i32), Refusal> {
+async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<(Outcome<Row<Customer>>, i32), Refusal> {
     let mut faults = Faults::default();
     let commission_rate = input.commission_rate.and_then(|given| faults.check("input.commissionRate", rate(given.0)));
     if !faults.is_empty() {
@@ -180,8 +186,7 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<(Option
                 );
                 return Err(Refusal::fault("input.from", FaultCode::Taken, message));
             }
-            drop(writing);
-            return Ok((Customer::by_id(ctx, input.customer_id).await?, 0));
+            return Ok((outcome(writing, false, Customer::by_id(ctx, input.customer_id)).await?, 0));
         }
         end_before(&writing, tenant, &last, input.partner_id, from).await?;
     }
@@ -203,7 +208,7 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<(Option
         return Err(Refusal::fault("input.from", FaultCode::OutOfRange, message));
     }
     let booked = books.book_past_payments(&account, status, &unearned).await?;
-    let customer = writing.commit_and(Customer::by_id(ctx, input.customer_id)).await?;
+    let customer = outcome(writing, true, Customer::by_id(ctx, input.customer_id)).await?;
     Ok((customer, i32::try_from(booked).unwrap_or(i32::MAX)))
 }
 
@@ -233,13 +238,13 @@ async fn end_before(
     }
 }
 
-async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Option<Row<Customer>>, Refusal> {
+async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Outcome<Row<Customer>>, Refusal> {
     let at = input.at.map_or_else(|| ctx.now(), |at| at.0);
     let tenant = ctx.viewer().tenant.id;
     let writing = ctx.write().await?;
     if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
         return Err(Refusal::not_found("input.customerId", "customer"));
     }
-    CustomerAccount::end_all(&writing, tenant, Whose::Customer(input.customer_id), at).await?;
-    Ok(writing.commit_and(Customer::by_id(ctx, input.customer_id)).await?)
+    let has_changed = CustomerAccount::end_all(&writing, tenant, Whose::Customer(input.customer_id), at).await?;
+    Ok(outcome(writing, has_changed, Customer::by_id(ctx, input.customer_id)).await?)
 }

@@ -57,6 +57,8 @@ struct CommissionDecision {
 struct ApproveCommissionsPayload {
     /// One result for each id, in their order. Empty where there are user errors.
     results: Vec<CommissionDecision>,
+    /// Whether all were decided so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input as a whole.
     user_errors: Vec<UserError>,
 }
@@ -66,6 +68,8 @@ struct ApproveCommissionsPayload {
 struct RejectCommissionsPayload {
     /// One result for each id, in their order. Empty where there are user errors.
     results: Vec<CommissionDecision>,
+    /// Whether all were decided so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input as a whole.
     user_errors: Vec<UserError>,
 }
@@ -84,8 +88,8 @@ impl DecisionMutations {
     ) -> Result<Option<ApproveCommissionsPayload>> {
         ctx.require(Permission::CommissionsManage)?;
         let decide = || decide(ctx, &input.ids, Ok(Decision::Approve), input.all_or_none);
-        let (results, user_errors) = settle(ctx, decide).await?;
-        Ok(Some(ApproveCommissionsPayload { results, user_errors }))
+        let ((results, replayed), user_errors) = settle(ctx, decide).await?;
+        Ok(Some(ApproveCommissionsPayload { results, replayed, user_errors }))
     }
 
     /// Rejects commissions that are not paid and in no payout, each on its own unless all or none is asked for; what takes them back
@@ -99,8 +103,9 @@ impl DecisionMutations {
         let mut faults = Faults::default();
         let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
         let decision = reason.map(Decision::Reject).ok_or(faults);
-        let (results, user_errors) = settle(ctx, || decide(ctx, &input.ids, decision.clone(), input.all_or_none)).await?;
-        Ok(Some(RejectCommissionsPayload { results, user_errors }))
+        let ((results, replayed), user_errors) =
+            settle(ctx, || decide(ctx, &input.ids, decision.clone(), input.all_or_none)).await?;
+        Ok(Some(RejectCommissionsPayload { results, replayed, user_errors }))
     }
 }
 
@@ -109,15 +114,17 @@ async fn decide(
     ids: &[CommissionId],
     decision: Result<Decision, Faults>,
     all_or_none: bool,
-) -> Result<Vec<CommissionDecision>, Refusal> {
+) -> Result<(Vec<CommissionDecision>, bool), Refusal> {
     let mut faults = decision.as_ref().err().cloned().unwrap_or_default();
     if ids.is_empty() || ids.len() > MAX_IDS {
         faults.add("input.ids", FaultCode::OutOfRange, format!("Must be 1 to {MAX_IDS} ids; there are {}.", ids.len()));
     }
     let (Ok(decision), true) = (decision, faults.is_empty()) else { return Err(faults.into()) };
     let writing = ctx.write().await?;
-    let decided = ctx.books(&writing).decide(ids, &decision, all_or_none).await?;
-    Ok(writing.commit_and(results(ctx, ids, &decided)).await?)
+    let (decided, has_changed) = ctx.books(&writing).decide(ids, &decision, all_or_none).await?;
+    let results = writing.commit_and(results(ctx, ids, &decided)).await?;
+    let replayed = !has_changed && results.iter().all(|result| result.user_error.is_none());
+    Ok((results, replayed))
 }
 
 async fn results(ctx: &Context<'_>, ids: &[CommissionId], decided: &Decided) -> Result<Vec<CommissionDecision>> {

@@ -3,7 +3,7 @@
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::Utc;
 
-use super::{MAX_NAME, Refusal, UserError, cleared_or, given, settle};
+use super::{MAX_KEY, MAX_NAME, Outcome, Refusal, UserError, cleared_or, given, outcome, settle, unchanged_since};
 use crate::{
     auth::Permission,
     db::session::Writing,
@@ -12,12 +12,12 @@ use crate::{
         context::ContextExt,
         lead::Lead,
         row::Row,
-        scalars::{Decimal, EmailAddress, currency},
+        scalars::{DateTime, Decimal, EmailAddress, currency},
     },
     ids::{LeadId, PartnerId},
     models::{
         self,
-        lead::{LeadChanges, NewLead, commission},
+        lead::{Inserted, LeadChanges, NewLead, commission},
         lead_status::LeadStatus,
         partner::{Partner, PartnerStatus},
     },
@@ -50,13 +50,18 @@ struct CreateLeadInput {
     deal_value: Option<Decimal>,
     /// The partner's notes, at most 5,000 characters.
     notes: Option<String>,
+    /// The idempotency key, of the partner's own, at most 200 characters: sent again, it answers with the first lead and sends none. A fresh
+    /// UUID for each form is one.
+    idempotency_key: String,
 }
 
 /// What became of `createLead`.
 #[derive(SimpleObject)]
 struct CreateLeadPayload {
-    /// The new lead. Null where there are user errors.
+    /// The lead. Null where there are user errors, and where the first one with the key has been moved to another partner since.
     lead: Option<Row<Lead>>,
+    /// Whether the key was used before, and no lead was sent this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the lead was created.
     user_errors: Vec<UserError>,
 }
@@ -81,6 +86,8 @@ struct UpdateLeadInput {
     commission: MaybeUndefined<Decimal>,
     /// The partner's notes, at most 5,000 characters.
     notes: MaybeUndefined<String>,
+    /// The lead's `updatedAt` when these changes were decided on: where somebody has changed it since, it is left as it is.
+    expected_updated_at: Option<DateTime>,
 }
 
 /// What became of `updateLead`.
@@ -88,6 +95,8 @@ struct UpdateLeadInput {
 struct UpdateLeadPayload {
     /// The lead as it is now. Null where there are user errors.
     lead: Option<Row<Lead>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the lead was changed.
     user_errors: Vec<UserError>,
 }
@@ -108,6 +117,8 @@ struct UpdateLeadStatusInput {
 struct UpdateLeadStatusPayload {
     /// The lead as it is now. Null where there are user errors.
     lead: Option<Row<Lead>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the lead has the status.
     user_errors: Vec<UserError>,
 }
@@ -124,8 +135,8 @@ impl LeadMutations {
         #[graphql(desc = "The lead.")] input: CreateLeadInput,
     ) -> Result<Option<CreateLeadPayload>> {
         ctx.require(Permission::LeadsWrite)?;
-        let (lead, user_errors) = settle(ctx, || create(ctx, input.clone())).await?;
-        Ok(Some(CreateLeadPayload { lead, user_errors }))
+        let ((lead, replayed), user_errors) = settle(ctx, || create(ctx, input.clone())).await?;
+        Ok(Some(CreateLeadPayload { lead, replayed, user_errors }))
     }
 
     /// Changes what is known of a lead. Needs `LEADS_WRITE`.
@@ -138,8 +149,8 @@ impl LeadMutations {
         if !input.commission.is_undefined() && !ctx.viewer().is_operator() {
             return Err(Error::Forbidden(COMMISSION_IS_OPERATORS.to_owned()));
         }
-        let (lead, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
-        Ok(Some(UpdateLeadPayload { lead, user_errors }))
+        let ((lead, replayed), user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
+        Ok(Some(UpdateLeadPayload { lead, replayed, user_errors }))
     }
 
     /// Takes a lead one step through the pipeline. Giving it the status that it has already succeeds and changes nothing, so a
@@ -150,12 +161,12 @@ impl LeadMutations {
         #[graphql(desc = "The lead and its new status.")] input: UpdateLeadStatusInput,
     ) -> Result<Option<UpdateLeadStatusPayload>> {
         ctx.require(Permission::LeadsWrite)?;
-        let (lead, user_errors) = settle(ctx, || update_status(ctx, input.clone())).await?;
-        Ok(Some(UpdateLeadStatusPayload { lead, user_errors }))
+        let ((lead, replayed), user_errors) = settle(ctx, || update_status(ctx, input.clone())).await?;
+        Ok(Some(UpdateLeadStatusPayload { lead, replayed, user_errors }))
     }
 }
 
-async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<Option<Row<Lead>>, Refusal> {
+async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<Outcome<Row<Lead>>, Refusal> {
     let viewer = ctx.viewer();
     let currency = currency(&viewer.tenant.default_currency)?;
     let mut faults = Faults::default();
@@ -169,26 +180,29 @@ async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<Option<Row<
     let service = faults.check("input.service", line(&input.service, MAX_NAME));
     let deal_value = input.deal_value.and_then(|value| faults.check("input.dealValue", amount(value.0, minor_units(currency))));
     let notes = faults.check_option("input.notes", input.notes.as_deref(), |text| paragraphs(text, MAX_NOTES));
-    let (Some(partner_id), Some(client_name), Some(client_email), Some(service), true) =
-        (partner_id, client_name, client_email, service, faults.is_empty())
+    let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
+    let (Some(partner_id), Some(client_name), Some(client_email), Some(service), Some(key), true) =
+        (partner_id, client_name, client_email, service, key, faults.is_empty())
     else {
         return Err(faults.into());
     };
 
     let scope = viewer.scope();
-    let new = NewLead { partner_id, client_name, client_email, client_phone, service, deal_value, currency, notes };
+    let new = NewLead { partner_id, client_name, client_email, client_phone, service, deal_value, currency, notes, key };
     for _ in 0..RATE_ATTEMPTS {
         let writing = ctx.write().await?;
-        let partners = Partner::by_ids(&writing, scope, &[partner_id]).await?;
-        let partner = partners.get(&partner_id).ok_or_else(|| Refusal::not_found("input.partnerId", "partner"))?;
-        if let Some(id) = models::lead::Lead::insert(&writing, scope, &new, partner.commission_rate, viewer.user).await? {
-            return Ok(writing.commit_and(Lead::by_id(ctx, id)).await?);
+        match models::lead::Lead::insert(&writing, scope, &new, viewer.user).await? {
+            Inserted::New(id) => return Ok(outcome(writing, true, Lead::by_id(ctx, id)).await?),
+            Inserted::Before(id) => return Ok(outcome(writing, false, Lead::by_id(ctx, id)).await?),
+            Inserted::KeyReused { first, difference } => return Err(Refusal::key_reused(first, &difference)),
+            Inserted::UnknownPartner => return Err(Refusal::not_found("input.partnerId", "partner")),
+            Inserted::OtherRate => {}
         }
     }
     Err(Error::internal("a partner's rate changes at every attempt to send a lead").into())
 }
 
-async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<Option<Row<Lead>>, Refusal> {
+async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<Outcome<Row<Lead>>, Refusal> {
     let mut faults = Faults::default();
     let mut changes = LeadChanges {
         client_name: given(input.client_name, "input.clientName", &mut faults, |text| line(&text, MAX_NAME)),
@@ -235,6 +249,10 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<Option<Row<
             changes.commission_fixed = by_hand.map(|_| false);
         }
     }
+    if !changes.differ_from(&lead) {
+        return Ok(outcome(writing, false, Lead::by_id(ctx, input.id)).await?);
+    }
+    unchanged_since(input.expected_updated_at, lead.updated_at, "lead")?;
     let earns_now = lead.converted_at.is_some() && changes.commission.is_some_and(|commission| !commission.is_zero());
     if earns_now {
         may_earn(ctx, &writing, lead.partner_id, "input.id").await?;
@@ -244,7 +262,7 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<Option<Row<
         // Nothing was known to book when it converted.
         book_conversion(ctx, &writing, input.id, converted_at).await?;
     }
-    Ok(writing.commit_and(Lead::by_id(ctx, input.id)).await?)
+    Ok(outcome(writing, true, Lead::by_id(ctx, input.id)).await?)
 }
 
 /// Locks the partner's books, before the partner's own row is (the lead's may be), and makes sure that they are open.
@@ -268,7 +286,7 @@ async fn book_conversion(ctx: &Context<'_>, writing: &Writing<'_>, id: LeadId, a
     Ok(())
 }
 
-async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Result<Option<Row<Lead>>, Refusal> {
+async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Result<Outcome<Row<Lead>>, Refusal> {
     let mut faults = Faults::default();
     let note = faults.check_option("input.note", input.note.as_deref(), |text| paragraphs(text, MAX_NOTE));
     if !faults.is_empty() {
@@ -285,8 +303,7 @@ async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Resul
     let before = models::lead::Lead::step(&writing, scope, input.id, input.status, by, note.as_deref()).await?;
     let before = before.ok_or_else(|| Refusal::not_found("input.id", "lead"))?;
     if before == input.status {
-        drop(writing);
-        return Ok(Lead::by_id(ctx, input.id).await?);
+        return Ok(outcome(writing, false, Lead::by_id(ctx, input.id)).await?);
     }
     if !before.next().contains(&input.status) {
         return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, no_way(before, input.status)));
@@ -294,7 +311,7 @@ async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Resul
     if input.status == LeadStatus::Converted {
         book_conversion(ctx, &writing, input.id, ctx.now()).await?;
     }
-    Ok(writing.commit_and(Lead::by_id(ctx, input.id)).await?)
+    Ok(outcome(writing, true, Lead::by_id(ctx, input.id)).await?)
 }
 
 fn no_way(from: LeadStatus, to: LeadStatus) -> String {

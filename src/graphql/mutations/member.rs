@@ -2,12 +2,17 @@
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{MAX_NAME, Refusal, UserError, cleared_or, given, own_partner, settle};
+use super::{MAX_NAME, Outcome, Refusal, UserError, cleared_or, given, outcome, own_partner, settle, unchanged_since};
 use crate::{
     auth::Permission,
     db,
     error::Result,
-    graphql::{context::ContextExt, member::Member, row::Row, scalars::EmailAddress},
+    graphql::{
+        context::ContextExt,
+        member::Member,
+        row::Row,
+        scalars::{DateTime, EmailAddress},
+    },
     ids::{MemberId, PartnerId},
     models::{
         member::{self, MemberChanges, MemberStatus, NewMember, email_key, is_email_taken},
@@ -34,6 +39,8 @@ struct AddMemberInput {
 struct AddMemberPayload {
     /// The new member. Null where there are user errors.
     member: Option<Row<Member>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the member was added.
     user_errors: Vec<UserError>,
 }
@@ -49,6 +56,8 @@ struct UpdateMemberInput {
     first_name: MaybeUndefined<String>,
     /// The last name, at most 200 characters. Null clears it.
     last_name: MaybeUndefined<String>,
+    /// The member's `updatedAt` when these changes were decided on: where somebody has changed it since, it is left as it is.
+    expected_updated_at: Option<DateTime>,
 }
 
 /// What became of `updateMember`.
@@ -56,6 +65,8 @@ struct UpdateMemberInput {
 struct UpdateMemberPayload {
     /// The member as it is now. Null where there are user errors.
     member: Option<Row<Member>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the member was changed.
     user_errors: Vec<UserError>,
 }
@@ -77,6 +88,8 @@ struct DeactivateMemberPayload {
     member: Option<Row<Member>>,
     /// How many credits went back. Null where there are user errors.
     revoked: Option<i64>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the member is inactive.
     user_errors: Vec<UserError>,
 }
@@ -93,6 +106,8 @@ struct ReactivateMemberInput {
 struct ReactivateMemberPayload {
     /// The member as it is now. Null where there are user errors.
     member: Option<Row<Member>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the member is not inactive.
     user_errors: Vec<UserError>,
 }
@@ -109,8 +124,8 @@ impl MemberMutations {
         #[graphql(desc = "The member.")] input: AddMemberInput,
     ) -> Result<Option<AddMemberPayload>> {
         ctx.require(Permission::MembersManage)?;
-        let (member, user_errors) = settle(ctx, || add(ctx, input.clone())).await?;
-        Ok(Some(AddMemberPayload { member, user_errors }))
+        let ((member, replayed), user_errors) = settle(ctx, || add(ctx, input.clone())).await?;
+        Ok(Some(AddMemberPayload { member, replayed, user_errors }))
     }
 
     /// Changes a member. Its credits follow a new address. Needs `MEMBERS_MANAGE`.
@@ -120,8 +135,8 @@ impl MemberMutations {
         #[graphql(desc = "The changes.")] input: UpdateMemberInput,
     ) -> Result<Option<UpdateMemberPayload>> {
         ctx.require(Permission::MembersManage)?;
-        let (member, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
-        Ok(Some(UpdateMemberPayload { member, user_errors }))
+        let ((member, replayed), user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
+        Ok(Some(UpdateMemberPayload { member, replayed, user_errors }))
     }
 
     /// Makes a member inactive: it is given no more credits and can use none. Doing so again changes nothing more. Needs
@@ -132,8 +147,8 @@ impl MemberMutations {
         #[graphql(desc = "The member.")] input: DeactivateMemberInput,
     ) -> Result<Option<DeactivateMemberPayload>> {
         ctx.require(Permission::MembersManage)?;
-        let ((member, revoked), user_errors) = settle(ctx, || deactivate(ctx, input.clone())).await?;
-        Ok(Some(DeactivateMemberPayload { member, revoked, user_errors }))
+        let (((member, replayed), revoked), user_errors) = settle(ctx, || deactivate(ctx, input.clone())).await?;
+        Ok(Some(DeactivateMemberPayload { member, revoked, replayed, user_errors }))
     }
 
     /// Takes an inactive member in again: invited, or active where somebody has signed in with the address. Another member stays as it
@@ -144,8 +159,8 @@ impl MemberMutations {
         #[graphql(desc = "The member.")] input: ReactivateMemberInput,
     ) -> Result<Option<ReactivateMemberPayload>> {
         ctx.require(Permission::MembersManage)?;
-        let (member, user_errors) = settle(ctx, || reactivate(ctx, input.clone())).await?;
-        Ok(Some(ReactivateMemberPayload { member, user_errors }))
+        let ((member, replayed), user_errors) = settle(ctx, || reactivate(ctx, input.clone())).await?;
+        Ok(Some(ReactivateMemberPayload { member, replayed, user_errors }))
     }
 }
 
@@ -154,7 +169,7 @@ pub(super) fn unknown(path: &'static str) -> Refusal {
     Refusal::fault(path, FaultCode::MemberNotFound, "There is no member of this id.")
 }
 
-async fn add(ctx: &Context<'_>, input: AddMemberInput) -> Result<Option<Row<Member>>, Refusal> {
+async fn add(ctx: &Context<'_>, input: AddMemberInput) -> Result<Outcome<Row<Member>>, Refusal> {
     let mut faults = Faults::default();
     let partner_id = own_partner(ctx, input.partner_id, &mut faults);
     let email = faults.check("input.email", email(&input.email.0));
@@ -179,11 +194,17 @@ async fn add(ctx: &Context<'_>, input: AddMemberInput) -> Result<Option<Row<Memb
         created_at: now,
         updated_at: now,
     };
-    member::Member::insert(&writing, &new).await.map_err(violation)?;
-    Ok(writing.commit_and(Member::by_id(ctx, new.id)).await?)
+    if member::Member::insert(&writing, &new).await? {
+        return Ok(outcome(writing, true, Member::by_id(ctx, new.id)).await?);
+    }
+    // Perhaps by the same request a moment ago.
+    match member::Member::by_address(&writing, viewer.scope(), partner_id, &email).await? {
+        Some(known) if new.is_as(&known) => Ok(outcome(writing, false, Member::by_id(ctx, known.id)).await?),
+        _ => Err(taken()),
+    }
 }
 
-async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<Option<Row<Member>>, Refusal> {
+async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<Outcome<Row<Member>>, Refusal> {
     let mut faults = Faults::default();
     let changes = MemberChanges {
         email: given(input.email, "input.email", &mut faults, |address| email(&address.0)),
@@ -209,6 +230,10 @@ async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<Option<Ro
         member::Member::lock(&writing, scope, input.id).await?
     };
     let member = member.ok_or_else(|| unknown("input.id"))?;
+    if !changes.differ_from(&member) {
+        return Ok(outcome(writing, false, Member::by_id(ctx, input.id)).await?);
+    }
+    unchanged_since(input.expected_updated_at, member.updated_at, "member")?;
     if changes.email.as_ref().is_some_and(|email| email_key(email) != member.email_key) {
         if member.user_id.is_some() {
             let message = format!("Somebody has signed in as {}, and the address is settled. Add another member.", member.email);
@@ -217,38 +242,40 @@ async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<Option<Ro
         member.lock_units(&writing, tenant).await?;
     }
     member.update(&writing, tenant, &changes, ctx.now()).await.map_err(violation)?;
-    Ok(writing.commit_and(Member::by_id(ctx, input.id)).await?)
+    Ok(outcome(writing, true, Member::by_id(ctx, input.id)).await?)
 }
 
 /// The member, and how many credits came back.
-async fn deactivate(ctx: &Context<'_>, input: DeactivateMemberInput) -> Result<(Option<Row<Member>>, Option<i64>), Refusal> {
+async fn deactivate(ctx: &Context<'_>, input: DeactivateMemberInput) -> Result<(Outcome<Row<Member>>, Option<i64>), Refusal> {
     let scope = ctx.viewer().scope();
     let writing = ctx.write().await?;
     writing.act_for_tenant().await?;
     let revoked = ctx.books(&writing).deactivate_member(scope, input.id, input.revoke_credits).await?;
-    let revoked = revoked.ok_or_else(|| unknown("input.id"))?;
-    let member = writing.commit_and(Member::by_id(ctx, input.id)).await?;
-    Ok((member, Some(revoked)))
+    let (revoked, has_changed) = revoked.ok_or_else(|| unknown("input.id"))?;
+    Ok((outcome(writing, has_changed, Member::by_id(ctx, input.id)).await?, Some(revoked)))
 }
 
-async fn reactivate(ctx: &Context<'_>, input: ReactivateMemberInput) -> Result<Option<Row<Member>>, Refusal> {
+async fn reactivate(ctx: &Context<'_>, input: ReactivateMemberInput) -> Result<Outcome<Row<Member>>, Refusal> {
     let writing = ctx.write().await?;
     let member = member::Member::lock(&writing, ctx.viewer().scope(), input.id).await?;
     let member = member.ok_or_else(|| unknown("input.id"))?;
     if member.status != MemberStatus::Inactive {
-        drop(writing);
-        return Ok(Member::by_id(ctx, input.id).await?);
+        return Ok(outcome(writing, false, Member::by_id(ctx, input.id)).await?);
     }
     let status = if member.user_id.is_some() { MemberStatus::Active } else { MemberStatus::Invited };
     let changes = MemberChanges { status: Some(status), ..MemberChanges::default() };
     member.update(&writing, ctx.viewer().tenant.id, &changes, ctx.now()).await?;
-    Ok(writing.commit_and(Member::by_id(ctx, input.id)).await?)
+    Ok(outcome(writing, true, Member::by_id(ctx, input.id)).await?)
 }
 
 /// What a person can put right of what the database refused.
 fn violation(error: db::QueryError) -> Refusal {
     if is_email_taken(&error) {
-        return Refusal::fault("input.email", FaultCode::Taken, "The partner has a member with this address already.");
+        return taken();
     }
     error.into()
+}
+
+fn taken() -> Refusal {
+    Refusal::fault("input.email", FaultCode::Taken, "The partner has a member with this address already.")
 }

@@ -48,6 +48,8 @@ struct ImportMembersInput {
 struct ImportMembersPayload {
     /// What became of the rows. Null where there are user errors.
     import: Option<MemberImport>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input, or with the file as a whole. Empty when each row has its own report.
     user_errors: Vec<UserError>,
 }
@@ -57,6 +59,13 @@ struct MemberImport {
     is_dry_run: bool,
     summary: Summary,
     reports: Vec<RowReport>,
+}
+
+impl MemberImport {
+    /// Whether each row was done before.
+    fn changed_nothing(&self) -> bool {
+        !self.is_dry_run && self.summary.rows > 0 && self.summary.skipped == self.summary.rows
+    }
 }
 
 /// What became of a file of members, row by row. In a dry run: what would.
@@ -193,7 +202,8 @@ impl MemberImportMutations {
     ) -> Result<Option<ImportMembersPayload>> {
         ctx.require(Permission::MembersManage)?;
         let (import, user_errors) = settled(import(ctx, input).await)?;
-        Ok(Some(ImportMembersPayload { import, user_errors }))
+        let replayed = import.as_ref().is_some_and(MemberImport::changed_nothing);
+        Ok(Some(ImportMembersPayload { import, replayed, user_errors }))
     }
 }
 

@@ -3,6 +3,9 @@
 //! A mutation's body goes in one order: permission, checks of the input, transaction, find under lock, change, commit. What it
 //! answers is read after the commit, in a fresh transaction that begins in the same round trip. What the person can put right comes back
 //! as `userErrors`, and then nothing has been changed.
+//!
+//! Whoever has lost an answer sends the mutation again: it does its work once, and answers with the object and `replayed`. Either all is as
+//! asked for by then, or the input has an `idempotencyKey`.
 
 mod booking;
 mod commission_rule;
@@ -26,9 +29,12 @@ mod tenant;
 use std::fmt;
 
 use async_graphql::{Context, MaybeUndefined, MergedObject, SimpleObject};
+use chrono::Utc;
 
-use super::context::ContextExt;
+use super::{context::ContextExt, scalars::DateTime};
 use crate::{
+    clock::shown,
+    db::session::Writing,
     error::{Error, Result, Transient},
     ids::PartnerId,
     models::idempotency::Difference,
@@ -125,6 +131,35 @@ impl From<Faults> for Refusal {
     fn from(faults: Faults) -> Self {
         Self::Faults(faults)
     }
+}
+
+/// The object that a mutation is about, as it is now, and whether all was as asked for before, so that nothing was changed.
+type Outcome<T> = (Option<T>, bool);
+
+/// Commits what was changed, or gives the transaction up where nothing was, and reads the object.
+async fn outcome<T>(
+    writing: Writing<'_>,
+    has_changed: bool,
+    read: impl Future<Output = Result<Option<T>>>,
+) -> Result<Outcome<T>> {
+    if has_changed {
+        return Ok((writing.commit_and(read).await?, false));
+    }
+    drop(writing);
+    Ok((read.await?, true))
+}
+
+/// Makes sure that nobody has changed what the person saw when they decided on their changes: `expected` is its `updatedAt` then.
+fn unchanged_since(expected: Option<DateTime>, updated_at: chrono::DateTime<Utc>, what: &str) -> Result<(), Refusal> {
+    match expected {
+        Some(expected) if expected.0 != updated_at => Err(changed_since(updated_at, what)),
+        _ => Ok(()),
+    }
+}
+
+fn changed_since(updated_at: chrono::DateTime<Utc>, what: &str) -> Refusal {
+    let message = format!("The {what} was changed at {}. Look at it as it is now, and decide again.", shown(updated_at));
+    Refusal::fault("input.expectedUpdatedAt", FaultCode::Changed, message)
 }
 
 /// The partner that an input names, or else the viewer's own; operators must name one.

@@ -1,8 +1,9 @@
 //! Mutations of partners, for operators.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
+use serde_json::json;
 
-use super::{MAX_NAME, MAX_REASON, Refusal, UserError, cleared_or, given, settle};
+use super::{MAX_KEY, MAX_NAME, MAX_REASON, Outcome, Refusal, UserError, cleared_or, given, outcome, settle, unchanged_since};
 use crate::{
     auth::Permission,
     db::{self, session::Writing},
@@ -11,11 +12,12 @@ use crate::{
         context::ContextExt,
         partner::Partner,
         row::Row,
-        scalars::{Decimal, currency},
+        scalars::{DateTime, Decimal, currency},
     },
     ids::PartnerId,
     models::{
         customer::{CustomerAccount, Whose},
+        idempotency::{Claim, Key, Operation},
         ledger,
         partner::{self, NewPartner, PartnerChanges, PartnerStatus},
     },
@@ -35,6 +37,8 @@ struct CreatePartnerInput {
     /// Whether it may work at once.
     #[graphql(default_with = "PartnerStatus::Active")]
     status: PartnerStatus,
+    /// The idempotency key, at most 200 characters: sent again, it answers with the first partner and adds none.
+    idempotency_key: String,
 }
 
 /// What became of `createPartner`.
@@ -42,6 +46,8 @@ struct CreatePartnerInput {
 struct CreatePartnerPayload {
     /// The new partner. Null where there are user errors.
     partner: Option<Row<Partner>>,
+    /// Whether the key was used before, and no partner was added this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the partner was created.
     user_errors: Vec<UserError>,
 }
@@ -57,6 +63,8 @@ struct UpdatePartnerInput {
     commission_rate: MaybeUndefined<Decimal>,
     /// The organisation at the sign-in service whose members act for it. Null takes it away.
     clerk_org_id: MaybeUndefined<String>,
+    /// The partner's `updatedAt` when these changes were decided on: where somebody has changed it since, it is left as it is.
+    expected_updated_at: Option<DateTime>,
 }
 
 /// What became of `updatePartner`.
@@ -64,6 +72,8 @@ struct UpdatePartnerInput {
 struct UpdatePartnerPayload {
     /// The partner as it is now. Null where there are user errors.
     partner: Option<Row<Partner>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the partner was changed.
     user_errors: Vec<UserError>,
 }
@@ -84,6 +94,8 @@ struct ChangePartnerStatusInput {
 struct ChangePartnerStatusPayload {
     /// The partner as it is now. Null where there are user errors.
     partner: Option<Row<Partner>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the partner has the status.
     user_errors: Vec<UserError>,
 }
@@ -100,8 +112,8 @@ impl PartnerMutations {
         #[graphql(desc = "The partner.")] input: CreatePartnerInput,
     ) -> Result<Option<CreatePartnerPayload>> {
         ctx.require(Permission::PartnersManage)?;
-        let (partner, user_errors) = settle(ctx, || create(ctx, input.clone())).await?;
-        Ok(Some(CreatePartnerPayload { partner, user_errors }))
+        let ((partner, replayed), user_errors) = settle(ctx, || create(ctx, input.clone())).await?;
+        Ok(Some(CreatePartnerPayload { partner, replayed, user_errors }))
     }
 
     /// Changes a partner. Needs `PARTNERS_MANAGE`.
@@ -111,8 +123,8 @@ impl PartnerMutations {
         #[graphql(desc = "The changes.")] input: UpdatePartnerInput,
     ) -> Result<Option<UpdatePartnerPayload>> {
         ctx.require(Permission::PartnersManage)?;
-        let (partner, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
-        Ok(Some(UpdatePartnerPayload { partner, user_errors }))
+        let ((partner, replayed), user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
+        Ok(Some(UpdatePartnerPayload { partner, replayed, user_errors }))
     }
 
     /// Approves, suspends, resumes or closes a partner. Its people can read in every status, and write while it is active. Needs
@@ -123,12 +135,12 @@ impl PartnerMutations {
         #[graphql(desc = "The partner and its new status.")] input: ChangePartnerStatusInput,
     ) -> Result<Option<ChangePartnerStatusPayload>> {
         ctx.require(Permission::PartnersManage)?;
-        let (partner, user_errors) = settle(ctx, || change_status(ctx, input.clone())).await?;
-        Ok(Some(ChangePartnerStatusPayload { partner, user_errors }))
+        let ((partner, replayed), user_errors) = settle(ctx, || change_status(ctx, input.clone())).await?;
+        Ok(Some(ChangePartnerStatusPayload { partner, replayed, user_errors }))
     }
 }
 
-async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<Option<Row<Partner>>, Refusal> {
+async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<Outcome<Row<Partner>>, Refusal> {
     let tenant = &ctx.viewer().tenant;
     let mut faults = Faults::default();
     let company_name = faults.check("input.companyName", line(&input.company_name, MAX_NAME));
@@ -137,9 +149,19 @@ async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<Option<R
         None => Some(tenant.default_commission_rate),
     };
     let clerk_org_id = faults.check_option("input.clerkOrgId", input.clerk_org_id.as_deref(), |text| line(text, MAX_NAME));
-    let (Some(company_name), Some(commission_rate), true) = (company_name, commission_rate, faults.is_empty()) else {
+    let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
+    let (Some(company_name), Some(commission_rate), Some(key), true) = (company_name, commission_rate, key, faults.is_empty())
+    else {
         return Err(faults.into());
     };
+    // What was asked for, whatever the tenant's default is by then.
+    let request = [
+        ("companyName", json!(company_name)),
+        ("commissionRate", json!(input.commission_rate.map(|_| commission_rate.normalize().to_string()))),
+        ("clerkOrgId", json!(clerk_org_id)),
+        ("status", json!(input.status.as_str())),
+    ];
+    let key = Key::new(key, request);
     let new = NewPartner {
         tenant_id: tenant.id,
         id: PartnerId::new(),
@@ -149,11 +171,16 @@ async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<Option<R
         clerk_org_id: clerk_org_id.as_deref(),
     };
     let writing = ctx.write().await?;
+    match key.claim(&writing, Operation::CreatePartner, tenant.id, None, new.id.uuid()).await? {
+        Claim::First => {}
+        Claim::Replay(first) => return Ok(outcome(writing, false, Partner::by_id(ctx, first.into())).await?),
+        Claim::Reused { first, difference } => return Err(Refusal::key_reused(PartnerId::from(first), &difference)),
+    }
     partner::Partner::insert(&writing, &new).await.map_err(violation)?;
-    Ok(writing.commit_and(Partner::by_id(ctx, new.id)).await?)
+    Ok(outcome(writing, true, Partner::by_id(ctx, new.id)).await?)
 }
 
-async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<Option<Row<Partner>>, Refusal> {
+async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<Outcome<Row<Partner>>, Refusal> {
     let mut faults = Faults::default();
     let changes = PartnerChanges {
         company_name: given(input.company_name, "input.companyName", &mut faults, |text| line(&text, MAX_NAME)),
@@ -167,8 +194,12 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<Option<R
     let writing = ctx.write().await?;
     let partner = partner::Partner::lock_key(&writing, ctx.viewer().scope(), input.id).await?;
     let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
-    partner.update(&writing, &changes).await.map_err(violation)?;
-    Ok(writing.commit_and(Partner::by_id(ctx, input.id)).await?)
+    let has_changes = changes.differ_from(&partner);
+    if has_changes {
+        unchanged_since(input.expected_updated_at, partner.updated_at, "partner")?;
+        partner.update(&writing, &changes).await.map_err(violation)?;
+    }
+    Ok(outcome(writing, has_changes, Partner::by_id(ctx, input.id)).await?)
 }
 
 /// Makes sure that nothing is owed either way, and releases the customers. The books stay locked: nothing is booked meanwhile.
@@ -176,7 +207,8 @@ async fn settle_accounts(ctx: &Context<'_>, writing: &Writing<'_>, id: PartnerId
     let open = ledger::open_balances(writing, ctx.viewer().scope(), id).await?;
     if open.is_empty() {
         let now = ctx.now();
-        return Ok(CustomerAccount::end_all(writing, ctx.viewer().tenant.id, Whose::Partner(id), now).await?);
+        CustomerAccount::end_all(writing, ctx.viewer().tenant.id, Whose::Partner(id), now).await?;
+        return Ok(());
     }
     let shown = open.iter().map(|account| {
         let kind = account.kind.as_str().replace('_', " ");
@@ -190,7 +222,7 @@ async fn settle_accounts(ctx: &Context<'_>, writing: &Writing<'_>, id: PartnerId
     Err(Refusal::fault("input.status", FaultCode::OpenBalance, message))
 }
 
-async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Result<Option<Row<Partner>>, Refusal> {
+async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Result<Outcome<Row<Partner>>, Refusal> {
     let mut faults = Faults::default();
     let reason = faults.check_option("input.reason", input.reason.as_deref(), |text| paragraphs(text, MAX_REASON));
     if !faults.is_empty() {
@@ -205,11 +237,10 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
     let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
     if partner.status == input.status {
         if reason.is_none() || reason == partner.status_reason {
-            drop(writing);
-            return Ok(Partner::by_id(ctx, input.id).await?);
+            return Ok(outcome(writing, false, Partner::by_id(ctx, input.id)).await?);
         }
         partner.update(&writing, &PartnerChanges { status_reason: Some(reason), ..PartnerChanges::default() }).await?;
-        return Ok(writing.commit_and(Partner::by_id(ctx, input.id)).await?);
+        return Ok(outcome(writing, true, Partner::by_id(ctx, input.id)).await?);
     }
     if !partner.status.may_become(input.status) {
         let message = format!("A partner that is {} cannot become {}.", partner.status.shown(), input.status.shown());
@@ -224,7 +255,7 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
             &PartnerChanges { status: Some(input.status), status_reason: Some(reason), ..PartnerChanges::default() },
         )
         .await?;
-    Ok(writing.commit_and(Partner::by_id(ctx, input.id)).await?)
+    Ok(outcome(writing, true, Partner::by_id(ctx, input.id)).await?)
 }
 
 /// What a person can put right of what the database refused.

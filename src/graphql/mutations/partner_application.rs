@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{MAX_NAME, Refusal, UserError, cleared_or, given, profile::seal, settle};
+use super::{MAX_NAME, Outcome, Refusal, UserError, cleared_or, given, outcome, profile::seal, settle};
 use crate::{
     auth::Role,
     error::{Error, Result},
@@ -12,7 +12,7 @@ use crate::{
         self,
         partner::{PartnerChanges, PartnerStatus},
         partner_application::PartnerApplication,
-        profile::{Profile, ProfileChanges},
+        profile::{Profile, ProfileChanges, ProfileUpdate},
     },
     validation::{FaultCode, Faults, account_number, bank_account, country, line, paragraphs, website},
 };
@@ -44,6 +44,8 @@ struct SubmitPartnerApplicationInput {
 struct SubmitPartnerApplicationPayload {
     /// The partner, with its application as it is now. Null where there are user errors.
     partner: Option<Row<Partner>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the application was submitted.
     user_errors: Vec<UserError>,
 }
@@ -65,12 +67,12 @@ impl PartnerApplicationMutations {
                 "Your role does not allow this; it is for owners of a partner that has signed up.".to_owned(),
             ));
         }
-        let (partner, user_errors) = settle(ctx, || submit(ctx, input.clone())).await?;
-        Ok(Some(SubmitPartnerApplicationPayload { partner, user_errors }))
+        let ((partner, replayed), user_errors) = settle(ctx, || submit(ctx, input.clone())).await?;
+        Ok(Some(SubmitPartnerApplicationPayload { partner, replayed, user_errors }))
     }
 }
 
-async fn submit(ctx: &Context<'_>, input: SubmitPartnerApplicationInput) -> Result<Option<Row<Partner>>, Refusal> {
+async fn submit(ctx: &Context<'_>, input: SubmitPartnerApplicationInput) -> Result<Outcome<Row<Partner>>, Refusal> {
     let viewer = ctx.viewer();
     let decided = |status: PartnerStatus| {
         let hint = match status {
@@ -113,13 +115,16 @@ async fn submit(ctx: &Context<'_>, input: SubmitPartnerApplicationInput) -> Resu
             }
         }
     }
-    let Some(sales_plan) = sales_plan.or(before.map(|before| before.sales_plan)).filter(|_| faults.is_empty()) else {
+    let known_plan = before.map(|before| before.sales_plan);
+    let Some(sales_plan) = sales_plan.or_else(|| known_plan.clone()).filter(|_| faults.is_empty()) else {
         return Err(faults.into());
     };
-    let (tenant_id, submitted_by, now) = (viewer.tenant.id, viewer.user, ctx.now());
-    let application = PartnerApplication { tenant_id, partner_id, sales_plan, submitted_by, submitted_at: now, updated_at: now };
-    application.submit(&writing).await?;
-    partner.update(&writing, &PartnerChanges { company_name, ..PartnerChanges::default() }).await?;
+    let changes = PartnerChanges { company_name, ..PartnerChanges::default() };
+    let has_new_name = changes.differ_from(&partner);
+    if has_new_name {
+        partner.update(&writing, &changes).await?;
+    }
+    let has_new_plan = known_plan.is_none_or(|known| known != sales_plan);
     let changes = ProfileChanges {
         website,
         address_country: country.map(Some),
@@ -129,6 +134,13 @@ async fn submit(ctx: &Context<'_>, input: SubmitPartnerApplicationInput) -> Resu
         bank_account_last4: account.map(|number| number.map(|number| number.last4)),
         ..ProfileChanges::default()
     };
-    Profile::update(&writing, scope, partner_id, &changes).await?;
-    Ok(writing.commit_and(Partner::by_id(ctx, partner_id)).await?)
+    let profile = Profile::update(&writing, &ctx.request().keyring, scope, partner_id, &changes, None).await?;
+    let has_changed = has_new_name || has_new_plan || profile == ProfileUpdate::Changed;
+    if has_changed {
+        let (tenant_id, submitted_by, now) = (viewer.tenant.id, viewer.user, ctx.now());
+        let application =
+            PartnerApplication { tenant_id, partner_id, sales_plan, submitted_by, submitted_at: now, updated_at: now };
+        application.submit(&writing).await?;
+    }
+    Ok(outcome(writing, has_changed, Partner::by_id(ctx, partner_id)).await?)
 }

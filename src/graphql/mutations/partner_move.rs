@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{MAX_REASON, Refusal, UserError, settle};
+use super::{MAX_REASON, Outcome, Refusal, UserError, outcome, settle};
 use crate::{
     auth::Permission,
     error::Result,
@@ -28,6 +28,8 @@ struct MoveLeadInput {
 struct MoveLeadPayload {
     /// The lead as it is now. Null where there are user errors.
     lead: Option<Row<Lead>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// Why it stays where it is. Empty when it is that partner's.
     user_errors: Vec<UserError>,
 }
@@ -48,6 +50,8 @@ struct MoveCommissionInput {
 struct MoveCommissionPayload {
     /// The commission as it is now. Null where there are user errors.
     commission: Option<Row<Commission>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// Why it stays where it is. Empty when it is that partner's.
     user_errors: Vec<UserError>,
 }
@@ -65,8 +69,8 @@ impl PartnerMoveMutations {
         #[graphql(desc = "The lead, the partner and the reason.")] input: MoveLeadInput,
     ) -> Result<Option<MoveLeadPayload>> {
         ctx.require(Permission::CommissionsManage)?;
-        let (lead, user_errors) = settle(ctx, || move_lead(ctx, input.clone())).await?;
-        Ok(Some(MoveLeadPayload { lead, user_errors }))
+        let ((lead, replayed), user_errors) = settle(ctx, || move_lead(ctx, input.clone())).await?;
+        Ok(Some(MoveLeadPayload { lead, replayed, user_errors }))
     }
 
     /// Moves a commission that is neither paid nor in a payout to another partner, with what takes it back. The amount stays as it is: it was
@@ -78,8 +82,8 @@ impl PartnerMoveMutations {
         #[graphql(desc = "The commission, the partner and the reason.")] input: MoveCommissionInput,
     ) -> Result<Option<MoveCommissionPayload>> {
         ctx.require(Permission::CommissionsManage)?;
-        let (commission, user_errors) = settle(ctx, || move_commission(ctx, input.clone())).await?;
-        Ok(Some(MoveCommissionPayload { commission, user_errors }))
+        let ((commission, replayed), user_errors) = settle(ctx, || move_commission(ctx, input.clone())).await?;
+        Ok(Some(MoveCommissionPayload { commission, replayed, user_errors }))
     }
 }
 
@@ -88,20 +92,20 @@ fn reason(text: &str) -> Result<String, Faults> {
     faults.check("input.reason", paragraphs(text, MAX_REASON)).ok_or(faults)
 }
 
-async fn move_lead(ctx: &Context<'_>, input: MoveLeadInput) -> Result<Option<Row<Lead>>, Refusal> {
+async fn move_lead(ctx: &Context<'_>, input: MoveLeadInput) -> Result<Outcome<Row<Lead>>, Refusal> {
     let reason = reason(&input.reason)?;
     let writing = ctx.write().await?;
     let moved = ctx.books(&writing).move_lead(input.id, input.partner_id, &reason).await?;
-    moved.map_err(|fault| refusal(fault, "lead"))?;
-    Ok(writing.commit_and(Lead::by_id(ctx, input.id)).await?)
+    let has_moved = moved.map_err(|fault| refusal(fault, "lead"))?;
+    Ok(outcome(writing, has_moved, Lead::by_id(ctx, input.id)).await?)
 }
 
-async fn move_commission(ctx: &Context<'_>, input: MoveCommissionInput) -> Result<Option<Row<Commission>>, Refusal> {
+async fn move_commission(ctx: &Context<'_>, input: MoveCommissionInput) -> Result<Outcome<Row<Commission>>, Refusal> {
     let reason = reason(&input.reason)?;
     let writing = ctx.write().await?;
     let moved = ctx.books(&writing).move_commission(input.id, input.partner_id, &reason).await?;
-    moved.map_err(|fault| refusal(fault, "commission"))?;
-    Ok(writing.commit_and(Commission::by_id(ctx, input.id)).await?)
+    let has_moved = moved.map_err(|fault| refusal(fault, "commission"))?;
+    Ok(outcome(writing, has_moved, Commission::by_id(ctx, input.id)).await?)
 }
 
 fn refusal(fault: MoveFault, what: &str) -> Refusal {

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{Refusal, UserError, own_partner, settle};
+use super::{Outcome, Refusal, UserError, outcome, own_partner, settle};
 use crate::{
     auth::{Permission, Role},
     clock::shown,
@@ -30,6 +30,8 @@ struct ChangePartnerUserRoleInput {
 struct ChangePartnerUserRolePayload {
     /// The partner with its people as they are now. Null where there are user errors.
     partner: Option<Row<Partner>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the person has the role.
     user_errors: Vec<UserError>,
 }
@@ -48,6 +50,8 @@ struct RemovePartnerUserInput {
 struct RemovePartnerUserPayload {
     /// The partner with its people as they are now. Null where there are user errors.
     partner: Option<Row<Partner>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the person was removed.
     user_errors: Vec<UserError>,
 }
@@ -66,6 +70,8 @@ struct RestorePartnerUserInput {
 struct RestorePartnerUserPayload {
     /// The partner with its people as they are now. Null where there are user errors.
     partner: Option<Row<Partner>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the person was let in again.
     user_errors: Vec<UserError>,
 }
@@ -82,6 +88,8 @@ struct SetDefaultPartnerInput {
 struct SetDefaultPartnerPayload {
     /// You, as in the next request on. Its `partners` tell which you act for. Null where there are user errors.
     user: Option<User>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when you act for the partner from the next request on.
     user_errors: Vec<UserError>,
 }
@@ -99,8 +107,8 @@ impl PartnerUserMutations {
         #[graphql(desc = "The person and their new role.")] input: ChangePartnerUserRoleInput,
     ) -> Result<Option<ChangePartnerUserRolePayload>> {
         ctx.require(Permission::UsersManage)?;
-        let (partner, user_errors) = settle(ctx, || change_role(ctx, input.clone())).await?;
-        Ok(Some(ChangePartnerUserRolePayload { partner, user_errors }))
+        let ((partner, replayed), user_errors) = settle(ctx, || change_role(ctx, input.clone())).await?;
+        Ok(Some(ChangePartnerUserRolePayload { partner, replayed, user_errors }))
     }
 
     /// Removes a person from a partner, which keeps an owner at least. From then on they do not act for it, whatever their token says. What
@@ -111,8 +119,8 @@ impl PartnerUserMutations {
         #[graphql(desc = "The person.")] input: RemovePartnerUserInput,
     ) -> Result<Option<RemovePartnerUserPayload>> {
         ctx.require(Permission::UsersManage)?;
-        let (partner, user_errors) = settle(ctx, || remove(ctx, input.clone())).await?;
-        Ok(Some(RemovePartnerUserPayload { partner, user_errors }))
+        let ((partner, replayed), user_errors) = settle(ctx, || remove(ctx, input.clone())).await?;
+        Ok(Some(RemovePartnerUserPayload { partner, replayed, user_errors }))
     }
 
     /// Lets a person in again who was removed from a partner, as what they were. Needs `USERS_MANAGE`.
@@ -122,8 +130,8 @@ impl PartnerUserMutations {
         #[graphql(desc = "The person.")] input: RestorePartnerUserInput,
     ) -> Result<Option<RestorePartnerUserPayload>> {
         ctx.require(Permission::UsersManage)?;
-        let (partner, user_errors) = settle(ctx, || restore(ctx, input.clone())).await?;
-        Ok(Some(RestorePartnerUserPayload { partner, user_errors }))
+        let ((partner, replayed), user_errors) = settle(ctx, || restore(ctx, input.clone())).await?;
+        Ok(Some(RestorePartnerUserPayload { partner, replayed, user_errors }))
     }
 
     /// Says for which of your partners you act where your token names no organisation: from the next request on, whatever the partner's status.
@@ -136,53 +144,53 @@ impl PartnerUserMutations {
         if matches!(ctx.viewer().role, Role::Operator | Role::Service) {
             return Err(Error::Forbidden("Your role does not allow this; it is for people who belong to partners.".to_owned()));
         }
-        let (user, user_errors) = settle(ctx, || choose(ctx, input.clone())).await?;
-        Ok(Some(SetDefaultPartnerPayload { user, user_errors }))
+        let ((user, replayed), user_errors) = settle(ctx, || choose(ctx, input.clone())).await?;
+        Ok(Some(SetDefaultPartnerPayload { user, replayed, user_errors }))
     }
 }
 
-/// Runs one change of a partner's memberships, which are locked meanwhile.
+/// Runs one change of a partner's memberships, which are locked meanwhile; it gives whether anything was not so already.
 async fn change(
     ctx: &Context<'_>,
     partner_id: Option<PartnerId>,
-    change: impl AsyncFnOnce(&LockedMemberships, &db::Connection) -> Result<(), MembershipFault>,
-) -> Result<Option<Row<Partner>>, Refusal> {
+    change: impl AsyncFnOnce(&LockedMemberships, &db::Connection) -> Result<bool, MembershipFault>,
+) -> Result<Outcome<Row<Partner>>, Refusal> {
     let mut faults = Faults::default();
     let Some(partner) = own_partner(ctx, partner_id, &mut faults) else { return Err(faults.into()) };
     let scope = ctx.viewer().scope();
     let writing = ctx.write().await?;
     let memberships = LockedMemberships::of_partner(&writing, scope, partner).await?;
     let memberships = memberships.ok_or_else(|| Refusal::not_found("input.partnerId", "partner"))?;
-    change(&memberships, &writing).await.map_err(refused)?;
-    Ok(writing.commit_and(Partner::by_id(ctx, partner)).await?)
+    let has_changed = change(&memberships, &writing).await.map_err(refused)?;
+    Ok(outcome(writing, has_changed, Partner::by_id(ctx, partner)).await?)
 }
 
-async fn change_role(ctx: &Context<'_>, input: ChangePartnerUserRoleInput) -> Result<Option<Row<Partner>>, Refusal> {
+async fn change_role(ctx: &Context<'_>, input: ChangePartnerUserRoleInput) -> Result<Outcome<Row<Partner>>, Refusal> {
     change(ctx, input.partner_id, async |memberships, connection| {
         memberships.change_role(connection, input.user_id, input.role).await
     })
     .await
 }
 
-async fn remove(ctx: &Context<'_>, input: RemovePartnerUserInput) -> Result<Option<Row<Partner>>, Refusal> {
+async fn remove(ctx: &Context<'_>, input: RemovePartnerUserInput) -> Result<Outcome<Row<Partner>>, Refusal> {
     change(ctx, input.partner_id, async |memberships, connection| {
         memberships.remove(connection, input.user_id, ctx.viewer().user, ctx.now()).await
     })
     .await
 }
 
-async fn restore(ctx: &Context<'_>, input: RestorePartnerUserInput) -> Result<Option<Row<Partner>>, Refusal> {
+async fn restore(ctx: &Context<'_>, input: RestorePartnerUserInput) -> Result<Outcome<Row<Partner>>, Refusal> {
     change(ctx, input.partner_id, async |memberships, connection| memberships.restore(connection, input.user_id).await).await
 }
 
-async fn choose(ctx: &Context<'_>, input: SetDefaultPartnerInput) -> Result<Option<User>, Refusal> {
+async fn choose(ctx: &Context<'_>, input: SetDefaultPartnerInput) -> Result<Outcome<User>, Refusal> {
     let viewer = ctx.viewer();
     let writing = ctx.write().await?;
-    if !set_default_partner(&writing, viewer.scope(), viewer.user, input.partner_id).await? {
+    let Some(has_changed) = set_default_partner(&writing, viewer.scope(), viewer.user, input.partner_id).await? else {
         let message = "You do not belong to a partner of this id, or by an organisation only: then choose that organisation where you signed in.";
         return Err(Refusal::fault("input.partnerId", FaultCode::NotFound, message));
-    }
-    Ok(writing.commit_and(User::by_id(ctx, viewer.user)).await?)
+    };
+    Ok(outcome(writing, has_changed, User::by_id(ctx, viewer.user)).await?)
 }
 
 /// What a person can put right of what the rules refused.
@@ -206,9 +214,6 @@ fn refused(fault: MembershipFault) -> Refusal {
             FaultCode::InvalidTransition,
             format!("They were removed at {}. To let them in again, use `restorePartnerUser`.", shown(at)),
         ),
-        MembershipFault::NotRemoved => {
-            Refusal::fault("input.userId", FaultCode::InvalidTransition, "They belong to the partner: they were not removed.")
-        }
         MembershipFault::Database(error) => error.into(),
     }
 }

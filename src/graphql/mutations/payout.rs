@@ -1,7 +1,10 @@
 //! Mutations that make payouts. Those that take them through their steps are in [`super::payout_step`].
 
+use std::collections::{BTreeMap, HashSet};
+
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::SecondsFormat;
+use uuid::Uuid;
 
 use super::{MAX_KEY, Refusal, UserError, settle, settled};
 use crate::{
@@ -18,8 +21,9 @@ use crate::{
     ids::PartnerId,
     models::{
         self,
+        idempotency::{Claim, Operation},
         partner::PartnerStatus,
-        payout_batch::{Changed, Made, PayoutFault, PayoutRequest, due_partners, is_fingerprint, is_key_taken},
+        payout_batch::{BatchesRequest, Changed, Made, PayoutFault, PayoutRequest, due_partners, is_fingerprint, is_key_taken},
     },
     money::{MAX_AMOUNT, Money},
     validation::{Fault, FaultCode, Faults, line, paragraphs},
@@ -50,7 +54,7 @@ struct CreatePayoutBatchInput {
     /// The `previewedAt` of that preview, to be told what has changed since.
     previewed_at: Option<DateTime>,
     /// The idempotency key, at most 200 characters: sent again, it answers with the first payout and makes none.
-    idempotency_key: Option<String>,
+    idempotency_key: String,
 }
 
 /// What became of `createPayoutBatch`.
@@ -75,8 +79,10 @@ struct CreatePayoutBatchesInput {
     period_end: DateTime,
     /// When they are to be paid; now where it is left out.
     payout_date: Option<DateTime>,
-    /// The `nextPartnerId` of the answer before: goes on from there.
+    /// The `nextPartnerId` of the answer before: goes on from there, with the same key.
     from_partner_id: Option<PartnerId>,
+    /// The idempotency key, at most 200 characters: sent again, it answers with the payouts that were made, and makes those that were not.
+    idempotency_key: String,
 }
 
 /// What became of one partner.
@@ -86,6 +92,8 @@ struct PayoutBatchResult {
     partner: Row<Partner>,
     /// Its payout. Null where none was made.
     payout: Option<Row<Payout>>,
+    /// Whether it had been made before with the same key.
+    replayed: bool,
     /// Why none was made: `NOTHING_TO_PAY` where it is carried forward. Null when it was.
     user_error: Option<UserError>,
 }
@@ -97,6 +105,8 @@ struct CreatePayoutBatchesPayload {
     results: Vec<PayoutBatchResult>,
     /// Where to go on: there are more partners. Null when all are done.
     next_partner_id: Option<PartnerId>,
+    /// Whether all payouts had been made before with the same key, and none was made this time.
+    replayed: bool,
     /// What is wrong with the input. No payout was made then.
     user_errors: Vec<UserError>,
 }
@@ -119,7 +129,7 @@ impl PayoutMutations {
     }
 
     /// Makes a payout for each active partner that has something payable, each in a transaction of its own. Broken off, it is simply
-    /// called again: who has a payout has nothing payable any more. Needs `PAYOUTS_MANAGE`.
+    /// called again with the same key. Needs `PAYOUTS_MANAGE`.
     async fn create_payout_batches(
         &self,
         ctx: &Context<'_>,
@@ -127,7 +137,9 @@ impl PayoutMutations {
     ) -> Result<Option<CreatePayoutBatchesPayload>> {
         ctx.require(Permission::PayoutsManage)?;
         let ((results, next_partner_id), user_errors) = settled(create_all(ctx, input).await)?;
-        Ok(Some(CreatePayoutBatchesPayload { results, next_partner_id, user_errors }))
+        let made: Vec<bool> = results.iter().filter(|result| result.payout.is_some()).map(|result| result.replayed).collect();
+        let replayed = !made.is_empty() && made.iter().all(|replayed| *replayed);
+        Ok(Some(CreatePayoutBatchesPayload { results, next_partner_id, replayed, user_errors }))
     }
 }
 
@@ -137,13 +149,11 @@ async fn create_one(ctx: &Context<'_>, input: CreatePayoutBatchInput) -> Result<
     let mut faults = Faults::default();
     period(&input.period_start, &input.period_end, &mut faults);
     let notes = faults.check_option("input.notes", input.notes.as_deref(), |text| paragraphs(text, MAX_NOTES));
-    let key = faults.check_option("input.idempotencyKey", input.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
+    let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
     if input.expected_fingerprint.as_deref().is_some_and(|text| !is_fingerprint(text)) {
         faults.add("input.expectedFingerprint", FaultCode::Invalid, "Must be the `fingerprint` of `previewPayout`, as it is.");
     }
-    if !faults.is_empty() {
-        return Err(faults.into());
-    }
+    let (Some(key), true) = (key, faults.is_empty()) else { return Err(faults.into()) };
     let request = PayoutRequest {
         partner: input.partner_id,
         currency,
@@ -181,19 +191,39 @@ async fn create_alone(ctx: &Context<'_>, request: &PayoutRequest) -> Result<Opti
     Ok(Some(made))
 }
 
+/// Makes the key that of these payouts, or finds that it is.
+async fn claim(ctx: &Context<'_>, all: &BatchesRequest) -> Result<(), Refusal> {
+    let (tenant, writing) = (ctx.viewer().tenant.id, ctx.write().await?);
+    match all.key().claim(&writing, Operation::CreatePayoutBatches, tenant, None, Uuid::now_v7()).await? {
+        Claim::First => Ok(writing.commit_alone().await?),
+        Claim::Replay(_) => Ok(()),
+        Claim::Reused { difference, .. } => Err(Refusal::key_reused("other payouts", &difference)),
+    }
+}
+
 type AllDone = (Vec<PayoutBatchResult>, Option<PartnerId>);
 
 async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Result<AllDone, Refusal> {
     let currency = currency_or_default(ctx, input.currency)?;
     let mut faults = Faults::default();
     period(&input.period_start, &input.period_end, &mut faults);
-    if !faults.is_empty() {
-        return Err(faults.into());
-    }
-    let reading = ctx.read().await?;
-    let due = due_partners(&reading, ctx.viewer().tenant.id, currency, input.period_end.0).await?;
+    let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
+    let (Some(key), true) = (key, faults.is_empty()) else { return Err(faults.into()) };
+    let all = BatchesRequest {
+        currency,
+        period_start: input.period_start.0,
+        period_end: input.period_end.0,
+        payout_date: input.payout_date.as_ref().map(|date| date.0),
+        key,
+    };
+    ctx.request().session().retry(|| claim(ctx, &all)).await?;
+    let (tenant, reading) = (ctx.viewer().tenant.id, ctx.read().await?);
+    let done: HashSet<PartnerId> = all.done(&reading, tenant).await?.into_iter().collect();
+    let due = due_partners(&reading, tenant, currency, input.period_end.0).await?;
     drop(reading);
-    let mut due = due.into_iter().filter(|(partner, _)| input.from_partner_id.is_none_or(|from| *partner >= from));
+    let wanted: BTreeMap<PartnerId, PartnerStatus> =
+        due.into_iter().chain(done.iter().map(|partner| (*partner, PartnerStatus::Active))).collect();
+    let mut due = wanted.into_iter().filter(|(partner, _)| input.from_partner_id.is_none_or(|from| *partner >= from));
     let (mut made, mut stopped_at) = (Vec::new(), None);
     let request_id = ctx.request().session().request();
     for (partner, status) in due.by_ref().take(MAX_BATCHES) {
@@ -203,17 +233,7 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
             made.push((partner, None, Some(UserError::from(fault))));
             continue;
         }
-        let request = PayoutRequest {
-            partner,
-            currency,
-            period_start: input.period_start.0,
-            period_end: input.period_end.0,
-            payout_date: input.payout_date.as_ref().map(|date| date.0),
-            notes: None,
-            expected: None,
-            previewed_at: None,
-            key: None,
-        };
+        let request = all.of(partner);
         match settle(ctx, || create_alone(ctx, &request)).await {
             Ok((payout, mut errors)) => made.push((partner, payout, errors.pop())),
             Err(error @ (Error::Unavailable(_) | Error::Timeout | Error::PerhapsDone(_))) if made.is_empty() => {
@@ -235,12 +255,12 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
     }
     let next = stopped_at.or_else(|| due.next().map(|(partner, _)| partner));
     let rows = made.into_iter().map(async |(partner, made, user_error)| {
-        let payout = match made {
-            Some(made) => Payout::by_id(ctx, made.payout).await?,
-            None => None,
+        let (payout, replayed) = match made {
+            Some(Made { payout, is_replay }) => (Payout::by_id(ctx, payout).await?, is_replay),
+            None => (None, false),
         };
         let partner = Partner::by_id(ctx, partner).await?.ok_or_else(|| missing("a payout's partner"))?;
-        Result::<_>::Ok(PayoutBatchResult { partner, payout, user_error })
+        Result::<_>::Ok(PayoutBatchResult { partner, payout, replayed, user_error })
     });
     Ok((futures_util::future::try_join_all(rows).await?, next))
 }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
-use super::{MAX_REASON, Refusal, UserError, settle};
+use super::{MAX_REASON, Outcome, Refusal, UserError, outcome, settle};
 use crate::{
     auth::Permission,
     error::Result,
@@ -62,6 +62,8 @@ struct CancelPayoutInput {
 struct PayoutStepPayload {
     /// The payout as it is now. Null where there are user errors.
     payout: Option<Row<Payout>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// Why it was left as it is. Empty when the step is taken.
     user_errors: Vec<UserError>,
 }
@@ -150,15 +152,15 @@ impl PayoutStepMutations {
 
 async fn take(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<Option<PayoutStepPayload>> {
     ctx.require(Permission::PayoutsManage)?;
-    let (payout, user_errors) = settle(ctx, || step_one(ctx, id, step.clone())).await?;
-    Ok(Some(PayoutStepPayload { payout, user_errors }))
+    let ((payout, replayed), user_errors) = settle(ctx, || step_one(ctx, id, step.clone())).await?;
+    Ok(Some(PayoutStepPayload { payout, replayed, user_errors }))
 }
 
-async fn step_one(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<Option<Row<Payout>>, Refusal> {
+async fn step_one(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<Outcome<Row<Payout>>, Refusal> {
     let step = step?;
     let writing = ctx.write().await?;
-    ctx.books(&writing).step_payout(id, &step).await?.map_err(refusal)?;
-    Ok(writing.commit_and(Payout::by_id(ctx, id)).await?)
+    let is_taken = ctx.books(&writing).step_payout(id, &step).await?.map_err(refusal)?;
+    Ok(outcome(writing, is_taken, Payout::by_id(ctx, id)).await?)
 }
 
 fn refusal(fault: StepFault) -> Refusal {

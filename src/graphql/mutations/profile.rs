@@ -2,14 +2,19 @@
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{Refusal, UserError, cleared_or, given, settle};
+use super::{Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, settle};
 use crate::{
     auth::Permission,
     error::Result,
-    graphql::{context::ContextExt, partner::Partner, row::Row, scalars::EmailAddress},
+    graphql::{
+        context::ContextExt,
+        partner::Partner,
+        row::Row,
+        scalars::{DateTime, EmailAddress},
+    },
     ids::PartnerId,
     keyring::SealedField,
-    models::profile::{PaymentMethod, Profile, ProfileChanges, SealedNumber},
+    models::profile::{PaymentMethod, Profile, ProfileChanges, ProfileUpdate, SealedNumber},
     validation::{FaultCode, Faults, Wrong, account_number, bank_account, country, email, line, phone, website},
 };
 
@@ -39,6 +44,8 @@ struct UpdatePartnerProfileInput {
     address: MaybeUndefined<PostalAddressInput>,
     /// What to be told, and how.
     notifications: MaybeUndefined<NotificationSettingsInput>,
+    /// The profile's `updatedAt` when these changes were decided on: where somebody has changed it since, it is left as it is.
+    expected_updated_at: Option<DateTime>,
 }
 
 /// What to change of a postal address: a part that is left out stays as it is, one that is null is cleared.
@@ -72,6 +79,8 @@ struct NotificationSettingsInput {
 struct UpdatePartnerProfilePayload {
     /// The partner, with its profile as it is now. Null where there are user errors.
     partner: Option<Row<Partner>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the profile was changed.
     user_errors: Vec<UserError>,
 }
@@ -88,26 +97,29 @@ impl ProfileMutations {
         #[graphql(desc = "The changes.")] input: UpdatePartnerProfileInput,
     ) -> Result<Option<UpdatePartnerProfilePayload>> {
         ctx.require(Permission::ProfileWrite)?;
-        let (partner, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
-        Ok(Some(UpdatePartnerProfilePayload { partner, user_errors }))
+        let ((partner, replayed), user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
+        Ok(Some(UpdatePartnerProfilePayload { partner, replayed, user_errors }))
     }
 }
 
-async fn update(ctx: &Context<'_>, input: UpdatePartnerProfileInput) -> Result<Option<Row<Partner>>, Refusal> {
+async fn update(ctx: &Context<'_>, input: UpdatePartnerProfileInput) -> Result<Outcome<Row<Partner>>, Refusal> {
     let viewer = ctx.viewer();
     let Some(partner) = input.partner_id.or(viewer.partner.map(|partner| partner.id)) else {
         return Err(Refusal::fault("input.partnerId", FaultCode::Required, "Name the partner whose profile it is."));
     };
     let mut faults = Faults::default();
+    let expected = input.expected_updated_at.as_ref().map(|expected| expected.0);
     let changes = changes(ctx, partner, input, &mut faults)?;
     if !faults.is_empty() {
         return Err(faults.into());
     }
     let writing = ctx.write().await?;
-    if !Profile::update(&writing, viewer.scope(), partner, &changes).await? {
-        return Err(Refusal::not_found("input.partnerId", "partner"));
+    let update = Profile::update(&writing, &ctx.request().keyring, viewer.scope(), partner, &changes, expected).await?;
+    match update {
+        ProfileUpdate::NotFound => Err(Refusal::not_found("input.partnerId", "partner")),
+        ProfileUpdate::ChangedSince(at) => Err(changed_since(at, "profile")),
+        update => Ok(outcome(writing, update == ProfileUpdate::Changed, Partner::by_id(ctx, partner)).await?),
     }
-    Ok(writing.commit_and(Partner::by_id(ctx, partner)).await?)
 }
 
 /// A number that is stored sealed, checked by its rule.

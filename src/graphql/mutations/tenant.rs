@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
-use super::{Refusal, UserError, given, settle};
+use super::{Outcome, Refusal, UserError, given, outcome, settle};
 use crate::{
     auth::Permission,
     error::Result,
@@ -30,6 +30,8 @@ struct UpdateTenantSettingsInput {
 struct UpdateTenantSettingsPayload {
     /// The tenant as it is now. Null where there are user errors.
     tenant: Option<Tenant>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
     /// What is wrong with the input. Empty when the settings are changed.
     user_errors: Vec<UserError>,
 }
@@ -46,12 +48,12 @@ impl TenantMutations {
         #[graphql(desc = "The changes.")] input: UpdateTenantSettingsInput,
     ) -> Result<Option<UpdateTenantSettingsPayload>> {
         ctx.require(Permission::SettingsManage)?;
-        let (tenant, user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
-        Ok(Some(UpdateTenantSettingsPayload { tenant, user_errors }))
+        let ((tenant, replayed), user_errors) = settle(ctx, || update(ctx, input.clone())).await?;
+        Ok(Some(UpdateTenantSettingsPayload { tenant, replayed, user_errors }))
     }
 }
 
-async fn update(ctx: &Context<'_>, input: UpdateTenantSettingsInput) -> Result<Option<Tenant>, Refusal> {
+async fn update(ctx: &Context<'_>, input: UpdateTenantSettingsInput) -> Result<Outcome<Tenant>, Refusal> {
     let tenant = ctx.viewer().tenant.id;
     let digits = minor_units(currency_or_default(ctx, None)?);
     let mut faults = Faults::default();
@@ -66,6 +68,6 @@ async fn update(ctx: &Context<'_>, input: UpdateTenantSettingsInput) -> Result<O
         return Err(faults.into());
     }
     let writing = ctx.write().await?;
-    TenantSettings::update(&writing, tenant, days, minimum).await?;
-    Ok(writing.commit_and(Tenant::by_id(ctx, tenant)).await?)
+    let has_changed = TenantSettings::update(&writing, tenant, days, minimum).await?;
+    Ok(outcome(writing, has_changed, Tenant::by_id(ctx, tenant)).await?)
 }

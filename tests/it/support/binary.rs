@@ -81,7 +81,14 @@ impl Server {
     /// Asks as a demo person, and gives the answer's body.
     pub async fn ask(&self, token: &str, query: &str) -> serde_json::Value {
         let request = reqwest::Client::new().post(format!("http://{}/graphql", self.address)).bearer_auth(token);
-        request.json(&serde_json::json!({"query": query})).send().await.expect("an answer").json().await.expect("JSON")
+        request
+            .json(&serde_json::json!({"query": super::world::with_fresh_keys(query)}))
+            .send()
+            .await
+            .expect("an answer")
+            .json()
+            .await
+            .expect("JSON")
     }
 
     /// Sends it a signal.

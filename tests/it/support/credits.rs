@@ -30,7 +30,7 @@ impl World {
     /// Grants credits to a partner, as an operator.
     pub async fn grant(&self, partner: PartnerId, credits: i64, key: Option<&str>) -> Value {
         let query = "mutation ($input: GrantCreditsInput!) { grantCredits(input: $input) { replayed grant { id credits reason } partner { creditBalance } userErrors { code message field } } }";
-        let input = json!({"partnerId": partner.to_string(), "credits": credits, "reason": "Plan", "idempotencyKey": key});
+        let input = json!({"partnerId": partner.to_string(), "credits": credits, "reason": "Plan", "idempotencyKey": key.unwrap_or("FRESH_KEY")});
         self.operator(query, json!({"input": input})).await.data()["grantCredits"].clone()
     }
 
@@ -39,7 +39,7 @@ impl World {
         let query = format!(
             "mutation ($input: AssignCreditsInput!) {{ assignCredits(input: $input) {{ replayed allocation {{ {ALLOCATION} }} partner {{ creditBalance }} member {{ creditsAssigned }} userErrors {{ code message field }} }} }}"
         );
-        let input = json!({"memberId": member, "credits": credits, "validDays": valid_days, "idempotencyKey": key});
+        let input = json!({"memberId": member, "credits": credits, "validDays": valid_days, "idempotencyKey": key.unwrap_or("FRESH_KEY")});
         self.owner_a(&query, json!({"input": input})).await.data()["assignCredits"].clone()
     }
 

@@ -3,7 +3,7 @@
 use partner_portal::{ids::PartnerId, verify};
 use serde_json::{Value, json};
 
-use super::World;
+use super::{World, world::keyed};
 
 /// What is asked of a commission.
 pub const COMMISSION: &str = "id status eventType amount { amount currency } base { amount } rate";
@@ -61,7 +61,7 @@ impl World {
         let query = format!(
             "mutation ($input: AdjustCommissionInput!) {{ adjustCommission(input: $input) {{ replayed commission {{ {COMMISSION} notes }} userErrors {{ code field message }} }} }}"
         );
-        let input = json!({"partnerId": partner.to_string(), "amount": amount, "reason": "Goodwill", "idempotencyKey": key});
+        let input = json!({"partnerId": partner.to_string(), "amount": amount, "reason": "Goodwill", "idempotencyKey": key.unwrap_or("FRESH_KEY")});
         self.operator(&query, json!({"input": input})).await.data()["adjustCommission"].clone()
     }
 
@@ -80,7 +80,8 @@ impl World {
     }
 
     /// Makes a payout, with these fields of the input besides the period.
-    pub async fn batch_with(&self, mut input: Value) -> Value {
+    pub async fn batch_with(&self, input: Value) -> Value {
+        let mut input = keyed(input);
         let query = "mutation ($input: CreatePayoutBatchInput!) { createPayoutBatch(input: $input) { replayed payout { id status total { amount currency } commissionCount } userErrors { code field message } } }";
         let fields = input.as_object_mut().expect("an object");
         fields.entry("periodStart").or_insert_with(|| json!("2026-01-01T00:00:00Z"));

@@ -334,7 +334,7 @@ impl World {
 
     /// Runs an operation with a token.
     pub async fn run(&self, token: &str, query: &str, variables: Value) -> Answer {
-        let body = json!({"query": query, "variables": variables}).to_string();
+        let body = with_fresh_keys(&json!({"query": query, "variables": variables}).to_string());
         let request = Request::post("/graphql").header(header::CONTENT_TYPE, "application/json");
         self.send(request.header(header::AUTHORIZATION, format!("Bearer {token}")).body(Body::from(body)).expect("a request"))
             .await
@@ -359,4 +359,17 @@ impl World {
     pub async fn service(&self, query: &str, variables: Value) -> Answer {
         self.run(&tokens::staff_token("service", ACME), query, variables).await
     }
+}
+
+/// An operation with an idempotency key of its own in each place of `FRESH_KEY`.
+pub fn with_fresh_keys(operation: &str) -> String {
+    let mut parts = operation.split("FRESH_KEY");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + &uuid::Uuid::now_v7().to_string() + part)
+}
+
+/// An input with an idempotency key of its own, unless it has one.
+pub fn keyed(mut input: Value) -> Value {
+    input.as_object_mut().expect("an object").entry("idempotencyKey").or_insert_with(|| json!("FRESH_KEY"));
+    input
 }
