@@ -14,7 +14,7 @@ use axum::{
 };
 
 use super::{
-    Refused, graphiql, multipart,
+    Refused, caching, graphiql, multipart,
     negotiation::{self, Accepted, Media},
     operation::{self, Call},
     origin,
@@ -99,9 +99,12 @@ pub async fn get(
     };
     let answer = async {
         let call = call(&app, &id, &headers, false, true).await?;
-        single(&app, call, accepted, parameters::from_query(query)?, Vec::new()).await
+        let parameters = parameters::from_query(query)?;
+        let is_persisted = parameters.query.is_none();
+        let answer = single(&app, call, accepted, parameters, Vec::new()).await?;
+        Ok(if is_persisted { caching::tagged(answer, &headers).await } else { answer })
     };
-    answer.await.unwrap_or_else(|refused| refused.answer(accepted.media(), &id))
+    answer.await.unwrap_or_else(|refused: Refused| refused.answer(accepted.media(), &id))
 }
 
 async fn single(
@@ -138,7 +141,11 @@ async fn batch(app: &Arc<App>, call: &Call, accepted: Accepted, batch: Vec<Param
 }
 
 fn respond(media: Media, answer: Answer) -> Response {
-    (headers(media), json::answer(&answer)).into_response()
+    let mut response = (headers(media), json::answer(&answer)).into_response();
+    if answer.errors.is_empty() {
+        response.extensions_mut().insert(caching::Flawless);
+    }
+    response
 }
 
 fn headers(media: Media) -> [(header::HeaderName, HeaderValue); 2] {
@@ -171,6 +178,10 @@ enum Form {
 /// A form on another site can send any other type, with the caller's cookie; JSON, and headers of our own, need that site's consent.
 fn form(headers: &HeaderMap) -> Result<Form, Refused> {
     let refused = |message| Err(Refused::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, message));
+    let codings = headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    if codings.map(<[u8]>::trim_ascii).any(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
+        return refused("The body must come as it is, without Content-Encoding: compressed requests are not taken.");
+    }
     let text = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut parts = text.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! The server's faces to the outside: `/graphql`, the pages for developers, health.
 
+mod caching;
 mod export;
 mod feed;
 mod graphiql;
@@ -29,7 +30,14 @@ use axum::{
 };
 use futures_util::FutureExt;
 use tower::ServiceBuilder;
-use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::{
+    CompressionLevel,
+    compression::{
+        CompressionLayer,
+        predicate::{NotForContentType, Predicate, SizeAbove},
+    },
+    set_header::SetResponseHeaderLayer,
+};
 
 pub use graphiql::fetch_assets;
 use negotiation::Media;
@@ -39,6 +47,8 @@ use crate::{app::App, error::Error, graphql::errors, member_import::MAX_BYTES};
 
 /// The largest body of a request, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
+/// The smallest answer that is compressed, in bytes.
+const MIN_COMPRESSED: u64 = 1024;
 /// The largest body of a request with a file: as large as a file may be, with its operation and what stands between them.
 const MAX_UPLOAD: usize = MAX_BODY + MAX_BYTES + 64 * 1024;
 
@@ -61,6 +71,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(hardened(header::REFERRER_POLICY, "no-referrer"))
         .layer(hardened(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(origin::cors(&app.edge.front_ends))
+        .layer(compressed())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(middleware::from_fn(survive));
     router
@@ -78,6 +89,13 @@ pub fn router(app: Arc<App>) -> Router {
         })
         .layer(layers)
         .with_state(app)
+}
+
+/// Answers above 1 kB go out as the client accepts them: zstd, br or gzip. Not events, each of which is to arrive at once.
+fn compressed() -> CompressionLayer<impl Predicate> {
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(MIN_COMPRESSED).and(NotForContentType::const_new("text/event-stream")))
 }
 
 /// The development issuer's public keys.

@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use self::{
@@ -155,7 +155,7 @@ async fn start<E: Export>(
     app.edge.rates.charge_tenant(reader.viewer.tenant.id, rows as u64)?;
     let (parts, received) = mpsc::channel(AHEAD);
     tokio::spawn(reader.send(first, parts, id.to_owned()));
-    let body = Body::from_stream(stream::unfold(Some(received), next_part));
+    let body = Body::from_stream(stream::unfold(Some(received), next_part).fuse());
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", E::NAME)),
