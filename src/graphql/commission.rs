@@ -25,7 +25,7 @@ use super::{
 use crate::{
     db,
     error::Result,
-    ids::{CommissionId, PartnerId, PayoutId},
+    ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId},
     models::{
         self,
         commission::{self, CommissionEventType, CommissionStatus},
@@ -194,6 +194,11 @@ impl Commission {
         Ok(ctx.load(CommissionById(id)).await?.map(|row| Row(Self(row))))
     }
 
+    /// That of a lead.
+    pub async fn of_lead(ctx: &Context<'_>, lead: LeadId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(CommissionByLead(lead)).await?.map(|row| Row(Self(row))))
+    }
+
     /// One page of the commissions that the viewer may see.
     pub async fn paginate(
         ctx: &Context<'_>,
@@ -238,6 +243,14 @@ pub struct CommissionFilterInput {
     status: Option<Vec<CommissionStatus>>,
     /// Only those made by one of these kinds of events; of an empty list there are none.
     event_type: Option<Vec<CommissionEventType>>,
+    /// Only those of this customer's payments, refunds included.
+    customer_id: Option<CustomerId>,
+    /// Only that of this lead.
+    lead_id: Option<LeadId>,
+    /// Only those that this payout holds, or has paid.
+    payout_id: Option<PayoutId>,
+    /// Only that of this invoice's payment, by its id in the billing system; what takes it back is in its `reversals`.
+    invoice_id: Option<String>,
     /// Only those in this currency.
     currency: Option<CurrencyCode>,
     /// Only those earned at this instant or later.
@@ -261,6 +274,10 @@ impl From<CommissionFilterInput> for CommissionFilter {
             earned_before: input.earned_before.map(|time| time.0),
             min_amount: input.min_amount.map(|amount| amount.0),
             max_amount: input.max_amount.map(|amount| amount.0),
+            customer: input.customer_id,
+            lead: input.lead_id,
+            payout: input.payout_id,
+            invoice: input.invoice_id,
             free_before: None,
         }
     }
@@ -297,6 +314,8 @@ impl CommissionOrder {
 }
 
 batch_key!(CommissionById(CommissionId) -> Arc<commission::Commission>, commission::Commission::by_ids);
+
+batch_key!(CommissionByLead(LeadId) -> Arc<commission::Commission>, commission::Commission::by_leads);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ReversalsOf(CommissionId);

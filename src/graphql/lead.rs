@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, InputObject, Object};
 
 use super::{
+    commission::Commission,
     context::{ContextExt, missing},
     lists::{self, filter_by_partner, root_filter},
     loaders::batch_key,
@@ -13,7 +14,7 @@ use super::{
     partner_move::PartnerMove,
     query::{OrderDirection, search_text},
     row::{Row, plain},
-    scalars::{DateTime, EmailAddress, Money},
+    scalars::{DateTime, Decimal, EmailAddress, Money},
     user::User,
 };
 use crate::{
@@ -98,6 +99,20 @@ impl Lead {
     async fn history(&self, ctx: &Context<'_>) -> Result<Vec<LeadStatusChange>> {
         let steps = ctx.load(HistoryByLead(self.0.id)).await?.unwrap_or_default();
         Ok(steps.iter().cloned().map(LeadStatusChange).collect())
+    }
+
+    /// What was booked for it when it converted, with how far that has come: it may be rejected, or paid. Null until then.
+    async fn commission_entry(&self, ctx: &Context<'_>) -> Option<Result<Row<Commission>>> {
+        Commission::of_lead(ctx, self.0.id).await.transpose()
+    }
+
+    /// Who sent it. Null where no person did, and where it was a person of another organisation than yours.
+    async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        let by = match ctx.load(HistoryByLead(self.0.id)).await {
+            Ok(steps) => steps?.iter().find(|step| step.from_status.is_none())?.changed_by?,
+            Err(error) => return Some(Err(error)),
+        };
+        User::by_id(ctx, by).await.transpose()
     }
 
     /// How operators moved it from partner to partner, the first one first. Partners see what brought it to them.
@@ -209,10 +224,18 @@ impl Lead {
 #[derive(InputObject)]
 #[graphql(name = "LeadFilter")]
 pub struct LeadFilterInput {
+    /// Only those of this partner.
+    partner_id: Option<PartnerId>,
     /// Only those of one of these statuses; of an empty list there are none.
     status: Option<Vec<LeadStatus>>,
     /// Only those whose client's name, e-mail address, phone number or service has every word of this text, in any order, without regard to case, accents and compatibility forms.
     search: Option<String>,
+    /// Only those whose client is interested in this, as it is written.
+    service: Option<String>,
+    /// Only those whose deal is worth at least this; unknown counts as nothing.
+    min_deal_value: Option<Decimal>,
+    /// Only those whose deal is worth at most this; unknown counts as nothing.
+    max_deal_value: Option<Decimal>,
     /// Only those created at this instant or later.
     created_from: Option<DateTime>,
     /// Only those created before this instant.
@@ -261,7 +284,11 @@ fn list(arguments: PageArguments, filter: Option<LeadFilterInput>, order: Option
     let Some(filter) = filter else { return Ok((LeadFilter::default(), page)) };
     let filter = LeadFilter {
         statuses: filter.status,
+        partner: filter.partner_id,
         search: search_text(filter.search)?,
+        service: filter.service,
+        min_deal_value: filter.min_deal_value.map(|value| value.0),
+        max_deal_value: filter.max_deal_value.map(|value| value.0),
         created_from: filter.created_from.map(|time| time.0),
         created_before: filter.created_before.map(|time| time.0),
     };
@@ -284,7 +311,7 @@ batch_key!(HistoryByLead(LeadId) -> Arc<[lead_status::LeadStatusChange]>, lead_s
 // Each of these fields is answered by the columns of the summary alone: a test reads every one by itself.
 root_filter!(
     LeadFilter => models::lead::Lead, summaries by BY_CREATED: "__typename", "id", "partner", "clientName", "clientEmail", "service",
-    "status", "dealValue", "commission", "nextStatuses", "history", "createdAt", "updatedAt"
+    "status", "dealValue", "commission", "commissionEntry", "nextStatuses", "history", "createdAt", "createdBy", "updatedAt"
 );
 
 filter_by_partner!(LeadFilter => models::lead::Lead);

@@ -225,6 +225,22 @@ impl Commission {
             .optional()
     }
 
+    /// The commission of each of many leads that is in scope.
+    pub async fn by_leads(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        leads: &[LeadId],
+    ) -> QueryResult<HashMap<LeadId, Self>> {
+        let rows: Vec<Self> = Self::query()
+            .filter(partner_commission_events::tenant_id.eq(scope.tenant))
+            .filter(partner_commission_events::lead_id.eq_any(leads))
+            .filter(condition("partner_commission_events.event_type = 'lead_conversion'", Vec::new()))
+            .load(&mut connection)
+            .await?;
+        let visible = rows.into_iter().filter(|row| scope.includes(row.partner_id));
+        Ok(visible.filter_map(|row| Some((row.lead_id?, row))).collect())
+    }
+
     /// What takes a commission back, or gives it back where a refund failed; the first one booked first.
     pub async fn reversals_of(
         mut connection: &AsyncPgConnection,

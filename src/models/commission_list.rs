@@ -42,6 +42,14 @@ pub struct CommissionFilter {
     pub min_amount: Option<Decimal>,
     /// Those of at most this amount.
     pub max_amount: Option<Decimal>,
+    /// Those of this customer's payments.
+    pub customer: Option<CustomerId>,
+    /// That of this lead.
+    pub lead: Option<LeadId>,
+    /// Those that this payout holds.
+    pub payout: Option<PayoutId>,
+    /// That of this invoice's payment, by its id in the billing system.
+    pub invoice: Option<String>,
     /// Those that a payout of what was earned before this instant takes.
     pub free_before: Option<DateTime<Utc>>,
 }
@@ -109,6 +117,23 @@ macro_rules! filtered {
         }
         if let Some(most) = $filter.max_amount {
             query = query.filter(partner_commission_events::amount_sort.le(at_most(most)));
+        }
+        if let Some(customer) = $filter.customer {
+            query = query.filter(partner_commission_events::customer_id.eq(customer));
+        }
+        // Types are written out, for the indexes of one type alone.
+        if let Some(lead) = $filter.lead {
+            query = query
+                .filter(partner_commission_events::lead_id.eq(lead))
+                .filter(condition("partner_commission_events.event_type = 'lead_conversion'", Vec::new()));
+        }
+        if let Some(payout) = $filter.payout {
+            query = query.filter(partner_commission_events::payout_id.eq(payout));
+        }
+        if let Some(invoice) = &$filter.invoice {
+            query = query
+                .filter(partner_commission_events::invoice_id.eq(invoice))
+                .filter(condition("partner_commission_events.event_type = 'invoice_payment'", Vec::new()));
         }
         if let Some(before) = $filter.free_before {
             query = query.filter(condition(FREE, vec![Bind::Time(before), Bind::Time(before)]));

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     lead::Lead,
     lead_status::LeadStatus,
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, finds_with_phones, group, of_parent},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, at_least, at_most, finds_with_phones, group, of_parent},
     scope::Scope,
 };
 use crate::{
@@ -22,10 +22,18 @@ use crate::{
 /// Which leads a list shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct LeadFilter {
+    /// Those of this partner; `None` for all in scope.
+    pub partner: Option<PartnerId>,
     /// Those of these statuses, which may be none at all; of whichever where it is not given.
     pub statuses: Option<Vec<LeadStatus>>,
     /// Those whose client's name, e-mail address, phone number or service has every word of this.
     pub search: Option<String>,
+    /// Those whose client is interested in this, to the letter.
+    pub service: Option<String>,
+    /// Those whose deal is worth at least this; unknown counts as nothing.
+    pub min_deal_value: Option<Decimal>,
+    /// Those whose deal is worth at most this; unknown counts as nothing.
+    pub max_deal_value: Option<Decimal>,
     /// Those created at this instant or later.
     pub created_from: Option<DateTime<Utc>>,
     /// Those created before this instant.
@@ -50,7 +58,7 @@ pub const BY_DEAL_VALUE: SortKey =
 macro_rules! filtered {
     ($query:expr, $scope:expr, $filter:expr) => {{
         let mut query = $query.filter(partner_leads::tenant_id.eq($scope.tenant));
-        if let Some(partner) = $scope.partner {
+        for partner in [$scope.partner, $filter.partner].into_iter().flatten() {
             query = query.filter(partner_leads::partner_id.eq(partner));
         }
         query = match $filter.statuses.as_deref() {
@@ -60,6 +68,15 @@ macro_rules! filtered {
         };
         if let Some(search) = &$filter.search {
             query = query.filter(finds_with_phones("partner_leads", search));
+        }
+        if let Some(service) = &$filter.service {
+            query = query.filter(partner_leads::service.eq(service));
+        }
+        if let Some(least) = $filter.min_deal_value {
+            query = query.filter(partner_leads::deal_value_sort.ge(at_least(least)));
+        }
+        if let Some(most) = $filter.max_deal_value {
+            query = query.filter(partner_leads::deal_value_sort.le(at_most(most)));
         }
         if let Some(from) = $filter.created_from {
             query = query.filter(partner_leads::created_at.ge(from));

@@ -366,3 +366,34 @@ async fn one_partner_at_a_time() {
     );
     assert!(diesel_async::SimpleAsyncConnection::batch_execute(&mut world.owner().await, &overlap).await.is_err());
 }
+
+/// Commissions are found by the customer who paid, by the invoice and by the payout that holds them.
+#[tokio::test(flavor = "multi_thread")]
+async fn commissions_are_found_by_what_made_them() {
+    let world = World::new().await;
+    let first = world.customer("cus_1", world.a).await;
+    let other = world.customer("cus_2", world.b).await;
+    for (invoice, customer) in [("inv_1", "cus_1"), ("inv_2", "cus_1"), ("inv_3", "cus_2")] {
+        world.pay(invoice, customer, "100.00", "2026-06-15T12:00:00Z").await;
+    }
+    world.refund("inv_1", "10.00").await;
+    let payout = world.batch(world.a).await["payout"]["id"].clone();
+    let query = "query ($filter: CommissionFilter) { commissions(filter: $filter) { totalCount nodes { invoiceId eventType } } }";
+    for (filter, operators, owners) in [
+        (json!({"customerId": first}), 3, 3),
+        (json!({"customerId": other}), 1, 0),
+        (json!({"invoiceId": "inv_1"}), 1, 1),
+        (json!({"invoiceId": "inv_3"}), 1, 0),
+        (json!({"payoutId": payout}), 3, 3),
+        (json!({"payoutId": payout, "invoiceId": "inv_2"}), 1, 1),
+    ] {
+        for (answer, expected) in [
+            (world.operator(query, json!({"filter": filter})).await, operators),
+            (world.owner_a(query, json!({"filter": filter})).await, owners),
+        ] {
+            let found = &answer.data()["commissions"];
+            assert_eq!(found["totalCount"], expected, "{filter}: {found}");
+            assert_eq!(found["nodes"].as_array().map(Vec::len), Some(expected), "{filter}");
+        }
+    }
+}

@@ -268,3 +268,70 @@ async fn mutations_in_one_document() {
         })
     );
 }
+
+/// What a lead has come to is one step away: who sent it, and the commission that was booked, with what became of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_leads_to_its_commission() {
+    let world = World::new().await;
+    let shown =
+        "lead(id: $id) { createdBy { name } commission { amount } commissionEntry { status amount { amount } rejectionReason } }";
+    let query = format!("query ($id: ID!) {{ {shown} }}");
+    let mut input = good();
+    input["dealValue"] = json!("100.00");
+    let created = world.owner_a(CREATE, json!({"input": keyed(input)})).await.data()["createLead"]["lead"].clone();
+    let look = async || world.owner_a(&query, json!({"id": created["id"]})).await.data()["lead"].clone();
+    let sent = look().await;
+    assert_eq!(
+        sent,
+        json!({"createdBy": {"name": "Name of owner_a"}, "commission": {"amount": "10.00"}, "commissionEntry": null})
+    );
+    status(&world, &created["id"], "CONVERTED").await;
+    let entry = look().await["commissionEntry"].clone();
+    assert_eq!(entry, json!({"status": "PENDING", "amount": {"amount": "10.00"}, "rejectionReason": null}));
+    let find = "query ($id: ID!) { commissions(filter: { leadId: $id }) { totalCount nodes { id eventType } } }";
+    let found = world.owner_a(find, json!({"id": created["id"]})).await.data()["commissions"].clone();
+    assert_eq!((&found["totalCount"], &found["nodes"][0]["eventType"]), (&json!(1), &json!("LEAD_CONVERSION")));
+    world.decide("rejectCommissions", &[&found["nodes"][0]["id"]], false).await;
+    assert_eq!(
+        look().await["commissionEntry"],
+        json!({"status": "REJECTED", "amount": {"amount": "10.00"}, "rejectionReason": "Fraud"})
+    );
+    // Many at once are one statement, and nobody else is told.
+    let list = "{ leads { nodes { commissionEntry { id } createdBy { id } } } }";
+    assert_eq!(world.acme("owner_b", list, json!({})).await.data()["leads"]["nodes"], json!([]));
+}
+
+/// Leads are narrowed down by partner, service and the deal's value, at the boundary itself too; another's partner has none.
+#[tokio::test(flavor = "multi_thread")]
+async fn leads_are_narrowed_down() {
+    let world = World::new().await;
+    for (service, value) in
+        [("Solar", json!("99.99")), ("Solar", json!("100.00")), ("Wind", json!("250.00")), ("Wind", Value::Null)]
+    {
+        let mut input = good();
+        (input["service"], input["dealValue"]) = (json!(service), value);
+        assert_eq!(create(&world, input).await["userErrors"], json!([]));
+    }
+    world.add_lead(world.acme, world.b).await;
+    let query = "query ($filter: LeadFilter) { leads(filter: $filter) { totalCount nodes { dealValue { amount } } } }";
+    let (a, b) = (world.a.to_string(), world.b.to_string());
+    for (filter, owners, operators) in [
+        (json!({"service": "Solar"}), 2, 2),
+        (json!({"service": "solar"}), 0, 0),
+        (json!({"minDealValue": "100"}), 2, 2),
+        (json!({"minDealValue": "100.01"}), 1, 1),
+        (json!({"maxDealValue": "100"}), 3, 4),
+        (json!({"maxDealValue": "99.98"}), 1, 2),
+        (json!({"minDealValue": "99.99", "maxDealValue": "100.00", "service": "Solar"}), 2, 2),
+        (json!({"partnerId": a}), 4, 4),
+        (json!({"partnerId": b}), 0, 1),
+    ] {
+        let counted = |answer: &crate::support::world::Answer| {
+            let leads = answer.data()["leads"].clone();
+            assert_eq!(leads["totalCount"], json!(leads["nodes"].as_array().expect("rows").len()));
+            leads["totalCount"].clone()
+        };
+        assert_eq!(counted(&world.owner_a(query, json!({"filter": filter})).await), owners, "{filter}");
+        assert_eq!(counted(&world.operator(query, json!({"filter": filter})).await), operators, "{filter}");
+    }
+}
