@@ -1,5 +1,5 @@
-//! A query that comes by its hash in the address may be kept by whoever asked, who then asks whether it is still so (RFC 9110, section 13;
-//! RFC 9111). Nobody else keeps it, and nobody shows it without asking.
+//! A persisted query by GET may be cached by its client, which then asks whether the answer is still the same (RFC 9110, section 13;
+//! RFC 9111). No shared cache stores it, and no cache serves it without asking.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::{
@@ -10,7 +10,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 
 /// Marks an answer without errors: those are of one request, and are not kept.
 #[derive(Debug, Clone, Copy)]
-pub struct Flawless;
+pub struct WithoutErrors;
 
 /// How many bytes of a digest tell two answers apart.
 const TAG_BYTES: usize = 16;
@@ -18,7 +18,7 @@ const TAG_BYTES: usize = 16;
 /// The answer with a tag, or that it is still so where the request has that tag. The tag is a weak one: the same answer is sent with one
 /// content coding and another.
 pub async fn tagged(response: Response<Body>, request: &HeaderMap) -> Response<Body> {
-    if response.status() != StatusCode::OK || response.extensions().get::<Flawless>().is_none() {
+    if response.status() != StatusCode::OK || response.extensions().get::<WithoutErrors>().is_none() {
         return response;
     }
     let (mut parts, body) = response.into_parts();

@@ -143,7 +143,7 @@ async fn batch(app: &Arc<App>, call: &Call, accepted: Accepted, batch: Vec<Param
 fn respond(media: Media, answer: Answer) -> Response {
     let mut response = (headers(media), json::answer(&answer)).into_response();
     if answer.errors.is_empty() {
-        response.extensions_mut().insert(caching::Flawless);
+        response.extensions_mut().insert(caching::WithoutErrors);
     }
     response
 }

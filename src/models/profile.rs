@@ -203,18 +203,19 @@ impl Profile {
         let locked = row.select((Self::as_select(), partner_profiles::tax_id_sealed, partner_profiles::bank_account_sealed));
         let before: Option<(Self, Sealed, Sealed)> = locked.for_no_key_update().first(&mut connection).await.optional()?;
         let Some((before, tax_id, bank_account)) = before else { return Ok(ProfileUpdate::NotFound) };
-        // Two numbers may have one end, and one number is never sealed the same twice: they are compared as they are.
-        let is_kept = |new: &Option<Sealed>, old: &Sealed, field| -> Result<bool> {
-            let open = |sealed: &[u8]| keyring.open(sealed, field, scope.tenant, partner).map_err(Error::internal);
+        // Two numbers may have one end, and one number is never sealed the same twice: they are compared as they are. One that no key opens
+        // any longer is another, and can be replaced.
+        let is_kept = |new: &Option<Sealed>, old: &Sealed, field| {
+            let open = |sealed: &[u8]| keyring.open(sealed, field, scope.tenant, partner).ok();
             match (new, old) {
-                (Some(Some(new)), Some(old)) => Ok(open(new)? == open(old)?),
-                (Some(new), old) => Ok(new == old),
-                (None, _) => Ok(true),
+                (Some(Some(new)), Some(old)) => open(old).is_some_and(|old| open(new) == Some(old)),
+                (Some(new), old) => new == old,
+                (None, _) => true,
             }
         };
         let mut changes = changes.clone();
-        let keeps_tax_id = is_kept(&changes.tax_id_sealed, &tax_id, SealedField::TaxId)?;
-        let keeps_account = is_kept(&changes.bank_account_sealed, &bank_account, SealedField::BankAccount)?;
+        let keeps_tax_id = is_kept(&changes.tax_id_sealed, &tax_id, SealedField::TaxId);
+        let keeps_account = is_kept(&changes.bank_account_sealed, &bank_account, SealedField::BankAccount);
         if keeps_tax_id {
             (changes.tax_id_sealed, changes.tax_id_last4) = (None, None);
         }

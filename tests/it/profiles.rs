@@ -161,3 +161,19 @@ async fn keys_rotate() {
     assert_eq!(new.open(&sealed(&world).await, SealedField::TaxId, world.acme, world.a).as_deref(), Ok("DE123456789"));
     assert_eq!(Profile::rotate_keys(&owner, &both).await.expect("nothing to do"), 0);
 }
+
+/// A number that no key opens any longer does not keep its partner from giving another, or the same once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_opened_can_be_replaced() {
+    let world = World::new().await;
+    let query = "mutation ($number: String) { updatePartnerProfile(input: { taxId: $number }) { replayed userErrors { code } partner { profile { taxIdMasked } } } }";
+    let set = async |number: &str| world.owner_a(query, json!({"number": number})).await.data()["updatePartnerProfile"].clone();
+    assert_eq!(set("DE123456789").await["replayed"], false);
+    assert_eq!(set("DE123456789").await["replayed"], true);
+    for number in ["DE123456789", "DE987654321"] {
+        world.sql("UPDATE partner_profiles SET tax_id_sealed = tax_id_sealed || '\\x00'").await;
+        let replaced = set(number).await;
+        assert_eq!((&replaced["replayed"], &replaced["userErrors"]), (&json!(false), &json!([])), "{number}");
+        assert_eq!(set(number).await["replayed"], true, "{number}");
+    }
+}

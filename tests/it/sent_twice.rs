@@ -1,4 +1,4 @@
-//! Whoever has lost an answer sends the mutation again: it does its work once, and answers with the object and `replayed`.
+//! A client that has lost an answer sends the mutation again: it does its work once, and answers with the object and `replayed`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

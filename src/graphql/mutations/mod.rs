@@ -4,7 +4,7 @@
 //! answers is read after the commit, in a fresh transaction that begins in the same round trip. What the person can put right comes back
 //! as `userErrors`, and then nothing has been changed.
 //!
-//! Whoever has lost an answer sends the mutation again: it does its work once, and answers with the object and `replayed`. Either all is as
+//! A client that has lost an answer sends the mutation again: it does its work once, and answers with the object and `replayed`. Either all is as
 //! asked for by then, or the input has an `idempotencyKey`.
 
 mod booking;
