@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     db::Pool,
     edge::Edge,
-    graphql::PortalSchema,
+    graphql::{PortalSchema, context::Shared},
     keyring::Keyring,
     live::Hub,
     telemetry::metrics::Metrics,
@@ -38,7 +38,7 @@ pub struct App {
     /// Counts what happens.
     pub metrics: Metrics,
     /// Tells of changes.
-    pub hub: Hub,
+    pub hub: Arc<Hub>,
     /// How many exports and uploads may run at once: each keeps a connection for as long as it takes.
     pub files: Arc<Semaphore>,
     /// The longest that one operation may take.
@@ -47,6 +47,13 @@ pub struct App {
     pub upload_timeout: Duration,
     /// What is there in development only; `None` in production.
     pub development: Option<Development>,
+}
+
+impl App {
+    /// What its resolvers need.
+    pub fn shared(&self) -> Shared {
+        Shared { keyring: Arc::clone(&self.keyring), cursors: self.hub.cursors(), clock: self.clock.clone() }
+    }
 }
 
 /// The pages and tokens for whoever develops against the server.

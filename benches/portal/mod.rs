@@ -91,7 +91,7 @@ impl Portal {
             keyring: Arc::new(keyring),
             clock: clock.clone(),
             metrics: Metrics::new().expect("metrics"),
-            hub: Hub::default(),
+            hub: Arc::new(Hub::of(&database.login()).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout: limit,
             upload_timeout: Duration::from_mins(5),

@@ -82,7 +82,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         keyring,
         clock: clock.clone(),
         metrics: Metrics::new().map_err(|error| Failure(error.to_string()))?,
-        hub: Hub::default(),
+        hub: Arc::new(Hub::of(&database.login).await?),
         files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
         operation_timeout: settings.operation_timeout,
         upload_timeout: settings.upload_timeout,

@@ -120,6 +120,13 @@ diesel::table! {
 }
 
 diesel::table! {
+    event_cursor_keys (is_only) {
+        is_only -> Bool,
+        key -> Bytea,
+    }
+}
+
+diesel::table! {
     events (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Int8,
@@ -557,6 +564,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     credit_grants,
     credit_redemptions,
     customers,
+    event_cursor_keys,
     events,
     idempotency_keys,
     invoices,

@@ -24,6 +24,7 @@ use crate::{
     error::{Error, Result},
     ids::PartnerId,
     keyring::Keyring,
+    live::Cursors,
     models::books::Books,
 };
 
@@ -39,8 +40,16 @@ pub struct RequestContext {
     as_of: DateTime<Utc>,
     uploads: Mutex<Vec<Option<File>>>,
     kept: Kept,
+    /// What it shares with all others.
+    pub shared: Shared,
+}
+
+/// What all requests of a server share, and their resolvers need.
+pub struct Shared {
     /// Seals account numbers.
     pub keyring: Arc<Keyring>,
+    /// Makes and reads cursors of changes.
+    pub cursors: Cursors,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -59,12 +68,12 @@ impl Kept {
 
 impl RequestContext {
     /// The state of a request by `viewer` on `session`, which came with files.
-    pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, uploads: Vec<File>, keyring: Arc<Keyring>, clock: Clock) -> Self {
+    pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, uploads: Vec<File>, shared: Shared) -> Self {
         let quiet = Arc::new(Quiet::default());
         let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope(), Arc::clone(&quiet))));
-        let as_of = clock.now().trunc_subsecs(6);
+        let as_of = shared.clock.now().trunc_subsecs(6);
         let uploads = Mutex::new(uploads.into_iter().map(Some).collect());
-        Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, kept: Kept::default(), keyring, clock }
+        Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, kept: Kept::default(), shared }
     }
 
     /// The same for an operation whose answers are to be merged.
@@ -144,7 +153,7 @@ pub trait ContextExt {
 
     /// Now.
     fn now(&self) -> DateTime<Utc> {
-        self.request().clock.now().trunc_subsecs(6)
+        self.request().shared.clock.now().trunc_subsecs(6)
     }
 
     /// The one instant of which everything is told in this request that changes with time alone.

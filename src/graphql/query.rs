@@ -28,7 +28,6 @@ use crate::{
     auth::{Permission, Role},
     error::{Error, Result},
     ids::{AllocationId, CommissionId, CustomerId, LeadId, MemberId, PartnerId, PayoutId},
-    live::Cursor,
     models::{event, page::PageArguments, revenue::Interval, scope::Scope},
 };
 
@@ -68,7 +67,7 @@ impl Query {
     /// answer yet.
     async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String> {
         let reading = ctx.read().await?;
-        Ok(Cursor(event::last(&reading).await?).encode())
+        ctx.request().shared.cursors.encode(event::last_position(&reading).await?)
     }
 
     /// Who is asking: the user, the tenant, the partner they act for, and what they may do.

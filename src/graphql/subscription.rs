@@ -4,7 +4,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use async_graphql::{Context, SimpleObject, Subscription as EngineSubscription};
+use async_graphql::{Context, Interface, SimpleObject, Subscription as EngineSubscription};
 use futures_util::stream;
 use uuid::Uuid;
 
@@ -12,10 +12,9 @@ use super::{
     commission::Commission, context::ContextExt, lead::Lead, partner::Partner, payout::Payout, row::Row, scalars::DateTime,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     ids::{CommissionId, LeadId, PartnerId, PayoutId},
-    live::Cursor,
-    models::event::{Event, EventFilter, EventKind},
+    models::event::{Event, EventFilter, EventKind, Position},
 };
 
 /// What a subscription's resolver is called for.
@@ -27,12 +26,12 @@ pub enum Step {
 }
 
 /// What is to be watched.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Watched {
     /// Which events.
     pub filter: EventFilter,
     /// From where on.
-    pub since: Option<Cursor>,
+    pub since: Option<Position>,
 }
 
 impl Step {
@@ -44,7 +43,7 @@ impl Step {
     /// What the first call has said.
     pub fn watched(&self) -> Option<Watched> {
         match self {
-            Self::Open(watched) => *watched.lock().unwrap_or_else(PoisonError::into_inner),
+            Self::Open(watched) => watched.lock().unwrap_or_else(PoisonError::into_inner).take(),
             Self::Tell(_) => None,
         }
     }
@@ -61,6 +60,13 @@ pub struct LeadChange {
     lead: Row<Lead>,
 }
 
+impl LeadChange {
+    async fn of(ctx: &Context<'_>, event: Event) -> Result<Option<Self>> {
+        let Some(lead) = Lead::by_id(ctx, event.subject_id.into()).await? else { return Ok(None) };
+        Ok(Some(Self { cursor: cursor(ctx, event)?, at: DateTime(event.at), lead }))
+    }
+}
+
 /// A commission is new or has changed.
 #[derive(SimpleObject)]
 pub struct CommissionChange {
@@ -70,6 +76,13 @@ pub struct CommissionChange {
     at: DateTime,
     /// The commission as it is now.
     commission: Row<Commission>,
+}
+
+impl CommissionChange {
+    async fn of(ctx: &Context<'_>, event: Event) -> Result<Option<Self>> {
+        let Some(commission) = Commission::by_id(ctx, event.subject_id.into()).await? else { return Ok(None) };
+        Ok(Some(Self { cursor: cursor(ctx, event)?, at: DateTime(event.at), commission }))
+    }
 }
 
 /// A payout is new or has changed.
@@ -83,6 +96,13 @@ pub struct PayoutChange {
     payout: Row<Payout>,
 }
 
+impl PayoutChange {
+    async fn of(ctx: &Context<'_>, event: Event) -> Result<Option<Self>> {
+        let Some(payout) = Payout::by_id(ctx, event.subject_id.into()).await? else { return Ok(None) };
+        Ok(Some(Self { cursor: cursor(ctx, event)?, at: DateTime(event.at), payout }))
+    }
+}
+
 /// A partner has more or fewer credits to assign.
 #[derive(SimpleObject)]
 pub struct CreditBalanceChange {
@@ -92,6 +112,49 @@ pub struct CreditBalanceChange {
     at: DateTime,
     /// The partner, with its balance as it is now.
     partner: Row<Partner>,
+}
+
+impl CreditBalanceChange {
+    async fn of(ctx: &Context<'_>, event: Event) -> Result<Option<Self>> {
+        let Some(partner) = Partner::by_id(ctx, event.partner_id).await? else { return Ok(None) };
+        Ok(Some(Self { cursor: cursor(ctx, event)?, at: DateTime(event.at), partner }))
+    }
+}
+
+/// Something is new or has changed.
+#[derive(Interface)]
+#[graphql(
+    field(
+        name = "cursor",
+        ty = "&String",
+        desc = "Where in the order of changes it is. Subscribe with it as `since` to be told of everything after it."
+    ),
+    field(
+        name = "at",
+        ty = "&DateTime",
+        desc = "When the transaction began that changed it; cursors, not times, say what came first."
+    )
+)]
+enum Change {
+    /// A lead.
+    Lead(LeadChange),
+    /// A commission.
+    Commission(CommissionChange),
+    /// A payout.
+    Payout(PayoutChange),
+    /// A partner's credits.
+    CreditBalance(CreditBalanceChange),
+}
+
+impl Change {
+    async fn of(ctx: &Context<'_>, event: Event) -> Result<Option<Self>> {
+        Ok(match event.kind {
+            EventKind::Lead => LeadChange::of(ctx, event).await?.map(Self::Lead),
+            EventKind::Commission => CommissionChange::of(ctx, event).await?.map(Self::Commission),
+            EventKind::Payout => PayoutChange::of(ctx, event).await?.map(Self::Payout),
+            EventKind::CreditBalance => CreditBalanceChange::of(ctx, event).await?.map(Self::CreditBalance),
+        })
+    }
 }
 
 /// One event, or none: what it is about cannot be seen any more.
@@ -104,6 +167,29 @@ pub struct Subscription;
 /// it as `since` is told of everything after it, in order, and of nothing twice.
 #[EngineSubscription]
 impl Subscription {
+    /// Everything that a page shows, on one stream, in the order in which it changed.
+    async fn changes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only changes of these kinds, of which there is at least one. Null: of every kind.")] kinds: Option<
+            Vec<EventKind>,
+        >,
+        #[graphql(desc = "Only what is of this partner. Null: all that you may see.")] partner_id: Option<PartnerId>,
+        #[graphql(
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
+        )]
+        since: Option<String>,
+    ) -> Result<Told<Change>> {
+        let mut kinds = kinds.unwrap_or_else(|| EventKind::ALL.to_vec());
+        if kinds.is_empty() {
+            let message = "kinds: an empty list would tell of nothing. Leave it out to be told of changes of every kind.";
+            return Err(Error::BadUserInput(message.to_owned()));
+        }
+        kinds.sort_unstable();
+        kinds.dedup();
+        tell(step(ctx, kinds, partner_id, None, since)?, async |event| Change::of(ctx, event).await).await
+    }
+
     /// Leads that are new or have changed.
     async fn lead_changed(
         &self,
@@ -115,9 +201,10 @@ impl Subscription {
         )]
         since: Option<String>,
     ) -> Result<Told<LeadChange>> {
-        let event = step(ctx, EventKind::Lead, partner_id, id.map(LeadId::uuid), since)?;
-        let change = |cursor, at, lead| LeadChange { cursor, at, lead };
-        tell(event, async |event| Lead::by_id(ctx, event.subject_id.into()).await, change).await
+        tell(step(ctx, vec![EventKind::Lead], partner_id, id.map(LeadId::uuid), since)?, async |event| {
+            LeadChange::of(ctx, event).await
+        })
+        .await
     }
 
     /// Commissions that are new or have changed.
@@ -131,9 +218,10 @@ impl Subscription {
         )]
         since: Option<String>,
     ) -> Result<Told<CommissionChange>> {
-        let event = step(ctx, EventKind::Commission, partner_id, id.map(CommissionId::uuid), since)?;
-        let change = |cursor, at, commission| CommissionChange { cursor, at, commission };
-        tell(event, async |event| Commission::by_id(ctx, event.subject_id.into()).await, change).await
+        tell(step(ctx, vec![EventKind::Commission], partner_id, id.map(CommissionId::uuid), since)?, async |event| {
+            CommissionChange::of(ctx, event).await
+        })
+        .await
     }
 
     /// Payouts that are new or have changed.
@@ -147,9 +235,10 @@ impl Subscription {
         )]
         since: Option<String>,
     ) -> Result<Told<PayoutChange>> {
-        let event = step(ctx, EventKind::Payout, partner_id, id.map(PayoutId::uuid), since)?;
-        let change = |cursor, at, payout| PayoutChange { cursor, at, payout };
-        tell(event, async |event| Payout::by_id(ctx, event.subject_id.into()).await, change).await
+        tell(step(ctx, vec![EventKind::Payout], partner_id, id.map(PayoutId::uuid), since)?, async |event| {
+            PayoutChange::of(ctx, event).await
+        })
+        .await
     }
 
     /// Partners whose credits to assign have become more or fewer.
@@ -162,24 +251,26 @@ impl Subscription {
         )]
         since: Option<String>,
     ) -> Result<Told<CreditBalanceChange>> {
-        let event = step(ctx, EventKind::CreditBalance, partner_id, None, since)?;
-        let change = |cursor, at, partner| CreditBalanceChange { cursor, at, partner };
-        tell(event, async |event| Partner::by_id(ctx, event.partner_id).await, change).await
+        tell(step(ctx, vec![EventKind::CreditBalance], partner_id, None, since)?, async |event| {
+            CreditBalanceChange::of(ctx, event).await
+        })
+        .await
     }
 }
 
 /// Notes what is to be watched, or gives the event that is to be told of.
 fn step(
     ctx: &Context<'_>,
-    kind: EventKind,
+    kinds: Vec<EventKind>,
     partner: Option<PartnerId>,
     subject: Option<Uuid>,
     since: Option<String>,
 ) -> Result<Option<Event>> {
     match ctx.step() {
         Step::Open(watched) => {
-            let since = since.filter(|since| !since.is_empty()).map(|since| Cursor::decode(&since)).transpose()?;
-            let filter = EventFilter { kind, partner, subject };
+            let since =
+                since.filter(|since| !since.is_empty()).map(|since| ctx.request().shared.cursors.decode(&since)).transpose()?;
+            let filter = EventFilter { kinds, partner, subject };
             *watched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Watched { filter, since });
             Ok(None)
         }
@@ -187,15 +278,16 @@ fn step(
     }
 }
 
-/// The change that an event is told as, where there is one and what it is about can be seen.
-async fn tell<T, C>(
-    event: Option<Event>,
-    read: impl AsyncFnOnce(Event) -> Result<Option<T>>,
-    change: impl FnOnce(String, DateTime, T) -> C,
-) -> Result<Told<C>> {
+/// Tells of an event, where there is one and what it is about can be seen.
+async fn tell<C>(event: Option<Event>, read: impl AsyncFnOnce(Event) -> Result<Option<C>>) -> Result<Told<C>> {
     let told = match event {
-        Some(event) => read(event).await?.map(|subject| change(Cursor(event.place).encode(), DateTime(event.at), subject)),
+        Some(event) => read(event).await?,
         None => None,
     };
     Ok(stream::iter(told))
+}
+
+/// Where whoever was told of the event stands.
+fn cursor(ctx: &Context<'_>, event: Event) -> Result<String> {
+    ctx.request().shared.cursors.encode(event.position())
 }

@@ -23,6 +23,14 @@ use crate::{
 /// How long to wait for the database before an event is tried again.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What is told of one event.
+pub struct Update {
+    /// The event's cursor.
+    pub cursor: String,
+    /// The answer.
+    pub answer: Answer,
+}
+
 /// An open subscription.
 pub struct Feed {
     app: Arc<App>,
@@ -55,9 +63,14 @@ impl Feed {
             // The resolver has refused.
             return Err(Refused::Document(answer.unwrap_or_default().errors));
         };
+        // Where a stream broke off is further than where it began.
+        let since = match &call.last_event_id {
+            Some(cursor) => Some(app.hub.cursors().decode(cursor)?),
+            None => watched.since,
+        };
         let source = {
             let reading = session.read().await?;
-            Source::open(&app.hub, &reading, viewer.scope(), watched.filter, watched.since).await?
+            Source::open(&app.hub, &reading, viewer.scope(), watched.filter, since).await?
         };
         drop(under_way);
         let operation = prepared.name.as_deref().unwrap_or_default();
@@ -65,11 +78,11 @@ impl Feed {
         Ok(Self { app: Arc::clone(app), id: call.id.clone(), prepared, claims, source, telling: None, _place: place })
     }
 
-    /// Waits for the next answer. An error ends the subscription. Nothing is lost when the wait is given up and begun again.
-    pub async fn next(&mut self) -> Result<Answer> {
+    /// Waits for the next update. An error ends the subscription. Nothing is lost when the wait is given up and begun again.
+    pub async fn next(&mut self) -> Result<Update> {
         loop {
             match self.next_or_nothing().await {
-                Ok(Some(answer)) => return Ok(answer),
+                Ok(Some(update)) => return Ok(update),
                 Ok(None) => {}
                 // The database is away. What is missed meanwhile is in the table.
                 Err(Error::Unavailable(_)) => tokio::time::sleep(PATIENCE).await,
@@ -78,7 +91,7 @@ impl Feed {
         }
     }
 
-    async fn next_or_nothing(&mut self) -> Result<Option<Answer>> {
+    async fn next_or_nothing(&mut self) -> Result<Option<Update>> {
         if self.source.is_behind() {
             let _place = self.app.edge.place_to_tell().await?;
             let (session, _) = admit(&self.app, &self.claims(), &self.id).await?;
@@ -88,7 +101,7 @@ impl Feed {
             session.finish();
         }
         if self.telling.is_none() {
-            self.telling = self.source.next().await;
+            self.telling = self.source.next().await?;
         }
         let Some(event) = self.telling else { return Ok(None) };
         // Each event is paid for; a subscriber who has spent everything waits until it is earned.
@@ -103,8 +116,8 @@ impl Feed {
         told
     }
 
-    /// The answer for one event; `None` where the subscriber may not see it any more.
-    async fn tell(&self, event: Event) -> Result<Option<Answer>> {
+    /// What is told of one event; `None` where the subscriber may not see it any more.
+    async fn tell(&self, event: Event) -> Result<Option<Update>> {
         let _place = self.app.edge.place_to_tell().await?;
         let (session, viewer) = admit(&self.app, &self.claims(), &self.id).await?;
         if event.tenant_id != viewer.tenant.id || !viewer.scope().includes(event.partner_id) {
@@ -129,7 +142,7 @@ impl Feed {
         if answer.errors.is_empty() && answer.data == Value::Null {
             return Ok(None);
         }
-        Ok(Some(answer))
+        Ok(Some(Update { cursor: self.app.hub.cursors().encode(event.position())?, answer }))
     }
 
     fn claims(&self) -> Arc<Claims> {
@@ -150,8 +163,7 @@ async fn execute(
     viewer: &Arc<Viewer>,
     step: Arc<Step>,
 ) -> Option<Answer> {
-    let keyring = Arc::clone(&app.keyring);
-    let context = RequestContext::new(Arc::clone(session), Arc::clone(viewer), Vec::new(), keyring, app.clock.clone());
+    let context = RequestContext::new(Arc::clone(session), Arc::clone(viewer), Vec::new(), app.shared());
     let work = app.schema.execute_step(prepared, context, step);
     within(app.operation_timeout, work).await.unwrap_or_else(|error| Some(errors::alone(&error)))
 }

@@ -155,7 +155,7 @@ fn headers(media: Media) -> [(header::HeaderName, HeaderValue); 2] {
 /// Finds out who asks, and how.
 async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_safe: bool) -> Result<Call, Refused> {
     let token = bearer::token(headers).map_err(Error::from)?;
-    if token.is_cookie {
+    if token.is_cookie && !(is_safe && origin::is_event_source(headers)) {
         origin::check_cookie(headers, is_json, &app.edge.front_ends.origins)?;
     }
     let claims = app.verifier.verify(&token.text).await.map_err(Error::from)?;
@@ -164,8 +164,15 @@ async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_s
         claims,
         is_safe,
         tells_cost: headers.contains_key(origin::COST),
+        last_event_id: last_event_id(headers),
         caller: traces::caller(headers),
     })
+}
+
+/// The cursor that a browser's `EventSource` has got last (HTML Living Standard, section 9.2.4).
+fn last_event_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("last-event-id")?.to_str().ok()?;
+    (!id.is_empty()).then(|| id.to_owned())
 }
 
 /// In which form an operation comes.

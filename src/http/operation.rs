@@ -39,6 +39,8 @@ pub struct Call {
     pub is_safe: bool,
     /// Whether the answer says what it has cost.
     pub tells_cost: bool,
+    /// The cursor of the last event that a stream has brought, where one that broke off is opened again.
+    pub last_event_id: Option<String>,
     /// The span of whoever called, in their trace.
     pub caller: Option<Context>,
 }
@@ -179,7 +181,7 @@ async fn read(
 }
 
 fn context(app: &App, session: &Arc<Session>, viewer: &Arc<Viewer>, files: Vec<File>) -> RequestContext {
-    RequestContext::new(Arc::clone(session), Arc::clone(viewer), files, Arc::clone(&app.keyring), app.clock.clone())
+    RequestContext::new(Arc::clone(session), Arc::clone(viewer), files, app.shared())
 }
 
 /// What the engine gives, in time and without a panic.

@@ -64,6 +64,13 @@ pub fn check_site(headers: &HeaderMap, allowed: &[String]) -> Result<(), Refused
     ))
 }
 
+/// Whether a page of our own site opens a stream of events: with the `EventSource` of its browser, which sends no header that a page could
+/// choose. A browser says by itself that it is our own (`Sec-Fetch-Site`), and a page of another site cannot make it say so.
+pub fn is_event_source(headers: &HeaderMap) -> bool {
+    let is = |name, value| headers.get(name).is_some_and(|found: &HeaderValue| found == value);
+    is(header::ACCEPT, "text/event-stream") && is(FETCH_SITE, "same-origin")
+}
+
 /// Refuses to follow a link with a cookie for another site. A link of our own site, or one that a person has kept, is followed.
 pub fn check_link(headers: &HeaderMap) -> Result<(), Refused> {
     let is_cross = headers.get(&FETCH_SITE).is_some_and(|site| site == "cross-site");

@@ -1,5 +1,6 @@
 //! Subscriptions over Server-Sent Events: the graphql-sse protocol, in its mode of one connection for each operation
-//! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>).
+//! (<https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md>). Each event has its cursor as its id, so that a browser's own
+//! `EventSource` goes on where its stream broke off (HTML Living Standard, section 9.2).
 
 use std::{convert::Infallible, fs::File, sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     Refused,
-    feed::Feed,
+    feed::{Feed, Update},
     negotiation::Media,
     operation::{self, Call},
 };
@@ -74,7 +75,7 @@ async fn tell(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<Str
         part = loop {
             tokio::select! {
                 told = &mut next_one => match told {
-                    Ok(answer) => break next(&answer),
+                    Ok(Update { cursor, answer }) => break format!("id: {cursor}\n{}", next(&answer)),
                     Err(error) => return last(&call, &parts, patience, &error).await,
                 },
                 () = &mut expiry => return,

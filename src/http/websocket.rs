@@ -260,8 +260,14 @@ impl Connection {
             return Ok(Some(message));
         }
         let claims = session.claims.subscribe();
-        let call =
-            Call { id: self.id.clone(), claims: Arc::clone(&claims.borrow()), is_safe: false, tells_cost: false, caller: None };
+        let call = Call {
+            id: self.id.clone(),
+            claims: Arc::clone(&claims.borrow()),
+            is_safe: false,
+            tells_cost: false,
+            last_event_id: None,
+            caller: None,
+        };
         self.count += 1;
         let sender = Sender { id: id.clone(), number: self.count, outgoing: self.outgoing.clone() };
         self.operations.insert(id, running::start(&self.app, call, parameters, claims, sender));

@@ -3,39 +3,73 @@
 //! One [`Hub`] per server listens to PostgreSQL, and hands events on to the server's watchers. What an event is about is not in it: a
 //! watcher reads that with rights of its own. Several servers on one database hear the same.
 
+mod cursor;
 mod listener;
 mod source;
+
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::{sync::broadcast, task::JoinHandle};
 use tokio_postgres::Config;
 
-pub use self::source::{Cursor, Source};
-use crate::{error::Result, models::event::Event};
+use self::listener::Listener;
+pub use self::{cursor::Cursors, source::Source};
+use crate::{
+    error::Result,
+    models::event::{self, Event},
+};
 
 /// How many events a watcher may be behind before it has to read them from the table.
 const BACKLOG: usize = 1_024;
 
 /// Hands events on, in their order, each once.
 pub struct Hub {
-    events: broadcast::Sender<Event>,
+    shared: RwLock<Shared>,
 }
 
-impl Default for Hub {
-    fn default() -> Self {
-        Self { events: broadcast::Sender::new(BACKLOG) }
-    }
+struct Shared {
+    events: broadcast::Sender<Event>,
+    cursors: Cursors,
 }
 
 impl Hub {
-    /// Listens to that database until the task is ended, from now on: nothing that is published once this has answered is left out. A
+    /// For the changes in that database.
+    pub async fn of(config: &Config) -> Result<Self> {
+        let connection = listener::connect(config).await?;
+        let cursors = Cursors::new(&event::cursor_key(&connection).await?)?;
+        Ok(Self { shared: RwLock::new(Shared { events: broadcast::Sender::new(BACKLOG), cursors }) })
+    }
+
+    /// Listens to the database until the task is ended, from now on: nothing that is published once this has answered is left out. A
     /// connection that breaks off is made again.
-    pub async fn listen(&self, config: Config) -> Result<JoinHandle<()>> {
-        let place = listener::place(&config).await?;
-        Ok(tokio::spawn(listener::run(config, self.events.clone(), place)))
+    pub async fn listen(self: &Arc<Self>, config: Config) -> Result<JoinHandle<()>> {
+        let listener = Listener::new(Arc::clone(self), config).await?;
+        Ok(tokio::spawn(listener.run()))
+    }
+
+    /// Makes and reads the cursors of clients.
+    pub fn cursors(&self) -> Cursors {
+        self.shared.read().unwrap_or_else(PoisonError::into_inner).cursors.clone()
     }
 
     /// Every event from now on.
     fn watch(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        self.shared.read().unwrap_or_else(PoisonError::into_inner).events.subscribe()
+    }
+
+    /// Hands an event on.
+    fn send(&self, event: Event) {
+        // Nobody may be watching.
+        let _ = self.shared.read().unwrap_or_else(PoisonError::into_inner).events.send(event);
+    }
+
+    /// Uses the key that the database has: another one may have been restored into its place.
+    fn use_cursors(&self, cursors: Cursors) {
+        self.shared.write().unwrap_or_else(PoisonError::into_inner).cursors = cursors;
+    }
+
+    /// Ends all watching: what watchers were told is not what the database knows.
+    fn expire_watchers(&self) {
+        self.shared.write().unwrap_or_else(PoisonError::into_inner).events = broadcast::Sender::new(BACKLOG);
     }
 }

@@ -2,41 +2,22 @@
 
 use std::collections::VecDeque;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::Hub;
+use super::{Hub, cursor::OF_ANOTHER};
 use crate::{
     db::Connection,
     error::{Error, Result},
     models::{
-        event::{self, Event, EventFilter},
+        event::{self, Event, EventFilter, Position},
         scope::Scope,
     },
 };
 
 /// How many missed events are read at once.
 const PAGE: i64 = 200;
-
-/// Where a watcher stands in the order of events: what it has been told last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor(pub i64);
-
-impl Cursor {
-    /// What clients keep. Its form is nobody's business.
-    pub fn encode(self) -> String {
-        URL_SAFE_NO_PAD.encode(format!("event:{}", self.0))
-    }
-
-    /// What a client has kept.
-    pub fn decode(text: &str) -> Result<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
-        let place = bytes.and_then(|bytes| String::from_utf8(bytes).ok()?.strip_prefix("event:")?.parse().ok());
-        place.filter(|place| *place >= 0).map(Self).ok_or_else(|| {
-            Error::BadUserInput(format!("since: {:?} is no cursor of an event.", text.chars().take(90).collect::<String>()))
-        })
-    }
-}
+/// Why there is nothing after what was told last.
+const WENT_BACK: &str = "The database has been restored or replaced, and does not know all that you were told.";
 
 /// One watcher's events.
 pub struct Source {
@@ -51,24 +32,24 @@ pub struct Source {
 }
 
 impl Source {
-    /// Everything after the cursor; without one, everything from now on.
+    /// Everything after the position; without one, everything from now on.
     pub async fn open(
         hub: &Hub,
         connection: &Connection,
         scope: Scope,
         filter: EventFilter,
-        since: Option<Cursor>,
+        since: Option<Position>,
     ) -> Result<Self> {
         // Before the table is looked at: what comes in between is in one of the two, or in both.
         let live = hub.watch();
         let after = match since {
             None => event::last(connection).await?,
-            Some(Cursor(place)) => match event::bounds(connection).await? {
-                (_, last) if place > last => return Err(Error::CursorExpired("`since` is no cursor of this server's.")),
-                (first, _) if place + 1 < first => {
-                    return Err(Error::CursorExpired("What has changed after `since` is not kept any more."));
+            Some(Position { place, mark }) => match event::at(connection, place).await? {
+                (_, Some(kept)) if kept == mark => place,
+                (last, None) if place <= last => {
+                    return Err(Error::CursorExpired("What has changed after the cursor is not kept any more."));
                 }
-                _ => place,
+                _ => return Err(Error::CursorExpired(OF_ANOTHER)),
             },
         };
         Ok(Self { scope, filter, after, live, is_behind: since.is_some(), missed: VecDeque::new() })
@@ -87,11 +68,12 @@ impl Source {
         Ok(())
     }
 
-    /// Waits for the next event; `None` where some must be read from the table first.
-    pub async fn next(&mut self) -> Option<Event> {
+    /// Waits for the next event; `None` where some must be read from the table first. An error where the events that were told so far are not
+    /// those of the database any more.
+    pub async fn next(&mut self) -> Result<Option<Event>> {
         if let Some(event) = self.missed.pop_front() {
             self.after = event.place;
-            return Some(event);
+            return Ok(Some(event));
         }
         while !self.is_behind {
             match self.live.recv().await {
@@ -101,29 +83,14 @@ impl Source {
                         && self.scope.includes(event.partner_id)
                         && self.filter.lets_through(&event)
                     {
-                        return Some(event);
+                        return Ok(Some(event));
                     }
                 }
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => self.is_behind = true,
-                // The server is stopping; those who watch are told elsewhere.
-                Err(RecvError::Closed) => std::future::pending().await,
+                Err(RecvError::Closed) => return Err(Error::CursorExpired(WENT_BACK)),
             }
         }
-        None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A cursor comes back as it went; anything else is refused.
-    #[test]
-    fn cursors() {
-        assert_eq!(Cursor::decode(&Cursor(17).encode()).expect("a cursor"), Cursor(17));
-        for bad in ["", "17", "ZXZlbnQ6", "ZXZlbnQ6LTE", "\u{1F600}"] {
-            assert!(Cursor::decode(bad).is_err(), "{bad}");
-        }
+        Ok(None)
     }
 }

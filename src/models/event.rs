@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    result::Error::NotFound,
-    sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid},
+    result::Error::{DeserializationError, NotFound},
+    sql_types::{BigInt, Binary, Nullable, Text, Timestamptz, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
@@ -23,16 +23,29 @@ pub const WAITING: &str = "portal_events_waiting";
 /// The channel on which it is said that events have been published.
 pub const PUBLISHED: &str = "portal_events";
 
+/// What distinguishes an event from another one at the same place, in another history of the database.
+pub type Mark = [u8; 8];
+
+/// Where somebody stands in the order of events: at the one that they were told of last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// The event's place; 0 before the first.
+    pub place: i64,
+    /// The event's mark.
+    pub mark: Mark,
+}
+
 pg_enum! {
     /// What has changed.
+    #[graphql(name = "ChangeKind")]
     pub enum EventKind {
-        /// A lead.
+        /// A lead is new or has changed.
         Lead = "lead",
-        /// A commission.
+        /// A commission is new or has changed.
         Commission = "commission",
-        /// A payout.
+        /// A payout is new or has changed.
         Payout = "payout",
-        /// A partner's credits.
+        /// A partner has more or fewer credits to assign.
         CreditBalance = "credit_balance",
     }
 }
@@ -52,22 +65,42 @@ pub struct Event {
     pub subject_id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
+    /// What distinguishes it from another at its place.
+    pub mark: Mark,
 }
 
-type Row = (BigInt, SqlUuid, SqlUuid, Text, SqlUuid, Timestamptz);
-type Columns = (i64, Uuid, Uuid, EventKind, Uuid, DateTime<Utc>);
+impl Event {
+    /// Whether it is the same event, in whichever history of the database.
+    pub fn is(&self, other: &Self) -> bool {
+        Self { mark: other.mark, ..*self } == *other
+    }
 
-impl From<Columns> for Event {
-    fn from((place, tenant, partner, kind, subject_id, at): Columns) -> Self {
-        Self { place, tenant_id: tenant.into(), partner_id: partner.into(), kind, subject_id, at }
+    /// Where whoever was told of it stands.
+    pub fn position(&self) -> Position {
+        Position { place: self.place, mark: self.mark }
     }
 }
 
+type Row = (BigInt, SqlUuid, SqlUuid, Text, SqlUuid, Timestamptz, Binary);
+type Columns = (i64, Uuid, Uuid, EventKind, Uuid, DateTime<Utc>, Vec<u8>);
+
+impl TryFrom<Columns> for Event {
+    type Error = diesel::result::Error;
+
+    fn try_from((place, tenant, partner, kind, subject_id, at, mark): Columns) -> QueryResult<Self> {
+        Ok(Self { place, tenant_id: tenant.into(), partner_id: partner.into(), kind, subject_id, at, mark: read_mark(&mark)? })
+    }
+}
+
+fn read_mark(bytes: &[u8]) -> QueryResult<Mark> {
+    bytes.try_into().map_err(|_| DeserializationError("an event's mark is not 8 bytes long".into()))
+}
+
 /// Which events somebody watches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventFilter {
-    /// What changes.
-    pub kind: EventKind,
+    /// What changes: one of these.
+    pub kinds: Vec<EventKind>,
     /// Of this partner alone.
     pub partner: Option<PartnerId>,
     /// Of this lead, commission or payout alone.
@@ -77,7 +110,7 @@ pub struct EventFilter {
 impl EventFilter {
     /// Whether the event is among them. Whose it may be told is another matter.
     pub fn lets_through(&self, event: &Event) -> bool {
-        event.kind == self.kind
+        self.kinds.contains(&event.kind)
             && self.partner.is_none_or(|partner| partner == event.partner_id)
             && self.subject.is_none_or(|subject| subject == event.subject_id)
     }
@@ -120,13 +153,13 @@ impl Publisher {
     }
 }
 
-/// The events of all tenants after a place, in their order.
-pub async fn published(mut connection: &AsyncPgConnection, after: i64, most: i64) -> QueryResult<Vec<Event>> {
+/// The events of all tenants from a place on, in their order.
+pub async fn published_from(mut connection: &AsyncPgConnection, first: i64, most: i64) -> QueryResult<Vec<Event>> {
     let rows: Vec<Columns> =
-        statement::<Row>("SELECT * FROM published_events(?, ?)", vec![Bind::BigInt(after), Bind::BigInt(most)])
+        statement::<Row>("SELECT * FROM published_events_from(?, ?)", vec![Bind::BigInt(first), Bind::BigInt(most)])
             .load(&mut connection)
             .await?;
-    Ok(rows.into_iter().map(Event::from).collect())
+    rows.into_iter().map(Event::try_from).collect()
 }
 
 /// The events after a place that are in the scope and let through, in their order.
@@ -137,8 +170,27 @@ pub async fn missed(
     after: i64,
     most: i64,
 ) -> QueryResult<Vec<Event>> {
-    let mut text = "SELECT place, tenant_id, partner_id, kind::text, subject_id, at FROM events WHERE tenant_id = ? AND kind = ? AND place > ?".to_owned();
-    let mut binds = vec![Bind::Uuid(scope.tenant.uuid()), Bind::text(filter.kind.as_str()), Bind::BigInt(after)];
+    let mut binds = Vec::new();
+    // Of each kind as many as may be wanted: an index has them in their order, and no more are read.
+    let kinds: Vec<String> = filter.kinds.iter().map(|kind| one_kind(*kind, scope, filter, after, most, &mut binds)).collect();
+    binds.push(Bind::BigInt(most));
+    let rows: Vec<Columns> = statement::<Row>(
+        format!(
+            "SELECT place, tenant_id, partner_id, kind::text, subject_id, at, event_mark((SELECT event_epoch()), id, subject_id, at)
+                FROM ({}) AS missed ORDER BY place LIMIT ?",
+            kinds.join(" UNION ALL ")
+        ),
+        binds,
+    )
+    .load(&mut connection)
+    .await?;
+    rows.into_iter().map(Event::try_from).collect()
+}
+
+/// The query of the missed events of one kind.
+fn one_kind(kind: EventKind, scope: Scope, filter: &EventFilter, after: i64, most: i64, binds: &mut Vec<Bind>) -> String {
+    let mut text = "(SELECT * FROM events WHERE tenant_id = ? AND kind = ? AND place > ?".to_owned();
+    binds.extend([Bind::Uuid(scope.tenant.uuid()), Bind::text(kind.as_str()), Bind::BigInt(after)]);
     for (column, id) in [
         ("partner_id", scope.partner.map(PartnerId::uuid)),
         ("partner_id", filter.partner.map(PartnerId::uuid)),
@@ -151,10 +203,9 @@ pub async fn missed(
             binds.push(Bind::Uuid(id));
         }
     }
-    text.push_str(" ORDER BY place LIMIT ?");
+    text.push_str(" ORDER BY place LIMIT ?)");
     binds.push(Bind::BigInt(most));
-    let rows: Vec<Columns> = statement::<Row>(text, binds).load(&mut connection).await?;
-    Ok(rows.into_iter().map(Event::from).collect())
+    text
 }
 
 /// The place of the last event.
@@ -162,10 +213,25 @@ pub async fn last(mut connection: &AsyncPgConnection) -> QueryResult<i64> {
     statement::<BigInt>("SELECT last_event()", vec![]).get_result(&mut connection).await
 }
 
-/// The places of the first event that is kept and of the last. To find the first, all that were forgotten and that somebody can still see
-/// are gone through.
-pub async fn bounds(mut connection: &AsyncPgConnection) -> QueryResult<(i64, i64)> {
-    statement::<(BigInt, BigInt)>("SELECT first, last FROM event_bounds()", vec![]).get_result(&mut connection).await
+/// The position of whoever has been told of everything.
+pub async fn last_position(mut connection: &AsyncPgConnection) -> QueryResult<Position> {
+    let (place, mark): (i64, Vec<u8>) =
+        statement::<(BigInt, Binary)>("SELECT place, mark FROM last_event_mark()", vec![]).get_result(&mut connection).await?;
+    Ok(Position { place, mark: read_mark(&mark)? })
+}
+
+/// The place of the last event, and the mark of the event at a place; `None` where none is kept there.
+pub async fn at(mut connection: &AsyncPgConnection, place: i64) -> QueryResult<(i64, Option<Mark>)> {
+    let (last, mark): (i64, Option<Vec<u8>>) =
+        statement::<(BigInt, Nullable<Binary>)>("SELECT last, mark FROM event_at(?)", vec![Bind::BigInt(place)])
+            .get_result(&mut connection)
+            .await?;
+    Ok((last, mark.as_deref().map(read_mark).transpose()?))
+}
+
+/// The key that cursors are encrypted with.
+pub async fn cursor_key(mut connection: &AsyncPgConnection) -> QueryResult<Vec<u8>> {
+    statement::<Binary>("SELECT event_cursor_key()", vec![]).get_result(&mut connection).await
 }
 
 /// Deletes so many events from before a time; gives how many it were.

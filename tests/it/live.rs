@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partner_portal::limits::Limits;
+use partner_portal::{limits::Limits, models::event::Position};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -320,13 +320,134 @@ async fn old_cursors() {
     step(&world, &lead, "LOST").await;
     socket.next("1").await;
     world.number("SELECT forget_events(now() + interval '1 hour', 1000)").await;
-    let far = partner_portal::live::Cursor(1_000_000).encode();
-    for (since, words) in [(cursor, "not kept any more"), (json!(far), "no cursor of this server")] {
+    let far = world.app.hub.cursors().encode(Position { place: 1_000_000, mark: [0; 8] }).expect("a cursor");
+    for (since, words) in [(cursor, "not kept any more"), (json!(far), "restored, moved or replaced")] {
         socket.subscribe("2", LEADS, json!({"since": since})).await;
         let message = socket.receive().await;
         assert_eq!(message["payload"][0]["extensions"]["code"], "CURSOR_EXPIRED");
         assert!(message["payload"][0]["message"].as_str().is_some_and(|text| text.contains(words)), "{message}");
     }
+}
+
+const CHANGES: &str = "subscription ($since: String, $kinds: [ChangeKind!], $partner: ID) {
+    changes(since: $since, kinds: $kinds, partnerId: $partner) {
+        __typename cursor at
+        ... on LeadChange { lead { id status } } ... on CommissionChange { commission { status } }
+        ... on PayoutChange { payout { status } } ... on CreditBalanceChange { partner { creditBalance } }
+    }
+}";
+
+/// A page has one stream: changes of every kind, or of those that it shows, in the order in which they were made, live and from a cursor on.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_stream_for_a_page() {
+    let (world, server) = live().await;
+    let mut staff = server.connect(&staff_token("operator", ACME)).await;
+    staff.subscribe("all", CHANGES, json!({})).await;
+    staff.subscribe("b", CHANGES, json!({"partner": world.b.to_string()})).await;
+    staff.subscribe("two", CHANGES, json!({"kinds": ["CREDIT_BALANCE", "PAYOUT", "PAYOUT"]})).await;
+    settled(&world, 3).await;
+    let grant = "mutation ($a: ID!) { grantCredits(input: { partnerId: $a, credits: 7, reason: \"r\", idempotencyKey: \"FRESH_KEY\" }) { grant { id } } }";
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let first = staff.next("all").await["changes"].clone();
+    assert_eq!((&first["__typename"], &first["lead"]["id"]), (&json!("LeadChange"), &json!(lead)));
+    world.operator(grant, json!({"a": world.a.to_string()})).await.data();
+    let mut told = [staff.receive().await, staff.receive().await];
+    told.sort_by_key(|message| message["id"].to_string());
+    for message in &told {
+        assert_eq!(message["payload"]["data"]["changes"]["partner"]["creditBalance"], 7, "{message}");
+    }
+    assert_eq!((&told[0]["id"], &told[1]["id"]), (&json!("all"), &json!("two")));
+    step(&world, &lead, "CONTACTED").await;
+    assert_eq!(staff.next("all").await["changes"]["lead"]["status"], "CONTACTED");
+    world.add_lead(world.acme, world.b).await;
+    let mut told = [staff.receive().await, staff.receive().await];
+    told.sort_by_key(|message| message["id"].to_string());
+    assert_eq!((&told[0]["id"], &told[1]["id"]), (&json!("all"), &json!("b")));
+
+    // The owner of A was away: the table tells of all kinds in their order, of A alone.
+    let mut owner = server.connect(&token("owner_a", ACME)).await;
+    owner.subscribe("1", CHANGES, json!({"since": first["cursor"]})).await;
+    assert_eq!(owner.next("1").await["changes"]["__typename"], "CreditBalanceChange");
+    assert_eq!(owner.next("1").await["changes"]["lead"]["status"], "CONTACTED");
+    assert!(owner.is_silent(Duration::from_millis(500)).await);
+    owner.subscribe("2", CHANGES, json!({"kinds": []})).await;
+    let refused = owner.receive().await;
+    assert!(refused["payload"][0]["message"].as_str().is_some_and(|text| text.contains("kinds: an empty list")), "{refused}");
+}
+
+async fn expired(socket: &mut Socket, id: &str) {
+    let message = socket.receive().await;
+    assert_eq!((&message["id"], &message["type"]), (&json!(id), &json!("error")), "{message}");
+    assert_eq!(message["payload"][0]["extensions"]["code"], "CURSOR_EXPIRED", "{message}");
+}
+
+/// The database does not know the last change that was told, as where a standby has taken over that had not received it: whoever watches is
+/// told to begin anew, whoever does is told of what comes, and a cursor from before stays refused when its place belongs to another change.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_went_back() {
+    let (world, server) = live().await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let mut socket = server.connect(&token("owner_a", ACME)).await;
+    socket.subscribe("1", LEADS, json!({})).await;
+    socket.subscribe("2", CHANGES, json!({})).await;
+    settled(&world, 2).await;
+    let mut cursors = Vec::new();
+    for to in ["CONTACTED", "QUALIFIED", "LOST"] {
+        step(&world, &lead, to).await;
+        for _ in 0..2 {
+            let message = socket.receive().await;
+            cursors.extend(message["payload"]["data"]["leadChanged"]["cursor"].as_str().map(str::to_owned));
+        }
+    }
+    let last = world.number("SELECT max(place) FROM events").await;
+    world.sql(&format!("DELETE FROM events WHERE place > {last} - 2; SELECT setval('event_places', {last} - 2)")).await;
+    let mut ended = [socket.receive().await, socket.receive().await];
+    ended.sort_by_key(|message| message["id"].to_string());
+    for (message, id) in ended.iter().zip(["1", "2"]) {
+        assert_eq!((&message["id"], &message["type"]), (&json!(id), &json!("error")), "{message}");
+        assert_eq!(message["payload"][0]["extensions"]["code"], "CURSOR_EXPIRED", "{message}");
+    }
+    // What both histories have is known still.
+    socket.subscribe("3", LEADS, json!({"since": cursors[0]})).await;
+    socket.subscribe("4", LEADS, json!({"since": cursors[2]})).await;
+    expired(&mut socket, "4").await;
+    settled(&world, 1).await;
+    for to in ["PENDING", "CONTACTED", "LOST"] {
+        step(&world, &lead, to).await;
+        assert_eq!(socket.next("3").await["leadChanged"]["lead"]["status"], to);
+    }
+    socket.subscribe("5", LEADS, json!({"since": cursors[2]})).await;
+    expired(&mut socket, "5").await;
+}
+
+/// A database that was restored from a dump is another history, though its changes are the same: cursors from before are refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_database() {
+    let (world, server) = live().await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let mut socket = server.connect(&token("owner_a", ACME)).await;
+    socket.subscribe("1", LEADS, json!({})).await;
+    settled(&world, 1).await;
+    let empty = world.owner_a("{ eventCursor }", json!({})).await.data()["eventCursor"].clone();
+    step(&world, &lead, "CONTACTED").await;
+    let cursor = socket.next("1").await["leadChanged"]["cursor"].clone();
+    world
+        .sql(
+            "ALTER TABLE events RENAME TO before;
+             ALTER SEQUENCE events_id_seq RENAME TO before_id_seq;
+             CREATE TABLE events (LIKE before INCLUDING DEFAULTS INCLUDING IDENTITY);
+             CREATE UNIQUE INDEX ON events (tenant_id, transaction, kind, subject_id) WHERE place IS NULL;
+             INSERT INTO events OVERRIDING SYSTEM VALUE SELECT * FROM before;
+             SELECT setval('events_id_seq', (SELECT last_value FROM before_id_seq))",
+        )
+        .await;
+    for (id, cursor) in [("2", cursor), ("3", empty)] {
+        socket.subscribe(id, LEADS, json!({"since": cursor})).await;
+        expired(&mut socket, id).await;
+    }
+    // Who watches has missed nothing, and goes on.
+    step(&world, &lead, "QUALIFIED").await;
+    assert_eq!(socket.next("1").await["leadChanged"]["lead"]["status"], "QUALIFIED");
 }
 
 /// A watcher that does not read is dropped, and what is made for it does not grow without end; others are told meanwhile.

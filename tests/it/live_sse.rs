@@ -19,24 +19,25 @@ const WATCH: &str = "subscription ($since: String) { leadChanged(since: $since) 
 struct Events {
     stream: std::pin::Pin<Box<dyn futures_util::Stream<Item = String> + Send>>,
     text: String,
+    /// The id of the last event.
+    id: String,
 }
 
 impl Events {
     async fn open(server: &Listening, token: &str, query: &str, variables: Value) -> Self {
         let request = reqwest::Client::new().post(format!("http://{}/graphql", server.address)).bearer_auth(token);
-        let response = request
-            .header("accept", "text/event-stream")
-            .json(&json!({"query": query, "variables": variables}))
-            .send()
-            .await
-            .expect("an answer");
+        Self::read(request.json(&json!({"query": query, "variables": variables}))).await
+    }
+
+    async fn read(request: reqwest::RequestBuilder) -> Self {
+        let response = request.header("accept", "text/event-stream").send().await.expect("an answer");
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
         let stream = futures_util::stream::unfold(response, async |mut response| {
             let chunk = response.chunk().await.ok()??;
             Some((String::from_utf8_lossy(&chunk).into_owned(), response))
         });
-        Self { stream: stream.boxed(), text: String::new() }
+        Self { stream: stream.boxed(), text: String::new(), id: String::new() }
     }
 
     /// Whether the stream ends without another event.
@@ -62,6 +63,7 @@ impl Events {
                 let field = |name: &str| {
                     event.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned())).unwrap_or_default()
                 };
+                self.id = field("id:");
                 return (field("event:"), serde_json::from_str(&field("data:")).unwrap_or_default());
             }
             let more = tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await.expect("an event in time");
@@ -100,6 +102,48 @@ async fn events_come() {
     // So it does where the server stops.
     world.app.edge.stop();
     assert!(later.breaks_off().await);
+}
+
+/// A page of our own site opens a stream with its browser's `EventSource` and the session cookie; where it breaks off, the browser opens it
+/// again with the id of the last event, and is told of what it missed. Pages of other sites are refused, and so is whoever cannot say.
+#[tokio::test(flavor = "multi_thread")]
+async fn event_source() {
+    let (world, server) = live().await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    let address = reqwest::Url::parse_with_params(
+        &format!("http://{}/graphql", server.address),
+        [("query", "subscription { changes { cursor ... on LeadChange { lead { status } } } }")],
+    )
+    .expect("an address");
+    let ask = |site: &'static str| {
+        let request = reqwest::Client::new().get(address.clone()).header("sec-fetch-site", site);
+        request.header("cookie", format!("__session={}", token("owner_a", ACME)))
+    };
+    let step = async |to: &str| {
+        let step = format!("mutation {{ updateLeadStatus(input: {{ id: \"{lead}\", status: {to} }}) {{ lead {{ status }} }} }}");
+        world.owner_a(&step, json!({})).await.data();
+    };
+    let mut events = Events::read(ask("same-origin")).await;
+    step("CONTACTED").await;
+    let (_, told) = events.next().await;
+    assert_eq!(told["data"]["changes"]["lead"]["status"], "CONTACTED");
+    assert_eq!(told["data"]["changes"]["cursor"], json!(events.id));
+    let id = std::mem::take(&mut events.id);
+    drop(events);
+    step("QUALIFIED").await;
+    let mut again = Events::read(ask("same-origin").header("last-event-id", id)).await;
+    assert_eq!(again.next().await.1["data"]["changes"]["lead"]["status"], "QUALIFIED");
+    step("LOST").await;
+    assert_eq!(again.next().await.1["data"]["changes"]["lead"]["status"], "LOST");
+    for site in ["same-site", "cross-site", "none"] {
+        let refused = ask(site).header("accept", "text/event-stream").send().await.expect("an answer");
+        assert_eq!(refused.status(), 403, "{site}");
+    }
+    let refused = ask("same-origin").header("accept", "application/json, text/event-stream").send().await.expect("an answer");
+    assert_eq!(refused.status(), 403, "no EventSource asks like this");
+    let wrong = ask("same-origin").header("accept", "text/event-stream").header("last-event-id", "17");
+    let body: Value = wrong.send().await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(body["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{body}");
 }
 
 /// A query is answered as a stream of one; what cannot run is an answer in JSON with its status, and no stream.

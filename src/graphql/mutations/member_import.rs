@@ -255,7 +255,7 @@ async fn import(ctx: &Context<'_>, input: ImportMembersInput) -> Result<Option<M
     };
     let mut kept = Kept(Vec::new());
     let request = ctx.request();
-    let outcome = import.run(request.session(), &request.clock, source, &mut kept).await;
+    let outcome = import.run(request.session(), &request.shared.clock, source, &mut kept).await;
     request.renew_loaders();
     match outcome? {
         Ok(summary) => Ok(Some(MemberImport { is_dry_run: input.dry_run, summary, reports: kept.0 })),

@@ -134,7 +134,7 @@ async fn submit(ctx: &Context<'_>, input: SubmitPartnerApplicationInput) -> Resu
         bank_account_last4: account.map(|number| number.map(|number| number.last4)),
         ..ProfileChanges::default()
     };
-    let profile = Profile::update(&writing, &ctx.request().keyring, scope, partner_id, &changes, None).await?;
+    let profile = Profile::update(&writing, &ctx.request().shared.keyring, scope, partner_id, &changes, None).await?;
     let has_changed = has_new_name || has_new_plan || profile == ProfileUpdate::Changed;
     if has_changed {
         let (tenant_id, submitted_by, now) = (viewer.tenant.id, viewer.user, ctx.now());

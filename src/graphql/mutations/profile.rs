@@ -114,7 +114,7 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerProfileInput) -> Result<O
         return Err(faults.into());
     }
     let writing = ctx.write().await?;
-    let update = Profile::update(&writing, &ctx.request().keyring, viewer.scope(), partner, &changes, expected).await?;
+    let update = Profile::update(&writing, &ctx.request().shared.keyring, viewer.scope(), partner, &changes, expected).await?;
     match update {
         ProfileUpdate::NotFound => Err(Refusal::not_found("input.partnerId", "partner")),
         ProfileUpdate::ChangedSince(at) => Err(changed_since(at, "profile")),
@@ -134,7 +134,8 @@ pub(super) fn seal(
     faults: &mut Faults,
 ) -> Result<Option<Option<SealedNumber>>> {
     let number = cleared_or(number, |number| faults.check(path, rule(&number)));
-    let seal = |number: String| SealedNumber::seal(&number, field, ctx.viewer().tenant.id, partner, &ctx.request().keyring);
+    let seal =
+        |number: String| SealedNumber::seal(&number, field, ctx.viewer().tenant.id, partner, &ctx.request().shared.keyring);
     number.map(|number| number.map(seal).transpose()).transpose()
 }
 

@@ -106,12 +106,12 @@ async fn serve(
     let stopped = app.edge.stopped();
     tokio::pin!(stopped);
     loop {
-        let answer = tokio::select! {
-            answer = feed.next() => answer?,
+        let update = tokio::select! {
+            update = feed.next() => update?,
             () = &mut stopped => return Ok(Ended::Stopped),
             () = sender.outgoing.closed() => return Ok(Ended::Complete),
         };
-        if !sender.send(Some(next(&answer)), false).await {
+        if !sender.send(Some(next(&update.answer)), false).await {
             return Ok(Ended::Complete);
         }
     }

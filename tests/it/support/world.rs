@@ -195,7 +195,7 @@ impl World {
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
             metrics: Metrics::new().expect("metrics"),
-            hub: Hub::default(),
+            hub: Arc::new(Hub::of(&database.login).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout,
             upload_timeout: operation_timeout.max(Duration::from_mins(1)),

@@ -1,0 +1,69 @@
+// A page with five lists that are up to date: one query, and one stream in the browser's own EventSource with the session cookie.
+import { withBrowser } from "./browser.mjs";
+import { equal, soon, touchLead, whileTouching } from "./server.mjs";
+
+const lists = `query Page {
+  eventCursor
+  leads(first: 5) { nodes { id notes status } }
+  commissions(first: 5) { nodes { id status amount { amount currency } } }
+  payouts(first: 5) { nodes { id status total { amount currency } } }
+  members(first: 5) { nodes { id email } }
+  customers(first: 5) { nodes { id name } }
+}`;
+const stream = `subscription Page($since: String) {
+  changes(since: $since) {
+    __typename cursor
+    ... on LeadChange { lead { id notes status } }
+    ... on CommissionChange { commission { id status amount { amount currency } } }
+    ... on PayoutChange { payout { id status total { amount currency } } }
+    ... on CreditBalanceChange { partner { id creditBalance } }
+  }
+}`;
+
+export default function screen(server) {
+  return withBrowser(async (browser) => {
+    const context = await browser.newContext();
+    await context.addCookies([{ name: "__session", value: server.partner, url: server.page, httpOnly: true, sameSite: "Lax" }]);
+    const page = await context.newPage();
+    // An empty page of the API's own origin.
+    await page.route(server.page, (route) => route.fulfill({ contentType: "text/html", body: "<title>Screen</title>" }));
+    await page.goto(server.page);
+    const requests = [];
+    page.on("request", (request) => requests.push(request.method()));
+    const shown = await page.evaluate(async (query) => {
+      const headers = { "content-type": "application/json" };
+      const { data, errors } = await (await fetch("/graphql", { method: "POST", headers, body: JSON.stringify({ query }) })).json();
+      if (errors) throw new Error(JSON.stringify(errors));
+      return data;
+    }, lists);
+    for (const list of ["leads", "commissions", "payouts", "members", "customers"]) {
+      if (shown[list].nodes.length === 0) throw new Error(`${list} is empty`);
+    }
+    // After the query and before the stream: it is told first.
+    const missed = await touchLead(server);
+    await page.evaluate(
+      ({ query, since }) => {
+        const parameters = new URLSearchParams({ query, variables: JSON.stringify({ since }) });
+        window.told = [];
+        window.opened = 0;
+        const source = new EventSource(`/graphql?${parameters}`);
+        source.addEventListener("open", () => (window.opened += 1));
+        source.addEventListener("next", ({ data, lastEventId }) => window.told.push({ lastEventId, ...JSON.parse(data).data.changes }));
+      },
+      { query: stream, since: shown.eventCursor },
+    );
+    const count = (wanted) => page.waitForFunction((wanted) => window.told.length >= wanted, wanted, { timeout: 20_000 });
+    await count(1);
+    await whileTouching(server, count(2), "an event on the page");
+    const told = await page.evaluate(() => window.told);
+    equal(told[0].lead.id, missed, "the lead that was changed before the stream was open");
+    for (const { __typename, cursor, lastEventId } of told) {
+      equal(__typename, "LeadChange", "the type of the change");
+      equal(lastEventId, cursor, "the id of the event");
+    }
+    equal(new Set(told.map(({ cursor }) => cursor)).size, told.length, "how many different cursors there are");
+    equal(requests.join(), "POST,GET", "the page's requests");
+    await soon(page.close(), "closing the page");
+    return "five lists by one query, kept up to date by one EventSource";
+  });
+}
