@@ -11,7 +11,7 @@ use super::{
     explanation::CommissionExplanation,
     lead::Lead,
     ledger::Transfer,
-    lists::{self, Filter, NestedFilter, filter_by_partner, root_filter},
+    lists::{self, Shown},
     loaders::{BatchKey, batch_key},
     pagination::Connection,
     partner::Partner,
@@ -29,9 +29,9 @@ use crate::{
     models::{
         self,
         commission::{self, CommissionEventType, CommissionStatus},
-        commission_list::{BY_AMOUNT, BY_EVENT_DATE, CommissionFilter, IN_PAYOUT},
+        commission_list::{BY_AMOUNT, BY_EVENT_DATE, CommissionFilter, IN_PAYOUT, InPayout},
         explanation::Explanation,
-        page::{Cursor, Page, PageArguments, Slice, SortKey},
+        page::{Page, PageArguments, SortKey},
         scope::Scope,
     },
 };
@@ -332,45 +332,12 @@ impl BatchKey for ReversalsOf {
     }
 }
 
-// Each of these fields is answered by the columns of the summary alone: a test reads every one by itself.
-root_filter!(
-    CommissionFilter => commission::Commission, summaries by BY_EVENT_DATE: "__typename", "id", "partner", "eventType", "status", "lead",
-    "customer", "payout", "amount", "eventDate"
-);
-
-filter_by_partner!(CommissionFilter => commission::Commission);
-
-/// What a payout was made of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct InPayout;
-
-impl Filter for InPayout {
-    type Row = commission::Commission;
-
-    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
-        row.cursor(page)
-    }
+impl Shown for CommissionFilter {
+    // Each of these fields is answered by the columns of the summary alone: a test reads every one by itself.
+    const SUMMARY: (&'static [&'static str], Option<SortKey>) = (
+        &["__typename", "id", "partner", "eventType", "status", "lead", "customer", "payout", "amount", "eventDate"],
+        Some(BY_EVENT_DATE),
+    );
 }
 
-impl NestedFilter for InPayout {
-    type Parent = PayoutId;
-
-    async fn pages(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PayoutId],
-        page: &Page,
-    ) -> db::QueryResult<HashMap<PayoutId, Slice<Self::Row>>> {
-        commission::Commission::page_by_payouts(connection, scope, parents, page).await
-    }
-
-    async fn counts(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PayoutId],
-    ) -> db::QueryResult<HashMap<PayoutId, i64>> {
-        commission::Commission::count_by_payouts(connection, scope, parents).await
-    }
-}
+impl Shown for InPayout {}

@@ -1,13 +1,13 @@
 //! Allocations, grants and redemptions of credits as the API shows them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use async_graphql::{Context, InputObject, Object};
 
 use super::{
     context::{ContextExt, missing},
     credit_ledger::CreditTransfer,
-    lists::{self, Filter, NestedFilter, filter_by_partner, root_filter},
+    lists::{self, Shown},
     loaders::batch_key,
     member::Member,
     pagination::Connection,
@@ -17,7 +17,6 @@ use super::{
     user::User,
 };
 use crate::{
-    db,
     error::Result,
     ids::{AllocationId, GrantId, MemberId, PartnerId, RedemptionId},
     models::{
@@ -26,8 +25,7 @@ use crate::{
         credit_correction::Extension,
         credit_grant::Grant,
         credit_redemption::Redemption,
-        page::{Cursor, Page, PageArguments, Slice},
-        scope::Scope,
+        page::{Page, PageArguments},
     },
 };
 
@@ -296,7 +294,7 @@ impl CreditAllocation {
         filter: Option<CreditAllocationFilter>,
     ) -> Result<Connection<Self>> {
         let page = Page::new(BY_CREATED, true, arguments)?;
-        lists::nested(ctx, member, OfMember(filter.unwrap_or_default().model(ctx)), page).await
+        lists::nested(ctx, member, filter.unwrap_or_default().model(ctx), page).await
     }
 
     fn unused(&self, ctx: &Context<'_>) -> Unused {
@@ -326,41 +324,4 @@ batch_key!(GrantById(GrantId) -> Arc<Grant>, Grant::by_ids);
 
 batch_key!(RedemptionById(RedemptionId) -> Arc<Redemption>, Redemption::by_ids);
 
-root_filter!(AllocationFilter => Allocation);
-
-filter_by_partner!(AllocationFilter => Allocation);
-
-/// The same below members.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct OfMember(AllocationFilter);
-
-impl Filter for OfMember {
-    type Row = Allocation;
-
-    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
-        row.cursor(page)
-    }
-}
-
-impl NestedFilter for OfMember {
-    type Parent = MemberId;
-
-    async fn pages(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        members: &[MemberId],
-        page: &Page,
-    ) -> db::QueryResult<HashMap<MemberId, Slice<Self::Row>>> {
-        Allocation::page_by_members(connection, scope, members, &self.0, page).await
-    }
-
-    async fn counts(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        members: &[MemberId],
-    ) -> db::QueryResult<HashMap<MemberId, i64>> {
-        Allocation::count_by_members(connection, scope, members, &self.0).await
-    }
-}
+impl Shown for AllocationFilter {}

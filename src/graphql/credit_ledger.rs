@@ -9,7 +9,7 @@ use super::{
     context::ContextExt,
     credit::{CreditAllocation, CreditGrant, CreditRedemption},
     ledger::reads_ledgers,
-    lists::{self, Filter, NestedFilter},
+    lists::{self, Shown},
     loaders::{BatchKey, batch_key},
     pagination::Connection,
     row::{Row, plain},
@@ -21,8 +21,8 @@ use crate::{
     error::Result,
     ids::{AllocationId, CreditTransferId, PartnerId, RedemptionId},
     models::{
-        credit_ledger::{self, CreditAccountKind, CreditTransferKind, figures, whole},
-        page::{Cursor, Page, PageArguments, Slice},
+        credit_ledger::{self, CreditAccountKind, CreditLedger, CreditTransferKind, figures, whole},
+        page::{Page, PageArguments},
         scope::Scope,
         transfer::BY_ENTRY,
     },
@@ -175,40 +175,7 @@ impl CreditTransfer {
     }
 }
 
-/// The whole of a ledger of credits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct CreditLedger;
-
-impl Filter for CreditLedger {
-    type Row = credit_ledger::CreditTransfer;
-
-    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
-        row.cursor(page)
-    }
-}
-
-impl NestedFilter for CreditLedger {
-    type Parent = PartnerId;
-
-    async fn pages(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PartnerId],
-        page: &Page,
-    ) -> db::QueryResult<HashMap<PartnerId, Slice<Self::Row>>> {
-        credit_ledger::CreditTransfer::page_by_partners(connection, scope, parents, page).await
-    }
-
-    async fn counts(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PartnerId],
-    ) -> db::QueryResult<HashMap<PartnerId, i64>> {
-        credit_ledger::CreditTransfer::count_by_partners(connection, scope, parents).await
-    }
-}
+impl Shown for CreditLedger {}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct CreditsOf(PartnerId, chrono::DateTime<Utc>);

@@ -6,7 +6,7 @@ use async_graphql::{Context, InputObject, Object};
 
 use super::{
     context::{ContextExt, missing},
-    lists::{self, root_filter},
+    lists::{self, Shown},
     loaders::batch_key,
     pagination::Connection,
     partner::Partner,
@@ -164,4 +164,4 @@ batch_key!(AccountById(CustomerAccountId) -> Arc<customer::CustomerAccount>, cus
 
 batch_key!(AccountsByCustomer(CustomerId) -> Arc<[customer::CustomerAccount]>, customer::CustomerAccount::by_customers);
 
-root_filter!(CustomerFilter => customer::Customer);
+impl Shown for CustomerFilter {}

@@ -7,7 +7,7 @@ use async_graphql::{Context, Enum, InputObject, Object};
 use super::{
     commission::Commission,
     context::{ContextExt, missing},
-    lists::{self, filter_by_partner, root_filter},
+    lists::{self, Shown},
     loaders::batch_key,
     pagination::Connection,
     partner::Partner,
@@ -308,10 +308,26 @@ batch_key!(LeadStatusChangeById(LeadStatusChangeId) -> Arc<lead_status::LeadStat
 
 batch_key!(HistoryByLead(LeadId) -> Arc<[lead_status::LeadStatusChange]>, lead_status::LeadStatusChange::by_leads);
 
-// Each of these fields is answered by the columns of the summary alone: a test reads every one by itself.
-root_filter!(
-    LeadFilter => models::lead::Lead, summaries by BY_CREATED: "__typename", "id", "partner", "clientName", "clientEmail", "service",
-    "status", "dealValue", "commission", "commissionEntry", "nextStatuses", "history", "createdAt", "createdBy", "updatedAt"
-);
-
-filter_by_partner!(LeadFilter => models::lead::Lead);
+impl Shown for LeadFilter {
+    // Each of these fields is answered by the columns of the summary alone: a test reads every one by itself.
+    const SUMMARY: (&'static [&'static str], Option<SortKey>) = (
+        &[
+            "__typename",
+            "id",
+            "partner",
+            "clientName",
+            "clientEmail",
+            "service",
+            "status",
+            "dealValue",
+            "commission",
+            "commissionEntry",
+            "nextStatuses",
+            "history",
+            "createdAt",
+            "createdBy",
+            "updatedAt",
+        ],
+        Some(BY_CREATED),
+    );
+}

@@ -9,7 +9,7 @@ use iso_currency::Currency;
 use super::{
     commission::Commission,
     context::ContextExt,
-    lists::{self, Filter, NestedFilter},
+    lists::{self, Shown},
     loaders::{BatchKey, batch_key},
     pagination::Connection,
     payout::Payout,
@@ -24,9 +24,9 @@ use crate::{
     ids::{CommissionId, PartnerId, PayoutId, TransferId},
     models::{
         ledger::{self, AccountKind, Balances, Purse, TransferKind},
-        page::{Cursor, Page, PageArguments, Slice},
+        page::{Page, PageArguments},
         scope::Scope,
-        transfer::{self, BY_ENTRY},
+        transfer::{self, BY_ENTRY, LedgerFilter},
     },
 };
 
@@ -150,15 +150,9 @@ pub async fn rank(ctx: &Context<'_>, partner: PartnerId) -> Result<Option<i64>> 
     ctx.load(RankOf(purse(partner, currency_or_default(ctx, None)?))).await
 }
 
-/// A ledger in one currency.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct LedgerFilter(pub Currency);
-
-impl LedgerFilter {
-    /// That of the currency which is asked for; none for whoever may not read ledgers.
-    pub fn new(ctx: &Context<'_>, currency: Option<CurrencyCode>) -> Option<Result<Self>> {
-        reads_ledgers(ctx).then(|| currency_or_default(ctx, currency).map(Self))
-    }
+/// The currency of the ledger that is asked for; none for whoever may not read ledgers.
+pub fn readable(ctx: &Context<'_>, currency: Option<CurrencyCode>) -> Option<Result<Currency>> {
+    reads_ledgers(ctx).then(|| currency_or_default(ctx, currency))
 }
 
 /// Whether the viewer may read ledgers: partners' owners their own, operators all.
@@ -169,36 +163,7 @@ pub fn reads_ledgers(ctx: &Context<'_>) -> bool {
     }
 }
 
-impl Filter for LedgerFilter {
-    type Row = transfer::Transfer;
-
-    fn cursor(row: &Self::Row, page: &Page) -> Cursor {
-        row.cursor(page)
-    }
-}
-
-impl NestedFilter for LedgerFilter {
-    type Parent = PartnerId;
-
-    async fn pages(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PartnerId],
-        page: &Page,
-    ) -> db::QueryResult<HashMap<PartnerId, Slice<Self::Row>>> {
-        transfer::Transfer::page_by_partners(connection, scope, parents, self.0, page).await
-    }
-
-    async fn counts(
-        &self,
-        connection: &db::Connection,
-        scope: Scope,
-        parents: &[PartnerId],
-    ) -> db::QueryResult<HashMap<PartnerId, i64>> {
-        transfer::Transfer::count_by_partners(connection, scope, parents, self.0).await
-    }
-}
+impl Shown for LedgerFilter {}
 
 plain!(Transfer: id, kind, amount, from, to, source_balance, target_balance, posted_at);
 
@@ -218,10 +183,11 @@ impl Transfer {
     pub async fn of_partner(
         ctx: &Context<'_>,
         partner: PartnerId,
-        filter: Result<LedgerFilter>,
+        currency: Currency,
         arguments: PageArguments,
     ) -> Result<Connection<Self>> {
-        lists::nested(ctx, partner, filter?, Page::new(BY_ENTRY, true, arguments)?).await
+        let filter = LedgerFilter { unit: currency.code().to_owned() };
+        lists::nested(ctx, partner, filter, Page::new(BY_ENTRY, true, arguments)?).await
     }
 
     /// A commission's own transfers.

@@ -8,7 +8,7 @@ use chrono::Utc;
 use super::{
     context::{ContextExt, missing},
     credit::{CreditAllocation, CreditAllocationFilter},
-    lists::{self, filter_by_partner, root_filter},
+    lists::{self, Shown},
     loaders::{BatchKey, batch_key},
     pagination::Connection,
     partner::Partner,
@@ -230,6 +230,4 @@ batch_key!(MemberById(MemberId) -> Arc<member::Member>, member::Member::by_ids);
 
 batch_key!(CountsByPartner(PartnerId) -> member::MemberCounts, member::MemberCounts::by_partners);
 
-root_filter!(MemberFilter => member::Member);
-
-filter_by_partner!(MemberFilter => member::Member);
+impl Shown for MemberFilter {}

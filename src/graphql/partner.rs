@@ -10,8 +10,8 @@ use super::{
     credit::{CreditAllocation, CreditAllocationFilter},
     credit_ledger::{CreditFigures, CreditTransfer},
     lead::{Lead, LeadFilterInput, LeadOrder},
-    ledger::{LedgerFilter, PartnerBalances, Transfer, purse, rank},
-    lists::{self, root_filter},
+    ledger::{PartnerBalances, Transfer, purse, rank, readable},
+    lists::{self, Shown},
     loaders::batch_key,
     member::{Member, MemberCounts, MemberFilterInput},
     pagination::Connection,
@@ -179,8 +179,12 @@ impl Partner {
         if let Err(error) = ctx.require_acting_for(self.0.id) {
             return Some(Err(error));
         }
-        let filter = LedgerFilter::new(ctx, currency)?;
-        Some(Transfer::of_partner(ctx, self.0.id, filter, PageArguments { first, after, last, before }).await)
+        match readable(ctx, currency)? {
+            Ok(currency) => {
+                Some(Transfer::of_partner(ctx, self.0.id, currency, PageArguments { first, after, last, before }).await)
+            }
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// What its accounts hold now. Null to whoever may not read its ledger.
@@ -192,8 +196,8 @@ impl Partner {
         if let Err(error) = ctx.require_acting_for(self.0.id) {
             return Some(Err(error));
         }
-        match LedgerFilter::new(ctx, currency)? {
-            Ok(LedgerFilter(currency)) => Some(PartnerBalances::now(ctx, purse(self.0.id, currency)).await),
+        match readable(ctx, currency)? {
+            Ok(currency) => Some(PartnerBalances::now(ctx, purse(self.0.id, currency)).await),
             Err(error) => Some(Err(error)),
         }
     }
@@ -208,8 +212,8 @@ impl Partner {
         if let Err(error) = ctx.require_acting_for(self.0.id) {
             return Some(Err(error));
         }
-        match LedgerFilter::new(ctx, currency)? {
-            Ok(LedgerFilter(currency)) => Some(PartnerBalances::on(ctx, purse(self.0.id, currency), date.0).await),
+        match readable(ctx, currency)? {
+            Ok(currency) => Some(PartnerBalances::on(ctx, purse(self.0.id, currency), date.0).await),
             Err(error) => Some(Err(error)),
         }
     }
@@ -415,4 +419,4 @@ batch_key!(PartnerById(PartnerId) -> Arc<models::partner::Partner>, models::part
 
 batch_key!(UsersByPartner(PartnerId) -> Arc<[partner_user::PartnerUser]>, partner_user::by_partners);
 
-root_filter!(PartnerFilter => models::partner::Partner);
+impl Shown for PartnerFilter {}

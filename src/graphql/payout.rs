@@ -8,7 +8,7 @@ use super::{
     commission::Commission,
     context::{ContextExt, missing},
     ledger::Transfer,
-    lists::{self, filter_by_partner, root_filter},
+    lists::{self, Shown},
     loaders::batch_key,
     pagination::Connection,
     partner::Partner,
@@ -321,6 +321,4 @@ batch_key!(PayoutChangeById(PayoutChangeId) -> Arc<payout_status::PayoutChange>,
 
 batch_key!(HistoryByPayout(PayoutId) -> Arc<[payout_status::PayoutChange]>, payout_status::PayoutChange::by_payouts);
 
-root_filter!(PayoutFilter => payout::Payout);
-
-filter_by_partner!(PayoutFilter => payout::Payout);
+impl Shown for PayoutFilter {}

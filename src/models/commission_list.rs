@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     commission::{Commission, CommissionEventType, CommissionStatus},
+    list::{Conditions, Filter, ListBelow, list, list_below},
     page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, at_least, at_most, group, of_parent},
     rule::RateSource,
     scope::Scope,
@@ -87,60 +88,42 @@ pub const BY_AMOUNT: SortKey = SortKey {
 pub const IN_PAYOUT: SortKey =
     SortKey { name: "item", column: "partner_payout_items.event_date", id: "partner_payout_items.event_id", kind: KeyKind::Time };
 
-/// Narrows a boxed query to the commissions in scope that the filter lets through. A macro because the query's type names what
-/// it selects, and the page and its count select different things.
-macro_rules! filtered {
-    ($query:expr, $scope:expr, $filter:expr) => {{
-        let mut query = $query.filter(partner_commission_events::tenant_id.eq($scope.tenant));
-        for partner in [$scope.partner, $filter.partner].into_iter().flatten() {
-            query = query.filter(partner_commission_events::partner_id.eq(partner));
-        }
-        query = match $filter.statuses.as_deref() {
-            None => query,
-            Some([status]) => query.filter(partner_commission_events::status.eq(*status)),
-            Some(statuses) => query.filter(partner_commission_events::status.eq_any(statuses)),
-        };
-        if let Some(types) = &$filter.event_types {
-            query = query.filter(partner_commission_events::event_type.eq_any(types));
-        }
-        if let Some(currency) = $filter.currency {
-            query = query.filter(partner_commission_events::currency.eq(currency));
-        }
-        if let Some(from) = $filter.earned_from {
-            query = query.filter(partner_commission_events::event_date.ge(from));
-        }
-        if let Some(before) = $filter.earned_before {
-            query = query.filter(partner_commission_events::event_date.lt(before));
-        }
-        if let Some(least) = $filter.min_amount {
-            query = query.filter(partner_commission_events::amount_sort.ge(at_least(least)));
-        }
-        if let Some(most) = $filter.max_amount {
-            query = query.filter(partner_commission_events::amount_sort.le(at_most(most)));
-        }
-        if let Some(customer) = $filter.customer {
-            query = query.filter(partner_commission_events::customer_id.eq(customer));
-        }
-        // Types are written out, for the indexes of one type alone.
-        if let Some(lead) = $filter.lead {
-            query = query
-                .filter(partner_commission_events::lead_id.eq(lead))
-                .filter(condition("partner_commission_events.event_type = 'lead_conversion'", Vec::new()));
-        }
-        if let Some(payout) = $filter.payout {
-            query = query.filter(partner_commission_events::payout_id.eq(payout));
-        }
-        if let Some(invoice) = &$filter.invoice {
-            query = query
-                .filter(partner_commission_events::invoice_id.eq(invoice))
-                .filter(condition("partner_commission_events.event_type = 'invoice_payment'", Vec::new()));
-        }
-        if let Some(before) = $filter.free_before {
-            query = query.filter(condition(FREE, vec![Bind::Time(before), Bind::Time(before)]));
-        }
-        query
-    }};
+impl CommissionFilter {
+    /// What holds for each of them.
+    fn conditions(&self, scope: Scope) -> Conditions<'_, partner_commission_events::table> {
+        Conditions::of(partner_commission_events::tenant_id.eq(scope.tenant))
+            .and_if([scope.partner, self.partner].into_iter().flatten(), |partner| {
+                partner_commission_events::partner_id.eq(partner)
+            })
+            .and_one_of(
+                self.statuses.as_deref(),
+                |status| partner_commission_events::status.eq(status),
+                |statuses| partner_commission_events::status.eq_any(statuses),
+            )
+            .and_if(&self.event_types, |types| partner_commission_events::event_type.eq_any(types))
+            .and_if(self.currency, |currency| partner_commission_events::currency.eq(currency))
+            .and_if(self.earned_from, |from| partner_commission_events::event_date.ge(from))
+            .and_if(self.earned_before, |before| partner_commission_events::event_date.lt(before))
+            .and_if(self.min_amount, |least| partner_commission_events::amount_sort.ge(at_least(least)))
+            .and_if(self.max_amount, |most| partner_commission_events::amount_sort.le(at_most(most)))
+            .and_if(self.customer, |customer| partner_commission_events::customer_id.assume_not_null().eq(customer))
+            // Types are written out, for the indexes of one type alone.
+            .and_if(self.lead, |lead| {
+                let is_lead = condition("partner_commission_events.event_type = 'lead_conversion'", Vec::new());
+                partner_commission_events::lead_id.assume_not_null().eq(lead).and(is_lead)
+            })
+            .and_if(self.payout, |payout| partner_commission_events::payout_id.assume_not_null().eq(payout))
+            .and_if(&self.invoice, |invoice| {
+                let is_payment = condition("partner_commission_events.event_type = 'invoice_payment'", Vec::new());
+                partner_commission_events::invoice_id.assume_not_null().eq(invoice).and(is_payment)
+            })
+            .and_if(self.free_before, |before| condition(FREE, vec![Bind::Time(before), Bind::Time(before)]))
+    }
 }
+
+list!(CommissionFilter => Commission, or CommissionSummary; partner_commission_events);
+list_below!(CommissionFilter => Commission, or CommissionSummary; partner_commission_events; PartnerId, "partner_commission_events.partner_id");
+list_below!(CommissionFilter => Commission, or CommissionSummary; partner_commission_events; CustomerId, "partner_commission_events.customer_id");
 
 /// A payout's items and their commissions.
 macro_rules! items {
@@ -207,81 +190,46 @@ impl From<CommissionSummary> for Commission {
 }
 
 impl Commission {
-    /// One page of the commissions in scope.
-    pub async fn page(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        filter: &CommissionFilter,
-        page: &Page,
-    ) -> QueryResult<Slice<Self>> {
-        let rows = if page.takes_summaries() {
-            let query = CommissionSummary::query().into_boxed::<Pg>();
-            let rows: Vec<CommissionSummary> = page.apply(filtered!(query, scope, filter)).load(&mut connection).await?;
-            rows.into_iter().map(Self::from).collect()
-        } else {
-            let query = Self::query().into_boxed::<Pg>();
-            page.apply(filtered!(query, scope, filter)).load(&mut connection).await?
+    /// Where this row stands in a list of that order.
+    pub fn cursor(&self, page: &Page) -> Cursor {
+        let key = match page.sort() {
+            sort if sort == BY_AMOUNT => Key::Number(self.amount_sort),
+            _ => Key::Time(self.event_date),
         };
-        Ok(page.slice(rows))
+        page.cursor(key, Uuid::from(self.id))
     }
+}
 
-    /// How many commissions the whole list has.
-    pub async fn count(mut connection: &AsyncPgConnection, scope: Scope, filter: &CommissionFilter) -> QueryResult<i64> {
-        let query = partner_commission_events::table.select(count_star()).into_boxed::<Pg>();
-        filtered!(query, scope, filter).get_result(&mut connection).await
+/// What a payout was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InPayout;
+
+impl Filter for InPayout {
+    type Row = Commission;
+
+    fn cursor(row: &Commission, page: &Page) -> Cursor {
+        row.cursor(page)
     }
+}
 
-    /// The same page for each of many partners, in one statement.
-    pub async fn page_by_partners(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        partners: &[PartnerId],
-        filter: &CommissionFilter,
-        page: &Page,
-    ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
-        let rows: Vec<(PartnerId, Self)> = if page.takes_summaries() {
-            let query = CommissionSummary::query().into_boxed::<Pg>();
-            let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_commission_events.partner_id")));
-            let rows: Vec<(PartnerId, CommissionSummary)> = Lateral::new(partners, inner).load(&mut connection).await?;
-            rows.into_iter().map(|(partner, row)| (partner, row.into())).collect()
-        } else {
-            let query = Self::query().into_boxed::<Pg>();
-            let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_commission_events.partner_id")));
-            Lateral::new(partners, inner).load(&mut connection).await?
-        };
-        Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
-    }
-
-    /// How many commissions each of many partners has, in one statement.
-    pub async fn count_by_partners(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        partners: &[PartnerId],
-        filter: &CommissionFilter,
-    ) -> QueryResult<HashMap<PartnerId, i64>> {
-        let query = partner_commission_events::table.select(count_star()).into_boxed::<Pg>();
-        let inner = filtered!(query, scope, filter).filter(of_parent("partner_commission_events.partner_id"));
-        let rows: Vec<(PartnerId, i64)> = Lateral::new(partners, inner).load(&mut connection).await?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// The same page of what each of many payouts was made of, in one statement.
-    pub async fn page_by_payouts(
+impl ListBelow<PayoutId> for InPayout {
+    async fn pages(
+        &self,
         mut connection: &AsyncPgConnection,
         scope: Scope,
         payouts: &[PayoutId],
         page: &Page,
-    ) -> QueryResult<HashMap<PayoutId, Slice<Self>>> {
-        let query = items!().select(Self::as_select()).into_boxed::<Pg>();
+    ) -> QueryResult<HashMap<PayoutId, Slice<Commission>>> {
+        let query = items!().select(Commission::as_select()).into_boxed::<Pg>();
         let query = query.filter(partner_payout_items::tenant_id.eq(scope.tenant));
         let inner = page.apply(query.filter(of_parent("partner_payout_items.payout_id")));
-        let rows: Vec<(PayoutId, Self)> = Lateral::new(payouts, inner).load(&mut connection).await?;
+        let rows: Vec<(PayoutId, Commission)> = Lateral::new(payouts, inner).load(&mut connection).await?;
         let rows = rows.into_iter().filter(|(_, row)| scope.includes(row.partner_id)).collect();
         Ok(group(rows).into_iter().map(|(payout, rows)| (payout, page.slice(rows))).collect())
     }
 
-    /// How many commissions each of many payouts was made of, in one statement.
-    pub async fn count_by_payouts(
+    async fn counts(
+        &self,
         mut connection: &AsyncPgConnection,
         scope: Scope,
         payouts: &[PayoutId],
@@ -294,14 +242,5 @@ impl Commission {
         let inner = query.filter(of_parent("partner_payout_items.payout_id"));
         let rows: Vec<(PayoutId, i64)> = Lateral::new(payouts, inner).load(&mut connection).await?;
         Ok(rows.into_iter().collect())
-    }
-
-    /// Where this row stands in a list of that order.
-    pub fn cursor(&self, page: &Page) -> Cursor {
-        let key = match page.sort() {
-            sort if sort == BY_AMOUNT => Key::Number(self.amount_sort),
-            _ => Key::Time(self.event_date),
-        };
-        page.cursor(key, Uuid::from(self.id))
     }
 }

@@ -4,8 +4,6 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    dsl::count_star,
-    pg::Pg,
     prelude::*,
     sql_types::{BigInt, Nullable, Uuid as SqlUuid},
 };
@@ -16,7 +14,8 @@ use uuid::Uuid;
 use super::{
     books::Books,
     ledger::Entry,
-    page::{Cursor, Key, Lateral, Page, Slice, group, of_parent},
+    list::{Conditions, list, list_below},
+    page::{Cursor, Key, Page, group},
     scope::Scope,
     transfer::BY_ENTRY,
 };
@@ -228,38 +227,28 @@ impl CreditTransfer {
         Ok(group(rows.filter_map(|row| Some((row.redemption_id?, row))).collect()))
     }
 
-    /// The same page of each of many partners' ledgers of credits, in one statement.
-    pub async fn page_by_partners(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        partners: &[PartnerId],
-        page: &Page,
-    ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
-        let query = Self::query().into_boxed::<Pg>().filter(transfers::tenant_id.eq(scope.tenant));
-        let inner = page.apply(query.filter(transfers::unit.eq(CREDIT_UNIT)).filter(of_parent("transfers.partner_id")));
-        let rows: Vec<(PartnerId, Self)> = Lateral::new(partners, inner).load(&mut connection).await?;
-        let rows = rows.into_iter().filter(|(partner, _)| scope.includes(*partner)).collect();
-        Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
-    }
-
-    /// How many transfers of credits each of many partners has, in one statement.
-    pub async fn count_by_partners(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        partners: &[PartnerId],
-    ) -> QueryResult<HashMap<PartnerId, i64>> {
-        let query = transfers::table.select(count_star()).into_boxed::<Pg>().filter(transfers::tenant_id.eq(scope.tenant));
-        let inner = query.filter(transfers::unit.eq(CREDIT_UNIT)).filter(of_parent("transfers.partner_id"));
-        let rows: Vec<(PartnerId, i64)> = Lateral::new(partners, inner).load(&mut connection).await?;
-        Ok(rows.into_iter().filter(|(partner, _)| scope.includes(*partner)).collect())
-    }
-
     /// Where this row stands in a ledger.
     pub fn cursor(&self, page: &Page) -> Cursor {
         debug_assert_eq!(page.sort(), BY_ENTRY);
         page.cursor(Key::Number(self.entry), Uuid::from(self.partner_id))
     }
 }
+
+/// Everything that is posted in credits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct CreditLedger;
+
+impl CreditLedger {
+    /// What holds for each of them.
+    fn conditions(&self, scope: Scope) -> Conditions<'_, transfers::table> {
+        Conditions::of(transfers::tenant_id.eq(scope.tenant))
+            .and_if(scope.partner, |partner| transfers::partner_id.eq(partner))
+            .and(transfers::unit.eq(CREDIT_UNIT))
+    }
+}
+
+list!(CreditLedger => CreditTransfer; transfers);
+list_below!(CreditLedger => CreditTransfer; transfers; PartnerId, "transfers.partner_id");
 
 /// A partner's credits at an instant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

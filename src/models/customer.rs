@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{dsl::count_star, pg::Pg, prelude::*};
+use diesel::{pg::Pg, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    page::{Cursor, Key, KeyKind, Page, Slice, SortKey, finds, group},
+    list::{Conditions, list},
+    page::{Cursor, Key, KeyKind, Page, SortKey, finds, group},
     partner::PartnerStatus,
     scope::Scope,
 };
@@ -103,23 +104,22 @@ pub struct CustomerFilter {
 pub const BY_CREATED: SortKey =
     SortKey { name: "created", column: "customers.created_at", id: "customers.id", kind: KeyKind::Time };
 
-/// Narrows a boxed query to the customers in scope that the filter lets through; a partner's are those that it manages or did.
-macro_rules! filtered {
-    ($query:expr, $scope:expr, $filter:expr) => {{
-        let mut query = $query.filter(customers::tenant_id.eq($scope.tenant));
-        if let Some(partner) = $scope.partner {
-            let managed = partner_accounts::table
-                .filter(partner_accounts::tenant_id.eq($scope.tenant))
-                .filter(partner_accounts::partner_id.eq(partner))
-                .filter(partner_accounts::customer_id.eq(customers::id));
-            query = query.filter(diesel::dsl::exists(managed));
-        }
-        if let Some(search) = &$filter.search {
-            query = query.filter(finds("customers", search));
-        }
-        query
-    }};
+impl CustomerFilter {
+    /// What holds for each of them.
+    fn conditions(&self, scope: Scope) -> Conditions<'_, customers::table> {
+        Conditions::of(customers::tenant_id.eq(scope.tenant))
+            .and_if(scope.partner, |partner| {
+                let managed = partner_accounts::table
+                    .filter(partner_accounts::tenant_id.eq(scope.tenant))
+                    .filter(partner_accounts::partner_id.eq(partner))
+                    .filter(partner_accounts::customer_id.eq(customers::id));
+                diesel::dsl::exists(managed)
+            })
+            .and_if(&self.search, |search| finds("customers", search))
+    }
 }
+
+list!(CustomerFilter => Customer; customers);
 
 impl Customer {
     /// Those of `ids` that are in scope.
@@ -129,7 +129,8 @@ impl Customer {
         ids: &[CustomerId],
     ) -> QueryResult<HashMap<CustomerId, Self>> {
         let query = Self::query().into_boxed::<Pg>();
-        let query = filtered!(query, scope, CustomerFilter::default()).filter(customers::id.eq_any(ids));
+        let all = CustomerFilter::default();
+        let query = all.conditions(scope).narrow(query).filter(customers::id.eq_any(ids));
         let rows: Vec<Self> = query.load(&mut connection).await?;
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
@@ -138,23 +139,6 @@ impl Customer {
     pub async fn hold(mut connection: &AsyncPgConnection, tenant: TenantId, external_id: &str) -> QueryResult<Option<Self>> {
         let query = Self::query().filter(customers::tenant_id.eq(tenant)).filter(customers::external_id.eq(external_id));
         query.for_share().first(&mut connection).await.optional()
-    }
-
-    /// One page of the customers in scope.
-    pub async fn page(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        filter: &CustomerFilter,
-        page: &Page,
-    ) -> QueryResult<Slice<Self>> {
-        let query = Self::query().into_boxed::<Pg>();
-        page.apply(filtered!(query, scope, filter)).load(&mut connection).await.map(|rows| page.slice(rows))
-    }
-
-    /// How many customers the whole list has.
-    pub async fn count(mut connection: &AsyncPgConnection, scope: Scope, filter: &CustomerFilter) -> QueryResult<i64> {
-        let query = customers::table.select(count_star()).into_boxed::<Pg>();
-        filtered!(query, scope, filter).get_result(&mut connection).await
     }
 
     /// Where this row stands in a list.

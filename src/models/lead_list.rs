@@ -1,17 +1,15 @@
 //! Lists of leads: what they are filtered and ordered by, for one caller and for many partners at once.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
-use diesel::{dsl::count_star, pg::Pg, prelude::*};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel::prelude::*;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
     lead::Lead,
     lead_status::LeadStatus,
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, at_least, at_most, finds_with_phones, group, of_parent},
+    list::{Conditions, list, list_below},
+    page::{Cursor, Key, KeyKind, Page, SortKey, at_least, at_most, finds_with_phones},
     scope::Scope,
 };
 use crate::{
@@ -53,40 +51,27 @@ pub const BY_CLIENT_NAME: SortKey =
 pub const BY_DEAL_VALUE: SortKey =
     SortKey { name: "value", column: "partner_leads.deal_value_sort", id: "partner_leads.id", kind: KeyKind::Number };
 
-/// Narrows a boxed query to the leads in scope that the filter lets through. A macro because the query's type names what it
-/// selects, and the page and its count select different things.
-macro_rules! filtered {
-    ($query:expr, $scope:expr, $filter:expr) => {{
-        let mut query = $query.filter(partner_leads::tenant_id.eq($scope.tenant));
-        for partner in [$scope.partner, $filter.partner].into_iter().flatten() {
-            query = query.filter(partner_leads::partner_id.eq(partner));
-        }
-        query = match $filter.statuses.as_deref() {
-            None => query,
-            Some([status]) => query.filter(partner_leads::status.eq(*status)),
-            Some(statuses) => query.filter(partner_leads::status.eq_any(statuses)),
-        };
-        if let Some(search) = &$filter.search {
-            query = query.filter(finds_with_phones("partner_leads", search));
-        }
-        if let Some(service) = &$filter.service {
-            query = query.filter(partner_leads::service.eq(service));
-        }
-        if let Some(least) = $filter.min_deal_value {
-            query = query.filter(partner_leads::deal_value_sort.ge(at_least(least)));
-        }
-        if let Some(most) = $filter.max_deal_value {
-            query = query.filter(partner_leads::deal_value_sort.le(at_most(most)));
-        }
-        if let Some(from) = $filter.created_from {
-            query = query.filter(partner_leads::created_at.ge(from));
-        }
-        if let Some(before) = $filter.created_before {
-            query = query.filter(partner_leads::created_at.lt(before));
-        }
-        query
-    }};
+impl LeadFilter {
+    /// What holds for each of them.
+    fn conditions(&self, scope: Scope) -> Conditions<'_, partner_leads::table> {
+        Conditions::of(partner_leads::tenant_id.eq(scope.tenant))
+            .and_if([scope.partner, self.partner].into_iter().flatten(), |partner| partner_leads::partner_id.eq(partner))
+            .and_one_of(
+                self.statuses.as_deref(),
+                |status| partner_leads::status.eq(status),
+                |statuses| partner_leads::status.eq_any(statuses),
+            )
+            .and_if(&self.search, |search| finds_with_phones("partner_leads", search))
+            .and_if(&self.service, |service| partner_leads::service.eq(service))
+            .and_if(self.min_deal_value, |least| partner_leads::deal_value_sort.ge(at_least(least)))
+            .and_if(self.max_deal_value, |most| partner_leads::deal_value_sort.le(at_most(most)))
+            .and_if(self.created_from, |from| partner_leads::created_at.ge(from))
+            .and_if(self.created_before, |before| partner_leads::created_at.lt(before))
+    }
 }
+
+list!(LeadFilter => Lead, or LeadSummary; partner_leads);
+list_below!(LeadFilter => Lead, or LeadSummary; partner_leads; PartnerId, "partner_leads.partner_id");
 
 /// What most lists show of a lead.
 #[derive(HasQuery)]
@@ -135,64 +120,6 @@ impl From<LeadSummary> for Lead {
 }
 
 impl Lead {
-    /// One page of the leads in scope.
-    pub async fn page(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        filter: &LeadFilter,
-        page: &Page,
-    ) -> QueryResult<Slice<Self>> {
-        let rows = if page.takes_summaries() {
-            let query = LeadSummary::query().into_boxed::<Pg>();
-            let rows: Vec<LeadSummary> = page.apply(filtered!(query, scope, filter)).load(&mut connection).await?;
-            rows.into_iter().map(Self::from).collect()
-        } else {
-            let query = Self::query().into_boxed::<Pg>();
-            page.apply(filtered!(query, scope, filter)).load(&mut connection).await?
-        };
-        Ok(page.slice(rows))
-    }
-
-    /// How many leads the whole list has.
-    pub async fn count(mut connection: &AsyncPgConnection, scope: Scope, filter: &LeadFilter) -> QueryResult<i64> {
-        let query = partner_leads::table.select(count_star()).into_boxed::<Pg>();
-        filtered!(query, scope, filter).get_result(&mut connection).await
-    }
-
-    /// The same page for each of many partners, in one statement.
-    pub async fn page_by_partners(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        partners: &[PartnerId],
-        filter: &LeadFilter,
-        page: &Page,
-    ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
-        let rows: Vec<(PartnerId, Self)> = if page.takes_summaries() {
-            let query = LeadSummary::query().into_boxed::<Pg>();
-            let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_leads.partner_id")));
-            let rows: Vec<(PartnerId, LeadSummary)> = Lateral::new(partners, inner).load(&mut connection).await?;
-            rows.into_iter().map(|(partner, row)| (partner, row.into())).collect()
-        } else {
-            let query = Self::query().into_boxed::<Pg>();
-            let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_leads.partner_id")));
-            Lateral::new(partners, inner).load(&mut connection).await?
-        };
-        Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
-    }
-
-    /// How many leads each of many partners has, in one statement.
-    pub async fn count_by_partners(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        partners: &[PartnerId],
-        filter: &LeadFilter,
-    ) -> QueryResult<HashMap<PartnerId, i64>> {
-        let query = partner_leads::table.select(count_star()).into_boxed::<Pg>();
-        let inner = filtered!(query, scope, filter).filter(of_parent("partner_leads.partner_id"));
-        let rows: Vec<(PartnerId, i64)> = Lateral::new(partners, inner).load(&mut connection).await?;
-        Ok(rows.into_iter().collect())
-    }
-
     /// Where this row stands in a list of that order.
     pub fn cursor(&self, page: &Page) -> Cursor {
         let key = match page.sort() {

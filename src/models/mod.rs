@@ -37,6 +37,7 @@ pub mod lead;
 pub mod lead_list;
 pub mod lead_status;
 pub mod ledger;
+pub mod list;
 pub mod member;
 pub mod member_batch;
 pub mod member_list;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{dsl::count_star, pg::Pg, prelude::*, result::DatabaseErrorKind, sql_types::Text};
+use diesel::{prelude::*, result::DatabaseErrorKind, sql_types::Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    page::{Cursor, Key, KeyKind, Page, Slice, SortKey, finds},
+    list::{Conditions, list},
+    page::{Cursor, Key, KeyKind, Page, SortKey, finds},
     scope::Scope,
 };
 use crate::{
@@ -142,25 +143,22 @@ pub const BY_UPDATED: SortKey =
 pub const BY_NAME: SortKey =
     SortKey { name: "name", column: "partners.company_name_sort", id: "partners.id", kind: KeyKind::Text };
 
-/// Narrows a boxed query to the partners in scope that the filter lets through. A macro because the query's type names what it
-/// selects, and the page and its count select different things.
-macro_rules! filtered {
-    ($query:expr, $scope:expr, $filter:expr) => {{
-        let mut query = $query.filter(partners::tenant_id.eq($scope.tenant));
-        if let Some(partner) = $scope.partner {
-            query = query.filter(partners::id.eq(partner));
-        }
-        query = match $filter.statuses.as_deref() {
-            None => query,
-            Some([status]) => query.filter(partners::status.eq(*status)),
-            Some(statuses) => query.filter(partners::status.eq_any(statuses)),
-        };
-        if let Some(search) = &$filter.search {
-            query = query.filter(finds("partners", search));
-        }
-        query
-    }};
+impl PartnerFilter {
+    /// What holds for each of them.
+    fn conditions(&self, scope: Scope) -> Conditions<'_, partners::table> {
+        Conditions::of(partners::tenant_id.eq(scope.tenant))
+            .and_if(scope.partner, |partner| partners::id.eq(partner))
+            .and_one_of(
+                self.statuses.as_deref(),
+                |status| partners::status.eq(status),
+                |statuses| partners::status.eq_any(statuses),
+            )
+            .and_if(&self.search, |search| finds("partners", search))
+    }
 }
+
+list!(PartnerFilter => Partner; partners);
+
 impl Partner {
     /// Those of `ids` that are in scope.
     pub async fn by_ids(
@@ -174,23 +172,6 @@ impl Partner {
             .load(&mut connection)
             .await?;
         Ok(rows.into_iter().filter(|row: &Self| scope.includes(row.id)).map(|row| (row.id, row)).collect())
-    }
-
-    /// One page of the partners in scope.
-    pub async fn page(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        filter: &PartnerFilter,
-        page: &Page,
-    ) -> QueryResult<Slice<Self>> {
-        let query = Self::query().into_boxed::<Pg>();
-        page.apply(filtered!(query, scope, filter)).load(&mut connection).await.map(|rows| page.slice(rows))
-    }
-
-    /// How many partners the whole list has.
-    pub async fn count(mut connection: &AsyncPgConnection, scope: Scope, filter: &PartnerFilter) -> QueryResult<i64> {
-        let query = partners::table.select(count_star()).into_boxed::<Pg>();
-        filtered!(query, scope, filter).get_result(&mut connection).await
     }
 
     /// Where this row stands in a list of that order.

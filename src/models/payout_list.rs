@@ -1,15 +1,13 @@
 //! Lists of payouts: what they are filtered and ordered by, for one caller and for many partners at once.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
-use diesel::{dsl::count_star, pg::Pg, prelude::*};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel::prelude::*;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, at_least, at_most, group, of_parent},
+    list::{Conditions, list, list_below},
+    page::{Cursor, Key, KeyKind, Page, SortKey, at_least, at_most},
     payout::Payout,
     payout_status::PayoutStatus,
     scope::Scope,
@@ -46,89 +44,30 @@ pub const BY_CREATED: SortKey =
 pub const BY_TOTAL: SortKey =
     SortKey { name: "total", column: "partner_payouts.total_sort", id: "partner_payouts.id", kind: KeyKind::Number };
 
-/// Narrows a boxed query to the payouts in scope that the filter lets through. A macro because the query's type names what it
-/// selects, and the page and its count select different things.
-macro_rules! filtered {
-    ($query:expr, $scope:expr, $filter:expr) => {{
-        let mut query = $query.filter(partner_payouts::tenant_id.eq($scope.tenant));
-        for partner in [$scope.partner, $filter.partner].into_iter().flatten() {
-            query = query.filter(partner_payouts::partner_id.eq(partner));
-        }
-        query = match $filter.statuses.as_deref() {
-            None => query,
-            Some([status]) => query.filter(partner_payouts::status.eq(*status)),
-            Some(statuses) => query.filter(partner_payouts::status.eq_any(statuses)),
-        };
-        if let Some(currency) = $filter.currency {
-            query = query.filter(partner_payouts::currency.eq(currency));
-        }
-        if let Some(from) = $filter.created_from {
-            query = query.filter(partner_payouts::created_at.ge(from));
-        }
-        if let Some(before) = $filter.created_before {
-            query = query.filter(partner_payouts::created_at.lt(before));
-        }
-        if let Some(from) = $filter.payout_from {
-            query = query.filter(partner_payouts::payout_date.ge(from));
-        }
-        if let Some(before) = $filter.payout_before {
-            query = query.filter(partner_payouts::payout_date.lt(before));
-        }
-        if let Some(least) = $filter.min_amount {
-            query = query.filter(partner_payouts::total_sort.ge(at_least(least)));
-        }
-        if let Some(most) = $filter.max_amount {
-            query = query.filter(partner_payouts::total_sort.le(at_most(most)));
-        }
-        query
-    }};
+impl PayoutFilter {
+    /// What holds for each of them.
+    fn conditions(&self, scope: Scope) -> Conditions<'_, partner_payouts::table> {
+        Conditions::of(partner_payouts::tenant_id.eq(scope.tenant))
+            .and_if([scope.partner, self.partner].into_iter().flatten(), |partner| partner_payouts::partner_id.eq(partner))
+            .and_one_of(
+                self.statuses.as_deref(),
+                |status| partner_payouts::status.eq(status),
+                |statuses| partner_payouts::status.eq_any(statuses),
+            )
+            .and_if(self.currency, |currency| partner_payouts::currency.eq(currency))
+            .and_if(self.created_from, |from| partner_payouts::created_at.ge(from))
+            .and_if(self.created_before, |before| partner_payouts::created_at.lt(before))
+            .and_if(self.payout_from, |from| partner_payouts::payout_date.ge(from))
+            .and_if(self.payout_before, |before| partner_payouts::payout_date.lt(before))
+            .and_if(self.min_amount, |least| partner_payouts::total_sort.ge(at_least(least)))
+            .and_if(self.max_amount, |most| partner_payouts::total_sort.le(at_most(most)))
+    }
 }
 
+list!(PayoutFilter => Payout; partner_payouts);
+list_below!(PayoutFilter => Payout; partner_payouts; PartnerId, "partner_payouts.partner_id");
+
 impl Payout {
-    /// One page of the payouts in scope.
-    pub async fn page(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        filter: &PayoutFilter,
-        page: &Page,
-    ) -> QueryResult<Slice<Self>> {
-        let query = Self::query().into_boxed::<Pg>();
-        page.apply(filtered!(query, scope, filter)).load(&mut connection).await.map(|rows| page.slice(rows))
-    }
-
-    /// How many payouts the whole list has.
-    pub async fn count(mut connection: &AsyncPgConnection, scope: Scope, filter: &PayoutFilter) -> QueryResult<i64> {
-        let query = partner_payouts::table.select(count_star()).into_boxed::<Pg>();
-        filtered!(query, scope, filter).get_result(&mut connection).await
-    }
-
-    /// The same page for each of many partners, in one statement.
-    pub async fn page_by_partners(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        partners: &[PartnerId],
-        filter: &PayoutFilter,
-        page: &Page,
-    ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
-        let query = Self::query().into_boxed::<Pg>();
-        let inner = page.apply(filtered!(query, scope, filter).filter(of_parent("partner_payouts.partner_id")));
-        let rows: Vec<(PartnerId, Self)> = Lateral::new(partners, inner).load(&mut connection).await?;
-        Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
-    }
-
-    /// How many payouts each of many partners has, in one statement.
-    pub async fn count_by_partners(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        partners: &[PartnerId],
-        filter: &PayoutFilter,
-    ) -> QueryResult<HashMap<PartnerId, i64>> {
-        let query = partner_payouts::table.select(count_star()).into_boxed::<Pg>();
-        let inner = filtered!(query, scope, filter).filter(of_parent("partner_payouts.partner_id"));
-        let rows: Vec<(PartnerId, i64)> = Lateral::new(partners, inner).load(&mut connection).await?;
-        Ok(rows.into_iter().collect())
-    }
-
     /// Where this row stands in a list of that order.
     pub fn cursor(&self, page: &Page) -> Cursor {
         let key = match page.sort() {

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{dsl::count_star, pg::Pg, prelude::*};
+use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use iso_currency::Currency;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
     credit_ledger::CREDIT_UNIT,
     ledger::{AccountKind, TransferKind},
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, group, of_parent},
+    list::{Conditions, list, list_below},
+    page::{Cursor, Key, KeyKind, Page, SortKey, group},
     scope::Scope,
 };
 use crate::{
@@ -109,46 +109,27 @@ impl Transfer {
         Ok(group(rows.filter_map(|row| Some((row.payout_id?, row))).collect()))
     }
 
-    /// One page of the transfers in scope in one currency.
-    pub async fn page(mut connection: &AsyncPgConnection, scope: Scope, currency: &str, page: &Page) -> QueryResult<Slice<Self>> {
-        let mut query =
-            Self::query().into_boxed::<Pg>().filter(transfers::tenant_id.eq(scope.tenant)).filter(transfers::unit.eq(currency));
-        if let Some(partner) = scope.partner {
-            query = query.filter(transfers::partner_id.eq(partner));
-        }
-        page.apply(query).load(&mut connection).await.map(|rows| page.slice(rows))
-    }
-
-    /// The same page of each of many partners' ledgers in one currency, in one statement.
-    pub async fn page_by_partners(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        partners: &[PartnerId],
-        currency: Currency,
-        page: &Page,
-    ) -> QueryResult<HashMap<PartnerId, Slice<Self>>> {
-        let query = Self::query().into_boxed::<Pg>().filter(transfers::tenant_id.eq(scope.tenant));
-        let inner = page.apply(query.filter(transfers::unit.eq(currency.code())).filter(of_parent("transfers.partner_id")));
-        let rows: Vec<(PartnerId, Self)> = Lateral::new(partners, inner).load(&mut connection).await?;
-        let rows = rows.into_iter().filter(|(partner, _)| scope.includes(*partner)).collect();
-        Ok(group(rows).into_iter().map(|(partner, rows)| (partner, page.slice(rows))).collect())
-    }
-
-    /// How many transfers each of many partners has in one currency, in one statement.
-    pub async fn count_by_partners(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        partners: &[PartnerId],
-        currency: Currency,
-    ) -> QueryResult<HashMap<PartnerId, i64>> {
-        let query = transfers::table.select(count_star()).into_boxed::<Pg>().filter(transfers::tenant_id.eq(scope.tenant));
-        let inner = query.filter(transfers::unit.eq(currency.code())).filter(of_parent("transfers.partner_id"));
-        let rows: Vec<(PartnerId, i64)> = Lateral::new(partners, inner).load(&mut connection).await?;
-        Ok(rows.into_iter().filter(|(partner, _)| scope.includes(*partner)).collect())
-    }
-
     /// Where this row stands in a ledger.
     pub fn cursor(&self, page: &Page) -> Cursor {
         page.cursor(Key::Number(self.entry), Uuid::from(self.partner_id))
     }
 }
+
+/// What is posted in one currency.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LedgerFilter {
+    /// The currency (ISO 4217).
+    pub unit: String,
+}
+
+impl LedgerFilter {
+    /// What holds for each of them.
+    fn conditions(&self, scope: Scope) -> Conditions<'_, transfers::table> {
+        Conditions::of(transfers::tenant_id.eq(scope.tenant))
+            .and_if(scope.partner, |partner| transfers::partner_id.eq(partner))
+            .and(transfers::unit.eq(&self.unit))
+    }
+}
+
+list!(LedgerFilter => Transfer; transfers);
+list_below!(LedgerFilter => Transfer; transfers; PartnerId, "transfers.partner_id");

@@ -19,11 +19,12 @@ use crate::{
         commission::Commission,
         commission_list::{BY_EVENT_DATE, CommissionFilter},
         customer::Customer,
+        list::List,
         page::{Cursor, Page, Slice, SortKey},
         payout::Payout,
         payout_list::{self, PayoutFilter},
         profile::{PaymentMethod, Profile},
-        transfer::{BY_ENTRY, Transfer},
+        transfer::{BY_ENTRY, LedgerFilter, Transfer},
     },
 };
 
@@ -80,7 +81,7 @@ impl Export for CommissionFilter {
     }
 
     async fn read(&self, connection: &db::Connection, viewer: &Viewer, page: &Page) -> db::QueryResult<Slice<Commission>> {
-        Commission::page(connection, viewer.scope(), self, page).await
+        self.page(connection, viewer.scope(), page).await
     }
 
     async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[Commission]) -> db::QueryResult<Vec<Vec<String>>> {
@@ -145,7 +146,7 @@ impl Export for PayoutFilter {
     }
 
     async fn read(&self, connection: &db::Connection, viewer: &Viewer, page: &Page) -> db::QueryResult<Slice<Payout>> {
-        Payout::page(connection, viewer.scope(), self, page).await
+        self.page(connection, viewer.scope(), page).await
     }
 
     async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[Payout]) -> db::QueryResult<Vec<Vec<String>>> {
@@ -221,7 +222,7 @@ impl Export for Ledger {
 
     async fn read(&self, connection: &db::Connection, viewer: &Viewer, page: &Page) -> db::QueryResult<Slice<Transfer>> {
         let currency = self.currency.unwrap_or(&viewer.tenant.default_currency);
-        Transfer::page(connection, viewer.scope().narrowed(self.partner), currency, page).await
+        LedgerFilter { unit: currency.to_owned() }.page(connection, viewer.scope().narrowed(self.partner), page).await
     }
 
     async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[Transfer]) -> db::QueryResult<Vec<Vec<String>>> {

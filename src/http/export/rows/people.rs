@@ -15,6 +15,7 @@ use crate::{
         customer::{self, Customer, CustomerAccount},
         lead::Lead,
         lead_list,
+        list::List,
         member::Member,
         member_list::{self, MemberFilter},
         page::{Cursor, Page, Slice, SortKey},
@@ -53,7 +54,7 @@ impl Export for Leads {
     }
 
     async fn read(&self, connection: &db::Connection, viewer: &Viewer, page: &Page) -> db::QueryResult<Slice<Lead>> {
-        Lead::page(connection, viewer.scope().narrowed(self.partner), &self.filter, page).await
+        self.filter.page(connection, viewer.scope().narrowed(self.partner), page).await
     }
 
     async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[Lead]) -> db::QueryResult<Vec<Vec<String>>> {
@@ -108,7 +109,7 @@ impl Export for MemberFilter {
     }
 
     async fn read(&self, connection: &db::Connection, viewer: &Viewer, page: &Page) -> db::QueryResult<Slice<Member>> {
-        Member::page(connection, viewer.scope(), self, page).await
+        self.page(connection, viewer.scope(), page).await
     }
 
     async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[Member]) -> db::QueryResult<Vec<Vec<String>>> {
@@ -148,7 +149,7 @@ impl Export for Customers {
     }
 
     async fn read(&self, connection: &db::Connection, viewer: &Viewer, page: &Page) -> db::QueryResult<Slice<Customer>> {
-        Customer::page(connection, viewer.scope(), self, page).await
+        self.page(connection, viewer.scope(), page).await
     }
 
     async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[Customer]) -> db::QueryResult<Vec<Vec<String>>> {
