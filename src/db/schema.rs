@@ -116,6 +116,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         search_text -> Text,
+        name_sort -> Text,
     }
 }
 
@@ -348,6 +349,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         search_text -> Text,
+        name_sort -> Text,
     }
 }
 

@@ -13,13 +13,14 @@ use super::{
     ledger::Transfer,
     lists::{self, Shown},
     loaders::{BatchKey, batch_key},
-    pagination::Connection,
+    pagination::{Connection, Listed},
     partner::Partner,
     partner_move::PartnerMove,
     payout::Payout,
-    query::OrderDirection,
+    query::{OrderDirection, search_text},
     row::{Row, plain},
     scalars::{CurrencyCode, DateTime, Decimal, Money},
+    totals::CommissionsBeside,
     user::User,
 };
 use crate::{
@@ -207,7 +208,7 @@ impl Commission {
         order: Option<CommissionOrder>,
     ) -> Result<Connection<Self>> {
         let page = order.unwrap_or_default().page(arguments)?;
-        lists::root(ctx, CommissionFilter::from(filter.unwrap_or_default()), page).await
+        lists::root(ctx, filter.unwrap_or_default().checked()?, page).await
     }
 
     /// One page of a partner's commissions, fetched together with those of its siblings.
@@ -219,7 +220,19 @@ impl Commission {
         order: Option<CommissionOrder>,
     ) -> Result<Connection<Self>> {
         let page = order.unwrap_or_default().page(arguments)?;
-        lists::nested(ctx, partner, CommissionFilter::from(filter.unwrap_or_default()), page).await
+        lists::nested(ctx, partner, filter.unwrap_or_default().checked()?, page).await
+    }
+
+    /// One page of the commissions of a customer's payments, fetched together with those of its siblings.
+    pub async fn of_customer(
+        ctx: &Context<'_>,
+        customer: CustomerId,
+        arguments: PageArguments,
+        filter: Option<CommissionFilterInput>,
+        order: Option<CommissionOrder>,
+    ) -> Result<Connection<Self>> {
+        let page = order.unwrap_or_default().page(arguments)?;
+        lists::nested(ctx, customer, filter.unwrap_or_default().checked()?, page).await
     }
 
     /// One page of what a payout was made of, fetched together with those of its siblings.
@@ -251,6 +264,8 @@ pub struct CommissionFilterInput {
     payout_id: Option<PayoutId>,
     /// Only that of this invoice's payment, by its id in the billing system; what takes it back is in its `reversals`.
     invoice_id: Option<String>,
+    /// Only those of a customer or a lead that has every word of this text, as searches of these find them, and that of the invoice of this id.
+    search: Option<String>,
     /// Only those in this currency.
     currency: Option<CurrencyCode>,
     /// Only those earned at this instant or later.
@@ -263,9 +278,10 @@ pub struct CommissionFilterInput {
     max_amount: Option<Decimal>,
 }
 
-impl From<CommissionFilterInput> for CommissionFilter {
-    fn from(input: CommissionFilterInput) -> Self {
-        Self {
+impl CommissionFilterInput {
+    fn checked(self) -> Result<CommissionFilter> {
+        let input = self;
+        Ok(CommissionFilter {
             partner: input.partner_id,
             statuses: input.status,
             event_types: input.event_type,
@@ -278,8 +294,9 @@ impl From<CommissionFilterInput> for CommissionFilter {
             lead: input.lead_id,
             payout: input.payout_id,
             invoice: input.invoice_id,
+            search: search_text(input.search)?,
             free_before: None,
-        }
+        })
     }
 }
 
@@ -330,6 +347,10 @@ impl BatchKey for ReversalsOf {
         let pairs = rows.filter_map(|row| Some((row.reverses_id?, Arc::new(row)))).collect();
         Ok(models::page::group(pairs).into_iter().map(|(id, rows)| (Self(id), rows.into())).collect())
     }
+}
+
+impl Listed for Commission {
+    type Beside = CommissionsBeside;
 }
 
 impl Shown for CommissionFilter {

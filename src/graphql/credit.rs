@@ -10,7 +10,7 @@ use super::{
     lists::{self, Shown},
     loaders::batch_key,
     member::Member,
-    pagination::Connection,
+    pagination::{Connection, Listed, TotalCount},
     partner::Partner,
     row::{Row, plain},
     scalars::{DateTime, EmailAddress},
@@ -323,5 +323,9 @@ batch_key!(ExtensionsByAllocation(AllocationId) -> Arc<[Extension]>, Extension::
 batch_key!(GrantById(GrantId) -> Arc<Grant>, Grant::by_ids);
 
 batch_key!(RedemptionById(RedemptionId) -> Arc<Redemption>, Redemption::by_ids);
+
+impl Listed for CreditAllocation {
+    type Beside = TotalCount;
+}
 
 impl Shown for AllocationFilter {}

@@ -11,7 +11,7 @@ use super::{
     ledger::reads_ledgers,
     lists::{self, Shown},
     loaders::{BatchKey, batch_key},
-    pagination::Connection,
+    pagination::{Connection, Listed, TotalCount},
     row::{Row, plain},
     scalars::DateTime,
     user::User,
@@ -173,6 +173,10 @@ impl CreditTransfer {
         let rows = ctx.load(TransfersByRedemption(id)).await?.unwrap_or_default();
         Ok(rows.iter().cloned().map(|row| Self(Arc::new(row))).collect())
     }
+}
+
+impl Listed for CreditTransfer {
+    type Beside = TotalCount;
 }
 
 impl Shown for CreditLedger {}

@@ -2,24 +2,26 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, InputObject, Object};
+use async_graphql::{Context, Enum, InputObject, Object};
+use rust_decimal::Decimal as Number;
 
 use super::{
+    commission::{Commission, CommissionFilterInput, CommissionOrder},
     context::{ContextExt, missing},
     lists::{self, Shown},
     loaders::batch_key,
-    pagination::Connection,
+    pagination::{Connection, Listed, TotalCount},
     partner::Partner,
-    query::search_text,
+    query::{OrderDirection, search_text},
     row::{Row, plain},
-    scalars::{DateTime, Decimal, EmailAddress},
+    scalars::{DateTime, Decimal, EmailAddress, Money},
 };
 use crate::{
     error::Result,
     ids::{CustomerAccountId, CustomerId},
     models::{
-        customer::{self, BY_CREATED, CustomerFilter},
-        page::{Page, PageArguments},
+        customer::{self, BY_CREATED, BY_NAME, CustomerFilter},
+        page::{Page, PageArguments, SortKey},
     },
 };
 
@@ -67,6 +69,31 @@ impl Customer {
     /// By whom it is and was managed, and when; the last one first. Partners see their own periods.
     async fn accounts(&self, ctx: &Context<'_>) -> Result<Vec<CustomerAccount>> {
         Ok(self.periods(ctx).await?.iter().cloned().map(CustomerAccount).collect())
+    }
+
+    /// The commissions that its payments have earned, and what was taken back of them. Partners see their own. The latest first where no order
+    /// is given.
+    async fn commissions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which commissions to show; all of them where it is not given.")] filter: Option<CommissionFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<CommissionOrder>,
+    ) -> Result<Option<Connection<Commission>>> {
+        let arguments = PageArguments { first, after, last, before };
+        Commission::of_customer(ctx, self.0.id, arguments, filter, order_by).await.map(Some)
+    }
+
+    /// What it has paid, less what was refunded, in each currency. Partners are told of the payments that have earned them something.
+    async fn revenue(&self, ctx: &Context<'_>) -> Result<Vec<Money>> {
+        let revenue = ctx.load(RevenueOfCustomer(self.0.id)).await?.unwrap_or_default();
+        revenue.iter().map(|(currency, amount)| Money::stored(*amount, currency)).collect()
     }
 
     /// When it was reported first.
@@ -121,6 +148,35 @@ pub struct CustomerFilterInput {
     search: Option<String>,
 }
 
+/// How to order customers.
+#[derive(InputObject, Default)]
+pub struct CustomerOrder {
+    /// By what.
+    field: CustomerOrderField,
+    /// In which direction.
+    #[graphql(default)]
+    direction: OrderDirection,
+}
+
+/// What customers can be ordered by.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CustomerOrderField {
+    /// When they were reported first.
+    #[default]
+    CreatedAt,
+    /// Their name, without regard to case.
+    Name,
+}
+
+impl CustomerOrderField {
+    fn sort_key(self) -> SortKey {
+        match self {
+            Self::CreatedAt => BY_CREATED,
+            Self::Name => BY_NAME,
+        }
+    }
+}
+
 plain!(Customer: id, external_id, name, email, created_at, updated_at);
 
 impl From<Arc<customer::Customer>> for Customer {
@@ -135,13 +191,15 @@ impl Customer {
         Ok(ctx.load(CustomerById(id)).await?.map(|row| Row(Self(row))))
     }
 
-    /// One page of the customers that the viewer may see, the newest first.
+    /// One page of the customers that the viewer may see.
     pub async fn paginate(
         ctx: &Context<'_>,
         arguments: PageArguments,
         filter: Option<CustomerFilterInput>,
+        order: Option<CustomerOrder>,
     ) -> Result<Connection<Self>> {
-        let page = Page::new(BY_CREATED, true, arguments)?;
+        let order = order.unwrap_or_default();
+        let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
         let search = search_text(filter.and_then(|filter| filter.search))?;
         lists::root(ctx, CustomerFilter { search }, page).await
     }
@@ -150,6 +208,8 @@ impl Customer {
         Ok(ctx.load(AccountsByCustomer(self.0.id)).await?.unwrap_or_default())
     }
 }
+
+batch_key!(RevenueOfCustomer(CustomerId) -> Arc<[(String, Number)]>, customer::Customer::revenues);
 
 batch_key!(CustomerById(CustomerId) -> Arc<customer::Customer>, customer::Customer::by_ids);
 
@@ -163,5 +223,9 @@ impl CustomerAccount {
 batch_key!(AccountById(CustomerAccountId) -> Arc<customer::CustomerAccount>, customer::CustomerAccount::by_ids);
 
 batch_key!(AccountsByCustomer(CustomerId) -> Arc<[customer::CustomerAccount]>, customer::CustomerAccount::by_customers);
+
+impl Listed for Customer {
+    type Beside = TotalCount;
+}
 
 impl Shown for CustomerFilter {}

@@ -9,12 +9,13 @@ use super::{
     context::{ContextExt, missing},
     lists::{self, Shown},
     loaders::batch_key,
-    pagination::Connection,
+    pagination::{Connection, Listed},
     partner::Partner,
     partner_move::PartnerMove,
     query::{OrderDirection, search_text},
     row::{Row, plain},
     scalars::{DateTime, Decimal, EmailAddress, Money},
+    totals::LeadsBeside,
     user::User,
 };
 use crate::{
@@ -307,6 +308,10 @@ impl LeadStatusChange {
 batch_key!(LeadStatusChangeById(LeadStatusChangeId) -> Arc<lead_status::LeadStatusChange>, lead_status::LeadStatusChange::by_ids);
 
 batch_key!(HistoryByLead(LeadId) -> Arc<[lead_status::LeadStatusChange]>, lead_status::LeadStatusChange::by_leads);
+
+impl Listed for Lead {
+    type Beside = LeadsBeside;
+}
 
 impl Shown for LeadFilter {
     // Each of these fields is answered by the columns of the summary alone: a test reads every one by itself.

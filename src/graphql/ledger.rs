@@ -11,7 +11,7 @@ use super::{
     context::ContextExt,
     lists::{self, Shown},
     loaders::{BatchKey, batch_key},
-    pagination::Connection,
+    pagination::{Connection, Listed, TotalCount},
     payout::Payout,
     row::{Row, plain},
     scalars::{CurrencyCode, DateTime, Money, currency_or_default},
@@ -101,6 +101,11 @@ pub struct PartnerBalances(pub Balances, Currency);
 /// What a partner's accounts hold in one currency.
 #[Object]
 impl PartnerBalances {
+    /// The currency of all of them.
+    async fn currency(&self) -> CurrencyCode {
+        CurrencyCode(self.1)
+    }
+
     /// Everything earned, less what was rejected or refunded: the sum of the other four.
     async fn earned(&self) -> Money {
         Money::of(self.0.earned, self.1)
@@ -138,6 +143,12 @@ impl PartnerBalances {
         Ok(Self(ctx.load(BalancesOf(purse)).await?.unwrap_or_default(), purse.currency))
     }
 
+    /// What a partner's accounts hold now in each currency.
+    pub async fn all(ctx: &Context<'_>, partner: PartnerId) -> Result<Vec<Self>> {
+        let wallet = ctx.load(WalletOf(partner)).await?.unwrap_or_default();
+        Ok(wallet.iter().map(|&(currency, balances)| Self(balances, currency)).collect())
+    }
+
     /// What a purse held at the end of a day.
     pub async fn on(ctx: &Context<'_>, purse: Purse, day: NaiveDate) -> Result<Self> {
         let reading = ctx.read().await?;
@@ -161,6 +172,10 @@ pub fn reads_ledgers(ctx: &Context<'_>) -> bool {
         Role::PartnerOwner | Role::Operator => true,
         Role::PartnerMember | Role::Service => false,
     }
+}
+
+impl Listed for Transfer {
+    type Beside = TotalCount;
 }
 
 impl Shown for LedgerFilter {}
@@ -202,6 +217,8 @@ impl Transfer {
         Ok(rows.iter().cloned().map(Self).collect())
     }
 }
+
+batch_key!(WalletOf(PartnerId) -> Arc<[(Currency, Balances)]>, ledger::wallets);
 
 batch_key!(TransferById(TransferId) -> Arc<transfer::Transfer>, transfer::Transfer::by_ids);
 

@@ -10,18 +10,18 @@ use std::{
 };
 
 use async_graphql::{Context, SelectionField};
-use futures_util::future::try_join_all;
+use futures_util::future::{BoxFuture, try_join_all};
 
 use super::{
     context::ContextExt,
     loaders::BatchKey,
-    pagination::{Connection, connect},
+    pagination::{Beside, Connection, Listed, connect},
 };
 use crate::{
     db,
     error::Result,
     models::{
-        list::{Filter, List, ListBelow},
+        list::{Filter, List, ListBelow, Sum, Summed, SummedBelow},
         page::{Page, Slice, SortKey},
         scope::Scope,
     },
@@ -42,13 +42,14 @@ impl<T: Copy + Debug + Eq + Hash + Send + Sync + 'static> Parent for T {}
 pub async fn root<F, T>(ctx: &Context<'_>, filter: F, page: Page) -> Result<Connection<T>>
 where
     F: List + Shown,
-    T: From<Arc<F::Row>>,
+    T: Listed + From<Arc<F::Row>>,
+    T::Beside: Beside<AtRoot<F>>,
 {
     let page = summarized::<F>(ctx, page);
     let reading = ctx.read().await?;
     let slice = Arc::new(filter.page(&reading, ctx.viewer().scope(), &page).await?.shared());
     drop(reading);
-    Ok(connect(page, slice, RootCount(filter), F::cursor))
+    Ok(connect(page, slice, T::Beside::of(AtRoot(filter)), F::cursor))
 }
 
 /// One page of a parent's list, fetched together with those of its siblings.
@@ -56,11 +57,12 @@ pub async fn nested<P, F, T>(ctx: &Context<'_>, parent: P, filter: F, page: Page
 where
     P: Parent,
     F: ListBelow<P> + Shown,
-    T: From<Arc<F::Row>>,
+    T: Listed + From<Arc<F::Row>>,
+    T::Beside: Beside<Below<P, F>>,
 {
     let list = Arc::new(OwnPage::new(filter.clone(), summarized::<F>(ctx, page)));
     let slice = ctx.load(PageOf { parent, list: Arc::clone(&list) }).await?.unwrap_or_default();
-    Ok(connect(list.page.clone(), slice, CountOf { parent, filter }, F::cursor))
+    Ok(connect(list.page.clone(), slice, T::Beside::of(Below { parent, filter }), F::cursor))
 }
 
 /// The same page of summaries, if these are enough for all that is selected of its rows.
@@ -71,7 +73,7 @@ fn summarized<F: Shown>(ctx: &Context<'_>, page: Page) -> Page {
             "nodes" => are_all(&field, fields),
             "edges" => field.selection_set().all(|field| field.name() != "node" || are_all(&field, fields)),
             // Whatever else is selected is of no connection, but of the rows themselves.
-            name => matches!(name, "pageInfo" | "totalCount" | "__typename"),
+            name => matches!(name, "pageInfo" | "totalCount" | "totals" | "__typename"),
         });
     page.of_summaries(is_enough)
 }
@@ -80,10 +82,11 @@ fn are_all(selected: &SelectionField<'_>, fields: &[&str]) -> bool {
     selected.selection_set().all(|field| fields.contains(&field.name()))
 }
 
+/// The key of a list at the root: of its length.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct RootCount<F>(F);
+pub struct AtRoot<F>(F);
 
-impl<F: List> BatchKey for RootCount<F> {
+impl<F: List> BatchKey for AtRoot<F> {
     type Value = i64;
 
     async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
@@ -139,13 +142,14 @@ impl<P: Parent, F: ListBelow<P>> BatchKey for PageOf<P, F> {
     }
 }
 
+/// The key of a parent's list: of its length.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct CountOf<P, F> {
+pub struct Below<P, F> {
     parent: P,
     filter: F,
 }
 
-impl<P: Parent, F: ListBelow<P>> BatchKey for CountOf<P, F> {
+impl<P: Parent, F: ListBelow<P>> BatchKey for Below<P, F> {
     type Value = i64;
 
     /// One statement for each distinct filter that the document asks for.
@@ -160,5 +164,54 @@ impl<P: Parent, F: ListBelow<P>> BatchKey for CountOf<P, F> {
             db::QueryResult::Ok(found.collect::<Vec<_>>())
         });
         Ok(try_join_all(counts).await?.into_iter().flatten().collect())
+    }
+}
+
+/// A list that can be added up.
+pub trait Summable<Status>: Send + Sync {
+    /// What it comes to, by currency and status.
+    fn sums<'c>(&'c self, ctx: &'c Context<'_>) -> BoxFuture<'c, Result<Arc<[Sum<Status>]>>>;
+}
+
+impl<F: Summed> Summable<F::Status> for AtRoot<F> {
+    fn sums<'c>(&'c self, ctx: &'c Context<'_>) -> BoxFuture<'c, Result<Arc<[Sum<F::Status>]>>> {
+        Box::pin(async { Ok(ctx.load(SumsOf(self.clone())).await?.unwrap_or_default()) })
+    }
+}
+
+impl<P: Parent, F: SummedBelow<P>> Summable<F::Status> for Below<P, F> {
+    fn sums<'c>(&'c self, ctx: &'c Context<'_>) -> BoxFuture<'c, Result<Arc<[Sum<F::Status>]>>> {
+        Box::pin(async { Ok(ctx.load(SumsOf(self.clone())).await?.unwrap_or_default()) })
+    }
+}
+
+/// The key of what a list comes to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct SumsOf<L>(L);
+
+impl<F: Summed> BatchKey for SumsOf<AtRoot<F>> {
+    type Value = Arc<[Sum<F::Status>]>;
+
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
+        let sums = keys.iter().map(async |key| db::QueryResult::Ok((key.clone(), key.0.0.sums(connection, scope).await?.into())));
+        Ok(try_join_all(sums).await?.into_iter().collect())
+    }
+}
+
+impl<P: Parent, F: SummedBelow<P>> BatchKey for SumsOf<Below<P, F>> {
+    type Value = Arc<[Sum<F::Status>]>;
+
+    /// One statement for each distinct filter that the document asks for.
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
+        let mut filters = HashMap::<&F, Vec<P>>::new();
+        for Self(list) in keys {
+            filters.entry(&list.filter).or_default().push(list.parent);
+        }
+        let sums = filters.into_iter().map(async |(filter, parents)| {
+            let sums = filter.sums_below(connection, scope, &parents).await?;
+            let found = sums.into_iter().map(|(parent, sums)| (Self(Below { parent, filter: filter.clone() }), sums.into()));
+            db::QueryResult::Ok(found.collect::<Vec<_>>())
+        });
+        Ok(try_join_all(sums).await?.into_iter().flatten().collect())
     }
 }

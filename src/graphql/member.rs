@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use async_graphql::{Context, InputObject, Object};
+use async_graphql::{Context, Enum, InputObject, Object};
 use chrono::Utc;
 
 use super::{
@@ -10,9 +10,9 @@ use super::{
     credit::{CreditAllocation, CreditAllocationFilter},
     lists::{self, Shown},
     loaders::{BatchKey, batch_key},
-    pagination::Connection,
+    pagination::{Connection, Listed, TotalCount},
     partner::Partner,
-    query::search_text,
+    query::{OrderDirection, search_text},
     row::{Row, plain},
     scalars::{DateTime, EmailAddress},
     user::User,
@@ -24,7 +24,7 @@ use crate::{
     models::{
         credit_ledger::{MemberCredits, credits_by_members},
         member::{self, MemberStatus},
-        member_list::{BY_CREATED, MemberFilter},
+        member_list::{BY_CREATED, BY_EMAIL, BY_NAME, MemberFilter},
         page::{Page, PageArguments},
         scope::Scope,
     },
@@ -171,6 +171,39 @@ impl MemberFilterInput {
     }
 }
 
+/// How to order members.
+#[derive(InputObject, Default)]
+pub struct MemberOrder {
+    /// By what.
+    field: MemberOrderField,
+    /// In which direction.
+    #[graphql(default)]
+    direction: OrderDirection,
+}
+
+/// What members can be ordered by.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MemberOrderField {
+    /// When they were added.
+    #[default]
+    CreatedAt,
+    /// Their last name, or where they have none the first, without regard to case.
+    Name,
+    /// Their e-mail address, without regard to case.
+    Email,
+}
+
+impl MemberOrder {
+    fn page(&self, arguments: PageArguments) -> Result<Page> {
+        let sort = match self.field {
+            MemberOrderField::CreatedAt => BY_CREATED,
+            MemberOrderField::Name => BY_NAME,
+            MemberOrderField::Email => BY_EMAIL,
+        };
+        Page::new(sort, self.direction.is_descending(), arguments)
+    }
+}
+
 plain!(Member: id, first_name, last_name, email, status, credits_assigned, created_at, updated_at);
 
 impl From<Arc<member::Member>> for Member {
@@ -189,13 +222,14 @@ impl Member {
         Ok(ctx.load(CreditsOfMember(self.0.id, ctx.as_of())).await?.unwrap_or_default())
     }
 
-    /// One page of the members that the viewer may see, the newest first.
+    /// One page of the members that the viewer may see.
     pub async fn paginate(
         ctx: &Context<'_>,
         arguments: PageArguments,
         filter: Option<MemberFilterInput>,
+        order: Option<MemberOrder>,
     ) -> Result<Connection<Self>> {
-        let page = Page::new(BY_CREATED, true, arguments)?;
+        let page = order.unwrap_or_default().page(arguments)?;
         lists::root(ctx, filter.unwrap_or_default().checked()?, page).await
     }
 
@@ -205,8 +239,9 @@ impl Member {
         partner: PartnerId,
         arguments: PageArguments,
         filter: Option<MemberFilterInput>,
+        order: Option<MemberOrder>,
     ) -> Result<Connection<Self>> {
-        let page = Page::new(BY_CREATED, true, arguments)?;
+        let page = order.unwrap_or_default().page(arguments)?;
         lists::nested(ctx, partner, filter.unwrap_or_default().checked()?, page).await
     }
 }
@@ -229,5 +264,9 @@ impl BatchKey for CreditsOfMember {
 batch_key!(MemberById(MemberId) -> Arc<member::Member>, member::Member::by_ids);
 
 batch_key!(CountsByPartner(PartnerId) -> member::MemberCounts, member::MemberCounts::by_partners);
+
+impl Listed for Member {
+    type Beside = TotalCount;
+}
 
 impl Shown for MemberFilter {}

@@ -16,6 +16,8 @@ pub mod explanation;
 pub mod ids;
 pub mod json;
 pub mod lead;
+mod lead_figures;
+mod leaderboard;
 pub mod ledger;
 pub mod lists;
 pub mod loaders;
@@ -37,6 +39,7 @@ pub mod row;
 pub mod scalars;
 pub mod subscription;
 pub mod tenant;
+mod totals;
 pub mod user;
 pub mod viewer;
 

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use async_graphql::{
-    ContainerType, Context, ContextSelectionSet, Object, OutputType, Positioned, ServerResult, Value,
+    ContainerType, Context, ContextSelectionSet, Object, ObjectType, OutputType, Positioned, ServerResult, Value,
     connection::{self, Edge, EmptyFields, PageInfo},
     parser::types::Field,
     registry::Registry,
@@ -20,20 +20,32 @@ use crate::{
     models::page::{Cursor, Page, Slice},
 };
 
+/// A row of a list.
+pub trait Listed: Written + ContainerType + Clone {
+    /// The fields that its connections have beside their rows.
+    type Beside: ContainerType + ObjectType + 'static;
+}
+
+/// What connections have beside their rows, of a list by its key.
+pub trait Beside<L>: Sized {
+    /// That list's.
+    fn of(list: L) -> Self;
+}
+
 /// How a connection stands in the schema.
-type InSchema<T> = connection::Connection<String, Row<T>, TotalCount, EmptyFields>;
+type InSchema<T> = connection::Connection<String, Row<T>, <T as Listed>::Beside, EmptyFields>;
 
 /// One page of a list. Its total is counted, and the places of its rows are encoded, only where they are selected.
-pub struct Connection<T> {
+pub struct Connection<T: Listed> {
     /// The rows.
     pub rows: Vec<T>,
     has_next: bool,
     has_previous: bool,
     cursor: Box<dyn Fn(usize) -> String + Send + Sync>,
-    total: TotalCount,
+    beside: T::Beside,
 }
 
-impl<T: Written + ContainerType + Clone> Connection<T> {
+impl<T: Listed> Connection<T> {
     fn page_info(&self) -> PageInfo {
         PageInfo {
             has_previous_page: self.has_previous,
@@ -48,7 +60,7 @@ impl<T: Written + ContainerType + Clone> Connection<T> {
     }
 }
 
-impl<T: Written + ContainerType + Clone> OutputType for Connection<T> {
+impl<T: Listed> OutputType for Connection<T> {
     fn type_name() -> Cow<'static, str> {
         InSchema::<T>::type_name()
     }
@@ -62,18 +74,18 @@ impl<T: Written + ContainerType + Clone> OutputType for Connection<T> {
     }
 }
 
-impl<T: Written + ContainerType + Clone> Written for Connection<T> {
+impl<T: Listed> Written for Connection<T> {
     const PLAIN: &'static [(&'static str, row::Write<Self>)] = &[];
 }
 
-impl<T: Written + ContainerType + Clone> ContainerType for Connection<T> {
+impl<T: Listed> ContainerType for Connection<T> {
     async fn resolve_field(&self, ctx: &Context<'_>) -> ServerResult<Option<Value>> {
         let below = ctx.with_selection_set(&ctx.item.node.selection_set);
         match ctx.item.node.name.node.as_str() {
             "nodes" => row::resolve_list(&self.rows, &below).await.map(Some),
             "edges" => self.edges().resolve(&below, ctx.item).await.map(Some),
             "pageInfo" => self.page_info().resolve(&below, ctx.item).await.map(Some),
-            _ => self.total.resolve_field(ctx).await,
+            _ => self.beside.resolve_field(ctx).await,
         }
     }
 }
@@ -95,27 +107,28 @@ pub struct TotalCount(Arc<dyn Count>);
 #[Object]
 impl TotalCount {
     /// How many there are in the whole list, on all pages. Counted only when it is selected.
-    async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
+    pub async fn total_count(&self, ctx: &Context<'_>) -> Result<i64> {
         self.0.count(ctx).await
     }
 }
 
-/// Makes a connection of a page. `cursor` tells where a row stands; `count` is the key under which the list's length is found.
-pub fn connect<R, T>(
-    page: Page,
-    slice: Arc<Slice<Arc<R>>>,
-    count: impl BatchKey<Value = i64>,
-    cursor: fn(&R, &Page) -> Cursor,
-) -> Connection<T>
+impl<L: BatchKey<Value = i64>> Beside<L> for TotalCount {
+    fn of(list: L) -> Self {
+        Self(Arc::new(list))
+    }
+}
+
+/// Makes a connection of a page. `cursor` tells where a row stands.
+pub fn connect<R, T>(page: Page, slice: Arc<Slice<Arc<R>>>, beside: T::Beside, cursor: fn(&R, &Page) -> Cursor) -> Connection<T>
 where
     R: Send + Sync + 'static,
-    T: From<Arc<R>>,
+    T: Listed + From<Arc<R>>,
 {
     Connection {
         rows: slice.rows.iter().map(|row| T::from(Arc::clone(row))).collect(),
         has_next: slice.has_next,
         has_previous: slice.has_previous,
-        total: TotalCount(Arc::new(count)),
+        beside,
         cursor: Box::new(move |place| cursor(&slice.rows[place], &page).encode()),
     }
 }

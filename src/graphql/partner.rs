@@ -10,11 +10,11 @@ use super::{
     credit::{CreditAllocation, CreditAllocationFilter},
     credit_ledger::{CreditFigures, CreditTransfer},
     lead::{Lead, LeadFilterInput, LeadOrder},
-    ledger::{PartnerBalances, Transfer, purse, rank, readable},
+    ledger::{PartnerBalances, Transfer, purse, rank, readable, reads_ledgers},
     lists::{self, Shown},
     loaders::batch_key,
-    member::{Member, MemberCounts, MemberFilterInput},
-    pagination::Connection,
+    member::{Member, MemberCounts, MemberFilterInput, MemberOrder},
+    pagination::{Connection, Listed, TotalCount},
     partner_application::PartnerApplication,
     partner_stats::PartnerStats,
     payout::{Payout, PayoutFilterInput, PayoutOrder},
@@ -202,6 +202,17 @@ impl Partner {
         }
     }
 
+    /// What its accounts hold now, in every currency in which it has ever earned something. Null to whoever may not read its ledger.
+    async fn wallet(&self, ctx: &Context<'_>) -> Option<Result<Vec<PartnerBalances>>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
+        if !reads_ledgers(ctx) {
+            return None;
+        }
+        Some(PartnerBalances::all(ctx, self.0.id).await)
+    }
+
     /// What its accounts held at the end of a day, as days end in the tenant's time zone. Null to whoever may not read its ledger.
     async fn balance_at(
         &self,
@@ -266,7 +277,7 @@ impl Partner {
         CreditAllocation::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 
-    /// Its members, the newest first.
+    /// Its members. The newest first where no order is given.
     async fn members(
         &self,
         ctx: &Context<'_>,
@@ -278,9 +289,10 @@ impl Partner {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which members to show; all of them where it is not given.")] filter: Option<MemberFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<MemberOrder>,
     ) -> Result<Option<Connection<Member>>> {
         ctx.require_acting_for(self.0.id)?;
-        Member::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await.map(Some)
+        Member::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// How many members it has.
@@ -418,5 +430,9 @@ impl PartnerOrderField {
 batch_key!(PartnerById(PartnerId) -> Arc<models::partner::Partner>, models::partner::Partner::by_ids);
 
 batch_key!(UsersByPartner(PartnerId) -> Arc<[partner_user::PartnerUser]>, partner_user::by_partners);
+
+impl Listed for Partner {
+    type Beside = TotalCount;
+}
 
 impl Shown for PartnerFilter {}

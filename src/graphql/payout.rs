@@ -10,11 +10,12 @@ use super::{
     ledger::Transfer,
     lists::{self, Shown},
     loaders::batch_key,
-    pagination::Connection,
+    pagination::{Connection, Listed},
     partner::Partner,
     query::OrderDirection,
     row::{Row, plain},
     scalars::{CurrencyCode, DateTime, Decimal, Money},
+    totals::PayoutsBeside,
     user::User,
 };
 use crate::{
@@ -320,5 +321,9 @@ impl PayoutStatusChange {
 batch_key!(PayoutChangeById(PayoutChangeId) -> Arc<payout_status::PayoutChange>, payout_status::PayoutChange::by_ids);
 
 batch_key!(HistoryByPayout(PayoutId) -> Arc<[payout_status::PayoutChange]>, payout_status::PayoutChange::by_payouts);
+
+impl Listed for Payout {
+    type Beside = PayoutsBeside;
+}
 
 impl Shown for PayoutFilter {}

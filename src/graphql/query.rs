@@ -9,11 +9,13 @@ use super::{
     commission_rule_input::CommissionRuleInput,
     context::ContextExt,
     credit::{CreditAllocation, CreditAllocationFilter},
-    customer::{Customer, CustomerFilterInput},
+    customer::{Customer, CustomerFilterInput, CustomerOrder},
     dashboard::Dashboard,
     explanation::CommissionExplanation,
     lead::{Lead, LeadFilterInput, LeadOrder},
-    member::{Member, MemberFilterInput},
+    lead_figures::LeadsPoint,
+    leaderboard::LeaderboardRow,
+    member::{Member, MemberFilterInput, MemberOrder},
     node::{self, Node},
     pagination::Connection,
     partner::{Partner, PartnerFilterInput, PartnerOrder},
@@ -138,7 +140,7 @@ impl Query {
         Customer::by_id(ctx, id).await.transpose()
     }
 
-    /// The customers that your partner manages or once did; for operators and services all. The newest first.
+    /// The customers that your partner manages or once did; for operators and services all. The newest first where no order is given.
     async fn customers(
         &self,
         ctx: &Context<'_>,
@@ -150,8 +152,9 @@ impl Query {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which customers to show; all of them where it is not given.")] filter: Option<CustomerFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<CustomerOrder>,
     ) -> Result<Option<Connection<Customer>>> {
-        Customer::paginate(ctx, PageArguments { first, after, last, before }, filter).await.map(Some)
+        Customer::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// The rules by which commissions are calculated: the programme's and your partner's, or for operators those of all partners; at
@@ -259,7 +262,7 @@ impl Query {
         Member::by_id(ctx, id).await.transpose()
     }
 
-    /// The members of the partner that you act for, or for operators and services of all partners. The newest first.
+    /// The members of the partner that you act for, or for operators and services of all partners. The newest first where no order is given.
     async fn members(
         &self,
         ctx: &Context<'_>,
@@ -271,8 +274,9 @@ impl Query {
         #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
         #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
         #[graphql(desc = "Which members to show; all of them where it is not given.")] filter: Option<MemberFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<MemberOrder>,
     ) -> Result<Option<Connection<Member>>> {
-        Member::paginate(ctx, PageArguments { first, after, last, before }, filter).await.map(Some)
+        Member::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// Credits assigned to a member. Null where there is no such allocation, or it is not yours.
@@ -327,6 +331,36 @@ impl Query {
     ) -> Result<Option<Vec<EarningsPoint>>> {
         let scope = figures_scope(ctx, partner_id).await?;
         EarningsPoint::over_time(ctx, scope, currency_or_default(ctx, currency)?, interval, period).await.map(Some)
+    }
+
+    /// How many leads were sent over time, and what has become of them: by the partner that you act for, or for operators and services by all
+    /// partners or one. Refused for a period in which more than 100,000 were.
+    async fn leads_over_time(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default_with = "Interval::Month", desc = "How time is divided.")] interval: Interval,
+        #[graphql(desc = "The period; the last 30 days, 12 weeks or 12 months where it is not given.")] period: Option<
+            PeriodInput,
+        >,
+        #[graphql(desc = "Only this partner's.")] partner_id: Option<PartnerId>,
+    ) -> Result<Option<Vec<LeadsPoint>>> {
+        LeadsPoint::over_time(ctx, figures_scope(ctx, partner_id).await?, interval, period).await.map(Some)
+    }
+
+    /// The partners that have earned most in one currency, the first at the top; for operators and services. `Partner.rank` is one's own place.
+    async fn leaderboard(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 10, desc = "How many: 1 to 100.")] first: i32,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+    ) -> Result<Option<Vec<LeaderboardRow>>> {
+        if !matches!(ctx.viewer().role, Role::Operator | Role::Service) {
+            return Err(Error::Forbidden(
+                "Only operators and services see what all partners have earned. Your own place is `me { partner { rank } }`."
+                    .to_owned(),
+            ));
+        }
+        LeaderboardRow::list(ctx, currency_or_default(ctx, currency)?, first).await.map(Some)
     }
 }
 

@@ -50,6 +50,26 @@ impl PeriodInput {
         let today = ctx.viewer().tenant.time_zone.day_of(ctx.now());
         asked.map_or_else(|| Ok(Period { from: month_start(today), to: today + Days::new(1) }), Self::checked)
     }
+
+    /// The period that is asked for, or else the last 30 days, 12 weeks or 12 months; of no more parts than are shown over time.
+    pub fn or_recent(ctx: &Context<'_>, asked: Option<Self>, interval: Interval) -> Result<Period> {
+        let period = match asked {
+            Some(period) => period.checked()?,
+            None => recent(interval, ctx.viewer().tenant.time_zone.day_of(ctx.now())),
+        };
+        if period.parts(interval) > MAX_POINTS {
+            return Err(Error::BadUserInput(format!(
+                "The period has more than {MAX_POINTS} parts. Ask for a longer interval or a shorter period."
+            )));
+        }
+        Ok(period)
+    }
+}
+
+/// The parts of a period: the first day of each by the calendar, and within the period.
+pub fn parts_of(period: Period, interval: Interval) -> Vec<(NaiveDate, NaiveDate)> {
+    let starts = std::iter::successors(Some(interval.start_of(period.from)), |start| Some(interval.next(*start)));
+    starts.take_while(|start| *start < period.to).map(|start| (start, start.max(period.from))).collect()
 }
 
 /// The figures of a period.
@@ -146,15 +166,7 @@ impl EarningsPoint {
         interval: Interval,
         period: Option<PeriodInput>,
     ) -> Result<Vec<Self>> {
-        let period = match period {
-            Some(period) => period.checked()?,
-            None => recent(interval, ctx.viewer().tenant.time_zone.day_of(ctx.now())),
-        };
-        if period.parts(interval) > MAX_POINTS {
-            return Err(Error::BadUserInput(format!(
-                "The period has more than {MAX_POINTS} parts. Ask for a longer interval or a shorter period."
-            )));
-        }
+        let period = PeriodInput::or_recent(ctx, period, interval)?;
         let reading = ctx.read().await?;
         let points = revenue::over_time(&reading, scope, currency, period, interval).await?;
         Ok(points.into_iter().map(|point| Self { point, currency }).collect())

@@ -11,14 +11,14 @@ use uuid::Uuid;
 
 use super::{
     commission::{Commission, CommissionEventType, CommissionStatus},
-    list::{Conditions, Filter, ListBelow, list, list_below},
-    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, at_least, at_most, group, of_parent},
+    list::{Conditions, Filter, ListBelow, MAX_SUMMED, Sum, SumColumns, SummedBelow, Sums, list, list_below, sums, sums_below},
+    page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, at_least, at_most, finds, finds_with_phones, group, of_parent},
     rule::RateSource,
     scope::Scope,
 };
 use crate::{
     db::{
-        schema::{partner_commission_events, partner_payout_items},
+        schema::{customers, partner_commission_events, partner_leads, partner_payout_items},
         statement::{Bind, condition},
     },
     ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId, TenantId},
@@ -51,6 +51,8 @@ pub struct CommissionFilter {
     pub payout: Option<PayoutId>,
     /// That of this invoice's payment, by its id in the billing system.
     pub invoice: Option<String>,
+    /// Those of a customer or a lead that has every word of this, and those of the invoice of this id.
+    pub search: Option<String>,
     /// Those that a payout of what was earned before this instant takes.
     pub free_before: Option<DateTime<Utc>>,
 }
@@ -117,6 +119,21 @@ impl CommissionFilter {
                 let is_payment = condition("partner_commission_events.event_type = 'invoice_payment'", Vec::new());
                 partner_commission_events::invoice_id.assume_not_null().eq(invoice).and(is_payment)
             })
+            .and_if(&self.search, |search| {
+                let of_customers = customers::table
+                    .filter(customers::tenant_id.eq(scope.tenant))
+                    .filter(finds("customers", search))
+                    .select(customers::id);
+                let of_leads = partner_leads::table
+                    .filter(partner_leads::tenant_id.eq(scope.tenant))
+                    .filter(finds_with_phones("partner_leads", search))
+                    .select(partner_leads::id);
+                partner_commission_events::customer_id
+                    .assume_not_null()
+                    .eq_any(of_customers)
+                    .or(partner_commission_events::lead_id.assume_not_null().eq_any(of_leads))
+                    .or(partner_commission_events::invoice_id.assume_not_null().eq(search))
+            })
             .and_if(self.free_before, |before| condition(FREE, vec![Bind::Time(before), Bind::Time(before)]))
     }
 }
@@ -124,6 +141,9 @@ impl CommissionFilter {
 list!(CommissionFilter => Commission, or CommissionSummary; partner_commission_events);
 list_below!(CommissionFilter => Commission, or CommissionSummary; partner_commission_events; PartnerId, "partner_commission_events.partner_id");
 list_below!(CommissionFilter => Commission, or CommissionSummary; partner_commission_events; CustomerId, "partner_commission_events.customer_id");
+sums!(CommissionFilter => CommissionStatus; partner_commission_events: amount);
+sums_below!(CommissionFilter => CommissionStatus; partner_commission_events: amount; PartnerId, "partner_commission_events.partner_id");
+sums_below!(CommissionFilter => CommissionStatus; partner_commission_events: amount; CustomerId, "partner_commission_events.customer_id");
 
 /// A payout's items and their commissions.
 macro_rules! items {
@@ -242,5 +262,27 @@ impl ListBelow<PayoutId> for InPayout {
         let inner = query.filter(of_parent("partner_payout_items.payout_id"));
         let rows: Vec<(PayoutId, i64)> = Lateral::new(payouts, inner).load(&mut connection).await?;
         Ok(rows.into_iter().collect())
+    }
+}
+
+impl SummedBelow<PayoutId> for InPayout {
+    type Status = CommissionStatus;
+
+    async fn sums_below(
+        &self,
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        payouts: &[PayoutId],
+    ) -> QueryResult<HashMap<PayoutId, Vec<Sum<CommissionStatus>>>> {
+        let columns = (partner_commission_events::currency, partner_commission_events::status, partner_payout_items::amount);
+        let mut rows = items!().select(columns).into_boxed::<Pg>();
+        rows = rows.filter(partner_payout_items::tenant_id.eq(scope.tenant));
+        if let Some(partner) = scope.partner {
+            rows = rows.filter(partner_payout_items::partner_id.eq(partner));
+        }
+        let rows = rows.filter(of_parent("partner_payout_items.payout_id")).limit(MAX_SUMMED + 1);
+        let sums = Lateral::new(payouts, Sums { amounts: &["amount"], rows });
+        let found: Vec<(PayoutId, SumColumns<CommissionStatus>)> = sums.load(&mut connection).await?;
+        Ok(group(found.into_iter().map(|(payout, sum)| (payout, sum.into())).collect()))
     }
 }

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{pg::Pg, prelude::*};
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    sql_types::{Numeric, Text, Uuid as SqlUuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -15,7 +19,10 @@ use super::{
     scope::Scope,
 };
 use crate::{
-    db::schema::{customers, partner_accounts, partners},
+    db::{
+        schema::{customers, partner_accounts, partners},
+        statement::{Bind, statement},
+    },
     ids::{CustomerAccountId, CustomerId, PartnerId, TenantId},
 };
 
@@ -29,6 +36,8 @@ pub struct Customer {
     pub external_id: String,
     /// Its name.
     pub name: String,
+    /// The name as lists are ordered by it.
+    pub name_sort: String,
     /// Its e-mail address.
     pub email: Option<String>,
     /// When it was reported first.
@@ -103,6 +112,8 @@ pub struct CustomerFilter {
 /// By creation.
 pub const BY_CREATED: SortKey =
     SortKey { name: "created", column: "customers.created_at", id: "customers.id", kind: KeyKind::Time };
+/// By name, without regard to case.
+pub const BY_NAME: SortKey = SortKey { name: "name", column: "customers.name_sort", id: "customers.id", kind: KeyKind::Text };
 
 impl CustomerFilter {
     /// What holds for each of them.
@@ -143,7 +154,32 @@ impl Customer {
 
     /// Where this row stands in a list.
     pub fn cursor(&self, page: &Page) -> Cursor {
-        page.cursor(Key::Time(self.created_at), Uuid::from(self.id))
+        let key = match page.sort() {
+            sort if sort == BY_NAME => Key::Text(self.name_sort.clone()),
+            _ => Key::Time(self.created_at),
+        };
+        page.cursor(key, Uuid::from(self.id))
+    }
+
+    /// What each of many customers has paid, less what was refunded, by currency: by all invoices, or where the scope is a partner's, by
+    /// those that have earned it something.
+    pub async fn revenues(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        customers: &[CustomerId],
+    ) -> QueryResult<HashMap<CustomerId, Vec<(String, Decimal)>>> {
+        let ids = Bind::Uuids(customers.iter().map(|id| id.uuid()).collect());
+        let (text, binds) = match scope.partner {
+            Some(_) => ("SELECT customer_id, currency, revenue FROM own_customer_revenue(?) ORDER BY 1, 2", vec![ids]),
+            None => (
+                "SELECT customer_id, currency::text, sum(amount - least(refunded, amount)) FROM invoices
+                    WHERE tenant_id = ? AND customer_id = ANY (?) AND amount IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2",
+                vec![Bind::Uuid(scope.tenant.uuid()), ids],
+            ),
+        };
+        let rows: Vec<(CustomerId, String, Decimal)> =
+            statement::<(SqlUuid, Text, Numeric)>(text, binds).load(&mut connection).await?;
+        Ok(group(rows.into_iter().map(|(customer, currency, revenue)| (customer, (currency, revenue))).collect()))
     }
 
     /// Adds the customer, or brings the one of that id in the billing system up to date; and whether it was not so already.

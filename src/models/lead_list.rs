@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{
     lead::Lead,
     lead_status::LeadStatus,
-    list::{Conditions, list, list_below},
+    list::{Conditions, list, list_below, sums, sums_below},
     page::{Cursor, Key, KeyKind, Page, SortKey, at_least, at_most, finds_with_phones},
     scope::Scope,
 };
@@ -72,6 +72,8 @@ impl LeadFilter {
 
 list!(LeadFilter => Lead, or LeadSummary; partner_leads);
 list_below!(LeadFilter => Lead, or LeadSummary; partner_leads; PartnerId, "partner_leads.partner_id");
+sums!(LeadFilter => LeadStatus; partner_leads: deal_value, commission);
+sums_below!(LeadFilter => LeadStatus; partner_leads: deal_value, commission; PartnerId, "partner_leads.partner_id");
 
 /// What most lists show of a lead.
 #[derive(HasQuery)]

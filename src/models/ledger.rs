@@ -16,7 +16,7 @@ use iso_currency::Currency;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::{books::Books, scope::Scope};
+use super::{books::Books, credit_ledger::CREDIT_UNIT, scope::Scope};
 use crate::{
     db::{
         schema::accounts,
@@ -256,6 +256,50 @@ pub async fn balances(
         found.entry(Purse { partner: row.partner_id, currency }).or_default().set(row.kind, row.balance);
     }
     Ok(found)
+}
+
+/// Each partner's balances in every currency in which something was ever posted, by currency.
+pub async fn wallets(
+    mut connection: &AsyncPgConnection,
+    scope: Scope,
+    partners: &[PartnerId],
+) -> QueryResult<HashMap<PartnerId, Vec<(Currency, Balances)>>> {
+    let rows: Vec<Account> = Account::query()
+        .filter(accounts::tenant_id.eq(scope.tenant))
+        .filter(accounts::partner_id.eq_any(partners))
+        .filter(accounts::unit.ne(CREDIT_UNIT))
+        .order((accounts::partner_id, accounts::unit))
+        .load(&mut connection)
+        .await?;
+    let mut wallets = HashMap::<PartnerId, Vec<(Currency, Balances)>>::new();
+    for row in rows.into_iter().filter(|row| scope.includes(row.partner_id)) {
+        let Some(currency) = Currency::from_code(&row.unit) else { continue };
+        let wallet = wallets.entry(row.partner_id).or_default();
+        if wallet.last().is_none_or(|(last, _)| *last != currency) {
+            wallet.push((currency, Balances::default()));
+        }
+        if let Some((_, balances)) = wallet.last_mut() {
+            balances.set(row.kind, row.balance);
+        }
+    }
+    Ok(wallets)
+}
+
+/// The partners that have earned most in a currency, each with its place and what it has earned; who has earned the same shares a place.
+pub async fn leaders(
+    mut connection: &AsyncPgConnection,
+    scope: Scope,
+    currency: Currency,
+    most: i64,
+) -> QueryResult<Vec<(PartnerId, i64, Decimal)>> {
+    statement::<(SqlUuid, BigInt, Numeric)>(
+        "SELECT partner_id, rank() OVER (ORDER BY balance), -balance FROM (
+             SELECT partner_id, balance FROM accounts WHERE tenant_id = ? AND kind = 'expense' AND unit = ? AND balance < 0
+             ORDER BY balance, partner_id LIMIT ?) AS leaders ORDER BY balance, partner_id",
+        vec![Bind::Uuid(scope.tenant.uuid()), Bind::text(currency.code()), Bind::BigInt(most)],
+    )
+    .load(&mut connection)
+    .await
 }
 
 /// All of a partner's accounts that hold something, expenses left out.

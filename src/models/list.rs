@@ -5,8 +5,16 @@
 
 use std::{collections::HashMap, fmt::Debug, hash::Hash};
 
-use diesel::{expression::BoxableExpression, pg::Pg, query_dsl::methods::FilterDsl, result::QueryResult, sql_types::Bool};
+use diesel::{
+    expression::BoxableExpression,
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    query_dsl::methods::FilterDsl,
+    result::QueryResult,
+    sql_types::{Array, BigInt, Bool, Numeric, Text},
+};
 use diesel_async::AsyncPgConnection;
+use rust_decimal::Decimal;
 
 use super::{
     page::{Cursor, Page, Slice},
@@ -108,6 +116,94 @@ pub trait ListBelow<Parent>: Filter {
     ) -> impl Future<Output = QueryResult<HashMap<Parent, i64>>> + Send;
 }
 
+/// What the rows of a list come to that are of one currency and status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sum<Status> {
+    /// The currency (ISO 4217).
+    pub currency: String,
+    /// The status.
+    pub status: Status,
+    /// How many rows there are.
+    pub count: i64,
+    /// The sums of the list's amounts.
+    pub amounts: Vec<Decimal>,
+}
+
+/// The columns of a [`Sum`].
+pub type SumColumns<Status> = (String, Status, i64, Vec<Decimal>);
+
+impl<Status> From<SumColumns<Status>> for Sum<Status> {
+    fn from((currency, status, count, amounts): SumColumns<Status>) -> Self {
+        Self { currency, status, count, amounts }
+    }
+}
+
+/// A list whose rows have amounts in a currency, and a status. Of more than [`MAX_SUMMED`] rows some are left out: the counts then say that
+/// there are more.
+pub trait Summed: List {
+    /// The status of a row.
+    type Status: Copy + Eq + Send + Sync + 'static;
+
+    /// What its rows come to, by currency and status.
+    fn sums(
+        &self,
+        connection: &AsyncPgConnection,
+        scope: Scope,
+    ) -> impl Future<Output = QueryResult<Vec<Sum<Self::Status>>>> + Send;
+}
+
+/// Lists below parents whose rows have amounts in a currency, and a status.
+pub trait SummedBelow<Parent>: ListBelow<Parent> {
+    /// The status of a row.
+    type Status: Copy + Eq + Send + Sync + 'static;
+
+    /// What the rows of each parent's list come to, in one statement.
+    fn sums_below(
+        &self,
+        connection: &AsyncPgConnection,
+        scope: Scope,
+        parents: &[Parent],
+    ) -> impl Future<Output = QueryResult<HashMap<Parent, Vec<Sum<Self::Status>>>>> + Send;
+}
+
+/// How many rows of a list are added up at most.
+pub const MAX_SUMMED: i64 = 100_000;
+
+/// Adds up the amounts of a query's rows by their `currency` and `status`.
+pub struct Sums<Q> {
+    /// The columns of the amounts.
+    pub amounts: &'static [&'static str],
+    /// What gives the rows.
+    pub rows: Q,
+}
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Sums<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("SELECT rows.currency::text, rows.status::text, count(*), ARRAY[");
+        for (place, amount) in self.amounts.iter().enumerate() {
+            out.push_sql(if place == 0 { "coalesce(sum(rows." } else { ", coalesce(sum(rows." });
+            out.push_identifier(amount)?;
+            out.push_sql("), 0)");
+        }
+        out.push_sql("] FROM (");
+        self.rows.walk_ast(out.reborrow())?;
+        out.push_sql(") AS rows GROUP BY 1, 2 ORDER BY 1, 2");
+        Ok(())
+    }
+}
+
+impl<Q> QueryId for Sums<Q> {
+    type QueryId = ();
+    // Cached by its text.
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<Q> Query for Sums<Q> {
+    type SqlType = (Text, Text, BigInt, Array<Numeric>);
+}
+
+impl<Q, Conn> diesel::RunQueryDsl<Conn> for Sums<Q> {}
+
 /// Makes the list of a filter that has `conditions(scope)`, with rows that have `cursor(page)`. Where the rows have summaries, pages of
 /// no more than these are read as such.
 macro_rules! list {
@@ -194,3 +290,53 @@ macro_rules! list_below {
     };
 }
 pub(super) use list_below;
+
+/// Makes the sums of a list whose rows have a `currency`, a `status` and amounts.
+macro_rules! sums {
+    ($filter:ty => $status:ty; $table:ident: $($amount:ident),+) => {
+        impl $crate::models::list::Summed for $filter {
+            type Status = $status;
+
+            async fn sums(
+                &self,
+                mut connection: &diesel_async::AsyncPgConnection,
+                scope: $crate::models::scope::Scope,
+            ) -> diesel::QueryResult<Vec<$crate::models::list::Sum<$status>>> {
+                use $crate::models::list::{MAX_SUMMED, SumColumns, Sums};
+                let rows = $table::table.select(($table::currency, $table::status, $($table::$amount),+)).into_boxed::<diesel::pg::Pg>();
+                let rows = self.conditions(scope).narrow(rows).limit(MAX_SUMMED + 1);
+                let sums = Sums { amounts: &[$(stringify!($amount)),+], rows };
+                let found: Vec<SumColumns<$status>> = diesel_async::RunQueryDsl::load(sums, &mut connection).await?;
+                Ok(found.into_iter().map(Into::into).collect())
+            }
+        }
+    };
+}
+pub(super) use sums;
+
+/// The same below parents whose ids are in a column.
+macro_rules! sums_below {
+    ($filter:ty => $status:ty; $table:ident: $($amount:ident),+; $parent:ty, $column:literal) => {
+        impl $crate::models::list::SummedBelow<$parent> for $filter {
+            type Status = $status;
+
+            async fn sums_below(
+                &self,
+                mut connection: &diesel_async::AsyncPgConnection,
+                scope: $crate::models::scope::Scope,
+                parents: &[$parent],
+            ) -> diesel::QueryResult<std::collections::HashMap<$parent, Vec<$crate::models::list::Sum<$status>>>> {
+                use $crate::models::{
+                    list::{MAX_SUMMED, SumColumns, Sums},
+                    page::{Lateral, group, of_parent},
+                };
+                let rows = $table::table.select(($table::currency, $table::status, $($table::$amount),+)).into_boxed::<diesel::pg::Pg>();
+                let rows = self.conditions(scope).narrow(rows).filter(of_parent($column)).limit(MAX_SUMMED + 1);
+                let sums = Lateral::new(parents, Sums { amounts: &[$(stringify!($amount)),+], rows });
+                let found: Vec<($parent, SumColumns<$status>)> = diesel_async::RunQueryDsl::load(sums, &mut connection).await?;
+                Ok(group(found.into_iter().map(|(parent, sum)| (parent, sum.into())).collect()))
+            }
+        }
+    };
+}
+pub(super) use sums_below;

@@ -50,6 +50,8 @@ pub struct Member {
     pub first_name: String,
     /// The last name.
     pub last_name: Option<String>,
+    /// Both names as lists are ordered by them.
+    pub name_sort: String,
     /// What has become of it.
     pub status: MemberStatus,
     /// The user who has signed in with the address.

@@ -25,6 +25,12 @@ pub struct MemberFilter {
 /// By when they were added.
 pub const BY_CREATED: SortKey =
     SortKey { name: "created", column: "partner_members.created_at", id: "partner_members.id", kind: KeyKind::Time };
+/// By last and first name, without regard to case.
+pub const BY_NAME: SortKey =
+    SortKey { name: "name", column: "partner_members.name_sort", id: "partner_members.id", kind: KeyKind::Text };
+/// By e-mail address, as addresses are compared.
+pub const BY_EMAIL: SortKey =
+    SortKey { name: "email", column: "partner_members.email_key", id: "partner_members.id", kind: KeyKind::Text };
 
 impl MemberFilter {
     /// What holds for each of them.
@@ -44,8 +50,13 @@ list!(MemberFilter => Member; partner_members);
 list_below!(MemberFilter => Member; partner_members; PartnerId, "partner_members.partner_id");
 
 impl Member {
-    /// Where this row stands in a list.
+    /// Where this row stands in a list of that order.
     pub fn cursor(&self, page: &Page) -> Cursor {
-        page.cursor(Key::Time(self.created_at), Uuid::from(self.id))
+        let key = match page.sort() {
+            sort if sort == BY_NAME => Key::Text(self.name_sort.clone()),
+            sort if sort == BY_EMAIL => Key::Text(self.email_key.clone()),
+            _ => Key::Time(self.created_at),
+        };
+        page.cursor(key, Uuid::from(self.id))
     }
 }

@@ -34,6 +34,7 @@ pub mod idempotency;
 pub mod identity;
 pub mod invoice;
 pub mod lead;
+pub mod lead_figures;
 pub mod lead_list;
 pub mod lead_status;
 pub mod ledger;

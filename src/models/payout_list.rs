@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use super::{
-    list::{Conditions, list, list_below},
+    list::{Conditions, list, list_below, sums, sums_below},
     page::{Cursor, Key, KeyKind, Page, SortKey, at_least, at_most},
     payout::Payout,
     payout_status::PayoutStatus,
@@ -66,6 +66,8 @@ impl PayoutFilter {
 
 list!(PayoutFilter => Payout; partner_payouts);
 list_below!(PayoutFilter => Payout; partner_payouts; PartnerId, "partner_payouts.partner_id");
+sums!(PayoutFilter => PayoutStatus; partner_payouts: total_amount);
+sums_below!(PayoutFilter => PayoutStatus; partner_payouts: total_amount; PartnerId, "partner_payouts.partner_id");
 
 impl Payout {
     /// Where this row stands in a list of that order.

@@ -56,7 +56,8 @@ pub struct Point {
 }
 
 impl Interval {
-    fn unit(self) -> &'static str {
+    /// What PostgreSQL calls it.
+    pub fn unit(self) -> &'static str {
         match self {
             Self::Day => "day",
             Self::Week => "week",

@@ -173,6 +173,10 @@ impl Few {
                     json!({"status": (["CONTACTED", "LOST", "PENDING", "CONVERTED"][random.usize(..4)])}),
                 ),
             ),
+            "updateLeadStatuses" => (
+                Operator,
+                json!({"ids": [of(random, &self.leads)?, of(random, &self.leads)?], "status": (["CONTACTED", "LOST"][random.usize(..2)])}),
+            ),
             "createPayoutBatch" => (Operator, with(period(), json!({"partnerId": partner, "idempotencyKey": "FRESH_KEY"}))),
             "createPayoutBatches" => (Operator, with(period(), json!({"idempotencyKey": "FRESH_KEY"}))),
             "releasePayout" | "retryPayout" | "startPayout" => (Operator, id(&self.payouts, random)?),

@@ -96,10 +96,11 @@ async fn others_see_nothing(world: &World) {
         a: node(id: $lead) { id } b: node(id: $partner) { id } c: node(id: $user) { id } d: node(id: $tenant) { id }
         e: node(id: $customer) { id } f: node(id: $rule) { id } g: node(id: $commission) { id } h: node(id: $payout) { id }
         nodes(ids: [$lead, $partner, $user, $tenant, $customer, $rule, $commission, $payout]) { id }
-        leads { totalCount nodes { id partner { id } } }
+        leads { totalCount totals { count } nodes { id partner { id } } }
+        leadsOverTime(interval: MONTH, period: { from: \"2026-01-01\", to: \"2026-01-31\" }) { count }
         customers { totalCount nodes { id } } commissionRules(validity: ALL) { id }
-        commissions { totalCount nodes { id partner { id } customer { id } transfers { kind } } }
-        payouts { totalCount nodes { id commissions { nodes { id } } history { to } transfers { kind } } }
+        commissions { totalCount totals { count } nodes { id partner { id } customer { id } transfers { kind } } }
+        payouts { totalCount totals { count } nodes { id commissions { nodes { id } } history { to } transfers { kind } } }
         previewPayout(partnerId: $partner, periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\") { commissionCount }
         calculateCommission(partnerId: $partner, customerId: $customer, amount: \"5\") { sentence }
         revenueMetrics(period: { from: \"2026-01-01\", to: \"2026-12-31\" }, currency: \"USD\") { totalCommissionCount }
@@ -112,8 +113,8 @@ async fn others_see_nothing(world: &World) {
         "a": null, "b": null, "c": null, "d": null, "e": null, "f": null, "g": null, "h": null, "i": null, "j": null, "k": null,
         "member": null, "creditAllocation": null, "members": {"totalCount": 0, "nodes": []}, "creditAllocations": {"totalCount": 0, "nodes": []},
         "nodes": [null, null, null, null, null, null, null, null],
-        "leads": {"totalCount": 0, "nodes": []}, "customers": {"totalCount": 0, "nodes": []}, "commissionRules": [],
-        "commissions": {"totalCount": 0, "nodes": []}, "payouts": {"totalCount": 0, "nodes": []},
+        "leads": {"totalCount": 0, "totals": [], "nodes": []}, "leadsOverTime": [{"count": 0}], "customers": {"totalCount": 0, "nodes": []}, "commissionRules": [],
+        "commissions": {"totalCount": 0, "totals": [], "nodes": []}, "payouts": {"totalCount": 0, "totals": [], "nodes": []},
         "previewPayout": null, "calculateCommission": null, "revenueMetrics": {"totalCommissionCount": 0},
     });
     for (who, token) in [

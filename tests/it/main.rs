@@ -52,6 +52,7 @@ mod round_trips;
 mod rows;
 mod rules;
 mod schema;
+mod screens;
 mod sent_twice;
 mod sign_in;
 mod sockets;

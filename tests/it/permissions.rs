@@ -35,6 +35,11 @@ async fn portal(world: &World) -> Vec<Row> {
             [true, true, true, false],
         ),
         (
+            "updateLeadStatuses",
+            format!("updateLeadStatuses(input: {{ ids: [\"{lead}\"], status: PENDING }}) {{ userErrors {{ message }} }}"),
+            [true, true, true, false],
+        ),
+        (
             "updatePartnerProfile",
             format!("updatePartnerProfile(input: {{ partnerId: \"{a}\", contactName: \"N\" }}) {{ userErrors {{ message }} }}"),
             [false, true, true, false],

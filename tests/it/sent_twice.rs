@@ -127,6 +127,14 @@ async fn every_mutation_is_done_once() {
     twice
         .send("owner_a", "updateLeadStatus", json!({"id": lead, "status": "CONTACTED"}), "lead { id updatedAt history { id } }")
         .await;
+    twice
+        .send(
+            "owner_a",
+            "updateLeadStatuses",
+            json!({"ids": [lead], "status": "QUALIFIED"}),
+            "results { lead { id updatedAt history { id } } }",
+        )
+        .await;
     twice.send("operator", "moveLead", json!({"id": lead, "partnerId": b, "reason": "R"}), "lead { id moves { id } }").await;
 
     // Money.

@@ -17,6 +17,8 @@ use crate::models::page::{DEFAULT_PAGE, MAX_PAGE};
 const MUTATION: u64 = 10;
 /// What it costs to count a list.
 const TOTAL_COUNT: u64 = 5;
+/// What it costs to add a list up, whatever is selected of the sums: all of its rows are read.
+const TOTALS: u64 = 25;
 /// How many items a list has that does not say how many. Rules are the one that may have hundreds.
 const LIST: u64 = 10;
 const RULES: u64 = 100;
@@ -70,12 +72,14 @@ impl Pricing<'_> {
             return INTROSPECTION;
         }
         let Some(meta) = parent.and_then(|parent| parent.field_by_name(name)) else { return 0 };
-        if name == "totalCount" {
-            return TOTAL_COUNT;
+        let is_connection = |name: &str| name.ends_with("Connection");
+        match name {
+            "totalCount" => return TOTAL_COUNT,
+            "totals" if parent.is_some_and(|parent| is_connection(parent.name())) => return TOTALS,
+            _ => {}
         }
         let concrete = MetaTypeName::concrete_typename(&meta.ty);
         let Some(below) = self.registry.types.get(concrete).filter(|below| below.is_composite()) else { return 0 };
-        let is_connection = |name: &str| name.ends_with("Connection");
         let size = if is_connection(concrete) { self.size(field) } else { page };
         let children = self.selections(&field.selection_set.node, Some(below), size, 0);
         let is_list = matches!(MetaTypeName::create(&meta.ty).unwrap_non_null(), MetaTypeName::List(_));

@@ -3,7 +3,7 @@
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 use chrono::Utc;
 
-use super::{MAX_KEY, MAX_NAME, Outcome, Refusal, UserError, cleared_or, given, outcome, settle, unchanged_since};
+use super::{MAX_KEY, MAX_NAME, Outcome, Refusal, UserError, cleared_or, given, outcome, settle, settled, unchanged_since};
 use crate::{
     auth::Permission,
     db::session::Writing,
@@ -25,6 +25,8 @@ use crate::{
     validation::{FaultCode, Faults, amount, email, line, paragraphs, phone},
 };
 
+/// The most leads that are stepped at once.
+const MAX_IDS: usize = 100;
 const MAX_NOTES: usize = 5_000;
 const MAX_NOTE: usize = 1_000;
 /// How often a lead is tried to be sent while its partner's rate is being changed.
@@ -123,6 +125,39 @@ struct UpdateLeadStatusPayload {
     user_errors: Vec<UserError>,
 }
 
+/// A step of several leads.
+#[derive(InputObject, Clone)]
+struct UpdateLeadStatusesInput {
+    /// The leads, at most 100.
+    ids: Vec<LeadId>,
+    /// The status to give them: one of each lead's `nextStatuses`, or the one that it has already, which changes nothing.
+    status: LeadStatus,
+    /// A note for their histories, at most 1,000 characters.
+    note: Option<String>,
+}
+
+/// What became of one lead.
+#[derive(SimpleObject)]
+struct LeadStep {
+    /// The id that was given.
+    id: LeadId,
+    /// The lead as it is now. Null where there are user errors.
+    lead: Option<Row<Lead>>,
+    /// What is wrong with this step. Empty when the lead has the status.
+    user_errors: Vec<UserError>,
+}
+
+/// What became of `updateLeadStatuses`.
+#[derive(SimpleObject)]
+struct UpdateLeadStatusesPayload {
+    /// One result for each id, in their order. Empty where there are user errors.
+    results: Vec<LeadStep>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
+    /// What is wrong with the input as a whole.
+    user_errors: Vec<UserError>,
+}
+
 #[derive(Default)]
 pub struct LeadMutations;
 
@@ -163,6 +198,18 @@ impl LeadMutations {
         ctx.require(Permission::LeadsWrite)?;
         let ((lead, replayed), user_errors) = settle(ctx, || update_status(ctx, input.clone())).await?;
         Ok(Some(UpdateLeadStatusPayload { lead, replayed, user_errors }))
+    }
+
+    /// Takes several leads one step through the pipeline, each on its own: what is wrong with one keeps no other from its step. A retry is
+    /// safe. Needs `LEADS_WRITE`.
+    async fn update_lead_statuses(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The leads and their new status.")] input: UpdateLeadStatusesInput,
+    ) -> Result<Option<UpdateLeadStatusesPayload>> {
+        ctx.require(Permission::LeadsWrite)?;
+        let ((results, replayed), user_errors) = settled(update_statuses(ctx, &input).await)?;
+        Ok(Some(UpdateLeadStatusesPayload { results, replayed, user_errors }))
     }
 }
 
@@ -312,6 +359,26 @@ async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Resul
         book_conversion(ctx, &writing, input.id, ctx.now()).await?;
     }
     Ok(outcome(writing, true, Lead::by_id(ctx, input.id)).await?)
+}
+
+async fn update_statuses(ctx: &Context<'_>, input: &UpdateLeadStatusesInput) -> Result<(Vec<LeadStep>, bool), Refusal> {
+    let mut faults = Faults::default();
+    if input.ids.is_empty() || input.ids.len() > MAX_IDS {
+        faults.add("input.ids", FaultCode::OutOfRange, format!("Must be 1 to {MAX_IDS} ids; there are {}.", input.ids.len()));
+    }
+    faults.check_option("input.note", input.note.as_deref(), |text| paragraphs(text, MAX_NOTE));
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let mut results = Vec::with_capacity(input.ids.len());
+    let mut is_replay = true;
+    for &id in &input.ids {
+        let step = UpdateLeadStatusInput { id, status: input.status, note: input.note.clone() };
+        let ((lead, replayed), user_errors) = settle(ctx, || update_status(ctx, step.clone())).await?;
+        is_replay &= replayed || !user_errors.is_empty();
+        results.push(LeadStep { id, lead, user_errors });
+    }
+    Ok((results, is_replay))
 }
 
 fn no_way(from: LeadStatus, to: LeadStatus) -> String {

@@ -1,0 +1,64 @@
+//! Leads over time as the API shows them.
+
+use async_graphql::{Context, SimpleObject};
+
+use super::{
+    context::ContextExt,
+    revenue::{PeriodInput, parts_of},
+    scalars::Date,
+};
+use crate::{
+    error::{Error, Result},
+    models::{lead_figures::sent_over_time, lead_status::LeadStatus, list::MAX_SUMMED, revenue::Interval, scope::Scope},
+};
+
+/// The leads that were sent in one part of a period, and what has become of them.
+#[derive(SimpleObject)]
+pub struct LeadsPoint {
+    /// Its first day.
+    start: Date,
+    /// How many leads were sent in it.
+    count: i64,
+    /// How many of them have each status now, also those that none has.
+    by_status: Vec<LeadStatusCount>,
+}
+
+/// How many leads have a status.
+#[derive(SimpleObject)]
+pub struct LeadStatusCount {
+    /// The status.
+    status: LeadStatus,
+    /// How many have it.
+    count: i64,
+}
+
+impl LeadsPoint {
+    /// The points of a period, or else of the last 30 days, 12 weeks or 12 months.
+    pub async fn over_time(
+        ctx: &Context<'_>,
+        scope: Scope,
+        interval: Interval,
+        period: Option<PeriodInput>,
+    ) -> Result<Vec<Self>> {
+        let period = PeriodInput::or_recent(ctx, period, interval)?;
+        let zone = ctx.viewer().tenant.time_zone;
+        let reading = ctx.read().await?;
+        let instants = (zone.start_of(period.from), zone.start_of(period.to));
+        let found = sent_over_time(&reading, scope, instants, interval, zone).await?;
+        drop(reading);
+        if found.iter().map(|(_, _, count)| count).sum::<i64>() > MAX_SUMMED {
+            return Err(Error::BadUserInput(format!(
+                "period: more than {MAX_SUMMED} leads were sent in it, which are not counted one by one. Ask for a shorter one."
+            )));
+        }
+        let point = |(of, start)| {
+            let count = |status: LeadStatus| {
+                found.iter().filter(|(day, one, _)| (*day, *one) == (of, status)).map(|(_, _, count)| count).sum::<i64>()
+            };
+            let by_status: Vec<_> =
+                LeadStatus::ALL.iter().map(|&status| LeadStatusCount { status, count: count(status) }).collect();
+            Self { start: Date(start), count: by_status.iter().map(|of| of.count).sum(), by_status }
+        };
+        Ok(parts_of(period, interval).into_iter().map(point).collect())
+    }
+}
