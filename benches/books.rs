@@ -44,7 +44,7 @@ async fn run(events: u64) {
     load(&portal, events).await;
     println!("{events} commissions and their transfers are loaded, in {:.0} s", started.elapsed().as_secs_f64());
     prove(&portal).await;
-    let year = "period: { from: \"2025-11-21\", to: \"2026-11-20\" }";
+    let year = "period: { from: \"2025-11-21\", before: \"2026-11-21\" }";
     let queries = [
         (
             "a partner's metrics of a year",

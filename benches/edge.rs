@@ -201,7 +201,7 @@ async fn bystanders(turn: Duration, turns: usize) {
 
 /// Asks as fast as answers come, and gives the median, the 99th percentile, and how many there were.
 async fn ask(server: &Server, turn: Duration) -> (Duration, Duration, usize) {
-    let body = json!({"query": "{ dashboard { stats { totalReferrals } recentLeads(first: 5) { id clientName } } }"});
+    let body = json!({"query": "{ dashboard { stats { totalLeads } recentLeads(first: 5) { id clientName } } }"});
     let tasks = (0..CLIENTS).map(|_| {
         let request =
             reqwest::Client::new().post(format!("http://{}/graphql", server.address)).bearer_auth(&server.token).json(&body);

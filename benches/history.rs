@@ -138,7 +138,7 @@ async fn payout(portal: &Portal, owner: &mut AsyncPgConnection, partner: Partner
     );
     owner.batch_execute(&fill).await.expect("commissions");
     let request = format!(
-        "mutation {{ createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{partner}\", currency: \"SEK\", periodStart: \"2020-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }}) {{ payout {{ id }} userErrors {{ message }} }} }}"
+        "mutation {{ createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{partner}\", currency: \"SEK\", period: {{ from: \"2020-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" }} }}) {{ payout {{ id }} userErrors {{ message }} }} }}"
     );
     let made = time(portal, &portal.operator, &format!("a payout of {COMMISSIONS} commissions made"), &request).await;
     let id = made["createPayoutBatch"]["payout"]["id"].clone();

@@ -76,7 +76,7 @@ fn operations(criterion: &mut Criterion) {
             &portal.owner,
             format!(
                 "{{ me {{ user {{ name }} permissions }} dashboard {{ canAccessDashboard partner {{ companyName status commissionRate \
-                 profile {{ paymentMethod taxIdMasked }} }} stats {{ totalReferrals convertedReferrals conversionRate }} \
+                 profile {{ paymentMethod taxIdMasked }} }} stats {{ totalLeads convertedLeads conversionRate }} \
                  recentLeads(first: 10) {{ {fields} history {{ to at }} }} }} }}"
             ),
         ),

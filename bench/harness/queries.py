@@ -131,9 +131,8 @@ class World:
         for back in range(12):
             end = (today - datetime.timedelta(days=31 * back)).replace(day=1)
             begin = end.replace(year=end.year - 1)
-            last = end - datetime.timedelta(days=1)
-            ours = {"from": begin.isoformat(), "to": last.isoformat()}
-            yield self.operator, {"portal": ours, "postgraphile": {"from": begin.isoformat(), "to": end.isoformat()}}
+            begin, end = begin.isoformat(), end.isoformat()
+            yield self.operator, {"portal": {"from": begin, "before": end}, "postgraphile": {"from": begin, "to": end}}
 
     def _m1(self, server, count):
         """Every lead goes back and forth between two statuses, and each server has leads of its own: no request changes nothing."""

@@ -20,7 +20,7 @@ pub fn print(address: SocketAddr, owner: &str, operator: &str) {
   Try next, in another terminal:
     curl -s http://{address}/graphql -H 'content-type: application/json' \\
       -H \"authorization: Bearer $(cargo run -q -- token)\" \\
-      -d '{{\"query\":\"{{ dashboard {{ partner {{ companyName }} stats {{ totalReferrals }} }} }}\"}}'
+      -d '{{\"query\":\"{{ dashboard {{ partner {{ companyName }} stats {{ totalLeads }} }} }}\"}}'
 
   Ctrl-C stops the server and its database.
 

@@ -39,6 +39,8 @@ pub enum Bind {
     Decimals(Vec<Decimal>),
     /// An instant.
     Time(chrono::DateTime<chrono::Utc>),
+    /// An array of instants.
+    Times(Vec<chrono::DateTime<chrono::Utc>>),
     /// A calendar day.
     Date(chrono::NaiveDate),
 }
@@ -63,6 +65,7 @@ impl Bind {
             Self::Decimals(value) => out.push_bind_param::<Array<Numeric>, _>(value),
             Self::Date(value) => out.push_bind_param::<Date, _>(value),
             Self::Time(value) => out.push_bind_param::<Timestamptz, _>(value),
+            Self::Times(value) => out.push_bind_param::<Array<Timestamptz>, _>(value),
         }
     }
 }

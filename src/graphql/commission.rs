@@ -17,6 +17,7 @@ use super::{
     partner::Partner,
     partner_move::PartnerMove,
     payout::Payout,
+    period::{PeriodInput, bounds},
     query::{OrderDirection, search_text},
     row::{Row, plain},
     scalars::{CurrencyCode, DateTime, Decimal, Money},
@@ -208,7 +209,7 @@ impl Commission {
         order: Option<CommissionOrder>,
     ) -> Result<Connection<Self>> {
         let page = order.unwrap_or_default().page(arguments)?;
-        lists::root(ctx, filter.unwrap_or_default().checked()?, page).await
+        lists::root(ctx, filter.unwrap_or_default().checked(ctx)?, page).await
     }
 
     /// One page of a partner's commissions, fetched together with those of its siblings.
@@ -220,7 +221,7 @@ impl Commission {
         order: Option<CommissionOrder>,
     ) -> Result<Connection<Self>> {
         let page = order.unwrap_or_default().page(arguments)?;
-        lists::nested(ctx, partner, filter.unwrap_or_default().checked()?, page).await
+        lists::nested(ctx, partner, filter.unwrap_or_default().checked(ctx)?, page).await
     }
 
     /// One page of the commissions of a customer's payments, fetched together with those of its siblings.
@@ -232,7 +233,7 @@ impl Commission {
         order: Option<CommissionOrder>,
     ) -> Result<Connection<Self>> {
         let page = order.unwrap_or_default().page(arguments)?;
-        lists::nested(ctx, customer, filter.unwrap_or_default().checked()?, page).await
+        lists::nested(ctx, customer, filter.unwrap_or_default().checked(ctx)?, page).await
     }
 
     /// One page of what a payout was made of, fetched together with those of its siblings.
@@ -268,10 +269,8 @@ pub struct CommissionFilterInput {
     search: Option<String>,
     /// Only those in this currency.
     currency: Option<CurrencyCode>,
-    /// Only those earned at this instant or later.
-    earned_from: Option<DateTime>,
-    /// Only those earned before this instant.
-    earned_before: Option<DateTime>,
+    /// Only those earned in this period.
+    earned: Option<PeriodInput>,
     /// Only those of at least this amount.
     min_amount: Option<Decimal>,
     /// Only those of at most this amount.
@@ -279,15 +278,16 @@ pub struct CommissionFilterInput {
 }
 
 impl CommissionFilterInput {
-    fn checked(self) -> Result<CommissionFilter> {
+    fn checked(self, ctx: &Context<'_>) -> Result<CommissionFilter> {
         let input = self;
+        let (earned_from, earned_before) = bounds(ctx, "earned", input.earned)?;
         Ok(CommissionFilter {
             partner: input.partner_id,
             statuses: input.status,
             event_types: input.event_type,
             currency: input.currency.map(|currency| currency.0.code()),
-            earned_from: input.earned_from.map(|time| time.0),
-            earned_before: input.earned_before.map(|time| time.0),
+            earned_from,
+            earned_before,
             min_amount: input.min_amount.map(|amount| amount.0),
             max_amount: input.max_amount.map(|amount| amount.0),
             customer: input.customer_id,

@@ -10,7 +10,7 @@ use super::{
     context::{ContextExt, missing},
     loaders::batch_key,
     partner::Partner,
-    revenue::PeriodInput,
+    period::PeriodInput,
     row::Row,
     scalars::{CurrencyCode, DateTime, Decimal, Money, currency},
     user::User,
@@ -205,7 +205,7 @@ impl CommissionRule {
 impl RuleSimulation {
     /// Replays a period under a rule.
     pub async fn run(ctx: &Context<'_>, rule: CommissionRuleInput, period: PeriodInput) -> Result<Self> {
-        let period = period.checked()?;
+        let span = period.span(ctx)?;
         let rule = rule.checked("rule", ctx.now()).map_err(|faults| Error::BadUserInput(faults.to_string()))?;
         if let Some(partner) = rule.partner_id
             && Partner::by_id(ctx, partner).await?.is_none()
@@ -214,7 +214,7 @@ impl RuleSimulation {
         }
         let reading = ctx.read().await?;
         let tenant = &ctx.viewer().tenant;
-        let outcomes = simulation::simulate(&reading, tenant.id, tenant.time_zone, &rule, period).await?;
+        let outcomes = simulation::simulate(&reading, tenant.id, tenant.time_zone, &rule, (span.from, span.before)).await?;
         drop(reading);
         let mut sums = BTreeMap::<&str, (Currency, Outcome)>::new();
         for ((_, currency), outcome) in &outcomes {

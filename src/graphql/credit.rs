@@ -12,6 +12,7 @@ use super::{
     member::Member,
     pagination::{Connection, Listed, TotalCount},
     partner::Partner,
+    period::{PeriodInput, bounds},
     row::{Row, plain},
     scalars::{DateTime, EmailAddress},
     user::User,
@@ -230,24 +231,25 @@ pub struct CreditAllocationFilter {
     member_id: Option<MemberId>,
     /// True for only those of which something is available, false for only those of which nothing is.
     usable: Option<bool>,
-    /// Only those assigned at this instant or later.
-    created_from: Option<DateTime>,
-    /// Only those assigned before this instant.
-    created_before: Option<DateTime>,
-    /// Only those that expire before this instant.
-    expires_before: Option<DateTime>,
+    /// Only those assigned in this period.
+    created: Option<PeriodInput>,
+    /// Only those that expire in this period.
+    expires: Option<PeriodInput>,
 }
 
 impl CreditAllocationFilter {
-    fn model(self, ctx: &Context<'_>) -> AllocationFilter {
-        AllocationFilter {
+    fn checked(self, ctx: &Context<'_>) -> Result<AllocationFilter> {
+        let (created_from, created_before) = bounds(ctx, "created", self.created)?;
+        let (expires_from, expires_before) = bounds(ctx, "expires", self.expires)?;
+        Ok(AllocationFilter {
             partner: self.partner_id,
             member: self.member_id,
             usable_at: self.usable.map(|usable| (usable, ctx.as_of())),
-            created_from: self.created_from.map(|time| time.0),
-            created_before: self.created_before.map(|time| time.0),
-            expires_before: self.expires_before.map(|time| time.0),
-        }
+            created_from,
+            created_before,
+            expires_from,
+            expires_before,
+        })
     }
 }
 
@@ -272,7 +274,7 @@ impl CreditAllocation {
         filter: Option<CreditAllocationFilter>,
     ) -> Result<Connection<Self>> {
         let page = Page::new(BY_CREATED, true, arguments)?;
-        lists::root(ctx, filter.unwrap_or_default().model(ctx), page).await
+        lists::root(ctx, filter.unwrap_or_default().checked(ctx)?, page).await
     }
 
     /// One page of what a partner has assigned, fetched together with those of its siblings.
@@ -283,7 +285,7 @@ impl CreditAllocation {
         filter: Option<CreditAllocationFilter>,
     ) -> Result<Connection<Self>> {
         let page = Page::new(BY_CREATED, true, arguments)?;
-        lists::nested(ctx, partner, filter.unwrap_or_default().model(ctx), page).await
+        lists::nested(ctx, partner, filter.unwrap_or_default().checked(ctx)?, page).await
     }
 
     /// One page of what a member was assigned, fetched together with those of its siblings.
@@ -294,7 +296,7 @@ impl CreditAllocation {
         filter: Option<CreditAllocationFilter>,
     ) -> Result<Connection<Self>> {
         let page = Page::new(BY_CREATED, true, arguments)?;
-        lists::nested(ctx, member, filter.unwrap_or_default().model(ctx), page).await
+        lists::nested(ctx, member, filter.unwrap_or_default().checked(ctx)?, page).await
     }
 
     fn unused(&self, ctx: &Context<'_>) -> Unused {

@@ -9,7 +9,8 @@ use super::{
     member::MemberCounts,
     partner::Partner,
     partner_stats::PartnerStats,
-    revenue::{EarningsPoint, PeriodInput, RevenueMetrics},
+    period::PeriodInput,
+    revenue::{EarningsPoint, RevenueMetrics},
     row::Row,
     scalars::{CurrencyCode, currency_or_default},
 };

@@ -12,6 +12,7 @@ use super::{
     pagination::{Connection, Listed},
     partner::Partner,
     partner_move::PartnerMove,
+    period::{PeriodInput, bounds},
     query::{OrderDirection, search_text},
     row::{Row, plain},
     scalars::{DateTime, Decimal, EmailAddress, Money},
@@ -204,7 +205,7 @@ impl Lead {
         filter: Option<LeadFilterInput>,
         order: Option<LeadOrder>,
     ) -> Result<Connection<Self>> {
-        let (filter, page) = list(arguments, filter, order)?;
+        let (filter, page) = list(ctx, arguments, filter, order)?;
         lists::root(ctx, filter, page).await
     }
 
@@ -216,7 +217,7 @@ impl Lead {
         filter: Option<LeadFilterInput>,
         order: Option<LeadOrder>,
     ) -> Result<Connection<Self>> {
-        let (filter, page) = list(arguments, filter, order)?;
+        let (filter, page) = list(ctx, arguments, filter, order)?;
         lists::nested(ctx, partner, filter, page).await
     }
 }
@@ -237,10 +238,8 @@ pub struct LeadFilterInput {
     min_deal_value: Option<Decimal>,
     /// Only those whose deal is worth at most this; unknown counts as nothing.
     max_deal_value: Option<Decimal>,
-    /// Only those created at this instant or later.
-    created_from: Option<DateTime>,
-    /// Only those created before this instant.
-    created_before: Option<DateTime>,
+    /// Only those created in this period.
+    created: Option<PeriodInput>,
 }
 
 /// How to order leads.
@@ -279,10 +278,16 @@ impl LeadOrderField {
 }
 
 /// A list's filter and page, checked.
-fn list(arguments: PageArguments, filter: Option<LeadFilterInput>, order: Option<LeadOrder>) -> Result<(LeadFilter, Page)> {
+fn list(
+    ctx: &Context<'_>,
+    arguments: PageArguments,
+    filter: Option<LeadFilterInput>,
+    order: Option<LeadOrder>,
+) -> Result<(LeadFilter, Page)> {
     let order = order.unwrap_or_default();
     let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
     let Some(filter) = filter else { return Ok((LeadFilter::default(), page)) };
+    let (created_from, created_before) = bounds(ctx, "created", filter.created)?;
     let filter = LeadFilter {
         statuses: filter.status,
         partner: filter.partner_id,
@@ -290,8 +295,8 @@ fn list(arguments: PageArguments, filter: Option<LeadFilterInput>, order: Option
         service: filter.service,
         min_deal_value: filter.min_deal_value.map(|value| value.0),
         max_deal_value: filter.max_deal_value.map(|value| value.0),
-        created_from: filter.created_from.map(|time| time.0),
-        created_before: filter.created_before.map(|time| time.0),
+        created_from,
+        created_before,
     };
     Ok((filter, page))
 }

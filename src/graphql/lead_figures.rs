@@ -4,11 +4,11 @@ use async_graphql::{Context, SimpleObject};
 
 use super::{
     context::ContextExt,
-    revenue::{PeriodInput, parts_of},
+    period::{PeriodInput, wrong},
     scalars::Date,
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     models::{lead_figures::sent_over_time, lead_status::LeadStatus, list::MAX_SUMMED, revenue::Interval, scope::Scope},
 };
 
@@ -40,25 +40,23 @@ impl LeadsPoint {
         interval: Interval,
         period: Option<PeriodInput>,
     ) -> Result<Vec<Self>> {
-        let period = PeriodInput::or_recent(ctx, period, interval)?;
-        let zone = ctx.viewer().tenant.time_zone;
+        let span = PeriodInput::or_recent(ctx, period, interval)?;
         let reading = ctx.read().await?;
-        let instants = (zone.start_of(period.from), zone.start_of(period.to));
-        let found = sent_over_time(&reading, scope, instants, interval, zone).await?;
+        let found = sent_over_time(&reading, scope, &span, interval).await?;
         drop(reading);
         if found.iter().map(|(_, _, count)| count).sum::<i64>() > MAX_SUMMED {
-            return Err(Error::BadUserInput(format!(
-                "period: more than {MAX_SUMMED} leads were sent in it, which are not counted one by one. Ask for a shorter one."
+            return Err(wrong(format!(
+                "More than {MAX_SUMMED} leads were sent in it, which are not counted one by one. Ask for a shorter one."
             )));
         }
-        let point = |(of, start)| {
+        let point = |(number, (_, start))| {
             let count = |status: LeadStatus| {
-                found.iter().filter(|(day, one, _)| (*day, *one) == (of, status)).map(|(_, _, count)| count).sum::<i64>()
+                found.iter().filter(|(part, one, _)| (*part, *one) == (number, status)).map(|(_, _, count)| count).sum::<i64>()
             };
             let by_status: Vec<_> =
                 LeadStatus::ALL.iter().map(|&status| LeadStatusCount { status, count: count(status) }).collect();
             Self { start: Date(start), count: by_status.iter().map(|of| of.count).sum(), by_status }
         };
-        Ok(parts_of(period, interval).into_iter().map(point).collect())
+        Ok((1..).zip(interval.parts_of(span.days)).map(point).collect())
     }
 }

@@ -31,6 +31,7 @@ mod partner_move;
 pub mod partner_stats;
 pub mod payout;
 pub mod payout_preview;
+mod period;
 pub mod profile;
 pub mod query;
 pub mod quiet;

@@ -18,12 +18,12 @@ pub struct PartnerStats(pub(super) Arc<models::partner::Partner>);
 #[Object]
 impl PartnerStats {
     /// The number of leads that it has sent.
-    async fn total_referrals(&self) -> i32 {
+    async fn total_leads(&self) -> i32 {
         self.0.total_referrals
     }
 
     /// The number of its leads that have converted.
-    async fn converted_referrals(&self) -> i32 {
+    async fn converted_leads(&self) -> i32 {
         self.0.converted_referrals
     }
 
@@ -63,4 +63,4 @@ impl PartnerStats {
     }
 }
 
-plain!(PartnerStats: total_referrals, converted_referrals, conversion_rate);
+plain!(PartnerStats: total_leads, converted_leads, conversion_rate);

@@ -12,6 +12,7 @@ use super::{
     loaders::batch_key,
     pagination::{Connection, Listed},
     partner::Partner,
+    period::{PeriodInput, bounds},
     query::OrderDirection,
     row::{Row, plain},
     scalars::{CurrencyCode, DateTime, Decimal, Money},
@@ -223,7 +224,7 @@ impl Payout {
         order: Option<PayoutOrder>,
     ) -> Result<Connection<Self>> {
         let page = order.unwrap_or_default().page(arguments)?;
-        lists::root(ctx, PayoutFilter::from(filter.unwrap_or_default()), page).await
+        lists::root(ctx, filter.unwrap_or_default().checked(ctx)?, page).await
     }
 
     /// One page of a partner's payouts, fetched together with those of its siblings.
@@ -235,7 +236,7 @@ impl Payout {
         order: Option<PayoutOrder>,
     ) -> Result<Connection<Self>> {
         let page = order.unwrap_or_default().page(arguments)?;
-        lists::nested(ctx, partner, PayoutFilter::from(filter.unwrap_or_default()), page).await
+        lists::nested(ctx, partner, filter.unwrap_or_default().checked(ctx)?, page).await
     }
 }
 
@@ -249,33 +250,32 @@ pub struct PayoutFilterInput {
     status: Option<Vec<PayoutStatus>>,
     /// Only those in this currency.
     currency: Option<CurrencyCode>,
-    /// Only those made at this instant or later.
-    created_from: Option<DateTime>,
-    /// Only those made before this instant.
-    created_before: Option<DateTime>,
-    /// Only those to be paid at this instant or later.
-    payout_from: Option<DateTime>,
-    /// Only those to be paid before this instant.
-    payout_before: Option<DateTime>,
+    /// Only those made in this period.
+    created: Option<PeriodInput>,
+    /// Only those to be paid in this period.
+    payout_date: Option<PeriodInput>,
     /// Only those of at least this total.
     min_amount: Option<Decimal>,
     /// Only those of at most this total.
     max_amount: Option<Decimal>,
 }
 
-impl From<PayoutFilterInput> for PayoutFilter {
-    fn from(input: PayoutFilterInput) -> Self {
-        Self {
+impl PayoutFilterInput {
+    fn checked(self, ctx: &Context<'_>) -> Result<PayoutFilter> {
+        let input = self;
+        let (created_from, created_before) = bounds(ctx, "created", input.created)?;
+        let (payout_from, payout_before) = bounds(ctx, "payoutDate", input.payout_date)?;
+        Ok(PayoutFilter {
             partner: input.partner_id,
             statuses: input.status,
             currency: input.currency.map(|currency| currency.0.code()),
-            created_from: input.created_from.map(|time| time.0),
-            created_before: input.created_before.map(|time| time.0),
-            payout_from: input.payout_from.map(|time| time.0),
-            payout_before: input.payout_before.map(|time| time.0),
+            created_from,
+            created_before,
+            payout_from,
+            payout_before,
             min_amount: input.min_amount.map(|amount| amount.0),
             max_amount: input.max_amount.map(|amount| amount.0),
-        }
+        })
     }
 }
 

@@ -10,11 +10,12 @@ use super::{
     context::{ContextExt, missing},
     pagination::Connection,
     partner::Partner,
+    period::{PeriodInput, wrong},
     row::Row,
     scalars::{DateTime, Money},
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     ids::PartnerId,
     models::{commission_list::CommissionFilter, page::PageArguments, payout_batch::Contents, tenant::TenantSettings},
 };
@@ -98,15 +99,8 @@ impl PayoutPreview {
 
 impl PayoutPreview {
     /// What a payout to a partner would hold; none where the viewer may not see the partner.
-    pub async fn of(
-        ctx: &Context<'_>,
-        partner: PartnerId,
-        currency: Currency,
-        period: (Time<Utc>, Time<Utc>),
-    ) -> Result<Option<Self>> {
-        if period.0 >= period.1 {
-            return Err(Error::BadUserInput("`periodStart` must be before `periodEnd`.".to_owned()));
-        }
+    pub async fn of(ctx: &Context<'_>, partner: PartnerId, currency: Currency, period: PeriodInput) -> Result<Option<Self>> {
+        let period = period.both_bounds(ctx).map_err(wrong)?;
         if Partner::by_id(ctx, partner).await?.is_none() {
             return Ok(None);
         }

@@ -21,7 +21,8 @@ use super::{
     partner::{Partner, PartnerFilterInput, PartnerOrder},
     payout::{Payout, PayoutFilterInput, PayoutOrder},
     payout_preview::PayoutPreview,
-    revenue::{EarningsPoint, PeriodInput, RevenueMetrics},
+    period::PeriodInput,
+    revenue::{EarningsPoint, RevenueMetrics},
     row::Row,
     scalars::{CurrencyCode, DateTime, Decimal, currency_or_default},
     viewer::Viewer,
@@ -247,14 +248,13 @@ impl Query {
         ctx: &Context<'_>,
         #[graphql(desc = "Who would be paid.")] partner_id: PartnerId,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
-        #[graphql(desc = "The first instant of the period.")] period_start: DateTime,
-        #[graphql(desc = "The end of the period, exclusive: what was earned before it is taken.")] period_end: DateTime,
+        #[graphql(desc = "The period: what was earned before its end is taken. It has both bounds.")] period: PeriodInput,
     ) -> Option<Result<PayoutPreview>> {
         let currency = match currency_or_default(ctx, currency) {
             Ok(currency) => currency,
             Err(error) => return Some(Err(error)),
         };
-        PayoutPreview::of(ctx, partner_id, currency, (period_start.0, period_end.0)).await.transpose()
+        PayoutPreview::of(ctx, partner_id, currency, period).await.transpose()
     }
 
     /// A member. Null where there is no such member, or it is not yours.

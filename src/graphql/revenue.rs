@@ -1,80 +1,25 @@
 //! Figures over periods as the API shows them.
 
-use async_graphql::{Context, InputObject, Object};
-use chrono::{Days, Months, NaiveDate};
+use async_graphql::{Context, Object};
 use iso_currency::Currency;
 
 use super::{
     context::ContextExt,
+    period::{PeriodInput, wrong},
     scalars::{CurrencyCode, Date, DateTime, Money},
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     models::{
-        calendar::month_start,
-        revenue::{self, Figures, Interval, Period, Point},
+        list::MAX_SUMMED,
+        revenue::{self, Figures, Interval, Point, Span},
         scope::Scope,
     },
 };
 
-/// The longest period, in days: ten years.
-const MAX_DAYS: i64 = 3_660;
-/// The most points that are shown over time.
-const MAX_POINTS: i64 = 400;
-
-/// A period of whole days, as they begin in the tenant's time zone.
-#[derive(InputObject, Clone, Copy)]
-pub struct PeriodInput {
-    /// Its first day.
-    from: Date,
-    /// Its last day.
-    to: Date,
-}
-
-impl PeriodInput {
-    /// The period, checked.
-    pub fn checked(self) -> Result<Period> {
-        let (from, last) = (self.from.0, self.to.0);
-        let days = (last - from).num_days() + 1;
-        if !(1..=MAX_DAYS).contains(&days) {
-            return Err(Error::BadUserInput(format!(
-                "A period's `to` must be its `from` or a later day, at most {MAX_DAYS} days in all; it is {from} to {last}."
-            )));
-        }
-        let to = last.checked_add_days(Days::new(1)).unwrap_or(last);
-        Ok(Period { from, to })
-    }
-
-    /// The period that is asked for, or else the month so far.
-    pub fn or_month(ctx: &Context<'_>, asked: Option<Self>) -> Result<Period> {
-        let today = ctx.viewer().tenant.time_zone.day_of(ctx.now());
-        asked.map_or_else(|| Ok(Period { from: month_start(today), to: today + Days::new(1) }), Self::checked)
-    }
-
-    /// The period that is asked for, or else the last 30 days, 12 weeks or 12 months; of no more parts than are shown over time.
-    pub fn or_recent(ctx: &Context<'_>, asked: Option<Self>, interval: Interval) -> Result<Period> {
-        let period = match asked {
-            Some(period) => period.checked()?,
-            None => recent(interval, ctx.viewer().tenant.time_zone.day_of(ctx.now())),
-        };
-        if period.parts(interval) > MAX_POINTS {
-            return Err(Error::BadUserInput(format!(
-                "The period has more than {MAX_POINTS} parts. Ask for a longer interval or a shorter period."
-            )));
-        }
-        Ok(period)
-    }
-}
-
-/// The parts of a period: the first day of each by the calendar, and within the period.
-pub fn parts_of(period: Period, interval: Interval) -> Vec<(NaiveDate, NaiveDate)> {
-    let starts = std::iter::successors(Some(interval.start_of(period.from)), |start| Some(interval.next(*start)));
-    starts.take_while(|start| *start < period.to).map(|start| (start, start.max(period.from))).collect()
-}
-
 /// The figures of a period.
 pub struct RevenueMetrics {
-    period: Period,
+    span: Span,
     currency: Currency,
     figures: Figures,
 }
@@ -83,13 +28,13 @@ pub struct RevenueMetrics {
 #[Object]
 impl RevenueMetrics {
     /// The period's first instant.
-    async fn period_start(&self, ctx: &Context<'_>) -> DateTime {
-        ctx.viewer().tenant.time_zone.start_of(self.period.from).into()
+    async fn period_start(&self) -> DateTime {
+        self.span.from.into()
     }
 
     /// The period's end, exclusive.
-    async fn period_end(&self, ctx: &Context<'_>) -> DateTime {
-        ctx.viewer().tenant.time_zone.start_of(self.period.to).into()
+    async fn period_end(&self) -> DateTime {
+        self.span.before.into()
     }
 
     /// The currency of all amounts.
@@ -120,10 +65,11 @@ impl RevenueMetrics {
 
 impl RevenueMetrics {
     /// The figures of the partners in scope.
-    pub async fn of(ctx: &Context<'_>, scope: Scope, currency: Currency, period: Period) -> Result<Self> {
+    pub async fn of(ctx: &Context<'_>, scope: Scope, currency: Currency, span: Span) -> Result<Self> {
         let reading = ctx.read().await?;
-        let figures = revenue::figures(&reading, scope, currency, period).await?;
-        Ok(Self { period, currency, figures })
+        let figures = revenue::figures(&reading, scope, currency, &span).await?;
+        within(&span, figures.commission_count)?;
+        Ok(Self { span, currency, figures })
     }
 }
 
@@ -166,18 +112,21 @@ impl EarningsPoint {
         interval: Interval,
         period: Option<PeriodInput>,
     ) -> Result<Vec<Self>> {
-        let period = PeriodInput::or_recent(ctx, period, interval)?;
+        let span = PeriodInput::or_recent(ctx, period, interval)?;
         let reading = ctx.read().await?;
-        let points = revenue::over_time(&reading, scope, currency, period, interval).await?;
+        let points = revenue::over_time(&reading, scope, currency, &span, interval).await?;
+        within(&span, points.iter().map(|point| point.figures.commission_count).sum())?;
         Ok(points.into_iter().map(|point| Self { point, currency }).collect())
     }
 }
 
-fn recent(interval: Interval, today: NaiveDate) -> Period {
-    let from = match interval {
-        Interval::Day => today - Days::new(29),
-        Interval::Week => interval.start_of(today) - Days::new(7 * 11),
-        Interval::Month => interval.start_of(today) - Months::new(11),
-    };
-    Period { from, to: today + Days::new(1) }
+/// Refuses figures that had to be added up, of more commissions than are.
+fn within(span: &Span, commissions: i64) -> Result<()> {
+    if span.has_totals || commissions <= MAX_SUMMED {
+        return Ok(());
+    }
+    Err(wrong(format!(
+        "It has more than {MAX_SUMMED} commissions, which are not added up one by one. Ask for whole days in the tenant's time zone, or for a \
+         shorter period."
+    )))
 }

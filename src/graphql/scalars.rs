@@ -8,12 +8,16 @@ use super::{context::ContextExt, ids, row::plain_value};
 use crate::{
     clock,
     error::{Error, Result},
+    models::calendar,
     money,
 };
 
 /// The rule of each scalar, as error messages state it.
 const DECIMAL: &str = "a string of digits, with at most one point between them and at most 28 digits in all, such as \"250.50\"";
 const DATE_TIME: &str = "an instant as RFC 3339 writes it, such as \"2026-11-20T09:30:00Z\"";
+const DATE_OR_DATE_TIME: &str =
+    "a day from 1900 on, such as \"2026-11-20\", or an instant as RFC 3339 writes it, such as \"2026-11-20T09:30:00Z\"";
+const TIME_ZONE: &str = "a time zone of the IANA database, such as \"Europe/Berlin\"";
 const DATE: &str = "a day from 1900 on, such as \"2026-11-20\"";
 const CURRENCY_CODE: &str = "an ISO 4217 code such as \"USD\"";
 const UPLOAD: &str = "a file of a multipart request";
@@ -101,6 +105,50 @@ impl Upload {
     }
 }
 
+/// A day or an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateOrDateTime {
+    /// A day.
+    Day(chrono::NaiveDate),
+    /// An instant.
+    Instant(chrono::DateTime<Utc>),
+}
+
+/// A calendar day, "2026-11-20", or an instant, "2026-11-20T09:30:00Z" (RFC 3339). A day stands for its beginning, in the time zone that the
+/// period has.
+#[Scalar(name = "DateOrDateTime", specified_by_url = "https://datatracker.ietf.org/doc/html/rfc3339")]
+impl ScalarType for DateOrDateTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let day = Date::parse(value.clone()).map(|day| Self::Day(day.0)).ok();
+        let parsed = day.or_else(|| DateTime::parse(value.clone()).map(|at| Self::Instant(at.0)).ok());
+        parsed.ok_or_else(|| none::<Self>(&value, DATE_OR_DATE_TIME))
+    }
+
+    fn to_value(&self) -> Value {
+        match self {
+            Self::Day(day) => Date(*day).to_value(),
+            Self::Instant(at) => DateTime(*at).to_value(),
+        }
+    }
+}
+
+/// A time zone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeZone(pub calendar::TimeZone);
+
+/// A time zone by its name in the IANA database: "Europe/Berlin".
+#[Scalar(name = "TimeZone", specified_by_url = "https://www.iana.org/time-zones")]
+impl ScalarType for TimeZone {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let parsed = if let Value::String(name) = &value { name.parse().ok() } else { None };
+        parsed.map(Self).ok_or_else(|| none::<Self>(&value, TIME_ZONE))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(self.0.name().to_owned())
+    }
+}
+
 /// A calendar day, ISO 8601: "2026-11-20".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Date(pub chrono::NaiveDate);
@@ -170,6 +218,8 @@ pub fn check(name: &str, value: &Value, leaves_ids: bool) -> Result<(), String> 
         "String" | "EmailAddress" => (is_text, "a string"),
         "Decimal" => (Decimal::parse(value.clone()).is_ok(), DECIMAL),
         "DateTime" => (DateTime::parse(value.clone()).is_ok(), DATE_TIME),
+        "DateOrDateTime" => (DateOrDateTime::parse(value.clone()).is_ok(), DATE_OR_DATE_TIME),
+        "TimeZone" => (TimeZone::parse(value.clone()).is_ok(), TIME_ZONE),
         "Date" => (Date::parse(value.clone()).is_ok(), DATE),
         "Upload" => (Upload::parse(value.clone()).is_ok(), UPLOAD),
         "CurrencyCode" => (leaves_ids && is_text || CurrencyCode::parse(value.clone()).is_ok(), CURRENCY_CODE),

@@ -7,7 +7,7 @@ use async_graphql::{Context, Object};
 use super::{
     context::{ContextExt, missing},
     loaders::batch_key,
-    scalars::{CurrencyCode, Money, currency},
+    scalars::{CurrencyCode, Money, TimeZone, currency},
 };
 use crate::{
     error::Result,
@@ -38,8 +38,8 @@ impl Tenant {
     }
 
     /// The time zone by which its days and months begin, of figures, periods and balances: "Europe/Berlin" (IANA).
-    async fn time_zone(&self) -> &'static str {
-        self.0.time_zone.name()
+    async fn time_zone(&self) -> TimeZone {
+        TimeZone(self.0.time_zone)
     }
 
     /// How many days an invoice's commission stays pending, for refunds to come in.

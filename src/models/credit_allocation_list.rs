@@ -30,6 +30,8 @@ pub struct AllocationFilter {
     pub created_from: Option<DateTime<Utc>>,
     /// Those assigned before this instant.
     pub created_before: Option<DateTime<Utc>>,
+    /// Those that expire at this instant or later.
+    pub expires_from: Option<DateTime<Utc>>,
     /// Those that expire before this instant.
     pub expires_before: Option<DateTime<Utc>>,
 }
@@ -52,6 +54,7 @@ impl AllocationFilter {
             })
             .and_if(self.created_from, |from| credit_allocations::created_at.ge(from))
             .and_if(self.created_before, |before| credit_allocations::created_at.lt(before))
+            .and_if(self.expires_from, |from| credit_allocations::expires_at.ge(from))
             .and_if(self.expires_before, |before| credit_allocations::expires_at.lt(before))
     }
 }

@@ -121,9 +121,18 @@ impl Key {
         let kept = Value::Object(kept.into_iter().map(|(field, value)| (field.to_owned(), value)).collect());
         let (first, is_whole) = stored.map_or((&kept, false), |stored| (stored, true));
         self.fields.iter().find_map(|(field, value)| {
-            let first = first.get(*field).or(is_whole.then_some(&Value::Null))?;
+            let first = first.get(*field).or_else(|| first.get(formerly(field))).or(is_whole.then_some(&Value::Null))?;
             (first != value).then(|| Difference { field, first: shown(first) })
         })
+    }
+}
+
+/// What a field was called when requests were kept first.
+fn formerly(field: &str) -> &str {
+    match field {
+        "period.from" => "periodStart",
+        "period.before" => "periodEnd",
+        other => other,
     }
 }
 

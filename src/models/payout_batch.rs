@@ -66,8 +66,8 @@ impl PayoutRequest {
         let fields = [
             ("partnerId", json!(self.partner.to_string())),
             ("currency", json!(self.currency.code())),
-            ("periodStart", time(Some(self.period_start))),
-            ("periodEnd", time(Some(self.period_end))),
+            ("period.from", time(Some(self.period_start))),
+            ("period.before", time(Some(self.period_end))),
             ("payoutDate", time(self.payout_date)),
             ("notes", json!(self.notes)),
             ("expectedFingerprint", json!(self.expected)),
@@ -230,8 +230,8 @@ impl BatchesRequest {
         let time = |time: Option<DateTime<Utc>>| json!(time.map(clock::shown));
         let fields = [
             ("currency", json!(self.currency.code())),
-            ("periodStart", time(Some(self.period_start))),
-            ("periodEnd", time(Some(self.period_end))),
+            ("period.from", time(Some(self.period_start))),
+            ("period.before", time(Some(self.period_end))),
             ("payoutDate", time(self.payout_date)),
         ];
         Key::new(self.key.clone(), fields)
@@ -274,8 +274,8 @@ impl Books<'_> {
             let kept = [
                 ("partnerId", json!(first.partner_id.to_string())),
                 ("currency", json!(first.currency)),
-                ("periodStart", json!(clock::shown(first.period_start))),
-                ("periodEnd", json!(clock::shown(first.period_end))),
+                ("period.from", json!(clock::shown(first.period_start))),
+                ("period.before", json!(clock::shown(first.period_end))),
                 ("notes", json!(first.notes)),
             ];
             return Ok(match key.difference(stored.as_ref(), kept) {

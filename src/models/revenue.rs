@@ -1,25 +1,46 @@
 //! Figures over periods, read from the totals by day and month: however long the history, a year of a partner's is a dozen rows
 //! and the days at its edges.
 
-use chrono::{Datelike, Days, Months, NaiveDate};
+use std::iter;
+
+use chrono::{DateTime, Datelike, Days as Count, Months, NaiveDate, Utc};
 use diesel::{
     QueryResult,
-    sql_types::{BigInt, Date, Numeric},
+    sql_types::{BigInt, Date, Integer, Numeric},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
 
-use super::{calendar::month_start, scope::Scope};
+use super::{
+    calendar::{TimeZone, month_start},
+    list::MAX_SUMMED,
+    scope::Scope,
+};
 use crate::db::statement::{Bind, statement};
 
-/// A period of whole days, as they begin in the tenant's time zone.
+/// Days, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Period {
-    /// Its first day.
+pub struct Days {
+    /// The first.
     pub from: NaiveDate,
-    /// The day after its last.
+    /// The day after the last.
     pub to: NaiveDate,
+}
+
+/// A period of figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Its first instant.
+    pub from: DateTime<Utc>,
+    /// Its end, exclusive.
+    pub before: DateTime<Utc>,
+    /// In which its days begin.
+    pub zone: TimeZone,
+    /// The days that it touches.
+    pub days: Days,
+    /// Whether it is just these days, as they begin in the tenant's time zone: then there are totals of them.
+    pub has_totals: bool,
 }
 
 /// How a period is divided.
@@ -56,8 +77,7 @@ pub struct Point {
 }
 
 impl Interval {
-    /// What PostgreSQL calls it.
-    pub fn unit(self) -> &'static str {
+    fn unit(self) -> &'static str {
         match self {
             Self::Day => "day",
             Self::Week => "week",
@@ -69,30 +89,43 @@ impl Interval {
     pub fn start_of(self, day: NaiveDate) -> NaiveDate {
         match self {
             Self::Day => day,
-            Self::Week => day - Days::new(u64::from(day.weekday().num_days_from_monday())),
+            Self::Week => day - Count::new(u64::from(day.weekday().num_days_from_monday())),
             Self::Month => month_start(day),
         }
+    }
+
+    /// The parts of days: the first day of each by the calendar, and among these.
+    pub fn parts_of(self, days: Days) -> Vec<(NaiveDate, NaiveDate)> {
+        let starts = iter::successors(Some(self.start_of(days.from)), |start| Some(self.next(*start)));
+        starts.take_while(|start| *start < days.to).map(|start| (start, start.max(days.from))).collect()
     }
 
     /// The first day of the part after the one that begins on `start`.
     pub fn next(self, start: NaiveDate) -> NaiveDate {
         match self {
-            Self::Day => start + Days::new(1),
-            Self::Week => start + Days::new(7),
+            Self::Day => start + Count::new(1),
+            Self::Week => start + Count::new(7),
             Self::Month => start + Months::new(1),
         }
     }
 }
 
-impl Period {
-    /// Its whole months; empty where it has none.
+impl Span {
+    /// Where its parts begin.
+    pub fn starts(&self, interval: Interval) -> Vec<DateTime<Utc>> {
+        interval.parts_of(self.days).into_iter().map(|(of, _)| self.zone.start_of(of)).collect()
+    }
+}
+
+impl Days {
+    /// Their whole months; empty where they have none.
     fn months(self) -> (NaiveDate, NaiveDate) {
         let first = if self.from.day() == 1 { self.from } else { month_start(self.from) + Months::new(1) };
         let end = month_start(self.to);
         if first < end { (first, end) } else { (self.to, self.to) }
     }
 
-    /// Into how many parts an interval divides it.
+    /// Into how many parts an interval divides them.
     pub fn parts(self, interval: Interval) -> i64 {
         let days = (self.to - self.from).num_days();
         match interval {
@@ -105,12 +138,12 @@ impl Period {
 
 type Columns = (Date, Numeric, Numeric, BigInt, Numeric);
 
-/// The totals of a period by part. Whole months are read as months unless the parts are smaller.
-async fn parts(
+/// The totals of days by part. Whole months are read as months unless the parts are smaller.
+async fn totals(
     mut connection: &AsyncPgConnection,
     scope: Scope,
     currency: Currency,
-    period: Period,
+    period: Days,
     interval: Interval,
 ) -> QueryResult<Vec<(NaiveDate, Figures)>> {
     let (first, end) = if interval == Interval::Month { period.months() } else { (period.to, period.to) };
@@ -146,9 +179,66 @@ async fn parts(
     Ok(rows.into_iter().map(figures).collect())
 }
 
+/// The same of a period of which there are no totals, from the commissions and payouts themselves. Of more than [`MAX_SUMMED`] commissions some
+/// are left out: the counts then say that there are more.
+async fn sums(
+    mut connection: &AsyncPgConnection,
+    scope: Scope,
+    currency: Currency,
+    span: &Span,
+    interval: Interval,
+) -> QueryResult<Vec<(NaiveDate, Figures)>> {
+    let partner = if scope.partner.is_some() { "partner_id = ? AND" } else { "" };
+    let bounds = || {
+        let mut binds = vec![Bind::Uuid(scope.tenant.uuid())];
+        binds.extend(scope.partner.map(|partner| Bind::Uuid(partner.uuid())));
+        binds.extend([Bind::text(currency.code()), Bind::Time(span.from), Bind::Time(span.before)]);
+        binds
+    };
+    let mut binds = vec![Bind::Times(span.starts(interval))];
+    binds.extend(bounds());
+    binds.push(Bind::BigInt(MAX_SUMMED + 1));
+    binds.extend(bounds());
+    let rows: Vec<(i32, Decimal, Decimal, i64, Decimal)> = statement::<(Integer, Numeric, Numeric, BigInt, Numeric)>(
+        format!(
+            "SELECT width_bucket(at, ?), sum(earned), sum(pending), sum(commission_count)::bigint, sum(paid_out) FROM (
+                 (SELECT event_date AS at, amount AS earned, CASE status WHEN 'pending' THEN amount ELSE 0 END AS pending,
+                         1 AS commission_count, 0 AS paid_out
+                     FROM partner_commission_events
+                     WHERE tenant_id = ? AND {partner} currency = ? AND event_date >= ? AND event_date < ? AND status <> 'rejected' LIMIT ?)
+                 UNION ALL SELECT completed_at, 0, 0, 0, total_amount FROM partner_payouts
+                     WHERE tenant_id = ? AND {partner} currency = ? AND completed_at >= ? AND completed_at < ? AND status = 'completed'
+             ) AS sums GROUP BY 1 ORDER BY 1"
+        ),
+        binds,
+    )
+    .load(&mut connection)
+    .await?;
+    let parts = interval.parts_of(span.days);
+    let part = |number: i32| usize::try_from(number - 1).ok().and_then(|place| parts.get(place));
+    let rows = rows.into_iter().filter_map(|(number, earned, pending, commission_count, paid_out)| {
+        Some((part(number)?.0, Figures { earned, pending, commission_count, paid_out }))
+    });
+    Ok(rows.collect())
+}
+
+async fn parts(
+    connection: &AsyncPgConnection,
+    scope: Scope,
+    currency: Currency,
+    span: &Span,
+    interval: Interval,
+) -> QueryResult<Vec<(NaiveDate, Figures)>> {
+    if span.has_totals {
+        totals(connection, scope, currency, span.days, interval).await
+    } else {
+        sums(connection, scope, currency, span, interval).await
+    }
+}
+
 /// What a period has brought, to one partner or to all of a tenant's.
-pub async fn figures(connection: &AsyncPgConnection, scope: Scope, currency: Currency, period: Period) -> QueryResult<Figures> {
-    let parts = parts(connection, scope, currency, period, Interval::Month).await?;
+pub async fn figures(connection: &AsyncPgConnection, scope: Scope, currency: Currency, span: &Span) -> QueryResult<Figures> {
+    let parts = parts(connection, scope, currency, span, Interval::Month).await?;
     Ok(parts.into_iter().fold(Figures::default(), |sum, (_, part)| Figures {
         earned: sum.earned + part.earned,
         pending: sum.pending + part.pending,
@@ -162,19 +252,15 @@ pub async fn over_time(
     connection: &AsyncPgConnection,
     scope: Scope,
     currency: Currency,
-    period: Period,
+    span: &Span,
     interval: Interval,
 ) -> QueryResult<Vec<Point>> {
-    let mut found = parts(connection, scope, currency, period, interval).await?.into_iter().peekable();
-    let mut points = Vec::new();
-    let mut start = interval.start_of(period.from);
-    while start < period.to {
-        let part = found.next_if(|(of, _)| *of == start);
-        let figures = part.map_or_else(Figures::default, |(_, figures)| figures);
-        points.push(Point { start: start.max(period.from), figures });
-        start = interval.next(start);
-    }
-    Ok(points)
+    let mut found = parts(connection, scope, currency, span, interval).await?.into_iter().peekable();
+    let point = |(of, start)| {
+        let part = found.next_if(|(part, _)| *part == of);
+        Point { start, figures: part.map_or_else(Figures::default, |(_, figures)| figures) }
+    };
+    Ok(interval.parts_of(span.days).into_iter().map(point).collect())
 }
 
 #[cfg(test)]
@@ -185,14 +271,14 @@ mod tests {
         text.parse().expect("a day")
     }
 
-    fn period(from: &str, to: &str) -> Period {
-        Period { from: day(from), to: day(to) }
+    fn days(from: &str, to: &str) -> Days {
+        Days { from: day(from), to: day(to) }
     }
 
     /// A period's whole months are those that lie in it from the first to the last day.
     #[test]
     fn whole_months() {
-        let months = |from, to| period(from, to).months();
+        let months = |from, to| days(from, to).months();
         assert_eq!(months("2026-01-01", "2027-01-01"), (day("2026-01-01"), day("2027-01-01")));
         assert_eq!(months("2026-01-02", "2026-03-31"), (day("2026-02-01"), day("2026-03-01")));
         assert_eq!(months("2026-01-02", "2026-02-28"), (day("2026-02-28"), day("2026-02-28")));

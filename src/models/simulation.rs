@@ -15,7 +15,6 @@ use rust_decimal::Decimal;
 use super::{
     assessment::Assessment,
     calendar::TimeZone,
-    revenue::Period,
     rule::{NewRule, RateSource, Rule},
 };
 use crate::{
@@ -100,12 +99,10 @@ pub async fn simulate(
     tenant: TenantId,
     zone: TimeZone,
     rule: &NewRule,
-    period: Period,
+    (from, before): (DateTime<Utc>, DateTime<Utc>),
 ) -> QueryResult<Outcomes> {
-    let from = zone.start_of(period.from);
     let partner = if rule.partner_id.is_some() { "AND e.partner_id = ?" } else { "" };
-    let mut binds =
-        vec![Bind::Uuid(tenant.uuid()), Bind::Time(zone.start_of(zone.month_of(from))), Bind::Time(zone.start_of(period.to))];
+    let mut binds = vec![Bind::Uuid(tenant.uuid()), Bind::Time(zone.start_of(zone.month_of(from))), Bind::Time(before)];
     binds.extend(rule.partner_id.map(|partner| Bind::Uuid(partner.uuid())));
     let first_payment = match rule.duration_months {
         Some(_) => "(SELECT min(i.paid_at) FROM invoices i WHERE i.tenant_id = e.tenant_id AND i.customer_id = e.customer_id)",

@@ -8,7 +8,7 @@ import { trusting } from "./trusting.mjs";
 export default async function codegen(server) {
   const folder = new URL("./generated/codegen/", import.meta.url).pathname;
   mkdirSync(folder, { recursive: true });
-  const query = "query Dashboard { dashboard { partner { companyName } stats { totalReferrals } } }";
+  const query = "query Dashboard { dashboard { partner { companyName } stats { totalLeads } } }";
   writeFileSync(`${folder}dashboard.ts`, `import { graphql } from "./types";\nexport const dashboard = graphql(\`${query}\`);\n`);
   const schema = new URL("../../schema.graphql", import.meta.url).pathname;
   await generate(

@@ -192,16 +192,13 @@ async fn filters_at_their_ends() {
         assert_eq!(found["totalCount"], found["nodes"].as_array().map_or(0, Vec::len), "{list}");
         found["totalCount"].clone()
     };
-    for (list, from, before) in [
-        ("leads", "createdFrom", "createdBefore"),
-        ("commissions", "earnedFrom", "earnedBefore"),
-        ("payouts", "createdFrom", "createdBefore"),
-        ("payouts", "payoutFrom", "payoutBefore"),
-    ] {
-        assert_eq!(count(list, json!({from: shown(at)})).await, 1, "{list} {from}");
-        assert_eq!(count(list, json!({from: shown(at + micro)})).await, 0, "{list} {from}");
-        assert_eq!(count(list, json!({before: shown(at)})).await, 0, "{list} {before}");
-        assert_eq!(count(list, json!({before: shown(at + micro)})).await, 1, "{list} {before}");
+    for (list, field) in [("leads", "created"), ("commissions", "earned"), ("payouts", "created"), ("payouts", "payoutDate")] {
+        assert_eq!(count(list, json!({field: {"from": shown(at)}})).await, 1, "{list} {field}");
+        assert_eq!(count(list, json!({field: {"from": shown(at + micro)}})).await, 0, "{list} {field}");
+        assert_eq!(count(list, json!({field: {"before": shown(at)}})).await, 0, "{list} {field}");
+        assert_eq!(count(list, json!({field: {"before": shown(at + micro)}})).await, 1, "{list} {field}");
+        // No time at all.
+        assert_eq!(count(list, json!({field: {"from": shown(at), "before": shown(at)}})).await, 0, "{list} {field}");
     }
     for list in ["commissions", "payouts"] {
         for (amount, least, most) in [("10.00", 1, 1), ("10.01", 0, 1), ("9.99", 1, 0)] {
@@ -230,8 +227,8 @@ async fn a_payouts_period_and_minimum() {
         world.pay(invoice, "cus_1", "100.00", at).await;
     }
     let june =
-        json!({"partnerId": world.a.to_string(), "periodStart": "2026-06-01T00:00:00Z", "periodEnd": "2026-07-01T00:00:00Z"});
-    let preview = "query ($id: ID!) { previewPayout(partnerId: $id, periodStart: \"2026-06-01T00:00:00Z\", periodEnd: \"2026-07-01T00:00:00Z\") { commissionCount total { amount } isPayable } }";
+        json!({"partnerId": world.a.to_string(), "period": {"from": "2026-06-01T00:00:00Z", "before": "2026-07-01T00:00:00Z"}});
+    let preview = "query ($id: ID!) { previewPayout(partnerId: $id, period: { from: \"2026-06-01T00:00:00Z\", before: \"2026-07-01T00:00:00Z\" }) { commissionCount total { amount } isPayable } }";
     let preview = async || world.operator(preview, json!({"id": world.a.to_string()})).await.data()["previewPayout"].clone();
     assert_eq!(preview().await, json!({"commissionCount": 4, "total": {"amount": "40.00"}, "isPayable": false}));
     assert_eq!(world.batch_with(june.clone()).await["userErrors"][0]["code"], "NOTHING_TO_PAY");

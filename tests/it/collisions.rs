@@ -135,7 +135,7 @@ impl Few {
     fn call(&self, name: &str, random: &mut fastrand::Rng) -> Option<(As, Value)> {
         use As::{Operator, Service};
         let partner = self.partners[random.usize(..2)].clone();
-        let period = || json!({"periodStart": "2026-01-01T00:00:00Z", "periodEnd": "2100-01-01T00:00:00Z"});
+        let period = || json!({"period": {"from": "2026-01-01T00:00:00Z", "before": "2100-01-01T00:00:00Z"}});
         let money = |random: &mut fastrand::Rng| format!("{}.00", random.u8(1..90));
         Some(match name {
             "adjustCommission" => (

@@ -286,9 +286,9 @@ async fn lists_of_allocations() {
         (json!({"memberId": ann}), vec![40, 30, 10]),
         (json!({"partnerId": world.a.to_string(), "memberId": bo}), vec![20]),
         (json!({"partnerId": world.b.to_string()}), vec![]),
-        (json!({"createdFrom": at(-1)}), vec![40, 30, 20]),
-        (json!({"createdBefore": at(-1)}), vec![10]),
-        (json!({"expiresBefore": at(25)}), vec![20, 10]),
+        (json!({"created": {"from": at(-1)}}), vec![40, 30, 20]),
+        (json!({"created": {"before": at(-1)}}), vec![10]),
+        (json!({"expires": {"before": at(25)}}), vec![20, 10]),
     ] {
         let found = list(json!({"filter": filter})).await;
         assert_eq!((days(&found), &found["totalCount"]), (expected.clone(), &json!(expected.len())), "{filter}");

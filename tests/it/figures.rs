@@ -24,14 +24,14 @@ async fn figures() {
     let query = "query ($period: PeriodInput, $partner: ID, $currency: CurrencyCode) {
         revenueMetrics(period: $period, partnerId: $partner, currency: $currency) { periodStart periodEnd totalCommissions { amount currency } totalCommissionCount totalPayouts { amount } pendingAmount { amount } }
         earningsOverTime(interval: MONTH, period: $period, partnerId: $partner, currency: $currency) { start earned { amount } commissionCount } }";
-    let june = json!({"period": {"from": "2026-06-01", "to": "2026-06-30"}});
+    let june = json!({"period": {"from": "2026-06-01", "before": "2026-07-01"}});
     let found = world.operator(query, june.clone()).await.data().clone();
     assert_eq!(
         found["revenueMetrics"],
         json!({"periodStart": "2026-06-01T00:00:00Z", "periodEnd": "2026-07-01T00:00:00Z", "totalCommissions": {"amount": "55.00", "currency": "USD"},
                "totalCommissionCount": 4, "totalPayouts": {"amount": "0.00"}, "pendingAmount": {"amount": "0.00"}})
     );
-    let year = json!({"period": {"from": "2026-05-15", "to": "2026-07-31"}});
+    let year = json!({"period": {"from": "2026-05-15", "before": "2026-08-01"}});
     let points = world.operator(query, year.clone()).await.data()["earningsOverTime"].clone();
     assert_eq!(
         points,
@@ -58,7 +58,7 @@ async fn figures() {
     );
     let b = world.acme("owner_b", stats, json!({})).await.data()["dashboard"].clone();
     assert_eq!((&b["partner"]["rank"], &b["stats"]["paidEarnings"]["amount"]), (&json!(2), &json!("50.00")));
-    let long = world.operator(query, json!({"period": {"from": "2026-02-01", "to": "2026-01-01"}})).await;
+    let long = world.operator(query, json!({"period": {"from": "2026-02-01", "before": "2026-01-02"}})).await;
     assert_eq!(long.code(), "BAD_USER_INPUT");
 }
 
@@ -120,7 +120,7 @@ async fn a_tenants_figures_miss_nothing() {
     assert!(world.number("SELECT count(*) FROM tenant_totals WHERE shard >= 64").await > 0);
     drop(others);
     book(2).await;
-    let query = "{ revenueMetrics(period: { from: \"2026-06-01\", to: \"2026-06-30\" }) { totalCommissions { amount } totalCommissionCount } }";
+    let query = "{ revenueMetrics(period: { from: \"2026-06-01\", before: \"2026-07-01\" }) { totalCommissions { amount } totalCommissionCount } }";
     let found = world.operator(query, json!({})).await.data()["revenueMetrics"].clone();
     assert_eq!(found, json!({"totalCommissions": {"amount": "360.00"}, "totalCommissionCount": 36}));
     assert_eq!(world.broken_rules().await, Vec::<&str>::new());
@@ -130,15 +130,85 @@ async fn a_tenants_figures_miss_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn days_are_written_in_full() {
     let world = World::new().await;
-    let query = "query ($from: Date!) { revenueMetrics(period: { from: $from, to: \"2026-06-30\" }) { totalCommissionCount } }";
+    let query = "query ($from: DateOrDateTime!) { revenueMetrics(period: { from: $from, before: \"2026-07-01\" }) { totalCommissionCount } }";
     let ask = async |from: &str| world.operator(query, json!({"from": from})).await;
     assert_eq!(ask("2026-06-01").await.data()["revenueMetrics"]["totalCommissionCount"], json!(0));
-    for from in ["2026-6-1", "02026-06-01", "+2026-06-01", " 2026-06-01", "2026-06-01T00:00:00Z", "20260601", "2026-06-31"] {
+    for from in ["2026-6-1", "02026-06-01", "+2026-06-01", " 2026-06-01", "2026-06-01T00:00:00", "20260601", "2026-06-31"] {
         let answer = ask(from).await;
         assert!(
-            answer.message().contains("is no Date: it must be a day from 1900 on, such as \"2026-11-20\""),
+            answer.message().contains("is no DateOrDateTime: it must be a day from 1900 on, such as \"2026-11-20\""),
             "{from}: {}",
             answer.message()
         );
     }
+}
+
+/// A period is said one way everywhere: half-open, from and before days or instants, whose days begin in the tenant's time zone or in another.
+#[tokio::test(flavor = "multi_thread")]
+async fn periods() {
+    let world = World::new().await;
+    world.customer("cus_1", world.a).await;
+    for (invoice, amount, at) in [
+        ("inv_1", "10.00", "2026-03-28T22:59:59Z"),
+        ("inv_2", "20.00", "2026-03-28T23:00:00Z"),
+        ("inv_3", "40.00", "2026-03-29T21:59:59Z"),
+        ("inv_4", "80.00", "2026-03-29T22:00:00Z"),
+    ] {
+        world.pay(invoice, "cus_1", amount, at).await;
+    }
+    let query = "query ($period: PeriodInput!) {
+        revenueMetrics(period: $period) { periodStart periodEnd totalCommissions { amount } totalCommissionCount pendingAmount { amount } }
+        earningsOverTime(interval: DAY, period: $period) { start earned { amount } commissionCount }
+        commissions(filter: { earned: $period }) { totalCount } }";
+    let ask = async |period: Value| {
+        let found = world.owner_a(query, json!({"period": period})).await.data().clone();
+        let metrics = &found["revenueMetrics"];
+        assert_eq!(metrics["totalCommissionCount"], found["commissions"]["totalCount"], "{period}");
+        let days: Vec<String> = found["earningsOverTime"]
+            .as_array()
+            .expect("points")
+            .iter()
+            .map(|point| format!("{} {}", point["start"], point["earned"]["amount"]).replace('"', ""))
+            .collect();
+        (metrics["totalCommissions"]["amount"].as_str().expect("an amount").to_owned(), days.join(", "))
+    };
+    // By the totals of the tenant's days, in UTC.
+    let days = ask(json!({"from": "2026-03-28", "before": "2026-03-30"})).await;
+    assert_eq!(days, ("15.00".to_owned(), "2026-03-28 3.00, 2026-03-29 12.00".to_owned()));
+    // In Berlin the clocks were put forward on that Sunday, which had 23 hours.
+    let sunday = ask(json!({"from": "2026-03-29", "before": "2026-03-30", "timeZone": "Europe/Berlin"})).await;
+    assert_eq!(sunday, ("6.00".to_owned(), "2026-03-29 6.00".to_owned()));
+    let weekend = ask(json!({"from": "2026-03-28", "before": "2026-03-31", "timeZone": "Europe/Berlin"})).await;
+    assert_eq!(weekend, ("15.00".to_owned(), "2026-03-28 1.00, 2026-03-29 6.00, 2026-03-30 8.00".to_owned()));
+    // Instants, and a day and an instant.
+    let hours = ask(json!({"from": "2026-03-28T23:00:00Z", "before": "2026-03-29T22:00:00Z"})).await;
+    assert_eq!(hours, ("6.00".to_owned(), "2026-03-28 2.00, 2026-03-29 4.00".to_owned()));
+    assert_eq!(ask(json!({"from": "2026-03-29", "before": "2026-03-29T22:00:00.000001Z"})).await.0, "12.00");
+    // The same days by another name of the same zone are added up one by one, to the same.
+    let same = json!({"from": "2026-03-28", "before": "2026-03-30", "timeZone": "Etc/UTC"});
+    assert_eq!(ask(same).await, days);
+    for (period, words) in [
+        (json!({"from": "2026-03-28"}), "period: Both `from` and `before` are needed"),
+        (json!({"from": "2026-03-28", "before": "2026-03-28"}), "period: `before` must be later"),
+        (json!({"from": "2026-03-28", "before": "2026-03-27"}), "period: `before` must not be earlier"),
+        (json!({"from": "2000-01-01", "before": "2026-03-27"}), "period: It has 9582 days"),
+    ] {
+        let refused = world.owner_a(query, json!({"period": period})).await;
+        let message = refused.body["errors"][0]["message"].as_str().unwrap_or_default();
+        assert!(message.starts_with(words), "{period}: {}", refused.body);
+    }
+    for (period, words) in [
+        (json!({"from": "28.3.2026", "before": "2026-03-28"}), "is no DateOrDateTime"),
+        (json!({"from": "2026-03-28", "before": "2026-03-29", "timeZone": "Berlin"}), "is no TimeZone"),
+    ] {
+        let refused = world.owner_a(query, json!({"period": period})).await;
+        assert!(refused.body["errors"][0]["message"].as_str().is_some_and(|text| text.contains(words)), "{}", refused.body);
+    }
+    let backwards = "{ leads(filter: { created: { from: \"2026-03-28\", before: \"2026-03-27\" } }) { totalCount } }";
+    let refused = world.owner_a(backwards, json!({})).await;
+    assert!(
+        refused.body["errors"][0]["message"].as_str().is_some_and(|text| text.starts_with("created: `before`")),
+        "{}",
+        refused.body
+    );
 }

@@ -55,7 +55,7 @@ async fn nothing_runs_unless_all_can_be_right() {
         ("($v: Int = \"x\")", assign("validDays: $v"), json!({}), json!([["v"]]), "\"x\" is no Int"),
         ("($v: Int! = 5)", assign("validDays: $v"), json!({"v": null}), json!([["input", "validDays"]]), "null is none"),
         ("", "b: updateLeadStatus(input: { id: \"lead_01h455vb4pex5vsknk084sn02q\", status: \"LOST\" }) { lead { id } }".to_owned(), json!({}), json!([["input", "status"]]), "\"LOST\" is no value of LeadStatus"),
-        ("", "b: createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", periodStart: \"yesterday\", periodEnd: \"2026-02-30T00:00:00Z\" }) { nextPartnerId }".to_owned(), json!({}), json!([["input", "periodEnd"], ["input", "periodStart"]]), "RFC 3339"),
+        ("", "b: createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", period: { from: \"yesterday\", before: \"2026-02-30T00:00:00Z\" } }) { nextPartnerId }".to_owned(), json!({}), json!([["input", "period", "before"], ["input", "period", "from"]]), "RFC 3339"),
         ("", second("dealValue: \"1\", dealValue: \"2\""), json!({}), json!([null]), "only one input field named \"dealValue\""),
         ("", second("nope: 1"), json!({}), json!([["input", "nope"]]), "has no field \"nope\""),
         ("($p: ID = \"foo\")", second("partnerId: $p"), json!({}), json!([["input", "partnerId"]]), "\"foo\" is not an id"),
@@ -128,10 +128,10 @@ async fn one_field_in_several_places() {
     // Below an interface it is the engine that merges.
     let partner = world.a.to_string();
     let node = format!(
-        "{{ node(id: \"{partner}\") {{ id ... on Partner {{ stats {{ totalReferrals }} }} ... on Partner {{ stats {{ convertedReferrals }} }} }} }}"
+        "{{ node(id: \"{partner}\") {{ id ... on Partner {{ stats {{ totalLeads }} }} ... on Partner {{ stats {{ convertedLeads }} }} }} }}"
     );
     let answer = world.owner_a(&node, json!({})).await;
-    assert_eq!(answer.data()["node"]["stats"], json!({"totalReferrals": 3, "convertedReferrals": 0}));
+    assert_eq!(answer.data()["node"]["stats"], json!({"totalLeads": 3, "convertedLeads": 0}));
 }
 
 /// In a query an id that is none, an unknown currency, a wrong cursor or too long a page nulls its own field alone, wherever that stands.

@@ -97,13 +97,13 @@ async fn others_see_nothing(world: &World) {
         e: node(id: $customer) { id } f: node(id: $rule) { id } g: node(id: $commission) { id } h: node(id: $payout) { id }
         nodes(ids: [$lead, $partner, $user, $tenant, $customer, $rule, $commission, $payout]) { id }
         leads { totalCount totals { count } nodes { id partner { id } } }
-        leadsOverTime(interval: MONTH, period: { from: \"2026-01-01\", to: \"2026-01-31\" }) { count }
+        leadsOverTime(interval: MONTH, period: { from: \"2026-01-01\", before: \"2026-02-01\" }) { count }
         customers { totalCount nodes { id } } commissionRules(validity: ALL) { id }
         commissions { totalCount totals { count } nodes { id partner { id } customer { id } transfers { kind } } }
         payouts { totalCount totals { count } nodes { id commissions { nodes { id } } history { to } transfers { kind } } }
-        previewPayout(partnerId: $partner, periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\") { commissionCount }
+        previewPayout(partnerId: $partner, period: { from: \"2026-01-01T00:00:00Z\", before: \"2027-01-01T00:00:00Z\" }) { commissionCount }
         calculateCommission(partnerId: $partner, customerId: $customer, amount: \"5\") { sentence }
-        revenueMetrics(period: { from: \"2026-01-01\", to: \"2026-12-31\" }, currency: \"USD\") { totalCommissionCount }
+        revenueMetrics(period: { from: \"2026-01-01\", before: \"2027-01-01\" }, currency: \"USD\") { totalCommissionCount }
     }";
     let own = world.owner_a(query, ids.clone()).await;
     assert!(own.data().as_object().expect("data").values().all(|value| !value.is_null()), "{}", own.body);
@@ -234,7 +234,7 @@ fn attempts(lead: &str, a: &str, [customer, rule, commission, payout]: &[String;
         (
             "createPayoutBatch",
             format!(
-                "createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }}) {{ userErrors {{ code }} }}"
+                "createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", period: {{ from: \"2026-01-01T00:00:00Z\", before: \"2027-01-01T00:00:00Z\" }} }}) {{ userErrors {{ code }} }}"
             ),
         ),
         ("startPayout", format!("startPayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ code }} }}")),

@@ -232,18 +232,17 @@ async fn simultaneous_steps() {
 async fn counters_follow() {
     let world = World::new().await;
     let stats = async || {
-        let answer =
-            world.owner_a("{ dashboard { stats { totalReferrals convertedReferrals conversionRate } } }", json!({})).await;
+        let answer = world.owner_a("{ dashboard { stats { totalLeads convertedLeads conversionRate } } }", json!({})).await;
         answer.data()["dashboard"]["stats"].clone()
     };
-    assert_eq!(stats().await, json!({"totalReferrals": 0, "convertedReferrals": 0, "conversionRate": "0.0000"}));
+    assert_eq!(stats().await, json!({"totalLeads": 0, "convertedLeads": 0, "conversionRate": "0.0000"}));
     let leads = world.add_leads(world.acme, world.a, 6).await;
     status(&world, &json!(leads[0].to_string()), "CONVERTED").await;
-    assert_eq!(stats().await, json!({"totalReferrals": 6, "convertedReferrals": 1, "conversionRate": "0.1667"}));
+    assert_eq!(stats().await, json!({"totalLeads": 6, "convertedLeads": 1, "conversionRate": "0.1667"}));
     world.sql("UPDATE partner_leads SET status = 'converted', converted_at = now() WHERE deal_value >= 50").await;
-    assert_eq!(stats().await, json!({"totalReferrals": 6, "convertedReferrals": 3, "conversionRate": "0.5000"}));
+    assert_eq!(stats().await, json!({"totalLeads": 6, "convertedLeads": 3, "conversionRate": "0.5000"}));
     world.sql("DELETE FROM lead_status_changes; DELETE FROM partner_leads WHERE deal_value = 60").await;
-    assert_eq!(stats().await, json!({"totalReferrals": 5, "convertedReferrals": 2, "conversionRate": "0.4000"}));
+    assert_eq!(stats().await, json!({"totalLeads": 5, "convertedLeads": 2, "conversionRate": "0.4000"}));
     let wrong = "SELECT count(*) FROM partners p WHERE total_referrals <> (SELECT count(*) FROM partner_leads l WHERE l.partner_id = p.id)";
     assert_eq!(world.number(wrong).await, 0);
 }

@@ -107,7 +107,9 @@ async fn operation(world: &World, random: &mut fastrand::Rng, partners: [Partner
         16..18 => {
             // Just with the payments, without them, or with everything.
             let end = ["2026-06-15T12:00:01Z", "2026-06-15T12:00:00Z", "2100-01-01T00:00:00Z"][random.usize(..3)];
-            let made = world.batch_with(json!({"partnerId": partner.to_string(), "periodEnd": end})).await;
+            let made = world
+                .batch_with(json!({"partnerId": partner.to_string(), "period": {"from": "2026-01-01T00:00:00Z", "before": end}}))
+                .await;
             if let Some(id) = made["payout"].get("id") {
                 walk(world, random, id).await;
             }
@@ -194,7 +196,7 @@ async fn a_killed_server_loses_nothing() {
     let customers = found["data"]["customers"]["nodes"].as_array().expect("customers").clone();
     let of_first = customers.iter().find(|row| row["externalId"] == "cus_1_1_1").expect("the customer")["partner"]["id"].clone();
     let batch = format!(
-        "mutation {{ createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: {of_first}, periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }}) {{ payout {{ id }} userErrors {{ code }} }} }}"
+        "mutation {{ createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: {of_first}, period: {{ from: \"2026-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" }} }}) {{ payout {{ id }} userErrors {{ code }} }} }}"
     );
     let acknowledged = Arc::new(Mutex::new(Vec::<(usize, Value)>::new()));
     let stopped = Arc::new(AtomicBool::new(false));

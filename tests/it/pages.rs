@@ -130,8 +130,8 @@ async fn filters() {
     assert_eq!(found(json!({"search": "x_t"})).await, 0);
     assert_eq!(found(json!({"search": "\\"})).await, 0);
     assert_eq!(found(json!({"search": "  "})).await, 10);
-    assert_eq!(found(json!({"createdFrom": "2026-01-01T00:00:04Z", "createdBefore": "2026-01-01T00:00:07Z"})).await, 3);
-    assert_eq!(found(json!({"createdFrom": "2026-01-01T02:00:04+02:00", "status": ["LOST"]})).await, 3);
+    assert_eq!(found(json!({"created": {"from": "2026-01-01T00:00:04Z", "before": "2026-01-01T00:00:07Z"}})).await, 3);
+    assert_eq!(found(json!({"created": {"from": "2026-01-01T02:00:04+02:00"}, "status": ["LOST"]})).await, 3);
 }
 
 /// Pages are 1 to 500 long; another length, a foreign cursor, `first` with `last` are errors that say what is wrong.

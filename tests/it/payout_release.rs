@@ -106,14 +106,14 @@ async fn more_than_a_payout_can_hold_is_not_payable() {
     let world = World::new().await;
     world.adjust(world.a, "60000000000000.00", None).await;
     world.adjust(world.a, "39999999999999.99", None).await;
-    let query = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\") { isPayable total { amount } } }";
+    let query = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", period: { from: \"2026-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" }) { isPayable total { amount } } }";
     let preview = async || world.operator(query, json!({"id": world.a.to_string()})).await.data()["previewPayout"].clone();
     assert_eq!(preview().await, json!({"isPayable": true, "total": {"amount": "99999999999999.99"}}));
     world.adjust(world.a, "0.01", None).await;
     assert_eq!(preview().await["isPayable"], false);
     let refused = world.batch(world.a).await;
     assert_eq!(refusal(&refused).0, "OUT_OF_RANGE");
-    assert_eq!(refused["userErrors"][0]["field"], json!(["input", "periodEnd"]));
+    assert_eq!(refused["userErrors"][0]["field"], json!(["input", "period"]));
     world.adjust(world.a, "-0.01", None).await;
     assert_eq!(world.batch(world.a).await["payout"]["total"]["amount"], "99999999999999.99");
     assert_eq!(world.broken_rules().await, [""; 0]);

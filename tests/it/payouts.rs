@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{World, log};
 
 const DAY: &str = "2026-06-15T12:00:00Z";
-const PREVIEW: &str = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\") {
+const PREVIEW: &str = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", period: { from: \"2026-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" }) {
     total { amount } commissionCount fingerprint previewedAt isPayable minimum { amount } lines { totalCount nodes { id amount { amount } } } } }";
 
 async fn preview(world: &World) -> Value {
@@ -69,15 +69,16 @@ async fn minimum_period_and_currency() {
     );
     world.pay_in("inv_eur", "cus_1", "50.00", "EUR", DAY).await;
     let early =
-        world.batch_with(json!({"partnerId": world.a.to_string(), "currency": "EUR", "periodEnd": "2026-06-15T12:00:00Z"})).await;
+        world.batch_with(json!({"partnerId": world.a.to_string(), "currency": "EUR", "period": {"from": "2026-01-01T00:00:00Z", "before": "2026-06-15T12:00:00Z"}})).await;
     assert_eq!(early["userErrors"][0]["code"], "NOTHING_TO_PAY");
     let euros = world.batch_with(json!({"partnerId": world.a.to_string(), "currency": "EUR"})).await;
     assert_eq!(euros["payout"]["total"], json!({"amount": "5.00", "currency": "EUR"}));
     world.sql("UPDATE tenants SET minimum_payout = 60").await;
     assert_eq!(world.batch(world.a).await["payout"]["total"]["amount"], "60.00");
     assert_eq!(world.batch(world.a).await["userErrors"][0]["message"], "There is nothing to pay.");
-    let backwards = json!({"partnerId": world.a.to_string(), "periodStart": "2100-01-02T00:00:00Z"});
-    assert_eq!(world.batch_with(backwards).await["userErrors"][0]["field"], json!(["input", "periodEnd"]));
+    let backwards =
+        json!({"partnerId": world.a.to_string(), "period": {"from": "2100-01-02T00:00:00Z", "before": "2100-01-01T00:00:00Z"}});
+    assert_eq!(world.batch_with(backwards).await["userErrors"][0]["field"], json!(["input", "period"]));
     assert_eq!(world.batch(world.g).await["userErrors"][0]["code"], "NOT_FOUND");
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
@@ -136,7 +137,8 @@ async fn what_is_refunded_is_not_paid() {
     let world = World::new().await;
     world.earn().await;
     world.refund("inv_2", "300.00").await;
-    let june = json!({"partnerId": world.a.to_string(), "periodEnd": "2026-06-16T00:00:00Z"});
+    let june =
+        json!({"partnerId": world.a.to_string(), "period": {"from": "2026-01-01T00:00:00Z", "before": "2026-06-16T00:00:00Z"}});
     let made = world.batch_with(june).await["payout"].clone();
     assert_eq!((&made["total"]["amount"], &made["commissionCount"]), (&json!("30.00"), &json!(4)));
     for step in ["releasePayout", "startPayout", "failPayout"] {
@@ -156,7 +158,8 @@ async fn what_is_refunded_is_not_paid() {
     );
     // What was taken off after the period goes along too, so that no more is paid than is owed.
     world.step("cancelPayout", &made["id"]).await;
-    let june = json!({"partnerId": world.a.to_string(), "periodEnd": "2026-06-16T00:00:00Z"});
+    let june =
+        json!({"partnerId": world.a.to_string(), "period": {"from": "2026-01-01T00:00:00Z", "before": "2026-06-16T00:00:00Z"}});
     let again = world.batch_with(june).await["payout"].clone();
     assert_eq!((&again["total"]["amount"], &again["commissionCount"]), (&json!("29.89"), &json!(6)));
     // Refunded before it is sent off, it is not sent off.
@@ -239,7 +242,7 @@ async fn batches_for_all() {
     world.adjust(world.b, "3.00", None).await;
     world.sql("UPDATE tenants SET minimum_payout = 5").await;
     let all =
-        "mutation { createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }) {
+        "mutation { createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", period: { from: \"2026-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" } }) {
         results { partner { id } payout { total { amount } } userError { code } } nextPartnerId userErrors { code } } }";
     let first = world.operator(all, json!({})).await.data()["createPayoutBatches"].clone();
     let of = |payload: &Value, partner: partner_portal::ids::PartnerId| -> Value {
@@ -277,7 +280,7 @@ async fn one_of_all_fails() {
         .await;
     let answer = world
         .operator(
-            "mutation { createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }) {
+            "mutation { createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", period: { from: \"2026-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" } }) {
                 results { partner { id } payout { total { amount } } userError { code message } } } }",
             json!({}),
         )
@@ -315,7 +318,7 @@ async fn batches_go_on() {
                  SELECT tenant_id, partner_id, 'USD', 'expense', 'payable', amount, 'earn', id FROM partner_commission_events"
         ))
         .await;
-    let query = "mutation ($from: ID) { createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\", fromPartnerId: $from }) {
+    let query = "mutation ($from: ID) { createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", period: { from: \"2026-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" }, fromPartnerId: $from }) {
         results { payout { id } } nextPartnerId } }";
     let (mut from, mut made) = (Value::Null, Vec::new());
     for _ in 0..2 {

@@ -296,7 +296,7 @@ async fn a_person_of_two_partners() {
         );
     }
     for field in [
-        "stats { totalReferrals }",
+        "stats { totalLeads }",
         "profile { contactName }",
         "application { salesPlan }",
         "users { role }",
@@ -414,7 +414,7 @@ async fn histories_name_the_impersonator() {
     assert_eq!(moved.data()["moveLead"]["lead"]["moves"], json!([{"impersonator": "user_support"}]));
 
     world.adjust(world.a, "90.00", None).await;
-    let pay = "mutation ($id: ID!) { createPayoutBatch(input: { idempotencyKey: \"FRESH_KEY\", partnerId: $id, periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\" }) { payout { id history { impersonator } } userErrors { message } } }";
+    let pay = "mutation ($id: ID!) { createPayoutBatch(input: { idempotencyKey: \"FRESH_KEY\", partnerId: $id, period: { from: \"2026-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" } }) { payout { id history { impersonator } } userErrors { message } } }";
     let paid = world.run(&operator, pay, json!({"id": world.a.to_string()})).await;
     let payout = &paid.data()["createPayoutBatch"]["payout"];
     assert_eq!(payout["history"], json!([{"impersonator": "user_support"}]));

@@ -185,12 +185,12 @@ async fn payouts(world: &World) -> Vec<Row> {
     vec![
         (
             "createPayoutBatch",
-            format!("createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2030-01-01T00:00:00Z\" }}) {{ userErrors {{ message }} }}"),
+            format!("createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{a}\", period: {{ from: \"2026-01-01T00:00:00Z\", before: \"2030-01-01T00:00:00Z\" }} }}) {{ userErrors {{ message }} }}"),
             [false, false, true, false],
         ),
         (
             "createPayoutBatches",
-            "createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }) { userErrors { message } }".to_owned(),
+            "createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", period: { from: \"2026-01-01T00:00:00Z\", before: \"2027-01-01T00:00:00Z\" } }) { userErrors { message } }".to_owned(),
             [false, false, true, false],
         ),
         ("releasePayout", format!("releasePayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),

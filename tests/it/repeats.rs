@@ -26,7 +26,7 @@ async fn keyed(world: &World) -> Vec<Keyed> {
     for key in ["x", "y"] {
         redeemed.push(world.redeem(&ann, 1, key).await["redemption"]["id"].clone());
     }
-    let preview = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2100-01-01T00:00:00Z\") { fingerprint previewedAt } }";
+    let preview = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", period: { from: \"2026-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" }) { fingerprint previewedAt } }";
     let seen = world.operator(preview, json!({"id": a})).await.data()["previewPayout"].clone();
     vec![
         Keyed {
@@ -42,14 +42,14 @@ async fn keyed(world: &World) -> Vec<Keyed> {
         Keyed {
             name: "createPayoutBatch",
             input: json!({
-                "partnerId": a, "currency": "USD", "periodStart": "2026-01-01T00:00:00Z", "periodEnd": "2100-01-01T00:00:00Z", "notes": "N",
+                "partnerId": a, "currency": "USD", "period": {"from": "2026-01-01T00:00:00Z", "before": "2100-01-01T00:00:00Z"}, "notes": "N",
                 "payoutDate": "2026-12-01T00:00:00Z", "expectedFingerprint": seen["fingerprint"], "previewedAt": seen["previewedAt"],
             }),
             others: vec![
                 ("partnerId", json!(b)),
                 ("currency", json!("EUR")),
-                ("periodStart", json!("2026-01-02T00:00:00Z")),
-                ("periodEnd", json!("2100-01-02T00:00:00Z")),
+                ("period", json!({"period": {"from": "2026-01-02T00:00:00Z", "before": "2100-01-01T00:00:00Z"}})),
+                ("period", json!({"period": {"from": "2026-01-01T00:00:00Z", "before": "2100-01-02T00:00:00Z"}})),
                 ("notes", json!("M")),
                 ("payoutDate", json!("2026-12-02T00:00:00Z")),
                 ("expectedFingerprint", json!("0".repeat(64))),
@@ -59,12 +59,12 @@ async fn keyed(world: &World) -> Vec<Keyed> {
         Keyed {
             name: "createPayoutBatches",
             input: json!({
-                "currency": "CHF", "periodStart": "2026-01-01T00:00:00Z", "periodEnd": "2100-01-01T00:00:00Z", "payoutDate": "2026-12-01T00:00:00Z",
+                "currency": "CHF", "period": {"from": "2026-01-01T00:00:00Z", "before": "2100-01-01T00:00:00Z"}, "payoutDate": "2026-12-01T00:00:00Z",
             }),
             others: vec![
                 ("currency", json!("EUR")),
-                ("periodStart", json!("2026-01-02T00:00:00Z")),
-                ("periodEnd", json!("2100-01-02T00:00:00Z")),
+                ("period", json!({"period": {"from": "2026-01-02T00:00:00Z", "before": "2100-01-01T00:00:00Z"}})),
+                ("period", json!({"period": {"from": "2026-01-01T00:00:00Z", "before": "2100-01-02T00:00:00Z"}})),
                 ("payoutDate", json!("2026-12-02T00:00:00Z")),
             ],
         },

@@ -168,7 +168,7 @@ async fn measure() {
     measured.world.run(&service, grant, json!({"id": member["partner"]["id"]})).await.data();
 
     let both = |variables: Value| [variables.clone(), variables];
-    let year = json!({"from": "2025-11-01", "to": "2026-10-31"});
+    let year = json!({"from": "2025-11-01", "before": "2026-11-01"});
     let paid = |number: u32| json!({"invoice": format!("bench-{number}"), "customer": "cus_3_1_1", "at": "2026-11-01T09:00:00Z"});
     let steps = ["CONTACTED", "QUALIFIED"].map(|status| json!({"id": lead, "status": status}));
     // Far enough back for payouts.

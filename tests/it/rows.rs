@@ -88,7 +88,7 @@ async fn are_what_the_engine_answers() {
     }
     let (transfers, credits) = (plain_fields(&world, "Transfer").await, plain_fields(&world, "CreditTransfer").await);
     let deep = format!(
-        "dashboard {{ partner {{ stats {{ totalReferrals conversionRate totalEarnings {{ amount }} }}
+        "dashboard {{ partner {{ stats {{ totalLeads conversionRate totalEarnings {{ amount }} }}
              ledger(first: 5) {{ nodes {{ {transfers} payout {{ id }} }} }} creditLedger(first: 5) {{ nodes {{ {credits} }} }}
              commissions(first: 30) {{ nodes {{ id lead {{ id partner {{ id companyName }} }} payout {{ id history {{ to }} }} customer {{ name }} }} }}
              creditAllocations(first: 5) {{ nodes {{ member {{ id email creditsAvailable }} }} }} }} recentLeads(first: 3) {{ id status }} }}"

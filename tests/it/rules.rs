@@ -198,7 +198,7 @@ async fn simulating() {
     }
     world.pay("inv_early", "cus_1", "50.00", "2026-06-01T00:00:00Z").await;
     let before = world.number("SELECT count(*) FROM partner_commissions").await;
-    let query = "query ($rule: CommissionRuleInput!) { simulateCommissionRule(rule: $rule, period: { from: \"2026-06-05\", to: \"2026-06-30\" }) {
+    let query = "query ($rule: CommissionRuleInput!) { simulateCommissionRule(rule: $rule, period: { from: \"2026-06-05\", before: \"2026-07-01\" }) {
         totals { payments affectedPayments actual { amount } simulated { amount } difference { amount } }
         partners { partner { id } payments affectedPayments actual { amount } simulated { amount } difference { amount } } } }";
     let run = async |rule: Value| world.operator(query, json!({"rule": rule})).await.data()["simulateCommissionRule"].clone();

@@ -165,7 +165,7 @@ async fn every_mutation_is_done_once() {
     let rule = id(&twice.send("operator", "setCommissionRule", rule, "rule { id version }").await["rule"]);
     twice.send("operator", "endCommissionRule", json!({"id": rule}), "rule { id validTo }").await;
     twice.send("service", "releaseCustomer", json!({"customerId": customer}), "customer { accounts { managedTo } }").await;
-    let period = json!({"periodStart": "2026-01-01T00:00:00Z", "periodEnd": "2100-01-01T00:00:00Z"});
+    let period = json!({"period": {"from": "2026-01-01T00:00:00Z", "before": "2100-01-01T00:00:00Z"}});
     let mut one = period.clone();
     one["partnerId"] = json!(a);
     let payout = id(&twice.send("operator", "createPayoutBatch", one, "payout { id }").await["payout"]);

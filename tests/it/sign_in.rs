@@ -34,7 +34,7 @@ async fn a_newcomer_gets_a_pending_partner() {
             "tenant": {"name": "Acme", "defaultCurrency": "USD"}, "partner": {"companyName": "New Comer", "status": "PENDING"},
         })
     );
-    let dashboard = world.run(&token, "{ dashboard { canAccessDashboard stats { totalReferrals } } }", json!({})).await;
+    let dashboard = world.run(&token, "{ dashboard { canAccessDashboard stats { totalLeads } } }", json!({})).await;
     assert_eq!(dashboard.data()["dashboard"]["canAccessDashboard"], false);
     let refused = world.run(&token, SEND_LEAD, json!({})).await;
     assert_eq!(refused.code(), "FORBIDDEN");

@@ -136,7 +136,7 @@ async fn booking_costs_the_same() {
         )
     };
     let batch = format!(
-        "mutation {{ createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{}\", periodStart: \"2026-01-01T00:00:00Z\", periodEnd: \"2027-01-01T00:00:00Z\" }}) {{ replayed }} }}",
+        "mutation {{ createPayoutBatch(input: {{ idempotencyKey: \"FRESH_KEY\", partnerId: \"{}\", period: {{ from: \"2026-01-01T00:00:00Z\", before: \"2027-01-01T00:00:00Z\" }} }}) {{ replayed }} }}",
         world.a
     );
     let first = (statements(&world, &service, &pay(0)).await, statements(&world, &operator, &batch).await);
@@ -231,7 +231,7 @@ async fn dashboard_and_mutations() {
     let world = World::new().await;
     let lead = world.add_leads(world.acme, world.a, 10).await[0];
     let owner = crate::support::token("owner_a", ACME);
-    let dashboard = "{ dashboard { partner { companyName } stats { totalReferrals } recentLeads { id history { to } } } }";
+    let dashboard = "{ dashboard { partner { companyName } stats { totalLeads } recentLeads { id history { to } } } }";
     assert_eq!(statements(&world, &owner, dashboard).await, 3);
     let step = format!("mutation {{ updateLeadStatus(input: {{ id: \"{lead}\", status: CONTACTED }}) {{ lead {{ status }} }} }}");
     // Lock, update and record; then the payload's lead.
@@ -264,12 +264,12 @@ async fn an_answer_is_of_one_instant() {
     };
     let readers = async {
         for _ in 0..60 {
-            let query = "{ leads(first: 500) { totalCount nodes { id } } dashboard { stats { totalReferrals } } nested: me { partner { leads(first: 500) { totalCount nodes { id } } } } }";
+            let query = "{ leads(first: 500) { totalCount nodes { id } } dashboard { stats { totalLeads } } nested: me { partner { leads(first: 500) { totalCount nodes { id } } } } }";
             let answer = world.owner_a(query, json!({})).await;
             let data = answer.data();
             let total = data["leads"]["totalCount"].as_u64().expect("a number");
             assert_eq!(data["leads"]["nodes"].as_array().map(|nodes| nodes.len() as u64), Some(total));
-            assert_eq!(data["dashboard"]["stats"]["totalReferrals"], total);
+            assert_eq!(data["dashboard"]["stats"]["totalLeads"], total);
             assert_eq!(data["nested"]["partner"]["leads"]["totalCount"], total);
             assert_eq!(data["nested"]["partner"]["leads"]["nodes"].as_array().map(|nodes| nodes.len() as u64), Some(total));
         }

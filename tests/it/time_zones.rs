@@ -23,8 +23,8 @@ async fn set_zone(world: &World, tenant: TenantId, zone: &str) -> Vec<(usize, us
 }
 
 /// What a month has brought, to the tenant and to a partner, and when it begins and ends.
-async fn month(world: &World, from: &str, to: &str) -> (String, Value, Value) {
-    let period = json!({"period": {"from": from, "to": to}});
+async fn month(world: &World, from: &str, before: &str) -> (String, Value, Value) {
+    let period = json!({"period": {"from": from, "before": before}});
     let tenant = world.operator(EARNED, period.clone()).await.data().clone();
     let partner = world.owner_a(EARNED, period).await.data().clone();
     assert_eq!(tenant["revenueMetrics"]["totalCommissions"], partner["revenueMetrics"]["totalCommissions"]);
@@ -46,8 +46,8 @@ async fn months_begin_there() {
     world.pay("inv_1", "cus_1", "100.00", "2026-10-31T23:30:00-05:00").await;
     world.pay("inv_2", "cus_1", "500.00", "2026-11-01T00:00:00-05:00").await;
     world.pay("inv_3", "cus_1", "30.00", "2026-10-31T23:59:59.999999-05:00").await;
-    let october = async || month(&world, "2026-10-01", "2026-10-31").await;
-    let november = async || month(&world, "2026-11-01", "2026-11-30").await;
+    let october = async || month(&world, "2026-10-01", "2026-11-01").await;
+    let november = async || month(&world, "2026-11-01", "2026-12-01").await;
     assert_eq!((october().await.0, november().await.0), ("0.00".to_owned(), "63.00".to_owned()));
     let told = set_zone(&world, world.acme, "America/Bogota").await;
     assert_eq!(told, [(0, 2), (2, 2)]);
@@ -89,7 +89,7 @@ async fn tiers_follow() {
     assert_eq!(amount("inv_2", "2026-11-01T04:59:59Z").await, "20.00");
     assert_eq!(amount("inv_3", "2026-11-01T05:00:00Z").await, "10.00");
     // Replayed, it comes to the same.
-    let replay = "query ($rule: CommissionRuleInput!) { simulateCommissionRule(rule: $rule, period: { from: \"2026-10-31\", to: \"2026-10-31\" }) { totals { payments actual { amount } simulated { amount } } } }";
+    let replay = "query ($rule: CommissionRuleInput!) { simulateCommissionRule(rule: $rule, period: { from: \"2026-10-31\", before: \"2026-11-01\" }) { totals { payments actual { amount } simulated { amount } } } }";
     let rule = json!({"partnerId": world.a.to_string(), "currency": "USD", "kind": "TIERED", "tiers": [{"above": "0", "rate": "0.1"}, {"above": "100", "rate": "0.2"}]});
     let replayed = world.operator(replay, json!({"rule": rule})).await;
     assert_eq!(
@@ -148,6 +148,6 @@ async fn bookings_go_on_meanwhile() {
     assert_eq!(world.broken_rules().await, [""; 0]);
     set_zone(&world, world.acme, "America/Bogota").await;
     assert_eq!(world.broken_rules().await, [""; 0]);
-    let metrics = world.operator(EARNED, json!({"period": {"from": "2026-10-31", "to": "2026-10-31"}})).await;
+    let metrics = world.operator(EARNED, json!({"period": {"from": "2026-10-31", "before": "2026-11-01"}})).await;
     assert_eq!(metrics.data()["revenueMetrics"]["totalCommissions"]["amount"], "600.00");
 }

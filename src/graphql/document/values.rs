@@ -370,8 +370,8 @@ mod tests {
             ("mutation ($v: ID!) { updateLeadStatus(input: { id: $v }) { userErrors { code } } }", 1),
             ("query ($v: LeadStatus!) { leads(filter: { status: [$v, 5] }) { totalCount } }", 1),
             ("query ($v: Int!) { ...F } fragment F on Query { ...F me { ...G } } fragment G on Viewer { role }", 0),
-            ("query ($v: Date) { revenueMetrics(period: { from: $v, to: \"2026-01-01\" }) { periodStart } }", 1),
-            ("query ($v: Date!) { revenueMetrics(period: { from: $v, to: \"2026-01-01\" }) { periodStart } }", 0),
+            ("query ($v: DateTime) { revenueMetrics(period: { from: $v }) { periodStart } }", 1),
+            ("query ($v: DateOrDateTime!) { revenueMetrics(period: { from: $v }) { periodStart } }", 0),
             ("query ($v: Interval) { earningsOverTime(interval: $v) { start } }", 0),
             ("query ($v: OrderDirection) { leads(orderBy: { field: CREATED_AT, direction: $v }) { totalCount } }", 0),
         ] {

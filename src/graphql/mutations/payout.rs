@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use chrono::SecondsFormat;
+use chrono::{DateTime as Time, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use super::{MAX_KEY, Refusal, UserError, settle, settled};
@@ -15,6 +15,7 @@ use crate::{
         context::{ContextExt, missing},
         partner::Partner,
         payout::Payout,
+        period::PeriodInput,
         row::Row,
         scalars::{CurrencyCode, DateTime, currency_or_default},
     },
@@ -40,11 +41,9 @@ struct CreatePayoutBatchInput {
     partner_id: PartnerId,
     /// In which currency; the tenant's default where it is left out.
     currency: Option<CurrencyCode>,
-    /// The first instant of the period.
-    period_start: DateTime,
-    /// The end of the period, exclusive: everything approved that was earned before it and is in no payout is taken, also from before
-    /// the period, and everything that was taken back or off until now.
-    period_end: DateTime,
+    /// The period, with both bounds: everything approved that was earned before its end and is in no payout is taken, also from before the
+    /// period, and everything that was taken back or off until now.
+    period: PeriodInput,
     /// When it is to be paid; now where it is left out.
     payout_date: Option<DateTime>,
     /// Notes, at most 5,000 characters.
@@ -73,10 +72,8 @@ struct CreatePayoutBatchPayload {
 struct CreatePayoutBatchesInput {
     /// In which currency; the tenant's default where it is left out.
     currency: Option<CurrencyCode>,
-    /// The first instant of the period.
-    period_start: DateTime,
-    /// The end of the period, exclusive.
-    period_end: DateTime,
+    /// The period, with both bounds: what was earned before its end is taken.
+    period: PeriodInput,
     /// When they are to be paid; now where it is left out.
     payout_date: Option<DateTime>,
     /// The `nextPartnerId` of the answer before: goes on from there, with the same key.
@@ -147,18 +144,18 @@ impl PayoutMutations {
 async fn create_one(ctx: &Context<'_>, input: CreatePayoutBatchInput) -> Result<(Option<Row<Payout>>, bool), Refusal> {
     let currency = currency_or_default(ctx, input.currency)?;
     let mut faults = Faults::default();
-    period(&input.period_start, &input.period_end, &mut faults);
+    let period = period(ctx, input.period, &mut faults);
     let notes = faults.check_option("input.notes", input.notes.as_deref(), |text| paragraphs(text, MAX_NOTES));
     let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
     if input.expected_fingerprint.as_deref().is_some_and(|text| !is_fingerprint(text)) {
         faults.add("input.expectedFingerprint", FaultCode::Invalid, "Must be the `fingerprint` of `previewPayout`, as it is.");
     }
-    let (Some(key), true) = (key, faults.is_empty()) else { return Err(faults.into()) };
+    let (Some(key), Some((period_start, period_end)), true) = (key, period, faults.is_empty()) else { return Err(faults.into()) };
     let request = PayoutRequest {
         partner: input.partner_id,
         currency,
-        period_start: input.period_start.0,
-        period_end: input.period_end.0,
+        period_start,
+        period_end,
         payout_date: input.payout_date.map(|date| date.0),
         notes,
         expected: input.expected_fingerprint,
@@ -206,20 +203,15 @@ type AllDone = (Vec<PayoutBatchResult>, Option<PartnerId>);
 async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Result<AllDone, Refusal> {
     let currency = currency_or_default(ctx, input.currency)?;
     let mut faults = Faults::default();
-    period(&input.period_start, &input.period_end, &mut faults);
+    let period = period(ctx, input.period, &mut faults);
     let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
-    let (Some(key), true) = (key, faults.is_empty()) else { return Err(faults.into()) };
-    let all = BatchesRequest {
-        currency,
-        period_start: input.period_start.0,
-        period_end: input.period_end.0,
-        payout_date: input.payout_date.as_ref().map(|date| date.0),
-        key,
-    };
+    let (Some(key), Some((period_start, period_end)), true) = (key, period, faults.is_empty()) else { return Err(faults.into()) };
+    let all =
+        BatchesRequest { currency, period_start, period_end, payout_date: input.payout_date.as_ref().map(|date| date.0), key };
     ctx.request().session().retry(|| claim(ctx, &all)).await?;
     let (tenant, reading) = (ctx.viewer().tenant.id, ctx.read().await?);
     let done: HashSet<PartnerId> = all.done(&reading, tenant).await?.into_iter().collect();
-    let due = due_partners(&reading, tenant, currency, input.period_end.0).await?;
+    let due = due_partners(&reading, tenant, currency, period_end).await?;
     drop(reading);
     let wanted: BTreeMap<PartnerId, PartnerStatus> =
         due.into_iter().chain(done.iter().map(|partner| (*partner, PartnerStatus::Active))).collect();
@@ -265,10 +257,9 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
     Ok((futures_util::future::try_join_all(rows).await?, next))
 }
 
-fn period(start: &DateTime, end: &DateTime, faults: &mut Faults) {
-    if start.0 >= end.0 {
-        faults.add("input.periodEnd", FaultCode::OutOfRange, "Must be after `periodStart`.");
-    }
+fn period(ctx: &Context<'_>, period: PeriodInput, faults: &mut Faults) -> Option<(Time<Utc>, Time<Utc>)> {
+    let bounds = period.both_bounds(ctx);
+    bounds.map_err(|message| faults.add("input.period", FaultCode::OutOfRange, message)).ok()
 }
 
 fn refusal(fault: &PayoutFault, request: &PayoutRequest) -> Refusal {
@@ -290,10 +281,10 @@ fn refusal(fault: &PayoutFault, request: &PayoutRequest) -> Refusal {
         }
         PayoutFault::TooMuch { total } => {
             let message = format!(
-                "{} is more than one payout can be, which is below {MAX_AMOUNT}. Choose an earlier `periodEnd`.",
+                "{} is more than one payout can be, which is below {MAX_AMOUNT}. Choose an earlier end of the period.",
                 shown(*total)
             );
-            Refusal::fault("input.periodEnd", FaultCode::OutOfRange, message)
+            Refusal::fault("input.period", FaultCode::OutOfRange, message)
         }
         PayoutFault::Changed(changed) => {
             let Changed { now, came, went, since } = changed.as_ref();

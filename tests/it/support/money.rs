@@ -84,8 +84,7 @@ impl World {
         let mut input = keyed(input);
         let query = "mutation ($input: CreatePayoutBatchInput!) { createPayoutBatch(input: $input) { replayed payout { id status total { amount currency } commissionCount } userErrors { code field message } } }";
         let fields = input.as_object_mut().expect("an object");
-        fields.entry("periodStart").or_insert_with(|| json!("2026-01-01T00:00:00Z"));
-        fields.entry("periodEnd").or_insert_with(|| json!("2100-01-01T00:00:00Z"));
+        fields.entry("period").or_insert_with(|| json!({"from": "2026-01-01T00:00:00Z", "before": "2100-01-01T00:00:00Z"}));
         self.operator(query, json!({"input": input})).await.data()["createPayoutBatch"].clone()
     }
 
