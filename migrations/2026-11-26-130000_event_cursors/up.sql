@@ -1,5 +1,6 @@
 -- A cursor in the order of changes names one event of one history. After a restore, a promotion or a move, another event can have the place of
--- one that a client knows; a cursor from before is then found out, and refused, in place of skipping what the client has never seen.
+-- one that a client knows; a cursor from before is then refused, where it used to skip what the client had never seen.
+-- (published_events(bigint, bigint) and event_bounds() are still there for servers of the version before.)
 --
 -- A cursor is an event's place and its mark: a digest of the event itself and of the history that it belongs to. The server encrypts both
 -- with a key that is kept here, so that all servers of one database understand each other's cursors, and clients read nothing from them.

@@ -17,10 +17,10 @@ use crate::{
 /// How long it may be.
 const MAX_LENGTH: i32 = 100;
 
-/// A partner's place among all of the tenant's.
+/// A partner's rank among all of the tenant's.
 #[derive(SimpleObject)]
 pub struct LeaderboardRow {
-    /// Its place; those who have earned the same share one.
+    /// Its rank; those who have earned the same share one.
     rank: i64,
     /// The partner.
     partner: Row<Partner>,

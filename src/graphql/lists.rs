@@ -21,7 +21,7 @@ use crate::{
     db,
     error::Result,
     models::{
-        list::{Filter, List, ListBelow, Sum, Summed, SummedBelow},
+        list::{Filter, List, ListBelow, MAX_SUMMED, Sum, Summed, SummedBelow},
         page::{Page, Slice, SortKey},
         scope::Scope,
     },
@@ -33,7 +33,7 @@ pub trait Shown: Filter {
     const SUMMARY: (&'static [&'static str], Option<SortKey>) = (&[], None);
 }
 
-/// What lists are below of: its id.
+/// The id of a list's parent.
 pub trait Parent: Copy + Debug + Eq + Hash + Send + Sync + 'static {}
 
 impl<T: Copy + Debug + Eq + Hash + Send + Sync + 'static> Parent for T {}
@@ -169,19 +169,21 @@ impl<P: Parent, F: ListBelow<P>> BatchKey for Below<P, F> {
 
 /// A list that can be added up.
 pub trait Summable<Status>: Send + Sync {
-    /// What it comes to, by currency and status.
-    fn sums<'c>(&'c self, ctx: &'c Context<'_>) -> BoxFuture<'c, Result<Arc<[Sum<Status>]>>>;
+    /// What it comes to, by currency and status; `None` where it has more rows than are added up.
+    fn sums<'c>(&'c self, ctx: &'c Context<'_>) -> BoxFuture<'c, Result<Sums<Status>>>;
 }
 
+type Sums<Status> = Option<Arc<[Sum<Status>]>>;
+
 impl<F: Summed> Summable<F::Status> for AtRoot<F> {
-    fn sums<'c>(&'c self, ctx: &'c Context<'_>) -> BoxFuture<'c, Result<Arc<[Sum<F::Status>]>>> {
-        Box::pin(async { Ok(ctx.load(SumsOf(self.clone())).await?.unwrap_or_default()) })
+    fn sums<'c>(&'c self, ctx: &'c Context<'_>) -> BoxFuture<'c, Result<Sums<F::Status>>> {
+        Box::pin(async { Ok(ctx.load(SumsOf(self.clone())).await?.unwrap_or_else(|| Some(Arc::default()))) })
     }
 }
 
 impl<P: Parent, F: SummedBelow<P>> Summable<F::Status> for Below<P, F> {
-    fn sums<'c>(&'c self, ctx: &'c Context<'_>) -> BoxFuture<'c, Result<Arc<[Sum<F::Status>]>>> {
-        Box::pin(async { Ok(ctx.load(SumsOf(self.clone())).await?.unwrap_or_default()) })
+    fn sums<'c>(&'c self, ctx: &'c Context<'_>) -> BoxFuture<'c, Result<Sums<F::Status>>> {
+        Box::pin(async { Ok(ctx.load(SumsOf(self.clone())).await?.unwrap_or_else(|| Some(Arc::default()))) })
     }
 }
 
@@ -189,27 +191,39 @@ impl<P: Parent, F: SummedBelow<P>> Summable<F::Status> for Below<P, F> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct SumsOf<L>(L);
 
+/// The sums, unless they are of more rows than that.
+fn within<Status>(limit: i64, sums: Vec<Sum<Status>>) -> Sums<Status> {
+    (sums.iter().map(|sum| sum.count).sum::<i64>() <= limit).then(|| sums.into())
+}
+
 impl<F: Summed> BatchKey for SumsOf<AtRoot<F>> {
-    type Value = Arc<[Sum<F::Status>]>;
+    type Value = Sums<F::Status>;
 
     async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
-        let sums = keys.iter().map(async |key| db::QueryResult::Ok((key.clone(), key.0.0.sums(connection, scope).await?.into())));
+        let sums = keys.iter().map(async |key| {
+            let sums = key.0.0.sums(connection, scope, MAX_SUMMED + 1).await?;
+            db::QueryResult::Ok((key.clone(), within(MAX_SUMMED, sums)))
+        });
         Ok(try_join_all(sums).await?.into_iter().collect())
     }
 }
 
 impl<P: Parent, F: SummedBelow<P>> BatchKey for SumsOf<Below<P, F>> {
-    type Value = Arc<[Sum<F::Status>]>;
+    type Value = Sums<F::Status>;
 
-    /// One statement for each distinct filter that the document asks for.
+    /// One statement for each distinct filter that the document asks for. What it may read is divided among the parents.
     async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
         let mut filters = HashMap::<&F, Vec<P>>::new();
         for Self(list) in keys {
             filters.entry(&list.filter).or_default().push(list.parent);
         }
         let sums = filters.into_iter().map(async |(filter, parents)| {
-            let sums = filter.sums_below(connection, scope, &parents).await?;
-            let found = sums.into_iter().map(|(parent, sums)| (Self(Below { parent, filter: filter.clone() }), sums.into()));
+            let limit = MAX_SUMMED / i64::try_from(parents.len()).unwrap_or(MAX_SUMMED).max(1);
+            let sums = filter.sums_below(connection, scope, &parents, limit + 1).await?;
+            let found = sums.into_iter().map(|(parent, sums)| {
+                let list = Below { parent, filter: filter.clone() };
+                (Self(list), within(limit, sums))
+            });
             db::QueryResult::Ok(found.collect::<Vec<_>>())
         });
         Ok(try_join_all(sums).await?.into_iter().flatten().collect())

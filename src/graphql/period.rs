@@ -23,9 +23,9 @@ const MAX_POINTS: i64 = 400;
 /// A period: from its beginning on, and before its end. Either is a day, which begins at midnight, or an instant.
 #[derive(InputObject, Clone, Copy, Debug)]
 pub struct PeriodInput {
-    /// Its beginning. Null: there is none, where that makes sense.
+    /// Its beginning. Filters may leave it out; figures and payouts need it.
     from: Option<DateOrDateTime>,
-    /// Its end, which is not in it any more. Null: there is none, where that makes sense.
+    /// Its end, exclusive. Filters may leave it out; figures and payouts need it.
     before: Option<DateOrDateTime>,
     /// In which its days begin; the tenant's where it is not given.
     time_zone: Option<TimeZone>,

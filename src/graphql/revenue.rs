@@ -9,7 +9,7 @@ use super::{
     scalars::{CurrencyCode, Date, DateTime, Money},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     models::{
         list::MAX_SUMMED,
         revenue::{self, Figures, Interval, Point, Span},
@@ -67,8 +67,7 @@ impl RevenueMetrics {
     /// The figures of the partners in scope.
     pub async fn of(ctx: &Context<'_>, scope: Scope, currency: Currency, span: Span) -> Result<Self> {
         let reading = ctx.read().await?;
-        let figures = revenue::figures(&reading, scope, currency, &span).await?;
-        within(&span, figures.commission_count)?;
+        let figures = revenue::figures(&reading, scope, currency, &span).await?.ok_or_else(too_many)?;
         Ok(Self { span, currency, figures })
     }
 }
@@ -114,19 +113,15 @@ impl EarningsPoint {
     ) -> Result<Vec<Self>> {
         let span = PeriodInput::or_recent(ctx, period, interval)?;
         let reading = ctx.read().await?;
-        let points = revenue::over_time(&reading, scope, currency, &span, interval).await?;
-        within(&span, points.iter().map(|point| point.figures.commission_count).sum())?;
+        let points = revenue::over_time(&reading, scope, currency, &span, interval).await?.ok_or_else(too_many)?;
         Ok(points.into_iter().map(|point| Self { point, currency }).collect())
     }
 }
 
-/// Refuses figures that had to be added up, of more commissions than are.
-fn within(span: &Span, commissions: i64) -> Result<()> {
-    if span.has_totals || commissions <= MAX_SUMMED {
-        return Ok(());
-    }
-    Err(wrong(format!(
-        "It has more than {MAX_SUMMED} commissions, which are not added up one by one. Ask for whole days in the tenant's time zone, or for a \
-         shorter period."
-    )))
+/// Figures that have to be added up, of more than are.
+fn too_many() -> Error {
+    wrong(format!(
+        "It has more than {MAX_SUMMED} commissions and payouts, which are not added up one by one. Ask for whole days in the tenant's time \
+         zone, or for a shorter period."
+    ))
 }

@@ -287,7 +287,7 @@ async fn tell<C>(event: Option<Event>, read: impl AsyncFnOnce(Event) -> Result<O
     Ok(stream::iter(told))
 }
 
-/// Where whoever was told of the event stands.
+/// The cursor of an event.
 fn cursor(ctx: &Context<'_>, event: Event) -> Result<String> {
     ctx.request().shared.cursors.encode(event.position())
 }

@@ -33,8 +33,8 @@ impl<Status: Copy + Eq> Total<Status> {
         self.by_status.iter().map(|sum| sum.count).sum()
     }
 
-    fn amount(&self, place: usize) -> Money {
-        let amount: Decimal = self.by_status.iter().filter_map(|sum| sum.amounts.get(place)).sum();
+    fn amount(&self, index: usize) -> Money {
+        let amount: Decimal = self.by_status.iter().filter_map(|sum| sum.amounts.get(index)).sum();
         Money::of(amount, self.currency)
     }
 
@@ -47,13 +47,12 @@ impl<Status: Copy + Eq> Total<Status> {
 
 /// A list's totals, one of each currency that its rows have.
 async fn totals<Status: Copy + Eq>(ctx: &Context<'_>, list: &dyn Summable<Status>) -> Result<Vec<Total<Status>>> {
-    let sums = list.sums(ctx).await?;
-    if sums.iter().map(|sum| sum.count).sum::<i64>() > MAX_SUMMED {
+    let Some(sums) = list.sums(ctx).await? else {
         return Err(Error::BadUserInput(format!(
-            "totals: the list has more than {MAX_SUMMED} rows, which are not added up. Narrow the filter down; `stats`, `balances` and \
-             `revenueMetrics` have the sums of everything."
+            "totals: there are more rows than are added up, {MAX_SUMMED} at once for all lists side by side. Narrow the filter down; `stats`, \
+             `balances` and `revenueMetrics` have the sums of everything."
         )));
-    }
+    };
     sums.chunk_by(|one, other| one.currency == other.currency)
         .map(|of_one| Ok(Total { currency: currency(&of_one[0].currency)?, by_status: of_one.to_vec() }))
         .collect()
@@ -61,7 +60,7 @@ async fn totals<Status: Copy + Eq>(ctx: &Context<'_>, list: &dyn Summable<Status
 
 /// Defines what connections of one kind of row have beside these: their number, and what they come to.
 macro_rules! beside {
-    ($beside:ident, $total:ident, $of_status:ident, $status:ty, $rows:literal; $($(#[$doc:meta])* $amount:ident = $place:literal),+) => {
+    ($beside:ident, $total:ident, $of_status:ident, $status:ty, $rows:literal; $($(#[$doc:meta])* $amount:ident = $index:literal),+) => {
         #[doc = concat!("What connections of ", $rows, " have beside their rows.")]
         pub struct $beside {
             count: TotalCount,
@@ -81,7 +80,8 @@ macro_rules! beside {
                 self.count.total_count(ctx).await
             }
 
-            /// What the whole list comes to, on all pages: one total for each currency in it. Refused where it has more than 100,000 rows.
+            /// What the whole list comes to, on all pages: one total for each currency in it. Refused where it has more than 100,000 rows, which lists below several parents
+            /// share.
             async fn totals(&self, ctx: &Context<'_>) -> Result<Option<Vec<$total>>> {
                 Ok(Some(totals(ctx, &*self.list).await?.into_iter().map($total).collect()))
             }
@@ -105,7 +105,7 @@ macro_rules! beside {
 
             $($(#[$doc])*
             async fn $amount(&self) -> Money {
-                self.0.amount($place)
+                self.0.amount($index)
             })+
 
             /// The same for each status, also those that none of them has.
@@ -132,7 +132,7 @@ macro_rules! beside {
 
             $($(#[$doc])*
             async fn $amount(&self) -> Money {
-                self.1.amount($place)
+                self.1.amount($index)
             })+
         }
     };

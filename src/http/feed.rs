@@ -39,6 +39,8 @@ pub struct Feed {
     /// What the subscriber's newest token says.
     claims: watch::Receiver<Arc<Claims>>,
     source: Source,
+    /// The cursor of where it was opened.
+    opened_at: String,
     /// The event that is being told of: kept while that fails, and when whoever waits for it is interrupted.
     telling: Option<Event>,
     _place: UserPlace,
@@ -75,7 +77,13 @@ impl Feed {
         drop(under_way);
         let operation = prepared.name.as_deref().unwrap_or_default();
         tracing::info!(request_id = call.id, operation, kind = "subscription", user = %viewer.user, "subscribed");
-        Ok(Self { app: Arc::clone(app), id: call.id.clone(), prepared, claims, source, telling: None, _place: place })
+        let opened_at = app.hub.cursors().encode(source.opened_at())?;
+        Ok(Self { app: Arc::clone(app), id: call.id.clone(), prepared, claims, source, opened_at, telling: None, _place: place })
+    }
+
+    /// The cursor of where it was opened: what came after it is told.
+    pub fn opened_at(&self) -> &str {
+        &self.opened_at
     }
 
     /// Waits for the next update. An error ends the subscription. Nothing is lost when the wait is given up and begun again.

@@ -35,8 +35,17 @@ pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared, files: Vec<F
     let (parts, received) = mpsc::channel(AHEAD);
     if prepared.kind == OperationType::Subscription {
         let (_claims, claims) = watch::channel(Arc::clone(&call.claims));
-        let feed = Feed::open(app, &call, prepared, claims).await?;
-        tokio::spawn(tell(Arc::clone(app), call, feed, parts));
+        match Feed::open(app, &call, prepared, claims).await {
+            Ok(feed) => {
+                tokio::spawn(tell(Arc::clone(app), call, feed, parts));
+            }
+            // Told as an event, as it is to those who watch already: a client that connects again would take a refusal for a fault of
+            // the network, and try for ever.
+            Err(Refused::Fault(error @ Error::CursorExpired(_))) => {
+                let _ = parts.try_send(ending(&call, &error));
+            }
+            Err(refused) => return Err(refused),
+        }
     } else {
         let answer = operation::execute(app, &call, &prepared, files).await?;
         let whole = format!("{}{}", next(&answer), complete());
@@ -62,8 +71,8 @@ async fn tell(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<Str
     let stopped = app.edge.stopped();
     tokio::pin!(expiry, stopped);
     let patience = app.edge.limits.send_timeout;
-    // At once: the client knows that the stream is open.
-    let mut part = ":\n\n".to_owned();
+    // At once: the client knows that the stream is open, and a browser from where on it is to be opened again.
+    let mut part = format!("id: {}\n\n", feed.opened_at());
     loop {
         if parts.send_timeout(part, patience).await.is_err() {
             tracing::debug!(request_id = call.id, "a subscriber does not read on, and is dropped");
@@ -93,10 +102,14 @@ async fn tell(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<Str
 
 /// Says why there is no more to come.
 async fn last(call: &Call, parts: &mpsc::Sender<String>, patience: Duration, error: &Error) {
+    let _ = parts.send_timeout(ending(call, error), patience).await;
+}
+
+fn ending(call: &Call, error: &Error) -> String {
     let mut answer = errors::alone(error);
     errors::finish(&mut answer, &call.id);
     let body = serde_json::json!({"errors": answer.errors});
-    let _ = parts.send_timeout(format!("event: next\ndata: {body}\n\n{}", complete()), patience).await;
+    format!("event: next\ndata: {body}\n\n{}", complete())
 }
 
 fn next(answer: &Answer) -> String {

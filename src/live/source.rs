@@ -23,6 +23,7 @@ const WENT_BACK: &str = "The database has been restored or replaced, and does no
 pub struct Source {
     scope: Scope,
     filter: EventFilter,
+    opened_at: Position,
     /// What it has been given last.
     after: i64,
     live: broadcast::Receiver<Event>,
@@ -42,17 +43,23 @@ impl Source {
     ) -> Result<Self> {
         // Before the table is looked at: what comes in between is in one of the two, or in both.
         let live = hub.watch();
-        let after = match since {
-            None => event::last(connection).await?,
-            Some(Position { place, mark }) => match event::at(connection, place).await? {
-                (_, Some(kept)) if kept == mark => place,
+        let opened_at = match since {
+            None => event::last_position(connection).await?,
+            Some(position @ Position { place, mark }) => match event::at(connection, place).await? {
+                (_, Some(kept)) if kept == mark => position,
                 (last, None) if place <= last => {
                     return Err(Error::CursorExpired("What has changed after the cursor is not kept any more."));
                 }
                 _ => return Err(Error::CursorExpired(OF_ANOTHER)),
             },
         };
-        Ok(Self { scope, filter, after, live, is_behind: since.is_some(), missed: VecDeque::new() })
+        let after = opened_at.place;
+        Ok(Self { scope, filter, opened_at, after, live, is_behind: since.is_some(), missed: VecDeque::new() })
+    }
+
+    /// Where it began.
+    pub fn opened_at(&self) -> Position {
+        self.opened_at
     }
 
     /// Whether [`Self::catch_up`] is due before [`Self::next`].

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     commission::{Commission, CommissionEventType, CommissionStatus},
-    list::{Conditions, Filter, ListBelow, MAX_SUMMED, Sum, SumColumns, SummedBelow, Sums, list, list_below, sums, sums_below},
+    list::{Conditions, Filter, ListBelow, Sum, SumColumns, SummedBelow, Sums, list, list_below, sums, sums_below},
     page::{Cursor, Key, KeyKind, Lateral, Page, Slice, SortKey, at_least, at_most, finds, finds_with_phones, group, of_parent},
     rule::RateSource,
     scope::Scope,
@@ -120,18 +120,17 @@ impl CommissionFilter {
                 partner_commission_events::invoice_id.assume_not_null().eq(invoice).and(is_payment)
             })
             .and_if(&self.search, |search| {
-                let of_customers = customers::table
-                    .filter(customers::tenant_id.eq(scope.tenant))
-                    .filter(finds("customers", search))
-                    .select(customers::id);
-                let of_leads = partner_leads::table
-                    .filter(partner_leads::tenant_id.eq(scope.tenant))
-                    .filter(finds_with_phones("partner_leads", search))
-                    .select(partner_leads::id);
-                partner_commission_events::customer_id
-                    .assume_not_null()
-                    .eq_any(of_customers)
-                    .or(partner_commission_events::lead_id.assume_not_null().eq_any(of_leads))
+                // A probe of the primary key for each commission, however many customers and leads are found.
+                let of_customer = customers::table
+                    .filter(customers::tenant_id.eq(partner_commission_events::tenant_id))
+                    .filter(customers::id.nullable().eq(partner_commission_events::customer_id))
+                    .filter(finds("customers", search));
+                let of_lead = partner_leads::table
+                    .filter(partner_leads::tenant_id.eq(partner_commission_events::tenant_id))
+                    .filter(partner_leads::id.nullable().eq(partner_commission_events::lead_id))
+                    .filter(finds_with_phones("partner_leads", search));
+                diesel::dsl::exists(of_customer)
+                    .or(diesel::dsl::exists(of_lead))
                     .or(partner_commission_events::invoice_id.assume_not_null().eq(search))
             })
             .and_if(self.free_before, |before| condition(FREE, vec![Bind::Time(before), Bind::Time(before)]))
@@ -273,6 +272,7 @@ impl SummedBelow<PayoutId> for InPayout {
         mut connection: &AsyncPgConnection,
         scope: Scope,
         payouts: &[PayoutId],
+        limit: i64,
     ) -> QueryResult<HashMap<PayoutId, Vec<Sum<CommissionStatus>>>> {
         let columns = (partner_commission_events::currency, partner_commission_events::status, partner_payout_items::amount);
         let mut rows = items!().select(columns).into_boxed::<Pg>();
@@ -280,7 +280,7 @@ impl SummedBelow<PayoutId> for InPayout {
         if let Some(partner) = scope.partner {
             rows = rows.filter(partner_payout_items::partner_id.eq(partner));
         }
-        let rows = rows.filter(of_parent("partner_payout_items.payout_id")).limit(MAX_SUMMED + 1);
+        let rows = rows.filter(of_parent("partner_payout_items.payout_id")).limit(limit);
         let sums = Lateral::new(payouts, Sums { amounts: &["amount"], rows });
         let found: Vec<(PayoutId, SumColumns<CommissionStatus>)> = sums.load(&mut connection).await?;
         Ok(group(found.into_iter().map(|(payout, sum)| (payout, sum.into())).collect()))

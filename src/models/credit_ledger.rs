@@ -240,6 +240,7 @@ pub struct CreditLedger;
 
 impl CreditLedger {
     /// What holds for each of them.
+    #[expect(clippy::unused_self, reason = "every filter has its conditions")]
     fn conditions(&self, scope: Scope) -> Conditions<'_, transfers::table> {
         Conditions::of(transfers::tenant_id.eq(scope.tenant))
             .and_if(scope.partner, |partner| transfers::partner_id.eq(partner))

@@ -26,7 +26,7 @@ pub const PUBLISHED: &str = "portal_events";
 /// What distinguishes an event from another one at the same place, in another history of the database.
 pub type Mark = [u8; 8];
 
-/// Where somebody stands in the order of events: at the one that they were told of last.
+/// A position in the order of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// The event's place; 0 before the first.
@@ -75,7 +75,7 @@ impl Event {
         Self { mark: other.mark, ..*self } == *other
     }
 
-    /// Where whoever was told of it stands.
+    /// Its position.
     pub fn position(&self) -> Position {
         Position { place: self.place, mark: self.mark }
     }
@@ -213,7 +213,7 @@ pub async fn last(mut connection: &AsyncPgConnection) -> QueryResult<i64> {
     statement::<BigInt>("SELECT last_event()", vec![]).get_result(&mut connection).await
 }
 
-/// The position of whoever has been told of everything.
+/// The position of the last event.
 pub async fn last_position(mut connection: &AsyncPgConnection) -> QueryResult<Position> {
     let (place, mark): (i64, Vec<u8>) =
         statement::<(BigInt, Binary)>("SELECT place, mark FROM last_event_mark()", vec![]).get_result(&mut connection).await?;

@@ -138,8 +138,7 @@ impl<Status> From<SumColumns<Status>> for Sum<Status> {
     }
 }
 
-/// A list whose rows have amounts in a currency, and a status. Of more than [`MAX_SUMMED`] rows some are left out: the counts then say that
-/// there are more.
+/// A list whose rows have amounts in a currency, and a status. At most `limit` rows are read: where the counts come to so many, there may be more.
 pub trait Summed: List {
     /// The status of a row.
     type Status: Copy + Eq + Send + Sync + 'static;
@@ -149,6 +148,7 @@ pub trait Summed: List {
         &self,
         connection: &AsyncPgConnection,
         scope: Scope,
+        limit: i64,
     ) -> impl Future<Output = QueryResult<Vec<Sum<Self::Status>>>> + Send;
 }
 
@@ -157,16 +157,17 @@ pub trait SummedBelow<Parent>: ListBelow<Parent> {
     /// The status of a row.
     type Status: Copy + Eq + Send + Sync + 'static;
 
-    /// What the rows of each parent's list come to, in one statement.
+    /// What the rows of each parent's list come to, of at most `limit` rows for each, in one statement.
     fn sums_below(
         &self,
         connection: &AsyncPgConnection,
         scope: Scope,
         parents: &[Parent],
+        limit: i64,
     ) -> impl Future<Output = QueryResult<HashMap<Parent, Vec<Sum<Self::Status>>>>> + Send;
 }
 
-/// How many rows of a list are added up at most.
+/// How many rows one statement adds up at most.
 pub const MAX_SUMMED: i64 = 100_000;
 
 /// Adds up the amounts of a query's rows by their `currency` and `status`.
@@ -301,10 +302,11 @@ macro_rules! sums {
                 &self,
                 mut connection: &diesel_async::AsyncPgConnection,
                 scope: $crate::models::scope::Scope,
+                limit: i64,
             ) -> diesel::QueryResult<Vec<$crate::models::list::Sum<$status>>> {
-                use $crate::models::list::{MAX_SUMMED, SumColumns, Sums};
+                use $crate::models::list::{SumColumns, Sums};
                 let rows = $table::table.select(($table::currency, $table::status, $($table::$amount),+)).into_boxed::<diesel::pg::Pg>();
-                let rows = self.conditions(scope).narrow(rows).limit(MAX_SUMMED + 1);
+                let rows = self.conditions(scope).narrow(rows).limit(limit);
                 let sums = Sums { amounts: &[$(stringify!($amount)),+], rows };
                 let found: Vec<SumColumns<$status>> = diesel_async::RunQueryDsl::load(sums, &mut connection).await?;
                 Ok(found.into_iter().map(Into::into).collect())
@@ -325,13 +327,14 @@ macro_rules! sums_below {
                 mut connection: &diesel_async::AsyncPgConnection,
                 scope: $crate::models::scope::Scope,
                 parents: &[$parent],
+                limit: i64,
             ) -> diesel::QueryResult<std::collections::HashMap<$parent, Vec<$crate::models::list::Sum<$status>>>> {
                 use $crate::models::{
-                    list::{MAX_SUMMED, SumColumns, Sums},
+                    list::{SumColumns, Sums},
                     page::{Lateral, group, of_parent},
                 };
                 let rows = $table::table.select(($table::currency, $table::status, $($table::$amount),+)).into_boxed::<diesel::pg::Pg>();
-                let rows = self.conditions(scope).narrow(rows).filter(of_parent($column)).limit(MAX_SUMMED + 1);
+                let rows = self.conditions(scope).narrow(rows).filter(of_parent($column)).limit(limit);
                 let sums = Lateral::new(parents, Sums { amounts: &[$(stringify!($amount)),+], rows });
                 let found: Vec<($parent, SumColumns<$status>)> = diesel_async::RunQueryDsl::load(sums, &mut connection).await?;
                 Ok(group(found.into_iter().map(|(parent, sum)| (parent, sum.into())).collect()))

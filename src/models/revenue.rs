@@ -179,35 +179,36 @@ async fn totals(
     Ok(rows.into_iter().map(figures).collect())
 }
 
-/// The same of a period of which there are no totals, from the commissions and payouts themselves. Of more than [`MAX_SUMMED`] commissions some
-/// are left out: the counts then say that there are more.
+/// The same of a period of which there are no totals, from the commissions and payouts themselves; `None` where these are more than
+/// [`MAX_SUMMED`], in whatever currency.
 async fn sums(
     mut connection: &AsyncPgConnection,
     scope: Scope,
     currency: Currency,
     span: &Span,
     interval: Interval,
-) -> QueryResult<Vec<(NaiveDate, Figures)>> {
-    let partner = if scope.partner.is_some() { "partner_id = ? AND" } else { "" };
+) -> QueryResult<Option<Vec<(NaiveDate, Figures)>>> {
+    let partner = if scope.partner.is_some() { "AND partner_id = ?" } else { "" };
+    let code = || Bind::text(currency.code());
     let bounds = || {
-        let mut binds = vec![Bind::Uuid(scope.tenant.uuid())];
-        binds.extend(scope.partner.map(|partner| Bind::Uuid(partner.uuid())));
-        binds.extend([Bind::text(currency.code()), Bind::Time(span.from), Bind::Time(span.before)]);
-        binds
+        let tenant = [Bind::Uuid(scope.tenant.uuid())].into_iter().chain(scope.partner.map(|partner| Bind::Uuid(partner.uuid())));
+        tenant.chain([Bind::Time(span.from), Bind::Time(span.before), Bind::BigInt(MAX_SUMMED + 1)])
     };
-    let mut binds = vec![Bind::Times(span.starts(interval))];
+    let mut binds = vec![Bind::Times(span.starts(interval)), code(), code(), code()];
     binds.extend(bounds());
-    binds.push(Bind::BigInt(MAX_SUMMED + 1));
+    binds.push(code());
     binds.extend(bounds());
-    let rows: Vec<(i32, Decimal, Decimal, i64, Decimal)> = statement::<(Integer, Numeric, Numeric, BigInt, Numeric)>(
+    let rows: Vec<(i32, Decimal, Decimal, i64, Decimal, i64)> = statement::<(Integer, Numeric, Numeric, BigInt, Numeric, BigInt)>(
         format!(
-            "SELECT width_bucket(at, ?), sum(earned), sum(pending), sum(commission_count)::bigint, sum(paid_out) FROM (
-                 (SELECT event_date AS at, amount AS earned, CASE status WHEN 'pending' THEN amount ELSE 0 END AS pending,
-                         1 AS commission_count, 0 AS paid_out
-                     FROM partner_commission_events
-                     WHERE tenant_id = ? AND {partner} currency = ? AND event_date >= ? AND event_date < ? AND status <> 'rejected' LIMIT ?)
-                 UNION ALL SELECT completed_at, 0, 0, 0, total_amount FROM partner_payouts
-                     WHERE tenant_id = ? AND {partner} currency = ? AND completed_at >= ? AND completed_at < ? AND status = 'completed'
+            "SELECT width_bucket(at, ?), sum(earned), sum(pending), sum(commission_count)::bigint, sum(paid_out), count(*) FROM (
+                 SELECT event_date AS at, earned, pending, commission_count, 0 AS paid_out FROM (
+                     SELECT event_date, (currency = ? AND status <> 'rejected')::integer AS commission_count,
+                         CASE WHEN currency = ? AND status <> 'rejected' THEN amount ELSE 0 END AS earned,
+                         CASE WHEN currency = ? AND status = 'pending' THEN amount ELSE 0 END AS pending
+                     FROM partner_commission_events WHERE tenant_id = ? {partner} AND event_date >= ? AND event_date < ? LIMIT ?
+                 ) AS commissions
+                 UNION ALL (SELECT completed_at, 0, 0, 0, CASE WHEN currency = ? AND status = 'completed' THEN total_amount ELSE 0 END
+                     FROM partner_payouts WHERE tenant_id = ? {partner} AND completed_at >= ? AND completed_at < ? LIMIT ?)
              ) AS sums GROUP BY 1 ORDER BY 1"
         ),
         binds,
@@ -216,10 +217,11 @@ async fn sums(
     .await?;
     let parts = interval.parts_of(span.days);
     let part = |number: i32| usize::try_from(number - 1).ok().and_then(|place| parts.get(place));
-    let rows = rows.into_iter().filter_map(|(number, earned, pending, commission_count, paid_out)| {
+    let read: i64 = rows.iter().map(|row| row.5).sum();
+    let rows = rows.into_iter().filter_map(|(number, earned, pending, commission_count, paid_out, _)| {
         Some((part(number)?.0, Figures { earned, pending, commission_count, paid_out }))
     });
-    Ok(rows.collect())
+    Ok((read <= MAX_SUMMED).then(|| rows.collect()))
 }
 
 async fn parts(
@@ -228,39 +230,46 @@ async fn parts(
     currency: Currency,
     span: &Span,
     interval: Interval,
-) -> QueryResult<Vec<(NaiveDate, Figures)>> {
+) -> QueryResult<Option<Vec<(NaiveDate, Figures)>>> {
     if span.has_totals {
-        totals(connection, scope, currency, span.days, interval).await
+        totals(connection, scope, currency, span.days, interval).await.map(Some)
     } else {
         sums(connection, scope, currency, span, interval).await
     }
 }
 
-/// What a period has brought, to one partner or to all of a tenant's.
-pub async fn figures(connection: &AsyncPgConnection, scope: Scope, currency: Currency, span: &Span) -> QueryResult<Figures> {
-    let parts = parts(connection, scope, currency, span, Interval::Month).await?;
-    Ok(parts.into_iter().fold(Figures::default(), |sum, (_, part)| Figures {
+/// What a period has brought, to one partner or to all of a tenant's; `None` where there are no totals of it, and more than [`MAX_SUMMED`]
+/// commissions and payouts.
+pub async fn figures(
+    connection: &AsyncPgConnection,
+    scope: Scope,
+    currency: Currency,
+    span: &Span,
+) -> QueryResult<Option<Figures>> {
+    let Some(parts) = parts(connection, scope, currency, span, Interval::Month).await? else { return Ok(None) };
+    Ok(Some(parts.into_iter().fold(Figures::default(), |sum, (_, part)| Figures {
         earned: sum.earned + part.earned,
         pending: sum.pending + part.pending,
         commission_count: sum.commission_count + part.commission_count,
         paid_out: sum.paid_out + part.paid_out,
-    }))
+    })))
 }
 
-/// What each part of a period has brought, those that brought nothing included.
+/// What each part of a period has brought, those that brought nothing included; `None` as for [`figures`].
 pub async fn over_time(
     connection: &AsyncPgConnection,
     scope: Scope,
     currency: Currency,
     span: &Span,
     interval: Interval,
-) -> QueryResult<Vec<Point>> {
-    let mut found = parts(connection, scope, currency, span, interval).await?.into_iter().peekable();
+) -> QueryResult<Option<Vec<Point>>> {
+    let Some(parts) = parts(connection, scope, currency, span, interval).await? else { return Ok(None) };
+    let mut found = parts.into_iter().peekable();
     let point = |(of, start)| {
         let part = found.next_if(|(part, _)| *part == of);
         Point { start, figures: part.map_or_else(Figures::default, |(_, figures)| figures) }
     };
-    Ok(interval.parts_of(span.days).into_iter().map(point).collect())
+    Ok(Some(interval.parts_of(span.days).into_iter().map(point).collect()))
 }
 
 #[cfg(test)]

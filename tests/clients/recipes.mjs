@@ -19,7 +19,7 @@ export default async function recipes(server) {
   const getToken = async () => server.token("--expires-in", "60s");
   const api = { url: server.url, socketUrl: server.socket, getToken, webSocketImpl: WebSocket };
   const shown = file("../../docs/clients.md");
-  for (const name of ["apollo", "urql", "relay", "plain", "live", "codegen"]) {
+  for (const name of ["apollo", "urql", "relay", "plain", "live", "event-source", "codegen"]) {
     if (!shown.includes(`\`\`\`js\n${file(`./recipes/${name}.mjs`)}\`\`\``)) throw new Error(`docs/clients.md does not show recipes/${name}.mjs as it is`);
   }
   await endlessList(api);
@@ -35,14 +35,17 @@ export default async function recipes(server) {
 async function endlessList(api) {
   const { client, stop } = apollo.makeClient(api);
   const query = client.watchQuery({ query: apollo.LEADS });
-  await query.result();
+  await soon(new Promise((resolve) => query.subscribe(({ data, loading }) => data && !loading && resolve())), "the first page");
   await apollo.more(query);
+  // The list is told of what was fetched a moment later.
+  await new Promise((resolve) => setTimeout(resolve, 200));
   const { edges } = query.getCurrentResult().data.leads;
   equal(edges.length, 40, "two pages of leads");
   equal(new Set(edges.map(({ node }) => node.id)).size, 40, "different leads");
   const lead = edges.map(({ node }) => node).find(({ status }) => status === "PENDING");
   const stepping = apollo.step(client, lead, "CONTACTED");
   const statusOf = () => query.getCurrentResult().data.leads.edges.find(({ node }) => node.id === lead.id).node.status;
+  await new Promise((resolve) => setTimeout(resolve, 0));
   equal(statusOf(), "CONTACTED", "the status before the answer");
   equal((await stepping).length, 0, "user errors");
   // Not a way that a lead can go: it is shown, and taken back.

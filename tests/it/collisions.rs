@@ -9,10 +9,18 @@ use partner_portal::{ids::RedemptionId, telemetry::metrics::Now};
 use serde_json::{Value, json};
 
 use crate::support::{
-    World, log, sign,
+    World, cluster, log, sign,
     tokens::{good_claims, staff_token, token},
     world::ACME,
 };
+
+/// What PostgreSQL has said of transactions that waited for each other.
+async fn circles() -> String {
+    let log = std::fs::read_to_string(cluster::log_file().await).expect("PostgreSQL's log");
+    let lines: Vec<&str> = log.lines().collect();
+    let found = lines.iter().enumerate().filter(|(_, line)| line.contains("deadlock detected"));
+    found.flat_map(|(number, _)| lines.iter().skip(number).take(12)).copied().collect::<Vec<_>>().join("\n")
+}
 
 /// How many transactions were ended by PostgreSQL to let others go on.
 fn retried(world: &World) -> u64 {
@@ -327,7 +335,7 @@ async fn every_mutation_at_every_other() {
     for task in join_all(tasks).await {
         done.extend(task.expect("a task"));
     }
-    assert_eq!(retried(&world), 0, "transactions waited for each other in a circle");
+    assert_eq!(retried(&world), 0, "transactions waited for each other in a circle: {}", circles().await);
     let missing: Vec<&String> = names.iter().map(|(name, _)| name).filter(|name| !done.contains(*name)).collect();
     assert_eq!(missing, Vec::<&String>::new(), "each of them succeeded at least once");
     assert_eq!(world.broken_rules().await, [""; 0]);

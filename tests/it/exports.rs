@@ -162,7 +162,10 @@ async fn every_list() {
     assert_eq!(export(&world, &token("member_a", ACME), "ledger.csv").await.code(), "FORBIDDEN");
     assert_eq!(export(&world, &staff_token("service", ACME), "ledger.csv").await.code(), "FORBIDDEN");
     for (path, word) in [
-        ("leads.csv?state=LOST", "there are partnerId, status, search, createdFrom, createdBefore, bom."),
+        (
+            "leads.csv?state=LOST",
+            "there are partnerId, status, search, service, minDealValue, maxDealValue, createdFrom, createdBefore, bom.",
+        ),
         ("members.csv?status=LOST", "`status` must be one of the API's values"),
         ("ledger.csv?currency=CREDITS", "`currency` must be an ISO 4217 code"),
         ("customers.csv?bom=yes", "`bom` must be true or false"),

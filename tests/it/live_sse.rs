@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use partner_portal::models::event::Position;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -45,19 +46,26 @@ impl Events {
         loop {
             let more = tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await.expect("an end in time");
             match more {
-                Some(more) if more.starts_with(':') => {}
+                Some(more) if more.starts_with(':') || !more.contains("event:") => {}
                 Some(_) => return false,
                 None => return self.text.is_empty(),
             }
         }
     }
 
-    /// The next event, as its name and data; comments are passed over.
+    /// The id that comes before any event.
+    async fn opened_at(&mut self) -> String {
+        let first =
+            tokio::time::timeout(Duration::from_secs(20), self.stream.next()).await.expect("an id in time").expect("an id");
+        first.strip_prefix("id: ").expect("an id").trim().to_owned()
+    }
+
+    /// The next event, as its name and data; comments and ids alone are passed over.
     async fn next(&mut self) -> (String, Value) {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n").map(|(event, rest)| (event.to_owned(), rest.to_owned())) {
                 self.text = rest;
-                if event.starts_with(':') {
+                if event.starts_with(':') || !event.contains("event:") {
                     continue;
                 }
                 let field = |name: &str| {
@@ -141,6 +149,18 @@ async fn event_source() {
     }
     let refused = ask("same-origin").header("accept", "application/json, text/event-stream").send().await.expect("an answer");
     assert_eq!(refused.status(), 403, "no EventSource asks like this");
+    // Broken off before anything was told: where it was opened is known all the same.
+    let mut quiet = Events::read(ask("same-origin")).await;
+    let opened_at = quiet.opened_at().await;
+    drop(quiet);
+    step("PENDING").await;
+    let mut again = Events::read(ask("same-origin").header("last-event-id", opened_at)).await;
+    assert_eq!(again.next().await.1["data"]["changes"]["lead"]["status"], "PENDING");
+    // What the database does not know any more is told as an event, by which every client knows that it must read anew.
+    let far = world.app.hub.cursors().encode(Position { place: 1_000_000, mark: [0; 8] }).expect("a cursor");
+    let mut expired = Events::read(ask("same-origin").header("last-event-id", far)).await;
+    assert_eq!(expired.next().await.1["errors"][0]["extensions"]["code"], "CURSOR_EXPIRED");
+    assert_eq!(expired.next().await.0, "complete");
     let wrong = ask("same-origin").header("accept", "text/event-stream").header("last-event-id", "17");
     let body: Value = wrong.send().await.expect("an answer").json().await.expect("JSON");
     assert_eq!(body["errors"][0]["extensions"]["code"], "BAD_USER_INPUT", "{body}");

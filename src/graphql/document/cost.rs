@@ -18,7 +18,7 @@ const MUTATION: u64 = 10;
 /// What it costs to count a list.
 const TOTAL_COUNT: u64 = 5;
 /// What it costs to add a list up, whatever is selected of the sums: all of its rows are read.
-const TOTALS: u64 = 25;
+const TOTALS: u64 = 250;
 /// How many items a list has that does not say how many. Rules are the one that may have hundreds.
 const LIST: u64 = 10;
 const RULES: u64 = 100;
@@ -49,7 +49,11 @@ impl Pricing<'_> {
     /// `page` is how many rows the connection may have that this is the selection of, `each` what each field costs besides.
     fn selections(&self, set: &SelectionSet, parent: Option<&MetaType>, page: u64, each: u64) -> u64 {
         let of = |selection: &async_graphql::Positioned<Selection>| match &selection.node {
-            Selection::Field(field) => each.saturating_add(self.field(&field.node, parent, page)),
+            Selection::Field(field) => {
+                // A mutation of several is as many.
+                let count = if each == 0 { 1 } else { self.ids_in_input(&field.node).max(1) };
+                count.saturating_mul(each).saturating_add(self.field(&field.node, parent, page))
+            }
             Selection::InlineFragment(fragment) => {
                 let narrowed = fragment.node.type_condition.as_ref().map(|condition| condition.node.on.node.as_str());
                 let parent = narrowed.map_or(parent, |name| self.registry.types.get(name));
@@ -105,6 +109,14 @@ impl Pricing<'_> {
     }
 
     /// The value of an argument that is there and not null.
+    /// How many ids a mutation's input has.
+    fn ids_in_input(&self, field: &Field) -> u64 {
+        match self.argument(field, "input") {
+            Some(ConstValue::Object(input)) => input.get("ids").map_or(0, length),
+            _ => 0,
+        }
+    }
+
     fn argument(&self, field: &Field, name: &str) -> Option<ConstValue> {
         let value = match &field.get_argument(name)?.node {
             // Defaults are among the variables.

@@ -22,7 +22,7 @@ use crate::{
         partner::{Partner, PartnerStatus},
     },
     money::minor_units,
-    validation::{FaultCode, Faults, amount, email, line, paragraphs, phone},
+    validation::{Fault, FaultCode, Faults, amount, email, line, paragraphs, phone},
 };
 
 /// The most leads that are stepped at once.
@@ -143,7 +143,7 @@ struct LeadStep {
     id: LeadId,
     /// The lead as it is now. Null where there are user errors.
     lead: Option<Row<Lead>>,
-    /// What is wrong with this step. Empty when the lead has the status.
+    /// What is wrong with this step, `FAILED` where it could not be tried. Empty when the lead has the status.
     user_errors: Vec<UserError>,
 }
 
@@ -371,14 +371,29 @@ async fn update_statuses(ctx: &Context<'_>, input: &UpdateLeadStatusesInput) -> 
         return Err(faults.into());
     }
     let mut results = Vec::with_capacity(input.ids.len());
-    let mut is_replay = true;
+    let (mut was_so, mut has_changed) = (false, false);
     for &id in &input.ids {
         let step = UpdateLeadStatusInput { id, status: input.status, note: input.note.clone() };
-        let ((lead, replayed), user_errors) = settle(ctx, || update_status(ctx, step.clone())).await?;
-        is_replay &= replayed || !user_errors.is_empty();
+        let (lead, mut user_errors) = match settle(ctx, || update_status(ctx, step.clone())).await {
+            Ok(((lead, replayed), user_errors)) => {
+                was_so |= replayed;
+                has_changed |= lead.is_some() && !replayed;
+                (lead, user_errors)
+            }
+            Err(error) if results.is_empty() => return Err(error.into()),
+            // What was done stays, and is told; the others can be sent again.
+            Err(error) => {
+                tracing::warn!(request_id = ctx.request().session().request(), %error, "a lead could not be stepped");
+                let fault = Fault { code: FaultCode::Failed, message: error.public_message(), field: vec!["input"] };
+                (None, vec![UserError::from(fault)])
+            }
+        };
+        for error in user_errors.iter_mut().filter(|error| error.field == ["input", "id"]) {
+            error.field = vec!["input", "ids"];
+        }
         results.push(LeadStep { id, lead, user_errors });
     }
-    Ok((results, is_replay))
+    Ok((results, was_so && !has_changed))
 }
 
 fn no_way(from: LeadStatus, to: LeadStatus) -> String {

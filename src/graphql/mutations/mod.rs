@@ -106,7 +106,9 @@ impl Refusal {
         let said = said.as_ref().map_or_else(|| format!("without `{field}`"), |said| format!("with `{field}` “{said}”"));
         let message =
             format!("The key was used before, {said}, for {first}, which stays as it is. Use another key for another request.");
-        Self::Faults(Fault { code: FaultCode::KeyReused, message, field: vec!["input", field] }.into())
+        Self::Faults(
+            Fault { code: FaultCode::KeyReused, message, field: ["input"].into_iter().chain(field.split('.')).collect() }.into(),
+        )
     }
 
     /// There is no such thing, or it is not the viewer's: one answer for both.

@@ -1,5 +1,7 @@
 //! What an export's address may ask for: the filters of the API's lists. Everything else is refused by name.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -24,7 +26,7 @@ fn value<T>(name: &str, text: &str, wanted: &str, value: Option<T>) -> Result<T,
 }
 
 /// Several values of an enumeration, in capitals as in the API, separated by commas.
-fn words<T: std::str::FromStr>(name: &str, text: &str) -> Result<Vec<T>, String> {
+fn words<T: FromStr>(name: &str, text: &str) -> Result<Vec<T>, String> {
     text.split(',')
         .map(|word| {
             let parsed = word.trim().to_ascii_lowercase().parse().ok();
@@ -47,8 +49,8 @@ fn amount(name: &str, text: &str) -> Result<Decimal, String> {
     value(name, text, "a decimal number such as 250.50", money::decimal(text))
 }
 
-fn partner(text: &str) -> Result<PartnerId, String> {
-    text.parse().map_err(|error: IdError| format!("`partnerId`: {error}"))
+fn id<T: FromStr<Err = IdError>>(name: &str, text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("`{name}`: {error}"))
 }
 
 /// A parameter given twice could mean either.
@@ -109,10 +111,15 @@ macro_rules! filter {
 filter!(
     /// The filter of `commissions.csv`.
     commissions -> CommissionFilter, |filter, name, text| {
-        "partnerId" => filter.partner = Some(partner(text)?),
+        "partnerId" => filter.partner = Some(id(name, text)?),
         "status" => filter.statuses = Some(words(name, text)?),
         "eventType" => filter.event_types = Some(words(name, text)?),
         "currency" => filter.currency = Some(currency(text)?),
+        "customerId" => filter.customer = Some(id(name, text)?),
+        "leadId" => filter.lead = Some(id(name, text)?),
+        "payoutId" => filter.payout = Some(id(name, text)?),
+        "invoiceId" => filter.invoice = Some(text.to_owned()),
+        "search" => filter.search = search(text)?,
         "earnedFrom" => filter.earned_from = Some(instant(name, text)?),
         "earnedBefore" => filter.earned_before = Some(instant(name, text)?),
         "minAmount" => filter.min_amount = Some(amount(name, text)?),
@@ -123,7 +130,7 @@ filter!(
 filter!(
     /// The filter of `payouts.csv`.
     payouts -> PayoutFilter, |filter, name, text| {
-        "partnerId" => filter.partner = Some(partner(text)?),
+        "partnerId" => filter.partner = Some(id(name, text)?),
         "status" => filter.statuses = Some(words(name, text)?),
         "currency" => filter.currency = Some(currency(text)?),
         "createdFrom" => filter.created_from = Some(instant(name, text)?),
@@ -138,9 +145,12 @@ filter!(
 filter!(
     /// The filter of `leads.csv`.
     leads -> Leads, |of, name, text| {
-        "partnerId" => of.partner = Some(partner(text)?),
+        "partnerId" => of.partner = Some(id(name, text)?),
         "status" => of.filter.statuses = Some(words(name, text)?),
         "search" => of.filter.search = search(text)?,
+        "service" => of.filter.service = Some(text.to_owned()),
+        "minDealValue" => of.filter.min_deal_value = Some(amount(name, text)?),
+        "maxDealValue" => of.filter.max_deal_value = Some(amount(name, text)?),
         "createdFrom" => of.filter.created_from = Some(instant(name, text)?),
         "createdBefore" => of.filter.created_before = Some(instant(name, text)?),
     }
@@ -149,7 +159,7 @@ filter!(
 filter!(
     /// The filter of `members.csv`.
     members -> MemberFilter, |filter, name, text| {
-        "partnerId" => filter.partner = Some(partner(text)?),
+        "partnerId" => filter.partner = Some(id(name, text)?),
         "status" => filter.statuses = Some(words(name, text)?),
         "search" => filter.search = search(text)?,
     }
@@ -165,7 +175,7 @@ filter!(
 filter!(
     /// The filter of `ledger.csv`.
     ledger -> Ledger, |of, name, text| {
-        "partnerId" => of.partner = Some(partner(text)?),
+        "partnerId" => of.partner = Some(id(name, text)?),
         "currency" => of.currency = Some(currency(text)?),
     }
 );

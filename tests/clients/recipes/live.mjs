@@ -33,7 +33,9 @@ export function keepUpToDate(client, readPage, apply) {
   let dispose = () => {};
   let isOver = false;
   const begin = async () => {
-    let since = await readPage();
+    let since = await readPage().catch(() => undefined);
+    // The server may be away, just when the page is to be read anew.
+    if (since === undefined && !isOver) return void setTimeout(begin, 2_000);
     if (isOver) return;
     // Read anew each time that the client connects again: the stream goes on after the last change that was shown.
     const variables = {
@@ -48,6 +50,7 @@ export function keepUpToDate(client, readPage, apply) {
       since = data.changes.cursor;
       return apply(data.changes);
     };
+    // Anything else is a fault of the document or of the sign-in: nothing that goes away by itself.
     const error = (why) => (hasExpired(why) ? restart() : console.error(why));
     dispose = client.subscribe({ query: CHANGES, variables }, { next, error, complete: () => {} });
   };
