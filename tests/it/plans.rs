@@ -204,3 +204,63 @@ async fn every_list_is_read_from_its_index() {
             .await;
     check(found.last().expect("a plan"), "partners_status_created_idx", "partners of one status");
 }
+
+/// What screens show beside rows as they came: lists by names, a leaderboard, a funnel, a customer's commissions and their totals.
+#[tokio::test(flavor = "multi_thread")]
+async fn screens_are_read_from_their_indexes() {
+    let world = World::with_pool(1).await;
+    let name = world.database.owner.get_dbname().expect("a name").to_owned();
+    let customer = world.customer("cus_1", world.a).await;
+    world.pay("inv_1", "cus_1", "10.00", "2026-06-15T12:00:00Z").await;
+    world.add_leads(world.acme, world.a, 50).await;
+    world
+        .sql(&format!(
+            "INSERT INTO partners (tenant_id, id, company_name, status, commission_rate)
+                SELECT '{acme}', gen_random_uuid(), 'Company ' || n, 'active', 0.1 FROM generate_series(1, 1000) n;
+             INSERT INTO customers (tenant_id, id, external_id, name)
+                SELECT '{acme}', gen_random_uuid(), 'x' || n, 'Customer ' || n FROM generate_series(1, 3000) n;
+             INSERT INTO partner_members (tenant_id, id, partner_id, email, first_name, status)
+                SELECT tenant_id, gen_random_uuid(), id, 'm' || n || '@example.com', 'Member ' || n, 'invited'
+                FROM partners, generate_series(1, 5) n WHERE tenant_id = '{acme}';
+             INSERT INTO partner_members (tenant_id, id, partner_id, email, first_name, status)
+                SELECT '{acme}', gen_random_uuid(), '{a}', 'a' || n || '@example.com', 'Member ' || n, 'invited' FROM generate_series(1, 2000) n;
+             INSERT INTO partner_leads (tenant_id, id, partner_id, client_name, client_email, service, deal_value, commission_fixed, currency, created_at)
+                SELECT tenant_id, gen_random_uuid(), id, 'C', 'c@example.com', 'S', 1, true, 'USD', now() - n * interval '1 day'
+                FROM partners, generate_series(1, 10) n WHERE tenant_id = '{acme}';
+             INSERT INTO partner_commission_events (tenant_id, id, partner_id, event_type, status, source, amount, currency, event_date, notes)
+                SELECT tenant_id, gen_random_uuid(), id, 'adjustment', 'approved', 'manual', n, 'USD', now() - n * interval '1 hour', 'n'
+                FROM partners, generate_series(1, 5) n WHERE tenant_id = '{acme}';
+             INSERT INTO transfers (tenant_id, partner_id, unit, from_kind, to_kind, amount, kind, event_id)
+                SELECT tenant_id, partner_id, 'USD', 'expense', 'payable', amount, 'earn', id FROM partner_commission_events
+                WHERE tenant_id = '{acme}' AND event_type = 'adjustment';
+             ANALYZE;
+             ALTER DATABASE {name} SET session_preload_libraries = 'auto_explain';
+             ALTER DATABASE {name} SET auto_explain.log_min_duration = 0",
+            acme = world.acme.uuid(),
+            a = world.a.uuid()
+        ))
+        .await;
+    let (owner, operator) = (token("owner_a", ACME), staff_token("operator", ACME));
+    // The pool's connection is from before plans were logged.
+    world.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()").await;
+    while world.run(&operator, "{ me { role } }", json!({})).await.body.get("errors").is_some() {}
+    let of_customer =
+        format!("{{ customer(id: \"{customer}\") {{ commissions(first: 5) {{ nodes {{ id }} totals {{ count }} }} }} }}");
+    let by_name =
+        |list: &str| format!("{{ {list}(first: 10, orderBy: {{ field: NAME, direction: ASC }}) {{ nodes {{ id }} }} }}");
+    let funnel = "{ leadsOverTime(interval: DAY) { count } }";
+    for (token, query, text, index) in [
+        (&operator, by_name("customers"), "FROM \"customers\"", "customers_name_idx"),
+        (&operator, by_name("members"), "FROM \"partner_members\"", "partner_members_name_idx"),
+        (&owner, by_name("members"), "FROM \"partner_members\"", "partner_members_partner_name_idx"),
+        (&operator, "{ leaderboard { earned { amount } } }".to_owned(), "AS leaders", "accounts_rank_idx"),
+        (&owner, funnel.to_owned(), "width_bucket", "partner_leads_partner_created_idx"),
+        (&operator, of_customer.clone(), "AS page", "partner_commission_events_customer_idx"),
+        (&operator, of_customer.clone(), "AS rows GROUP BY", "partner_commission_events_customer_idx"),
+    ] {
+        let found = plans_of(&world, token, &query, json!({}), text).await;
+        let plan = &found[0];
+        assert!(plan.contains(index), "{query}: {index} is not used\n{plan}");
+        assert!(!plan.contains("Seq Scan"), "{query}\n{plan}");
+    }
+}
