@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, SubsecRound, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, TimeDelta, Utc};
 
 /// An instant as the schema shows it (RFC 3339, UTC), for sentences.
 pub fn shown(at: DateTime<Utc>) -> String {
@@ -15,7 +15,10 @@ pub fn shown(at: DateTime<Utc>) -> String {
 /// The instant that a text names as RFC 3339 §5.6 says, to the microsecond, as the database keeps it: what is sent twice is the same the
 /// second time.
 pub fn instant(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc().trunc_subsecs(6))
+    let time = DateTime::parse_from_rfc3339(text).ok()?.to_utc();
+    // A leap second is the beginning of the next one, as it is to the database; and what was in the year 9999 elsewhere can be in the year
+    // 10000 here, which RFC 3339 cannot write.
+    DateTime::from_timestamp_micros(time.timestamp_micros()).filter(|time| (1..=9999).contains(&time.year()))
 }
 
 /// The day that a text names as RFC 3339 §5.6 says: `YYYY-MM-DD`, to the letter. (chrono's own reading takes `2026-1-2`, signs and blanks.)

@@ -53,10 +53,19 @@ fn publish(error: &mut ServerError, first: Option<&Error>, request_id: &str) -> 
             error.message = cause.public_message();
             cause.code()
         }
-        (None, None) => BAD_USER_INPUT,
+        (None, None) => {
+            error.message = plain(&error.message).to_owned();
+            BAD_USER_INPUT
+        }
     };
     extend(error, code, request_id);
     code
+}
+
+/// What is wrong with a value, without what the engine says around it: `Failed to parse "ID": … (occurred while parsing "LeadFilter")`.
+fn plain(message: &str) -> &str {
+    let rest = message.strip_prefix("Failed to parse \"").and_then(|rest| rest.split_once("\": "));
+    rest.map_or(message, |(_, sentence)| sentence.split(" (occurred while parsing \"").next().unwrap_or(sentence))
 }
 
 fn extend(error: &mut ServerError, code: &'static str, request_id: &str) {

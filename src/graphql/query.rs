@@ -67,7 +67,7 @@ impl Query {
     }
 
     /// Where the order of changes stands in this answer. Subscribe with it as `since`, and you are told of every change that is not in the
-    /// answer yet.
+    /// answer yet, and perhaps once more of one that was made just before and is.
     async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String> {
         let reading = ctx.read().await?;
         ctx.request().shared.cursors.encode(event::last_position(&reading).await?)

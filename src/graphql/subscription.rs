@@ -167,7 +167,8 @@ pub struct Subscription;
 /// it as `since` is told of everything after it, in order, and of nothing twice.
 #[EngineSubscription]
 impl Subscription {
-    /// Everything that a page shows, on one stream, in the order in which it changed.
+    /// Everything that a page shows, on one stream, in the order in which it changed. What is moved to another partner is told to that one, and
+    /// no longer to the one that had it.
     async fn changes(
         &self,
         ctx: &Context<'_>,

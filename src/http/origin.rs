@@ -85,7 +85,7 @@ pub fn check_cookie(headers: &HeaderMap, is_json: bool, allowed: &[String]) -> R
     if !is_json && !requires_preflight(headers) {
         return Err(Refused::request(
             StatusCode::FORBIDDEN,
-            "The session cookie counts only with the content type application/json or the header GraphQL-Require-Preflight.",
+            "The session cookie counts only in a POST with the content type application/json, or with the header GraphQL-Require-Preflight.",
         ));
     }
     check_site(headers, allowed)

@@ -144,15 +144,21 @@ sums!(CommissionFilter => CommissionStatus; partner_commission_events: amount);
 sums_below!(CommissionFilter => CommissionStatus; partner_commission_events: amount; PartnerId, "partner_commission_events.partner_id");
 sums_below!(CommissionFilter => CommissionStatus; partner_commission_events: amount; CustomerId, "partner_commission_events.customer_id");
 
-/// A payout's items and their commissions.
+/// What is selected of a parent payout's items and their commissions, those in scope: one that was moved to another partner after its payout
+/// was cancelled is that partner's.
 macro_rules! items {
-    () => {
-        partner_payout_items::table.inner_join(
+    ($selected:expr, $scope:expr) => {{
+        let items = partner_payout_items::table.inner_join(
             partner_commission_events::table.on(partner_commission_events::tenant_id
                 .eq(partner_payout_items::tenant_id)
                 .and(partner_commission_events::id.eq(partner_payout_items::event_id))),
-        )
-    };
+        );
+        let mut items = items.select($selected).into_boxed::<Pg>().filter(partner_payout_items::tenant_id.eq($scope.tenant));
+        if let Some(partner) = $scope.partner {
+            items = items.filter(partner_commission_events::partner_id.eq(partner));
+        }
+        items.filter(of_parent("partner_payout_items.payout_id"))
+    }};
 }
 
 /// What most lists show of a commission.
@@ -239,11 +245,8 @@ impl ListBelow<PayoutId> for InPayout {
         payouts: &[PayoutId],
         page: &Page,
     ) -> QueryResult<HashMap<PayoutId, Slice<Commission>>> {
-        let query = items!().select(Commission::as_select()).into_boxed::<Pg>();
-        let query = query.filter(partner_payout_items::tenant_id.eq(scope.tenant));
-        let inner = page.apply(query.filter(of_parent("partner_payout_items.payout_id")));
+        let inner = page.apply(items!(Commission::as_select(), scope));
         let rows: Vec<(PayoutId, Commission)> = Lateral::new(payouts, inner).load(&mut connection).await?;
-        let rows = rows.into_iter().filter(|(_, row)| scope.includes(row.partner_id)).collect();
         Ok(group(rows).into_iter().map(|(payout, rows)| (payout, page.slice(rows))).collect())
     }
 
@@ -253,12 +256,7 @@ impl ListBelow<PayoutId> for InPayout {
         scope: Scope,
         payouts: &[PayoutId],
     ) -> QueryResult<HashMap<PayoutId, i64>> {
-        let mut query = partner_payout_items::table.select(count_star()).into_boxed::<Pg>();
-        query = query.filter(partner_payout_items::tenant_id.eq(scope.tenant));
-        if let Some(partner) = scope.partner {
-            query = query.filter(partner_payout_items::partner_id.eq(partner));
-        }
-        let inner = query.filter(of_parent("partner_payout_items.payout_id"));
+        let inner = items!(count_star(), scope);
         let rows: Vec<(PayoutId, i64)> = Lateral::new(payouts, inner).load(&mut connection).await?;
         Ok(rows.into_iter().collect())
     }
@@ -275,12 +273,7 @@ impl SummedBelow<PayoutId> for InPayout {
         limit: i64,
     ) -> QueryResult<HashMap<PayoutId, Vec<Sum<CommissionStatus>>>> {
         let columns = (partner_commission_events::currency, partner_commission_events::status, partner_payout_items::amount);
-        let mut rows = items!().select(columns).into_boxed::<Pg>();
-        rows = rows.filter(partner_payout_items::tenant_id.eq(scope.tenant));
-        if let Some(partner) = scope.partner {
-            rows = rows.filter(partner_payout_items::partner_id.eq(partner));
-        }
-        let rows = rows.filter(of_parent("partner_payout_items.payout_id")).limit(limit);
+        let rows = items!(columns, scope).limit(limit);
         let sums = Lateral::new(payouts, Sums { amounts: &["amount"], rows });
         let found: Vec<(PayoutId, SumColumns<CommissionStatus>)> = sums.load(&mut connection).await?;
         Ok(group(found.into_iter().map(|(payout, sum)| (payout, sum.into())).collect()))

@@ -187,6 +187,10 @@ async fn periods() {
     // The same days by another name of the same zone are added up one by one, to the same.
     let same = json!({"from": "2026-03-28", "before": "2026-03-30", "timeZone": "Etc/UTC"});
     assert_eq!(ask(same).await, days);
+    // A leap second is the beginning of the next one.
+    let leap = json!({"period": {"from": "2026-03-28T22:59:60Z", "before": "2026-03-29"}});
+    let metrics = world.owner_a(query, leap).await.data()["revenueMetrics"].clone();
+    assert_eq!((&metrics["periodStart"], &metrics["totalCommissionCount"]), (&json!("2026-03-28T23:00:00Z"), &json!(1)));
     for (period, words) in [
         (json!({"from": "2026-03-28"}), "period: Both `from` and `before` are needed"),
         (json!({"from": "2026-03-28", "before": "2026-03-28"}), "period: `before` must be later"),
@@ -199,6 +203,8 @@ async fn periods() {
     }
     for (period, words) in [
         (json!({"from": "28.3.2026", "before": "2026-03-28"}), "is no DateOrDateTime"),
+        // In UTC the year is 10000.
+        (json!({"from": "2026-03-28", "before": "9999-12-31T23:59:59-12:00"}), "is no DateOrDateTime"),
         (json!({"from": "2026-03-28", "before": "2026-03-29", "timeZone": "Berlin"}), "is no TimeZone"),
     ] {
         let refused = world.owner_a(query, json!({"period": period})).await;

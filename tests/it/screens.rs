@@ -67,6 +67,29 @@ async fn totals() {
     assert_eq!(operation(&answer)["statements"], 9);
 }
 
+/// A commission that was moved after its payout was cancelled is in no list of its former partner's: rows, count and totals agree.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moved_commission() {
+    let world = World::new().await;
+    world.earn().await;
+    let payout = world.batch(world.a).await["payout"]["id"].clone();
+    world.step("cancelPayout", &payout).await;
+    let ids = world.owner_a("{ commissions(first: 1) { nodes { id } } }", json!({})).await.data()["commissions"]["nodes"].clone();
+    let moving = "mutation ($id: ID!, $to: ID!) { moveCommission(input: { id: $id, partnerId: $to, reason: \"R\" }) { userErrors { message } } }";
+    let moved = world.operator(moving, json!({"id": ids[0]["id"], "to": world.b.to_string()})).await;
+    assert_eq!(moved.data()["moveCommission"]["userErrors"], json!([]));
+    let query = "query ($id: ID!) { payout(id: $id) { commissionCount commissions { totalCount totals { count } nodes { id } pageInfo { hasNextPage } } } }";
+    for (found, count) in
+        [(world.owner_a(query, json!({"id": payout})).await, 2), (world.operator(query, json!({"id": payout})).await, 3)]
+    {
+        let payout = &found.data()["payout"];
+        assert_eq!(payout["commissionCount"], 3);
+        let list = &payout["commissions"];
+        assert_eq!((&list["totalCount"], &list["totals"]), (&json!(count), &json!([{"count": count}])));
+        assert_eq!(list["nodes"].as_array().map(Vec::len), Some(count));
+    }
+}
+
 /// A list of more rows than are added up says so, in place of a sum that is wrong, and of nothing else of the answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn totals_are_bounded() {
