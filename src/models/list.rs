@@ -1,6 +1,6 @@
 //! Lists: what a filter lets through, page by page, counted and added up; for one caller, and below many parents in one statement.
 //!
-//! A list is the conditions of its filter, the orders in which its rows can come, and where a row stands in these. [`list!`] makes
+//! A list is the conditions of its filter, the orders in which its rows can come, and where a row stands in these. `list!` makes
 //! the queries of them.
 
 use std::{collections::HashMap, fmt::Debug, hash::Hash};
