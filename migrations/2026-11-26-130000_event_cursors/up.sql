@@ -21,8 +21,8 @@ CREATE FUNCTION event_mark(epoch bytea, id bigint, subject_id uuid, at timestamp
 $$;
 COMMENT ON FUNCTION event_mark(bytea, bigint, uuid, timestamptz) IS 'The first eight bytes of a digest of an event and its epoch';
 
--- For the server's one listener. From a place on, and not after it: the event that was handed on last comes again, and whoever reads sees
--- whether it is still the same.
+-- For the server's one listener. The event at `first` is included: the listener compares it with the last event that it has sent to
+-- subscribers.
 CREATE FUNCTION published_events_from(first bigint, most bigint)
     RETURNS TABLE (place bigint, tenant_id uuid, partner_id uuid, kind text, subject_id uuid, at timestamptz, mark bytea)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$

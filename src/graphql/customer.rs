@@ -90,7 +90,7 @@ impl Customer {
         Commission::of_customer(ctx, self.0.id, arguments, filter, order_by).await.map(Some)
     }
 
-    /// What it has paid, less what was refunded, in each currency. Partners are told of the payments that have earned them something.
+    /// What it has paid, less what was refunded, in each currency. For partners it counts the payments that have earned them a commission.
     async fn revenue(&self, ctx: &Context<'_>) -> Result<Vec<Money>> {
         let revenue = ctx.load(RevenueOfCustomer(self.0.id)).await?.unwrap_or_default();
         revenue.iter().map(|(currency, amount)| Money::stored(*amount, currency)).collect()

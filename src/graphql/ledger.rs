@@ -161,7 +161,7 @@ pub async fn rank(ctx: &Context<'_>, partner: PartnerId) -> Result<Option<i64>> 
     ctx.load(RankOf(purse(partner, currency_or_default(ctx, None)?))).await
 }
 
-/// The currency of the ledger that is asked for; none for whoever may not read ledgers.
+/// The currency of the ledger that is asked for; `None` for a caller that may not read ledgers.
 pub fn readable(ctx: &Context<'_>, currency: Option<CurrencyCode>) -> Option<Result<Currency>> {
     reads_ledgers(ctx).then(|| currency_or_default(ctx, currency))
 }

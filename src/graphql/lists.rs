@@ -22,7 +22,7 @@ use crate::{
     error::Result,
     models::{
         list::{Filter, List, ListBelow, MAX_SUMMED, Sum, Summed, SummedBelow},
-        page::{Page, Slice, SortKey},
+        page::{Page, Slice, SortKey, group},
         scope::Scope,
     },
 };
@@ -128,10 +128,7 @@ impl<P: Parent, F: ListBelow<P>> BatchKey for PageOf<P, F> {
 
     /// One statement for each distinct list that the document asks for.
     async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
-        let mut lists = HashMap::<&Arc<OwnPage<F>>, Vec<P>>::new();
-        for key in keys {
-            lists.entry(&key.list).or_default().push(key.parent);
-        }
+        let lists = group(keys.iter().map(|key| (&key.list, key.parent)).collect());
         let pages = lists.into_iter().map(async |(list, parents)| {
             let slices = list.filter.pages(connection, scope, &parents, &list.page).await?;
             let found =
@@ -154,10 +151,7 @@ impl<P: Parent, F: ListBelow<P>> BatchKey for Below<P, F> {
 
     /// One statement for each distinct filter that the document asks for.
     async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
-        let mut filters = HashMap::<&F, Vec<P>>::new();
-        for key in keys {
-            filters.entry(&key.filter).or_default().push(key.parent);
-        }
+        let filters = group(keys.iter().map(|key| (&key.filter, key.parent)).collect());
         let counts = filters.into_iter().map(async |(filter, parents)| {
             let counts = filter.counts(connection, scope, &parents).await?;
             let found = counts.into_iter().map(|(parent, count)| (Self { parent, filter: filter.clone() }, count));
@@ -213,10 +207,7 @@ impl<P: Parent, F: SummedBelow<P>> BatchKey for SumsOf<Below<P, F>> {
 
     /// One statement for each distinct filter that the document asks for. What it may read is divided among the parents.
     async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
-        let mut filters = HashMap::<&F, Vec<P>>::new();
-        for Self(list) in keys {
-            filters.entry(&list.filter).or_default().push(list.parent);
-        }
+        let filters = group(keys.iter().map(|Self(list)| (&list.filter, list.parent)).collect());
         let sums = filters.into_iter().map(async |(filter, parents)| {
             let limit = MAX_SUMMED / i64::try_from(parents.len()).unwrap_or(MAX_SUMMED).max(1);
             let sums = filter.sums_below(connection, scope, &parents, limit + 1).await?;

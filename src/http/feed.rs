@@ -23,7 +23,7 @@ use crate::{
 /// How long to wait for the database before an event is tried again.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What is told of one event.
+/// The answer to one event.
 pub struct Update {
     /// The event's cursor.
     pub cursor: String,
@@ -124,7 +124,7 @@ impl Feed {
         told
     }
 
-    /// What is told of one event; `None` where the subscriber may not see it any more.
+    /// The answer to one event; `None` if the subscriber may no longer see its subject.
     async fn tell(&self, event: Event) -> Result<Option<Update>> {
         let _place = self.app.edge.place_to_tell().await?;
         let (session, viewer) = admit(&self.app, &self.claims(), &self.id).await?;

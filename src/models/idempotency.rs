@@ -161,6 +161,11 @@ mod tests {
         assert_eq!(difference(&key(json!("y"), json!(null))), Some(Difference { field: "a", first: Some("x".to_owned()) }));
         assert_eq!(difference(&key(json!("x"), json!(1))), Some(Difference { field: "b", first: None }));
         assert_eq!(difference(&key(json!(null), json!(null))).map(|difference| difference.field), Some("a"));
+        // A field that had another name when the request was kept.
+        let period = |from: &str| {
+            Key::new("k".to_owned(), [("period.from", json!(from))]).difference(Some(&json!({"periodStart": "a"})), [])
+        };
+        assert_eq!((period("a"), period("b").map(|difference| difference.field)), (None, Some("period.from")));
         // Of a row without its request those fields are compared that it has columns for.
         let by_columns = |key: &Key| key.difference(None, [("a", json!("x"))]).map(|difference| difference.field);
         assert_eq!((by_columns(&key(json!("x"), json!(1))), by_columns(&key(json!("y"), json!(1)))), (None, Some("a")));
