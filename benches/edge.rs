@@ -16,8 +16,8 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use partner_portal::{
+    config::limits::Limits,
     graphql::{PortalSchema, document::Parameters},
-    limits::Limits,
 };
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream};

@@ -14,8 +14,8 @@ use partner_portal::{
     },
     clock::Clock,
     models::{
-        calculation::{Formula, Terms, Tier},
-        lead_list::BY_CREATED,
+        commissions::calculation::{Formula, Terms, Tier},
+        leads::list::BY_CREATED,
         page::{Cursor, Key, Page, PageArguments},
     },
     money::Money,

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     db::Pool,
     edge::Edge,
-    graphql::{PortalSchema, context::Shared},
+    graphql::{PortalSchema, engine::context::Shared},
     keyring::Keyring,
     live::Hub,
     telemetry::metrics::Metrics,

@@ -18,7 +18,7 @@ use partner_portal::{
         verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
     },
     clock::Clock,
-    config::Introspection,
+    config::{Introspection, limits::Limits},
     db::{
         self, PoolSettings, connect,
         embedded::{Embedded, Options, Source},
@@ -28,7 +28,6 @@ use partner_portal::{
     graphql::PortalSchema,
     http,
     keyring::Keyring,
-    limits::Limits,
     live::Hub,
     seed::{self, Amounts, demo},
     telemetry::metrics::Metrics,

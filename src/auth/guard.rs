@@ -21,7 +21,7 @@ use crate::{
         session::{Access, Caller, OPERATOR, SERVICE, Session},
     },
     error::{Error, Result},
-    models::{
+    models::people::{
         identity::{Identity, SignIn},
         partner_user::PartnerUserRole,
     },

@@ -7,7 +7,7 @@ use crate::{
     db::session::Caller,
     error::{Error, Result},
     ids::{PartnerId, UserId},
-    models::{partner::PartnerStatus, scope::Scope, tenant::Tenant},
+    models::{partners::partner::PartnerStatus, people::tenant::Tenant, scope::Scope},
 };
 
 /// What kind of caller it is.

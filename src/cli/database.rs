@@ -13,8 +13,8 @@ use crate::{
     },
     keyring::{Keyring, KeyringError},
     models::{
-        member::{SharedMailbox, shared_mailboxes},
-        tenant::Tenant,
+        members::member::{SharedMailbox, shared_mailboxes},
+        people::tenant::Tenant,
     },
     secret_file,
 };

@@ -13,7 +13,7 @@ use crate::{
     keyring::Keyring,
     models::{
         calendar::TimeZone,
-        tenant::{NewTenant, PartnerOnSignup, Tenant},
+        people::tenant::{NewTenant, PartnerOnSignup, Tenant},
     },
     seed::demo,
 };

@@ -15,11 +15,11 @@ use crate::{
         session::{Caller, Session},
     },
     ids::{PartnerId, TenantId, UserId},
-    member_import::{
+    imports::members::{
         Import, MAX_KEY, Progress, Source, Summary,
         plan::{RowOutcome, RowReport},
     },
-    models::{credit_assignment::MAX_DAYS, partner},
+    models::{credits::assignment::MAX_DAYS, partners::partner},
 };
 
 #[derive(Args)]

@@ -7,7 +7,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     db,
-    maintenance::{self, Done},
+    jobs::{self, Done},
 };
 
 pub async fn run(settings: &Settings) -> Result<(), Failure> {
@@ -17,8 +17,8 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
             let clock = Clock::default();
             let kept = clock.now() - TimeDelta::days(i64::from(settings.event_days));
             let outcome = async {
-                maintenance::forget_events(&pool, kept).await?;
-                maintenance::run(&pool, &clock).await
+                jobs::forget_events(&pool, kept).await?;
+                jobs::run(&pool, &clock).await
             };
             let outcome = outcome.await;
             pool.close();

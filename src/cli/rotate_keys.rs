@@ -5,7 +5,7 @@ use super::{
     database::{self, Database},
     say,
 };
-use crate::{config::Settings, models::profile::Profile};
+use crate::{config::Settings, models::partners::profile::Profile};
 
 pub async fn run(settings: &Settings) -> Result<(), Failure> {
     let keyring = database::keyring(settings)?;

@@ -26,10 +26,9 @@ use crate::{
     db::Pool,
     edge::{Edge, FrontEnds},
     graphql::PortalSchema,
-    http,
+    http, jobs,
     keyring::Keyring,
     live::Hub,
-    maintenance,
     seed::demo,
     telemetry::metrics::Metrics,
 };
@@ -131,8 +130,8 @@ async fn schema(settings: &Settings) -> Result<PortalSchema, Failure> {
 async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta) {
     loop {
         let done = async {
-            maintenance::run(&app.pool, &app.clock).await?;
-            maintenance::forget_events(&app.pool, app.clock.now() - event_days).await
+            jobs::run(&app.pool, &app.clock).await?;
+            jobs::forget_events(&app.pool, app.clock.now() - event_days).await
         };
         if let Err(error) = done.await {
             tracing::warn!(%error, "maintenance failed");

@@ -12,8 +12,8 @@ use crate::{
     ids::TenantId,
     models::{
         calendar::TimeZone,
+        people::tenant::{HOLD_DAYS, NewTenant, PartnerOnSignup, Tenant, TenantChanges, TenantSettings},
         scope::Scope,
-        tenant::{HOLD_DAYS, NewTenant, PartnerOnSignup, Tenant, TenantChanges, TenantSettings},
         totals::{self, change_time_zone},
     },
     money::{decimal, minor_units},

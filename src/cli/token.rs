@@ -8,7 +8,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     ids::PartnerId,
-    models::{partner_user, tenant::Tenant},
+    models::people::{partner_user, tenant::Tenant},
     seed::demo,
 };
 

@@ -1,48 +1,21 @@
 //! The public contract: GraphQL types over the models. What a field needs from the database it asks of a loader or a model;
 //! this module knows no SQL.
 
-pub mod commission;
-pub mod commission_rule;
-pub mod commission_rule_input;
-mod containment;
-pub mod context;
-pub mod credit;
-pub mod credit_ledger;
-pub mod customer;
-pub mod dashboard;
+pub mod billing;
+pub mod commissions;
+pub mod credits;
 pub mod document;
-pub mod errors;
-pub mod explanation;
-pub mod ids;
-pub mod json;
-pub mod lead;
-mod lead_figures;
-mod leaderboard;
+pub mod engine;
+pub mod leads;
 pub mod ledger;
-pub mod lists;
-pub mod loaders;
-pub mod member;
-pub mod mutations;
+pub mod members;
+pub mod mutation;
 pub mod node;
-pub mod pagination;
-pub mod partner;
-mod partner_application;
-mod partner_move;
-pub mod partner_stats;
-pub mod payout;
-pub mod payout_preview;
-mod period;
-pub mod profile;
+pub mod partners;
+pub mod payouts;
+pub mod people;
 pub mod query;
-pub mod quiet;
-pub mod revenue;
-pub mod row;
-pub mod scalars;
 pub mod subscription;
-pub mod tenant;
-mod totals;
-pub mod user;
-pub mod viewer;
 
 use std::{path::Path, sync::Arc};
 
@@ -50,25 +23,22 @@ use async_graphql::{Response, Schema, SchemaBuilder, ServerError, ValidationMode
 use futures_util::{StreamExt, try_join};
 
 use self::{
-    commission::Commission,
-    containment::Contain,
-    context::RequestContext,
-    credit::CreditAllocation,
-    credit_ledger::CreditTransfer,
-    customer::Customer,
+    billing::customer::Customer,
+    commissions::commission::Commission,
+    credits::{credit::CreditAllocation, ledger::CreditTransfer},
     document::{Documents, Parameters, Prepared},
-    lead::Lead,
-    ledger::Transfer,
-    member::Member,
-    mutations::Mutation,
+    engine::{containment::Contain, context::RequestContext, pagination::Connection, step::Step},
+    leads::lead::Lead,
+    ledger::transfer::Transfer,
+    members::member::Member,
+    mutation::Mutation,
     node::Node,
-    pagination::Connection,
-    partner::Partner,
-    payout::Payout,
+    partners::partner::Partner,
+    payouts::payout::Payout,
     query::Query,
-    subscription::{Step, Subscription},
+    subscription::Subscription,
 };
-use crate::{config::TrustedMode, limits::Limits};
+use crate::config::{TrustedMode, limits::Limits};
 
 /// How deep the engine calls itself: deeper than brackets may stand within each other in a document.
 const MAX_RECURSION: usize = 80;
@@ -89,8 +59,11 @@ impl PortalSchema {
     /// Assembles it.
     pub fn new(limits: Limits) -> Self {
         // What runs has been validated: the engine is not asked to do so again.
-        let engine =
-            builder().validation_mode(ValidationMode::Fast).extension(Contain).limit_recursive_depth(MAX_RECURSION).finish();
+        let engine = builder()
+            .validation_mode(ValidationMode::Fast)
+            .extension(Contain(DESCRIPTION))
+            .limit_recursive_depth(MAX_RECURSION)
+            .finish();
         Self { engine, documents: Documents::new(limits) }
     }
 
@@ -134,7 +107,7 @@ impl PortalSchema {
 }
 
 fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
-    Schema::build(Query, Mutation::default(), Subscription)
+    Schema::build(Query::default(), Mutation::default(), Subscription)
         .register_output_type::<Node>()
         .override_output_type_description::<Connection<Commission>>("One page of commissions.")
         .override_output_type_description::<Connection<Customer>>("One page of customers.")

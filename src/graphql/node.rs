@@ -3,19 +3,18 @@
 use async_graphql::{Context, ID, Interface};
 
 use super::{
-    commission::Commission,
-    commission_rule::CommissionRule,
-    credit::{CreditAllocation, CreditGrant, CreditRedemption},
-    credit_ledger::CreditTransfer,
-    customer::{Customer, CustomerAccount},
-    lead::{Lead, LeadStatusChange},
-    ledger::Transfer,
-    member::Member,
-    partner::Partner,
-    partner_move::PartnerMove,
-    payout::{Payout, PayoutStatusChange},
-    tenant::Tenant,
-    user::User,
+    billing::customer::{Customer, CustomerAccount},
+    commissions::{commission::Commission, partner_move::PartnerMove, rule::CommissionRule},
+    credits::{
+        credit::{CreditAllocation, CreditGrant, CreditRedemption},
+        ledger::CreditTransfer,
+    },
+    leads::lead::{Lead, LeadStatusChange},
+    ledger::transfer::Transfer,
+    members::member::Member,
+    partners::partner::Partner,
+    payouts::payout::{Payout, PayoutStatusChange},
+    people::{tenant::Tenant, user::User},
 };
 use crate::{
     error::{Error, Result},

@@ -2,52 +2,29 @@
 //! when, is [`crate::live`]'s matter. A subscription's resolver is therefore called in two ways: once to say what is to be
 //! watched, and then for each event, to tell of it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use async_graphql::{Context, Interface, SimpleObject, Subscription as EngineSubscription};
 use futures_util::stream;
 use uuid::Uuid;
 
 use super::{
-    commission::Commission, context::ContextExt, lead::Lead, partner::Partner, payout::Payout, row::Row, scalars::DateTime,
+    commissions::commission::Commission,
+    engine::{
+        context::ContextExt,
+        row::Row,
+        scalars::DateTime,
+        step::{Step, Watched},
+    },
+    leads::lead::Lead,
+    partners::partner::Partner,
+    payouts::payout::Payout,
 };
 use crate::{
     error::{Error, Result},
     ids::{CommissionId, LeadId, PartnerId, PayoutId},
-    models::event::{Event, EventFilter, EventKind, Position},
+    models::event::{Event, EventFilter, EventKind},
 };
-
-/// What a subscription's resolver is called for.
-pub enum Step {
-    /// It says what is to be watched.
-    Open(Mutex<Option<Watched>>),
-    /// It tells of an event.
-    Tell(Event),
-}
-
-/// What is to be watched.
-#[derive(Debug, Clone)]
-pub struct Watched {
-    /// Which events.
-    pub filter: EventFilter,
-    /// From where on.
-    pub since: Option<Position>,
-}
-
-impl Step {
-    /// The first call.
-    pub fn open() -> Self {
-        Self::Open(Mutex::default())
-    }
-
-    /// What the first call has said.
-    pub fn watched(&self) -> Option<Watched> {
-        match self {
-            Self::Open(watched) => watched.lock().unwrap_or_else(PoisonError::into_inner).take(),
-            Self::Tell(_) => None,
-        }
-    }
-}
 
 /// A lead is new or has changed.
 #[derive(SimpleObject)]

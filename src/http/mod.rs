@@ -2,20 +2,13 @@
 
 mod caching;
 mod export;
-mod feed;
 mod graphiql;
 mod graphql;
 mod health;
 pub mod metrics;
-mod multipart;
-mod negotiation;
-mod operation;
 mod origin;
-mod parameters;
 mod request_id;
 pub mod server;
-mod sse;
-mod websocket;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -40,10 +33,10 @@ use tower_http::{
 };
 
 pub use graphiql::fetch_assets;
-use negotiation::Media;
+use graphql::negotiation::Media;
 use request_id::RequestId;
 
-use crate::{app::App, error::Error, graphql::errors, member_import::MAX_BYTES};
+use crate::{app::App, error::Error, graphql::engine::errors, imports::members::MAX_BYTES};
 
 /// The largest body of a request, in bytes.
 const MAX_BODY: usize = 1024 * 1024;

@@ -25,7 +25,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-use crate::limits::Limits;
+use crate::config::limits::Limits;
 
 /// How much of a request's headers is kept while they arrive, in bytes.
 const MAX_HEADERS: usize = 32 * 1024;

@@ -18,11 +18,13 @@ use crate::{
     error::Result,
     ids::{AllocationId, MemberId, PartnerId, TenantId},
     models::{
-        books::Books,
-        credit_assignment::Assignment,
-        credit_grant::NewGrant,
-        credit_redemption::{NewRedemption, Redeemer},
-        member::{MemberStatus, NewMember},
+        credits::{
+            assignment::Assignment,
+            grant::NewGrant,
+            redemption::{NewRedemption, Redeemer},
+        },
+        ledger::books::Books,
+        members::member::{MemberStatus, NewMember},
         scope::Scope,
     },
 };

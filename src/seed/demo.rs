@@ -11,7 +11,7 @@ use crate::{
     keyring::Keyring,
     models::{
         calendar::TimeZone,
-        tenant::{NewTenant, PartnerOnSignup, Tenant},
+        people::tenant::{NewTenant, PartnerOnSignup, Tenant},
     },
 };
 

@@ -21,7 +21,7 @@ use crate::{
     error::{Error, Result},
     ids::UserId,
     keyring::Keyring,
-    models::tenant::Tenant,
+    models::people::tenant::Tenant,
 };
 
 /// Rows in one statement. PostgreSQL takes 65,535 values in one; the widest row here has 17.

@@ -14,12 +14,12 @@ use crate::{
     ids::{LeadId, LeadStatusChangeId, PartnerId, TenantId, UserId},
     keyring::{Keyring, SealedField},
     models::{
-        lead::commission,
-        lead_status::LeadStatus,
-        partner::PartnerStatus,
-        partner_user::PartnerUserRole,
-        profile::{PaymentMethod, SealedNumber},
-        tenant::Tenant,
+        leads::{lead::commission, status::LeadStatus},
+        partners::{
+            partner::PartnerStatus,
+            profile::{PaymentMethod, SealedNumber},
+        },
+        people::{partner_user::PartnerUserRole, tenant::Tenant},
     },
     money::{Money, minor_units},
 };

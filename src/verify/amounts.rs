@@ -13,10 +13,12 @@ use crate::{
     error::Result,
     ids::{RuleId, TenantId},
     models::{
-        booking::reversal_target,
-        commission::{Commission, CommissionEventType, CommissionStatus},
-        explanation::Explanation,
-        rule::Rule,
+        commissions::{
+            booking::reversal_target,
+            commission::{Commission, CommissionEventType, CommissionStatus},
+            explanation::Explanation,
+            rule::Rule,
+        },
         scope::Scope,
     },
 };

@@ -16,7 +16,7 @@ use crate::{
     db::statement::{Bind, statement},
     error::{Error, Result},
     ids::{self, TenantId},
-    models::tenant::Tenant,
+    models::people::tenant::Tenant,
 };
 
 /// A rule that the books must follow.

@@ -59,7 +59,7 @@ pub async fn credits(world: &World) {
             uuid(&soon["allocation"]["id"])
         ))
         .await;
-    partner_portal::maintenance::run(&world.app.pool, &world.app.clock).await.expect("maintenance");
+    partner_portal::jobs::run(&world.app.pool, &world.app.clock).await.expect("maintenance");
 }
 
 fn uuid(id: &serde_json::Value) -> uuid::Uuid {

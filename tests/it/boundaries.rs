@@ -8,7 +8,7 @@ use partner_portal::{
         verifier::{AzpPolicy, TokenFault, TokenVerifier, TrustedIssuer},
     },
     clock::{Clock, shown},
-    models::books::Books,
+    models::ledger::books::Books,
 };
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
-use partner_portal::maintenance::{self, Done};
+use partner_portal::jobs::{self, Done};
 use serde_json::{Value, json};
 
 use crate::support::{World, world::GLOBEX};
@@ -303,7 +303,7 @@ async fn one_tenant_does_not_hinder_another() {
             ))
             .await;
         let before = world.number(&pending(failing)).await;
-        let _ = maintenance::run(&world.app.pool, &world.app.clock).await;
+        let _ = jobs::run(&world.app.pool, &world.app.clock).await;
         assert_eq!((world.number(&pending(failing)).await, world.number(&pending(working)).await), (before, 0));
         world.sql("DROP TRIGGER refuse ON transfers; DROP FUNCTION refuse").await;
     }
@@ -323,9 +323,9 @@ async fn holding() {
     assert_eq!(world.pay("inv_0", "cus_1", "50.00", "2026-01-01T00:00:00Z").await["commission"]["status"], "APPROVED");
     assert!(world.pay("inv_1", "cus_1", "100.00", &now.to_rfc3339()).await["commission"]["dueAt"].is_string());
     world.refund("inv_1", "30.00").await;
-    assert_eq!(maintenance::run(&world.app.pool, &world.app.clock).await.expect("nothing due"), Some(Done::default()));
+    assert_eq!(jobs::run(&world.app.pool, &world.app.clock).await.expect("nothing due"), Some(Done::default()));
     world.app.clock.advance(TimeDelta::days(14) + TimeDelta::seconds(1));
-    let runs = join_all((0..4).map(|_| maintenance::run(&world.app.pool, &world.app.clock))).await;
+    let runs = join_all((0..4).map(|_| jobs::run(&world.app.pool, &world.app.clock))).await;
     assert_eq!(runs.into_iter().filter_map(|run| run.expect("done")).map(|done| done.approved).sum::<usize>(), 2);
     // The clock is ahead of every token by now.
     let payable = "SELECT (balance * 100)::bigint FROM accounts WHERE kind = 'payable'";

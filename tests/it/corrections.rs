@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use partner_portal::maintenance;
+use partner_portal::jobs;
 use serde_json::{Value, json};
 
 use crate::support::{World, money::COMMISSION};
@@ -49,7 +49,7 @@ async fn a_suspended_partner_waits() {
     let paid = world.pay("inv_1", "cus_1", "100.00", DAY).await;
     assert_eq!((&paid["commission"]["status"], &paid["commission"]["dueAt"]), (&json!("PENDING"), &Value::Null));
     world.sql("UPDATE partner_commission_events SET due_at = now() - interval '1 second' WHERE due_at IS NOT NULL").await;
-    let run = async || maintenance::run(&world.app.pool, &world.app.clock).await.expect("maintenance");
+    let run = async || jobs::run(&world.app.pool, &world.app.clock).await.expect("maintenance");
     run().await;
     assert_eq!(world.balances(world.a).await[..2], ["15.00", "0.00"]);
     set("ACTIVE").await;
@@ -231,7 +231,7 @@ async fn a_redemption_is_reversed() {
     let input = json!({"redemptionId": last.to_string(), "reason": "R", "idempotencyKey": "k3"});
     assert_eq!(world.service(query, json!({"input": input})).await.data()["reverseRedemption"]["userErrors"], json!([]));
     assert_eq!(world.credits(world.a).await, [80, 10, 0, 10]);
-    maintenance::run(&world.app.pool, &world.app.clock).await.expect("maintenance");
+    jobs::run(&world.app.pool, &world.app.clock).await.expect("maintenance");
     assert_eq!(world.credits(world.a).await, [80, 10, 0, 10]);
     assert_eq!(world.broken_rules().await, [""; 0]);
 }

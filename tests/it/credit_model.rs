@@ -7,7 +7,7 @@ use std::{
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
-use partner_portal::maintenance;
+use partner_portal::jobs;
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -127,7 +127,7 @@ async fn random_operations_agree_with_the_model() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 
     world.app.clock.advance(TimeDelta::days(100));
-    let runs = join_all((0..4).map(|_| maintenance::run(&world.app.pool, &world.app.clock))).await;
+    let runs = join_all((0..4).map(|_| jobs::run(&world.app.pool, &world.app.clock))).await;
     let expired: usize = runs.into_iter().filter_map(|run| run.expect("maintenance")).map(|done| done.expired).sum();
     assert_eq!(i64::try_from(expired), Ok(left));
     assert_eq!(world.number("SELECT count(*) FROM partner_credits WHERE status = 'available'").await, 0);

@@ -1,7 +1,7 @@
 //! Credits: granting, assigning, taking back, using, expiring; each once, never more than there are.
 
 use chrono::TimeDelta;
-use partner_portal::maintenance;
+use partner_portal::jobs;
 use serde_json::{Value, json};
 
 use crate::support::World;
@@ -173,7 +173,7 @@ async fn expiring() {
     // The API's clock runs ahead; its tokens would not last, so the books are asked as the API asks them.
     let seen = async |at: chrono::DateTime<chrono::Utc>| {
         use partner_portal::models::{
-            credit_ledger::{credits_by_members, figures},
+            credits::ledger::{credits_by_members, figures},
             scope::Scope,
         };
         let owner = world.owner().await;
@@ -188,9 +188,9 @@ async fn expiring() {
     assert_eq!(seen(expires.to_utc() - moment).await, (70, 26, 4, 0, 26));
     assert_eq!(seen(expires.to_utc()).await, (70, 20, 4, 6, 20));
     world.app.clock.advance(TimeDelta::days(1) + TimeDelta::minutes(1));
-    let done = maintenance::run(&world.app.pool, &world.app.clock).await.expect("maintenance").expect("nobody else does it");
+    let done = jobs::run(&world.app.pool, &world.app.clock).await.expect("maintenance").expect("nobody else does it");
     assert_eq!(done.expired, 6);
-    assert_eq!(maintenance::run(&world.app.pool, &world.app.clock).await.expect("maintenance").expect("done").expired, 0);
+    assert_eq!(jobs::run(&world.app.pool, &world.app.clock).await.expect("maintenance").expect("done").expired, 0);
     assert_eq!(seen(expires.to_utc()).await, (70, 20, 4, 6, 20));
     assert_eq!(world.number("SELECT expired FROM credit_allocations WHERE valid_days = 1").await, 6);
     assert_eq!(world.broken_rules().await, [""; 0]);

@@ -8,9 +8,8 @@ use axum::{
     http::{Request, StatusCode, header},
 };
 use partner_portal::{
-    config::{Introspection, TrustedMode},
+    config::{Introspection, TrustedMode, limits::Limits},
     graphql::{PortalSchema, document::Parameters},
-    limits::Limits,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{Request, StatusCode, header},
 };
-use partner_portal::limits::Limits;
+use partner_portal::config::limits::Limits;
 use serde_json::json;
 
 use crate::support::{

@@ -163,7 +163,7 @@ async fn batches() {
     let world = World::new().await;
     let two = json!([{"query": "{ me { role } }"}, {"query": "{ nothing }"}]);
     assert_eq!(post(&world, None, &two).await.status, StatusCode::BAD_REQUEST);
-    let limits = partner_portal::limits::Limits { max_batch: 3, ..Default::default() };
+    let limits = partner_portal::config::limits::Limits { max_batch: 3, ..Default::default() };
     let world = World::with_limits(limits).await;
     let answer = post(&world, None, &two).await;
     assert_eq!(answer.status, StatusCode::OK);

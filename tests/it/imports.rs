@@ -4,7 +4,7 @@ use partner_portal::{
     clock::Clock,
     db::session::{Caller, Session},
     ids::UserId,
-    member_import::{
+    imports::members::{
         Import, Progress, Source,
         plan::{RowOutcome, RowReport},
     },

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Request, StatusCode, header};
-use partner_portal::limits::Limits;
+use partner_portal::config::limits::Limits;
 use serde_json::json;
 
 use crate::{

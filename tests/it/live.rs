@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partner_portal::{limits::Limits, models::event::Position};
+use partner_portal::{config::limits::Limits, models::event::Position};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -186,9 +186,9 @@ async fn old_events_are_forgotten() {
     world.number("SELECT publish_events(100)").await;
     world.sql("UPDATE events SET at = now() - interval '8 days' WHERE place < 6").await;
     let clock = &world.app.clock;
-    let forgotten = partner_portal::maintenance::forget_events(&world.app.pool, clock.now() - chrono::TimeDelta::days(7)).await;
+    let forgotten = partner_portal::jobs::forget_events(&world.app.pool, clock.now() - chrono::TimeDelta::days(7)).await;
     assert_eq!((forgotten.expect("it is done"), world.number("SELECT min(place) FROM events").await), (5, 6));
-    let none = partner_portal::maintenance::forget_events(&world.app.pool, clock.now() + chrono::TimeDelta::days(7)).await;
+    let none = partner_portal::jobs::forget_events(&world.app.pool, clock.now() + chrono::TimeDelta::days(7)).await;
     assert_eq!(none.expect("it is done"), 0);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use partner_portal::limits::Limits;
+use partner_portal::config::limits::Limits;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::Message;
 

@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use diesel_async::RunQueryDsl;
 use partner_portal::{
     keyring::{Keyring, SealedField},
-    models::profile::Profile,
+    models::partners::profile::Profile,
 };
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use partner_portal::limits::Limits;
+use partner_portal::config::limits::Limits;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -1,6 +1,6 @@
 //! Addresses, names and searches as people write them: one mailbox is one member, and a name is found and ordered as people do it.
 
-use partner_portal::models::member::{email_key, shared_mailboxes};
+use partner_portal::models::members::member::{email_key, shared_mailboxes};
 use serde_json::{Value, json};
 
 use crate::support::{World, sign, tokens::good_claims, world::ACME};

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use async_graphql::parser::types::{ExecutableDocument, Selection, SelectionSet};
 
-use crate::{error::Error, limits::Limits};
+use crate::{config::limits::Limits, error::Error};
 
 /// How deep brackets of any kind may nest, in text: the parser calls itself for each.
 const MAX_NESTING: usize = 64;

@@ -10,7 +10,7 @@ use async_graphql::{
 use async_graphql_value::{ConstValue, Value};
 
 use super::MAX_FAULTS;
-use crate::graphql::{
+use crate::graphql::engine::{
     ids,
     scalars::{self, shown},
 };

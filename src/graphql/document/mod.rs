@@ -32,8 +32,17 @@ use quick_cache::{Weighter, sync::Cache};
 
 pub use self::parameters::Parameters;
 use self::{validation::Validator, values::Usage};
-use super::{errors, ids, mutations::Mutation, query::Query, sdl, subscription::Subscription};
-use crate::{config::TrustedMode, error::Error, limits::Limits};
+use super::{
+    engine::{errors, ids},
+    mutation::Mutation,
+    query::Query,
+    sdl,
+    subscription::Subscription,
+};
+use crate::{
+    config::{TrustedMode, limits::Limits},
+    error::Error,
+};
 
 /// How many documents are kept, about, and how many bytes of their texts at most.
 const KEPT: usize = 1_000;

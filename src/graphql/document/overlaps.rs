@@ -127,7 +127,7 @@ mod tests {
     /// Two fields under one name are refused wherever they stand; the same field twice, or fields of different types, are not.
     #[test]
     fn merging() {
-        let documents = crate::graphql::document::Documents::new(crate::limits::Limits::default());
+        let documents = crate::graphql::document::Documents::new(crate::config::limits::Limits::default());
         for (document, expected) in [
             ("{ me { a: role } me { a: __typename } }", Err(1)),
             ("{ me { a: role ... on Viewer { a: __typename } } }", Err(1)),

@@ -23,7 +23,7 @@ use super::{
     coercion::{Coercion, Fault},
     root_type,
 };
-use crate::graphql::ids;
+use crate::graphql::engine::ids;
 
 /// How many values the variables may have in all, within lists and objects too. Each may be looked at for every row that uses it.
 const MAX_VALUES: usize = 2_000;
@@ -307,7 +307,7 @@ mod tests {
     use super::*;
     use crate::graphql::{
         document::{Documents, syntax},
-        scalars,
+        engine::scalars,
     };
 
     fn faults(documents: &Documents, text: &str) -> usize {
@@ -319,7 +319,7 @@ mod tests {
     /// Every scalar that can be sent has a rule: none of them takes an object.
     #[test]
     fn scalars_have_rules() {
-        let documents = Documents::new(crate::limits::Limits::default());
+        let documents = Documents::new(crate::config::limits::Limits::default());
         let mut sent = HashSet::new();
         for meta in documents.registry.types.values() {
             let arguments = match meta {
@@ -342,7 +342,7 @@ mod tests {
     /// Types that fit are let through, others are not, wherever the variable stands.
     #[test]
     fn usages() {
-        let documents = Documents::new(crate::limits::Limits::default());
+        let documents = Documents::new(crate::config::limits::Limits::default());
         for (document, expected) in [
             ("query ($v: ID!) { lead(id: $v) { id } }", 0),
             ("query ($v: String!) { lead(id: $v) { id } }", 1),

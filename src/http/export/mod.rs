@@ -24,7 +24,7 @@ use self::{
     cells::push_row,
     parameters::{Customers, Leads, Ledger},
 };
-use super::{Refused, negotiation::Media, origin, request_id::RequestId};
+use super::{Refused, graphql::negotiation::Media, origin, request_id::RequestId};
 use crate::{
     app::App,
     auth::{Viewer, bearer, claims::Claims},
@@ -35,10 +35,10 @@ use crate::{
     edge::UserPlace,
     error::{Error, Result},
     models::{
-        commission_list::CommissionFilter,
-        member_list::MemberFilter,
+        commissions::list::CommissionFilter,
+        members::list::MemberFilter,
         page::{Cursor, MAX_PAGE, Page, PageArguments, Slice, SortKey},
-        payout_list::PayoutFilter,
+        payouts::list::PayoutFilter,
     },
 };
 

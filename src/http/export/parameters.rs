@@ -8,11 +8,11 @@ use rust_decimal::Decimal;
 
 use crate::{
     clock,
-    graphql::query::search_text,
+    graphql::engine::arguments::search_text,
     ids::{IdError, PartnerId},
     models::{
-        commission_list::CommissionFilter, customer::CustomerFilter, lead_list::LeadFilter, member_list::MemberFilter,
-        payout_list::PayoutFilter,
+        billing::customer::CustomerFilter, commissions::list::CommissionFilter, leads::list::LeadFilter,
+        members::list::MemberFilter, payouts::list::PayoutFilter,
     },
     money,
 };

@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
 
-use crate::{auth::Viewer, db, ids::PartnerId, models::partner::Partner, money::Money};
+use crate::{auth::Viewer, db, ids::PartnerId, models::partners::partner::Partner, money::Money};
 
 fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)

@@ -2,29 +2,28 @@
 
 use std::collections::HashMap;
 
-use super::{
-    super::{
-        Export,
-        parameters::{self, Ledger},
-    },
-    amount, name, or_empty, partners, time,
-};
+use super::{amount, name, or_empty, partners, time};
 use crate::{
     auth::{Role, Viewer},
     db,
     error::{Error, Result},
-    graphql::profile::masked,
+    graphql::partners::profile::masked,
+    http::export::{
+        Export,
+        parameters::{self, Ledger},
+    },
     ids::{CustomerId, PartnerId},
     models::{
-        commission::Commission,
-        commission_list::{BY_EVENT_DATE, CommissionFilter},
-        customer::Customer,
+        billing::customer::Customer,
+        commissions::{
+            commission::Commission,
+            list::{BY_EVENT_DATE, CommissionFilter},
+        },
+        ledger::transfer::{self, BY_ENTRY, Transfer},
         list::List,
         page::{Cursor, Page, Slice, SortKey},
-        payout::Payout,
-        payout_list::{self, PayoutFilter},
-        profile::{PaymentMethod, Profile},
-        transfer::{BY_ENTRY, LedgerFilter, Transfer},
+        partners::profile::{PaymentMethod, Profile},
+        payouts::{self, list::PayoutFilter, payout::Payout},
     },
 };
 
@@ -117,7 +116,7 @@ impl Export for PayoutFilter {
     type Row = Payout;
 
     const NAME: &'static str = "payouts.csv";
-    const ORDER: SortKey = payout_list::BY_CREATED;
+    const ORDER: SortKey = payouts::list::BY_CREATED;
     const COLUMNS: &'static [&'static str] = &[
         "id",
         "partner_id",
@@ -222,7 +221,7 @@ impl Export for Ledger {
 
     async fn read(&self, connection: &db::Connection, viewer: &Viewer, page: &Page) -> db::QueryResult<Slice<Transfer>> {
         let currency = self.currency.unwrap_or(&viewer.tenant.default_currency);
-        LedgerFilter { unit: currency.to_owned() }.page(connection, viewer.scope().narrowed(self.partner), page).await
+        transfer::Ledger::<Transfer>::of(currency.to_owned()).page(connection, viewer.scope().narrowed(self.partner), page).await
     }
 
     async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[Transfer]) -> db::QueryResult<Vec<Vec<String>>> {

@@ -1,23 +1,19 @@
 //! Leads, members and customers.
 
-use super::{
-    super::{
-        Export,
-        parameters::{self, Customers, Leads},
-    },
-    amount, name, or_empty, partners, time,
-};
+use super::{amount, name, or_empty, partners, time};
 use crate::{
     auth::Viewer,
     db,
+    http::export::{
+        Export,
+        parameters::{self, Customers, Leads},
+    },
     ids::CustomerId,
     models::{
-        customer::{self, Customer, CustomerAccount},
-        lead::Lead,
-        lead_list,
+        billing::customer::{self, Customer, CustomerAccount},
+        leads::{self, lead::Lead},
         list::List,
-        member::Member,
-        member_list::{self, MemberFilter},
+        members::{self, list::MemberFilter, member::Member},
         page::{Cursor, Page, Slice, SortKey},
     },
 };
@@ -26,7 +22,7 @@ impl Export for Leads {
     type Row = Lead;
 
     const NAME: &'static str = "leads.csv";
-    const ORDER: SortKey = lead_list::BY_CREATED;
+    const ORDER: SortKey = leads::list::BY_CREATED;
     const COLUMNS: &'static [&'static str] = &[
         "id",
         "partner_id",
@@ -86,7 +82,7 @@ impl Export for MemberFilter {
     type Row = Member;
 
     const NAME: &'static str = "members.csv";
-    const ORDER: SortKey = member_list::BY_CREATED;
+    const ORDER: SortKey = members::list::BY_CREATED;
     const COLUMNS: &'static [&'static str] = &[
         "id",
         "partner_id",

@@ -1,0 +1,178 @@
+//! What guards the server as a whole: limits, budgets, the bound on work under way, and who may know what.
+
+pub mod budgets;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::http::HeaderName;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
+
+use crate::{
+    auth::{Role, claims::Claims, guard},
+    config::{Introspection, limits::Limits},
+    edge::budgets::Rates,
+    error::{Error, Result},
+};
+
+/// How many exports of one user may run at once: each keeps a connection, also while it waits for what it has to pay.
+const EXPORTS_OF_A_USER: usize = 2;
+
+/// Where front ends usually run while they are developed: those of Next, Vite, Angular, Expo and the like.
+const DEVELOPMENT_PORTS: [u16; 10] = [3000, 3001, 4173, 4200, 4321, 5173, 5174, 8000, 8081, 19006];
+
+/// The front ends that may call from a browser.
+#[derive(Debug, Clone, Default)]
+pub struct FrontEnds {
+    /// Their web origins.
+    pub origins: Vec<String>,
+    /// Request headers that they may send besides the usual ones.
+    pub headers: Vec<HeaderName>,
+}
+
+/// The guards that all requests share.
+pub struct Edge {
+    /// The settings.
+    pub limits: Limits,
+    /// What callers may still spend.
+    pub rates: Rates,
+    /// The front ends that may call from a browser.
+    pub front_ends: FrontEnds,
+    /// How many exports each user has running.
+    pub exports: Arc<PerUser>,
+    /// How many subscriptions each user has open.
+    pub subscriptions: Arc<PerUser>,
+    /// How many WebSocket connections each user has open.
+    pub connections: Arc<PerUser>,
+    introspection: Introspection,
+    in_flight: Arc<Semaphore>,
+    /// Events that are told of at the same time: each takes a database connection for a moment, which those who ask need too.
+    telling: Semaphore,
+    stopping: watch::Sender<bool>,
+}
+
+impl Edge {
+    /// Guards by these settings, for a server with so many database connections. In development `Introspection::Auto` is for everyone.
+    pub fn new(
+        limits: Limits,
+        pool_size: usize,
+        mut front_ends: FrontEnds,
+        introspection: Introspection,
+        is_development: bool,
+    ) -> Self {
+        let introspection = match introspection {
+            Introspection::Auto if is_development => Introspection::On,
+            other => other,
+        };
+        if is_development {
+            let ports = DEVELOPMENT_PORTS.into_iter();
+            let origins = ports.flat_map(|port| ["localhost", "127.0.0.1"].map(|host| format!("http://{host}:{port}")));
+            front_ends.origins.extend(origins);
+        }
+        Self {
+            rates: Rates::new(&limits),
+            in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
+            // All together they share the places for files.
+            exports: PerUser::new(EXPORTS_OF_A_USER, usize::MAX),
+            subscriptions: PerUser::new(limits.user_subscriptions, limits.max_subscriptions),
+            connections: PerUser::new(limits.user_connections, limits.max_sockets),
+            telling: Semaphore::new((pool_size / 4).max(1)),
+            stopping: watch::Sender::new(false),
+            front_ends,
+            introspection,
+            limits,
+        }
+    }
+
+    /// Whether the caller may ask about the schema.
+    pub fn may_introspect(&self, claims: &Claims) -> bool {
+        match self.introspection {
+            Introspection::On => true,
+            Introspection::Off => false,
+            Introspection::Auto => guard::staff_role(claims) == Some(Role::Operator),
+        }
+    }
+
+    /// A place among the operations under way, if there is one now.
+    pub fn place(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| full())
+    }
+
+    /// Refuses where there is no place now, before anything more is done for a request: those that are refused must not keep the others
+    /// from being served.
+    pub fn check_place(&self) -> Result<()> {
+        if self.in_flight.available_permits() == 0 { Err(full()) } else { Ok(()) }
+    }
+
+    /// A place among the events that are told of at the same time. Waits for one: watchers have time, those who ask do not.
+    pub async fn place_to_tell(&self) -> Result<SemaphorePermit<'_>> {
+        self.telling.acquire().await.map_err(Error::internal)
+    }
+
+    /// Ends what would go on for ever: the server is stopping.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Waits until the server is stopping.
+    pub async fn stopped(&self) {
+        // An error says that the server is gone altogether.
+        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+    }
+}
+
+fn full() -> Error {
+    Error::unavailable("too many operations are under way")
+}
+
+/// How many of a kind each user has, and all together.
+pub struct PerUser {
+    most: usize,
+    most_of_all: usize,
+    counts: Mutex<HashMap<(String, String), usize>>,
+}
+
+impl PerUser {
+    fn new(most: usize, most_of_all: usize) -> Arc<Self> {
+        Arc::new(Self { most, most_of_all, counts: Mutex::default() })
+    }
+
+    /// One more for this user, until the place is dropped. `what` names them, for the refusal where it would be too many.
+    pub fn enter(self: &Arc<Self>, claims: &Claims, what: &'static str) -> Result<UserPlace> {
+        let user = (claims.issuer.clone(), claims.subject.clone());
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.get(&user).is_some_and(|count| *count >= self.most) {
+            return Err(Error::TooManyOpen { what, most: self.most });
+        }
+        if counts.values().sum::<usize>() >= self.most_of_all {
+            return Err(Error::unavailable(format!("all places for {what} are taken")));
+        }
+        *counts.entry(user.clone()).or_default() += 1;
+        Ok(UserPlace { user, among: Arc::clone(self) })
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+}
+
+/// One of those that a user may have.
+pub struct UserPlace {
+    user: (String, String),
+    among: Arc<PerUser>,
+}
+
+impl Drop for UserPlace {
+    fn drop(&mut self) {
+        let mut counts = self.among.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.user);
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Mutations of customers, and of which partner manages them.
+
+use async_graphql::{Context, InputObject, Object, SimpleObject};
+use chrono::{DateTime as Time, Utc};
+
+use super::customer::Customer;
+use crate::graphql::ledger::books::BooksExt;
+use crate::{
+    auth::Permission,
+    clock::shown,
+    db,
+    error::Result,
+    graphql::engine::{
+        context::ContextExt,
+        refusal::{Outcome, Refusal, UserError, outcome, settle},
+        row::Row,
+        scalars::{DateTime, Decimal, EmailAddress},
+    },
+    ids::{CustomerAccountId, CustomerId, PartnerId, TenantId},
+    models::{
+        billing::{
+            customer::{self, CustomerAccount, CustomerReport, NewCustomerAccount, Whose},
+            past_payment,
+        },
+        partners::partner::{Partner, PartnerStatus},
+    },
+    validation::{FaultCode, Faults, MAX_NAME, email, line, rate},
+};
+
+/// A customer as the billing system knows it.
+#[derive(InputObject, Clone)]
+struct UpsertCustomerInput {
+    /// Its id in the billing system, at most 200 characters.
+    external_id: String,
+    /// Its name, at most 200 characters.
+    name: String,
+    /// Its e-mail address.
+    email: Option<EmailAddress>,
+}
+
+/// What became of `upsertCustomer`.
+#[derive(SimpleObject)]
+struct UpsertCustomerPayload {
+    /// The customer as it is now. Null where there are user errors.
+    customer: Option<Row<Customer>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
+    /// What is wrong with the input. Empty when the customer is as reported.
+    user_errors: Vec<UserError>,
+}
+
+/// Which partner is to manage a customer.
+#[derive(InputObject, Clone)]
+struct AssignCustomerInput {
+    /// The customer.
+    customer_id: CustomerId,
+    /// The partner.
+    partner_id: PartnerId,
+    /// The customer's own rate, as a fraction; it goes before every rule.
+    commission_rate: Option<Decimal>,
+    /// From when; from now on where it is left out. Commissions that are booked already stay as they are.
+    from: Option<DateTime>,
+    /// Whether payments since then that earned nobody anything are booked now, each by the rule that held when it was paid; at most 1,000.
+    #[graphql(default = true)]
+    book_past_payments: bool,
+}
+
+/// What became of `assignCustomer`.
+#[derive(SimpleObject)]
+struct AssignCustomerPayload {
+    /// The customer as it is now. Null where there are user errors.
+    customer: Option<Row<Customer>>,
+    /// How many payments from before were booked now.
+    booked_payments: i32,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
+    /// What is wrong with the input. Empty when the partner manages the customer.
+    user_errors: Vec<UserError>,
+}
+
+/// A customer whom no partner is to manage any longer.
+#[derive(InputObject, Clone)]
+struct ReleaseCustomerInput {
+    /// The customer.
+    customer_id: CustomerId,
+    /// From when; from now on where it is left out.
+    at: Option<DateTime>,
+}
+
+/// What became of `releaseCustomer`.
+#[derive(SimpleObject)]
+struct ReleaseCustomerPayload {
+    /// The customer as it is now. Null where there are user errors.
+    customer: Option<Row<Customer>>,
+    /// Whether all was so before, and nothing was changed this time.
+    replayed: bool,
+    /// What is wrong with the input. Empty when no partner manages the customer from then on.
+    user_errors: Vec<UserError>,
+}
+
+#[derive(Default)]
+pub struct CustomerMutations;
+
+#[Object]
+impl CustomerMutations {
+    /// Adds a customer, or brings the one of that id in the billing system up to date. Needs `CUSTOMERS_MANAGE`.
+    async fn upsert_customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The customer.")] input: UpsertCustomerInput,
+    ) -> Result<Option<UpsertCustomerPayload>> {
+        ctx.require(Permission::CustomersManage)?;
+        let ((customer, replayed), user_errors) = settle(ctx, || upsert(ctx, input.clone())).await?;
+        Ok(Some(UpsertCustomerPayload { customer, replayed, user_errors }))
+    }
+
+    /// Lets a partner manage a customer from an instant on, and earn by what it pays. One partner at a time: release it from another
+    /// first. The same partner with another rate begins a new period. Payments since that instant which earned nobody anything are booked by
+    /// this, unless it is told not to. Needs `CUSTOMERS_MANAGE`.
+    async fn assign_customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The customer and the partner.")] input: AssignCustomerInput,
+    ) -> Result<Option<AssignCustomerPayload>> {
+        ctx.require(Permission::CustomersManage)?;
+        let (((customer, replayed), booked_payments), user_errors) = settle(ctx, || assign(ctx, input.clone())).await?;
+        Ok(Some(AssignCustomerPayload { customer, booked_payments, replayed, user_errors }))
+    }
+
+    /// Ends a partner's management of a customer, or brings its end forward; one that has not begun by then never begins. A customer whom
+    /// nobody manages from then on stays as it is. Needs `CUSTOMERS_MANAGE`.
+    async fn release_customer(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The customer.")] input: ReleaseCustomerInput,
+    ) -> Result<Option<ReleaseCustomerPayload>> {
+        ctx.require(Permission::CustomersManage)?;
+        let ((customer, replayed), user_errors) = settle(ctx, || release(ctx, input.clone())).await?;
+        Ok(Some(ReleaseCustomerPayload { customer, replayed, user_errors }))
+    }
+}
+
+async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<Outcome<Row<Customer>>, Refusal> {
+    let mut faults = Faults::default();
+    let external_id = faults.check("input.externalId", line(&input.external_id, MAX_NAME));
+    let name = faults.check("input.name", line(&input.name, MAX_NAME));
+    let email = faults.check_option("input.email", input.email.as_ref().map(|email| email.0.as_str()), email);
+    let (Some(external_id), Some(name), true) = (external_id, name, faults.is_empty()) else { return Err(faults.into()) };
+    let writing = ctx.write().await?;
+    let report = CustomerReport { external_id, name, email };
+    let (id, has_changed) = customer::Customer::upsert(&writing, ctx.viewer().tenant.id, &report).await?;
+    Ok(outcome(writing, has_changed, Customer::by_id(ctx, id)).await?)
+}
+
+/// The customer, and how many payments were booked.
+async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<(Outcome<Row<Customer>>, i32), Refusal> {
+    let mut faults = Faults::default();
+    let commission_rate = input.commission_rate.and_then(|given| faults.check("input.commissionRate", rate(given.0)));
+    if !faults.is_empty() {
+        return Err(faults.into());
+    }
+    let from = input.from.map_or_else(|| ctx.now(), |from| from.0);
+    let tenant = ctx.viewer().tenant.id;
+    let writing = ctx.write().await?;
+    if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
+        return Err(Refusal::not_found("input.customerId", "customer"));
+    }
+    let unearned = if input.book_past_payments && from < ctx.now() {
+        past_payment::lock_unearned(&writing, tenant, input.customer_id, from).await?
+    } else {
+        Vec::new()
+    };
+    // Closing a partner takes the same lock, and releases its customers.
+    let books = ctx.books(&writing);
+    books.lock(&[input.partner_id]).await?;
+    let status = match Partner::by_ids(&writing, ctx.viewer().scope(), &[input.partner_id]).await?.get(&input.partner_id) {
+        None => return Err(Refusal::not_found("input.partnerId", "partner")),
+        Some(partner) if partner.status == PartnerStatus::Closed => {
+            return Err(Refusal::fault("input.partnerId", FaultCode::InvalidTransition, "The partner is CLOSED."));
+        }
+        Some(partner) => partner.status,
+    };
+    if let Some(last) = CustomerAccount::latest(&writing, tenant, input.customer_id).await? {
+        if last.managed_to.is_none() && last.partner_id == input.partner_id && last.commission_rate == commission_rate {
+            if input.from.is_some() && from != last.managed_from {
+                let message = format!(
+                    "The partner manages the customer at this rate since {}; leave `from` out.",
+                    shown(last.managed_from)
+                );
+                return Err(Refusal::fault("input.from", FaultCode::Taken, message));
+            }
+            return Ok((outcome(writing, false, Customer::by_id(ctx, input.customer_id)).await?, 0));
+        }
+        end_before(&writing, tenant, &last, input.partner_id, from).await?;
+    }
+    let new = NewCustomerAccount {
+        tenant_id: tenant,
+        id: CustomerAccountId::new(),
+        partner_id: input.partner_id,
+        customer_id: input.customer_id,
+        commission_rate,
+        managed_from: from,
+    };
+    let account = CustomerAccount::insert(&writing, &new).await?;
+    if unearned.len() > past_payment::MOST {
+        let message = format!(
+            "More than {} payments since then earned nothing, and no more are booked at once. Choose a later instant, or set \
+             `bookPastPayments` to false.",
+            past_payment::MOST
+        );
+        return Err(Refusal::fault("input.from", FaultCode::OutOfRange, message));
+    }
+    let booked = books.book_past_payments(&account, status, &unearned).await?;
+    let customer = outcome(writing, true, Customer::by_id(ctx, input.customer_id)).await?;
+    Ok((customer, i32::try_from(booked).unwrap_or(i32::MAX)))
+}
+
+/// Makes room for a period that begins at `from`: the last one must be over by then, or be the same partner's.
+async fn end_before(
+    writing: &db::Connection,
+    tenant: TenantId,
+    last: &CustomerAccount,
+    partner: PartnerId,
+    from: Time<Utc>,
+) -> Result<(), Refusal> {
+    if from <= last.managed_from {
+        let message = format!("Must be after {}, when the last period began.", shown(last.managed_from));
+        return Err(Refusal::fault("input.from", FaultCode::OutOfRange, message));
+    }
+    match last.managed_to {
+        Some(end) if end <= from => Ok(()),
+        Some(end) => {
+            let message = format!("The customer is managed until {}; choose that or a later instant.", shown(end));
+            Err(Refusal::fault("input.from", FaultCode::OutOfRange, message))
+        }
+        None if last.partner_id == partner => Ok(last.end(writing, tenant, from).await?),
+        None => {
+            let message = format!("{} manages the customer. Release it first, with `releaseCustomer`.", last.partner_id);
+            Err(Refusal::fault("input.customerId", FaultCode::Taken, message))
+        }
+    }
+}
+
+async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Outcome<Row<Customer>>, Refusal> {
+    let at = input.at.map_or_else(|| ctx.now(), |at| at.0);
+    let tenant = ctx.viewer().tenant.id;
+    let writing = ctx.write().await?;
+    if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
+        return Err(Refusal::not_found("input.customerId", "customer"));
+    }
+    let has_changed = CustomerAccount::end_all(&writing, tenant, Whose::Customer(input.customer_id), at).await?;
+    Ok(outcome(writing, has_changed, Customer::by_id(ctx, input.customer_id)).await?)
+}

@@ -1,0 +1,373 @@
+//! Commissions as the API shows them.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Context, Enum, InputObject, Object};
+
+use super::{explanation::CommissionExplanation, partner_move::PartnerMove, rule::CommissionRule};
+use crate::graphql::engine::json::leaf_enums;
+use crate::{
+    db,
+    error::Result,
+    graphql::{
+        billing::customer::Customer,
+        engine::{
+            arguments::{OrderDirection, search_text},
+            context::{ContextExt, missing},
+            lists::{self, Shown},
+            loaders::{BatchKey, batch_key},
+            pagination::{Connection, Listed},
+            period::{PeriodInput, bounds},
+            row::{Row, plain},
+            scalars::{CurrencyCode, DateTime, Decimal, Money},
+            totals::beside,
+        },
+        leads::lead::Lead,
+        ledger::transfer::Transfer,
+        partners::partner::Partner,
+        payouts::payout::Payout,
+        people::user::User,
+    },
+    ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId},
+    models::{
+        self,
+        commissions::{
+            commission::{self, CommissionEventType, CommissionStatus},
+            explanation::Explanation,
+            list::{BY_AMOUNT, BY_EVENT_DATE, CommissionFilter, IN_PAYOUT, InPayout},
+        },
+        page::{Page, PageArguments, SortKey},
+        scope::Scope,
+    },
+};
+
+/// A commission.
+#[derive(Clone)]
+pub struct Commission(pub Arc<commission::Commission>);
+
+/// What a partner has earned by one event. Its amount never changes: a correction is another commission.
+#[Object]
+impl Commission {
+    /// Its id.
+    pub async fn id(&self) -> CommissionId {
+        self.0.id
+    }
+
+    /// Who earned it.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
+        Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a commission's partner"))
+    }
+
+    /// What made it.
+    async fn event_type(&self) -> CommissionEventType {
+        self.0.event_type
+    }
+
+    /// How far it has come.
+    async fn status(&self) -> CommissionStatus {
+        self.0.status
+    }
+
+    /// The lead that converted. Null for other events.
+    async fn lead(&self, ctx: &Context<'_>) -> Option<Result<Row<Lead>>> {
+        Lead::by_id(ctx, self.0.lead_id?).await.transpose()
+    }
+
+    /// The customer who paid. Null for lead conversions and adjustments.
+    async fn customer(&self, ctx: &Context<'_>) -> Option<Result<Row<Customer>>> {
+        Customer::by_id(ctx, self.0.customer_id?).await.transpose()
+    }
+
+    /// The invoice's id in the billing system. Null for lead conversions and adjustments.
+    async fn invoice_id(&self) -> Option<&str> {
+        self.0.invoice_id.as_deref()
+    }
+
+    /// The commission that a refund takes back in part or whole, or gives back where a refund has failed. Null for other events.
+    async fn reverses(&self, ctx: &Context<'_>) -> Option<Result<Row<Self>>> {
+        Self::by_id(ctx, self.0.reverses_id?).await.transpose()
+    }
+
+    /// How operators moved it from partner to partner, the first one first; one that went with its lead has none. Partners see what brought it
+    /// to them.
+    async fn moves(&self, ctx: &Context<'_>) -> Result<Vec<PartnerMove>> {
+        PartnerMove::of_commission(ctx, self.0.id).await
+    }
+
+    /// What takes it back, or gives it back where a refund has failed; the first one first.
+    async fn reversals(&self, ctx: &Context<'_>) -> Result<Vec<Self>> {
+        let rows = ctx.load(ReversalsOf(self.0.id)).await?.unwrap_or_default();
+        Ok(rows.iter().cloned().map(Self).collect())
+    }
+
+    /// The payout that holds it, or has paid it. Null while it is in none.
+    async fn payout(&self, ctx: &Context<'_>) -> Option<Result<Row<Payout>>> {
+        Payout::by_id(ctx, self.0.payout_id?).await.transpose()
+    }
+
+    /// What it is a share of: the payment, or the deal's value; for a refund what has been refunded in all. Null for an adjustment, and for a lead
+    /// whose deal has no value.
+    async fn base(&self) -> Option<Result<Money>> {
+        self.0.base.map(|base| Money::stored(base, &self.0.currency))
+    }
+
+    /// The rate, as a fraction. Null where there is not a single one.
+    async fn rate(&self) -> Option<Decimal> {
+        self.0.rate.map(Decimal)
+    }
+
+    /// How much it is; below zero for what is taken back.
+    async fn amount(&self) -> Result<Money> {
+        Money::stored(self.0.amount, &self.0.currency)
+    }
+
+    /// Why it is that much.
+    async fn explanation(&self, ctx: &Context<'_>) -> Result<CommissionExplanation> {
+        let rule = match self.0.rule_id {
+            Some(id) => CommissionRule::by_id(ctx, id).await?.map(|rule| rule.0.as_ref().clone()),
+            None => None,
+        };
+        let original = match self.0.reverses_id {
+            Some(id) => Self::by_id(ctx, id).await?,
+            None => None,
+        };
+        let original = original.as_ref().map(|original| original.0.0.as_ref());
+        Ok(CommissionExplanation(Explanation::of_commission(&self.0, rule, original, self.0.money()?)))
+    }
+
+    /// The transfers in the partner's ledger that it has made, in their order. What its payout moved is there: `payout { transfers }`.
+    async fn transfers(&self, ctx: &Context<'_>) -> Result<Vec<Transfer>> {
+        Transfer::of_commission(ctx, self.0.id).await
+    }
+
+    /// When it was earned.
+    async fn event_date(&self) -> DateTime {
+        self.0.event_date.into()
+    }
+
+    /// When it is approved by itself, because no refund came in by then. Null for what an operator decides, and for refunds, which
+    /// follow what they take back.
+    async fn due_at(&self) -> Option<DateTime> {
+        self.0.due_at.map(DateTime)
+    }
+
+    /// What was noted: an adjustment's reason. Null where nothing was.
+    async fn notes(&self) -> Option<&str> {
+        self.0.notes.as_deref()
+    }
+
+    /// Why it was rejected. Null where it was not.
+    async fn rejection_reason(&self) -> Option<&str> {
+        self.0.rejection_reason.as_deref()
+    }
+
+    /// Who approved or rejected it. Null where no person did, and where it was a person of another organisation than yours.
+    async fn decided_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.decided_by?).await.transpose()
+    }
+
+    /// When it was approved or rejected. Null while it is pending.
+    async fn decided_at(&self) -> Option<DateTime> {
+        self.0.decided_at.map(DateTime)
+    }
+
+    /// When it was booked.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When its status, or its payout, last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+plain!(
+    Commission: id, event_type, status, invoice_id, base, rate, amount, event_date, due_at, notes, rejection_reason,
+    decided_at, created_at, updated_at,
+);
+leaf_enums!(CommissionEventType, CommissionStatus);
+beside!(
+    CommissionsBeside, CommissionTotal, CommissionStatusTotal, CommissionStatus, "commissions";
+    /// Their sum: what takes money away counts below zero.
+    amount = 0
+);
+
+impl From<Arc<commission::Commission>> for Commission {
+    fn from(row: Arc<commission::Commission>) -> Self {
+        Self(row)
+    }
+}
+
+impl Commission {
+    /// The commission of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: CommissionId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(CommissionById(id)).await?.map(|row| Row(Self(row))))
+    }
+
+    /// That of a lead.
+    pub async fn of_lead(ctx: &Context<'_>, lead: LeadId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(CommissionByLead(lead)).await?.map(|row| Row(Self(row))))
+    }
+
+    /// One page of the commissions that the viewer may see.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<CommissionFilterInput>,
+        order: Option<CommissionOrder>,
+    ) -> Result<Connection<Self>> {
+        let page = order.unwrap_or_default().page(arguments)?;
+        lists::root(ctx, filter.unwrap_or_default().checked(ctx)?, page).await
+    }
+
+    /// One page of a partner's commissions, fetched together with those of its siblings.
+    pub async fn of_partner(
+        ctx: &Context<'_>,
+        partner: PartnerId,
+        arguments: PageArguments,
+        filter: Option<CommissionFilterInput>,
+        order: Option<CommissionOrder>,
+    ) -> Result<Connection<Self>> {
+        let page = order.unwrap_or_default().page(arguments)?;
+        lists::nested(ctx, partner, filter.unwrap_or_default().checked(ctx)?, page).await
+    }
+
+    /// One page of the commissions of a customer's payments, fetched together with those of its siblings.
+    pub async fn of_customer(
+        ctx: &Context<'_>,
+        customer: CustomerId,
+        arguments: PageArguments,
+        filter: Option<CommissionFilterInput>,
+        order: Option<CommissionOrder>,
+    ) -> Result<Connection<Self>> {
+        let page = order.unwrap_or_default().page(arguments)?;
+        lists::nested(ctx, customer, filter.unwrap_or_default().checked(ctx)?, page).await
+    }
+
+    /// One page of what a payout was made of, fetched together with those of its siblings.
+    pub async fn of_payout(ctx: &Context<'_>, payout: PayoutId, arguments: PageArguments) -> Result<Connection<Self>> {
+        lists::nested(ctx, payout, InPayout, Page::new(IN_PAYOUT, false, arguments)?).await
+    }
+
+    /// One page of the commissions that a filter of ours lets through, the earliest first.
+    pub async fn lines(ctx: &Context<'_>, filter: CommissionFilter, arguments: PageArguments) -> Result<Connection<Self>> {
+        lists::root(ctx, filter, Page::new(BY_EVENT_DATE, false, arguments)?).await
+    }
+}
+
+/// Which commissions to show.
+#[derive(InputObject, Default)]
+#[graphql(name = "CommissionFilter")]
+pub struct CommissionFilterInput {
+    /// Only those of this partner.
+    partner_id: Option<PartnerId>,
+    /// Only those of one of these statuses; of an empty list there are none.
+    status: Option<Vec<CommissionStatus>>,
+    /// Only those made by one of these kinds of events; of an empty list there are none.
+    event_type: Option<Vec<CommissionEventType>>,
+    /// Only those of this customer's payments, refunds included.
+    customer_id: Option<CustomerId>,
+    /// Only that of this lead.
+    lead_id: Option<LeadId>,
+    /// Only those that this payout holds, or has paid.
+    payout_id: Option<PayoutId>,
+    /// Only that of this invoice's payment, by its id in the billing system; what takes it back is in its `reversals`.
+    invoice_id: Option<String>,
+    /// Only those of a customer or a lead that has every word of this text, as searches of these find them, and that of the invoice of this id.
+    search: Option<String>,
+    /// Only those in this currency.
+    currency: Option<CurrencyCode>,
+    /// Only those earned in this period.
+    earned: Option<PeriodInput>,
+    /// Only those of at least this amount.
+    min_amount: Option<Decimal>,
+    /// Only those of at most this amount.
+    max_amount: Option<Decimal>,
+}
+
+impl CommissionFilterInput {
+    fn checked(self, ctx: &Context<'_>) -> Result<CommissionFilter> {
+        let input = self;
+        let (earned_from, earned_before) = bounds(ctx, "earned", input.earned)?;
+        Ok(CommissionFilter {
+            partner: input.partner_id,
+            statuses: input.status,
+            event_types: input.event_type,
+            currency: input.currency.map(|currency| currency.0.code()),
+            earned_from,
+            earned_before,
+            min_amount: input.min_amount.map(|amount| amount.0),
+            max_amount: input.max_amount.map(|amount| amount.0),
+            customer: input.customer_id,
+            lead: input.lead_id,
+            payout: input.payout_id,
+            invoice: input.invoice_id,
+            search: search_text(input.search)?,
+            free_before: None,
+        })
+    }
+}
+
+/// How to order commissions.
+#[derive(InputObject, Default)]
+pub struct CommissionOrder {
+    /// By what.
+    field: CommissionOrderField,
+    /// In which direction.
+    #[graphql(default)]
+    direction: OrderDirection,
+}
+
+/// What commissions can be ordered by.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CommissionOrderField {
+    /// When they were earned.
+    #[default]
+    EventDate,
+    /// How much they are, whatever the currency.
+    Amount,
+}
+
+impl CommissionOrder {
+    fn page(&self, arguments: PageArguments) -> Result<Page> {
+        let sort: SortKey = match self.field {
+            CommissionOrderField::EventDate => BY_EVENT_DATE,
+            CommissionOrderField::Amount => BY_AMOUNT,
+        };
+        Page::new(sort, self.direction.is_descending(), arguments)
+    }
+}
+
+batch_key!(CommissionById(CommissionId) -> Arc<commission::Commission>, commission::Commission::by_ids);
+
+batch_key!(CommissionByLead(LeadId) -> Arc<commission::Commission>, commission::Commission::by_leads);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ReversalsOf(CommissionId);
+
+impl BatchKey for ReversalsOf {
+    type Value = Arc<[Arc<commission::Commission>]>;
+
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
+        let ids: Vec<CommissionId> = keys.iter().map(|key| key.0).collect();
+        let rows = commission::Commission::reversals_of(connection, scope.tenant, &ids).await?;
+        let rows = rows.into_iter().filter(|row| scope.includes(row.partner_id));
+        let pairs = rows.filter_map(|row| Some((row.reverses_id?, Arc::new(row)))).collect();
+        Ok(models::page::group(pairs).into_iter().map(|(id, rows)| (Self(id), rows.into())).collect())
+    }
+}
+
+impl Listed for Commission {
+    type Beside = CommissionsBeside;
+}
+
+impl Shown for CommissionFilter {
+    // Each of these fields is answered by the columns of the summary alone: a test reads every one by itself.
+    const SUMMARY: (&'static [&'static str], Option<SortKey>) = (
+        &["__typename", "id", "partner", "eventType", "status", "lead", "customer", "payout", "amount", "eventDate"],
+        Some(BY_EVENT_DATE),
+    );
+}
+
+impl Shown for InPayout {}

@@ -1,0 +1,226 @@
+//! What every resolver can reach: who is asking, the request's database session, its loaders.
+
+use std::{
+    fs::File,
+    ops::Deref,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_graphql::{Context, Response, ServerError};
+use chrono::{DateTime, SubsecRound, Utc};
+
+use super::{
+    loaders::{BatchKey, Loaders},
+    quiet::{Quiet, UnderWay},
+    step::Step,
+};
+use crate::{
+    auth::{Permission, Viewer},
+    clock::Clock,
+    db::{
+        Connection,
+        session::{Reading, Session, Writing},
+    },
+    error::{Error, Result},
+    ids::PartnerId,
+    keyring::Keyring,
+    live::Cursors,
+};
+
+/// The state of one request.
+pub struct RequestContext {
+    session: Arc<Session>,
+    viewer: Arc<Viewer>,
+    loaders: Mutex<Arc<Loaders>>,
+    quiet: Arc<Quiet>,
+    /// Whether answers are to be merged: only the engine knows how, and not of what is text already.
+    merges: bool,
+    /// When the request came.
+    as_of: DateTime<Utc>,
+    uploads: Mutex<Vec<Option<File>>>,
+    kept: Kept,
+    /// What it shares with all others.
+    pub shared: Shared,
+}
+
+/// What all requests of a server share, and their resolvers need.
+pub struct Shared {
+    /// Seals account numbers.
+    pub keyring: Arc<Keyring>,
+    /// Makes and reads cursors of changes.
+    pub cursors: Cursors,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+/// The errors of fields that are null for them, until they go into the answer.
+#[derive(Clone, Default)]
+pub struct Kept(Arc<Mutex<Vec<ServerError>>>);
+
+impl Kept {
+    /// The answer with them.
+    pub fn with(&self, mut answer: Response) -> Response {
+        answer.errors.append(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        answer
+    }
+}
+
+impl RequestContext {
+    /// The state of a request by `viewer` on `session`, which came with files.
+    pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, uploads: Vec<File>, shared: Shared) -> Self {
+        let quiet = Arc::new(Quiet::default());
+        let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope(), Arc::clone(&quiet))));
+        let as_of = shared.clock.now().trunc_subsecs(6);
+        let uploads = Mutex::new(uploads.into_iter().map(Some).collect());
+        Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, kept: Kept::default(), shared }
+    }
+
+    /// The same for an operation whose answers are to be merged.
+    #[must_use]
+    pub fn merging(mut self, merges: bool) -> Self {
+        self.merges = merges;
+        self
+    }
+
+    /// Whether the answers to one object, selected of in several places, are to be merged.
+    pub fn merges(&self) -> bool {
+        self.merges
+    }
+
+    /// When its resolvers have asked for all that they need.
+    pub fn quiet(&self) -> Arc<Quiet> {
+        Arc::clone(&self.quiet)
+    }
+
+    /// Keeps the error of a field that is null for it.
+    pub fn keep(&self, error: ServerError) {
+        self.kept.0.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+    }
+
+    /// The errors of fields that are null for them.
+    pub fn kept(&self) -> Kept {
+        self.kept.clone()
+    }
+
+    /// The database session.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Forgets what was read: after a change it is read anew.
+    pub fn renew_loaders(&self) {
+        let fresh = Arc::new(Loaders::new(Arc::clone(&self.session), self.viewer.scope(), Arc::clone(&self.quiet)));
+        *self.loaders.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+    }
+
+    /// The file in that place of the request, unless it has been taken.
+    pub fn take_upload(&self, place: usize) -> Option<File> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place)?.take()
+    }
+
+    fn loaders(&self) -> Arc<Loaders> {
+        Arc::clone(&self.loaders.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The right to read, of one resolver. What it finds may make others ask for the same as its siblings' do, so batches wait for it.
+pub struct Held<'r> {
+    reading: Reading<'r>,
+    _under_way: UnderWay<'r>,
+}
+
+impl Deref for Held<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.reading
+    }
+}
+
+/// Shorthands for resolvers.
+pub trait ContextExt {
+    /// The request's state.
+    fn request(&self) -> &RequestContext;
+
+    /// What a subscription's resolver is called for.
+    fn step(&self) -> &Step;
+
+    /// Who is asking.
+    fn viewer(&self) -> &Viewer {
+        &self.request().viewer
+    }
+
+    /// Now.
+    fn now(&self) -> DateTime<Utc> {
+        self.request().shared.clock.now().trunc_subsecs(6)
+    }
+
+    /// The one instant of which everything is told in this request that changes with time alone.
+    fn as_of(&self) -> DateTime<Utc> {
+        self.request().as_of
+    }
+
+    /// Refuses whoever does not have the permission.
+    fn require(&self, permission: Permission) -> Result<()> {
+        self.viewer().require(permission)
+    }
+
+    /// Refuses whoever acts for another partner at the moment. Of their own partners people are told that they are there; what one has is
+    /// read in its scope alone, and elsewhere would look like nothing.
+    fn require_acting_for(&self, partner: PartnerId) -> Result<()> {
+        if self.viewer().scope().includes(partner) {
+            return Ok(());
+        }
+        let message =
+            "You are not acting for this partner. Choose it with `setDefaultPartner`, or its organisation where you signed in.";
+        Err(Error::Forbidden(message.to_owned()))
+    }
+
+    /// One value by its key, in one statement with all that siblings ask for; `None` where there is none.
+    fn load<K: BatchKey>(&self, key: K) -> impl Future<Output = Result<Option<K::Value>>> + Send
+    where
+        Self: Sync,
+    {
+        async move { self.request().loaders().load(key).await }
+    }
+
+    /// The connection for a query that no sibling shares. Nobody may wait for a batch while holding it: none is complete until then.
+    fn read(&self) -> impl Future<Output = Result<Held<'_>>> + Send
+    where
+        Self: Sync,
+    {
+        async move {
+            let request = self.request();
+            let under_way = request.quiet.begin();
+            Ok(Held { reading: request.session.read().await?, _under_way: under_way })
+        }
+    }
+
+    /// A transaction that writes. What is read after its commit is read anew.
+    fn write(&self) -> impl Future<Output = Result<Writing<'_>>> + Send
+    where
+        Self: Sync,
+    {
+        async move {
+            let request = self.request();
+            let writing = request.session.write().await?;
+            request.renew_loaders();
+            Ok(writing)
+        }
+    }
+}
+
+impl ContextExt for Context<'_> {
+    fn request(&self) -> &RequestContext {
+        self.data_unchecked::<RequestContext>()
+    }
+
+    fn step(&self) -> &Step {
+        self.data_unchecked::<Arc<Step>>()
+    }
+}
+
+/// The answer to a mistake of ours: a row that a foreign key promises is not there.
+pub fn missing(what: &str) -> Error {
+    Error::internal(format!("{what} is not there"))
+}

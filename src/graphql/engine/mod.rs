@@ -1,0 +1,18 @@
+//! What the types of the schema are made with, and knows none of them: rows and lists, loaders, pages, scalars, ids, errors, and how answers are written.
+
+pub mod arguments;
+pub mod containment;
+pub mod context;
+pub mod errors;
+pub mod ids;
+pub mod json;
+pub mod lists;
+pub mod loaders;
+pub mod pagination;
+pub mod period;
+pub mod quiet;
+pub mod refusal;
+pub mod row;
+pub mod scalars;
+pub mod step;
+pub mod totals;

@@ -1,0 +1,6 @@
+//! The ledger in the schema: transfers of money, and figures over periods.
+
+pub(super) mod books;
+pub(super) mod queries;
+pub mod revenue;
+pub mod transfer;

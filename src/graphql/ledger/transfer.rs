@@ -1,0 +1,261 @@
+//! The ledger as the API shows it: accounts' balances, transfers, ranks.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Context, Object};
+use chrono::NaiveDate;
+use iso_currency::Currency;
+
+use crate::graphql::engine::json::leaf_enums;
+use crate::{
+    auth::Role,
+    db,
+    error::Result,
+    graphql::{
+        commissions::commission::Commission,
+        engine::{
+            context::ContextExt,
+            lists::{self, Shown},
+            loaders::{BatchKey, batch_key},
+            pagination::{Connection, Listed, TotalCount},
+            row::{Row, plain},
+            scalars::{CurrencyCode, DateTime, Money, currency_or_default},
+        },
+        payouts::payout::Payout,
+        people::user::User,
+    },
+    ids::{CommissionId, PartnerId, PayoutId, TransferId},
+    models::{
+        ledger::{
+            self, AccountKind, Balances, Purse, TransferKind,
+            transfer::{self, BY_ENTRY, Ledger},
+        },
+        page::{Page, PageArguments},
+        scope::Scope,
+    },
+};
+
+/// A transfer.
+#[derive(Clone)]
+pub struct Transfer(pub Arc<transfer::Transfer>);
+
+/// An amount that moved from one account of a partner's to another. Never changed and never deleted.
+#[Object]
+impl Transfer {
+    /// Its id.
+    pub async fn id(&self) -> TransferId {
+        self.0.id()
+    }
+
+    /// Why it moved.
+    async fn kind(&self) -> TransferKind {
+        self.0.kind
+    }
+
+    /// How much; always above zero.
+    async fn amount(&self) -> Result<Money> {
+        Money::stored(self.0.amount, &self.0.unit)
+    }
+
+    /// From where.
+    async fn from(&self) -> AccountKind {
+        self.0.from_kind
+    }
+
+    /// To where.
+    async fn to(&self) -> AccountKind {
+        self.0.to_kind
+    }
+
+    /// What the account `from` held after it. Null to whoever may not read the partner's ledger.
+    #[graphql(name = "fromBalance")]
+    async fn source_balance(&self, ctx: &Context<'_>) -> Option<Result<Money>> {
+        reads_ledgers(ctx).then(|| Money::stored(self.0.from_balance, &self.0.unit))
+    }
+
+    /// What the account `to` held after it. Null to whoever may not read the partner's ledger.
+    #[graphql(name = "toBalance")]
+    async fn target_balance(&self, ctx: &Context<'_>) -> Option<Result<Money>> {
+        reads_ledgers(ctx).then(|| Money::stored(self.0.to_balance, &self.0.unit))
+    }
+
+    /// The commission that it is about. Null where it is about a payout.
+    async fn commission(&self, ctx: &Context<'_>) -> Option<Result<Row<Commission>>> {
+        Commission::by_id(ctx, self.0.event_id?).await.transpose()
+    }
+
+    /// The payout that it is about. Null where it is about a commission.
+    async fn payout(&self, ctx: &Context<'_>) -> Option<Result<Row<Payout>>> {
+        Payout::by_id(ctx, self.0.payout_id?).await.transpose()
+    }
+
+    /// Who caused it. Null where time did, and where it was a person of another organisation than yours.
+    async fn posted_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.posted_by?).await.transpose()
+    }
+
+    /// When it was posted.
+    async fn posted_at(&self) -> DateTime {
+        self.0.posted_at.into()
+    }
+}
+
+/// A partner's balances in one currency.
+pub struct PartnerBalances(pub Balances, Currency);
+
+/// What a partner's accounts hold in one currency.
+#[Object]
+impl PartnerBalances {
+    /// The currency of all of them.
+    async fn currency(&self) -> CurrencyCode {
+        CurrencyCode(self.1)
+    }
+
+    /// Everything earned, less what was rejected or refunded: the sum of the other four.
+    async fn earned(&self) -> Money {
+        Money::of(self.0.earned, self.1)
+    }
+
+    /// What waits for approval.
+    async fn pending(&self) -> Money {
+        Money::of(self.0.pending, self.1)
+    }
+
+    /// What is approved and in no payout yet. Below zero after a refund of what was paid: the next payout makes up for it.
+    async fn payable(&self) -> Money {
+        Money::of(self.0.payable, self.1)
+    }
+
+    /// What payouts hold that are not completed yet.
+    async fn in_payout(&self) -> Money {
+        Money::of(self.0.in_payout, self.1)
+    }
+
+    /// What has been paid.
+    async fn paid(&self) -> Money {
+        Money::of(self.0.paid, self.1)
+    }
+}
+
+/// A partner's accounts in one currency.
+pub fn purse(partner: PartnerId, currency: Currency) -> Purse {
+    Purse { partner, currency }
+}
+
+impl PartnerBalances {
+    /// What a purse holds now.
+    pub async fn now(ctx: &Context<'_>, purse: Purse) -> Result<Self> {
+        Ok(Self(ctx.load(BalancesOf(purse)).await?.unwrap_or_default(), purse.currency))
+    }
+
+    /// What a partner's accounts hold now in each currency.
+    pub async fn all(ctx: &Context<'_>, partner: PartnerId) -> Result<Vec<Self>> {
+        let wallet = ctx.load(WalletOf(partner)).await?.unwrap_or_default();
+        Ok(wallet.iter().map(|&(currency, balances)| Self(balances, currency)).collect())
+    }
+
+    /// What a purse held at the end of a day.
+    pub async fn on(ctx: &Context<'_>, purse: Purse, day: NaiveDate) -> Result<Self> {
+        let reading = ctx.read().await?;
+        Ok(Self(ledger::balances_on(&reading, ctx.viewer().scope(), purse, day).await?, purse.currency))
+    }
+}
+
+/// A partner's place by what it has earned.
+pub async fn rank(ctx: &Context<'_>, partner: PartnerId) -> Result<Option<i64>> {
+    ctx.load(RankOf(purse(partner, currency_or_default(ctx, None)?))).await
+}
+
+/// The currency of the ledger that is asked for; `None` for a caller that may not read ledgers.
+pub fn readable(ctx: &Context<'_>, currency: Option<CurrencyCode>) -> Option<Result<Currency>> {
+    reads_ledgers(ctx).then(|| currency_or_default(ctx, currency))
+}
+
+/// Whether the viewer may read ledgers: partners' owners their own, operators all.
+pub fn reads_ledgers(ctx: &Context<'_>) -> bool {
+    match ctx.viewer().role {
+        Role::PartnerOwner | Role::Operator => true,
+        Role::PartnerMember | Role::Service => false,
+    }
+}
+
+impl Listed for Transfer {
+    type Beside = TotalCount;
+}
+
+impl Shown for Ledger<transfer::Transfer> {}
+
+plain!(Transfer: id, kind, amount, from, to, source_balance, target_balance, posted_at);
+leaf_enums!(AccountKind, TransferKind);
+
+impl From<Arc<transfer::Transfer>> for Transfer {
+    fn from(row: Arc<transfer::Transfer>) -> Self {
+        Self(row)
+    }
+}
+
+impl Transfer {
+    /// The transfer of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: TransferId) -> Result<Option<Self>> {
+        Ok(ctx.load(TransferById(id)).await?.map(Self))
+    }
+
+    /// One page of a partner's ledger.
+    pub async fn of_partner(
+        ctx: &Context<'_>,
+        partner: PartnerId,
+        currency: Currency,
+        arguments: PageArguments,
+    ) -> Result<Connection<Self>> {
+        let ledger = Ledger::<transfer::Transfer>::of(currency.code());
+        lists::nested(ctx, partner, ledger, Page::new(BY_ENTRY, true, arguments)?).await
+    }
+
+    /// A commission's own transfers.
+    pub async fn of_commission(ctx: &Context<'_>, id: CommissionId) -> Result<Vec<Self>> {
+        let rows = ctx.load(TransfersByCommission(id)).await?.unwrap_or_default();
+        Ok(rows.iter().cloned().map(Self).collect())
+    }
+
+    /// A payout's transfers.
+    pub async fn of_payout(ctx: &Context<'_>, id: PayoutId) -> Result<Vec<Self>> {
+        let rows = ctx.load(TransfersByPayout(id)).await?.unwrap_or_default();
+        Ok(rows.iter().cloned().map(Self).collect())
+    }
+}
+
+batch_key!(WalletOf(PartnerId) -> Arc<[(Currency, Balances)]>, ledger::wallets);
+
+batch_key!(TransferById(TransferId) -> Arc<transfer::Transfer>, transfer::Transfer::by_ids);
+
+batch_key!(TransfersByCommission(CommissionId) -> Arc<[Arc<transfer::Transfer>]>, transfer::Transfer::by_commissions);
+
+batch_key!(TransfersByPayout(PayoutId) -> Arc<[Arc<transfer::Transfer>]>, transfer::Transfer::by_payouts);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct BalancesOf(Purse);
+
+impl BatchKey for BalancesOf {
+    type Value = Balances;
+
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Balances>> {
+        let purses: Vec<Purse> = keys.iter().map(|key| key.0).collect();
+        let found = ledger::balances(connection, scope, &purses).await?;
+        Ok(found.into_iter().map(|(purse, balances)| (Self(purse), balances)).collect())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct RankOf(Purse);
+
+impl BatchKey for RankOf {
+    type Value = i64;
+
+    /// All in the tenant's default currency, and so one statement.
+    async fn fetch(connection: &db::Connection, _: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
+        let Some(RankOf(Purse { currency, .. })) = keys.first() else { return Ok(HashMap::new()) };
+        let partners: Vec<PartnerId> = keys.iter().map(|key| key.0.partner).collect();
+        let found = ledger::ranks(connection, &partners, *currency).await?;
+        Ok(found.into_iter().map(|(partner, rank)| (Self(purse(partner, *currency)), rank)).collect())
+    }
+}

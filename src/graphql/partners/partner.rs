@@ -1,0 +1,442 @@
+//! Partners as the API shows them.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
+
+use super::{application::PartnerApplication, profile::PartnerProfile, stats::PartnerStats};
+use crate::graphql::engine::json::leaf_enums;
+use crate::{
+    auth::Role,
+    error::Result,
+    graphql::{
+        commissions::commission::{Commission, CommissionFilterInput, CommissionOrder},
+        credits::{
+            credit::{CreditAllocation, CreditAllocationFilter},
+            ledger::{CreditFigures, CreditTransfer},
+        },
+        engine::{
+            arguments::{OrderDirection, search_text},
+            context::ContextExt,
+            lists::{self, Shown},
+            loaders::batch_key,
+            pagination::{Connection, Listed, TotalCount},
+            row::{Row, plain},
+            scalars::{CurrencyCode, Date, DateTime, Decimal},
+        },
+        leads::lead::{Lead, LeadFilterInput, LeadOrder},
+        ledger::transfer::{PartnerBalances, Transfer, purse, rank, readable, reads_ledgers},
+        members::member::{Member, MemberCounts, MemberFilterInput, MemberOrder},
+        payouts::payout::{Payout, PayoutFilterInput, PayoutOrder},
+        people::user::User,
+    },
+    ids::PartnerId,
+    models::{
+        self,
+        page::{Page, PageArguments},
+        partners::partner::{BY_CREATED, BY_NAME, BY_UPDATED, PartnerFilter, PartnerStatus},
+        people::partner_user::{self, PartnerUserRole},
+    },
+};
+
+/// A partner.
+#[derive(Clone)]
+pub struct Partner(pub Arc<models::partners::partner::Partner>);
+
+/// An organisation that sells for the tenant.
+#[Object]
+impl Partner {
+    /// Its id.
+    pub async fn id(&self) -> PartnerId {
+        self.0.id
+    }
+
+    /// Its company's name.
+    async fn company_name(&self) -> &str {
+        &self.0.company_name
+    }
+
+    /// Whether it may work.
+    async fn status(&self) -> PartnerStatus {
+        self.0.status
+    }
+
+    /// Why it has its status, as the operator who gave it said. Null where nothing was said.
+    async fn status_reason(&self) -> Option<&str> {
+        self.0.status_reason.as_deref()
+    }
+
+    /// The default share of a sale, as a fraction: "0.1000" is ten per cent.
+    async fn commission_rate(&self) -> Decimal {
+        Decimal(self.0.commission_rate)
+    }
+
+    /// What it has achieved so far.
+    async fn stats(&self, ctx: &Context<'_>) -> Result<Row<PartnerStats>> {
+        ctx.require_acting_for(self.0.id)?;
+        Ok(Row(self.achievements()))
+    }
+
+    /// How it is paid and reached. Null to whoever may not read it: only its owners and operators may.
+    async fn profile(&self, ctx: &Context<'_>) -> Option<Result<PartnerProfile>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
+        match ctx.viewer().role {
+            Role::PartnerOwner | Role::Operator => PartnerProfile::by_partner(ctx, self.0.id).await.transpose(),
+            Role::PartnerMember | Role::Service => None,
+        }
+    }
+
+    /// What it said of itself when it applied. Null where it has not, and to whoever may not read it: only its owners and operators may.
+    async fn application(&self, ctx: &Context<'_>) -> Option<Result<PartnerApplication>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
+        match ctx.viewer().role {
+            Role::PartnerOwner | Role::Operator => PartnerApplication::by_partner(ctx, self.0.id).await.transpose(),
+            Role::PartnerMember | Role::Service => None,
+        }
+    }
+
+    /// The people who act for it, in the order in which they joined.
+    async fn users(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Whether to show those too who were removed.", default)] include_removed: bool,
+    ) -> Result<Vec<PartnerUser>> {
+        ctx.require_acting_for(self.0.id)?;
+        let users = ctx.load(UsersByPartner(self.0.id)).await?.unwrap_or_default();
+        let shown = users.iter().filter(|user| include_removed || user.membership.removed_at.is_none());
+        Ok(shown.cloned().map(PartnerUser::from).collect())
+    }
+
+    /// The leads that it has sent. The newest first where no order is given.
+    async fn leads(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which leads to show; all of them where it is not given.")] filter: Option<LeadFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<LeadOrder>,
+    ) -> Result<Option<Connection<Lead>>> {
+        ctx.require_acting_for(self.0.id)?;
+        Lead::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
+    }
+
+    /// Its commissions. The latest first where no order is given.
+    async fn commissions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which commissions to show; all of them where it is not given.")] filter: Option<CommissionFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<CommissionOrder>,
+    ) -> Result<Option<Connection<Commission>>> {
+        ctx.require_acting_for(self.0.id)?;
+        Commission::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
+    }
+
+    /// Its payouts. The newest first where no order is given.
+    async fn payouts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which payouts to show; all of them where it is not given.")] filter: Option<PayoutFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<PayoutOrder>,
+    ) -> Result<Option<Connection<Payout>>> {
+        ctx.require_acting_for(self.0.id)?;
+        Payout::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
+    }
+
+    /// Its ledger in one currency: every transfer between its accounts with the balances after it, the latest first. Null to
+    /// whoever may not read it: only its owners and operators may.
+    async fn ledger(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+    ) -> Option<Result<Connection<Transfer>>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
+        match readable(ctx, currency)? {
+            Ok(currency) => {
+                Some(Transfer::of_partner(ctx, self.0.id, currency, PageArguments { first, after, last, before }).await)
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// What its accounts hold now. Null to whoever may not read its ledger.
+    async fn balances(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+    ) -> Option<Result<PartnerBalances>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
+        match readable(ctx, currency)? {
+            Ok(currency) => Some(PartnerBalances::now(ctx, purse(self.0.id, currency)).await),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// What its accounts hold now, in every currency in which it has ever earned something. Null to whoever may not read its ledger.
+    async fn wallet(&self, ctx: &Context<'_>) -> Option<Result<Vec<PartnerBalances>>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
+        if !reads_ledgers(ctx) {
+            return None;
+        }
+        Some(PartnerBalances::all(ctx, self.0.id).await)
+    }
+
+    /// What its accounts held at the end of a day, as days end in the tenant's time zone. Null to whoever may not read its ledger.
+    async fn balance_at(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The day.")] date: Date,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+    ) -> Option<Result<PartnerBalances>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
+        match readable(ctx, currency)? {
+            Ok(currency) => Some(PartnerBalances::on(ctx, purse(self.0.id, currency), date.0).await),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// How many credits it can still assign.
+    async fn credit_balance(&self, ctx: &Context<'_>) -> Result<i64> {
+        ctx.require_acting_for(self.0.id)?;
+        Ok(CreditFigures::of_partner(ctx, self.0.id).await?.unassigned())
+    }
+
+    /// Where its credits are: with it, with its members, used, expired.
+    async fn credits(&self, ctx: &Context<'_>) -> Result<CreditFigures> {
+        ctx.require_acting_for(self.0.id)?;
+        CreditFigures::of_partner(ctx, self.0.id).await
+    }
+
+    /// Its ledger of credits: every transfer between its accounts with the balances after it, the latest first. Null to whoever may not
+    /// read it: only its owners and operators may.
+    async fn credit_ledger(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+    ) -> Option<Result<Connection<CreditTransfer>>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
+        CreditTransfer::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }).await
+    }
+
+    /// The credits that it has assigned, the latest first.
+    async fn credit_allocations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which allocations to show; all of them where it is not given.")] filter: Option<CreditAllocationFilter>,
+    ) -> Result<Option<Connection<CreditAllocation>>> {
+        ctx.require_acting_for(self.0.id)?;
+        CreditAllocation::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await.map(Some)
+    }
+
+    /// Its members. The newest first where no order is given.
+    async fn members(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which members to show; all of them where it is not given.")] filter: Option<MemberFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<MemberOrder>,
+    ) -> Result<Option<Connection<Member>>> {
+        ctx.require_acting_for(self.0.id)?;
+        Member::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
+    }
+
+    /// How many members it has.
+    async fn member_counts(&self, ctx: &Context<'_>) -> Result<MemberCounts> {
+        ctx.require_acting_for(self.0.id)?;
+        MemberCounts::of_partner(ctx, self.0.id).await
+    }
+
+    /// Its place among the tenant's partners by what they have earned in the tenant's default currency; those who have earned the
+    /// same share one. Null while it has earned nothing.
+    async fn rank(&self, ctx: &Context<'_>) -> Option<Result<i64>> {
+        if let Err(error) = ctx.require_acting_for(self.0.id) {
+            return Some(Err(error));
+        }
+        rank(ctx, self.0.id).await.transpose()
+    }
+
+    /// When it joined.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When what is said of it here last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// A person who acts for a partner.
+#[derive(SimpleObject)]
+pub struct PartnerUser {
+    /// Who.
+    user: User,
+    /// As what.
+    role: PartnerUserRole,
+    /// The organisation at the sign-in service that the membership came from: it holds only for tokens that name that organisation, and its
+    /// role follows them. Null where it was given here.
+    clerk_org_id: Option<String>,
+    /// When they were removed: since then they do not act for the partner. Null while they do.
+    removed_at: Option<DateTime>,
+}
+
+impl From<partner_user::PartnerUser> for PartnerUser {
+    fn from(partner_user::PartnerUser { user, membership }: partner_user::PartnerUser) -> Self {
+        Self {
+            user: User(Arc::new(user)),
+            role: membership.role,
+            clerk_org_id: membership.clerk_org_id,
+            removed_at: membership.removed_at.map(DateTime::from),
+        }
+    }
+}
+
+plain!(Partner: id, company_name, status, status_reason, commission_rate, created_at, updated_at);
+leaf_enums!(PartnerStatus);
+
+impl From<Arc<models::partners::partner::Partner>> for Partner {
+    fn from(row: Arc<models::partners::partner::Partner>) -> Self {
+        Self(row)
+    }
+}
+
+impl Partner {
+    /// The partner of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: PartnerId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(PartnerById(id)).await?.map(|row| Row(Self(row))))
+    }
+
+    /// What it has achieved so far.
+    pub fn achievements(&self) -> PartnerStats {
+        PartnerStats(Arc::clone(&self.0))
+    }
+
+    /// One page of the partners that the viewer may see.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<PartnerFilterInput>,
+        order: Option<PartnerOrder>,
+    ) -> Result<Connection<Self>> {
+        let order = order.unwrap_or_default();
+        let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
+        let filter = filter.map(PartnerFilterInput::checked).transpose()?.unwrap_or_default();
+        lists::root(ctx, filter, page).await
+    }
+}
+
+/// Which partners to show.
+#[derive(InputObject)]
+#[graphql(name = "PartnerFilter")]
+pub struct PartnerFilterInput {
+    /// Only those of one of these statuses; of an empty list there are none.
+    status: Option<Vec<PartnerStatus>>,
+    /// Only those whose company's name has every word of this text, in any order, without regard to case, accents and compatibility forms.
+    search: Option<String>,
+}
+
+impl PartnerFilterInput {
+    fn checked(self) -> Result<PartnerFilter> {
+        Ok(PartnerFilter { statuses: self.status, search: search_text(self.search)? })
+    }
+}
+
+/// How to order partners.
+#[derive(InputObject, Default)]
+pub struct PartnerOrder {
+    /// By what.
+    field: PartnerOrderField,
+    /// In which direction.
+    #[graphql(default)]
+    direction: OrderDirection,
+}
+
+/// What partners can be ordered by.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PartnerOrderField {
+    /// When they joined.
+    #[default]
+    CreatedAt,
+    /// When they last changed.
+    UpdatedAt,
+    /// Their company's name, without regard to case.
+    CompanyName,
+}
+
+impl PartnerOrderField {
+    fn sort_key(self) -> models::page::SortKey {
+        match self {
+            Self::CreatedAt => BY_CREATED,
+            Self::UpdatedAt => BY_UPDATED,
+            Self::CompanyName => BY_NAME,
+        }
+    }
+}
+
+batch_key!(PartnerById(PartnerId) -> Arc<models::partners::partner::Partner>, models::partners::partner::Partner::by_ids);
+
+batch_key!(UsersByPartner(PartnerId) -> Arc<[partner_user::PartnerUser]>, partner_user::by_partners);
+
+impl Listed for Partner {
+    type Beside = TotalCount;
+}
+
+impl Shown for PartnerFilter {}

@@ -1,0 +1,7 @@
+//! Payouts in the schema.
+
+pub(super) mod mutations;
+pub mod payout;
+pub mod preview;
+pub(super) mod queries;
+pub(super) mod step_mutations;

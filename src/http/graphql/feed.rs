@@ -1,0 +1,178 @@
+//! A subscription, however it is sent: its events one after the other, each told with the rights that the subscriber has at that moment.
+
+use std::{sync::Arc, time::Duration};
+
+use async_graphql::{Response as Answer, Value};
+use tokio::sync::watch;
+
+use super::operation::{Call, within};
+use crate::{
+    app::App,
+    auth::{Viewer, claims::Claims},
+    db::session::{Access, Session},
+    edge::UserPlace,
+    error::{Error, Result},
+    graphql::{
+        document::Prepared,
+        engine::{context::RequestContext, errors, step::Step},
+    },
+    http::Refused,
+    live::Source,
+    models::event::Event,
+};
+
+/// How long to wait for the database before an event is tried again.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The answer to one event.
+pub struct Update {
+    /// The event's cursor.
+    pub cursor: String,
+    /// The answer.
+    pub answer: Answer,
+}
+
+/// An open subscription.
+pub struct Feed {
+    app: Arc<App>,
+    id: String,
+    prepared: Prepared,
+    /// What the subscriber's newest token says.
+    claims: watch::Receiver<Arc<Claims>>,
+    source: Source,
+    /// The cursor of where it was opened.
+    opened_at: String,
+    /// The event that is being told of: kept while that fails, and when whoever waits for it is interrupted.
+    telling: Option<Event>,
+    _place: UserPlace,
+}
+
+impl Feed {
+    /// Opens a subscription that was prepared and paid for.
+    pub async fn open(
+        app: &Arc<App>,
+        call: &Call,
+        prepared: Prepared,
+        claims: watch::Receiver<Arc<Claims>>,
+    ) -> Result<Self, Refused> {
+        let place = app.edge.subscriptions.enter(&call.claims, "subscriptions")?;
+        // After a restart everyone comes back at once: they wait for each other, not for those who ask.
+        let under_way = app.edge.place_to_tell().await?;
+        let (session, viewer) = admit(app, &call.claims, &call.id).await?;
+        app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
+        let step = Arc::new(Step::open());
+        let answer = execute(app, &prepared, &session, &viewer, Arc::clone(&step)).await;
+        let Some(watched) = step.watched() else {
+            // The resolver has refused.
+            return Err(Refused::Document(answer.unwrap_or_default().errors));
+        };
+        // Where a stream broke off is further than where it began.
+        let since = match &call.last_event_id {
+            Some(cursor) => Some(app.hub.cursors().decode(cursor)?),
+            None => watched.since,
+        };
+        let source = {
+            let reading = session.read().await?;
+            Source::open(&app.hub, &reading, viewer.scope(), watched.filter, since).await?
+        };
+        drop(under_way);
+        let operation = prepared.name.as_deref().unwrap_or_default();
+        tracing::info!(request_id = call.id, operation, kind = "subscription", user = %viewer.user, "subscribed");
+        let opened_at = app.hub.cursors().encode(source.opened_at())?;
+        Ok(Self { app: Arc::clone(app), id: call.id.clone(), prepared, claims, source, opened_at, telling: None, _place: place })
+    }
+
+    /// The cursor of where it was opened: what came after it is told.
+    pub fn opened_at(&self) -> &str {
+        &self.opened_at
+    }
+
+    /// Waits for the next update. An error ends the subscription. Nothing is lost when the wait is given up and begun again.
+    pub async fn next(&mut self) -> Result<Update> {
+        loop {
+            match self.next_or_nothing().await {
+                Ok(Some(update)) => return Ok(update),
+                Ok(None) => {}
+                // The database is away. What is missed meanwhile is in the table.
+                Err(Error::Unavailable(_)) => tokio::time::sleep(PATIENCE).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn next_or_nothing(&mut self) -> Result<Option<Update>> {
+        if self.source.is_behind() {
+            let _place = self.app.edge.place_to_tell().await?;
+            let (session, _) = admit(&self.app, &self.claims(), &self.id).await?;
+            let reading = session.read().await?;
+            self.source.catch_up(&reading).await?;
+            drop(reading);
+            session.finish();
+        }
+        if self.telling.is_none() {
+            self.telling = self.source.next().await?;
+        }
+        let Some(event) = self.telling else { return Ok(None) };
+        // Each event is paid for; a subscriber who has spent everything waits until it is earned.
+        if let Err(Error::RateLimited { wait, .. }) = self.app.edge.rates.charge_user(&self.claims(), self.prepared.cost) {
+            tokio::time::sleep(wait).await;
+            return Ok(None);
+        }
+        let told = self.tell(event).await;
+        if !matches!(told, Err(Error::Unavailable(_))) {
+            self.telling = None;
+        }
+        told
+    }
+
+    /// The answer to one event; `None` if the subscriber may no longer see its subject.
+    async fn tell(&self, event: Event) -> Result<Option<Update>> {
+        let _place = self.app.edge.place_to_tell().await?;
+        let (session, viewer) = admit(&self.app, &self.claims(), &self.id).await?;
+        if event.tenant_id != viewer.tenant.id || !viewer.scope().includes(event.partner_id) {
+            session.finish();
+            return Ok(None);
+        }
+        let answer = execute(&self.app, &self.prepared, &session, &viewer, Arc::new(Step::Tell(event))).await;
+        let Some(mut answer) = answer else { return Ok(None) };
+        let failure = answer
+            .errors
+            .iter()
+            .filter_map(async_graphql::ServerError::source::<Error>)
+            .find(|error| matches!(error, Error::Unavailable(_)));
+        if let Some(failure) = failure {
+            return Err(failure.clone());
+        }
+        self.app.metrics.told();
+        if errors::finish(&mut answer, &self.id).is_empty() {
+            session.finish();
+        }
+        // A whole answer that is null tells of nothing but its errors.
+        if answer.errors.is_empty() && answer.data == Value::Null {
+            return Ok(None);
+        }
+        Ok(Some(Update { cursor: self.app.hub.cursors().encode(event.position())?, answer }))
+    }
+
+    fn claims(&self) -> Arc<Claims> {
+        Arc::clone(&self.claims.borrow())
+    }
+}
+
+async fn admit(app: &App, claims: &Arc<Claims>, request: &str) -> Result<(Arc<Session>, Arc<Viewer>)> {
+    let (session, viewer) = app.acquaintances.admit(&app.pool, claims, request, Access::Read).await?;
+    Ok((Arc::new(session), Arc::new(viewer)))
+}
+
+/// Runs one step; `None` where it tells of nothing.
+async fn execute(
+    app: &App,
+    prepared: &Prepared,
+    session: &Arc<Session>,
+    viewer: &Arc<Viewer>,
+    step: Arc<Step>,
+) -> Option<Answer> {
+    let context = RequestContext::new(Arc::clone(session), Arc::clone(viewer), Vec::new(), app.shared());
+    let work = app.schema.execute_step(prepared, context, step);
+    within(app.operation_timeout, work).await.unwrap_or_else(|error| Some(errors::alone(&error)))
+}

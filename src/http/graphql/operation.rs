@@ -1,0 +1,225 @@
+//! One operation from its parameters to its answer, whichever way it came: its price, its place, its session, its line in the log.
+
+use std::{
+    fs::File,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_graphql::{Response as Answer, Value, parser::types::OperationType, value};
+use futures_util::FutureExt;
+use opentelemetry::Context;
+use tracing::Instrument;
+
+use crate::{
+    app::App,
+    auth::{Viewer, claims::Claims, guard::Unconfirmed},
+    db::session::{Access, Session},
+    error::{Error, Result},
+    graphql::{
+        document::{Parameters, Prepared},
+        engine::{context::RequestContext, errors, json},
+    },
+    http::{Refused, panic_text},
+    telemetry::traces,
+};
+
+/// How many bytes of a document cost as much as an object.
+const BYTES_PER_COST: u64 = 2_000;
+
+/// Who asks, and how.
+pub struct Call {
+    /// The request's id.
+    pub id: String,
+    /// What the caller's token says.
+    pub claims: Arc<Claims>,
+    /// Whether nothing may be changed: a request that caches may repeat.
+    pub is_safe: bool,
+    /// Whether the answer says what it has cost.
+    pub tells_cost: bool,
+    /// The cursor of the last event that a stream has brought, where one that broke off is opened again.
+    pub last_event_id: Option<String>,
+    /// The span of whoever called, in their trace.
+    pub caller: Option<Context>,
+}
+
+/// Runs one operation that has one answer.
+pub async fn run(app: &Arc<App>, call: &Call, parameters: Parameters, files: Vec<File>) -> Result<Answer, Refused> {
+    let prepared = prepare(app, call, parameters).await?;
+    single(app, call, &prepared, files).await
+}
+
+/// Runs an operation that was prepared and paid for, and has one answer.
+pub async fn single(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
+    if prepared.kind == OperationType::Subscription {
+        let message = "A subscription has more than one answer: open it over WebSocket (graphql-transport-ws), or accept text/event-stream.";
+        return Err(Error::BadUserInput(message.to_owned()).into());
+    }
+    execute(app, call, prepared, files).await
+}
+
+/// Turns away at the earliest moment what would find no place, for the price of a look at it.
+pub fn check_place(app: &App, call: &Call) -> Result<(), Refused> {
+    let checked = app.edge.check_place().or_else(|full| app.edge.rates.charge_user(&call.claims, 1).and(Err(full)));
+    checked.inspect_err(|error| app.metrics.refused(error.code()))?;
+    Ok(())
+}
+
+/// Finds the operation and takes its price.
+pub async fn prepare(app: &Arc<App>, call: &Call, parameters: Parameters) -> Result<Prepared, Refused> {
+    let prepared = find(app, call, parameters).await;
+    prepared.inspect_err(|refused| app.metrics.refused(refused.code()))
+}
+
+async fn find(app: &Arc<App>, call: &Call, parameters: Parameters) -> Result<Prepared, Refused> {
+    // Looking at a document has a price too, by its size.
+    let bytes = parameters.query.as_ref().map_or(0, String::len);
+    app.edge.rates.charge_user(&call.claims, 1 + bytes as u64 / BYTES_PER_COST)?;
+    let may_introspect = app.edge.may_introspect(&call.claims);
+    let prepared = app.schema.prepare(parameters, may_introspect).await.map_err(Refused::Document)?;
+    if call.is_safe && prepared.kind == OperationType::Mutation {
+        return Err(Refused::Unsafe);
+    }
+    app.edge.rates.charge_user(&call.claims, prepared.cost)?;
+    Ok(prepared)
+}
+
+/// Runs an operation that was prepared and paid for.
+pub async fn execute(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
+    let span = traces::operation(kind(prepared), prepared.name.as_deref().unwrap_or_default(), call.caller.as_ref());
+    let answer = work(app, call, prepared, files).instrument(span).await;
+    answer.inspect_err(|refused| app.metrics.refused(refused.code()))
+}
+
+async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
+    let started = Instant::now();
+    let _place = app.edge.place()?;
+    let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
+    let may_foresee = prepared.kind == OperationType::Query && files.is_empty();
+    // On the heap, each by itself: there is room for one of them at a time.
+    let mut is_paid = false;
+    let read = if may_foresee { Box::pin(read(app, call, prepared, limit, &mut is_paid)).await? } else { None };
+    let (session, viewer, mut answer) = if let Some(answered) = read {
+        answered
+    } else {
+        let left = limit.saturating_sub(started.elapsed());
+        Box::pin(run_known(app, call, prepared, files, left, is_paid)).await?
+    };
+    if call.tells_cost {
+        answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
+    }
+    let codes = errors::finish(&mut answer, &call.id);
+    if codes.is_empty() {
+        session.finish();
+    } else {
+        traces::failed(&tracing::Span::current());
+    }
+    let outcome = codes.first().copied().unwrap_or("ok");
+    app.metrics.ran(prepared.name.as_deref(), kind(prepared), outcome, started.elapsed(), session.statements());
+    app.metrics.retried(session.retries());
+    log(call, prepared, &viewer, started, session.statements(), &codes);
+    Ok(answer)
+}
+
+/// An operation's answer, the session that it was read in, and who asked.
+type Answered = (Arc<Session>, Arc<Viewer>, Answer);
+
+/// Runs an operation once it is known who asks. What it costs is charged unless it is paid.
+async fn run_known(
+    app: &App,
+    call: &Call,
+    prepared: &Prepared,
+    files: Vec<File>,
+    limit: Duration,
+    is_paid: bool,
+) -> Result<Answered, Refused> {
+    let access = if prepared.kind == OperationType::Mutation { Access::Write } else { Access::Read };
+    let (session, viewer) = app.acquaintances.admit(&app.pool, &call.claims, &call.id, access).await?;
+    if !is_paid {
+        app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
+    }
+    let (session, viewer) = (Arc::new(session), Arc::new(viewer));
+    let context = context(app, &session, &viewer, files);
+    let answer = within(limit, app.schema.execute(prepared, context)).await;
+    let answer = answer.unwrap_or_else(|error| errors::alone(&session.judge(error)));
+    Ok((session, viewer, answer))
+}
+
+/// Runs an operation that reads, while it is found out whether it is them who ask who asked the last time. `None` where it is not, or where
+/// the connection was lost: then it may run once more; `is_paid` says whether what it costs has been charged.
+async fn read(
+    app: &App,
+    call: &Call,
+    prepared: &Prepared,
+    limit: Duration,
+    is_paid: &mut bool,
+) -> Result<Option<Answered>, Refused> {
+    let (session, viewer, foreseen) = app.acquaintances.foresee(&app.pool, &call.claims, &call.id).await?;
+    match app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost) {
+        Ok(()) => *is_paid = true,
+        // That is told to whom it is about, once it is known that it is them.
+        Err(_) if foreseen.is_some() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    }
+    let (session, viewer) = (Arc::new(session), Arc::new(viewer));
+    let context = context(app, &session, &viewer, Vec::new());
+    let confirmed = async {
+        match &foreseen {
+            Some(foreseen) => app.acquaintances.confirm(&session, foreseen).await,
+            None => Ok(()),
+        }
+    };
+    let answer = match within(limit, app.schema.execute_if(confirmed, prepared, context)).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(Unconfirmed::Another | Unconfirmed::Fault(Error::Unavailable(_)))) => return Ok(None),
+        Ok(Err(Unconfirmed::Fault(error))) => return Err(error.into()),
+        Err(error) => errors::alone(&error),
+    };
+    Ok(Some((session, viewer, answer)))
+}
+
+fn context(app: &App, session: &Arc<Session>, viewer: &Arc<Viewer>, files: Vec<File>) -> RequestContext {
+    RequestContext::new(Arc::clone(session), Arc::clone(viewer), files, app.shared())
+}
+
+/// What the engine gives, in time and without a panic.
+pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T> {
+    match tokio::time::timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(panic)) => Err(Error::internal(format!("a panic: {}", panic_text(&*panic)))),
+        Err(_) => Err(Error::Timeout),
+    }
+}
+
+fn cost(app: &App, prepared: &Prepared, answer: &Answer) -> Value {
+    value!({"requested": prepared.cost, "actual": json::objects(&answer.data), "limit": app.edge.limits.max_cost as u64})
+}
+
+fn kind(prepared: &Prepared) -> &'static str {
+    match prepared.kind {
+        OperationType::Query => "query",
+        OperationType::Mutation => "mutation",
+        OperationType::Subscription => "subscription",
+    }
+}
+
+/// What the log says of an operation: its name and type, never its variables.
+fn log(call: &Call, prepared: &Prepared, viewer: &Viewer, started: Instant, statements: u32, codes: &[&str]) {
+    let name: String = prepared.name.iter().flat_map(|name| name.chars()).take(100).collect();
+    let milliseconds = (started.elapsed().as_secs_f64() * 1_000_000.0).round() / 1_000.0;
+    tracing::info!(
+        request_id = call.id,
+        operation = name,
+        kind = kind(prepared),
+        tenant = viewer.tenant.slug,
+        user = %viewer.user,
+        role = ?viewer.role,
+        actor = viewer.claims.actor,
+        milliseconds,
+        statements,
+        cost = prepared.cost,
+        errors = codes.join(","),
+        "operation"
+    );
+}

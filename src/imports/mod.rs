@@ -1,0 +1,3 @@
+//! What comes in files.
+
+pub mod members;

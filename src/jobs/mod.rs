@@ -1,0 +1,123 @@
+//! What is due by time rather than by request: commissions that were held long enough are approved, credits that were not used in time
+//! expire. One server does it at a time; it can be run by hand as well.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::{
+    clock::Clock,
+    db::{
+        self, Pool, QueryResult,
+        session::{Caller, Session},
+    },
+    error::{Error, Result},
+    ids::{TenantId, UserId},
+    models::{
+        commissions::decision::tenants_with_due_commissions, credits::unit::tenants_with_due_credits, event, ledger::books::Books,
+    },
+};
+
+/// The number of the lock that whoever does maintenance holds: any that nothing else uses.
+const LOCK: i64 = 0x706f_7274_616c_0003;
+
+/// What was done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Commissions approved.
+    pub approved: usize,
+    /// Credits expired.
+    pub expired: usize,
+}
+
+/// A kind of work for one tenant: does a part of it, and gives how much; none when nothing is left.
+#[derive(Debug, Clone, Copy)]
+enum Work {
+    Approve,
+    Expire,
+}
+
+impl Work {
+    async fn some(self, books: &Books<'_>) -> QueryResult<usize> {
+        Ok(match self {
+            Self::Approve => books.approve_due().await?.unwrap_or(0),
+            Self::Expire => usize::try_from(books.expire_due().await?).unwrap_or(0),
+        })
+    }
+}
+
+/// Does all that is due now; `None` where another server is at it. What fails for one tenant is tried again at the next turn, and keeps
+/// no other from its own.
+pub async fn run(pool: &Pool, clock: &Clock) -> Result<Option<Done>> {
+    let due_by = clock.now();
+    let first = async |connection: &db::Connection| {
+        Ok((tenants_with_due_commissions(connection, due_by).await?, tenants_with_due_credits(connection, due_by).await?))
+    };
+    let (session, (approving, expiring)) = Session::open(pool, machine(TenantId::from(Uuid::nil())), first).await?;
+    let (mut done, mut failure, mut is_elsewhere) = (Done::default(), None, false);
+    let approving = approving.into_iter().map(|tenant| (tenant, Work::Approve));
+    for (tenant, work) in approving.chain(expiring.into_iter().map(|tenant| (tenant, Work::Expire))) {
+        match finish(&session, tenant, work, due_by).await {
+            Ok(Some(count)) => match work {
+                Work::Approve => done.approved += count,
+                Work::Expire => done.expired += count,
+            },
+            Ok(None) => {
+                is_elsewhere = true;
+                break;
+            }
+            Err(error) => {
+                tracing::warn!(%tenant, ?work, %error, "maintenance failed");
+                failure = Some(error);
+            }
+        }
+    }
+    if done.approved > 0 {
+        tracing::info!(done.approved, "commissions were held long enough and are approved");
+    }
+    if done.expired > 0 {
+        tracing::info!(done.expired, "credits were not used in time and are expired");
+    }
+    failure.map_or(Ok(Some(done).filter(|done| *done != Done::default() || !is_elsewhere)), Err)
+}
+
+/// Forgets events from before a time, some in each transaction; gives how many. Several servers may do it at once.
+pub async fn forget_events(pool: &Pool, before: DateTime<Utc>) -> Result<i64> {
+    const MOST: i64 = 10_000;
+    let connection = pool.get().await.map_err(Error::unavailable)?;
+    let mut count = 0;
+    loop {
+        let forgotten = event::forget(&connection, before, MOST).await?;
+        count += forgotten;
+        if forgotten < MOST {
+            return Ok(count);
+        }
+    }
+}
+
+fn machine(tenant: TenantId) -> Caller {
+    Caller::Service { tenant, user: UserId::from(Uuid::nil()) }
+}
+
+/// Does all of a kind that is due of one tenant's, some in each transaction.
+async fn finish(session: &Session, tenant: TenantId, work: Work, due_by: DateTime<Utc>) -> Result<Option<usize>> {
+    session.proceed(machine(tenant), None).await?;
+    let mut count = 0;
+    loop {
+        let part = || async {
+            let writing = session.write().await?;
+            if !db::try_lock_for_transaction(&writing, LOCK).await? {
+                return Ok(None);
+            }
+            let some = work.some(&Books { connection: &writing, tenant, by: None, at: due_by }).await?;
+            if some > 0 {
+                writing.commit_alone().await?;
+            }
+            Result::<_>::Ok(Some(some))
+        };
+        match session.retry(part).await? {
+            None => return Ok(Some(count).filter(|count| *count > 0)),
+            Some(0) => return Ok(Some(count)),
+            Some(some) => count += some,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Customers and their invoices, as the billing system reports them, and which partner manages whom.
+
+pub mod customer;
+pub mod invoice;
+pub mod past_payment;

@@ -1,0 +1,414 @@
+//! How commissions come to be: an invoice is paid or refunded, a lead converts. Each source makes one commission, however often it is
+//! reported and in whatever order. Corrections by operators are in [`super::adjustment`].
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{QueryResult, prelude::*};
+use diesel_async::RunQueryDsl;
+use iso_currency::Currency;
+use rust_decimal::Decimal;
+
+use super::{
+    commission::{Commission, CommissionEventType, CommissionStatus, NewCommission},
+    rate::{Assessment, Payment},
+    rule::RateSource,
+};
+use crate::{
+    clock,
+    db::schema::{partner_commission_events, tenants},
+    ids::{CommissionId, CustomerId, PartnerId},
+    models::{
+        billing::{
+            customer::{Customer, CustomerAccount},
+            invoice::{Invoice, NewInvoice},
+        },
+        idempotency::Difference,
+        leads::lead::Lead,
+        ledger::{AccountKind, Posting, Source, TransferKind, books::Books},
+        partners::partner::PartnerStatus,
+        scope::Scope,
+    },
+    money::{Money, stored_currency},
+};
+
+/// A payment as the billing system reports it.
+#[derive(Debug, Clone)]
+pub struct InvoicePayment {
+    /// The invoice's id.
+    pub invoice: String,
+    /// The customer's id.
+    pub customer: String,
+    /// How much was paid.
+    pub amount: Money,
+    /// When.
+    pub paid_at: DateTime<Utc>,
+}
+
+/// A refund as the billing system reports it.
+#[derive(Debug, Clone)]
+pub struct InvoiceRefund {
+    /// The invoice's id.
+    pub invoice: String,
+    /// How much of it has been refunded in all, this time included.
+    pub refunded: Money,
+    /// When.
+    pub refunded_at: DateTime<Utc>,
+}
+
+/// What was booked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Booked {
+    /// The commission; `None` where nothing is earned or taken back.
+    pub commission: Option<CommissionId>,
+    /// Whether it had been booked before.
+    pub is_replay: bool,
+}
+
+/// What a source says of itself, and must say again when it is reported again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Who paid.
+    Customer,
+    /// How much.
+    Amount,
+    /// In which currency.
+    Currency,
+    /// When it was paid.
+    PaidAt,
+}
+
+/// Why nothing was booked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BookingFault {
+    /// No customer has this id in the billing system.
+    UnknownCustomer,
+    /// The same source was reported before with other content.
+    Differs {
+        /// What differs.
+        content: Content,
+        /// What was reported first.
+        first: String,
+    },
+    /// The idempotency key was used for something else.
+    KeyReused {
+        /// What was booked with it.
+        first: CommissionId,
+        /// Where that differs.
+        difference: Difference,
+    },
+    /// The partner is closed, and this does not settle what is open.
+    Closed {
+        /// What is payable; below zero for a debt.
+        payable: Decimal,
+    },
+    /// More was refunded than was paid.
+    RefundsExceed {
+        /// What was paid.
+        paid: Decimal,
+        /// What was refunded.
+        refunded: Decimal,
+    },
+}
+
+/// What was booked, or why nothing was.
+pub type Booking = Result<Booked, BookingFault>;
+
+impl Booked {
+    /// Booked now.
+    pub const fn new(commission: Option<CommissionId>) -> Self {
+        Self { commission, is_replay: false }
+    }
+
+    /// Booked before.
+    pub const fn replay(commission: Option<CommissionId>) -> Self {
+        Self { commission, is_replay: true }
+    }
+}
+
+fn differs(content: Content, first: impl ToString) -> Booking {
+    Err(BookingFault::Differs { content, first: first.to_string() })
+}
+
+impl Books<'_> {
+    /// Books what a partner earns by a payment of a customer whom it manages.
+    pub async fn record_payment(&self, report: &InvoicePayment) -> QueryResult<Booking> {
+        let Some(customer) = Customer::hold(self.connection, self.tenant, &report.customer).await? else {
+            return Ok(Err(BookingFault::UnknownCustomer));
+        };
+        let currency = report.amount.currency;
+        let reported = NewInvoice {
+            tenant_id: self.tenant,
+            external_id: &report.invoice,
+            customer_id: Some(customer.id),
+            currency: currency.code(),
+            amount: Some(report.amount.amount),
+            paid_at: Some(report.paid_at),
+            refunded: Decimal::ZERO,
+            refunded_at: None,
+        };
+        let (invoice, is_new) = Invoice::add(self.connection, &reported).await?;
+        if invoice.currency != currency.code() {
+            return Ok(differs(Content::Currency, invoice.currency));
+        }
+        if let (false, Some(amount), Some(paid_at)) = (is_new, invoice.amount, invoice.paid_at) {
+            return self.payment_again(&invoice, amount, paid_at, customer.id, report).await;
+        }
+        if !is_new {
+            invoice.pay(self.connection, self.tenant, customer.id, report.amount.amount, report.paid_at).await?;
+        }
+        let Some((account, _)) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
+            return Ok(Ok(Booked::new(None)));
+        };
+        self.lock(&[account.partner_id]).await?;
+        // The partner may have been closed or suspended meanwhile, which takes the same lock.
+        let Some((account, status)) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await?
+        else {
+            return Ok(Ok(Booked::new(None)));
+        };
+        let payment = Payment { partner: account.partner_id, customer: customer.id, amount: report.amount, at: report.paid_at };
+        let commission = self.book_paid_invoice(payment, &account, status, &invoice).await?;
+        Ok(Ok(Booked::new(Some(commission))))
+    }
+
+    /// Books what a partner, whose status is this, earns by a paid invoice, less what was refunded of it already.
+    pub(in crate::models) async fn book_paid_invoice(
+        &self,
+        payment: Payment,
+        account: &CustomerAccount,
+        status: PartnerStatus,
+        invoice: &Invoice,
+    ) -> QueryResult<CommissionId> {
+        let commission = self.book_payment(payment, account, status, &invoice.external_id).await?;
+        // A refund that came first could not be compared with a payment yet: of more than that, it is of all of it.
+        let refunded = invoice.refunded.min(payment.amount.amount);
+        if !refunded.is_zero() {
+            self.reverse(&commission, refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
+        }
+        Ok(commission.id)
+    }
+
+    /// A payment reported again: the first result where it says the same.
+    async fn payment_again(
+        &self,
+        invoice: &Invoice,
+        amount: Decimal,
+        paid_at: DateTime<Utc>,
+        customer: CustomerId,
+        report: &InvoicePayment,
+    ) -> QueryResult<Booking> {
+        if invoice.customer_id != Some(customer) {
+            let first = invoice.customer_id.unwrap_or(customer);
+            let known = Customer::by_ids(self.connection, Scope::tenant(self.tenant), &[first]).await?;
+            return Ok(differs(Content::Customer, known.get(&first).map_or("another", |known| known.external_id.as_str())));
+        }
+        if amount != report.amount.amount {
+            return Ok(differs(Content::Amount, Money::rounded(amount, report.amount.currency).amount));
+        }
+        if paid_at != report.paid_at {
+            return Ok(differs(Content::PaidAt, clock::shown(paid_at)));
+        }
+        let first = Commission::by_invoice(self.connection, self.tenant, &invoice.external_id).await?;
+        Ok(Ok(Booked::replay(first.map(|commission| commission.id))))
+    }
+
+    async fn book_payment(
+        &self,
+        payment: Payment,
+        account: &CustomerAccount,
+        status: PartnerStatus,
+        invoice: &str,
+    ) -> QueryResult<Commission> {
+        let assessment = Assessment::of(self.connection, self.tenant, payment, Some(account)).await?;
+        let held_until = self.held_until(payment.at).await?;
+        // What comes for a partner that is not at work waits for an operator, however long.
+        let waits = status != PartnerStatus::Active;
+        let mut event = self.event(CommissionEventType::InvoicePayment, payment.partner, payment.amount.currency, payment.at);
+        event.customer_id = Some(payment.customer);
+        event.invoice_id = Some(invoice);
+        event.source = assessment.source;
+        event.rule_id = assessment.rule.as_ref().map(|rule| rule.id);
+        event.base = Some(payment.amount.amount);
+        event.rate = assessment.rate;
+        event.month_base = assessment.month_base;
+        event.is_past_duration = assessment.is_past_duration;
+        event.amount = assessment.calculation.amount;
+        event.due_at = held_until.filter(|_| !waits);
+        if held_until.is_none() && !waits {
+            event.status = CommissionStatus::Approved;
+            event.decided_at = Some(self.at);
+        }
+        self.book(&event, payment.amount.currency).await
+    }
+
+    /// Until when the tenant holds back what was earned at an instant; `None` where that is past.
+    async fn held_until(&self, earned: DateTime<Utc>) -> QueryResult<Option<DateTime<Utc>>> {
+        let query = tenants::table.filter(tenants::id.eq(self.tenant)).select(tenants::commission_hold_days);
+        let days: i32 = query.first(&mut &*self.connection).await?;
+        let until = earned + TimeDelta::days(i64::from(days));
+        Ok(Some(until).filter(|until| days > 0 && *until > self.at))
+    }
+
+    /// Books what a refund takes back, or gives back where one before it has failed. `refunded` is cumulative, and reports are ordered by
+    /// `refunded_at` (of two of one time the larger is the later): one that is not later than what is known changes nothing, so that
+    /// reports may repeat, be lost or overtake each other and the books end the same.
+    pub async fn record_refund(&self, report: &InvoiceRefund) -> QueryResult<Booking> {
+        let (currency, refunded) = (report.refunded.currency, report.refunded.amount);
+        let reported = NewInvoice {
+            tenant_id: self.tenant,
+            external_id: &report.invoice,
+            customer_id: None,
+            currency: currency.code(),
+            amount: None,
+            paid_at: None,
+            refunded,
+            refunded_at: Some(report.refunded_at),
+        };
+        let (invoice, is_new) = Invoice::add(self.connection, &reported).await?;
+        if is_new {
+            return Ok(Ok(Booked::new(None)));
+        }
+        if invoice.currency != currency.code() {
+            return Ok(differs(Content::Currency, invoice.currency));
+        }
+        let commission = Commission::by_invoice(self.connection, self.tenant, &report.invoice).await?;
+        let in_force = refunded.min(invoice.amount.unwrap_or(refunded));
+        if (Some(report.refunded_at), refunded) <= (invoice.refunded_at, invoice.refunded) {
+            let booked = match commission {
+                Some(original) => {
+                    Commission::by_refund(self.connection, self.tenant, original.id, in_force, report.refunded_at).await?
+                }
+                None => None,
+            };
+            return Ok(Ok(Booked::replay(booked)));
+        }
+        if let Some(paid) = invoice.amount.filter(|paid| refunded > *paid) {
+            return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
+        }
+        invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
+        let Some(commission) = commission else { return Ok(Ok(Booked::new(None))) };
+        self.lock(&[commission.partner_id]).await?;
+        Ok(Ok(Booked::new(self.reverse(&commission, refunded, report.refunded_at).await?)))
+    }
+
+    /// Takes back a commission's share of what has been refunded, less what is taken back already; where that is more by now, gives back
+    /// the difference. A reversal follows its original while that is unpaid, and is for the next payout when it is paid.
+    async fn reverse(
+        &self,
+        original: &Commission,
+        refunded: Decimal,
+        refunded_at: DateTime<Utc>,
+    ) -> QueryResult<Option<CommissionId>> {
+        // Read again under the lock: it may have been approved or rejected meanwhile.
+        let now = Commission::by_ids(self.connection, Scope::tenant(self.tenant), &[original.id]).await?;
+        let locked = original.partner_id;
+        let original = now.get(&original.id).unwrap_or(original);
+        self.still_of(&[locked], [original.partner_id])?;
+        let currency = stored_currency(&original.currency)?;
+        let status = match original.status {
+            CommissionStatus::Rejected => return Ok(None),
+            CommissionStatus::Pending => CommissionStatus::Pending,
+            CommissionStatus::Approved | CommissionStatus::Paid => CommissionStatus::Approved,
+        };
+        let reversals = Commission::reversals_of(self.connection, self.tenant, &[original.id]).await?;
+        let reversed: Decimal = reversals.iter().map(|reversal| -reversal.amount).sum();
+        let amount = reversal_target(original, refunded, currency) - reversed;
+        if amount.is_zero() {
+            return Ok(None);
+        }
+        let date = refunded_at.max(original.event_date);
+        let mut event = self.event(CommissionEventType::Refund, original.partner_id, currency, date);
+        event.status = status;
+        event.customer_id = original.customer_id;
+        event.invoice_id = original.invoice_id.as_deref();
+        event.reverses_id = Some(original.id);
+        event.source = RateSource::Reversal;
+        event.base = Some(refunded);
+        event.refunded_at = Some(refunded_at);
+        event.amount = -amount;
+        event.decided_at = (status == CommissionStatus::Approved).then_some(self.at);
+        Ok(Some(self.book(&event, currency).await?.id))
+    }
+
+    /// Books what a lead that has converted earns its partner; an operator approves it. Booked once.
+    pub async fn record_conversion(&self, lead: &Lead, converted_at: DateTime<Utc>) -> QueryResult<Option<CommissionId>> {
+        if lead.commission.is_zero() {
+            return Ok(None);
+        }
+        let currency = stored_currency(&lead.currency)?;
+        self.lock(&[lead.partner_id]).await?;
+        let mut event = self.event(CommissionEventType::LeadConversion, lead.partner_id, currency, converted_at);
+        event.lead_id = Some(lead.id);
+        event.source = RateSource::Lead;
+        event.base = lead.deal_value;
+        event.rate = Some(lead.commission_rate).filter(|_| !lead.commission_fixed);
+        event.amount = lead.commission;
+        Ok(Some(self.book(&event, currency).await?.id))
+    }
+
+    /// A commission with what all kinds of it share; pending.
+    pub(super) fn event(
+        &self,
+        event_type: CommissionEventType,
+        partner: PartnerId,
+        currency: Currency,
+        date: DateTime<Utc>,
+    ) -> NewCommission<'_> {
+        NewCommission {
+            tenant_id: self.tenant,
+            id: CommissionId::new(),
+            partner_id: partner,
+            event_type,
+            status: CommissionStatus::Pending,
+            lead_id: None,
+            customer_id: None,
+            invoice_id: None,
+            reverses_id: None,
+            source: RateSource::Manual,
+            rule_id: None,
+            base: None,
+            rate: None,
+            month_base: None,
+            is_past_duration: false,
+            amount: Decimal::ZERO,
+            currency: currency.code(),
+            event_date: date,
+            refunded_at: None,
+            due_at: None,
+            notes: None,
+            idempotency_key: None,
+            request: None,
+            created_by: self.by,
+            decided_by: None,
+            decided_at: None,
+            created_at: self.at,
+            updated_at: self.at,
+        }
+    }
+
+    /// Writes a commission and its first transfer.
+    pub(super) async fn book(&self, event: &NewCommission<'_>, currency: Currency) -> QueryResult<Commission> {
+        let commission: Commission = diesel::insert_into(partner_commission_events::table)
+            .values(event)
+            .returning(Commission::as_returning())
+            .get_result(&mut &*self.connection)
+            .await?;
+        let posting = Posting {
+            partner: event.partner_id,
+            currency,
+            from: AccountKind::Expense,
+            to: event.status.account(),
+            amount: event.amount,
+            kind: TransferKind::Earn,
+            source: Source::Commission(event.id),
+        };
+        self.post(&[posting]).await?;
+        Ok(commission)
+    }
+}
+
+/// How much of a commission is to be taken back once so much of its base is refunded: all of it when all is.
+pub fn reversal_target(original: &Commission, refunded: Decimal, currency: Currency) -> Decimal {
+    match original.base {
+        Some(base) if refunded < base => Money::rounded(original.amount * refunded / base, currency).amount,
+        _ => original.amount,
+    }
+}

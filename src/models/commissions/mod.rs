@@ -1,0 +1,13 @@
+//! Commissions: the rules, the rate that applies, how an amount is calculated and explained, and what is done with it afterwards.
+
+pub mod adjustment;
+pub mod booking;
+pub mod calculation;
+pub mod commission;
+pub mod decision;
+pub mod explanation;
+pub mod list;
+pub mod partner_move;
+pub mod rate;
+pub mod rule;
+pub mod simulation;

@@ -1,0 +1,344 @@
+//! Commission rules: versions that are never edited, which one applies, and what it makes of a base.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Months, Utc};
+use diesel::{pg::Pg, prelude::*, result::DatabaseErrorKind};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use iso_currency::Currency;
+use rust_decimal::Decimal;
+
+use super::{
+    calculation::{Formula, Terms, Tier},
+    rate::Payment,
+};
+use crate::{
+    db::{
+        QueryError,
+        schema::{partner_commission_tiers, partner_commissions},
+    },
+    ids::{PartnerId, RuleId, TenantId, UserId},
+    models::scope::Scope,
+};
+
+crate::pg_enum! {
+    /// How a rule makes an amount of a base.
+    pub enum RuleKind {
+        /// A share of the base.
+        Percentage = "percentage",
+        /// The same amount for each payment.
+        Flat = "flat",
+        /// Shares that rise or fall with what the calendar month has brought, each for the part of it that lies in its step.
+        Tiered = "tiered",
+    }
+}
+
+crate::pg_enum! {
+    /// Where a commission's rate comes from, the first of them that there is.
+    pub enum RateSource {
+        /// The customer's own rate.
+        CustomerRate = "customer_rate",
+        /// A rule of the partner's.
+        PartnerRule = "partner_rule",
+        /// A rule of the tenant's.
+        TenantRule = "tenant_rule",
+        /// The partner's default rate.
+        PartnerRate = "partner_rate",
+        /// The lead's rate, or the amount that an operator set for it.
+        Lead = "lead",
+        /// The commission that is taken back.
+        Reversal = "reversal",
+        /// An operator set the amount.
+        Manual = "manual",
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
+#[diesel(table_name = partner_commissions)]
+struct RuleRow {
+    id: RuleId,
+    partner_id: Option<PartnerId>,
+    currency: Option<String>,
+    version: i32,
+    kind: RuleKind,
+    rate: Option<Decimal>,
+    flat_amount: Option<Decimal>,
+    cap: Option<Decimal>,
+    duration_months: Option<i32>,
+    valid_from: DateTime<Utc>,
+    valid_to: Option<DateTime<Utc>>,
+    created_by: Option<UserId>,
+    created_at: DateTime<Utc>,
+}
+
+/// One version of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its id.
+    pub id: RuleId,
+    /// Whose it is; `None` for the whole tenant's.
+    pub partner_id: Option<PartnerId>,
+    /// For which currency (ISO 4217); `None` for each.
+    pub currency: Option<String>,
+    /// Which version, from 1.
+    pub version: i32,
+    /// How it makes an amount.
+    pub formula: Formula,
+    /// For how many months after a customer's first payment it earns.
+    pub duration_months: Option<i32>,
+    /// From when it holds.
+    pub valid_from: DateTime<Utc>,
+    /// Until when, exclusive.
+    pub valid_to: Option<DateTime<Utc>>,
+    /// Who set it.
+    pub created_by: Option<UserId>,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A rule to be set.
+#[derive(Debug, Clone)]
+pub struct NewRule {
+    /// Whose.
+    pub partner_id: Option<PartnerId>,
+    /// For which currency.
+    pub currency: Option<Currency>,
+    /// How it makes an amount.
+    pub formula: Formula,
+    /// For how many months after a customer's first payment.
+    pub duration_months: Option<i32>,
+    /// From when.
+    pub valid_from: DateTime<Utc>,
+    /// Until when, exclusive.
+    pub valid_to: Option<DateTime<Utc>>,
+}
+
+/// A version's id, number and validity.
+type Version = (RuleId, i32, DateTime<Utc>, Option<DateTime<Utc>>);
+
+/// Why a rule could not be set.
+#[derive(Debug)]
+pub enum RuleFault {
+    /// Another version begins at that instant or later.
+    LaterVersion(DateTime<Utc>),
+}
+
+impl Terms {
+    /// Their kind.
+    pub fn kind(&self) -> RuleKind {
+        match self {
+            Self::Percentage(_) => RuleKind::Percentage,
+            Self::Flat(_) => RuleKind::Flat,
+            Self::Tiered(_) => RuleKind::Tiered,
+        }
+    }
+}
+
+impl Rule {
+    fn of(row: RuleRow, tiers: Vec<Tier>) -> Self {
+        let terms = match row.kind {
+            RuleKind::Percentage => Terms::Percentage(row.rate.unwrap_or_default()),
+            RuleKind::Flat => Terms::Flat(row.flat_amount.unwrap_or_default()),
+            RuleKind::Tiered => Terms::Tiered(tiers),
+        };
+        Self {
+            id: row.id,
+            partner_id: row.partner_id,
+            currency: row.currency,
+            version: row.version,
+            formula: Formula { terms, cap: row.cap },
+            duration_months: row.duration_months,
+            valid_from: row.valid_from,
+            valid_to: row.valid_to,
+            created_by: row.created_by,
+            created_at: row.created_at,
+        }
+    }
+
+    async fn with_tiers(mut connection: &AsyncPgConnection, tenant: TenantId, rows: Vec<RuleRow>) -> QueryResult<Vec<Self>> {
+        let tiered: Vec<RuleId> = rows.iter().filter(|row| row.kind == RuleKind::Tiered).map(|row| row.id).collect();
+        let mut tiers = HashMap::<RuleId, Vec<Tier>>::new();
+        if !tiered.is_empty() {
+            let found: Vec<(RuleId, Decimal, Decimal)> = partner_commission_tiers::table
+                .filter(partner_commission_tiers::tenant_id.eq(tenant))
+                .filter(partner_commission_tiers::rule_id.eq_any(tiered))
+                .order((partner_commission_tiers::rule_id, partner_commission_tiers::above))
+                .select((partner_commission_tiers::rule_id, partner_commission_tiers::above, partner_commission_tiers::rate))
+                .load(&mut connection)
+                .await?;
+            for (rule, above, rate) in found {
+                tiers.entry(rule).or_default().push(Tier { above, rate });
+            }
+        }
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let tiers = tiers.remove(&row.id).unwrap_or_default();
+                Self::of(row, tiers)
+            })
+            .collect())
+    }
+
+    /// Those of `ids` that are in scope: a partner's are its own and the tenant's.
+    pub async fn by_ids(mut connection: &AsyncPgConnection, scope: Scope, ids: &[RuleId]) -> QueryResult<HashMap<RuleId, Self>> {
+        let rows: Vec<RuleRow> = RuleRow::query()
+            .filter(partner_commissions::tenant_id.eq(scope.tenant))
+            .filter(partner_commissions::id.eq_any(ids))
+            .load(&mut connection)
+            .await?;
+        let visible = rows.into_iter().filter(|row| row.partner_id.is_none_or(|partner| scope.includes(partner))).collect();
+        let rules = Self::with_tiers(connection, scope.tenant, visible).await?;
+        Ok(rules.into_iter().map(|rule| (rule.id, rule)).collect())
+    }
+
+    /// Rules in scope, the tenant's first, then by partner and currency, the newest version first. `partner` leaves those of
+    /// other partners out; `at` leaves those out that do not hold then.
+    pub async fn list(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        partner: Option<PartnerId>,
+        at: Option<DateTime<Utc>>,
+        limit: i64,
+    ) -> QueryResult<Vec<Self>> {
+        let mut query = RuleRow::query().into_boxed::<Pg>().filter(partner_commissions::tenant_id.eq(scope.tenant));
+        for only in [scope.partner, partner].into_iter().flatten() {
+            query = query.filter(partner_commissions::partner_id.is_null().or(partner_commissions::partner_id.eq(only)));
+        }
+        if let Some(at) = at {
+            query = query
+                .filter(partner_commissions::valid_from.le(at))
+                .filter(partner_commissions::valid_to.is_null().or(partner_commissions::valid_to.gt(at)));
+        }
+        let rows = query
+            .order((
+                partner_commissions::partner_id.asc().nulls_first(),
+                partner_commissions::scope_currency,
+                partner_commissions::version.desc(),
+            ))
+            .limit(limit)
+            .load(&mut connection)
+            .await?;
+        Self::with_tiers(connection, scope.tenant, rows).await
+    }
+
+    /// The rule that a payment falls under: the partner's before the tenant's, one for its currency before one for all.
+    pub async fn holding(mut connection: &AsyncPgConnection, tenant: TenantId, payment: Payment) -> QueryResult<Option<Self>> {
+        let row: Option<RuleRow> = RuleRow::query()
+            .filter(partner_commissions::tenant_id.eq(tenant))
+            .filter(partner_commissions::scope_id.eq_any([payment.partner.uuid(), tenant.uuid()]))
+            .filter(partner_commissions::scope_currency.eq_any([payment.amount.currency.code(), ""]))
+            .filter(partner_commissions::valid_from.le(payment.at))
+            .filter(partner_commissions::valid_to.is_null().or(partner_commissions::valid_to.gt(payment.at)))
+            .order((partner_commissions::partner_id.is_null(), partner_commissions::currency.is_null()))
+            .first(&mut connection)
+            .await
+            .optional()?;
+        Ok(Self::with_tiers(connection, tenant, row.into_iter().collect()).await?.pop())
+    }
+
+    /// Sets a rule: a new version of this id that holds from `valid_from` on, and ends the one before it there.
+    pub async fn set(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        id: RuleId,
+        new: &NewRule,
+        by: UserId,
+    ) -> QueryResult<Result<(), RuleFault>> {
+        let scope = new.partner_id.map_or(tenant.uuid(), PartnerId::uuid);
+        let currency = new.currency.map(|currency| currency.code());
+        let of_scope = partner_commissions::table
+            .filter(partner_commissions::tenant_id.eq(tenant))
+            .filter(partner_commissions::scope_id.eq(scope))
+            .filter(partner_commissions::scope_currency.eq(currency.unwrap_or_default()));
+        let versions: Vec<Version> = of_scope
+            .select((
+                partner_commissions::id,
+                partner_commissions::version,
+                partner_commissions::valid_from,
+                partner_commissions::valid_to,
+            ))
+            .order(partner_commissions::version.desc())
+            .for_no_key_update()
+            .load(&mut connection)
+            .await?;
+        let in_the_way = |from: DateTime<Utc>, to: Option<DateTime<Utc>>| {
+            to.is_none_or(|to| to > new.valid_from && to > from) && new.valid_to.is_none_or(|end| end > from)
+        };
+        for (other, _, from, to) in &versions {
+            if !in_the_way(*from, *to) {
+                continue;
+            }
+            if *from >= new.valid_from {
+                return Ok(Err(RuleFault::LaterVersion(*from)));
+            }
+            Self::close(connection, tenant, *other, new.valid_from).await?;
+        }
+        let next_version = versions.as_slice().first().map_or(1, |(_, version, ..)| version + 1);
+        let (kind, rate, flat) = match &new.formula.terms {
+            Terms::Percentage(rate) => (RuleKind::Percentage, Some(*rate), None),
+            Terms::Flat(amount) => (RuleKind::Flat, None, Some(*amount)),
+            Terms::Tiered(_) => (RuleKind::Tiered, None, None),
+        };
+        diesel::insert_into(partner_commissions::table)
+            .values((
+                partner_commissions::tenant_id.eq(tenant),
+                partner_commissions::id.eq(id),
+                partner_commissions::partner_id.eq(new.partner_id),
+                partner_commissions::currency.eq(currency),
+                partner_commissions::version.eq(next_version),
+                partner_commissions::kind.eq(kind),
+                partner_commissions::rate.eq(rate),
+                partner_commissions::flat_amount.eq(flat),
+                partner_commissions::cap.eq(new.formula.cap),
+                partner_commissions::duration_months.eq(new.duration_months),
+                partner_commissions::valid_from.eq(new.valid_from),
+                partner_commissions::valid_to.eq(new.valid_to),
+                partner_commissions::created_by.eq(by),
+            ))
+            .execute(&mut connection)
+            .await?;
+        if let Terms::Tiered(tiers) = &new.formula.terms {
+            let rows: Vec<_> = tiers
+                .iter()
+                .map(|tier| {
+                    (
+                        partner_commission_tiers::tenant_id.eq(tenant),
+                        partner_commission_tiers::rule_id.eq(id),
+                        partner_commission_tiers::above.eq(tier.above),
+                        partner_commission_tiers::rate.eq(tier.rate),
+                    )
+                })
+                .collect();
+            diesel::insert_into(partner_commission_tiers::table).values(rows).execute(&mut connection).await?;
+        }
+        Ok(Ok(()))
+    }
+
+    /// Ends a rule at an instant, exclusive; one that has not begun by then never holds.
+    pub async fn end(&self, connection: &AsyncPgConnection, tenant: TenantId, at: DateTime<Utc>) -> QueryResult<()> {
+        Self::close(connection, tenant, self.id, at.max(self.valid_from)).await
+    }
+
+    async fn close(mut connection: &AsyncPgConnection, tenant: TenantId, id: RuleId, at: DateTime<Utc>) -> QueryResult<()> {
+        diesel::update(
+            partner_commissions::table.filter(partner_commissions::tenant_id.eq(tenant)).filter(partner_commissions::id.eq(id)),
+        )
+        .set(partner_commissions::valid_to.eq(at))
+        .execute(&mut connection)
+        .await
+        .map(drop)
+    }
+
+    /// Whether it no longer earns for a customer who paid first at that instant.
+    pub fn is_past_duration(&self, first_payment: DateTime<Utc>, at: DateTime<Utc>) -> bool {
+        let Some(months) = self.duration_months else { return false };
+        let months = Months::new(u32::try_from(months).unwrap_or(0));
+        first_payment.checked_add_months(months).is_some_and(|end| at >= end)
+    }
+}
+
+/// Whether a rule was refused because another of the same scope was set at the same time.
+pub fn is_set_at_once(error: &QueryError) -> bool {
+    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::ExclusionViolation, info)
+        if info.constraint_name().is_some_and(|name| name.starts_with("partner_commissions_")))
+}

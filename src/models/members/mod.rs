@@ -1,0 +1,5 @@
+//! Members: the people to whom a partner hands out credits.
+
+pub mod batch;
+pub mod list;
+pub mod member;

@@ -1,0 +1,5 @@
+//! Partners: their accounts, profiles and applications.
+
+pub mod application;
+pub mod partner;
+pub mod profile;
