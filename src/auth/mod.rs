@@ -8,7 +8,9 @@ pub mod claims;
 pub mod development;
 pub mod guard;
 pub mod keys;
+pub mod permissions;
 pub mod verifier;
 pub mod viewer;
 
-pub use viewer::{Permission, Role, Viewer};
+pub use permissions::{Permission, Readable, Role};
+pub use viewer::Viewer;

@@ -2,82 +2,16 @@
 
 use std::sync::Arc;
 
-use super::claims::Claims;
+use super::{
+    claims::Claims,
+    permissions::{Permission, Readable, Role},
+};
 use crate::{
     db::session::Caller,
     error::{Error, Result},
     ids::{PartnerId, UserId},
     models::{partners::partner::PartnerStatus, people::tenant::Tenant, scope::Scope},
 };
-
-/// What kind of caller it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, async_graphql::Enum)]
-pub enum Role {
-    /// Acts for a partner.
-    PartnerMember,
-    /// Acts for a partner and manages it.
-    PartnerOwner,
-    /// Staff of the tenant.
-    Operator,
-    /// A back-end system of the tenant.
-    Service,
-}
-
-/// One thing that a caller may be allowed to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, async_graphql::Enum)]
-pub enum Permission {
-    /// Create and change leads.
-    LeadsWrite,
-    /// Assign credits to members.
-    CreditsAssign,
-    /// Change the partner's profile.
-    ProfileWrite,
-    /// Add, change and import members.
-    MembersManage,
-    /// Say who acts for the partner, and as what.
-    UsersManage,
-    /// Approve, reject and adjust commissions, and set their rules.
-    CommissionsManage,
-    /// Make payouts and take them through their steps.
-    PayoutsManage,
-    /// Create partners, change them and their status.
-    PartnersManage,
-    /// Grant credits to partners.
-    CreditsGrant,
-    /// Report customers, and say which partner manages them.
-    CustomersManage,
-    /// Report payments, refunds and the use of credits.
-    EventsIngest,
-    /// Change the tenant's settings.
-    SettingsManage,
-}
-
-impl Role {
-    /// What the role allows, for a partner's people only while the partner is active.
-    pub const fn permissions(self) -> &'static [Permission] {
-        use Permission::{
-            CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, EventsIngest, LeadsWrite, MembersManage,
-            PartnersManage, PayoutsManage, ProfileWrite, SettingsManage, UsersManage,
-        };
-        match self {
-            Self::PartnerMember => &[LeadsWrite, CreditsAssign],
-            Self::PartnerOwner => &[LeadsWrite, CreditsAssign, ProfileWrite, MembersManage, UsersManage],
-            Self::Operator => &[
-                LeadsWrite,
-                ProfileWrite,
-                MembersManage,
-                UsersManage,
-                CommissionsManage,
-                PayoutsManage,
-                PartnersManage,
-                CreditsGrant,
-                CustomersManage,
-                SettingsManage,
-            ],
-            Self::Service => &[CreditsGrant, CustomersManage, EventsIngest],
-        }
-    }
-}
 
 /// The partner that a caller acts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,6 +75,11 @@ impl Viewer {
             return Err(Error::Forbidden(format!("Your role does not allow this; it needs the permission {name}.")));
         }
         self.hindrance().map_or(Ok(()), |reason| Err(Error::Forbidden(reason.to_owned())))
+    }
+
+    /// Whether they may read what only some roles may, in their scope.
+    pub fn may_read(&self, what: Readable) -> bool {
+        self.role.reads().contains(&what)
     }
 
     /// Why a partner's people can only read at the moment.

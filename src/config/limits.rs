@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{count, seconds};
+use super::parse::{count, seconds};
 
 /// Bounds on what one request, one caller, and all of them together may ask.
 #[derive(Debug, Clone, Args)]

@@ -28,11 +28,9 @@ pub use super::caller::{Caller, GATE, OPERATOR, PARTNER, SERVICE, Told};
 use super::{
     caller::announce_impersonator,
     pool::{Pool, Taken},
+    spans::Statements,
 };
-use crate::{
-    error::{Error, Result, Transient},
-    telemetry::traces::Statements,
-};
+use crate::error::{Error, Result, Transient};
 
 /// How many statements enter a session: the start of its transaction, and the query that says who is asking.
 const FIRST_STATEMENTS: u32 = 2;
@@ -381,10 +379,10 @@ pub struct Writing<'s> {
 impl Writing<'_> {
     /// Goes on, to the end of the transaction, as a machine of the tenant: for books that a partner's step changes and that no
     /// partner may write.
-    pub async fn act_for_tenant(&self) -> Result<()> {
+    pub async fn act_for_tenant(&self) -> QueryResult<()> {
         let Caller::Partner { tenant, user, .. } = self.line.caller else { return Ok(()) };
         self.session.own.fetch_add(1, Ordering::Relaxed);
-        Ok(Caller::Service { tenant, user }.announce(self.line.connection()).await?)
+        Caller::Service { tenant, user }.announce(self.line.connection()).await
     }
 
     /// Makes it last, and reads with the session what has become of it: that is sent in the same round trip. An error of the commit says that

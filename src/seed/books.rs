@@ -26,7 +26,7 @@ use crate::{
             calculation::{Formula, Terms, Tier},
             commission::{CommissionEventType, CommissionStatus},
             decision::Decision,
-            rule::{NewRule, Rule},
+            rule::NewRule,
         },
         leads::{lead::Lead, status::LeadStatus},
         ledger::books::Books,
@@ -174,6 +174,7 @@ impl Year<'_> {
             (2, Terms::Flat(Decimal::from(25) * scale), None, None),
             (4, Terms::Percentage(Decimal::new(20, 2)), Some(Decimal::from(150) * scale), Some(6)),
         ];
+        let books = Books { connection, tenant: self.tenant, by: Some(by), at: self.now, writing: None };
         for (partner, terms, cap, duration_months) in rules {
             let Some(partner) = self.partners.get(partner) else { continue };
             let new = NewRule {
@@ -184,7 +185,8 @@ impl Year<'_> {
                 valid_from: self.now - TimeDelta::days(400),
                 valid_to: None,
             };
-            Rule::set(connection, self.tenant, RuleId::new(), &new, by)
+            books
+                .add_rule_version(RuleId::new(), &new)
                 .await?
                 .map_err(|fault| Error::internal(format!("a seeded rule could not be set: {fault:?}")))?;
         }
@@ -249,7 +251,7 @@ impl Year<'_> {
         happening: &Happening,
         booked: &mut Booked,
     ) -> Result<()> {
-        let books = Books { connection, tenant: self.tenant, by, at };
+        let books = Books { connection, tenant: self.tenant, by, at, writing: None };
         let failed = |fault: &dyn std::fmt::Debug| Error::internal(format!("seeded data was refused: {fault:?}"));
         match happening {
             Happening::Payment(report) => {

@@ -9,7 +9,10 @@ use tracing_subscriber::{
 };
 
 use super::traces::{self, Traces};
-use crate::config::{LogFormat, Settings};
+use crate::{
+    config::{LogFormat, Settings},
+    db::spans::TARGET,
+};
 
 /// Logs to the standard error output from now on. What is given back sends what is left of the traces when it is finished. An error is a
 /// sentence that names the setting.
@@ -26,14 +29,14 @@ pub fn start(settings: &Settings) -> Result<Option<Traces>, String> {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    let is_line = filter_fn(|metadata| metadata.target() != traces::TARGET).with_max_level_hint(LevelFilter::TRACE);
+    let is_line = filter_fn(|metadata| metadata.target() != TARGET).with_max_level_hint(LevelFilter::TRACE);
     // As one filter: of two on one layer, either is enough for a span to be made.
     let lines = lines.with_filter(filter.add_directive(quiet).and(is_line));
     let (spans, traces) = match &settings.otlp_endpoint {
         Some(endpoint) => {
             let (layer, traces) =
                 traces::export(endpoint).map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT (--otlp-endpoint): {error}"))?;
-            let is_span = filter_fn(|metadata| metadata.target() == traces::TARGET);
+            let is_span = filter_fn(|metadata| metadata.target() == TARGET);
             (Some(layer.with_filter(is_span)), Some(traces))
         }
         None => (None, None),

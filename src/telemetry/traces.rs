@@ -2,8 +2,6 @@
 //!
 //! Without an endpoint to send them to nothing of this is done: the spans are not enabled.
 
-use std::fmt::Display;
-
 use axum::http::HeaderMap;
 use opentelemetry::{
     Context, KeyValue,
@@ -17,8 +15,7 @@ use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt};
 use tracing_subscriber::registry::LookupSpan;
 use url::Url;
 
-/// The target of the spans that are exported, and of nothing else.
-pub const TARGET: &str = "portal::trace";
+use crate::db::spans::TARGET;
 
 /// The way to the collector.
 pub struct Traces(SdkTracerProvider);
@@ -83,43 +80,4 @@ pub fn operation(kind: &'static str, name: &str, caller: Option<&Context>) -> Sp
         let _ = span.set_parent(caller.clone());
     }
     span
-}
-
-/// Says of the current operation that it has errors.
-pub fn failed(span: &Span) {
-    span.record("otel.status_code", "ERROR");
-}
-
-/// The spans of a session's statements that have not ended.
-#[derive(Default)]
-pub struct Statements(Vec<(String, Span)>);
-
-impl Statements {
-    /// A statement is sent.
-    pub fn start(&mut self, statement: &dyn Display) {
-        let span = tracing::info_span!(target: TARGET, "statement", otel.name = tracing::field::Empty, otel.kind = "client", otel.status_code = tracing::field::Empty, db.system.name = "postgresql", db.query.text = tracing::field::Empty);
-        if span.is_disabled() {
-            return;
-        }
-        let text = statement.to_string();
-        // What is bound is nobody's business.
-        let sql = text.split(" -- binds:").next().unwrap_or_default();
-        span.record("otel.name", sql.split_whitespace().next().unwrap_or("statement"));
-        span.record("db.query.text", sql);
-        self.0.push((text, span));
-    }
-
-    /// A statement has ended.
-    pub fn finish(&mut self, statement: &dyn Display, has_failed: bool) {
-        if self.0.is_empty() {
-            return;
-        }
-        let text = statement.to_string();
-        if let Some(place) = self.0.iter().position(|(started, _)| *started == text) {
-            let (_, span) = self.0.swap_remove(place);
-            if has_failed {
-                failed(&span);
-            }
-        }
-    }
 }

@@ -1,28 +1,26 @@
 //! Mutations of customers, and of which partner manages them.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
-use chrono::{DateTime as Time, Utc};
 
 use super::customer::Customer;
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
     clock::shown,
-    db,
     error::Result,
-    graphql::engine::{
-        context::ContextExt,
-        refusal::{Outcome, Refusal, UserError, outcome, settle},
-        row::Row,
-        scalars::{DateTime, Decimal, EmailAddress},
-    },
-    ids::{CustomerAccountId, CustomerId, PartnerId, TenantId},
-    models::{
-        billing::{
-            customer::{self, CustomerAccount, CustomerReport, NewCustomerAccount, Whose},
-            past_payment,
+    graphql::{
+        engine::{
+            context::ContextExt,
+            refusal::{Outcome, Refusal, UserError, outcome, settle},
+            row::Row,
+            scalars::{DateTime, Decimal, EmailAddress},
         },
-        partners::partner::{Partner, PartnerStatus},
+        ledger::books::BooksExt,
+    },
+    ids::{CustomerId, PartnerId},
+    models::billing::{
+        customer::{self, CustomerReport},
+        management::{Management, ManagementFault},
+        past_payment,
     },
     validation::{FaultCode, Faults, MAX_NAME, email, line, rate},
 };
@@ -159,95 +157,54 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<(Outcom
     if !faults.is_empty() {
         return Err(faults.into());
     }
-    let from = input.from.map_or_else(|| ctx.now(), |from| from.0);
-    let tenant = ctx.viewer().tenant.id;
-    let writing = ctx.write().await?;
-    if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
-        return Err(Refusal::not_found("input.customerId", "customer"));
-    }
-    let unearned = if input.book_past_payments && from < ctx.now() {
-        past_payment::lock_unearned(&writing, tenant, input.customer_id, from).await?
-    } else {
-        Vec::new()
-    };
-    // Closing a partner takes the same lock, and releases its customers.
-    let books = ctx.books(&writing);
-    books.lock(&[input.partner_id]).await?;
-    let status = match Partner::by_ids(&writing, ctx.viewer().scope(), &[input.partner_id]).await?.get(&input.partner_id) {
-        None => return Err(Refusal::not_found("input.partnerId", "partner")),
-        Some(partner) if partner.status == PartnerStatus::Closed => {
-            return Err(Refusal::fault("input.partnerId", FaultCode::InvalidTransition, "The partner is CLOSED."));
-        }
-        Some(partner) => partner.status,
-    };
-    if let Some(last) = CustomerAccount::latest(&writing, tenant, input.customer_id).await? {
-        if last.managed_to.is_none() && last.partner_id == input.partner_id && last.commission_rate == commission_rate {
-            if input.from.is_some() && from != last.managed_from {
-                let message = format!(
-                    "The partner manages the customer at this rate since {}; leave `from` out.",
-                    shown(last.managed_from)
-                );
-                return Err(Refusal::fault("input.from", FaultCode::Taken, message));
-            }
-            return Ok((outcome(writing, false, Customer::by_id(ctx, input.customer_id)).await?, 0));
-        }
-        end_before(&writing, tenant, &last, input.partner_id, from).await?;
-    }
-    let new = NewCustomerAccount {
-        tenant_id: tenant,
-        id: CustomerAccountId::new(),
-        partner_id: input.partner_id,
-        customer_id: input.customer_id,
+    let management = Management {
+        customer: input.customer_id,
+        partner: input.partner_id,
         commission_rate,
-        managed_from: from,
+        from: input.from.map(|from| from.0),
+        books_past_payments: input.book_past_payments,
     };
-    let account = CustomerAccount::insert(&writing, &new).await?;
-    if unearned.len() > past_payment::MOST {
-        let message = format!(
-            "More than {} payments since then earned nothing, and no more are booked at once. Choose a later instant, or set \
-             `bookPastPayments` to false.",
-            past_payment::MOST
-        );
-        return Err(Refusal::fault("input.from", FaultCode::OutOfRange, message));
-    }
-    let booked = books.book_past_payments(&account, status, &unearned).await?;
-    let customer = outcome(writing, true, Customer::by_id(ctx, input.customer_id)).await?;
-    Ok((customer, i32::try_from(booked).unwrap_or(i32::MAX)))
-}
-
-/// Makes room for a period that begins at `from`: the last one must be over by then, or be the same partner's.
-async fn end_before(
-    writing: &db::Connection,
-    tenant: TenantId,
-    last: &CustomerAccount,
-    partner: PartnerId,
-    from: Time<Utc>,
-) -> Result<(), Refusal> {
-    if from <= last.managed_from {
-        let message = format!("Must be after {}, when the last period began.", shown(last.managed_from));
-        return Err(Refusal::fault("input.from", FaultCode::OutOfRange, message));
-    }
-    match last.managed_to {
-        Some(end) if end <= from => Ok(()),
-        Some(end) => {
-            let message = format!("The customer is managed until {}; choose that or a later instant.", shown(end));
-            Err(Refusal::fault("input.from", FaultCode::OutOfRange, message))
-        }
-        None if last.partner_id == partner => Ok(last.end(writing, tenant, from).await?),
-        None => {
-            let message = format!("{} manages the customer. Release it first, with `releaseCustomer`.", last.partner_id);
-            Err(Refusal::fault("input.customerId", FaultCode::Taken, message))
-        }
-    }
+    let writing = ctx.write().await?;
+    let managed = ctx.books(&writing).assign_customer(ctx.viewer().scope(), &management).await?.map_err(refusal)?;
+    let customer = outcome(writing, managed.is_new, Customer::by_id(ctx, input.customer_id)).await?;
+    Ok((customer, i32::try_from(managed.booked).unwrap_or(i32::MAX)))
 }
 
 async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Outcome<Row<Customer>>, Refusal> {
-    let at = input.at.map_or_else(|| ctx.now(), |at| at.0);
-    let tenant = ctx.viewer().tenant.id;
     let writing = ctx.write().await?;
-    if customer::Customer::lock(&writing, tenant, input.customer_id).await?.is_none() {
-        return Err(Refusal::not_found("input.customerId", "customer"));
-    }
-    let has_changed = CustomerAccount::end_all(&writing, tenant, Whose::Customer(input.customer_id), at).await?;
+    let released = ctx.books(&writing).release_customer(input.customer_id, input.at.map(|at| at.0)).await?;
+    let has_changed = released.ok_or_else(|| refusal(ManagementFault::UnknownCustomer))?;
     Ok(outcome(writing, has_changed, Customer::by_id(ctx, input.customer_id)).await?)
+}
+
+fn refusal(fault: ManagementFault) -> Refusal {
+    let (path, code, message) = match fault {
+        ManagementFault::UnknownCustomer => return Refusal::not_found("input.customerId", "customer"),
+        ManagementFault::UnknownPartner => return Refusal::not_found("input.partnerId", "partner"),
+        ManagementFault::PartnerClosed => ("input.partnerId", FaultCode::InvalidTransition, "The partner is CLOSED.".to_owned()),
+        ManagementFault::SinceAnother(since) => {
+            let message = format!("The partner manages the customer at this rate since {}; leave `from` out.", shown(since));
+            ("input.from", FaultCode::Taken, message)
+        }
+        ManagementFault::NotAfterLast(begin) => {
+            ("input.from", FaultCode::OutOfRange, format!("Must be after {}, when the last period began.", shown(begin)))
+        }
+        ManagementFault::ManagedUntil(end) => {
+            let message = format!("The customer is managed until {}; choose that or a later instant.", shown(end));
+            ("input.from", FaultCode::OutOfRange, message)
+        }
+        ManagementFault::ManagedBy(partner) => {
+            let message = format!("{partner} manages the customer. Release it first, with `releaseCustomer`.");
+            ("input.customerId", FaultCode::Taken, message)
+        }
+        ManagementFault::TooManyPayments => {
+            let message = format!(
+                "More than {} payments since then earned nothing, and no more are booked at once. Choose a later instant, or \
+                 set `bookPastPayments` to false.",
+                past_payment::MOST
+            );
+            ("input.from", FaultCode::OutOfRange, message)
+        }
+    };
+    Refusal::fault(path, code, message)
 }

@@ -3,16 +3,18 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
 use super::commission::Commission;
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
     db::session::Writing,
     error::Result,
-    graphql::engine::{
-        context::ContextExt,
-        refusal::{MAX_KEY, MAX_REASON, Refusal, UserError, settle},
-        row::Row,
-        scalars::{CurrencyCode, DateTime, Decimal, currency_or_default},
+    graphql::{
+        engine::{
+            context::ContextExt,
+            refusal::{MAX_KEY, MAX_REASON, Refusal, UserError, settle},
+            row::Row,
+            scalars::{CurrencyCode, DateTime, Decimal, currency_or_default},
+        },
+        ledger::books::BooksExt,
     },
     ids::PartnerId,
     models::{

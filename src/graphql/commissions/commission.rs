@@ -5,7 +5,6 @@ use std::{collections::HashMap, sync::Arc};
 use async_graphql::{Context, Enum, InputObject, Object};
 
 use super::{explanation::CommissionExplanation, partner_move::PartnerMove, rule::CommissionRule};
-use crate::graphql::engine::json::leaf_enums;
 use crate::{
     db,
     error::Result,
@@ -14,6 +13,7 @@ use crate::{
         engine::{
             arguments::{OrderDirection, search_text},
             context::{ContextExt, missing},
+            json::leaf_enums,
             lists::{self, Shown},
             loaders::{BatchKey, batch_key},
             pagination::{Connection, Listed},

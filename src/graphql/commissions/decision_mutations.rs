@@ -4,14 +4,16 @@ use async_graphql::{Context, InputObject, Object, SimpleObject};
 use futures_util::future::try_join_all;
 
 use super::commission::Commission;
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
     error::Result,
-    graphql::engine::{
-        context::ContextExt,
-        refusal::{MAX_REASON, Refusal, UserError, settle},
-        row::Row,
+    graphql::{
+        engine::{
+            context::ContextExt,
+            refusal::{MAX_REASON, Refusal, UserError, settle},
+            row::Row,
+        },
+        ledger::books::BooksExt,
     },
     ids::CommissionId,
     models::commissions::{

@@ -22,8 +22,8 @@ use crate::{
         billing::customer::CustomerAccount,
         commissions::{
             calculation::{Step, StepKind},
-            rate::{Assessment, Payment},
-            rule::RateSource,
+            rate::Assessment,
+            rule::{Payment, RateSource},
         },
     },
     money::{self, minor_units},

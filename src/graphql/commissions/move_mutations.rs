@@ -3,7 +3,6 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
 use super::commission::Commission;
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
     error::Result,
@@ -14,6 +13,7 @@ use crate::{
             row::Row,
         },
         leads::lead::Lead,
+        ledger::books::BooksExt,
     },
     ids::{CommissionId, LeadId, PartnerId},
     models::commissions::partner_move::MoveFault,

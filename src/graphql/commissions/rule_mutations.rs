@@ -7,17 +7,16 @@ use crate::{
     auth::Permission,
     clock::shown,
     error::Result,
-    graphql::engine::{
-        context::ContextExt,
-        refusal::{MAX_KEY, Outcome, Refusal, UserError, outcome, settle},
-        scalars::DateTime,
+    graphql::{
+        engine::{
+            context::ContextExt,
+            refusal::{MAX_KEY, Outcome, Refusal, UserError, outcome, settle},
+            scalars::DateTime,
+        },
+        ledger::books::BooksExt,
     },
     ids::RuleId,
-    models::{
-        commissions::rule::{Rule, RuleFault, is_set_at_once},
-        idempotency::{Claim, Key, Operation},
-        partners::partner::Partner,
-    },
+    models::{commissions::rule_version::RuleFault, idempotency::Key},
     validation::{FaultCode, Faults, line},
 };
 
@@ -91,7 +90,6 @@ impl CommissionRuleMutations {
 }
 
 async fn set(ctx: &Context<'_>, input: SetCommissionRuleInput) -> Result<Outcome<CommissionRule>, Refusal> {
-    let viewer = ctx.viewer();
     let mut faults = Faults::default();
     let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
     let request = input.rule.request();
@@ -104,53 +102,41 @@ async fn set(ctx: &Context<'_>, input: SetCommissionRuleInput) -> Result<Outcome
             return Err(faults.into());
         }
     };
-    let id = RuleId::new();
     let writing = ctx.write().await?;
-    match key.claim(&writing, Operation::SetCommissionRule, viewer.tenant.id, None, id.uuid()).await? {
-        Claim::First => {}
-        Claim::Replay(first) => return Ok(outcome(writing, false, CommissionRule::by_id(ctx, first.into())).await?),
-        Claim::Reused { first, difference } => return Err(Refusal::key_reused(RuleId::from(first), &difference)),
-    }
-    if let Some(partner) = new.partner_id
-        && Partner::by_ids(&writing, viewer.scope(), &[partner]).await?.is_empty()
-    {
-        return Err(Refusal::not_found("input.partnerId", "partner"));
-    }
-    let set = match Rule::set(&writing, viewer.tenant.id, id, &new, viewer.user).await {
-        Err(error) if is_set_at_once(&error) => {
-            let message = "Another rule for the same was set at this very moment. Look at it, and try again.";
-            return Err(Refusal::fault("input", FaultCode::Taken, message));
-        }
-        other => other?,
-    };
-    set.map_err(|RuleFault::LaterVersion(from)| {
-        let from = shown(from);
-        let message = format!("A version begins at {from}. Choose a later instant, or end that version first.");
-        Refusal::fault("input.validFrom", FaultCode::OutOfRange, message)
+    let set = ctx.books(&writing).set_rule(ctx.viewer().scope(), &key, &new).await?;
+    let (id, is_new) = set.map_err(|fault| match fault {
+        RuleFault::SetAtOnce => set_at_once("input", "Another rule for the same"),
+        fault => refusal(fault),
     })?;
-    Ok(outcome(writing, true, CommissionRule::by_id(ctx, id)).await?)
+    Ok(outcome(writing, is_new, CommissionRule::by_id(ctx, id)).await?)
 }
 
 async fn end(ctx: &Context<'_>, input: EndCommissionRuleInput) -> Result<Outcome<CommissionRule>, Refusal> {
-    let viewer = ctx.viewer();
-    let at = input.at.map_or_else(|| ctx.now(), |at| at.0);
     let writing = ctx.write().await?;
-    let found = Rule::by_ids(&writing, viewer.scope(), &[input.id]).await?;
-    let rule = found.get(&input.id).ok_or_else(|| Refusal::not_found("input.id", "commission rule"))?;
-    if let Some(end) = rule.valid_to.filter(|end| *end <= at.max(rule.valid_from)) {
-        // It holds no longer, as is asked for; only another end that is named would be another one.
-        if input.at.is_none() || end == at.max(rule.valid_from) {
-            return Ok(outcome(writing, false, CommissionRule::by_id(ctx, input.id)).await?);
+    let ended = ctx.books(&writing).end_rule(ctx.viewer().scope(), input.id, input.at.map(|at| at.0)).await?;
+    let has_changed = ended.map_err(refusal)?;
+    Ok(outcome(writing, has_changed, CommissionRule::by_id(ctx, input.id)).await?)
+}
+
+fn refusal(fault: RuleFault) -> Refusal {
+    match fault {
+        RuleFault::NotFound => Refusal::not_found("input.id", "commission rule"),
+        RuleFault::UnknownPartner => Refusal::not_found("input.partnerId", "partner"),
+        RuleFault::LaterVersion(from) => {
+            let from = shown(from);
+            let message = format!("A version begins at {from}. Choose a later instant, or end that version first.");
+            Refusal::fault("input.validFrom", FaultCode::OutOfRange, message)
         }
-        let end = shown(end);
-        return Err(Refusal::fault("input.at", FaultCode::InvalidTransition, format!("The rule ended at {end} already.")));
-    }
-    match rule.end(&writing, viewer.tenant.id, at).await {
-        Err(error) if is_set_at_once(&error) => {
-            let message = "Another version was set at this very moment. Look at it, and try again.";
-            return Err(Refusal::fault("input.id", FaultCode::Taken, message));
+        RuleFault::SetAtOnce => set_at_once("input.id", "Another version"),
+        RuleFault::Ended(end) => {
+            let end = shown(end);
+            Refusal::fault("input.at", FaultCode::InvalidTransition, format!("The rule ended at {end} already."))
         }
-        ended => ended?,
+        RuleFault::KeyReused { first, difference } => Refusal::key_reused(first, &difference),
     }
-    Ok(outcome(writing, true, CommissionRule::by_id(ctx, input.id)).await?)
+}
+
+fn set_at_once(path: &'static str, what: &str) -> Refusal {
+    let message = format!("{what} was set at this very moment. Look at it, and try again.");
+    Refusal::fault(path, FaultCode::Taken, message)
 }

@@ -3,16 +3,18 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
 use super::credit::{CreditAllocation, CreditRedemption};
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
     clock::shown,
     error::Result,
-    graphql::engine::{
-        context::ContextExt,
-        refusal::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
-        row::Row,
-        scalars::DateTime,
+    graphql::{
+        engine::{
+            context::ContextExt,
+            refusal::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
+            row::Row,
+            scalars::DateTime,
+        },
+        ledger::books::BooksExt,
     },
     ids::{AllocationId, RedemptionId},
     models::credits::correction::{ExtensionFault, Reversal, ReversalFault, is_key_taken},
@@ -125,7 +127,6 @@ fn reversal_refusal(fault: &ReversalFault) -> Refusal {
 async fn extend(ctx: &Context<'_>, input: ExtendCreditsInput) -> Result<Outcome<Row<CreditAllocation>>, Refusal> {
     let (id, scope) = (input.allocation_id, ctx.viewer().scope());
     let writing = ctx.write().await?;
-    writing.act_for_tenant().await?;
     let is_later = ctx.books(&writing).extend_credits(scope, id, input.expires_at.0).await?.map_err(extension_refusal)?;
     Ok(outcome(writing, is_later, CreditAllocation::by_id(ctx, id)).await?)
 }

@@ -6,13 +6,13 @@ use async_graphql::{Context, Object};
 use chrono::Utc;
 
 use super::credit::{CreditAllocation, CreditGrant, CreditRedemption};
-use crate::graphql::engine::json::leaf_enums;
 use crate::{
     db,
     error::Result,
     graphql::{
         engine::{
             context::ContextExt,
+            json::leaf_enums,
             lists::{self, Shown},
             loaders::{BatchKey, batch_key},
             pagination::{Connection, Listed, TotalCount},

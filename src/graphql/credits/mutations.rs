@@ -4,7 +4,6 @@ use async_graphql::{Context, InputObject, Object, SimpleObject};
 use futures_util::try_join;
 
 use super::credit::{CreditAllocation, CreditGrant};
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
     error::{Error, Result},
@@ -14,6 +13,7 @@ use crate::{
             refusal::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
             row::Row,
         },
+        ledger::books::BooksExt,
         members::{member::Member, mutations::unknown_member},
         partners::partner::Partner,
     },
@@ -200,9 +200,10 @@ async fn assign(ctx: &Context<'_>, partner: PartnerId, input: AssignCreditsInput
     let (Some(key), true) = (key, faults.is_empty()) else { return Err(faults.into()) };
     let AssignCreditsInput { member_id: member, credits, valid_days, .. } = input;
     let writing = ctx.write().await?;
-    writing.act_for_tenant().await?;
+    let books = ctx.books(&writing);
+    books.act_for_tenant().await?;
     let wanted = Assignment { member, credits, valid_days, key: Some(key) };
-    let outcome = ctx.books(&writing).assign_credits(partner, &[wanted]).await?.pop();
+    let outcome = books.assign_credits(partner, &[wanted]).await?.pop();
     let outcome = outcome.ok_or_else(|| Error::internal("an assignment without an outcome"))?;
     let assigned = outcome.map_err(|fault| assignment_refusal(fault, credits))?;
     let read =
@@ -238,7 +239,6 @@ fn assignment_refusal(fault: AssignmentFault, credits: i32) -> Refusal {
 async fn revoke(ctx: &Context<'_>, id: AllocationId) -> Result<(Outcome<Row<CreditAllocation>>, Option<i64>), Refusal> {
     let scope = ctx.viewer().scope();
     let writing = ctx.write().await?;
-    writing.act_for_tenant().await?;
     let revoked = ctx.books(&writing).revoke_credits(scope, id).await?;
     let revoked = revoked.ok_or_else(|| Refusal::not_found("input.allocationId", "allocation"))?;
     Ok((outcome(writing, revoked > 0, CreditAllocation::by_id(ctx, id)).await?, Some(revoked)))

@@ -3,7 +3,6 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
 use super::credit::CreditRedemption;
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
     error::Result,
@@ -13,6 +12,7 @@ use crate::{
             refusal::{MAX_KEY, Refusal, UserError, settled},
             scalars::EmailAddress,
         },
+        ledger::books::BooksExt,
         members::mutations::unknown_member,
     },
     ids::MemberId,

@@ -93,6 +93,12 @@ impl<T: Leaf> Leaf for [T] {
     }
 }
 
+impl<T: Leaf> Leaf for Vec<T> {
+    fn write(&self, ctx: &Context<'_>, out: &mut Vec<u8>) -> ServerResult<()> {
+        self.as_slice().write(ctx, out)
+    }
+}
+
 /// Null where there is none, and where it failed: the error is the answer's then (GraphQL specification, section 6.4.4).
 impl<T: Leaf> Leaf for Option<T> {
     fn write(&self, ctx: &Context<'_>, out: &mut Vec<u8>) -> ServerResult<()> {

@@ -5,7 +5,7 @@ use std::fmt;
 use async_graphql::{Context, MaybeUndefined, SimpleObject};
 use chrono::Utc;
 
-use super::{context::ContextExt, scalars::DateTime};
+use super::context::ContextExt;
 use crate::{
     clock::shown,
     db::session::Writing,
@@ -103,15 +103,7 @@ pub async fn outcome<T>(
     Ok((read.await?, true))
 }
 
-/// Makes sure that nobody has changed what the person saw when they decided on their changes: `expected` is its `updatedAt` then.
-pub fn unchanged_since(expected: Option<DateTime>, updated_at: chrono::DateTime<Utc>, what: &str) -> Result<(), Refusal> {
-    match expected {
-        Some(expected) if expected.0 != updated_at => Err(changed_since(updated_at, what)),
-        _ => Ok(()),
-    }
-}
-
-/// What says so.
+/// The object was changed at that instant, after the person had read what they decided on.
 pub fn changed_since(updated_at: chrono::DateTime<Utc>, what: &str) -> Refusal {
     let message = format!("The {what} was changed at {}. Look at it as it is now, and decide again.", shown(updated_at));
     Refusal::fault("input.expectedUpdatedAt", FaultCode::Changed, message)

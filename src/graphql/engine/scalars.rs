@@ -4,8 +4,12 @@ use async_graphql::{Context, InputValueError, InputValueResult, Object, Scalar, 
 use chrono::{Datelike, Utc};
 use iso_currency::Currency;
 
-use super::json::{displayed, leaf, push, quoted};
-use super::{context::ContextExt, ids, row::plain_value};
+use super::{
+    context::ContextExt,
+    ids,
+    json::{displayed, leaf, push, quoted},
+    row::plain_value,
+};
 use crate::{
     clock,
     error::{Error, Result},

@@ -1,28 +1,28 @@
 //! Mutations of leads.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
-use chrono::Utc;
 
 use super::lead::Lead;
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
-    db::session::Writing,
     error::{Error, Result},
-    graphql::engine::{
-        context::ContextExt,
-        refusal::{MAX_KEY, Outcome, Refusal, UserError, cleared_or, given, outcome, settle, settled, unchanged_since},
-        row::Row,
-        scalars::{DateTime, Decimal, EmailAddress, currency},
+    graphql::{
+        engine::{
+            context::ContextExt,
+            refusal::{MAX_KEY, Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, settle, settled},
+            row::Row,
+            scalars::{DateTime, Decimal, EmailAddress, currency},
+        },
+        ledger::books::BooksExt,
     },
     ids::{LeadId, PartnerId},
     models::{
         self,
         leads::{
-            lead::{Inserted, LeadChanges, NewLead, commission},
+            lead::{Inserted, LeadChanges, NewLead},
             status::LeadStatus,
+            step::{LeadFault, NewTerms, Term},
         },
-        partners::partner::{Partner, PartnerStatus},
     },
     money::minor_units,
     validation::{Fault, FaultCode, Faults, MAX_NAME, amount, email, line, paragraphs, phone},
@@ -254,7 +254,7 @@ async fn create(ctx: &Context<'_>, input: CreateLeadInput) -> Result<Outcome<Row
 
 async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<Outcome<Row<Lead>>, Refusal> {
     let mut faults = Faults::default();
-    let mut changes = LeadChanges {
+    let changes = LeadChanges {
         client_name: given(input.client_name, "input.clientName", &mut faults, |text| line(&text, MAX_NAME)),
         client_email: given(input.client_email, "input.clientEmail", &mut faults, |text| email(&text.0)),
         client_phone: cleared_or(input.client_phone, |text| faults.check("input.clientPhone", phone(&text))),
@@ -263,77 +263,34 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<Outcome<Row
         ..LeadChanges::default()
     };
     let writing = ctx.write().await?;
-    let Some(lead) = models::leads::lead::Lead::lock(&writing, ctx.viewer().scope(), input.id).await? else {
+    let scope = ctx.viewer().scope();
+    let Some(lead) = models::leads::lead::Lead::lock(&writing, scope, input.id).await? else {
         faults.add("input.id", FaultCode::NotFound, "There is no lead of this id.");
         return Err(faults.into());
     };
-    let currency = currency(&lead.currency)?;
-    let digits = minor_units(currency);
-    let deal_value = cleared_or(input.deal_value, |value| faults.check("input.dealValue", amount(value.0, digits)));
-    let by_hand = cleared_or(input.commission, |value| faults.check("input.commission", amount(value.0, digits)));
-    changes.deal_value = deal_value.filter(|value| *value != lead.deal_value);
-    let by_hand = by_hand.filter(|amount| *amount != lead.commission_fixed.then_some(lead.commission));
-    if !lead.terms_are_open(ctx.viewer().is_operator()) {
-        for (path, changes) in [("input.dealValue", changes.deal_value.is_some()), ("input.commission", by_hand.is_some())] {
-            if changes {
-                faults.add(
-                    path,
-                    FaultCode::InvalidTransition,
-                    "The lead has converted: what it is worth, and earns, is settled. `adjustCommission` books a correction.",
-                );
-            }
-        }
+    let digits = minor_units(currency(&lead.currency)?);
+    let terms = NewTerms {
+        deal_value: cleared_or(input.deal_value, |value| faults.check("input.dealValue", amount(value.0, digits))),
+        commission: cleared_or(input.commission, |value| faults.check("input.commission", amount(value.0, digits))),
+    };
+    for term in lead.settled_terms(terms, ctx.viewer().is_operator()) {
+        let path = match term {
+            Term::DealValue => "input.dealValue",
+            Term::Commission => "input.commission",
+        };
+        faults.add(
+            path,
+            FaultCode::InvalidTransition,
+            "The lead has converted: what it is worth, and earns, is settled. `adjustCommission` books a correction.",
+        );
     }
     if !faults.is_empty() {
         return Err(faults.into());
     }
-    match by_hand {
-        Some(Some(by_hand)) => {
-            changes.commission = Some(by_hand);
-            changes.commission_fixed = Some(true);
-        }
-        None if lead.commission_fixed || changes.deal_value.is_none() => {}
-        Some(None) | None => {
-            let deal_value = changes.deal_value.unwrap_or(lead.deal_value);
-            changes.commission = Some(commission(deal_value, lead.commission_rate, currency));
-            changes.commission_fixed = by_hand.map(|_| false);
-        }
-    }
-    if !changes.differ_from(&lead) {
-        return Ok(outcome(writing, false, Lead::by_id(ctx, input.id)).await?);
-    }
-    unchanged_since(input.expected_updated_at, lead.updated_at, "lead")?;
-    let earns_now = lead.converted_at.is_some() && changes.commission.is_some_and(|commission| !commission.is_zero());
-    if earns_now {
-        may_earn(ctx, &writing, lead.partner_id, "input.id").await?;
-    }
-    lead.update(&writing, &changes).await?;
-    if let Some(converted_at) = lead.converted_at.filter(|_| earns_now) {
-        // Nothing was known to book when it converted.
-        book_conversion(ctx, &writing, input.id, converted_at).await?;
-    }
-    Ok(outcome(writing, true, Lead::by_id(ctx, input.id)).await?)
-}
-
-/// Locks the partner's books, before the partner's own row is (the lead's may be), and makes sure that they are open.
-async fn may_earn(ctx: &Context<'_>, writing: &Writing<'_>, partner: PartnerId, path: &'static str) -> Result<(), Refusal> {
-    ctx.books(writing).lock(&[partner]).await?;
-    let partners = Partner::by_ids(writing, ctx.viewer().scope(), &[partner]).await?;
-    match partners.get(&partner) {
-        Some(partner) if partner.status == PartnerStatus::Closed => {
-            let message = "The lead's partner is CLOSED and earns nothing more.";
-            Err(Refusal::fault(path, FaultCode::InvalidTransition, message))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Books what a converted lead earns, in the tenant's name: a partner may take the step, and writes no books.
-async fn book_conversion(ctx: &Context<'_>, writing: &Writing<'_>, id: LeadId, at: chrono::DateTime<Utc>) -> Result<()> {
-    let Some(lead) = models::leads::lead::Lead::lock(writing, ctx.viewer().scope(), id).await? else { return Ok(()) };
-    writing.act_for_tenant().await?;
-    ctx.books(writing).record_conversion(&lead, at).await?;
-    Ok(())
+    let expected = input.expected_updated_at.map(|expected| expected.0);
+    let changed = ctx.books(&writing).change_lead(scope, &lead, changes, terms, expected).await?;
+    let has_changed = changed.map_err(|fault| refusal(fault, "input.id"))?;
+    Ok(outcome(writing, has_changed, Lead::by_id(ctx, input.id)).await?)
 }
 
 async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Result<Outcome<Row<Lead>>, Refusal> {
@@ -342,26 +299,10 @@ async fn update_status(ctx: &Context<'_>, input: UpdateLeadStatusInput) -> Resul
     if !faults.is_empty() {
         return Err(faults.into());
     }
-    let (scope, by) = (ctx.viewer().scope(), ctx.viewer().user);
     let writing = ctx.write().await?;
-    if input.status == LeadStatus::Converted
-        && let Some(lead) = models::leads::lead::Lead::lock(&writing, scope, input.id).await?
-        && lead.status.next().contains(&input.status)
-    {
-        may_earn(ctx, &writing, lead.partner_id, "input.status").await?;
-    }
-    let before = models::leads::lead::Lead::step(&writing, scope, input.id, input.status, by, note.as_deref()).await?;
-    let before = before.ok_or_else(|| Refusal::not_found("input.id", "lead"))?;
-    if before == input.status {
-        return Ok(outcome(writing, false, Lead::by_id(ctx, input.id)).await?);
-    }
-    if !before.next().contains(&input.status) {
-        return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, no_way(before, input.status)));
-    }
-    if input.status == LeadStatus::Converted {
-        book_conversion(ctx, &writing, input.id, ctx.now()).await?;
-    }
-    Ok(outcome(writing, true, Lead::by_id(ctx, input.id)).await?)
+    let stepped = ctx.books(&writing).step_lead(ctx.viewer().scope(), input.id, input.status, note.as_deref()).await?;
+    let has_changed = stepped.map_err(|fault| refusal(fault, "input.status"))?;
+    Ok(outcome(writing, has_changed, Lead::by_id(ctx, input.id)).await?)
 }
 
 async fn update_statuses(ctx: &Context<'_>, input: &UpdateLeadStatusesInput) -> Result<(Vec<LeadStep>, bool), Refusal> {
@@ -399,11 +340,23 @@ async fn update_statuses(ctx: &Context<'_>, input: &UpdateLeadStatusesInput) -> 
     Ok((results, was_so && !has_changed))
 }
 
-fn no_way(from: LeadStatus, to: LeadStatus) -> String {
-    let name = |status: &LeadStatus| status.as_str().to_uppercase();
-    let next: Vec<String> = from.next().iter().map(name).collect();
-    match next.as_slice() {
-        [] => format!("The lead is {}, which is final.", name(&from)),
-        next => format!("A lead that is {} cannot become {}; it can become {}.", name(&from), name(&to), next.join(", ")),
+/// `path` is the field that a closed partner is said of.
+fn refusal(fault: LeadFault, path: &'static str) -> Refusal {
+    match fault {
+        LeadFault::NotFound => Refusal::not_found("input.id", "lead"),
+        LeadFault::NoStep(from, to) => {
+            let next: Vec<String> = from.next().iter().map(|status| status.shown()).collect();
+            let message = match next.as_slice() {
+                [] => format!("The lead is {}, which is final.", from.shown()),
+                next => {
+                    format!("A lead that is {} cannot become {}; it can become {}.", from.shown(), to.shown(), next.join(", "))
+                }
+            };
+            Refusal::fault("input.status", FaultCode::InvalidTransition, message)
+        }
+        LeadFault::PartnerClosed => {
+            Refusal::fault(path, FaultCode::InvalidTransition, "The lead's partner is CLOSED and earns nothing more.")
+        }
+        LeadFault::ChangedSince(at) => changed_since(at, "lead"),
     }
 }

@@ -13,6 +13,6 @@ pub trait BooksExt {
 impl BooksExt for Context<'_> {
     fn books<'w>(&self, writing: &'w Writing<'_>) -> Books<'w> {
         let viewer = self.viewer();
-        Books { connection: writing, tenant: viewer.tenant.id, by: Some(viewer.user), at: self.now() }
+        Books { connection: writing, tenant: viewer.tenant.id, by: Some(viewer.user), at: self.now(), writing: Some(writing) }
     }
 }

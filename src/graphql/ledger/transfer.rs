@@ -6,15 +6,15 @@ use async_graphql::{Context, Object};
 use chrono::NaiveDate;
 use iso_currency::Currency;
 
-use crate::graphql::engine::json::leaf_enums;
 use crate::{
-    auth::Role,
+    auth::Readable,
     db,
     error::Result,
     graphql::{
         commissions::commission::Commission,
         engine::{
             context::ContextExt,
+            json::leaf_enums,
             lists::{self, Shown},
             loaders::{BatchKey, batch_key},
             pagination::{Connection, Listed, TotalCount},
@@ -173,10 +173,7 @@ pub fn readable(ctx: &Context<'_>, currency: Option<CurrencyCode>) -> Option<Res
 
 /// Whether the viewer may read ledgers: partners' owners their own, operators all.
 pub fn reads_ledgers(ctx: &Context<'_>) -> bool {
-    match ctx.viewer().role {
-        Role::PartnerOwner | Role::Operator => true,
-        Role::PartnerMember | Role::Service => false,
-    }
+    ctx.viewer().may_read(Readable::Ledgers)
 }
 
 impl Listed for Transfer {

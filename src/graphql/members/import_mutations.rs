@@ -15,8 +15,8 @@ use crate::{
     ids::PartnerId,
     imports::members::{
         Import, MAX_KEY, Progress, Source, Summary,
+        column::Column,
         fault::RowFault,
-        header::Column,
         plan::{RowOutcome, RowReport},
     },
     models::{credits::assignment::valid_days, partners::partner::Partner},

@@ -3,21 +3,22 @@
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
 use super::member::Member;
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
-    db,
     error::Result,
-    graphql::engine::{
-        context::ContextExt,
-        refusal::{Outcome, Refusal, UserError, cleared_or, given, outcome, own_partner, settle, unchanged_since},
-        row::Row,
-        scalars::{DateTime, EmailAddress},
+    graphql::{
+        engine::{
+            context::ContextExt,
+            refusal::{Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, own_partner, settle},
+            row::Row,
+            scalars::{DateTime, EmailAddress},
+        },
+        ledger::books::BooksExt,
     },
     ids::{MemberId, PartnerId},
-    models::{
-        members::member::{self, MemberChanges, MemberStatus, NewMember, email_key, is_email_taken},
-        partners::partner::Partner,
+    models::members::{
+        change::{MemberFault, Person},
+        member::MemberChanges,
     },
     validation::{FaultCode, Faults, MAX_NAME, email, line},
 };
@@ -179,30 +180,11 @@ async fn add(ctx: &Context<'_>, input: AddMemberInput) -> Result<Outcome<Row<Mem
     let (Some(partner_id), Some(email), Some(first_name), true) = (partner_id, email, first_name, faults.is_empty()) else {
         return Err(faults.into());
     };
-    let viewer = ctx.viewer();
+    let person = Person { email: &email, first_name: &first_name, last_name: last_name.as_deref() };
     let writing = ctx.write().await?;
-    if Partner::by_ids(&writing, viewer.scope(), &[partner_id]).await?.is_empty() {
-        return Err(Refusal::not_found("input.partnerId", "partner"));
-    }
-    let now = ctx.now();
-    let new = NewMember {
-        tenant_id: viewer.tenant.id,
-        id: MemberId::new(),
-        partner_id,
-        email: &email,
-        first_name: &first_name,
-        last_name: last_name.as_deref(),
-        created_at: now,
-        updated_at: now,
-    };
-    if member::Member::insert(&writing, &new).await? {
-        return Ok(outcome(writing, true, Member::by_id(ctx, new.id)).await?);
-    }
-    // Perhaps by the same request a moment ago.
-    match member::Member::by_address(&writing, viewer.scope(), partner_id, &email).await? {
-        Some(known) if new.is_as(&known) => Ok(outcome(writing, false, Member::by_id(ctx, known.id)).await?),
-        _ => Err(taken()),
-    }
+    let added = ctx.books(&writing).add_member(ctx.viewer().scope(), partner_id, person).await?;
+    let (id, is_new) = added.map_err(refusal)?;
+    Ok(outcome(writing, is_new, Member::by_id(ctx, id)).await?)
 }
 
 async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<Outcome<Row<Member>>, Refusal> {
@@ -216,41 +198,17 @@ async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<Outcome<R
     if !faults.is_empty() {
         return Err(faults.into());
     }
-    let (scope, tenant) = (ctx.viewer().scope(), ctx.viewer().tenant.id);
     let writing = ctx.write().await?;
-    let members = member::Member::by_ids(&writing, scope, &[input.id]).await?;
-    let known = members.get(&input.id).ok_or_else(|| unknown_member("input.id"))?;
-    if changes.email.is_some() {
-        // Its credits may move along: that is the books', and begins with the partner's balance.
-        writing.act_for_tenant().await?;
-        ctx.books(&writing).lock_credits(known.partner_id).await?;
-    }
-    let member = if changes.email.is_some() {
-        member::Member::lock_key(&writing, scope, input.id).await?
-    } else {
-        member::Member::lock(&writing, scope, input.id).await?
-    };
-    let member = member.ok_or_else(|| unknown_member("input.id"))?;
-    if !changes.differ_from(&member) {
-        return Ok(outcome(writing, false, Member::by_id(ctx, input.id)).await?);
-    }
-    unchanged_since(input.expected_updated_at, member.updated_at, "member")?;
-    if changes.email.as_ref().is_some_and(|email| email_key(email) != member.email_key) {
-        if member.user_id.is_some() {
-            let message = format!("Somebody has signed in as {}, and the address is settled. Add another member.", member.email);
-            return Err(Refusal::fault("input.email", FaultCode::InvalidTransition, message));
-        }
-        member.lock_units(&writing, tenant).await?;
-    }
-    member.update(&writing, tenant, &changes, ctx.now()).await.map_err(violation)?;
-    Ok(outcome(writing, true, Member::by_id(ctx, input.id)).await?)
+    let expected = input.expected_updated_at.map(|expected| expected.0);
+    let changed = ctx.books(&writing).change_member(ctx.viewer().scope(), input.id, &changes, expected).await?;
+    let has_changed = changed.map_err(refusal)?;
+    Ok(outcome(writing, has_changed, Member::by_id(ctx, input.id)).await?)
 }
 
 /// The member, and how many credits came back.
 async fn deactivate(ctx: &Context<'_>, input: DeactivateMemberInput) -> Result<(Outcome<Row<Member>>, Option<i64>), Refusal> {
     let scope = ctx.viewer().scope();
     let writing = ctx.write().await?;
-    writing.act_for_tenant().await?;
     let revoked = ctx.books(&writing).deactivate_member(scope, input.id, input.revoke_credits).await?;
     let (revoked, has_changed) = revoked.ok_or_else(|| unknown_member("input.id"))?;
     Ok((outcome(writing, has_changed, Member::by_id(ctx, input.id)).await?, Some(revoked)))
@@ -258,25 +216,22 @@ async fn deactivate(ctx: &Context<'_>, input: DeactivateMemberInput) -> Result<(
 
 async fn reactivate(ctx: &Context<'_>, input: ReactivateMemberInput) -> Result<Outcome<Row<Member>>, Refusal> {
     let writing = ctx.write().await?;
-    let member = member::Member::lock(&writing, ctx.viewer().scope(), input.id).await?;
-    let member = member.ok_or_else(|| unknown_member("input.id"))?;
-    if member.status != MemberStatus::Inactive {
-        return Ok(outcome(writing, false, Member::by_id(ctx, input.id)).await?);
-    }
-    let status = if member.user_id.is_some() { MemberStatus::Active } else { MemberStatus::Invited };
-    let changes = MemberChanges { status: Some(status), ..MemberChanges::default() };
-    member.update(&writing, ctx.viewer().tenant.id, &changes, ctx.now()).await?;
-    Ok(outcome(writing, true, Member::by_id(ctx, input.id)).await?)
+    let reactivated = ctx.books(&writing).reactivate_member(ctx.viewer().scope(), input.id).await?;
+    let has_changed = reactivated.ok_or_else(|| unknown_member("input.id"))?;
+    Ok(outcome(writing, has_changed, Member::by_id(ctx, input.id)).await?)
 }
 
-/// What a person can put right of what the database refused.
-fn violation(error: db::QueryError) -> Refusal {
-    if is_email_taken(&error) {
-        return taken();
+fn refusal(fault: MemberFault) -> Refusal {
+    match fault {
+        MemberFault::UnknownPartner => Refusal::not_found("input.partnerId", "partner"),
+        MemberFault::NotFound => unknown_member("input.id"),
+        MemberFault::AddressTaken => {
+            Refusal::fault("input.email", FaultCode::Taken, "The partner has a member with this address already.")
+        }
+        MemberFault::AddressSettled(address) => {
+            let message = format!("Somebody has signed in as {address}, and the address is settled. Add another member.");
+            Refusal::fault("input.email", FaultCode::InvalidTransition, message)
+        }
+        MemberFault::ChangedSince(at) => changed_since(at, "member"),
     }
-    error.into()
-}
-
-fn taken() -> Refusal {
-    Refusal::fault("input.email", FaultCode::Taken, "The partner has a member with this address already.")
 }

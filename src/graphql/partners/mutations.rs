@@ -4,23 +4,25 @@ use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 use serde_json::json;
 
 use super::partner::Partner;
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
-    db::{self, session::Writing},
     error::Result,
-    graphql::engine::{
-        context::ContextExt,
-        refusal::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, cleared_or, given, outcome, settle, unchanged_since},
-        row::Row,
-        scalars::{DateTime, Decimal, currency},
+    graphql::{
+        engine::{
+            context::ContextExt,
+            refusal::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, settle},
+            row::Row,
+            scalars::{DateTime, Decimal, currency},
+        },
+        ledger::books::BooksExt,
     },
     ids::PartnerId,
     models::{
-        billing::customer::{CustomerAccount, Whose},
-        idempotency::{Claim, Key, Operation},
-        ledger,
-        partners::partner::{self, NewPartner, PartnerChanges, PartnerStatus},
+        idempotency::Key,
+        partners::{
+            partner::{NewPartner, PartnerChanges, PartnerStatus},
+            step::PartnerFault,
+        },
     },
     money::Money,
     validation::{FaultCode, Faults, MAX_NAME, line, paragraphs, rate},
@@ -162,7 +164,6 @@ async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<Outcome<
         ("clerkOrgId", json!(clerk_org_id)),
         ("status", json!(input.status.as_str())),
     ];
-    let key = Key::new(key, request);
     let new = NewPartner {
         tenant_id: tenant.id,
         id: PartnerId::new(),
@@ -172,13 +173,8 @@ async fn create(ctx: &Context<'_>, input: CreatePartnerInput) -> Result<Outcome<
         clerk_org_id: clerk_org_id.as_deref(),
     };
     let writing = ctx.write().await?;
-    match key.claim(&writing, Operation::CreatePartner, tenant.id, None, new.id.uuid()).await? {
-        Claim::First => {}
-        Claim::Replay(first) => return Ok(outcome(writing, false, Partner::by_id(ctx, first.into())).await?),
-        Claim::Reused { first, difference } => return Err(Refusal::key_reused(PartnerId::from(first), &difference)),
-    }
-    partner::Partner::insert(&writing, &new).await.map_err(violation)?;
-    Ok(outcome(writing, true, Partner::by_id(ctx, new.id)).await?)
+    let (id, is_new) = ctx.books(&writing).add_partner(&Key::new(key, request), &new).await?.map_err(refusal)?;
+    Ok(outcome(writing, is_new, Partner::by_id(ctx, id)).await?)
 }
 
 async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<Outcome<Row<Partner>>, Refusal> {
@@ -193,34 +189,10 @@ async fn update(ctx: &Context<'_>, input: UpdatePartnerInput) -> Result<Outcome<
         return Err(faults.into());
     }
     let writing = ctx.write().await?;
-    let partner = partner::Partner::lock_key(&writing, ctx.viewer().scope(), input.id).await?;
-    let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
-    let has_changes = changes.differ_from(&partner);
-    if has_changes {
-        unchanged_since(input.expected_updated_at, partner.updated_at, "partner")?;
-        partner.update(&writing, &changes).await.map_err(violation)?;
-    }
-    Ok(outcome(writing, has_changes, Partner::by_id(ctx, input.id)).await?)
-}
-
-/// Makes sure that nothing is owed either way, and releases the customers. The books stay locked: nothing is booked meanwhile.
-async fn settle_accounts(ctx: &Context<'_>, writing: &Writing<'_>, id: PartnerId) -> Result<(), Refusal> {
-    let open = ledger::open_balances(writing, ctx.viewer().scope(), id).await?;
-    if open.is_empty() {
-        let now = ctx.now();
-        CustomerAccount::end_all(writing, ctx.viewer().tenant.id, Whose::Partner(id), now).await?;
-        return Ok(());
-    }
-    let shown = open.iter().map(|account| {
-        let kind = account.kind.as_str().replace('_', " ");
-        let amount = currency(&account.unit).map_or(account.balance, |unit| Money::rounded(account.balance, unit).amount);
-        format!("{amount} {} {kind}", account.unit)
-    });
-    let message = format!(
-        "The partner has an open balance: {}. Pay it out, or reject or adjust it, first.",
-        shown.collect::<Vec<_>>().join(", ")
-    );
-    Err(Refusal::fault("input.status", FaultCode::OpenBalance, message))
+    let expected = input.expected_updated_at.map(|expected| expected.0);
+    let changed = ctx.books(&writing).change_partner(ctx.viewer().scope(), input.id, &changes, expected).await?;
+    let has_changed = changed.map_err(refusal)?;
+    Ok(outcome(writing, has_changed, Partner::by_id(ctx, input.id)).await?)
 }
 
 async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Result<Outcome<Row<Partner>>, Refusal> {
@@ -230,39 +202,34 @@ async fn change_status(ctx: &Context<'_>, input: ChangePartnerStatusInput) -> Re
         return Err(faults.into());
     }
     let writing = ctx.write().await?;
-    let books = ctx.books(&writing);
-    books.lock(&[input.id]).await?;
-    // Mutations that assign credits lock this balance before they read the status: so none runs beside the closing.
-    books.lock_credits(input.id).await?;
-    let partner = partner::Partner::lock(&writing, ctx.viewer().scope(), input.id).await?;
-    let partner = partner.ok_or_else(|| Refusal::not_found("input.id", "partner"))?;
-    if partner.status == input.status {
-        if reason.is_none() || reason == partner.status_reason {
-            return Ok(outcome(writing, false, Partner::by_id(ctx, input.id)).await?);
-        }
-        partner.update(&writing, &PartnerChanges { status_reason: Some(reason), ..PartnerChanges::default() }).await?;
-        return Ok(outcome(writing, true, Partner::by_id(ctx, input.id)).await?);
-    }
-    if !partner.status.may_become(input.status) {
-        let message = format!("A partner that is {} cannot become {}.", partner.status.shown(), input.status.shown());
-        return Err(Refusal::fault("input.status", FaultCode::InvalidTransition, message));
-    }
-    if input.status == PartnerStatus::Closed {
-        settle_accounts(ctx, &writing, input.id).await?;
-    }
-    partner
-        .update(
-            &writing,
-            &PartnerChanges { status: Some(input.status), status_reason: Some(reason), ..PartnerChanges::default() },
-        )
-        .await?;
-    Ok(outcome(writing, true, Partner::by_id(ctx, input.id)).await?)
+    let stepped = ctx.books(&writing).step_partner(ctx.viewer().scope(), input.id, input.status, reason).await?;
+    let has_changed = stepped.map_err(refusal)?;
+    Ok(outcome(writing, has_changed, Partner::by_id(ctx, input.id)).await?)
 }
 
-/// What a person can put right of what the database refused.
-fn violation(error: db::QueryError) -> Refusal {
-    if partner::is_organization_taken(&error) {
-        return Refusal::fault("input.clerkOrgId", FaultCode::Taken, "Another partner has this organisation already.");
+fn refusal(fault: PartnerFault) -> Refusal {
+    match fault {
+        PartnerFault::NotFound => Refusal::not_found("input.id", "partner"),
+        PartnerFault::NoStep(from, to) => {
+            let message = format!("A partner that is {} cannot become {}.", from.shown(), to.shown());
+            Refusal::fault("input.status", FaultCode::InvalidTransition, message)
+        }
+        PartnerFault::OpenBalance(accounts) => {
+            let shown = accounts.iter().map(|account| {
+                let kind = account.kind.as_str().replace('_', " ");
+                let amount = currency(&account.unit).map_or(account.balance, |unit| Money::rounded(account.balance, unit).amount);
+                format!("{amount} {} {kind}", account.unit)
+            });
+            let message = format!(
+                "The partner has an open balance: {}. Pay it out, or reject or adjust it, first.",
+                shown.collect::<Vec<_>>().join(", ")
+            );
+            Refusal::fault("input.status", FaultCode::OpenBalance, message)
+        }
+        PartnerFault::OrganizationTaken => {
+            Refusal::fault("input.clerkOrgId", FaultCode::Taken, "Another partner has this organisation already.")
+        }
+        PartnerFault::KeyReused { first, difference } => Refusal::key_reused(first, &difference),
+        PartnerFault::ChangedSince(at) => changed_since(at, "partner"),
     }
-    error.into()
 }

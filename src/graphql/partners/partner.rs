@@ -5,9 +5,8 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
 
 use super::{application::PartnerApplication, profile::PartnerProfile, stats::PartnerStats};
-use crate::graphql::engine::json::leaf_enums;
 use crate::{
-    auth::Role,
+    auth::Readable,
     error::Result,
     graphql::{
         commissions::commission::{Commission, CommissionFilterInput, CommissionOrder},
@@ -18,6 +17,7 @@ use crate::{
         engine::{
             arguments::{OrderDirection, search_text},
             context::ContextExt,
+            json::leaf_enums,
             lists::{self, Shown},
             loaders::batch_key,
             pagination::{Connection, Listed, TotalCount},
@@ -82,10 +82,10 @@ impl Partner {
         if let Err(error) = ctx.require_acting_for(self.0.id) {
             return Some(Err(error));
         }
-        match ctx.viewer().role {
-            Role::PartnerOwner | Role::Operator => PartnerProfile::by_partner(ctx, self.0.id).await.transpose(),
-            Role::PartnerMember | Role::Service => None,
+        if !ctx.viewer().may_read(Readable::Profiles) {
+            return None;
         }
+        PartnerProfile::by_partner(ctx, self.0.id).await.transpose()
     }
 
     /// What it said of itself when it applied. Null where it has not, and to whoever may not read it: only its owners and operators may.
@@ -93,10 +93,10 @@ impl Partner {
         if let Err(error) = ctx.require_acting_for(self.0.id) {
             return Some(Err(error));
         }
-        match ctx.viewer().role {
-            Role::PartnerOwner | Role::Operator => PartnerApplication::by_partner(ctx, self.0.id).await.transpose(),
-            Role::PartnerMember | Role::Service => None,
+        if !ctx.viewer().may_read(Readable::Applications) {
+            return None;
         }
+        PartnerApplication::by_partner(ctx, self.0.id).await.transpose()
     }
 
     /// The people who act for it, in the order in which they joined.

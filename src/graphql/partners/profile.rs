@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object, SimpleObject};
 
-use crate::graphql::engine::json::leaf_enums;
 use crate::{
     error::Result,
     graphql::engine::{
         context::ContextExt,
+        json::leaf_enums,
         loaders::batch_key,
         scalars::{DateTime, EmailAddress},
     },

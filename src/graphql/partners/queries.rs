@@ -8,7 +8,7 @@ use super::{
     partner::{Partner, PartnerFilterInput, PartnerOrder},
 };
 use crate::{
-    auth::Role,
+    auth::Readable,
     error::{Error, Result},
     graphql::engine::{
         context::ContextExt,
@@ -54,7 +54,7 @@ impl PartnerQueries {
         #[graphql(desc = "Which partners to show; all of them where it is not given.")] filter: Option<PartnerFilterInput>,
         #[graphql(desc = "How to order them.")] order_by: Option<PartnerOrder>,
     ) -> Result<Option<Connection<Partner>>> {
-        if !matches!(ctx.viewer().role, Role::Operator | Role::Service) {
+        if !ctx.viewer().may_read(Readable::AllPartners) {
             return Err(Error::Forbidden(
                 "Only operators and services can list partners. Your own is `me { partner }`.".to_owned(),
             ));
@@ -69,7 +69,7 @@ impl PartnerQueries {
         #[graphql(default = 10, desc = "How many: 1 to 100.")] first: i32,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
     ) -> Result<Option<Vec<LeaderboardRow>>> {
-        if !matches!(ctx.viewer().role, Role::Operator | Role::Service) {
+        if !ctx.viewer().may_read(Readable::AllPartners) {
             return Err(Error::Forbidden(
                 "Only operators and services see what all partners have earned. Your own place is `me { partner { rank } }`."
                     .to_owned(),

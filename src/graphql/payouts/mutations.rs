@@ -7,7 +7,6 @@ use chrono::{DateTime as Time, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use super::payout::Payout;
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
     db::session::Writing,
@@ -20,6 +19,7 @@ use crate::{
             row::Row,
             scalars::{CurrencyCode, DateTime, currency_or_default},
         },
+        ledger::books::BooksExt,
         partners::partner::Partner,
     },
     ids::PartnerId,

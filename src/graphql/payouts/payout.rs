@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, InputObject, Object};
 
-use crate::graphql::engine::json::leaf_enums;
 use crate::{
     error::Result,
     graphql::{
@@ -12,6 +11,7 @@ use crate::{
         engine::{
             arguments::OrderDirection,
             context::{ContextExt, missing},
+            json::leaf_enums,
             lists::{self, Shown},
             loaders::batch_key,
             pagination::{Connection, Listed},
@@ -74,7 +74,7 @@ impl Payout {
     }
 
     /// The statuses that it can have next. Empty once it is cancelled.
-    async fn next_statuses(&self) -> &[PayoutStatus] {
+    async fn next_statuses(&self) -> Vec<PayoutStatus> {
         self.0.status.next()
     }
 

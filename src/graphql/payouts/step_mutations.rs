@@ -3,14 +3,16 @@
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 
 use super::payout::Payout;
-use crate::graphql::ledger::books::BooksExt;
 use crate::{
     auth::Permission,
     error::Result,
-    graphql::engine::{
-        context::ContextExt,
-        refusal::{MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
-        row::Row,
+    graphql::{
+        engine::{
+            context::ContextExt,
+            refusal::{MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
+            row::Row,
+        },
+        ledger::books::BooksExt,
     },
     ids::PayoutId,
     models::payouts::step::{Step, StepFault},

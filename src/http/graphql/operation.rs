@@ -15,7 +15,10 @@ use tracing::Instrument;
 use crate::{
     app::App,
     auth::{Viewer, claims::Claims, guard::Unconfirmed},
-    db::session::{Access, Session},
+    db::{
+        session::{Access, Session},
+        spans,
+    },
     error::{Error, Result},
     graphql::{
         document::{Parameters, Prepared},
@@ -113,7 +116,7 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     if codes.is_empty() {
         session.finish();
     } else {
-        traces::failed(&tracing::Span::current());
+        spans::failed(&tracing::Span::current());
     }
     let outcome = codes.first().copied().unwrap_or("ok");
     app.metrics.ran(prepared.name.as_deref(), kind(prepared), outcome, started.elapsed(), session.statements());

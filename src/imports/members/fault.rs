@@ -1,6 +1,6 @@
 //! What is wrong with a file, or with one of its rows.
 
-use super::{MAX_ROWS, header::Column};
+use super::{MAX_ROWS, column::Column};
 use crate::validation::FaultCode;
 
 /// How much of a cell or a header is shown in a message.

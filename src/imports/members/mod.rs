@@ -4,6 +4,7 @@
 //! The file is read twice, from where it lies: once to know that it can be read to its end, and what it holds; once to import it. Of each
 //! row some twenty bytes are kept, for finding addresses that come twice.
 
+pub mod column;
 pub mod fault;
 pub mod header;
 pub mod plan;
@@ -146,8 +147,8 @@ impl Import {
             return Ok(Some(plan().decide(chunk, known).reports));
         }
         let writing = session.write().await?;
-        writing.act_for_tenant().await?;
-        let books = Books { connection: &writing, tenant: self.tenant, by: self.by, at };
+        let books = Books { connection: &writing, tenant: self.tenant, by: self.by, at, writing: Some(&writing) };
+        books.act_for_tenant().await?;
         let known = Known::lock(&books, self.partner, &wanted).await?;
         let decided = plan().decide(chunk, known);
         if !books.import_members(self.partner, &decided.changes).await? {

@@ -6,8 +6,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{
     Import,
+    column::Column,
     fault::RowFault,
-    header::Column,
     table::{Line, Row},
 };
 use crate::{

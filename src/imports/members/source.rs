@@ -15,7 +15,8 @@ use tokio::{
 use super::{
     MAX_BYTES,
     fault::FileFault,
-    table::{Line, Rewindable, Row, Table},
+    table::{Line, Row, Table},
+    text::Rewindable,
 };
 use crate::{
     error::{Error, Result},

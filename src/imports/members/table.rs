@@ -1,14 +1,15 @@
 //! A CSV file (RFC 4180) as rows: forgiving in its form, strict in what its cells hold.
 
-use std::io::{Chain, Read, Seek};
+use std::io::{Chain, Read};
 
 use csv::{ByteRecord, Reader, ReaderBuilder, Trim};
 
 use super::{
     MAX_ROWS,
+    column::Column,
     fault::{FileFault, RowFault, shortened},
-    header::{Column, Header},
-    text::{self, Text},
+    header::Header,
+    text::{self, Rewindable, Text},
 };
 use crate::{
     models::credits::assignment::MAX_CREDITS,
@@ -53,11 +54,6 @@ impl Line {
         }
     }
 }
-
-/// Something that can be read twice.
-pub trait Rewindable: Read + Seek + Send {}
-
-impl<T: Read + Seek + Send> Rewindable for T {}
 
 /// A file whose header is read.
 pub struct Table<'s> {

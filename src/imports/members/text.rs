@@ -1,10 +1,10 @@
 //! A file's bytes as the text of a CSV file: in UTF-8, without what spreadsheets put before the first row or around quoted cells.
 
-use std::io::{self, Chain, Cursor, Read, SeekFrom};
+use std::io::{self, Chain, Cursor, Read, Seek, SeekFrom};
 
 use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
 
-use super::{fault::FileFault, header::Header, table::Rewindable};
+use super::{fault::FileFault, header::Header};
 
 /// How much of the text's beginning is looked at for its separator.
 const BEGINNING: u64 = 4096;
@@ -13,6 +13,11 @@ const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 /// How a file begins that is no text: a ZIP archive, which the newer workbooks are (PKWARE APPNOTE, section 4.3.7), and a compound file, which
 /// the older ones are ([MS-CFB], section 2.2).
 const WORKBOOKS: [(&[u8], &str); 2] = [(b"PK\x03\x04", ".xlsx"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ".xls")];
+
+/// Something that can be read twice.
+pub trait Rewindable: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> Rewindable for T {}
 
 /// The text of a file, read to its end.
 pub type Text<'s> = Tidy<Chain<Cursor<Vec<u8>>, DecodeReaderBytes<&'s mut dyn Rewindable, Vec<u8>>>>;

@@ -2,4 +2,5 @@
 
 pub mod customer;
 pub mod invoice;
+pub mod management;
 pub mod past_payment;

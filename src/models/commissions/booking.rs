@@ -9,8 +9,8 @@ use rust_decimal::Decimal;
 
 use super::{
     commission::{Commission, CommissionEventType, CommissionStatus, NewCommission},
-    rate::{Assessment, Payment},
-    rule::RateSource,
+    rate::Assessment,
+    rule::{Payment, RateSource},
 };
 use crate::{
     clock,

@@ -10,4 +10,5 @@ pub mod list;
 pub mod partner_move;
 pub mod rate;
 pub mod rule;
+pub mod rule_version;
 pub mod simulation;

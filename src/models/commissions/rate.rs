@@ -10,30 +10,17 @@ use rust_decimal::Decimal;
 
 use super::{
     calculation::{Calculation, Formula, Terms},
-    rule::{RateSource, Rule},
+    rule::{Payment, RateSource, Rule},
 };
 use crate::{
     db::{
         schema::partners,
         statement::{Bind, statement},
     },
-    ids::{CustomerId, PartnerId, TenantId},
+    ids::{CustomerId, TenantId},
     models::billing::customer::CustomerAccount,
     money::Money,
 };
-
-/// A payment that may earn a commission.
-#[derive(Debug, Clone, Copy)]
-pub struct Payment {
-    /// The partner that manages the customer.
-    pub partner: PartnerId,
-    /// Who paid.
-    pub customer: CustomerId,
-    /// How much.
-    pub amount: Money,
-    /// When.
-    pub at: DateTime<Utc>,
-}
 
 /// What a payment earns, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]

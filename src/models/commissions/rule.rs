@@ -3,22 +3,17 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Months, Utc};
-use diesel::{pg::Pg, prelude::*, result::DatabaseErrorKind};
+use diesel::{pg::Pg, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
 
-use super::{
-    calculation::{Formula, Terms, Tier},
-    rate::Payment,
-};
+use super::calculation::{Formula, Terms, Tier};
 use crate::{
-    db::{
-        QueryError,
-        schema::{partner_commission_tiers, partner_commissions},
-    },
-    ids::{PartnerId, RuleId, TenantId, UserId},
+    db::schema::{partner_commission_tiers, partner_commissions},
+    ids::{CustomerId, PartnerId, RuleId, TenantId, UserId},
     models::scope::Scope,
+    money::Money,
 };
 
 crate::pg_enum! {
@@ -114,13 +109,17 @@ pub struct NewRule {
 }
 
 /// A version's id, number and validity.
-type Version = (RuleId, i32, DateTime<Utc>, Option<DateTime<Utc>>);
-
-/// Why a rule could not be set.
-#[derive(Debug)]
-pub enum RuleFault {
-    /// Another version begins at that instant or later.
-    LaterVersion(DateTime<Utc>),
+/// A payment that may earn a commission.
+#[derive(Debug, Clone, Copy)]
+pub struct Payment {
+    /// The partner that manages the customer.
+    pub partner: PartnerId,
+    /// Who paid.
+    pub customer: CustomerId,
+    /// How much.
+    pub amount: Money,
+    /// When.
+    pub at: DateTime<Utc>,
 }
 
 impl Terms {
@@ -236,109 +235,10 @@ impl Rule {
         Ok(Self::with_tiers(connection, tenant, row.into_iter().collect()).await?.pop())
     }
 
-    /// Sets a rule: a new version of this id that holds from `valid_from` on, and ends the one before it there.
-    pub async fn set(
-        mut connection: &AsyncPgConnection,
-        tenant: TenantId,
-        id: RuleId,
-        new: &NewRule,
-        by: UserId,
-    ) -> QueryResult<Result<(), RuleFault>> {
-        let scope = new.partner_id.map_or(tenant.uuid(), PartnerId::uuid);
-        let currency = new.currency.map(|currency| currency.code());
-        let of_scope = partner_commissions::table
-            .filter(partner_commissions::tenant_id.eq(tenant))
-            .filter(partner_commissions::scope_id.eq(scope))
-            .filter(partner_commissions::scope_currency.eq(currency.unwrap_or_default()));
-        let versions: Vec<Version> = of_scope
-            .select((
-                partner_commissions::id,
-                partner_commissions::version,
-                partner_commissions::valid_from,
-                partner_commissions::valid_to,
-            ))
-            .order(partner_commissions::version.desc())
-            .for_no_key_update()
-            .load(&mut connection)
-            .await?;
-        let in_the_way = |from: DateTime<Utc>, to: Option<DateTime<Utc>>| {
-            to.is_none_or(|to| to > new.valid_from && to > from) && new.valid_to.is_none_or(|end| end > from)
-        };
-        for (other, _, from, to) in &versions {
-            if !in_the_way(*from, *to) {
-                continue;
-            }
-            if *from >= new.valid_from {
-                return Ok(Err(RuleFault::LaterVersion(*from)));
-            }
-            Self::close(connection, tenant, *other, new.valid_from).await?;
-        }
-        let next_version = versions.as_slice().first().map_or(1, |(_, version, ..)| version + 1);
-        let (kind, rate, flat) = match &new.formula.terms {
-            Terms::Percentage(rate) => (RuleKind::Percentage, Some(*rate), None),
-            Terms::Flat(amount) => (RuleKind::Flat, None, Some(*amount)),
-            Terms::Tiered(_) => (RuleKind::Tiered, None, None),
-        };
-        diesel::insert_into(partner_commissions::table)
-            .values((
-                partner_commissions::tenant_id.eq(tenant),
-                partner_commissions::id.eq(id),
-                partner_commissions::partner_id.eq(new.partner_id),
-                partner_commissions::currency.eq(currency),
-                partner_commissions::version.eq(next_version),
-                partner_commissions::kind.eq(kind),
-                partner_commissions::rate.eq(rate),
-                partner_commissions::flat_amount.eq(flat),
-                partner_commissions::cap.eq(new.formula.cap),
-                partner_commissions::duration_months.eq(new.duration_months),
-                partner_commissions::valid_from.eq(new.valid_from),
-                partner_commissions::valid_to.eq(new.valid_to),
-                partner_commissions::created_by.eq(by),
-            ))
-            .execute(&mut connection)
-            .await?;
-        if let Terms::Tiered(tiers) = &new.formula.terms {
-            let rows: Vec<_> = tiers
-                .iter()
-                .map(|tier| {
-                    (
-                        partner_commission_tiers::tenant_id.eq(tenant),
-                        partner_commission_tiers::rule_id.eq(id),
-                        partner_commission_tiers::above.eq(tier.above),
-                        partner_commission_tiers::rate.eq(tier.rate),
-                    )
-                })
-                .collect();
-            diesel::insert_into(partner_commission_tiers::table).values(rows).execute(&mut connection).await?;
-        }
-        Ok(Ok(()))
-    }
-
-    /// Ends a rule at an instant, exclusive; one that has not begun by then never holds.
-    pub async fn end(&self, connection: &AsyncPgConnection, tenant: TenantId, at: DateTime<Utc>) -> QueryResult<()> {
-        Self::close(connection, tenant, self.id, at.max(self.valid_from)).await
-    }
-
-    async fn close(mut connection: &AsyncPgConnection, tenant: TenantId, id: RuleId, at: DateTime<Utc>) -> QueryResult<()> {
-        diesel::update(
-            partner_commissions::table.filter(partner_commissions::tenant_id.eq(tenant)).filter(partner_commissions::id.eq(id)),
-        )
-        .set(partner_commissions::valid_to.eq(at))
-        .execute(&mut connection)
-        .await
-        .map(drop)
-    }
-
     /// Whether it no longer earns for a customer who paid first at that instant.
     pub fn is_past_duration(&self, first_payment: DateTime<Utc>, at: DateTime<Utc>) -> bool {
         let Some(months) = self.duration_months else { return false };
         let months = Months::new(u32::try_from(months).unwrap_or(0));
         first_payment.checked_add_months(months).is_some_and(|end| at >= end)
     }
-}
-
-/// Whether a rule was refused because another of the same scope was set at the same time.
-pub fn is_set_at_once(error: &QueryError) -> bool {
-    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::ExclusionViolation, info)
-        if info.constraint_name().is_some_and(|name| name.starts_with("partner_commissions_")))
 }

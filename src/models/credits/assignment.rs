@@ -123,8 +123,9 @@ impl Books<'_> {
     }
 
     /// Takes back what is unused of an allocation in scope; tells how many credits, or `None` where there is no such allocation. Does
-    /// nothing the second time. Runs as staff or a machine.
+    /// nothing the second time.
     pub async fn revoke_credits(&self, scope: Scope, id: AllocationId) -> QueryResult<Option<i64>> {
+        self.act_for_tenant().await?;
         let allocations = Allocation::by_ids(self.connection, scope, &[id]).await?;
         let Some(allocation) = allocations.get(&id) else { return Ok(None) };
         self.lock_credits(allocation.partner_id).await?;
@@ -134,8 +135,9 @@ impl Books<'_> {
     }
 
     /// Makes a member inactive, and takes back its unused credits if that is wanted; tells how many, and whether anything was not so before.
-    /// `None` where there is no such member in scope. Runs as staff or a machine.
+    /// `None` where there is no such member in scope.
     pub async fn deactivate_member(&self, scope: Scope, id: MemberId, revokes: bool) -> QueryResult<Option<(i64, bool)>> {
+        self.act_for_tenant().await?;
         let members = Member::by_ids(self.connection, scope, &[id]).await?;
         let Some(member) = members.get(&id) else { return Ok(None) };
         self.lock_credits(member.partner_id).await?;

@@ -181,13 +181,14 @@ impl Books<'_> {
         .map(drop)
     }
 
-    /// Lets what is unused of an allocation in scope expire at a later instant; whether it was an earlier one. Runs as a machine.
+    /// Lets what is unused of an allocation in scope expire at a later instant; whether it was an earlier one.
     pub async fn extend_credits(
         &self,
         scope: Scope,
         id: AllocationId,
         expires_at: DateTime<Utc>,
     ) -> QueryResult<Result<bool, ExtensionFault>> {
+        self.act_for_tenant().await?;
         let allocations = Allocation::by_ids(self.connection, scope, &[id]).await?;
         let Some(allocation) = allocations.get(&id) else { return Ok(Err(ExtensionFault::NotFound)) };
         self.lock_credits(allocation.partner_id).await?;

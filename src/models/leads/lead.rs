@@ -277,7 +277,7 @@ impl Lead {
         scope: Scope,
         id: LeadId,
         to: LeadStatus,
-        by: UserId,
+        by: Option<UserId>,
         note: Option<&str>,
     ) -> QueryResult<Option<LeadStatus>> {
         statement::<Text>(
@@ -302,18 +302,13 @@ impl Lead {
                 Bind::text(to.as_str()),
                 Bind::Uuid(LeadStatusChangeId::new().uuid()),
                 Bind::text(to.as_str()),
-                Bind::Uuid(by.uuid()),
+                Bind::OptionalUuid(by.map(UserId::uuid)),
                 Bind::Text(note.map(str::to_owned)),
             ],
         )
         .get_result(&mut connection)
         .await
         .optional()
-    }
-
-    /// Whether what the lead is worth, and earns, can still change: until it converts; for an operator until something is booked for it.
-    pub fn terms_are_open(&self, for_operator: bool) -> bool {
-        self.status != LeadStatus::Converted || (for_operator && self.commission.is_zero())
     }
 
     #[diesel::dsl::auto_type(no_type_alias)]

@@ -4,3 +4,4 @@ pub mod figures;
 pub mod lead;
 pub mod list;
 pub mod status;
+pub mod step;

@@ -15,7 +15,10 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::{
-    db::statement::{Bind, statement},
+    db::{
+        session::Writing,
+        statement::{Bind, statement},
+    },
     ids::{PartnerId, TenantId, UserId},
 };
 
@@ -30,9 +33,19 @@ pub struct Books<'c> {
     pub by: Option<UserId>,
     /// When.
     pub at: DateTime<Utc>,
+    /// The caller's transaction, where its role may be one that writes no books; `None` where the connection's role may.
+    pub writing: Option<&'c Writing<'c>>,
 }
 
 impl Books<'_> {
+    /// Goes on, to the end of the transaction, in the tenant's name: for what a partner's step changes and no partner may write.
+    pub async fn act_for_tenant(&self) -> QueryResult<()> {
+        match self.writing {
+            Some(writing) => writing.act_for_tenant().await,
+            None => Ok(()),
+        }
+    }
+
     /// Makes sure that what was read again under the lock is still of these partners, whose books are locked: where an operator has moved it
     /// meanwhile, the transaction is to be run again.
     pub fn still_of(&self, locked: &[PartnerId], partners: impl IntoIterator<Item = PartnerId>) -> QueryResult<()> {

@@ -3,3 +3,4 @@
 pub mod application;
 pub mod partner;
 pub mod profile;
+pub mod step;

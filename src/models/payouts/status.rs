@@ -30,16 +30,36 @@ crate::pg_enum! {
     }
 }
 
+/// The steps of payouts: from which statuses each can be taken, and which one follows.
+pub mod way {
+    use super::PayoutStatus::{self, Cancelled, Completed, Failed, Pending, Processing, Ready};
+
+    /// From where a step goes, and where to.
+    pub type Way = (&'static [PayoutStatus], PayoutStatus);
+
+    /// It is released for payment.
+    pub const RELEASE: Way = (&[Pending], Ready);
+    /// It is sent off.
+    pub const START: Way = (&[Ready], Processing);
+    /// It has arrived.
+    pub const COMPLETE: Way = (&[Processing], Completed);
+    /// It could not be paid.
+    pub const FAIL: Way = (&[Processing], Failed);
+    /// It is tried again.
+    pub const RETRY: Way = (&[Failed], Ready);
+    /// It is given up.
+    pub const CANCEL: Way = (&[Pending, Ready, Failed], Cancelled);
+    /// It arrived and came back.
+    pub const RETURN: Way = (&[Completed], Failed);
+
+    /// All of them.
+    pub const ALL: [Way; 7] = [RELEASE, START, COMPLETE, FAIL, RETRY, CANCEL, RETURN];
+}
+
 impl PayoutStatus {
-    /// The statuses that a payout can be given from this one.
-    pub fn next(self) -> &'static [Self] {
-        match self {
-            Self::Pending | Self::Failed => &[Self::Ready, Self::Cancelled],
-            Self::Ready => &[Self::Processing, Self::Cancelled],
-            Self::Processing => &[Self::Completed, Self::Failed],
-            Self::Completed => &[Self::Failed],
-            Self::Cancelled => &[],
-        }
+    /// The statuses that a payout can be given from this one: where the steps from it lead.
+    pub fn next(self) -> Vec<Self> {
+        way::ALL.iter().filter(|(from, _)| from.contains(&self)).map(|(_, to)| *to).collect()
     }
 
     /// Whether a payout of this status has its commissions.

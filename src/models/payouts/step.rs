@@ -10,7 +10,10 @@ use rust_decimal::Decimal;
 
 use super::{
     payout::Payout,
-    status::{NewPayoutChange, PayoutChange, PayoutStatus},
+    status::{
+        NewPayoutChange, PayoutChange, PayoutStatus,
+        way::{self, Way},
+    },
 };
 use crate::{
     db::{
@@ -73,16 +76,15 @@ pub enum StepFault {
 
 impl Step {
     /// From where it goes, and where to.
-    fn way(&self) -> (&'static [PayoutStatus], PayoutStatus) {
-        use PayoutStatus::{Cancelled, Completed, Failed, Pending, Processing, Ready};
+    fn way(&self) -> Way {
         match self {
-            Self::Release => (&[Pending], Ready),
-            Self::Start => (&[Ready], Processing),
-            Self::Complete(_) => (&[Processing], Completed),
-            Self::Fail(_) => (&[Processing], Failed),
-            Self::Retry => (&[Failed], Ready),
-            Self::Cancel(_) => (&[Pending, Ready, Failed], Cancelled),
-            Self::Return(_) => (&[Completed], Failed),
+            Self::Release => way::RELEASE,
+            Self::Start => way::START,
+            Self::Complete(_) => way::COMPLETE,
+            Self::Fail(_) => way::FAIL,
+            Self::Retry => way::RETRY,
+            Self::Cancel(_) => way::CANCEL,
+            Self::Return(_) => way::RETURN,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{amount, name, or_empty, partners, time};
 use crate::{
-    auth::{Role, Viewer},
+    auth::{Readable, Viewer},
     db,
     error::{Error, Result},
     graphql::partners::profile::masked,
@@ -151,11 +151,10 @@ impl Export for PayoutFilter {
     async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[Payout]) -> db::QueryResult<Vec<Vec<String>>> {
         let partners = partners(connection, viewer, rows.iter().map(|row| row.partner_id)).await?;
         // Where money goes is for those alone who may read profiles.
-        let profiles = match viewer.role {
-            Role::PartnerOwner | Role::Operator => {
-                Profile::by_partners(connection, viewer.scope(), &partners.keys().copied().collect::<Vec<PartnerId>>()).await?
-            }
-            Role::PartnerMember | Role::Service => HashMap::new(),
+        let profiles = if viewer.may_read(Readable::Profiles) {
+            Profile::by_partners(connection, viewer.scope(), &partners.keys().copied().collect::<Vec<PartnerId>>()).await?
+        } else {
+            HashMap::new()
         };
         let cells = rows.iter().map(|row| {
             vec![
@@ -207,12 +206,10 @@ impl Export for Ledger {
     }
 
     fn check(&self, viewer: &Viewer) -> Result<()> {
-        match viewer.role {
-            Role::PartnerOwner | Role::Operator => Ok(()),
-            Role::PartnerMember | Role::Service => {
-                Err(Error::Forbidden("Your role does not allow this; ledgers are for owners and operators.".to_owned()))
-            }
+        if viewer.may_read(Readable::Ledgers) {
+            return Ok(());
         }
+        Err(Error::Forbidden("Your role does not allow this; ledgers are for owners and operators.".to_owned()))
     }
 
     fn cursor(row: &Transfer, page: &Page) -> Cursor {

@@ -1,0 +1,97 @@
+//! What each role may do, and may read that not every role may.
+
+/// What kind of caller it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, async_graphql::Enum)]
+pub enum Role {
+    /// Acts for a partner.
+    PartnerMember,
+    /// Acts for a partner and manages it.
+    PartnerOwner,
+    /// Staff of the tenant.
+    Operator,
+    /// A back-end system of the tenant.
+    Service,
+}
+
+/// One thing that a caller may be allowed to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, async_graphql::Enum)]
+pub enum Permission {
+    /// Create and change leads.
+    LeadsWrite,
+    /// Assign credits to members.
+    CreditsAssign,
+    /// Change the partner's profile.
+    ProfileWrite,
+    /// Add, change and import members.
+    MembersManage,
+    /// Say who acts for the partner, and as what.
+    UsersManage,
+    /// Approve, reject and adjust commissions, and set their rules.
+    CommissionsManage,
+    /// Make payouts and take them through their steps.
+    PayoutsManage,
+    /// Create partners, change them and their status.
+    PartnersManage,
+    /// Grant credits to partners.
+    CreditsGrant,
+    /// Report customers, and say which partner manages them.
+    CustomersManage,
+    /// Report payments, refunds and the use of credits.
+    EventsIngest,
+    /// Change the tenant's settings.
+    SettingsManage,
+}
+
+/// What only some roles may read. All else in a caller's scope is theirs to read, also while a partner is not active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readable {
+    /// Lists of partners, and their leaderboard.
+    AllPartners,
+    /// How a partner is paid and reached.
+    Profiles,
+    /// What a partner said of itself when it applied.
+    Applications,
+    /// Accounts' transfers, and what accounts held after them.
+    Ledgers,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::PartnerMember, Self::PartnerOwner, Self::Operator, Self::Service];
+
+    /// What the role may read that not every role may.
+    pub const fn reads(self) -> &'static [Readable] {
+        use Readable::{AllPartners, Applications, Ledgers, Profiles};
+        match self {
+            Self::PartnerMember => &[],
+            Self::PartnerOwner => &[Profiles, Applications, Ledgers],
+            Self::Operator => &[AllPartners, Profiles, Applications, Ledgers],
+            Self::Service => &[AllPartners],
+        }
+    }
+
+    /// What the role allows, for a partner's people only while the partner is active.
+    pub const fn permissions(self) -> &'static [Permission] {
+        use Permission::{
+            CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, EventsIngest, LeadsWrite, MembersManage,
+            PartnersManage, PayoutsManage, ProfileWrite, SettingsManage, UsersManage,
+        };
+        match self {
+            Self::PartnerMember => &[LeadsWrite, CreditsAssign],
+            Self::PartnerOwner => &[LeadsWrite, CreditsAssign, ProfileWrite, MembersManage, UsersManage],
+            Self::Operator => &[
+                LeadsWrite,
+                ProfileWrite,
+                MembersManage,
+                UsersManage,
+                CommissionsManage,
+                PayoutsManage,
+                PartnersManage,
+                CreditsGrant,
+                CustomersManage,
+                SettingsManage,
+            ],
+            Self::Service => &[CreditsGrant, CustomersManage, EventsIngest],
+        }
+    }
+}
