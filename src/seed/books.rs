@@ -22,10 +22,11 @@ use crate::{
         billing::customer::{Customer, CustomerAccount, CustomerReport, NewCustomerAccount},
         calendar::{TimeZone, month_start},
         commissions::{
-            booking::{BookingFault, InvoicePayment, InvoiceRefund},
+            booking::{BookingFault, InvoicePayment},
             calculation::{Formula, Terms, Tier},
             commission::{CommissionEventType, CommissionStatus},
             decision::Decision,
+            refund::InvoiceRefund,
             rule::NewRule,
         },
         leads::{lead::Lead, status::LeadStatus},

@@ -14,9 +14,9 @@ use crate::{
     ids::{RuleId, TenantId},
     models::{
         commissions::{
-            booking::reversal_target,
             commission::{Commission, CommissionEventType, CommissionStatus},
             explanation::Explanation,
+            refund::reversal_target,
             rule::Rule,
         },
         scope::Scope,

@@ -5,13 +5,14 @@
 //! owner of the tables, whom row-level security does not hold.
 
 mod amounts;
+mod commission_rules;
 mod credit_rules;
-mod rules;
+mod ledger_rules;
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-use self::{credit_rules::CREDIT_RULES, rules::MONEY_RULES};
+use self::{commission_rules::COMMISSION_RULES, credit_rules::CREDIT_RULES, ledger_rules::LEDGER_RULES};
 use crate::{
     db::statement::{Bind, statement},
     error::{Error, Result},
@@ -42,7 +43,7 @@ enum Check {
 
 /// Every rule, in the order in which they are checked.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    MONEY_RULES.iter().chain(CREDIT_RULES)
+    LEDGER_RULES.iter().chain(COMMISSION_RULES).chain(CREDIT_RULES)
 }
 
 /// What came out for a rule, over all tenants.

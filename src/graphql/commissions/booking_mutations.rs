@@ -20,7 +20,8 @@ use crate::{
     models::{
         commissions::{
             adjustment::{Adjustment, is_key_taken},
-            booking::{Booked, BookingFault, Content, InvoicePayment, InvoiceRefund},
+            booking::{Booked, BookingFault, Content, InvoicePayment},
+            refund::InvoiceRefund,
         },
         partners::partner::Partner,
     },

@@ -12,6 +12,7 @@ mod overlaps;
 mod parameters;
 mod root;
 mod syntax;
+mod text;
 mod trusted;
 mod validation;
 mod values;
@@ -247,7 +248,7 @@ impl Documents {
     }
 
     fn make(&self, text: &str, tells_similar: bool) -> Result<Document, Vec<ServerError>> {
-        budget::check_text(text, &self.limits).map_err(refused)?;
+        text::check_text(text, &self.limits).map_err(refused)?;
         let tree = syntax::parse(text)?;
         let parsed = syntax::executable(text, &tree)?;
         let size = budget::check_document(&parsed, &self.limits).map_err(refused)?;

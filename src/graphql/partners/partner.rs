@@ -2,9 +2,15 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Object};
 
-use super::{application::PartnerApplication, profile::PartnerProfile, stats::PartnerStats};
+use super::{
+    application::PartnerApplication,
+    order::{PartnerFilterInput, PartnerOrder},
+    partner_user::PartnerUser,
+    profile::PartnerProfile,
+    stats::PartnerStats,
+};
 use crate::{
     auth::Readable,
     error::Result,
@@ -15,7 +21,6 @@ use crate::{
             ledger::{CreditFigures, CreditTransfer},
         },
         engine::{
-            arguments::{OrderDirection, search_text},
             context::ContextExt,
             json::leaf_enums,
             lists::{self, Shown},
@@ -28,14 +33,12 @@ use crate::{
         ledger::transfer::{PartnerBalances, Transfer, purse, rank, readable, reads_ledgers},
         members::member::{Member, MemberCounts, MemberFilterInput, MemberOrder},
         payouts::payout::{Payout, PayoutFilterInput, PayoutOrder},
-        people::user::User,
     },
     ids::PartnerId,
     models::{
         self,
         page::{Page, PageArguments},
-        partners::partner::{BY_CREATED, BY_NAME, BY_UPDATED, PartnerFilter, PartnerStatus},
-        people::partner_user::{self, PartnerUserRole},
+        partners::partner::{PartnerFilter, PartnerStatus},
     },
 };
 
@@ -106,9 +109,7 @@ impl Partner {
         #[graphql(desc = "Whether to show those too who were removed.", default)] include_removed: bool,
     ) -> Result<Vec<PartnerUser>> {
         ctx.require_acting_for(self.0.id)?;
-        let users = ctx.load(UsersByPartner(self.0.id)).await?.unwrap_or_default();
-        let shown = users.iter().filter(|user| include_removed || user.membership.removed_at.is_none());
-        Ok(shown.cloned().map(PartnerUser::from).collect())
+        PartnerUser::of_partner(ctx, self.0.id, include_removed).await
     }
 
     /// The leads that it has sent. The newest first where no order is given.
@@ -324,31 +325,6 @@ impl Partner {
     }
 }
 
-/// A person who acts for a partner.
-#[derive(SimpleObject)]
-pub struct PartnerUser {
-    /// Who.
-    user: User,
-    /// As what.
-    role: PartnerUserRole,
-    /// The organisation at the sign-in service that the membership came from: it holds only for tokens that name that organisation, and its
-    /// role follows them. Null where it was given here.
-    clerk_org_id: Option<String>,
-    /// When they were removed: since then they do not act for the partner. Null while they do.
-    removed_at: Option<DateTime>,
-}
-
-impl From<partner_user::PartnerUser> for PartnerUser {
-    fn from(partner_user::PartnerUser { user, membership }: partner_user::PartnerUser) -> Self {
-        Self {
-            user: User(Arc::new(user)),
-            role: membership.role,
-            clerk_org_id: membership.clerk_org_id,
-            removed_at: membership.removed_at.map(DateTime::from),
-        }
-    }
-}
-
 plain!(Partner: id, company_name, status, status_reason, commission_rate, created_at, updated_at);
 leaf_enums!(PartnerStatus);
 
@@ -383,57 +359,7 @@ impl Partner {
     }
 }
 
-/// Which partners to show.
-#[derive(InputObject)]
-#[graphql(name = "PartnerFilter")]
-pub struct PartnerFilterInput {
-    /// Only those of one of these statuses; of an empty list there are none.
-    status: Option<Vec<PartnerStatus>>,
-    /// Only those whose company's name has every word of this text, in any order, without regard to case, accents and compatibility forms.
-    search: Option<String>,
-}
-
-impl PartnerFilterInput {
-    fn checked(self) -> Result<PartnerFilter> {
-        Ok(PartnerFilter { statuses: self.status, search: search_text(self.search)? })
-    }
-}
-
-/// How to order partners.
-#[derive(InputObject, Default)]
-pub struct PartnerOrder {
-    /// By what.
-    field: PartnerOrderField,
-    /// In which direction.
-    #[graphql(default)]
-    direction: OrderDirection,
-}
-
-/// What partners can be ordered by.
-#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PartnerOrderField {
-    /// When they joined.
-    #[default]
-    CreatedAt,
-    /// When they last changed.
-    UpdatedAt,
-    /// Their company's name, without regard to case.
-    CompanyName,
-}
-
-impl PartnerOrderField {
-    fn sort_key(self) -> models::page::SortKey {
-        match self {
-            Self::CreatedAt => BY_CREATED,
-            Self::UpdatedAt => BY_UPDATED,
-            Self::CompanyName => BY_NAME,
-        }
-    }
-}
-
 batch_key!(PartnerById(PartnerId) -> Arc<models::partners::partner::Partner>, models::partners::partner::Partner::by_ids);
-
-batch_key!(UsersByPartner(PartnerId) -> Arc<[partner_user::PartnerUser]>, partner_user::by_partners);
 
 impl Listed for Partner {
     type Beside = TotalCount;

@@ -5,7 +5,8 @@ use async_graphql::{Context, Object};
 use super::{
     dashboard::Dashboard,
     leaderboard::LeaderboardRow,
-    partner::{Partner, PartnerFilterInput, PartnerOrder},
+    order::{PartnerFilterInput, PartnerOrder},
+    partner::Partner,
 };
 use crate::{
     auth::Readable,

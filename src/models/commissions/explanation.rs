@@ -4,10 +4,10 @@ use iso_currency::Currency;
 use rust_decimal::Decimal;
 
 use super::{
-    booking::reversal_target,
     calculation::{Calculation, Formula, Step, Terms, percent},
     commission::{Commission, CommissionEventType},
     rate::Assessment,
+    refund::reversal_target,
     rule::{RateSource, Rule},
 };
 use crate::money::Money;

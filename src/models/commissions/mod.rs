@@ -9,6 +9,7 @@ pub mod explanation;
 pub mod list;
 pub mod partner_move;
 pub mod rate;
+pub mod refund;
 pub mod rule;
 pub mod rule_version;
 pub mod simulation;

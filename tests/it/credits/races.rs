@@ -6,7 +6,8 @@ use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use crate::{credits::code, support::World};
+use super::credits::code;
+use crate::support::World;
 
 /// 64 tasks that assign from one balance, with keys that repeat, never overdraw it, and leave exactly what arithmetic says.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

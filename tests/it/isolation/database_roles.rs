@@ -4,7 +4,8 @@ use diesel_async::SimpleAsyncConnection;
 use partner_portal::db::connect;
 use serde_json::{Value, json};
 
-use crate::{isolation::money, support::World};
+use super::by_the_api::money;
+use crate::support::World;
 
 const TABLES: &[&str] =
     &["tenants", "users", "partners", "partner_users", "partner_profiles", "partner_leads", "lead_status_changes", "events"];

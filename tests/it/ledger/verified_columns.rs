@@ -5,10 +5,8 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use partner_portal::verify;
 use serde_json::json;
 
-use crate::{
-    books::{business, credits},
-    support::{World, world::number},
-};
+use super::verify::{business, credits};
+use crate::support::{World, world::number};
 
 /// Where money and credits, and what decides of them, are kept.
 const TABLES: &[&str] = &[

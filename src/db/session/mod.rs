@@ -5,6 +5,9 @@
 //! after which reading starts afresh. Each transaction begins by telling PostgreSQL who is asking, and row-level security
 //! holds it to that.
 
+mod line;
+mod writing;
+
 use std::{
     future::poll_fn,
     mem,
@@ -17,19 +20,17 @@ use std::{
 };
 
 use diesel::{QueryResult, connection::InstrumentationEvent};
-use diesel_async::{AsyncConnection, AsyncPgConnection, SimpleAsyncConnection};
-use futures_util::{join, try_join};
+use diesel_async::{AsyncConnection, AsyncPgConnection};
+use futures_util::try_join;
 use tokio::{
     runtime::Handle,
-    sync::{RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::{RwLock, RwLockReadGuard},
 };
 
+use self::line::{Line, Phase};
+pub use self::writing::Writing;
 pub use super::caller::{Caller, GATE, OPERATOR, PARTNER, SERVICE, Told};
-use super::{
-    caller::announce_impersonator,
-    pool::{Pool, Taken},
-    spans::Statements,
-};
+use super::{caller::announce_impersonator, pool::Pool, spans::Statements};
 use crate::error::{Error, Result, Transient};
 
 /// How many statements enter a session: the start of its transaction, and the query that says who is asking.
@@ -41,40 +42,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const BEGIN_READING: &str = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ";
 const BEGIN_WRITING: &str = "BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// No transaction is open.
-    Idle,
-    /// Somebody's reading transaction before is still open: nobody has asked anything yet.
-    Left,
-    /// The same, and who asks is foreseen: their reading transaction is sent along with the first that they read.
-    Foreseen,
-    /// The reading transaction is open.
-    Reading,
-    /// A writing transaction is open in which the session began; who goes on in it is still to be said.
-    Begun,
-    /// The same, and it has been said: nothing else has been done in it.
-    Fresh,
-    /// A transaction was begun and neither committed, nor rolled back, nor is it known to be good.
-    Abandoned,
-}
-
-impl Phase {
-    /// What ends the transaction that is open.
-    fn end(self) -> Option<&'static str> {
-        match self {
-            Self::Idle => None,
-            Self::Left | Self::Foreseen | Self::Reading => Some("COMMIT"),
-            Self::Begun | Self::Fresh | Self::Abandoned => Some("ROLLBACK"),
-        }
-    }
-
-    /// What ends it and begins another.
-    fn then(self, begin: &str) -> String {
-        self.end().map_or_else(|| begin.to_owned(), |end| format!("{end}; {begin}"))
-    }
-}
-
 /// What a session's first transaction is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -82,34 +49,6 @@ pub enum Access {
     Read,
     /// For a mutation's first field; what is read before it or after it is read in another.
     Write,
-}
-
-struct Line {
-    pool: Pool,
-    // Taken only when the session ends.
-    connection: Option<Taken>,
-    caller: Caller,
-    /// Who acts in the caller's name.
-    impersonator: Option<String>,
-    phase: Phase,
-}
-
-impl Line {
-    fn connection(&self) -> &AsyncPgConnection {
-        self.connection.as_ref().expect("a session has its connection until it is dropped")
-    }
-
-    /// Ends the transaction that is open and opens one for the caller, in one round trip.
-    async fn begin(&mut self, how: &str) -> Result<()> {
-        let how = mem::replace(&mut self.phase, Phase::Abandoned).then(how);
-        try_join!(self.run(&how), self.caller.announce(self.connection()))?;
-        Ok(())
-    }
-
-    /// Runs what gives no rows.
-    async fn run(&self, sql: &str) -> QueryResult<()> {
-        (&mut self.connection()).batch_execute(sql).await
-    }
 }
 
 /// A request's connection. Dropping it, at any point, ends its transaction and gives the connection back.
@@ -367,60 +306,5 @@ impl Drop for Session {
             Ok(runtime) => drop(runtime.spawn(connection.end(how, self.request.take()))),
             Err(_) => connection.discard(),
         }
-    }
-}
-
-/// A transaction that writes. Nothing of it stays unless it is committed.
-pub struct Writing<'s> {
-    line: RwLockWriteGuard<'s, Line>,
-    session: &'s Session,
-}
-
-impl Writing<'_> {
-    /// Goes on, to the end of the transaction, as a machine of the tenant: for books that a partner's step changes and that no
-    /// partner may write.
-    pub async fn act_for_tenant(&self) -> QueryResult<()> {
-        let Caller::Partner { tenant, user, .. } = self.line.caller else { return Ok(()) };
-        self.session.own.fetch_add(1, Ordering::Relaxed);
-        Caller::Service { tenant, user }.announce(self.line.connection()).await
-    }
-
-    /// Makes it last, and reads with the session what has become of it: that is sent in the same round trip. An error of the commit says that
-    /// it does not last, or that nobody knows; an error after that is one of reading.
-    pub async fn commit_and<T>(self, read: impl Future<Output = Result<T>>) -> Result<T> {
-        let Self { mut line, session } = self;
-        session.own.fetch_add(1 + FIRST_STATEMENTS, Ordering::Relaxed);
-        let before = session.may_be_done.swap(true, Ordering::Relaxed);
-        line.phase = Phase::Reading;
-        let line = line.downgrade();
-        // Polled in this order, each time, so nothing is read before what comes first has been sent (see `confirm`). Each by itself, so that
-        // what comes after the commit says nothing of it.
-        let (committed, begun, told, read) =
-            join!(line.run("COMMIT"), line.run(BEGIN_READING), line.caller.announce(line.connection()), read);
-        drop(line);
-        if begun.is_err() || told.is_err() {
-            session.line.write().await.phase = Phase::Abandoned;
-        }
-        session.decide(committed, before)?;
-        begun.and(told).map_err(Error::perhaps_done)?;
-        read.map_err(Error::perhaps_done)
-    }
-
-    /// Makes it last, where nothing is read afterwards. An error says that it does not, or that nobody knows.
-    pub async fn commit_alone(mut self) -> Result<()> {
-        self.session.own.fetch_add(1, Ordering::Relaxed);
-        let before = self.session.may_be_done.swap(true, Ordering::Relaxed);
-        let committed = self.line.run("COMMIT").await;
-        self.session.decide(committed, before)?;
-        self.line.phase = Phase::Idle;
-        Ok(())
-    }
-}
-
-impl std::ops::Deref for Writing<'_> {
-    type Target = AsyncPgConnection;
-
-    fn deref(&self) -> &AsyncPgConnection {
-        self.line.connection()
     }
 }

@@ -4,8 +4,10 @@ use diesel_async::SimpleAsyncConnection;
 use serde_json::json;
 
 use crate::{
-    isolation::credits,
-    roles::{CREDITS, visible},
+    isolation::{
+        by_the_api::credits,
+        database_roles::{CREDITS, visible},
+    },
     support::World,
 };
 

@@ -172,22 +172,23 @@ async fn measure() {
     let paid = |number: u32| json!({"invoice": format!("bench-{number}"), "customer": "cus_3_1_1", "at": "2026-11-01T09:00:00Z"});
     let steps = ["CONTACTED", "QUALIFIED"].map(|status| json!({"id": lead, "status": status}));
     // Far enough back for payouts.
-    let many = include_str!("../../bench/queries/Q2.portal.graphql").replace("commissions(first: 5)", "commissions(first: 50)");
+    let many =
+        include_str!("../../../bench/queries/Q2.portal.graphql").replace("commissions(first: 5)", "commissions(first: 50)");
     let operations = [
-        ("Q1", include_str!("../../bench/queries/Q1.portal.graphql"), &owner, both(json!({})), (8, 3)),
+        ("Q1", include_str!("../../../bench/queries/Q1.portal.graphql"), &owner, both(json!({})), (8, 3)),
         ("Q2", &*many, &operator, both(json!({})), (4, 3)),
-        ("Q3", include_str!("../../bench/queries/Q3.portal.graphql"), &owner, both(json!({"id": lead})), (1, 1)),
-        ("Q4", include_str!("../../bench/queries/Q4.portal.graphql"), &operator, both(json!({})), (1, 1)),
-        ("Q5", include_str!("../../bench/queries/Q5.portal.graphql"), &operator, both(year), (2, 1)),
-        ("M1", include_str!("../../bench/queries/M1.portal.graphql"), &owner, steps, (2, 3)),
+        ("Q3", include_str!("../../../bench/queries/Q3.portal.graphql"), &owner, both(json!({"id": lead})), (1, 1)),
+        ("Q4", include_str!("../../../bench/queries/Q4.portal.graphql"), &operator, both(json!({})), (1, 1)),
+        ("Q5", include_str!("../../../bench/queries/Q5.portal.graphql"), &operator, both(year), (2, 1)),
+        ("M1", include_str!("../../../bench/queries/M1.portal.graphql"), &owner, steps, (2, 3)),
         (
             "M2",
-            include_str!("../../bench/queries/M2.portal.graphql"),
+            include_str!("../../../bench/queries/M2.portal.graphql"),
             &owner,
             ["1", "2"].map(|key| json!({"member": member["id"], "key": key})),
             (4, 4),
         ),
-        ("M3", include_str!("../../bench/queries/M3.portal.graphql"), &service, [paid(1), paid(2)], (11, 13)),
+        ("M3", include_str!("../../../bench/queries/M3.portal.graphql"), &service, [paid(1), paid(2)], (11, 13)),
     ];
     let mut found = Vec::new();
     for (name, query, token, variables, expected) in operations {

@@ -6,10 +6,8 @@ use axum::http::{Request, StatusCode, header};
 use partner_portal::config::limits::Limits;
 use serde_json::json;
 
-use crate::{
-    support::{World, token, tokens::staff_token, world::ACME},
-    telemetry,
-};
+use super::telemetry;
+use crate::support::{World, token, tokens::staff_token, world::ACME};
 
 const CHEAP: &str = "{ me { role } }";
 

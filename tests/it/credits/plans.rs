@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    plans::plans_of,
+    cost::plans::plans_of,
     support::{World, token, tokens::staff_token, world::ACME},
 };
 

@@ -107,7 +107,7 @@ async fn who_was_there_before() {
     let world = World::new().await;
     world.grant(world.a, 1_000, None).await;
     let (tenant, a) = (world.acme.uuid(), world.a.uuid());
-    let up = include_str!("../../migrations/2026-11-26-100000_text/up.sql");
+    let up = include_str!("../../../migrations/2026-11-26-100000_text/up.sql");
     let bring_over = &up[up.find("CREATE TEMPORARY TABLE keys").expect("the statement")..];
     // As the version before wrote them.
     for (place, email) in ["JÖRG@example.com", "jörg@example.com", "Änne@example.com"].iter().enumerate() {

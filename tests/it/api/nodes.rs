@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::{
-    isolation,
+    isolation::by_the_api,
     support::{
         World, token,
         tokens::staff_token,
@@ -46,8 +46,8 @@ async fn whatever_has_an_id_is_fetched_again() {
     // The world's own leads have no history: this one has.
     let query = "mutation ($id: ID!) { updateLeadStatus(input: { id: $id, status: CONTACTED }) { userErrors { message } } }";
     world.operator(query, json!({"id": lead.to_string()})).await;
-    isolation::money(&world).await;
-    isolation::credits(&world).await;
+    by_the_api::money(&world).await;
+    by_the_api::credits(&world).await;
     let mut found = BTreeMap::new();
     gather(world.operator(EVERYTHING, json!({})).await.data(), &mut found);
 
@@ -92,8 +92,8 @@ async fn whatever_has_an_id_is_fetched_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn transfers_are_of_their_kind() {
     let world = World::new().await;
-    isolation::money(&world).await;
-    isolation::credits(&world).await;
+    by_the_api::money(&world).await;
+    by_the_api::credits(&world).await;
     let query = "{ partners { nodes { ledger { nodes { id kind amount { amount } } } creditLedger { nodes { id why: kind credits } } } } }";
     let answer = world.operator(query, json!({})).await;
     let rows = |list: &str| -> Vec<Value> {

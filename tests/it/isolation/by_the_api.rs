@@ -1,4 +1,4 @@
-//! Isolation by the API's own conditions. That of PostgreSQL, under each database role, is in [`crate::roles`].
+//! Isolation by the API's own conditions. That of PostgreSQL, under each database role, is in [`super::database_roles`].
 
 use serde_json::{Value, json};
 

@@ -1,0 +1,75 @@
+//! A session's connection, and which transaction is open on it.
+
+use crate::{
+    db::{
+        caller::Caller,
+        pool::{Pool, Taken},
+    },
+    error::Result,
+};
+use diesel::QueryResult;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::try_join;
+use std::mem;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// No transaction is open.
+    Idle,
+    /// Somebody's reading transaction before is still open: nobody has asked anything yet.
+    Left,
+    /// The same, and who asks is foreseen: their reading transaction is sent along with the first that they read.
+    Foreseen,
+    /// The reading transaction is open.
+    Reading,
+    /// A writing transaction is open in which the session began; who goes on in it is still to be said.
+    Begun,
+    /// The same, and it has been said: nothing else has been done in it.
+    Fresh,
+    /// A transaction was begun and neither committed, nor rolled back, nor is it known to be good.
+    Abandoned,
+}
+
+impl Phase {
+    /// What ends the transaction that is open.
+    pub(super) fn end(self) -> Option<&'static str> {
+        match self {
+            Self::Idle => None,
+            Self::Left | Self::Foreseen | Self::Reading => Some("COMMIT"),
+            Self::Begun | Self::Fresh | Self::Abandoned => Some("ROLLBACK"),
+        }
+    }
+
+    /// What ends it and begins another.
+    pub(super) fn then(self, begin: &str) -> String {
+        self.end().map_or_else(|| begin.to_owned(), |end| format!("{end}; {begin}"))
+    }
+}
+
+pub(super) struct Line {
+    pub(super) pool: Pool,
+    // Taken only when the session ends.
+    pub(super) connection: Option<Taken>,
+    pub(super) caller: Caller,
+    /// Who acts in the caller's name.
+    pub(super) impersonator: Option<String>,
+    pub(super) phase: Phase,
+}
+
+impl Line {
+    pub(super) fn connection(&self) -> &AsyncPgConnection {
+        self.connection.as_ref().expect("a session has its connection until it is dropped")
+    }
+
+    /// Ends the transaction that is open and opens one for the caller, in one round trip.
+    pub(super) async fn begin(&mut self, how: &str) -> Result<()> {
+        let how = mem::replace(&mut self.phase, Phase::Abandoned).then(how);
+        try_join!(self.run(&how), self.caller.announce(self.connection()))?;
+        Ok(())
+    }
+
+    /// Runs what gives no rows.
+    pub(super) async fn run(&self, sql: &str) -> QueryResult<()> {
+        (&mut self.connection()).batch_execute(sql).await
+    }
+}

@@ -1,0 +1,60 @@
+//! Which partners a list shows, and in which order.
+
+use crate::{
+    error::Result,
+    graphql::engine::arguments::{OrderDirection, search_text},
+    models::{
+        self,
+        partners::partner::{BY_CREATED, BY_NAME, BY_UPDATED, PartnerFilter, PartnerStatus},
+    },
+};
+use async_graphql::{Enum, InputObject};
+
+/// Which partners to show.
+#[derive(InputObject)]
+#[graphql(name = "PartnerFilter")]
+pub struct PartnerFilterInput {
+    /// Only those of one of these statuses; of an empty list there are none.
+    status: Option<Vec<PartnerStatus>>,
+    /// Only those whose company's name has every word of this text, in any order, without regard to case, accents and compatibility forms.
+    search: Option<String>,
+}
+
+impl PartnerFilterInput {
+    /// What it means.
+    pub fn checked(self) -> Result<PartnerFilter> {
+        Ok(PartnerFilter { statuses: self.status, search: search_text(self.search)? })
+    }
+}
+
+/// How to order partners.
+#[derive(InputObject, Default)]
+pub struct PartnerOrder {
+    /// By what.
+    pub field: PartnerOrderField,
+    /// In which direction.
+    #[graphql(default)]
+    pub direction: OrderDirection,
+}
+
+/// What partners can be ordered by.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PartnerOrderField {
+    /// When they joined.
+    #[default]
+    CreatedAt,
+    /// When they last changed.
+    UpdatedAt,
+    /// Their company's name, without regard to case.
+    CompanyName,
+}
+
+impl PartnerOrderField {
+    pub fn sort_key(self) -> models::page::SortKey {
+        match self {
+            Self::CreatedAt => BY_CREATED,
+            Self::UpdatedAt => BY_UPDATED,
+            Self::CompanyName => BY_NAME,
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! What an operation costs: statements, round trips, plans.
+
+pub mod histories;
+pub mod plans;
+pub mod round_trips;
+pub mod statements;

@@ -1,0 +1,3 @@
+//! Leads.
+
+pub mod leads;

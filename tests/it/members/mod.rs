@@ -1,0 +1,6 @@
+//! Members.
+
+pub mod imports;
+pub mod members;
+pub mod texts;
+pub mod uploads;

@@ -1,0 +1,4 @@
+//! Payouts.
+
+pub mod payouts;
+pub mod release;

@@ -1,0 +1,4 @@
+//! Who belongs to a partner, and acts for it.
+
+pub mod acting;
+pub mod memberships;

@@ -1,0 +1,10 @@
+//! The program: its commands, its own database, its limits, and what goes wrong around it.
+
+pub mod cli;
+pub mod embedded;
+pub mod faults;
+pub mod limits;
+pub mod migrations;
+pub mod production;
+pub mod sockets;
+pub mod telemetry;
