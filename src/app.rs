@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use crate::{
     auth::{
         development::{Bearer, DevelopmentIssuer},
-        guard::Acquaintances,
+        guard::KnownCallers,
         verifier::TokenVerifier,
     },
     clock::Clock,
@@ -26,7 +26,7 @@ pub struct App {
     /// The executable schema.
     pub schema: PortalSchema,
     /// Who has asked before.
-    pub acquaintances: Acquaintances,
+    pub known_callers: KnownCallers,
     /// Checks session tokens.
     pub verifier: TokenVerifier,
     /// Seals account numbers.

@@ -27,7 +27,7 @@ pub fn day(text: &str) -> Option<NaiveDate> {
         && text
             .bytes()
             .enumerate()
-            .all(|(place, byte)| if matches!(place, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
+            .all(|(index, byte)| if matches!(index, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
     if has_the_form { text.parse().ok() } else { None }
 }
 

@@ -49,7 +49,7 @@ pub enum KeyringError {
     /// The value was sealed with a key version that is not in the setting.
     #[error("the key of version {0} is not configured")]
     UnknownVersion(u32),
-    /// The value was not sealed with this key for this place, or has been changed.
+    /// The value was not sealed with this key for this index, or has been changed.
     #[error("the sealed value does not open")]
     Corrupt,
     /// The system's random source failed.
@@ -128,8 +128,8 @@ impl FromStr for Keyring {
 
     fn from_str(setting: &str) -> Result<Self, KeyringError> {
         let mut keys = BTreeMap::new();
-        for (place, pair) in setting.split(',').enumerate() {
-            let wrong = |why: &str| KeyringError::Setting(format!("pair {} {why}", place + 1));
+        for (index, pair) in setting.split(',').enumerate() {
+            let wrong = |why: &str| KeyringError::Setting(format!("pair {} {why}", index + 1));
             let (version, key) = pair.trim().split_once(':').ok_or_else(|| wrong("has no colon"))?;
             let version: u32 = version.parse().map_err(|_| wrong("has no whole number before its colon"))?;
             let bytes = STANDARD.decode(key).map_err(|_| wrong("has a key that is not base64"))?;

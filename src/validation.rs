@@ -143,8 +143,8 @@ impl From<Fault> for Faults {
 
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, fault) in self.0.iter().enumerate() {
-            let separator = if place == 0 { "" } else { " " };
+        for (index, fault) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { " " };
             write!(f, "{separator}{}: {}", fault.field.join("."), fault.message)?;
         }
         Ok(())

@@ -13,7 +13,7 @@ use partner_portal::{
     app::App,
     auth::{
         development::{Bearer, DevelopmentIssuer, ISSUER},
-        guard::Acquaintances,
+        guard::KnownCallers,
         keys::KeySource,
         verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
     },
@@ -85,7 +85,7 @@ impl Portal {
             .expect("a pool"),
             schema: PortalSchema::new(limits.clone()),
             edge: Edge::new(limits, 4, FrontEnds::default(), Introspection::On, false),
-            acquaintances: Acquaintances::default(),
+            known_callers: KnownCallers::default(),
             verifier: TokenVerifier::new(vec![trusted], vec![], AzpPolicy::default(), clock.clone()),
             keyring: Arc::new(keyring),
             clock: clock.clone(),

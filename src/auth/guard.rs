@@ -4,7 +4,7 @@
 //! valid token for the first time is registered here.
 //!
 //! Most who ask have asked before, and nothing has changed about them since: then one number says so ([`Identity::is_current`]). Who reads is
-//! answered in the very round trip that finds that out, as for whom it was the last time ([`Foreseen`]); an answer is used only if it was
+//! answered in the very round trip that finds that out, as for whom it was the last time ([`Predicted`]); an answer is used only if it was
 //! them again.
 
 use std::sync::{
@@ -31,20 +31,20 @@ use crate::{
 const REMEMBERED: usize = 10_000;
 
 /// Who asked before, by what their tokens say.
-pub struct Acquaintances {
+pub struct KnownCallers {
     known: Cache<SignIn, Arc<Identity>>,
     confirmed: AtomicU64,
     mistaken: AtomicU64,
 }
 
-impl Default for Acquaintances {
+impl Default for KnownCallers {
     fn default() -> Self {
         Self { known: Cache::new(REMEMBERED), confirmed: AtomicU64::new(0), mistaken: AtomicU64::new(0) }
     }
 }
 
 /// Someone who asks, most likely.
-pub struct Foreseen {
+pub struct Predicted {
     lookup: SignIn,
     identity: Arc<Identity>,
 }
@@ -57,7 +57,7 @@ pub enum Unconfirmed {
     Fault(Error),
 }
 
-impl Acquaintances {
+impl KnownCallers {
     /// Opens the session of the request of that id and finds out who is asking.
     pub async fn admit(&self, pool: &Pool, claims: &Arc<Claims>, request: &str, access: Access) -> Result<(Session, Viewer)> {
         let lookup = SignIn::from(&**claims);
@@ -65,7 +65,7 @@ impl Acquaintances {
         if let Some(identity) = self.known.get(&lookup) {
             if session.enter(access, async |connection| identity.is_current(connection, &lookup).await).await? {
                 let viewer = viewer(&identity, claims)?;
-                session.proceed(viewer.caller(), Some(&identity.told)).await?;
+                session.proceed(viewer.caller(), Some(&identity.announced)).await?;
                 session.name_impersonator(claims.actor.clone()).await;
                 return Ok((session, viewer));
             }
@@ -75,15 +75,15 @@ impl Acquaintances {
         Ok((session, viewer))
     }
 
-    /// The same for a request that reads. Where it is foreseen who asks, nothing has been asked of the database yet: what is read may be
-    /// told once [`Acquaintances::confirm`], polled before whatever reads, has confirmed it.
-    pub async fn foresee(&self, pool: &Pool, claims: &Arc<Claims>, request: &str) -> Result<(Session, Viewer, Option<Foreseen>)> {
+    /// The same for a request that reads. Where it is predicted who asks, nothing has been asked of the database yet: what is read may be
+    /// announced once [`KnownCallers::confirm`], polled before whatever reads, has confirmed it.
+    pub async fn predict(&self, pool: &Pool, claims: &Arc<Claims>, request: &str) -> Result<(Session, Viewer, Option<Predicted>)> {
         let lookup = SignIn::from(&**claims);
         let mut session = Session::take(pool, gate(&lookup), Some(request)).await?;
         if let Some(identity) = self.known.get(&lookup) {
             let viewer = viewer(&identity, claims)?;
-            if session.foresee(viewer.caller()) {
-                return Ok((session, viewer, Some(Foreseen { lookup, identity })));
+            if session.predict(viewer.caller()) {
+                return Ok((session, viewer, Some(Predicted { lookup, identity })));
             }
         }
         let viewer = self.identify(&session, lookup, claims, Access::Read).await?;
@@ -103,18 +103,18 @@ impl Acquaintances {
             identity = only(found.map_err(Error::repeatable)?)?;
         }
         let viewer = viewer(&identity, claims)?;
-        session.proceed(viewer.caller(), Some(&identity.told)).await?;
+        session.proceed(viewer.caller(), Some(&identity.announced)).await?;
         session.name_impersonator(claims.actor.clone()).await;
-        // Only what PostgreSQL has been told by the statement that looks for the bearer can be told again; and nobody who is to be registered.
-        if viewer.caller().is(&identity.told) && !identity.must_sign_in(&lookup) {
+        // Only what PostgreSQL has been announced by the statement that looks for the bearer can be announced again; and nobody who is to be registered.
+        if viewer.caller().is(&identity.announced) && !identity.must_sign_in(&lookup) {
             self.known.insert(lookup, Arc::new(identity));
         }
         Ok(viewer)
     }
 
     /// Finds out whether it is them who ask. Where it is not, they are forgotten.
-    pub async fn confirm(&self, session: &Session, foreseen: &Foreseen) -> Result<(), Unconfirmed> {
-        let Foreseen { lookup, identity } = foreseen;
+    pub async fn confirm(&self, session: &Session, predicted: &Predicted) -> Result<(), Unconfirmed> {
+        let Predicted { lookup, identity } = predicted;
         let is_current = session.confirm(async |connection| identity.is_current(connection, lookup).await).await;
         if is_current.map_err(Unconfirmed::Fault)? {
             self.confirmed.fetch_add(1, Ordering::Relaxed);
@@ -125,8 +125,8 @@ impl Acquaintances {
         Err(Unconfirmed::Another)
     }
 
-    /// How often it was them whom it was foreseen to be, and how often it was not.
-    pub fn foreseen(&self) -> (u64, u64) {
+    /// How often it was them whom it was predicted to be, and how often it was not.
+    pub fn predicted(&self) -> (u64, u64) {
         (self.confirmed.load(Ordering::Relaxed), self.mistaken.load(Ordering::Relaxed))
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     app::{App, Development},
     auth::{
         development::{self, DevelopmentIssuer},
-        guard::Acquaintances,
+        guard::KnownCallers,
         keys::{KeyCache, KeySource},
         verifier::{TokenVerifier, TrustedIssuer},
     },
@@ -76,7 +76,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
             settings.introspection,
             development.is_some(),
         ),
-        acquaintances: Acquaintances::default(),
+        known_callers: KnownCallers::default(),
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),

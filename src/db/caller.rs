@@ -1,4 +1,4 @@
-//! Who a transaction is for, and how PostgreSQL is told.
+//! Who a transaction is for, and how PostgreSQL is announced.
 
 use diesel::{
     QueryResult,
@@ -47,9 +47,9 @@ pub enum Caller {
 
 type Settings = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
 
-/// What PostgreSQL has been told of a caller: the role, and the settings `app.tenant_id`, `app.partner_id`, `app.user_id`.
+/// What PostgreSQL has been announced of a caller: the role, and the settings `app.tenant_id`, `app.partner_id`, `app.user_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
-pub struct Told {
+pub struct Announced {
     /// The role.
     pub role: String,
     /// `app.tenant_id`
@@ -61,12 +61,12 @@ pub struct Told {
 }
 
 impl Caller {
-    /// Whether that is what PostgreSQL is told of them.
-    pub fn is(&self, told: &Told) -> bool {
-        self.told() == *told
+    /// Whether that is what PostgreSQL is announced of them.
+    pub fn is(&self, announced: &Announced) -> bool {
+        self.announced() == *announced
     }
 
-    pub(super) fn told(&self) -> Told {
+    pub(super) fn announced(&self) -> Announced {
         let id = |value: Option<uuid::Uuid>| value.unwrap_or_default().to_string();
         let (role, tenant, partner, user) = match self {
             Self::Gate { .. } => (GATE, None, None, None),
@@ -74,7 +74,7 @@ impl Caller {
             Self::Operator { tenant, user } => (OPERATOR, Some(tenant), None, Some(user)),
             Self::Service { tenant, user } => (SERVICE, Some(tenant), None, Some(user)),
         };
-        Told {
+        Announced {
             role: role.to_owned(),
             tenant: id(tenant.map(|tenant| tenant.uuid())),
             partner: id(partner.map(PartnerId::uuid)),
@@ -88,7 +88,7 @@ impl Caller {
         // In here alone: in scope elsewhere it takes `load` away from the counters.
         use diesel_async::RunQueryDsl;
 
-        let Told { role, tenant, partner, user } = self.told();
+        let Announced { role, tenant, partner, user } = self.announced();
         let (issuer, subject) = match self {
             Self::Gate { issuer, subject } => (issuer.clone(), subject.clone()),
             Self::Partner { .. } | Self::Operator { .. } | Self::Service { .. } => Default::default(),
@@ -108,8 +108,8 @@ impl Caller {
 pub(super) async fn announce_impersonator(mut connection: &AsyncPgConnection, impersonator: String) -> QueryResult<()> {
     use diesel_async::RunQueryDsl;
 
-    let told = statement::<Text>("SELECT set_config('app.impersonator', ?, true)", vec![Bind::text(impersonator)]);
-    told.execute(&mut connection).await.map(drop)
+    let announced = statement::<Text>("SELECT set_config('app.impersonator', ?, true)", vec![Bind::text(impersonator)]);
+    announced.execute(&mut connection).await.map(drop)
 }
 
 /// The roles of callers (the migration `roles` makes them).

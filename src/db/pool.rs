@@ -60,7 +60,7 @@ pub struct Pool(Arc<Shared>);
 
 struct Shared {
     connections: Connections,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     wait: Duration,
     linger: Duration,
     end_limit: Duration,
@@ -98,7 +98,7 @@ struct Kept {
 /// A connection, until it is dropped.
 pub struct Taken {
     connection: Object<Manager>,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
     end_limit: Duration,
 }
 
@@ -158,10 +158,10 @@ impl Pool {
             .runtime(::deadpool::Runtime::Tokio1)
             .build()
             .map_err(Error::internal)?;
-        let places = Arc::new(Semaphore::new(settings.size));
+        let permits = Arc::new(Semaphore::new(settings.size));
         Ok(Self(Arc::new(Shared {
             connections,
-            places,
+            permits,
             wait: settings.wait,
             linger: settings.linger,
             end_limit: settings.statement_timeout + END_LIMIT,
@@ -185,8 +185,8 @@ impl Pool {
     pub async fn take(&self) -> Result<(Taken, bool), PoolError> {
         self.0.waiting.fetch_add(1, Ordering::Relaxed);
         let waiting = Waiting(&self.0.waiting);
-        let place = match timeout(self.0.wait, Arc::clone(&self.0.places).acquire_owned()).await {
-            Ok(Ok(place)) => place,
+        let permit = match timeout(self.0.wait, Arc::clone(&self.0.permits).acquire_owned()).await {
+            Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Err(PoolError::Closed),
             Err(_) => return Err(PoolError::Timeout(TimeoutType::Wait)),
         };
@@ -197,18 +197,18 @@ impl Pool {
                 drop(Object::take(connection));
                 continue;
             }
-            return Ok((Taken { connection, place, end_limit }, true));
+            return Ok((Taken { connection, permit, end_limit }, true));
         }
-        Ok((Taken { connection: self.0.connections.get().await?, place, end_limit }, false))
+        Ok((Taken { connection: self.0.connections.get().await?, permit, end_limit }, false))
     }
 
     /// Takes back a connection on which a reading transaction is open.
     pub fn keep(&self, taken: Taken) {
-        let Taken { connection, place, .. } = taken;
+        let Taken { connection, permit, .. } = taken;
         let Ok(runtime) = Handle::try_current() else { return drop(Object::take(connection)) };
         let mut kept = self.0.kept();
         // Closed in this order: whoever comes later finds that it is.
-        if self.0.places.is_closed() {
+        if self.0.permits.is_closed() {
             return drop(Object::take(connection));
         }
         kept.lines.push((Instant::now(), connection));
@@ -217,7 +217,7 @@ impl Pool {
         }
         drop(kept);
         // Only now may the next one look for it.
-        drop(place);
+        drop(permit);
     }
 
     /// How it is used at the moment.
@@ -232,7 +232,7 @@ impl Pool {
 
     /// Gives no more connections, and closes those that nobody uses.
     pub fn close(&self) {
-        self.0.places.close();
+        self.0.permits.close();
         self.0.connections.close();
         self.0.kept().lines.clear();
     }
@@ -243,8 +243,8 @@ impl Shared {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that have been of no use for a moment; `None` when there are no others either. Each comes with a place of its own, so that
-    /// nobody is promised the connection meanwhile. Where there is none, somebody has a place and is about to look for the connection: it
+    /// Those that have been of no use for a moment; `None` when there are no others either. Each comes with a permit of its own, so that
+    /// nobody is promised the connection meanwhile. Where there is none, somebody has a permit and is about to look for the connection: it
     /// stays where they will find it.
     fn idle(&self) -> Option<Vec<Taken>> {
         let mut kept = self.kept();
@@ -253,10 +253,10 @@ impl Shared {
             return None;
         }
         let stale = kept.lines.partition_point(|(since, _)| since.elapsed() >= self.linger);
-        let places: Vec<_> = (0..stale).map_while(|_| Arc::clone(&self.places).try_acquire_owned().ok()).collect();
-        let connections = kept.lines.drain(..places.len()).map(|(_, connection)| connection);
+        let permits: Vec<_> = (0..stale).map_while(|_| Arc::clone(&self.permits).try_acquire_owned().ok()).collect();
+        let connections = kept.lines.drain(..permits.len()).map(|(_, connection)| connection);
         let end_limit = self.end_limit;
-        Some(connections.zip(places).map(|(connection, place)| Taken { connection, place, end_limit }).collect())
+        Some(connections.zip(permits).map(|(connection, permit)| Taken { connection, permit, end_limit }).collect())
     }
 }
 

@@ -38,8 +38,8 @@ impl Statements {
             return;
         }
         let text = statement.to_string();
-        if let Some(place) = self.0.iter().position(|(started, _)| *started == text) {
-            let (_, span) = self.0.swap_remove(place);
+        if let Some(index) = self.0.iter().position(|(started, _)| *started == text) {
+            let (_, span) = self.0.swap_remove(index);
             if has_failed {
                 failed(&span);
             }

@@ -95,18 +95,18 @@ impl Edge {
         }
     }
 
-    /// A place among the operations under way, if there is one now.
-    pub fn place(&self) -> Result<OwnedSemaphorePermit> {
+    /// A permit among the operations under way, if there is one now.
+    pub fn permit(&self) -> Result<OwnedSemaphorePermit> {
         Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| full())
     }
 
-    /// Refuses where there is no place now, before anything more is done for a request: those that are refused must not keep the others
+    /// Refuses where there is no permit now, before anything more is done for a request: those that are refused must not keep the others
     /// from being served.
     pub fn check_place(&self) -> Result<()> {
         if self.in_flight.available_permits() == 0 { Err(full()) } else { Ok(()) }
     }
 
-    /// A place among the events that are told of at the same time. Waits for one: watchers have time, those who ask do not.
+    /// A permit among the events that are told of at the same time. Waits for one: watchers have time, those who ask do not.
     pub async fn place_to_tell(&self) -> Result<SemaphorePermit<'_>> {
         self.telling.acquire().await.map_err(Error::internal)
     }
@@ -139,8 +139,8 @@ impl PerUser {
         Arc::new(Self { most, most_of_all, counts: Mutex::default() })
     }
 
-    /// One more for this user, until the place is dropped. `what` names them, for the refusal where it would be too many.
-    pub fn enter(self: &Arc<Self>, claims: &Claims, what: &'static str) -> Result<UserPlace> {
+    /// One more for this user, until the permit is dropped. `what` names them, for the refusal where it would be too many.
+    pub fn enter(self: &Arc<Self>, claims: &Claims, what: &'static str) -> Result<UserPermit> {
         let user = (claims.issuer.clone(), claims.subject.clone());
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.get(&user).is_some_and(|count| *count >= self.most) {
@@ -150,7 +150,7 @@ impl PerUser {
             return Err(Error::unavailable(format!("all places for {what} are taken")));
         }
         *counts.entry(user.clone()).or_default() += 1;
-        Ok(UserPlace { user, among: Arc::clone(self) })
+        Ok(UserPermit { user, among: Arc::clone(self) })
     }
 
     /// How many there are.
@@ -160,12 +160,12 @@ impl PerUser {
 }
 
 /// One of those that a user may have.
-pub struct UserPlace {
+pub struct UserPermit {
     user: (String, String),
     among: Arc<PerUser>,
 }
 
-impl Drop for UserPlace {
+impl Drop for UserPermit {
     fn drop(&mut self) {
         let mut counts = self.among.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.user) {

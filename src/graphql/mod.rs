@@ -27,7 +27,7 @@ use self::{
     commissions::commission::Commission,
     credits::{credit::CreditAllocation, ledger::CreditTransfer},
     document::{Documents, Parameters, Prepared},
-    engine::{containment::Contain, context::RequestContext, pagination::Connection, step::Step},
+    engine::{field_errors::FieldErrorExtension, context::RequestContext, pagination::Connection, step::Step},
     leads::lead::Lead,
     ledger::transfer::Transfer,
     members::member::Member,
@@ -61,7 +61,7 @@ impl PortalSchema {
         // What runs has been validated: the engine is not asked to do so again.
         let engine = builder()
             .validation_mode(ValidationMode::Fast)
-            .extension(Contain(DESCRIPTION))
+            .extension(FieldErrorExtension(DESCRIPTION))
             .limit_recursive_depth(MAX_RECURSION)
             .finish();
         Self { engine, documents: Documents::new(limits) }
@@ -79,8 +79,8 @@ impl PortalSchema {
 
     /// Runs one operation that was prepared.
     pub async fn execute(&self, prepared: &Prepared, context: RequestContext) -> Response {
-        let (quiet, kept, context) = (context.quiet(), context.kept(), context.merging(prepared.merges()));
-        kept.with(quiet.watch(Box::pin(self.engine.execute(prepared.request().data(context)))).await)
+        let (quiet, field_errors, context) = (context.quiet(), context.field_errors(), context.merging(prepared.merges()));
+        field_errors.with(quiet.watch(Box::pin(self.engine.execute(prepared.request().data(context)))).await)
     }
 
     /// The same while it is found out whether it may run. Where it may not, that is told as soon as it is known.
@@ -90,19 +90,19 @@ impl PortalSchema {
         prepared: &Prepared,
         context: RequestContext,
     ) -> Result<Response, E> {
-        let (quiet, kept, context) = (context.quiet(), context.kept(), context.merging(prepared.merges()));
+        let (quiet, field_errors, context) = (context.quiet(), context.field_errors(), context.merging(prepared.merges()));
         // On the heap at once: they are large, and would be moved from hand to hand.
         let confirmed = Box::pin(confirmed);
         let answer = Box::pin(async { Ok(self.engine.execute(prepared.request().data(context)).await) });
         // In this order: what confirms is sent first.
-        quiet.watch(async { try_join!(confirmed, answer) }).await.map(|((), answer)| kept.with(answer))
+        quiet.watch(async { try_join!(confirmed, answer) }).await.map(|((), answer)| field_errors.with(answer))
     }
 
     /// Runs one step of a subscription that was prepared. `None` where it tells of nothing.
     pub async fn execute_step(&self, prepared: &Prepared, context: RequestContext, step: Arc<Step>) -> Option<Response> {
-        let (quiet, kept, context) = (context.quiet(), context.kept(), context.merging(prepared.merges()));
+        let (quiet, field_errors, context) = (context.quiet(), context.field_errors(), context.merging(prepared.merges()));
         let answer = quiet.watch(self.engine.execute_stream(prepared.request().data(context).data(step)).next()).await;
-        answer.map(|answer| kept.with(answer))
+        answer.map(|answer| field_errors.with(answer))
     }
 }
 

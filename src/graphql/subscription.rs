@@ -135,7 +135,7 @@ impl Change {
 }
 
 /// One event, or none: what it is about cannot be seen any more.
-type Told<T> = stream::Iter<std::option::IntoIter<T>>;
+type OneOrNone<T> = stream::Iter<std::option::IntoIter<T>>;
 
 /// The root of all subscriptions.
 pub struct Subscription;
@@ -157,7 +157,7 @@ impl Subscription {
             desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
         )]
         since: Option<String>,
-    ) -> Result<Told<Change>> {
+    ) -> Result<OneOrNone<Change>> {
         let mut kinds = kinds.unwrap_or_else(|| EventKind::ALL.to_vec());
         if kinds.is_empty() {
             let message = "kinds: an empty list would tell of nothing. Leave it out to be told of changes of every kind.";
@@ -178,7 +178,7 @@ impl Subscription {
             desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
         )]
         since: Option<String>,
-    ) -> Result<Told<LeadChange>> {
+    ) -> Result<OneOrNone<LeadChange>> {
         tell(step(ctx, vec![EventKind::Lead], partner_id, id.map(LeadId::uuid), since)?, async |event| {
             LeadChange::of(ctx, event).await
         })
@@ -195,7 +195,7 @@ impl Subscription {
             desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
         )]
         since: Option<String>,
-    ) -> Result<Told<CommissionChange>> {
+    ) -> Result<OneOrNone<CommissionChange>> {
         tell(step(ctx, vec![EventKind::Commission], partner_id, id.map(CommissionId::uuid), since)?, async |event| {
             CommissionChange::of(ctx, event).await
         })
@@ -212,7 +212,7 @@ impl Subscription {
             desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
         )]
         since: Option<String>,
-    ) -> Result<Told<PayoutChange>> {
+    ) -> Result<OneOrNone<PayoutChange>> {
         tell(step(ctx, vec![EventKind::Payout], partner_id, id.map(PayoutId::uuid), since)?, async |event| {
             PayoutChange::of(ctx, event).await
         })
@@ -228,7 +228,7 @@ impl Subscription {
             desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
         )]
         since: Option<String>,
-    ) -> Result<Told<CreditBalanceChange>> {
+    ) -> Result<OneOrNone<CreditBalanceChange>> {
         tell(step(ctx, vec![EventKind::CreditBalance], partner_id, None, since)?, async |event| {
             CreditBalanceChange::of(ctx, event).await
         })
@@ -257,12 +257,12 @@ fn step(
 }
 
 /// Tells of an event, where there is one and what it is about can be seen.
-async fn tell<C>(event: Option<Event>, read: impl AsyncFnOnce(Event) -> Result<Option<C>>) -> Result<Told<C>> {
-    let told = match event {
+async fn tell<C>(event: Option<Event>, read: impl AsyncFnOnce(Event) -> Result<Option<C>>) -> Result<OneOrNone<C>> {
+    let change = match event {
         Some(event) => read(event).await?,
         None => None,
     };
-    Ok(stream::iter(told))
+    Ok(stream::iter(change))
 }
 
 /// The cursor of an event.

@@ -115,7 +115,7 @@ enum Refused {
     /// It may not run, or not now; or it failed on our side.
     Fault(Error),
     /// There is no place for a file at the moment.
-    NoPlace,
+    NoPermit,
 }
 
 impl From<Error> for Refused {
@@ -137,7 +137,7 @@ impl Refused {
                 errors.iter().find_map(|error| error.source::<Error>()).map_or("BAD_USER_INPUT", Error::code)
             }
             Self::Fault(error) => error.code(),
-            Self::NoPlace => "SERVICE_UNAVAILABLE",
+            Self::NoPermit => "SERVICE_UNAVAILABLE",
         }
     }
 
@@ -162,7 +162,7 @@ impl Refused {
             Self::Unsafe => (StatusCode::METHOD_NOT_ALLOWED, None),
             Self::Document(_) => (media.status_of_request_errors(), None),
             Self::Fault(error) => (status_of(error, media), error.retry_after()),
-            Self::NoPlace => (StatusCode::SERVICE_UNAVAILABLE, Some(60)),
+            Self::NoPermit => (StatusCode::SERVICE_UNAVAILABLE, Some(60)),
         };
         // What a client without a stream reads is JSON.
         let media = if media == Media::EventStream { Media::GraphqlResponse } else { media };
@@ -189,7 +189,7 @@ impl Refused {
             Self::Unsafe => errors::alone(&Error::BadUserInput("A mutation is sent with POST.".to_owned())),
             Self::Document(errors) => async_graphql::Response::from_errors(errors),
             Self::Fault(error) => errors::alone(&error),
-            Self::NoPlace => errors::alone(&Error::unavailable("too many exports and uploads are running")),
+            Self::NoPermit => errors::alone(&Error::unavailable("too many exports and uploads are running")),
         };
         let codes = errors::finish(&mut response, id);
         tracing::info!(request_id = id, errors = codes.join(","), "turned away");

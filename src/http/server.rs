@@ -32,9 +32,9 @@ const MAX_HEADERS: usize = 32 * 1024;
 /// How long to wait when no socket can be had, for others to close.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// A place among the sockets that may be open. Whoever takes a connection over takes its place along.
+/// A permit among the sockets that may be open. Whoever takes a connection over takes its permit along.
 #[derive(Clone)]
-pub struct SocketPlace {
+pub struct SocketPermit {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
@@ -50,7 +50,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopp
             accepted = accept(&listener, &sockets) => accepted,
             () = &mut stopping => break,
         };
-        let (stream, place) = match accepted {
+        let (stream, permit) = match accepted {
             Ok(accepted) => accepted,
             // The client is gone already, or there are no descriptors left; neither is a reason to stop.
             Err(error) => {
@@ -62,7 +62,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopp
         let conversation = Conversation {
             builder: builder.clone(),
             router: router.clone(),
-            place,
+            permit,
             silence: limits.header_timeout,
             send: limits.send_timeout,
         };
@@ -75,18 +75,18 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopp
     let _ = sockets.acquire_many(all).await;
 }
 
-async fn accept(listener: &TcpListener, sockets: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketPlace)> {
+async fn accept(listener: &TcpListener, sockets: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketPermit)> {
     let permit = Arc::clone(sockets).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, SocketPlace { _permit: Arc::new(permit) }))
+    Ok((stream, SocketPermit { _permit: Arc::new(permit) }))
 }
 
 /// One connection, and how long it may be quiet.
 struct Conversation {
     builder: Builder,
     router: Router,
-    place: SocketPlace,
+    permit: SocketPermit,
     silence: Duration,
     send: Duration,
 }
@@ -95,15 +95,15 @@ impl Conversation {
     /// Answers its requests, until there are no more or the server is `ending`.
     async fn run(self, stream: TcpStream, mut ending: watch::Receiver<bool>) {
         let mut stream = TimeoutStream::new(stream);
-        // A client that does not read holds neither its answer nor its place for long.
+        // A client that does not read holds neither its answer nor its permit for long.
         stream.set_write_timeout(Some(self.send));
         let has_spoken = Arc::new(AtomicBool::new(false));
         let heard = Arc::clone(&has_spoken);
-        let (router, place) = (self.router, self.place);
+        let (router, permit) = (self.router, self.permit);
         let service = service_fn(move |request: Request<Incoming>| {
             heard.store(true, Ordering::Relaxed);
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(place.clone());
+            request.extensions_mut().insert(permit.clone());
             let router = router.clone();
             async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
         });

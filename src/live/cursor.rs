@@ -1,6 +1,6 @@
 //! Cursors in the order of changes, as clients keep them.
 //!
-//! A cursor is `version (1 byte) ‖ ciphertext (16) ‖ tag (16)` in base64url. The plaintext is the event's place, big-endian, and its mark. It is
+//! A cursor is `version (1 byte) ‖ ciphertext (16) ‖ tag (16)` in base64url. The plaintext is the event's sequence, big-endian, and its mark. It is
 //! encrypted with AES-256-GCM-SIV (RFC 8452), whose nonce may be the same for all of them: equal cursors are then equal texts.
 
 use std::sync::Arc;
@@ -34,7 +34,7 @@ impl Cursors {
     /// What a client keeps of a position.
     pub fn encode(&self, position: Position) -> Result<String> {
         let mut body = Vec::with_capacity(LENGTH);
-        body.extend_from_slice(&position.place.to_be_bytes());
+        body.extend_from_slice(&position.sequence.to_be_bytes());
         body.extend_from_slice(&position.mark);
         let sealed = self.0.seal_in_place_append_tag(nonce(), Aad::from([VERSION]), &mut body);
         sealed.map_err(|_| Error::internal("a cursor could not be encrypted"))?;
@@ -51,9 +51,9 @@ impl Cursors {
         };
         let opened = self.0.open_in_place(nonce(), Aad::from([VERSION]), &mut bytes[1..]);
         let plain = opened.map_err(|_| Error::CursorExpired(OF_ANOTHER))?;
-        let (place, mark) = plain.split_first_chunk().ok_or_else(|| Error::internal("a cursor is too short"))?;
+        let (sequence, mark) = plain.split_first_chunk().ok_or_else(|| Error::internal("a cursor is too short"))?;
         let mark = mark.try_into().map_err(|_| Error::internal("a cursor is of another length"))?;
-        Ok(Position { place: i64::from_be_bytes(*place), mark })
+        Ok(Position { sequence: i64::from_be_bytes(*sequence), mark })
     }
 }
 
@@ -68,7 +68,7 @@ fn nonce() -> Nonce {
 mod tests {
     use super::*;
 
-    const POSITION: Position = Position { place: 17, mark: *b"12345678" };
+    const POSITION: Position = Position { sequence: 17, mark: *b"12345678" };
 
     fn cursors(key: u8) -> Cursors {
         Cursors::new(&[key; 32]).expect("a key")
@@ -79,7 +79,7 @@ mod tests {
     fn a_cursor_comes_back() {
         let text = cursors(1).encode(POSITION).expect("a cursor");
         assert_eq!(cursors(1).decode(&text).expect("a position"), POSITION);
-        let next = cursors(1).encode(Position { place: 18, ..POSITION }).expect("a cursor");
+        let next = cursors(1).encode(Position { sequence: 18, ..POSITION }).expect("a cursor");
         let same = text.bytes().zip(next.bytes()).skip(2).filter(|(a, b)| a == b).count();
         assert!(same < 10, "{text} and {next} are alike");
     }

@@ -84,7 +84,7 @@ impl Listener {
         while publisher.publish(connection, MOST).await? == MOST {}
         loop {
             // With the last one again: what stands in its place says whether the database is still the one that it was.
-            let first = self.last.map_or(0, |last| last.place);
+            let first = self.last.map_or(0, |last| last.sequence);
             let found = event::published_from(connection, first, MOST).await?;
             let count = found.len();
             let mut found = found.into_iter();
@@ -114,8 +114,8 @@ impl Listener {
 }
 
 async fn last_event(connection: &Connection) -> Result<Option<Event>> {
-    let place = event::last(connection).await?;
-    Ok(event::published_from(connection, place, 1).await?.into_iter().next())
+    let sequence = event::last(connection).await?;
+    Ok(event::published_from(connection, sequence, 1).await?.into_iter().next())
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -45,15 +45,15 @@ impl Source {
         let live = hub.watch();
         let opened_at = match since {
             None => event::last_position(connection).await?,
-            Some(position @ Position { place, mark }) => match event::at(connection, place).await? {
+            Some(position @ Position { sequence, mark }) => match event::at(connection, sequence).await? {
                 (_, Some(kept)) if kept == mark => position,
-                (last, None) if place <= last => {
+                (last, None) if sequence <= last => {
                     return Err(Error::CursorExpired("What has changed after the cursor is not kept any more."));
                 }
                 _ => return Err(Error::CursorExpired(OF_ANOTHER)),
             },
         };
-        let after = opened_at.place;
+        let after = opened_at.sequence;
         Ok(Self { scope, filter, opened_at, after, live, is_behind: since.is_some(), missed: VecDeque::new() })
     }
 
@@ -79,13 +79,13 @@ impl Source {
     /// those of the database any more.
     pub async fn next(&mut self) -> Result<Option<Event>> {
         if let Some(event) = self.missed.pop_front() {
-            self.after = event.place;
+            self.after = event.sequence;
             return Ok(Some(event));
         }
         while !self.is_behind {
             match self.live.recv().await {
-                Ok(event) if event.place > self.after => {
-                    self.after = event.place;
+                Ok(event) if event.sequence > self.after => {
+                    self.after = event.sequence;
                     if event.tenant_id == self.scope.tenant
                         && self.scope.includes(event.partner_id)
                         && self.filter.lets_through(&event)

@@ -30,7 +30,7 @@ pub type Mark = [u8; 8];
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     /// The event's place; 0 before the first.
-    pub place: i64,
+    pub sequence: i64,
     /// The event's mark.
     pub mark: Mark,
 }
@@ -54,7 +54,7 @@ pg_enum! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
     /// Its place in the order of all events.
-    pub place: i64,
+    pub sequence: i64,
     /// Whose tenant's it is.
     pub tenant_id: TenantId,
     /// Which partner's.
@@ -77,7 +77,7 @@ impl Event {
 
     /// Its position.
     pub fn position(&self) -> Position {
-        Position { place: self.place, mark: self.mark }
+        Position { sequence: self.sequence, mark: self.mark }
     }
 }
 
@@ -87,8 +87,8 @@ type Columns = (i64, Uuid, Uuid, EventKind, Uuid, DateTime<Utc>, Vec<u8>);
 impl TryFrom<Columns> for Event {
     type Error = diesel::result::Error;
 
-    fn try_from((place, tenant, partner, kind, subject_id, at, mark): Columns) -> QueryResult<Self> {
-        Ok(Self { place, tenant_id: tenant.into(), partner_id: partner.into(), kind, subject_id, at, mark: read_mark(&mark)? })
+    fn try_from((sequence, tenant, partner, kind, subject_id, at, mark): Columns) -> QueryResult<Self> {
+        Ok(Self { sequence, tenant_id: tenant.into(), partner_id: partner.into(), kind, subject_id, at, mark: read_mark(&mark)? })
     }
 }
 
@@ -215,15 +215,15 @@ pub async fn last(mut connection: &AsyncPgConnection) -> QueryResult<i64> {
 
 /// The position of the last event.
 pub async fn last_position(mut connection: &AsyncPgConnection) -> QueryResult<Position> {
-    let (place, mark): (i64, Vec<u8>) =
+    let (sequence, mark): (i64, Vec<u8>) =
         statement::<(BigInt, Binary)>("SELECT place, mark FROM last_event_mark()", vec![]).get_result(&mut connection).await?;
-    Ok(Position { place, mark: read_mark(&mark)? })
+    Ok(Position { sequence, mark: read_mark(&mark)? })
 }
 
 /// The place of the last event, and the mark of the event at a place; `None` where none is kept there.
-pub async fn at(mut connection: &AsyncPgConnection, place: i64) -> QueryResult<(i64, Option<Mark>)> {
+pub async fn at(mut connection: &AsyncPgConnection, sequence: i64) -> QueryResult<(i64, Option<Mark>)> {
     let (last, mark): (i64, Option<Vec<u8>>) =
-        statement::<(BigInt, Nullable<Binary>)>("SELECT last, mark FROM event_at(?)", vec![Bind::BigInt(place)])
+        statement::<(BigInt, Nullable<Binary>)>("SELECT last, mark FROM event_at(?)", vec![Bind::BigInt(sequence)])
             .get_result(&mut connection)
             .await?;
     Ok((last, mark.as_deref().map(read_mark).transpose()?))

@@ -181,8 +181,8 @@ pub struct Sums<Q> {
 impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Sums<Q> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
         out.push_sql("SELECT rows.currency::text, rows.status::text, count(*), ARRAY[");
-        for (place, amount) in self.amounts.iter().enumerate() {
-            out.push_sql(if place == 0 { "coalesce(sum(rows." } else { ", coalesce(sum(rows." });
+        for (index, amount) in self.amounts.iter().enumerate() {
+            out.push_sql(if index == 0 { "coalesce(sum(rows." } else { ", coalesce(sum(rows." });
             out.push_identifier(amount)?;
             out.push_sql("), 0)");
         }

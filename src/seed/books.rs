@@ -131,18 +131,18 @@ impl Year<'_> {
         query.first(&mut connection).await.optional()
     }
 
-    fn customer(&self, partner: usize, place: usize) -> String {
-        format!("cus_{}_{}_{}", self.seed, partner + 1, place + 1)
+    fn customer(&self, partner: usize, index: usize) -> String {
+        format!("cus_{}_{}_{}", self.seed, partner + 1, index + 1)
     }
 
     async fn customers(&self, connection: &AsyncPgConnection, random: &mut Rng) -> Result<()> {
         for (number, partner) in self.partners.iter().enumerate() {
-            for place in 0..CUSTOMERS {
+            for index in 0..CUSTOMERS {
                 let head = COMPANY_HEADS[random.usize(..COMPANY_HEADS.len())];
                 let tail = COMPANY_TAILS[random.usize(..COMPANY_TAILS.len())];
-                let name = format!("{head} {tail} {}", number * CUSTOMERS + place + 1);
+                let name = format!("{head} {tail} {}", number * CUSTOMERS + index + 1);
                 let email = Some(format!("accounts@{}-{}.example", head.to_lowercase(), tail.to_lowercase()));
-                let report = CustomerReport { external_id: self.customer(number, place), name, email };
+                let report = CustomerReport { external_id: self.customer(number, index), name, email };
                 let (id, _) = Customer::upsert(connection, self.tenant, &report).await?;
                 if CustomerAccount::latest(connection, self.tenant, id).await?.is_some() {
                     continue;
@@ -153,7 +153,7 @@ impl Year<'_> {
                     partner_id: *partner,
                     customer_id: id,
                     // Every partner's last customer has a rate of its own.
-                    commission_rate: (place + 1 == CUSTOMERS).then_some(Decimal::new(5, 2)),
+                    commission_rate: (index + 1 == CUSTOMERS).then_some(Decimal::new(5, 2)),
                     managed_from: self.now - TimeDelta::days(400),
                 };
                 CustomerAccount::insert(connection, &account).await?;
@@ -199,8 +199,8 @@ impl Year<'_> {
         let mut happenings = Vec::new();
         for number in 0..self.invoices {
             let partner = random.usize(..self.partners.len()).min(random.usize(..self.partners.len()));
-            let place = random.usize(..CUSTOMERS);
-            let currency = if place == 2 { self.second_currency() } else { self.currency };
+            let index = random.usize(..CUSTOMERS);
+            let currency = if index == 2 { self.second_currency() } else { self.currency };
             let scale = if minor_units(currency) == 0 { Decimal::ONE_HUNDRED } else { Decimal::ONE };
             let amount = Money::rounded(Decimal::from(random.i64(20..1_200)) * scale, currency);
             let paid_at = self.now - TimeDelta::seconds(random.i64(3_600..364 * 86_400));
@@ -213,7 +213,7 @@ impl Year<'_> {
                     happenings.push((refunded_at, Happening::Refund(report)));
                 }
             }
-            let report = InvoicePayment { invoice, customer: self.customer(partner, place), amount, paid_at };
+            let report = InvoicePayment { invoice, customer: self.customer(partner, index), amount, paid_at };
             happenings.push((paid_at, Happening::Payment(report)));
         }
         happenings
@@ -289,7 +289,7 @@ impl Year<'_> {
             .select(partner_commission_events::id)
             .load(&mut &*books.connection)
             .await?;
-        let (approved, rejected): (Vec<_>, Vec<_>) = pending.into_iter().zip(1..).partition(|(_, place)| place % 7 > 0);
+        let (approved, rejected): (Vec<_>, Vec<_>) = pending.into_iter().zip(1..).partition(|(_, index)| index % 7 > 0);
         let ids = |chosen: Vec<(CommissionId, i32)>| chosen.into_iter().map(|(id, _)| id).collect::<Vec<_>>();
         books.decide(&ids(approved), &Decision::Approve, false).await?;
         let reason = "The contract was not signed.".to_owned();
@@ -300,7 +300,7 @@ impl Year<'_> {
     /// A period's payouts. Those of long ago have been paid; the last month's are at all the steps that there are.
     async fn payouts(&self, books: Books<'_>, end: DateTime<Utc>, booked: &mut Booked) -> Result<()> {
         let is_last = end + Months::new(1) + TimeDelta::days(2) > self.now;
-        for (place, currency) in [self.currency, self.second_currency()].into_iter().enumerate() {
+        for (index, currency) in [self.currency, self.second_currency()].into_iter().enumerate() {
             let due = due_partners(books.connection, self.tenant, currency, end).await?;
             let is_due = |partner: &PartnerId| due.contains(&(*partner, PartnerStatus::Active));
             for (number, partner) in self.partners.iter().enumerate().filter(|(_, partner)| is_due(partner)) {
@@ -322,7 +322,7 @@ impl Year<'_> {
                 }
                 booked.payouts += 1;
                 let way = if is_last {
-                    (2 * number + place) % 6
+                    (2 * number + index) % 6
                 } else if end.month().is_multiple_of(5) && number == 0 {
                     6
                 } else {

@@ -105,8 +105,8 @@ impl CreditYear<'_> {
     }
 
     fn member(&self, random: &mut Rng, number: u32) -> Made {
-        let place = usize::try_from(number).unwrap_or(0);
-        let partner = self.partners[place % self.partners.len()];
+        let index = usize::try_from(number).unwrap_or(0);
+        let partner = self.partners[index % self.partners.len()];
         let (first_name, last_name) = (FIRST_NAMES[random.usize(..32)], LAST_NAMES[random.usize(..32)]);
         let email =
             format!("{}.{}.{}@staff-{}.example", first_name.to_lowercase(), last_name.to_lowercase(), number + 1, self.seed);
@@ -150,9 +150,9 @@ impl CreditYear<'_> {
 
     fn grants(&self) -> Vec<(DateTime<Utc>, Happening)> {
         let mut happenings = Vec::new();
-        for (place, partner) in self.partners.iter().enumerate() {
+        for (index, partner) in self.partners.iter().enumerate() {
             for quarter in 0..4_i64 {
-                let key = format!("seed_{}_{}_{quarter}", self.seed, place + 1);
+                let key = format!("seed_{}_{}_{quarter}", self.seed, index + 1);
                 let new = NewGrant { partner: *partner, credits: GRANT, reason: "Included in the plan".to_owned(), key };
                 happenings.push((self.now - TimeDelta::days(355 - 90 * quarter), Happening::Grant(new)));
             }

@@ -183,8 +183,8 @@ impl<'a> Generator<'a> {
 
     fn company(&mut self, number: u32) -> String {
         let heads = COMPANY_HEADS.len();
-        let place = usize::try_from(number).unwrap_or(0) * 7 + usize::try_from(self.seed % 12).unwrap_or(0);
-        let (head, tail) = (COMPANY_HEADS[place % heads], COMPANY_TAILS[(place / heads + place) % COMPANY_TAILS.len()]);
+        let index = usize::try_from(number).unwrap_or(0) * 7 + usize::try_from(self.seed % 12).unwrap_or(0);
+        let (head, tail) = (COMPANY_HEADS[index % heads], COMPANY_TAILS[(index / heads + index) % COMPANY_TAILS.len()]);
         let city = self.one_of(&CITIES).0;
         if number <= 20 { format!("{head} {tail}") } else { format!("{head} {tail} {city} {number}") }
     }
@@ -215,11 +215,11 @@ impl<'a> Generator<'a> {
         let mut users = Vec::new();
         let mut memberships = Vec::new();
         let roles = [PartnerUserRole::Owner, PartnerUserRole::Member, PartnerUserRole::Member];
-        for (place, role) in roles.into_iter().take(self.random.usize(1..=3)).enumerate() {
+        for (index, role) in roles.into_iter().take(self.random.usize(1..=3)).enumerate() {
             let (name, mailbox) = self.person();
             let user_id = self.id();
             let subject = owner_subject(slug, self.seed, number);
-            let clerk_user_id = if place == 0 { subject } else { format!("{subject}_{place}") };
+            let clerk_user_id = if index == 0 { subject } else { format!("{subject}_{index}") };
             users.push(UserRow {
                 tenant_id,
                 id: user_id,
@@ -234,7 +234,7 @@ impl<'a> Generator<'a> {
                 partner_id: id,
                 user_id,
                 role,
-                created_at: created_at + TimeDelta::days(i64::try_from(place).unwrap_or(0)),
+                created_at: created_at + TimeDelta::days(i64::try_from(index).unwrap_or(0)),
             });
         }
         let profile = self.profile(id, &users[0], &domain, keyring)?;
@@ -268,8 +268,8 @@ impl<'a> Generator<'a> {
 
     /// A lead of one of the partners, created within the past year; partners that come first have more of them.
     pub fn lead(&mut self, partners: &[PartnerRows]) -> LeadRows {
-        let place = self.random.usize(..partners.len()).min(self.random.usize(..partners.len()));
-        let rows = &partners[place];
+        let index = self.random.usize(..partners.len()).min(self.random.usize(..partners.len()));
+        let rows = &partners[index];
         let (tenant_id, partner_id) = (self.tenant.id, rows.partner.id);
         let (client_name, mailbox) = self.person();
         let company = format!("{}-{}", self.one_of(&COMPANY_HEADS), self.one_of(&COMPANY_TAILS)).to_lowercase();

@@ -29,7 +29,7 @@ pub struct Metrics {
     connections: IntGaugeVec,
     subscriptions: IntGauge,
     websockets: IntGauge,
-    told: IntCounter,
+    delivered: IntCounter,
     retries: IntCounter,
     postings: IntGauge,
 }
@@ -72,8 +72,8 @@ impl Metrics {
             &["state"],
         )?;
         registry.register(Box::new(connections.clone()))?;
-        let told = IntCounter::new("portal_events_told_total", "Events that subscribers were told of.")?;
-        registry.register(Box::new(told.clone()))?;
+        let delivered = IntCounter::new("portal_events_told_total", "Events that subscribers were delivered of.")?;
+        registry.register(Box::new(delivered.clone()))?;
         let retries = IntCounter::new(
             "portal_transactions_retried_total",
             "Transactions that PostgreSQL ended to let another go on (40P01, 40001), and that were run again.",
@@ -103,7 +103,7 @@ impl Metrics {
                 "Transfers posted to the ledger since PostgreSQL began to count, some of them rolled back.",
             )?,
             connections,
-            told,
+            delivered,
             retries,
             registry,
         })
@@ -132,9 +132,9 @@ impl Metrics {
         self.retries.inc_by(u64::from(count));
     }
 
-    /// A subscriber was told of an event.
-    pub fn told(&self) {
-        self.told.inc();
+    /// A subscriber was delivered of an event.
+    pub fn event_delivered(&self) {
+        self.delivered.inc();
     }
 
     /// All of it as text.

@@ -18,8 +18,8 @@ pub(super) enum Phase {
     Idle,
     /// Somebody's reading transaction before is still open: nobody has asked anything yet.
     Left,
-    /// The same, and who asks is foreseen: their reading transaction is sent along with the first that they read.
-    Foreseen,
+    /// The same, and who asks is predicted: their reading transaction is sent along with the first that they read.
+    Predicted,
     /// The reading transaction is open.
     Reading,
     /// A writing transaction is open in which the session began; who goes on in it is still to be said.
@@ -35,7 +35,7 @@ impl Phase {
     pub(super) fn end(self) -> Option<&'static str> {
         match self {
             Self::Idle => None,
-            Self::Left | Self::Foreseen | Self::Reading => Some("COMMIT"),
+            Self::Left | Self::Predicted | Self::Reading => Some("COMMIT"),
             Self::Begun | Self::Fresh | Self::Abandoned => Some("ROLLBACK"),
         }
     }

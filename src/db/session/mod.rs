@@ -29,7 +29,7 @@ use tokio::{
 
 use self::line::{Line, Phase};
 pub use self::writing::Writing;
-pub use super::caller::{Caller, GATE, OPERATOR, PARTNER, SERVICE, Told};
+pub use super::caller::{Caller, GATE, OPERATOR, PARTNER, SERVICE, Announced};
 use super::{caller::announce_impersonator, pool::Pool, spans::Statements};
 use crate::error::{Error, Result, Transient};
 
@@ -123,7 +123,7 @@ impl Session {
         })
     }
 
-    /// Begins the first transaction and runs in the same round trip the query that says who is asking; what it has said is told to
+    /// Begins the first transaction and runs in the same round trip the query that says who is asking; what it has said is announced to
     /// [`Session::proceed`].
     pub async fn enter<T>(&self, access: Access, first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>) -> Result<T> {
         let mut line = self.line.write().await;
@@ -140,20 +140,20 @@ impl Session {
         Ok(answer)
     }
 
-    /// Goes on at once as a caller who is foreseen, if that can be: if so, [`Session::confirm`] must be polled before whatever reads, and
+    /// Goes on at once as a caller who is predicted, if that can be: if so, [`Session::confirm`] must be polled before whatever reads, and
     /// along with it. That saves the round trip in which it is found out who asks.
-    pub fn foresee(&mut self, caller: Caller) -> bool {
+    pub fn predict(&mut self, caller: Caller) -> bool {
         let line = self.line.get_mut();
         // Only there is a transaction that can be gone on from.
         let can = line.phase == Phase::Left;
         if can {
-            (line.caller, line.phase) = (caller, Phase::Foreseen);
+            (line.caller, line.phase) = (caller, Phase::Predicted);
             self.own.store(FIRST_STATEMENTS, Ordering::Relaxed);
         }
         can
     }
 
-    /// Begins the transaction that a foreseen caller reads in. What was read may be told only when `first` has said that it was them
+    /// Begins the transaction that a predicted caller reads in. What was read may be announced only when `first` has said that it was them
     /// indeed who asked: it was read as whoever `first` has found.
     pub async fn confirm<T>(&self, first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>) -> Result<T> {
         let line = self.line.read().await;
@@ -171,12 +171,12 @@ impl Session {
     }
 
     /// Goes on as another caller; a reading transaction that is open goes on too, at the same instant, and so does the writing one that the
-    /// session began with. Where PostgreSQL has been told in it that this one asks, that is not said again.
-    pub async fn proceed(&self, caller: Caller, told: Option<&Told>) -> Result<()> {
+    /// session began with. Where PostgreSQL has been announced in it that this one asks, that is not said again.
+    pub async fn proceed(&self, caller: Caller, announced: Option<&Announced>) -> Result<()> {
         let mut line = self.line.write().await;
         line.caller = caller;
         // What was done in an abandoned transaction is nobody's: the next one begins with its end.
-        if matches!(line.phase, Phase::Reading | Phase::Begun) && told != Some(&line.caller.told()) {
+        if matches!(line.phase, Phase::Reading | Phase::Begun) && announced != Some(&line.caller.announced()) {
             line.caller.announce(line.connection()).await?;
         }
         if line.phase == Phase::Begun {
@@ -215,7 +215,7 @@ impl Session {
             return Err(Error::internal("somebody reads before it is asked who reads"));
         }
         let line = self.line.read().await;
-        if matches!(line.phase, Phase::Reading | Phase::Foreseen) {
+        if matches!(line.phase, Phase::Reading | Phase::Predicted) {
             return Ok(RwLockReadGuard::map(line, Line::connection));
         }
         drop(line);
@@ -298,7 +298,7 @@ impl Drop for Session {
         let Some(how) = line.phase.end() else { return };
         // Nobody else is to wait for a statement that was given up, or for the rest of its rows.
         let is_quiet = self.is_finished.load(Ordering::Relaxed) && self.under_way.load(Ordering::Relaxed) == 0;
-        if line.phase == Phase::Left || is_quiet && matches!(line.phase, Phase::Foreseen | Phase::Reading) {
+        if line.phase == Phase::Left || is_quiet && matches!(line.phase, Phase::Predicted | Phase::Reading) {
             return line.pool.keep(connection);
         }
         // The answer need not wait for this. Without a runtime the connection is closed, not reused.

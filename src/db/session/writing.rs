@@ -39,14 +39,14 @@ impl Writing<'_> {
         let line = line.downgrade();
         // Polled in this order, each time, so nothing is read before what comes first has been sent (see `confirm`). Each by itself, so that
         // what comes after the commit says nothing of it.
-        let (committed, begun, told, read) =
+        let (committed, begun, announced, read) =
             join!(line.run("COMMIT"), line.run(BEGIN_READING), line.caller.announce(line.connection()), read);
         drop(line);
-        if begun.is_err() || told.is_err() {
+        if begun.is_err() || announced.is_err() {
             session.line.write().await.phase = Phase::Abandoned;
         }
         session.decide(committed, before)?;
-        begun.and(told).map_err(Error::perhaps_done)?;
+        begun.and(announced).map_err(Error::perhaps_done)?;
         read.map_err(Error::perhaps_done)
     }
 

@@ -98,8 +98,8 @@ impl Coercion<'_> {
             (MetaTypeName::NonNull(inner), _) => self.check(inner, value, path, faults),
             (_, Seen::Null) => {}
             (MetaTypeName::List(inner), Seen::List(items)) => {
-                for (place, item) in items.iter().enumerate() {
-                    path.push(place.to_string());
+                for (index, item) in items.iter().enumerate() {
+                    path.push(index.to_string());
                     self.check(inner, item, path, faults);
                     path.pop();
                 }

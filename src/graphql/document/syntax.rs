@@ -31,7 +31,7 @@ pub fn parse(text: &str) -> Result<ast::Document, Vec<ServerError>> {
         // One mistake makes many: the first one says where it begins.
         let first = failed.errors.iter().next();
         let (message, pos) = first.map_or((String::new(), None), |fault| {
-            (fault.error.to_string(), fault.error.location().map(|span| Places::of(text).at(span.offset())))
+            (fault.error.to_string(), fault.error.location().map(|span| Positions::of(text).at(span.offset())))
         });
         let message = message.strip_prefix("syntax error: ").unwrap_or(&message).trim_end_matches('.');
         vec![ServerError::new(format!("The document does not parse: {message}."), pos)]
@@ -41,7 +41,7 @@ pub fn parse(text: &str) -> Result<ast::Document, Vec<ServerError>> {
 /// The same document in the engine's form. What is no operation and no fragment is left out, and of two of one name the first one: both
 /// are for validation to refuse.
 pub fn executable(text: &str, document: &ast::Document) -> Result<ExecutableDocument, Vec<ServerError>> {
-    let mut convert = Convert { places: Places::of(text), errors: Vec::new() };
+    let mut convert = Convert { positions: Positions::of(text), errors: Vec::new() };
     let (mut anonymous, mut named, mut fragments) = (None, HashMap::new(), HashMap::new());
     for definition in &document.definitions {
         match definition {
@@ -72,18 +72,18 @@ pub fn executable(text: &str, document: &ast::Document) -> Result<ExecutableDocu
 }
 
 /// Lines and columns of a text, counted in characters from 1. What is asked for in the order of the text is counted once.
-pub struct Places<'t> {
+pub struct Positions<'t> {
     text: &'t str,
     last: (usize, Pos),
 }
 
-impl<'t> Places<'t> {
-    /// The places of a text.
+impl<'t> Positions<'t> {
+    /// The positions of a text.
     pub fn of(text: &'t str) -> Self {
         Self { text, last: (0, Pos { line: 1, column: 1 }) }
     }
 
-    /// The place of the character that begins at that byte.
+    /// The position of the character that begins at that byte.
     pub fn at(&mut self, offset: usize) -> Pos {
         let (from, mut pos) = if offset < self.last.0 { (0, Pos { line: 1, column: 1 }) } else { self.last };
         let mut passed = self.text.get(from..offset).unwrap_or_default().chars().peekable();
@@ -105,22 +105,22 @@ impl<'t> Places<'t> {
 }
 
 struct Convert<'t> {
-    places: Places<'t>,
+    positions: Positions<'t>,
     errors: Vec<ServerError>,
 }
 
 impl Convert<'_> {
-    fn place<T>(&mut self, node: &Node<T>) -> Pos {
-        self.places.of_span(node.location())
+    fn position<T>(&mut self, node: &Node<T>) -> Pos {
+        self.positions.of_span(node.location())
     }
 
     fn name(&mut self, name: &apollo_compiler::Name) -> Positioned<Name> {
-        let pos = self.places.of_span(name.location());
+        let pos = self.positions.of_span(name.location());
         Positioned::new(Name::new(name.as_str()), pos)
     }
 
     fn operation(&mut self, operation: &Node<ast::OperationDefinition>) -> Positioned<OperationDefinition> {
-        let pos = self.place(operation);
+        let pos = self.position(operation);
         let ty = match operation.operation_type {
             ast::OperationType::Query => OperationType::Query,
             ast::OperationType::Mutation => OperationType::Mutation,
@@ -133,7 +133,7 @@ impl Convert<'_> {
     }
 
     fn fragment(&mut self, fragment: &Node<ast::FragmentDefinition>) -> Positioned<FragmentDefinition> {
-        let pos = self.place(fragment);
+        let pos = self.position(fragment);
         let on = self.name(&fragment.type_condition);
         let type_condition = Positioned::new(TypeCondition { on }, pos);
         let directives = self.directives(&fragment.directives);
@@ -142,9 +142,9 @@ impl Convert<'_> {
     }
 
     fn variable(&mut self, variable: &Node<ast::VariableDefinition>) -> Positioned<VariableDefinition> {
-        let pos = self.place(variable);
+        let pos = self.position(variable);
         let name = self.name(&variable.name);
-        let type_pos = self.place(&variable.ty);
+        let type_pos = self.position(&variable.ty);
         let var_type = Positioned::new(as_type(&variable.ty), type_pos);
         let default_value = variable.default_value.as_ref().and_then(|value| {
             let default = self.value(value);
@@ -157,7 +157,7 @@ impl Convert<'_> {
 
     fn directives(&mut self, directives: &ast::DirectiveList) -> Vec<Positioned<Directive>> {
         let convert = |directive: &Node<ast::Directive>| {
-            let pos = self.place(directive);
+            let pos = self.position(directive);
             let name = self.name(&directive.name);
             Positioned::new(Directive { name, arguments: self.arguments(&directive.arguments) }, pos)
         };
@@ -175,7 +175,7 @@ impl Convert<'_> {
     fn selection(&mut self, selection: &ast::Selection) -> Positioned<Selection> {
         match selection {
             ast::Selection::Field(field) => {
-                let pos = self.place(field);
+                let pos = self.position(field);
                 let alias = field.alias.as_ref().map(|alias| self.name(alias));
                 let name = self.name(&field.name);
                 let arguments = self.arguments(&field.arguments);
@@ -185,13 +185,13 @@ impl Convert<'_> {
                 Positioned::new(Selection::Field(Positioned::new(field, pos)), pos)
             }
             ast::Selection::FragmentSpread(spread) => {
-                let pos = self.place(spread);
+                let pos = self.position(spread);
                 let fragment_name = self.name(&spread.fragment_name);
                 let spread = FragmentSpread { fragment_name, directives: self.directives(&spread.directives) };
                 Positioned::new(Selection::FragmentSpread(Positioned::new(spread, pos)), pos)
             }
             ast::Selection::InlineFragment(fragment) => {
-                let pos = self.place(fragment);
+                let pos = self.position(fragment);
                 let type_condition = fragment.type_condition.as_ref().map(|on| {
                     let on = self.name(on);
                     let pos = on.pos;
@@ -206,7 +206,7 @@ impl Convert<'_> {
     }
 
     fn value(&mut self, value: &Node<ast::Value>) -> Positioned<Value> {
-        let pos = self.place(value);
+        let pos = self.position(value);
         let converted = match &**value {
             ast::Value::Null => Value::Null,
             ast::Value::Enum(name) => Value::Enum(Name::new(name.as_str())),
@@ -298,11 +298,11 @@ mod tests {
 
     /// A position is a line and a column, counted in characters; each line terminator of the specification begins a line.
     #[test]
-    fn places() {
+    fn positions() {
         let text = "{ é a\r\nb\rc\n\n  d }";
-        let mut places = Places::of(text);
+        let mut positions = Positions::of(text);
         for (name, line, column) in [("a", 1, 5), ("b", 2, 1), ("c", 3, 1), ("d", 5, 3), ("b", 2, 1)] {
-            let pos = places.at(text.find(name).expect("it is there"));
+            let pos = positions.at(text.find(name).expect("it is there"));
             assert_eq!((pos.line, pos.column), (line, column), "{name}");
         }
     }

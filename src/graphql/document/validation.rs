@@ -10,7 +10,7 @@ use apollo_compiler::{
 };
 use async_graphql::ServerError;
 
-use super::{MAX_FAULTS, syntax::Places};
+use super::{MAX_FAULTS, syntax::Positions};
 
 /// A known name is suggested where it is at most one change away, and one more for each so many characters.
 const CHARACTERS_PER_CHANGE: usize = 3;
@@ -42,9 +42,9 @@ impl Validator {
             },
             Err(failed) => failed.errors,
         };
-        let mut places = Places::of(text);
+        let mut positions = Positions::of(text);
         let invalid = |error: &DiagnosticData| {
-            let pos = error.location().map(|span| places.at(span.offset()));
+            let pos = error.location().map(|span| positions.at(span.offset()));
             let mut message = error.unstable_compat_message().unwrap_or_else(|| sentence(&error.to_string()));
             if let Some(similar) = tells_similar.then(|| self.similar(error)).flatten() {
                 message = format!("{message} Did you mean \"{similar}\"?");

@@ -84,17 +84,17 @@ pub fn check_variables(
         let name = &definition.name.node;
         let declared = definition.var_type.node.to_string();
         let own: Vec<&Usage> = usages.iter().filter(|usage| usage.variable == *name).collect();
-        let place = || own.first().map_or_else(|| vec![name.to_string()], |usage| usage.path.clone());
+        let path = || own.first().map_or_else(|| vec![name.to_string()], |usage| usage.path.clone());
         let mut faults = Vec::new();
         match variables.get(name) {
             None if definition.default_value.is_some() || definition.var_type.node.nullable => {}
             None => {
                 let message = format!("The variable \"${name}\" of type \"{declared}\" is needed and was not sent.");
-                faults.push(Fault { path: place(), message });
+                faults.push(Fault { path: path(), message });
             }
             Some(value) => {
-                coercion.check(&declared, value, &mut place(), &mut faults);
-                // The place may ask for more: that there is a value, or an id of one kind. Each type is compared once.
+                coercion.check(&declared, value, &mut path(), &mut faults);
+                // The index may ask for more: that there is a value, or an id of one kind. Each type is compared once.
                 let mut compared = HashSet::from([declared.trim_end_matches('!')]);
                 for usage in &own {
                     let is_stricter = usage.expected.ends_with('!') && *value == ConstValue::Null;
@@ -255,8 +255,8 @@ impl<'a> Walk<'a> {
                 self.usages.push(Usage { variable: variable.clone(), expected: expected.to_owned(), path, is_defaulted });
             }
             (Value::List(items), MetaTypeName::List(inner)) => {
-                for (place, item) in items.iter().enumerate() {
-                    self.find(inner, false, item, below(&place.to_string()), pos);
+                for (index, item) in items.iter().enumerate() {
+                    self.find(inner, false, item, below(&index.to_string()), pos);
                 }
             }
             (value, MetaTypeName::List(inner)) => self.find(inner, false, value, path, pos),
@@ -274,7 +274,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// `IsVariableUsageAllowed`: a nullable variable may stand where null may not if it, or the place, has a default.
+/// `IsVariableUsageAllowed`: a nullable variable may stand where null may not if it, or the index, has a default.
 fn is_allowed(given: &Type, given_default: bool, expected: MetaTypeName<'_>, expected_default: bool) -> bool {
     match expected {
         MetaTypeName::NonNull(inner) if given.nullable => {

@@ -38,7 +38,7 @@ pub struct RequestContext {
     /// When the request came.
     as_of: DateTime<Utc>,
     uploads: Mutex<Vec<Option<File>>>,
-    kept: Kept,
+    field_errors: FieldErrors,
     /// What it shares with all others.
     pub shared: Shared,
 }
@@ -55,9 +55,9 @@ pub struct Shared {
 
 /// The errors of fields that are null for them, until they go into the answer.
 #[derive(Clone, Default)]
-pub struct Kept(Arc<Mutex<Vec<ServerError>>>);
+pub struct FieldErrors(Arc<Mutex<Vec<ServerError>>>);
 
-impl Kept {
+impl FieldErrors {
     /// The answer with them.
     pub fn with(&self, mut answer: Response) -> Response {
         answer.errors.append(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
@@ -72,7 +72,7 @@ impl RequestContext {
         let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope(), Arc::clone(&quiet))));
         let as_of = shared.clock.now().trunc_subsecs(6);
         let uploads = Mutex::new(uploads.into_iter().map(Some).collect());
-        Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, kept: Kept::default(), shared }
+        Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, field_errors: FieldErrors::default(), shared }
     }
 
     /// The same for an operation whose answers are to be merged.
@@ -93,13 +93,13 @@ impl RequestContext {
     }
 
     /// Keeps the error of a field that is null for it.
-    pub fn keep(&self, error: ServerError) {
-        self.kept.0.lock().unwrap_or_else(PoisonError::into_inner).push(error);
+    pub fn record(&self, error: ServerError) {
+        self.field_errors.0.lock().unwrap_or_else(PoisonError::into_inner).push(error);
     }
 
     /// The errors of fields that are null for them.
-    pub fn kept(&self) -> Kept {
-        self.kept.clone()
+    pub fn field_errors(&self) -> FieldErrors {
+        self.field_errors.clone()
     }
 
     /// The database session.
@@ -113,9 +113,9 @@ impl RequestContext {
         *self.loaders.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
-    /// The file in that place of the request, unless it has been taken.
-    pub fn take_upload(&self, place: usize) -> Option<File> {
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).get_mut(place)?.take()
+    /// The file in that index of the request, unless it has been taken.
+    pub fn take_upload(&self, index: usize) -> Option<File> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index)?.take()
     }
 
     fn loaders(&self) -> Arc<Loaders> {

@@ -82,8 +82,8 @@ impl<T: Leaf + ?Sized> Leaf for &T {
 impl<T: Leaf> Leaf for [T] {
     fn write(&self, ctx: &Context<'_>, out: &mut Vec<u8>) -> ServerResult<()> {
         out.push(b'[');
-        for (place, item) in self.iter().enumerate() {
-            if place > 0 {
+        for (index, item) in self.iter().enumerate() {
+            if index > 0 {
                 out.push(b',');
             }
             item.write(ctx, out)?;
@@ -131,8 +131,8 @@ pub fn push_value(value: &Value, out: &mut Vec<u8>) {
         Value::Binary(json) => out.extend_from_slice(json),
         Value::Object(fields) => {
             out.push(b'{');
-            for (place, (name, value)) in fields.iter().enumerate() {
-                if place > 0 {
+            for (index, (name, value)) in fields.iter().enumerate() {
+                if index > 0 {
                     out.push(b',');
                 }
                 push(name.as_str(), out);
@@ -143,8 +143,8 @@ pub fn push_value(value: &Value, out: &mut Vec<u8>) {
         }
         Value::List(items) => {
             out.push(b'[');
-            for (place, item) in items.iter().enumerate() {
-                if place > 0 {
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
                     out.push(b',');
                 }
                 push_value(item, out);

@@ -1,7 +1,7 @@
 //! What the types of the schema are made with, and knows none of them: rows and lists, loaders, pages, scalars, ids, errors, and how answers are written.
 
 pub mod arguments;
-pub mod containment;
+pub mod field_errors;
 pub mod context;
 pub mod errors;
 pub mod ids;

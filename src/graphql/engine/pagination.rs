@@ -56,7 +56,7 @@ impl<T: Listed> Connection<T> {
     }
 
     fn edges(&self) -> Vec<Edge<String, Row<T>, EmptyFields>> {
-        self.rows.iter().enumerate().map(|(place, row)| Edge::new((self.cursor)(place), Row(row.clone()))).collect()
+        self.rows.iter().enumerate().map(|(index, row)| Edge::new((self.cursor)(index), Row(row.clone()))).collect()
     }
 }
 
@@ -129,6 +129,6 @@ where
         has_next: slice.has_next,
         has_previous: slice.has_previous,
         beside,
-        cursor: Box::new(move |place| cursor(&slice.rows[place], &page).encode()),
+        cursor: Box::new(move |index| cursor(&slice.rows[index], &page).encode()),
     }
 }

@@ -15,7 +15,7 @@ use async_graphql::{
 use futures_util::future::{BoxFuture, try_join_all};
 
 use super::{
-    containment,
+    field_errors,
     context::RequestContext,
     json::{self, Leaf},
 };
@@ -149,7 +149,7 @@ impl<'s, T: Written> Selection<'s, T> {
         resolved.map(move |selected| -> BoxFuture<'f, ServerResult<Value>> {
             Box::pin(async move {
                 let answer = row.resolve_field(&ctx.with_field(selected.field)).await;
-                containment::contained(answer, ctx, &self.type_name, &selected.field.node.name.node)
+                field_errors::null_on_error(answer, ctx, &self.type_name, &selected.field.node.name.node)
             })
         })
     }
@@ -163,8 +163,8 @@ impl<'s, T: Written> Selection<'s, T> {
         out: &mut Vec<u8>,
     ) -> ServerResult<()> {
         out.push(b'{');
-        for (place, Selected { field, how }) in self.fields.iter().enumerate() {
-            if place > 0 {
+        for (index, Selected { field, how }) in self.fields.iter().enumerate() {
+            if index > 0 {
                 out.push(b',');
             }
             // A name needs no escapes (GraphQL specification, section 2.1.9).
@@ -176,10 +176,10 @@ impl<'s, T: Written> Selection<'s, T> {
                 How::Plain(write) => {
                     let before = out.len();
                     if let Err(error) = write(row, &ctx.with_field(field), out) {
-                        if !containment::may_be_null(ctx, &self.type_name, &field.node.name.node) {
+                        if !field_errors::may_be_null(ctx, &self.type_name, &field.node.name.node) {
                             return Err(error);
                         }
-                        containment::keep(ctx, error);
+                        field_errors::record(ctx, error);
                         out.truncate(before);
                         out.extend_from_slice(b"null");
                     }
@@ -210,7 +210,7 @@ pub async fn resolve<T: Written + ContainerType>(row: &T, ctx: &ContextSelection
 
 /// Answers a list of objects in one pass.
 pub async fn resolve_list<T: Written + ContainerType>(rows: &[T], ctx: &ContextSelectionSet<'_>) -> ServerResult<Value> {
-    let items: Vec<_> = (0..rows.len()).map(|place| ctx.with_index(place)).collect();
+    let items: Vec<_> = (0..rows.len()).map(|index| ctx.with_index(index)).collect();
     let Some(selection) = Selection::of(ctx).filter(|_| !merges(ctx)) else {
         let items = rows.iter().zip(&items).map(|(row, item)| resolve_container(item, row));
         return Ok(Value::List(try_join_all(items).await?));
@@ -219,8 +219,8 @@ pub async fn resolve_list<T: Written + ContainerType>(rows: &[T], ctx: &ContextS
     let mut resolved = try_join_all(asked).await?.into_iter();
     let mut out = Vec::with_capacity(256 * rows.len());
     out.push(b'[');
-    for (place, (row, item)) in rows.iter().zip(&items).enumerate() {
-        if place > 0 {
+    for (index, (row, item)) in rows.iter().zip(&items).enumerate() {
+        if index > 0 {
             out.push(b',');
         }
         selection.write(row, item, &mut resolved, &mut out)?;

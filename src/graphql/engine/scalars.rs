@@ -77,11 +77,11 @@ impl From<chrono::DateTime<Utc>> for DateTime {
     }
 }
 
-/// A file of a multipart request, by its place among them. The engine's own type trusts clients with that place.
+/// A file of a multipart request, by its index among them. The engine's own type trusts clients with that index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upload(usize);
 
-/// What a variable holds in place of a file, before the file's place.
+/// What a variable holds in index of a file, before the file's index.
 const UPLOADED: &str = "uploaded file ";
 
 /// A file. It comes in a multipart request, as the GraphQL multipart request specification says: the variable is null, and the request's
@@ -89,8 +89,8 @@ const UPLOADED: &str = "uploaded file ";
 #[Scalar(name = "Upload", specified_by_url = "https://github.com/jaydenseric/graphql-multipart-request-spec")]
 impl ScalarType for Upload {
     fn parse(value: Value) -> InputValueResult<Self> {
-        let place = if let Value::String(text) = &value { text.strip_prefix(UPLOADED) } else { None };
-        place.and_then(|place| place.parse().ok()).map(Self).ok_or_else(|| none::<Self>(&value, UPLOAD))
+        let index = if let Value::String(text) = &value { text.strip_prefix(UPLOADED) } else { None };
+        index.and_then(|index| index.parse().ok()).map(Self).ok_or_else(|| none::<Self>(&value, UPLOAD))
     }
 
     fn to_value(&self) -> Value {
@@ -99,9 +99,9 @@ impl ScalarType for Upload {
 }
 
 impl Upload {
-    /// The file in that place of its request.
-    pub fn in_place(place: usize) -> Self {
-        Self(place)
+    /// The file in that index of its request.
+    pub fn at(index: usize) -> Self {
+        Self(index)
     }
 
     /// The file. It is there once.

@@ -9,8 +9,8 @@ const SEPARATORS: [char; 5] = [';', '\t', '|', '\r', '\n'];
 
 /// Appends a row.
 pub fn push_row<'c>(cells: impl IntoIterator<Item = &'c str>, out: &mut Vec<u8>) {
-    for (place, cell) in cells.into_iter().enumerate() {
-        if place > 0 {
+    for (index, cell) in cells.into_iter().enumerate() {
+        if index > 0 {
             out.push(b',');
         }
         let cell = harmless(cell);

@@ -32,7 +32,7 @@ use crate::{
         self,
         session::{Access, Session},
     },
-    edge::UserPlace,
+    edge::UserPermit,
     error::{Error, Result},
     models::{
         commissions::list::CommissionFilter,
@@ -142,11 +142,11 @@ async fn start<E: Export>(
     let (has_mark, filter) = parsed.map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
     // Before a connection is taken: each export keeps one for as long as it is read.
     let of_user = app.edge.exports.enter(&claims, "exports").map_err(Refused::from)?;
-    let place = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPlace)?;
-    let (session, viewer) = app.acquaintances.admit(&app.pool, &claims, id, Access::Read).await?;
+    let permit = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPermit)?;
+    let (session, viewer) = app.known_callers.admit(&app.pool, &claims, id, Access::Read).await?;
     filter.check(&viewer)?;
     tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name = E::NAME, "export");
-    let mut reader = Reader { app: Arc::clone(app), _places: (place, of_user), session, viewer, claims, filter, next: None };
+    let mut reader = Reader { app: Arc::clone(app), _permits: (permit, of_user), session, viewer, claims, filter, next: None };
     let mut first = if has_mark { MARK.to_vec() } else { Vec::new() };
     push_row(E::COLUMNS.iter().copied(), &mut first);
     let rows = reader.part(&page_after(E::ORDER, None)?, &mut first).await?;
@@ -192,7 +192,7 @@ async fn paid(charge: impl Fn() -> Result<()>) -> Result<()> {
 struct Reader<E> {
     app: Arc<App>,
     /// Its places among those that may run at once: of all, and of the user's.
-    _places: (OwnedSemaphorePermit, UserPlace),
+    _permits: (OwnedSemaphorePermit, UserPermit),
     session: Session,
     viewer: Viewer,
     claims: Arc<Claims>,

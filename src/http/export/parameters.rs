@@ -56,7 +56,7 @@ fn id<T: FromStr<Err = IdError>>(name: &str, text: &str) -> Result<T, String> {
 /// A parameter given twice could mean either.
 fn once(parameters: &[(String, String)]) -> Result<(), String> {
     let repeated =
-        parameters.iter().enumerate().find(|(place, (name, _))| parameters[..*place].iter().any(|(known, _)| known == name));
+        parameters.iter().enumerate().find(|(index, (name, _))| parameters[..*index].iter().any(|(known, _)| known == name));
     repeated.map_or(Ok(()), |(_, (name, _))| Err(format!("`{name}` is given twice; several values go with commas.")))
 }
 

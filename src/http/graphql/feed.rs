@@ -10,7 +10,7 @@ use crate::{
     app::App,
     auth::{Viewer, claims::Claims},
     db::session::{Access, Session},
-    edge::UserPlace,
+    edge::UserPermit,
     error::{Error, Result},
     graphql::{
         document::Prepared,
@@ -44,7 +44,7 @@ pub struct Feed {
     opened_at: String,
     /// The event that is being told of: kept while that fails, and when whoever waits for it is interrupted.
     telling: Option<Event>,
-    _place: UserPlace,
+    _permit: UserPermit,
 }
 
 impl Feed {
@@ -55,7 +55,7 @@ impl Feed {
         prepared: Prepared,
         claims: watch::Receiver<Arc<Claims>>,
     ) -> Result<Self, Refused> {
-        let place = app.edge.subscriptions.enter(&call.claims, "subscriptions")?;
+        let permit = app.edge.subscriptions.enter(&call.claims, "subscriptions")?;
         // After a restart everyone comes back at once: they wait for each other, not for those who ask.
         let under_way = app.edge.place_to_tell().await?;
         let (session, viewer) = admit(app, &call.claims, &call.id).await?;
@@ -79,7 +79,7 @@ impl Feed {
         let operation = prepared.name.as_deref().unwrap_or_default();
         tracing::info!(request_id = call.id, operation, kind = "subscription", user = %viewer.user, "subscribed");
         let opened_at = app.hub.cursors().encode(source.opened_at())?;
-        Ok(Self { app: Arc::clone(app), id: call.id.clone(), prepared, claims, source, opened_at, telling: None, _place: place })
+        Ok(Self { app: Arc::clone(app), id: call.id.clone(), prepared, claims, source, opened_at, telling: None, _permit: permit })
     }
 
     /// The cursor of where it was opened: what came after it is told.
@@ -102,7 +102,7 @@ impl Feed {
 
     async fn next_or_nothing(&mut self) -> Result<Option<Update>> {
         if self.source.is_behind() {
-            let _place = self.app.edge.place_to_tell().await?;
+            let _permit = self.app.edge.place_to_tell().await?;
             let (session, _) = admit(&self.app, &self.claims(), &self.id).await?;
             let reading = session.read().await?;
             self.source.catch_up(&reading).await?;
@@ -127,7 +127,7 @@ impl Feed {
 
     /// The answer to one event; `None` if the subscriber may no longer see its subject.
     async fn tell(&self, event: Event) -> Result<Option<Update>> {
-        let _place = self.app.edge.place_to_tell().await?;
+        let _permit = self.app.edge.place_to_tell().await?;
         let (session, viewer) = admit(&self.app, &self.claims(), &self.id).await?;
         if event.tenant_id != viewer.tenant.id || !viewer.scope().includes(event.partner_id) {
             session.finish();
@@ -143,7 +143,7 @@ impl Feed {
         if let Some(failure) = failure {
             return Err(failure.clone());
         }
-        self.app.metrics.told();
+        self.app.metrics.event_delivered();
         if errors::finish(&mut answer, &self.id).is_empty() {
             session.finish();
         }
@@ -160,7 +160,7 @@ impl Feed {
 }
 
 async fn admit(app: &App, claims: &Arc<Claims>, request: &str) -> Result<(Arc<Session>, Arc<Viewer>)> {
-    let (session, viewer) = app.acquaintances.admit(&app.pool, claims, request, Access::Read).await?;
+    let (session, viewer) = app.known_callers.admit(&app.pool, claims, request, Access::Read).await?;
     Ok((Arc::new(session), Arc::new(viewer)))
 }
 

@@ -26,7 +26,7 @@ use self::{
     operation::Call,
     parameters::Body,
 };
-use super::{Refused, caching, graphiql, origin, request_id::RequestId, server::SocketPlace};
+use super::{Refused, caching, graphiql, origin, request_id::RequestId, server::SocketPermit};
 use crate::{
     app::App,
     auth::bearer,
@@ -52,14 +52,14 @@ async fn answer_post(app: &Arc<App>, id: &str, accepted: Accepted, request: Requ
     let is_json = matches!(form, Form::Json);
     let call = call(app, id, request.headers(), is_json, false).await?;
     // Before the file is taken, and a connection for it.
-    let place = match &form {
+    let permit = match &form {
         Form::Json => None,
-        Form::Multipart(_) => Some(Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPlace)?),
+        Form::Multipart(_) => Some(Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPermit)?),
     };
     let (body, files) = match form {
         Form::Json => {
             let body = parameters::read(app, request).await?;
-            // Whoever watches waits for their place; and whoever is answered before all was sent may never see the answer.
+            // Whoever watches waits for their permit; and whoever is answered before all was sent may never see the answer.
             if !accepted.stream {
                 operation::check_place(app, &call)?;
             }
@@ -75,7 +75,7 @@ async fn answer_post(app: &Arc<App>, id: &str, accepted: Accepted, request: Requ
         Body::Single(parameters) => single(app, call, accepted, parameters, files).await,
         Body::Batch(batch) => self::batch(app, &call, accepted, batch).await,
     };
-    drop(place);
+    drop(permit);
     response
 }
 
@@ -84,12 +84,12 @@ pub async fn get(
     State(app): State<Arc<App>>,
     Extension(RequestId(id)): Extension<RequestId>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-    place: Option<Extension<SocketPlace>>,
+    permit: Option<Extension<SocketPermit>>,
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
     if let Ok(upgrade) = upgrade {
-        return websocket::open(app, id, upgrade, place.map(|Extension(place)| place));
+        return websocket::open(app, id, upgrade, permit.map(|Extension(permit)| permit));
     }
     let query = uri.query().unwrap_or_default();
     let accepts_html =
@@ -128,7 +128,7 @@ async fn single(
     }
 }
 
-/// Runs operations one after the other. Each has its answer in the place of its request.
+/// Runs operations one after the other. Each has its answer in the permit of its request.
 async fn batch(app: &Arc<App>, call: &Call, accepted: Accepted, batch: Vec<Parameters>) -> Result<Response, Refused> {
     let media = accepted
         .single

@@ -57,12 +57,12 @@ pub async fn read(request: Request<Body>, boundary: String) -> Result<(Parameter
     Ok((operation, files))
 }
 
-/// The file of that name, which takes the place of a variable.
+/// The file of that name, which takes the slot of a variable.
 async fn file(parts: &mut Parts, operation: &mut Parameters, name: &str, paths: &[String]) -> Result<File, Refused> {
     let [path] = paths else { return Err(bad("The part `map` must name one variable for the file.")) };
-    let place = variable(operation, path)
+    let slot = variable(operation, path)
         .ok_or_else(|| bad(&format!("The part `map` names {path:?}, which is no variable of the operation that is null.")))?;
-    *place = Upload::in_place(0).to_value();
+    *slot = Upload::at(0).to_value();
     store(named(parts, name).await?).await
 }
 

@@ -97,7 +97,7 @@ pub async fn execute(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Ve
 
 async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
     let started = Instant::now();
-    let _place = app.edge.place()?;
+    let _permit = app.edge.permit()?;
     let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
     let may_foresee = prepared.kind == OperationType::Query && files.is_empty();
     // On the heap, each by itself: there is room for one of them at a time.
@@ -138,7 +138,7 @@ async fn run_known(
     is_paid: bool,
 ) -> Result<Answered, Refused> {
     let access = if prepared.kind == OperationType::Mutation { Access::Write } else { Access::Read };
-    let (session, viewer) = app.acquaintances.admit(&app.pool, &call.claims, &call.id, access).await?;
+    let (session, viewer) = app.known_callers.admit(&app.pool, &call.claims, &call.id, access).await?;
     if !is_paid {
         app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
     }
@@ -158,18 +158,18 @@ async fn read(
     limit: Duration,
     is_paid: &mut bool,
 ) -> Result<Option<Answered>, Refused> {
-    let (session, viewer, foreseen) = app.acquaintances.foresee(&app.pool, &call.claims, &call.id).await?;
+    let (session, viewer, predicted) = app.known_callers.predict(&app.pool, &call.claims, &call.id).await?;
     match app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost) {
         Ok(()) => *is_paid = true,
         // That is told to whom it is about, once it is known that it is them.
-        Err(_) if foreseen.is_some() => return Ok(None),
+        Err(_) if predicted.is_some() => return Ok(None),
         Err(error) => return Err(error.into()),
     }
     let (session, viewer) = (Arc::new(session), Arc::new(viewer));
     let context = context(app, &session, &viewer, Vec::new());
     let confirmed = async {
-        match &foreseen {
-            Some(foreseen) => app.acquaintances.confirm(&session, foreseen).await,
+        match &predicted {
+            Some(predicted) => app.known_callers.confirm(&session, predicted).await,
             None => Ok(()),
         }
     };

@@ -42,7 +42,7 @@ pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared, files: Vec<F
             Ok(feed) => {
                 tokio::spawn(tell(Arc::clone(app), call, feed, parts));
             }
-            // Told as an event, as it is to those who watch already: a client that connects again would take a refusal for a fault of
+            // Announced as an event, as it is to those who watch already: a client that connects again would take a refusal for a fault of
             // the network, and try for ever.
             Err(Refused::Fault(error @ Error::CursorExpired(_))) => {
                 let _ = parts.try_send(ending(&call, &error));

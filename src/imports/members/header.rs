@@ -14,7 +14,7 @@ const MAX_COLUMNS: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     /// Where each column that is understood is.
-    places: Vec<(Column, usize)>,
+    columns: Vec<(Column, usize)>,
     /// How many columns there are.
     pub width: usize,
     /// The columns that mean nothing here.
@@ -28,31 +28,31 @@ impl Header {
             return Err(FileFault::TooManyColumns(record.len()));
         }
         let headers: Vec<String> = record.iter().map(|header| String::from_utf8_lossy(header).trim().to_owned()).collect();
-        let mut places: Vec<(Column, usize)> = Vec::new();
+        let mut columns: Vec<(Column, usize)> = Vec::new();
         let mut ignored = Vec::new();
-        for (place, header) in headers.iter().enumerate() {
+        for (index, header) in headers.iter().enumerate() {
             match Column::of_header(header) {
                 Some(column) => {
-                    if let Some((_, first)) = places.iter().find(|(known, _)| *known == column) {
+                    if let Some((_, first)) = columns.iter().find(|(known, _)| *known == column) {
                         let both = format!("{:?} and {:?}", shortened(&headers[*first]), shortened(header));
                         return Err(FileFault::TwoColumns(column.name(), both));
                     }
-                    places.push((column, place));
+                    columns.push((column, index));
                 }
                 None if header.is_empty() => {}
                 None => ignored.push(shortened(header)),
             }
         }
         for needed in [Column::Email, Column::FirstName] {
-            if !places.iter().any(|(column, _)| *column == needed) {
+            if !columns.iter().any(|(column, _)| *column == needed) {
                 return Err(FileFault::NoColumn(needed.name(), shortened(&headers.join(" | "))));
             }
         }
-        Ok(Self { places, width: headers.len(), ignored })
+        Ok(Self { columns, width: headers.len(), ignored })
     }
 
     /// Where a column is.
-    pub fn place(&self, column: Column) -> Option<usize> {
-        self.places.iter().find(|(known, _)| *known == column).map(|(_, place)| *place)
+    pub fn index(&self, column: Column) -> Option<usize> {
+        self.columns.iter().find(|(known, _)| *known == column).map(|(_, index)| *index)
     }
 }

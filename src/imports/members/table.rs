@@ -116,7 +116,7 @@ impl<'s> Table<'s> {
 
     /// What a column holds, by a rule; `None` where it is blank, or there is no such column.
     fn cell<T>(&self, column: Column, rule: impl Fn(&str) -> Result<T, Wrong>) -> Result<Option<T>, RowFault> {
-        let Some(bytes) = self.header.place(column).and_then(|place| self.record.get(place)) else { return Ok(None) };
+        let Some(bytes) = self.header.index(column).and_then(|index| self.record.get(index)) else { return Ok(None) };
         let fault = |code, message: String| RowFault::of_cell(column, &String::from_utf8_lossy(bytes), code, message);
         let text = std::str::from_utf8(bytes)
             .map_err(|_| fault(FaultCode::Invalid, "Is not UTF-8. Save the file as CSV in UTF-8.".to_owned()))?;

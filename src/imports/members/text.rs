@@ -76,7 +76,7 @@ fn likely_separator(beginning: &[u8]) -> u8 {
 
 /// Where in a cell a text stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum State {
     /// Before the cell's first character that is no blank.
     Start,
     /// In a cell without quotation marks, or behind what follows one.
@@ -94,7 +94,7 @@ enum Place {
 pub struct Tidy<R> {
     source: R,
     separator: u8,
-    place: Place,
+    state: State,
     /// Blanks of which it is not known yet what they are.
     blanks: Vec<u8>,
     /// What is to be read.
@@ -106,32 +106,32 @@ impl<R: Read> Tidy<R> {
     /// Whose cells the separator separates.
     pub fn new(source: R, separator: u8) -> Self {
         let ready = Cursor::new(Vec::new());
-        Self { source, separator, place: Place::Start, blanks: Vec::new(), ready, is_at_end: false }
+        Self { source, separator, state: State::Start, blanks: Vec::new(), ready, is_at_end: false }
     }
 
     fn take(&mut self, byte: u8, out: &mut Vec<u8>) {
         let ends = byte == self.separator || matches!(byte, b'\n' | b'\r');
         let is_blank = matches!(byte, b' ' | b'\t') && !ends;
-        match (self.place, byte) {
-            (Place::Start | Place::Mark | Place::After, _) if is_blank => {
+        match (self.state, byte) {
+            (State::Start | State::Mark | State::After, _) if is_blank => {
                 self.blanks.push(byte);
-                if self.place == Place::Mark {
-                    self.place = Place::After;
+                if self.state == State::Mark {
+                    self.state = State::After;
                 }
                 return;
             }
-            (Place::Start, b'"') => {
+            (State::Start, b'"') => {
                 self.blanks.clear();
-                self.place = Place::Quoted;
+                self.state = State::Quoted;
             }
-            (Place::Quoted, b'"') => self.place = Place::Mark,
-            (Place::Mark, b'"') => self.place = Place::Quoted,
-            (Place::Quoted, _) => {}
-            (Place::After, _) if ends => {
+            (State::Quoted, b'"') => self.state = State::Mark,
+            (State::Mark, b'"') => self.state = State::Quoted,
+            (State::Quoted, _) => {}
+            (State::After, _) if ends => {
                 self.blanks.clear();
-                self.place = Place::Start;
+                self.state = State::Start;
             }
-            _ => self.place = if ends { Place::Start } else { Place::Plain },
+            _ => self.state = if ends { State::Start } else { State::Plain },
         }
         out.append(&mut self.blanks);
         out.push(byte);
@@ -153,7 +153,7 @@ impl<R: Read> Read for Tidy<R> {
             }
             if length == 0 {
                 self.is_at_end = true;
-                if self.place != Place::After {
+                if self.state != State::After {
                     out.append(&mut self.blanks);
                 }
             }

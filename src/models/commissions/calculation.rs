@@ -90,10 +90,10 @@ impl Formula {
             Terms::Percentage(rate) => vec![share(base.amount, *rate)],
             Terms::Flat(amount) => vec![Step { kind: StepKind::Flat, base: None, rate: None, amount: *amount }],
             Terms::Tiered(tiers) => {
-                let parts = tiers.iter().enumerate().map(|(place, tier)| {
+                let parts = tiers.iter().enumerate().map(|(index, tier)| {
                     let from = tier.above.max(month_base);
                     let whole = month_base + base.amount;
-                    let to = tiers.get(place + 1).map_or(whole, |next| next.above.min(whole));
+                    let to = tiers.get(index + 1).map_or(whole, |next| next.above.min(whole));
                     (to - from, tier.rate)
                 });
                 parts.filter(|(part, _)| *part > Decimal::ZERO).map(|(part, rate)| share(part, rate)).collect()

@@ -142,12 +142,12 @@ mod tests {
         let order = [Pending, Contacted, Qualified, Converted];
         for from in LeadStatus::ALL {
             for to in LeadStatus::ALL {
-                let place = |status| order.iter().position(|known| known == status);
+                let rank = |status| order.iter().position(|known| known == status);
                 let allowed = match (*from, *to) {
                     (Converted, _) => false,
                     (Lost, to) => to == Pending,
                     (_, Lost) => true,
-                    (from, to) => place(&from) < place(&to),
+                    (from, to) => rank(&from) < rank(&to),
                 };
                 assert_eq!(from.next().contains(to), allowed, "{from:?} to {to:?}");
             }

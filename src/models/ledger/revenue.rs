@@ -121,7 +121,7 @@ async fn sums(
     .load(&mut connection)
     .await?;
     let parts = interval.parts_of(span.days);
-    let part = |number: i32| usize::try_from(number - 1).ok().and_then(|place| parts.get(place));
+    let part = |number: i32| usize::try_from(number - 1).ok().and_then(|index| parts.get(index));
     let read: i64 = rows.iter().map(|row| row.5).sum();
     let rows = rows.into_iter().filter_map(|(number, earned, pending, commission_count, paid_out, _)| {
         Some((part(number)?.0, Figures { earned, pending, commission_count, paid_out }))

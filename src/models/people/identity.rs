@@ -15,7 +15,7 @@ use super::{
 use crate::{
     db::{
         schema::{partner_members, partner_profiles, partner_users, partners, users},
-        session::{PARTNER, Told},
+        session::{PARTNER, Announced},
         statement::{Bind, condition, statement},
     },
     ids::{PartnerId, UserId},
@@ -72,8 +72,8 @@ pub struct Identity {
     pub is_invited: bool,
     /// The number that stands for all this, but for an invitation: while it is the same, nothing has changed.
     pub version: Option<i64>,
-    /// What PostgreSQL has been told in this transaction of who is asking.
-    pub told: Told,
+    /// What PostgreSQL has been announced in this transaction of who is asking.
+    pub announced: Announced,
 }
 
 type TenantColumns = (SqlUuid, Text, Text, Text, Text, Numeric, Text, Text);
@@ -94,7 +94,7 @@ type IdentityColumns = (
 );
 
 impl Identity {
-    /// The tenants that the token may be for: one, unless it fails to name one of several. In the same statement PostgreSQL is told that
+    /// The tenants that the token may be for: one, unless it fails to name one of several. In the same statement PostgreSQL is announced that
     /// its bearer asks, for the rest of the transaction: by the role that the token gives, and by the ids that were found.
     pub async fn find(mut connection: &AsyncPgConnection, sign_in: &SignIn) -> QueryResult<Vec<Self>> {
         let text = |value: &str| Bind::text(value);
@@ -119,10 +119,10 @@ impl Identity {
         .await
     }
 
-    /// Whether it is still them, with nothing changed. In the same statement PostgreSQL is told that they ask, as [`Identity::find`] told it;
+    /// Whether it is still them, with nothing changed. In the same statement PostgreSQL is announced that they ask, as [`Identity::find`] announced it;
     /// where it is not still them, that somebody asks who sees nothing. That takes half of the time of finding them: one row, read by its key.
     pub async fn is_current(&self, mut connection: &AsyncPgConnection, says: &SignIn) -> QueryResult<bool> {
-        let Told { role, tenant, partner, user } = &self.told;
+        let Announced { role, tenant, partner, user } = &self.announced;
         let [tenant, partner, user] = [tenant, partner, user].map(Bind::text);
         statement::<(Bool, Text, Text, Text, Text)>(
             "SELECT is_current, set_config('role', ?, true),

@@ -76,7 +76,7 @@ async fn simultaneous_first_requests_make_one_partner() {
 /// request has just made a connection ready for theirs.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_changed_holds_at_once() {
-    // So that who asks is foreseen however slow the machine is.
+    // So that who asks is predicted however slow the machine is.
     let world = World::with(Setup { pool: 1, linger: Duration::from_mins(1), ..Setup::default() }).await;
     let person = world.add_user(world.acme, world.a, "both", "owner").await.uuid();
     let (tenant, [a, b]) = (world.acme.uuid(), [world.a, world.b].map(PartnerId::uuid));
@@ -106,9 +106,9 @@ async fn what_has_changed_holds_at_once() {
             assert_eq!(*answer.data(), expected, "turn {turn}");
         }
     }
-    // After each change but the first it was another than was foreseen. It was them the last two times in each turn; and the operator in
+    // After each change but the first it was another than was predicted. It was them the last two times in each turn; and the operator in
     // each turn but the first.
-    assert_eq!(world.app.acquaintances.foreseen(), (80 + 39, 39));
+    assert_eq!(world.app.known_callers.predicted(), (80 + 39, 39));
     let gone = format!("DELETE FROM partner_users WHERE user_id = '{person}'");
     owner.batch_execute(&gone).await.expect("a change");
     world.operator("{ me { role } }", json!({})).await.data();

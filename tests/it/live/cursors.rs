@@ -51,7 +51,7 @@ async fn old_cursors() {
     step(&world, &lead, "LOST").await;
     socket.next("1").await;
     world.number("SELECT forget_events(now() + interval '1 hour', 1000)").await;
-    let far = world.app.hub.cursors().encode(Position { place: 1_000_000, mark: [0; 8] }).expect("a cursor");
+    let far = world.app.hub.cursors().encode(Position { sequence: 1_000_000, mark: [0; 8] }).expect("a cursor");
     for (since, words) in [(cursor, "not kept any more"), (json!(far), "restored, moved or replaced")] {
         socket.subscribe("2", LEADS, json!({"since": since})).await;
         let message = socket.receive().await;

@@ -157,7 +157,7 @@ async fn event_source() {
     let mut again = Events::read(ask("same-origin").header("last-event-id", opened_at)).await;
     assert_eq!(again.next().await.1["data"]["changes"]["lead"]["status"], "PENDING");
     // What the database does not know any more is told as an event, by which every client knows that it must read anew.
-    let far = world.app.hub.cursors().encode(Position { place: 1_000_000, mark: [0; 8] }).expect("a cursor");
+    let far = world.app.hub.cursors().encode(Position { sequence: 1_000_000, mark: [0; 8] }).expect("a cursor");
     let mut expired = Events::read(ask("same-origin").header("last-event-id", far)).await;
     assert_eq!(expired.next().await.1["errors"][0]["extensions"]["code"], "CURSOR_EXPIRED");
     assert_eq!(expired.next().await.0, "complete");

@@ -119,7 +119,7 @@ async fn whatever_changes_is_noticed_at_once() {
         (format!("UPDATE partner_users SET clerk_org_id = 'org_a' WHERE {person}"), "/partner", json!(null)),
         (format!("DELETE FROM partner_users WHERE {person}"), "/partner", json!(null)),
     ] {
-        // Another's request, so that theirs is foreseen the next time.
+        // Another's request, so that theirs is predicted the next time.
         world.run(&sign(&good_claims("owner_g", GLOBEX)), ME, json!({})).await.data();
         let before = me().await;
         assert_eq!(me().await, before);

@@ -129,7 +129,7 @@ async fn a_request_is_given_up() {
     let world = World::with_pool(2).await;
     world.add_leads(world.acme, world.a, 5).await;
     for _ in 0..2 {
-        // So that the next one is foreseen, and the one after it could be given the same connection.
+        // So that the next one is predicted, and the one after it could be given the same connection.
         world.owner_a(LEADS, json!({})).await.data();
         let mut locker = world.owner().await;
         diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE partner_leads").await.expect("a lock");

@@ -14,7 +14,7 @@ use partner_portal::{
     app::App,
     auth::{
         development::ISSUER,
-        guard::Acquaintances,
+        guard::KnownCallers,
         keys::KeySource,
         verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
     },
@@ -189,7 +189,7 @@ impl World {
             pool: db::Pool::new(database.login.clone(), settings).expect("a pool"),
             schema,
             edge: Edge::new(limits, size, front_ends, introspection, false),
-            acquaintances: Acquaintances::default(),
+            known_callers: KnownCallers::default(),
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,

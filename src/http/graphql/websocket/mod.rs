@@ -28,10 +28,10 @@ use super::operation::Call;
 use crate::{
     app::App,
     auth::claims::Claims,
-    edge::UserPlace,
+    edge::UserPermit,
     error::Error,
     graphql::document::Parameters,
-    http::{MAX_BODY, Refused, server::SocketPlace},
+    http::{MAX_BODY, Refused, server::SocketPermit},
 };
 
 /// The subprotocol's name.
@@ -71,11 +71,11 @@ impl Closing {
 }
 
 /// Opens a connection.
-/// Its place among the sockets goes with it.
-pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade, place: Option<SocketPlace>) -> Response {
+/// Its permit among the sockets goes with it.
+pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade, permit: Option<SocketPermit>) -> Response {
     let upgrade = upgrade.protocols([PROTOCOL]).max_message_size(MAX_BODY).max_frame_size(MAX_BODY);
     upgrade.on_upgrade(async move |mut socket| {
-        let _place = place;
+        let _permit = permit;
         let closing = match socket.protocol() {
             Some(_) => {
                 let (outgoing, made) = mpsc::channel(AHEAD);
@@ -106,7 +106,7 @@ pub fn open(app: Arc<App>, id: String, upgrade: WebSocketUpgrade, place: Option<
 /// Who is connected.
 struct Session {
     claims: watch::Sender<Arc<Claims>>,
-    _place: UserPlace,
+    _permit: UserPermit,
 }
 
 struct Connection {
@@ -213,9 +213,9 @@ impl Connection {
             return Err(Closing::new(4429, "Too many initialisation requests"));
         }
         let claims = self.verify(payload).await?;
-        let place = self.app.edge.connections.enter(&claims, "connections");
-        let place = place.map_err(|error| Closing::new(1013, error.public_message()))?;
-        self.session = Some(Session { claims: watch::Sender::new(claims), _place: place });
+        let permit = self.app.edge.connections.enter(&claims, "connections");
+        let permit = permit.map_err(|error| Closing::new(1013, error.public_message()))?;
+        self.session = Some(Session { claims: watch::Sender::new(claims), _permit: permit });
         Ok(json!({"type": "connection_ack"}))
     }
 

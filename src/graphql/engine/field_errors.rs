@@ -14,16 +14,16 @@ use super::context::RequestContext;
 
 /// Contains the errors of the fields that the engine resolves, and describes the schema by this text.
 #[derive(Clone, Copy)]
-pub struct Contain(pub &'static str);
+pub struct FieldErrorExtension(pub &'static str);
 
-impl ExtensionFactory for Contain {
+impl ExtensionFactory for FieldErrorExtension {
     fn create(&self) -> Arc<dyn Extension> {
         Arc::new(*self)
     }
 }
 
 #[async_graphql::async_trait::async_trait]
-impl Extension for Contain {
+impl Extension for FieldErrorExtension {
     async fn resolve(
         &self,
         ctx: &ExtensionContext<'_>,
@@ -37,7 +37,7 @@ impl Extension for Contain {
         let may_be_null = !info.return_type.ends_with('!');
         match next.run(ctx, info).await {
             Err(error) if may_be_null => {
-                ctx.data_unchecked::<RequestContext>().keep(error);
+                ctx.data_unchecked::<RequestContext>().record(error);
                 Ok(None)
             }
             answer => answer,
@@ -46,7 +46,7 @@ impl Extension for Contain {
 }
 
 /// Contains the error of a field that is resolved without the engine's extensions.
-pub fn contained(
+pub fn null_on_error(
     answer: ServerResult<Option<Value>>,
     ctx: &ContextSelectionSet<'_>,
     type_name: &str,
@@ -55,7 +55,7 @@ pub fn contained(
     match answer {
         Ok(value) => Ok(value.unwrap_or_default()),
         Err(error) if may_be_null(ctx, type_name, field) => {
-            keep(ctx, error);
+            record(ctx, error);
             Ok(Value::Null)
         }
         Err(error) => Err(error),
@@ -69,6 +69,6 @@ pub fn may_be_null(ctx: &ContextSelectionSet<'_>, type_name: &str, field: &str) 
 }
 
 /// Keeps the error of a field that is null for it.
-pub fn keep(ctx: &ContextSelectionSet<'_>, error: ServerError) {
-    ctx.data_unchecked::<RequestContext>().keep(error);
+pub fn record(ctx: &ContextSelectionSet<'_>, error: ServerError) {
+    ctx.data_unchecked::<RequestContext>().record(error);
 }
