@@ -56,7 +56,7 @@ impl App {
     }
 }
 
-/// The pages and tokens for whoever develops against the server.
+/// The pages and tokens for developers.
 pub struct Development {
     /// Issues tokens.
     pub issuer: DevelopmentIssuer,

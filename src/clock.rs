@@ -1,4 +1,4 @@
-//! The time of day, in one place, so that a test can say what it is.
+//! The time of day, from one source, so that a test can set it.
 
 use std::sync::{
     Arc,
@@ -31,7 +31,7 @@ pub fn day(text: &str) -> Option<NaiveDate> {
     if has_the_form { text.parse().ok() } else { None }
 }
 
-/// Tells the time. Clones tell the same time.
+/// A clock. Clones have the same time.
 #[derive(Debug, Clone, Default)]
 pub struct Clock {
     ahead_seconds: Arc<AtomicI64>,
@@ -39,7 +39,7 @@ pub struct Clock {
 
 impl Clock {
     /// Now.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks the system")]
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]
     pub fn now(&self) -> DateTime<Utc> {
         Utc::now() + TimeDelta::seconds(self.ahead_seconds.load(Ordering::Relaxed))
     }

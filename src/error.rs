@@ -23,7 +23,7 @@ pub enum Error {
     /// The caller's role, or its partner's status, does not allow the action. The text says which and what to do.
     #[error("{0}")]
     Forbidden(String),
-    /// There is no such thing, or it is not the caller's: the two are not told apart.
+    /// There is no such thing, or it is not the caller's: one answer for both.
     #[error("{0}")]
     NotFound(String),
     /// An argument makes no sense. The text names it.

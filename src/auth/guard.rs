@@ -1,11 +1,11 @@
-//! The session guard: takes a verified token's claims, gives the request's database session and its [`Viewer`].
+//! The session guard: from a verified token's claims to the request's database session and its [`Viewer`].
 //!
-//! Who is asking is read in the transaction that the answer is read in, in the same round trip as its start. Whoever presents a
-//! valid token for the first time is registered here.
+//! The caller is identified in the transaction that answers the request, in the same round trip as its BEGIN. A bearer of a valid token who is
+//! unknown is registered here.
 //!
-//! Most who ask have asked before, and nothing has changed about them since: then one number says so ([`Identity::is_current`]). Who reads is
-//! answered in the very round trip that finds that out, as for whom it was the last time ([`Predicted`]); an answer is used only if it was
-//! them again.
+//! Most callers are known, and nothing about them has changed: one version number says so ([`Identity::is_current`]). A query runs under the
+//! identity remembered from last time ([`Predicted`]), in the same round trip as that look-up, and its answer is discarded unless the look-up
+//! confirms it.
 
 use std::sync::{
     Arc,
@@ -27,10 +27,10 @@ use crate::{
     },
 };
 
-/// Of how many bearers it is remembered who they were.
+/// How many callers are remembered.
 const REMEMBERED: usize = 10_000;
 
-/// Who asked before, by what their tokens say.
+/// The identities of known callers, by what their tokens say.
 pub struct KnownCallers {
     known: Cache<SignIn, Arc<Identity>>,
     confirmed: AtomicU64,
@@ -43,22 +43,22 @@ impl Default for KnownCallers {
     }
 }
 
-/// Someone who asks, most likely.
+/// A predicted caller.
 pub struct Predicted {
     lookup: SignIn,
     identity: Arc<Identity>,
 }
 
-/// Why an answer may not be used.
+/// Why a prediction was not confirmed.
 pub enum Unconfirmed {
-    /// It is not them who ask, or they have changed.
+    /// The caller is another one, or something about them has changed.
     Another,
-    /// It could not be found out.
+    /// The look-up failed.
     Fault(Error),
 }
 
 impl KnownCallers {
-    /// Opens the session of the request of that id and finds out who is asking.
+    /// Opens the session of the request of that id, and identifies its caller.
     pub async fn admit(&self, pool: &Pool, claims: &Arc<Claims>, request: &str, access: Access) -> Result<(Session, Viewer)> {
         let lookup = SignIn::from(&**claims);
         let session = Session::take(pool, gate(&lookup), Some(request)).await?;
@@ -75,9 +75,14 @@ impl KnownCallers {
         Ok((session, viewer))
     }
 
-    /// The same for a request that reads. Where it is predicted who asks, nothing has been asked of the database yet: what is read may be
-    /// announced once [`KnownCallers::confirm`], polled before whatever reads, has confirmed it.
-    pub async fn predict(&self, pool: &Pool, claims: &Arc<Claims>, request: &str) -> Result<(Session, Viewer, Option<Predicted>)> {
+    /// The same for a query. Where the caller is predicted, nothing has been sent to the database yet: [`KnownCallers::confirm`] must be polled
+    /// before any read, and answers may leave the server once it has confirmed the prediction.
+    pub async fn predict(
+        &self,
+        pool: &Pool,
+        claims: &Arc<Claims>,
+        request: &str,
+    ) -> Result<(Session, Viewer, Option<Predicted>)> {
         let lookup = SignIn::from(&**claims);
         let mut session = Session::take(pool, gate(&lookup), Some(request)).await?;
         if let Some(identity) = self.known.get(&lookup) {
@@ -105,14 +110,14 @@ impl KnownCallers {
         let viewer = viewer(&identity, claims)?;
         session.proceed(viewer.caller(), Some(&identity.announced)).await?;
         session.name_impersonator(claims.actor.clone()).await;
-        // Only what PostgreSQL has been announced by the statement that looks for the bearer can be announced again; and nobody who is to be registered.
+        // A caller is predicted only where the look-up itself announced them to PostgreSQL, and never where they are still to be registered.
         if viewer.caller().is(&identity.announced) && !identity.must_sign_in(&lookup) {
             self.known.insert(lookup, Arc::new(identity));
         }
         Ok(viewer)
     }
 
-    /// Finds out whether it is them who ask. Where it is not, they are forgotten.
+    /// Confirms a prediction. Where it was wrong, the caller is forgotten.
     pub async fn confirm(&self, session: &Session, predicted: &Predicted) -> Result<(), Unconfirmed> {
         let Predicted { lookup, identity } = predicted;
         let is_current = session.confirm(async |connection| identity.is_current(connection, lookup).await).await;
@@ -125,7 +130,7 @@ impl KnownCallers {
         Err(Unconfirmed::Another)
     }
 
-    /// How often it was them whom it was predicted to be, and how often it was not.
+    /// How many predictions were right, and how many were not.
     pub fn predicted(&self) -> (u64, u64) {
         (self.confirmed.load(Ordering::Relaxed), self.mistaken.load(Ordering::Relaxed))
     }
@@ -172,7 +177,7 @@ fn viewer(identity: &Identity, claims: &Arc<Claims>) -> Result<Viewer> {
     let partner = match role {
         Role::Operator | Role::Service => None,
         Role::PartnerOwner | Role::PartnerMember => {
-            // Whoever does not belong to a partner does not act for it.
+            // Only a partner's people act for it.
             let partner = identity.partner_id.filter(|_| identity.partner_role.is_some());
             partner.zip(identity.partner_status).map(|(id, status)| ActivePartner { id, status })
         }

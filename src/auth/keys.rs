@@ -140,7 +140,7 @@ impl KeyCache {
     }
 
     async fn fetched(&self, kid: &str, algorithm: Algorithm) -> Option<Arc<DecodingKey>> {
-        // In a task of its own: whoever waits for it may leave without undoing it.
+        // In a task of its own: a request that waits for it may be dropped without undoing it.
         let _ = self.refresh().await;
         self.0.cached().set.find(kid, algorithm)
     }

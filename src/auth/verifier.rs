@@ -22,7 +22,7 @@ const LEEWAY_SECONDS: f64 = 5.0;
 /// Longer texts are not looked at. Clerk's tokens stay below 4 KB, a cookie's limit.
 const MAX_TOKEN_LENGTH: usize = 16 * 1024;
 
-/// What is wrong with a request's token. For the log and for tests; the caller is told UNAUTHENTICATED and nothing else.
+/// What is wrong with a request's token. For the log and for tests; the caller gets UNAUTHENTICATED and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "each variant's message says it")]
 pub enum TokenFault {

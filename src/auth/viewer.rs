@@ -68,7 +68,7 @@ impl Viewer {
         if self.hindrance().is_some() { &[] } else { self.role.permissions() }
     }
 
-    /// Refuses, with the reason, whoever does not have the permission.
+    /// Refuses, with the reason, a caller without the permission.
     pub fn require(&self, permission: Permission) -> Result<()> {
         if !self.role.permissions().contains(&permission) {
             let name = async_graphql::resolver_utils::enum_value(permission);

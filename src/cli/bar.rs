@@ -2,7 +2,7 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar that counts so many things of that name, and tells how long the rest takes.
+/// A progress bar over this many things of that name, with the time that the rest takes.
 pub fn bar(length: u64, of: &str) -> ProgressBar {
     let style =
         ProgressStyle::with_template(&format!("{{bar:40}} {{pos}} of {{len}} {of}, {{elapsed}} so far, about {{eta}} left"));

@@ -133,7 +133,7 @@ pub fn keyring(settings: &Settings) -> Result<Keyring, Failure> {
     String::from_utf8_lossy(&kept).trim().parse().map_err(|error: KeyringError| Failure(format!("{}: {error}", path.display())))
 }
 
-/// Names the members whom nobody can tell apart by their address: credits used by it go to one of them.
+/// Names the members that share an address: credits used by it go to one of them.
 async fn warn_of_shared_mailboxes(connection: &AsyncPgConnection) -> Result<(), Failure> {
     for SharedMailbox { partner, company_name, email, other } in shared_mailboxes(connection).await? {
         tracing::warn!(

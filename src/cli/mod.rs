@@ -85,7 +85,7 @@ impl fmt::Debug for Failure {
     }
 }
 
-/// Writes to standard output. Whoever reads there may have gone away, which is no reason to stop.
+/// Writes to standard output. A reader that has gone away is no reason to stop.
 fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

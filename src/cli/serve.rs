@@ -105,7 +105,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     if let Some(metrics) = metrics {
         metrics.abort();
     }
-    // No connection is left open when the database is told to stop.
+    // No connection is left open when the database is stopped.
     pool.close();
     Ok(())
 }

@@ -74,7 +74,7 @@ pub struct SetArguments {
     /// The least that is paid out at once, in the tenant's currency
     #[arg(long, value_parser = minimum_payout)]
     minimum_payout: Option<Decimal>,
-    /// The time zone by which its days and months begin (IANA): Europe/Berlin. All totals are written anew; whoever books for the tenant waits
+    /// The time zone by which its days and months begin (IANA): Europe/Berlin. All totals are written anew; bookings of the tenant wait
     /// meanwhile, as long as a request may take
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<TimeZone>,

@@ -67,7 +67,7 @@ pub struct Limits {
     #[arg(long, env = "PORTAL_TENANT_BURST", global = true, value_name = "COST", default_value = "1000000", value_parser = count)]
     pub tenant_burst: usize,
 
-    /// How many operations may be under way at once. One more is told to come back in a second.
+    /// How many operations may be under way at once. One more gets 503 and Retry-After.
     #[arg(long, env = "PORTAL_MAX_IN_FLIGHT", global = true, value_name = "COUNT", default_value = "256", value_parser = count)]
     pub max_in_flight: usize,
 

@@ -116,7 +116,7 @@ pub struct Settings {
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", global = true, value_name = "URL")]
     pub otlp_endpoint: Option<Url>,
 
-    /// The address to serve Prometheus metrics on, at /metrics. It is for those who run the server, and asks for no token.
+    /// The address to serve Prometheus metrics on, at /metrics. It needs no token, and must be reachable by operators of the server alone.
     #[arg(long, env = "PORTAL_METRICS_LISTEN", global = true, value_name = "ADDRESS", value_parser = address)]
     pub metrics_listen: Option<SocketAddr>,
 
@@ -177,7 +177,7 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_SHUTDOWN_TIMEOUT", global = true, value_name = "SECONDS", default_value = "20", value_parser = seconds)]
     pub shutdown_timeout: Duration,
 
-    /// Who may ask about the schema and is told of similar names: everyone, nobody, or (auto) operators, and everyone in development.
+    /// Who may introspect the schema, and sees suggestions of similar names in errors: everyone, nobody, or (auto) operators, and everyone in development.
     #[arg(long, env = "PORTAL_INTROSPECTION", global = true, value_enum, default_value_t)]
     pub introspection: Introspection,
 

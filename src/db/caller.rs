@@ -1,4 +1,4 @@
-//! Who a transaction is for, and how PostgreSQL is announced.
+//! Callers, and how a transaction announces its caller to PostgreSQL.
 
 use diesel::{
     QueryResult,
@@ -13,7 +13,7 @@ use crate::ids::{PartnerId, TenantId, UserId};
 /// On whose behalf a transaction runs: the database role it takes, and the settings that the policies compare rows with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// The session guard, before it is known who is asking.
+    /// The session guard, before the caller is identified.
     Gate {
         /// The verified token's issuer.
         issuer: String,
@@ -47,7 +47,7 @@ pub enum Caller {
 
 type Settings = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
 
-/// What PostgreSQL has been announced of a caller: the role, and the settings `app.tenant_id`, `app.partner_id`, `app.user_id`.
+/// What has been announced to PostgreSQL of a caller: the role, and the settings `app.tenant_id`, `app.partner_id`, `app.user_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
 pub struct Announced {
     /// The role.
@@ -61,7 +61,7 @@ pub struct Announced {
 }
 
 impl Caller {
-    /// Whether that is what PostgreSQL is announced of them.
+    /// Whether this is what announces this caller.
     pub fn is(&self, announced: &Announced) -> bool {
         self.announced() == *announced
     }
@@ -82,10 +82,10 @@ impl Caller {
         }
     }
 
-    /// Tells PostgreSQL, for the rest of the transaction. What is not for this caller is emptied: nothing is left
-    /// over from another in the same transaction.
+    /// Announces the caller to PostgreSQL for the rest of the transaction. Settings that this caller has not are emptied: none is left over
+    /// from another caller in the same transaction.
     pub(super) async fn announce(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
-        // In here alone: in scope elsewhere it takes `load` away from the counters.
+        // Imported here alone: in scope of the whole file, its `load` would hide that of the atomic counters.
         use diesel_async::RunQueryDsl;
 
         let Announced { role, tenant, partner, user } = self.announced();
@@ -104,7 +104,7 @@ impl Caller {
     }
 }
 
-/// Tells PostgreSQL, for the rest of the transaction, who acts in the caller's name.
+/// Announces to PostgreSQL, for the rest of the transaction, who acts in the caller's name.
 pub(super) async fn announce_impersonator(mut connection: &AsyncPgConnection, impersonator: String) -> QueryResult<()> {
     use diesel_async::RunQueryDsl;
 

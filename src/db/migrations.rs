@@ -40,7 +40,7 @@ pub enum MigrationError {
 /// waits, then finds nothing missing. Needs the multi-thread runtime.
 pub async fn run(config: &Config) -> Result<Vec<String>, MigrationError> {
     let mut connection = locked(config).await?;
-    // A migration may take long; whoever watches the deployment has the say on that.
+    // A migration may take long; the operator of the deployment decides how long.
     connection.batch_execute("SET statement_timeout = 0").await.map_err(|error| MigrationError::List(error.to_string()))?;
     let mut harness = AsyncMigrationHarness::new(connection);
     let pending = harness.pending_migrations(MIGRATIONS).map_err(|error| MigrationError::List(error.to_string()))?;
@@ -54,7 +54,7 @@ pub async fn run(config: &Config) -> Result<Vec<String>, MigrationError> {
                 let text = error.to_string();
                 let reason = text.strip_prefix(&format!("Failed to run {name} with: ")).unwrap_or(&text).to_owned();
                 let hint = if name.ends_with("_roles") && reason.contains("permission denied") {
-                    "; an owner without CREATEROLE needs the roles made by an administrator first: see README, In production"
+                    "; an owner without CREATEROLE needs the roles made by an administrator first: see docs/operations.md"
                 } else {
                     ""
                 };
@@ -81,7 +81,7 @@ async fn locked(config: &Config) -> Result<AsyncPgConnection, MigrationError> {
     Ok(connection)
 }
 
-/// Whether every migration that this program was built with has been applied, as far as the server's login can tell.
+/// Whether every migration that this program was built with has been applied, as far as the server's login can see.
 pub async fn current(login: &Config) -> bool {
     match connect::establish(login, Some(super::STEP_DOWN)).await {
         Ok(connection) => are_applied(&connection).await.unwrap_or(false),

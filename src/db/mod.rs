@@ -20,7 +20,7 @@ pub use diesel_async::AsyncPgConnection as Connection;
 
 pub use self::pool::{LINGER, Pool, PoolSettings};
 
-/// What a connection does first: whoever logged in, it may do nothing from then on but take a caller's role.
+/// What a connection does first: whatever its login may do, from then on it can only take a caller's role.
 pub(crate) const STEP_DOWN: &str = "SET ROLE portal_app";
 
 /// Waits until nobody else holds the lock of that number, and holds it until the transaction ends.
@@ -34,7 +34,7 @@ pub async fn lock_for_transaction(mut connection: &Connection, number: i64) -> Q
     lock.execute(&mut connection).await.map(drop)
 }
 
-/// Takes the lock of that number until the transaction ends, unless somebody else holds it; tells whether it did.
+/// Takes the lock of that number until the transaction ends, unless another transaction holds it; gives whether it did.
 pub async fn try_lock_for_transaction(mut connection: &Connection, number: i64) -> QueryResult<bool> {
     use diesel_async::RunQueryDsl;
 

@@ -1,4 +1,4 @@
-//! The pool: connections that are ready for requests, few enough for the database, and handed out in the order of asking.
+//! The pool: connections ready for requests, few enough for the database, handed out first come, first served.
 //!
 //! When a request has read, the end of its transaction can wait for a moment: the next request sends it together with the start of its
 //! own, and a round trip is saved. Where none comes in that moment, the transaction is ended here.
@@ -31,9 +31,9 @@ use tokio_postgres::Config;
 use super::{STEP_DOWN, connect};
 use crate::error::{Error, Result};
 
-/// How long a transaction that has been read in may stay open without being of use, by default.
+/// How long a finished request's read transaction may stay open for the next request, by default.
 pub const LINGER: Duration = Duration::from_millis(2);
-/// How much longer than a statement its end may take before the connection is given up: it may wait for one.
+/// How much longer than a statement the end of a transaction may take before the connection is given up: it may wait for a statement.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
 type Manager = AsyncDieselConnectionManager<AsyncPgConnection>;
@@ -50,7 +50,7 @@ pub struct PoolSettings {
     pub wait: Duration,
     /// The longest that one statement may run.
     pub statement_timeout: Duration,
-    /// How long a transaction that has been read in may stay open without being of use.
+    /// How long a finished request's read transaction may stay open for the next request.
     pub linger: Duration,
 }
 
@@ -73,13 +73,13 @@ struct Shared {
 pub struct Status {
     /// How many connections there are.
     pub size: usize,
-    /// How many of them nobody uses.
+    /// How many of them are idle.
     pub idle: usize,
     /// How many requests wait for one.
     pub waiting: usize,
 }
 
-/// One who waits, until it is dropped.
+/// A waiting request, until it is dropped.
 struct Waiting<'p>(&'p AtomicUsize);
 
 impl Drop for Waiting<'_> {
@@ -88,7 +88,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Connections whose reading transaction is still open, the last one last.
+/// Connections whose read transaction is still open, the latest last.
 #[derive(Default)]
 struct Kept {
     lines: Vec<(Instant, Object<Manager>)>,
@@ -111,12 +111,12 @@ impl Deref for Taken {
 }
 
 impl Taken {
-    /// For what needs it alone.
+    /// The connection, for exclusive use.
     pub fn alone(&mut self) -> &mut AsyncPgConnection {
         &mut self.connection
     }
 
-    /// Closes it: it is not fit for anybody else.
+    /// Closes it: it cannot be used again.
     pub fn discard(self) {
         drop(Object::take(self.connection));
     }
@@ -137,7 +137,7 @@ impl Taken {
 }
 
 impl Pool {
-    /// A pool of connections that own nothing and may do nothing until a session has said who is asking.
+    /// A pool of connections whose login owns nothing and may do nothing until a session has announced a caller.
     pub fn new(config: Config, settings: PoolSettings) -> Result<Self> {
         // Generic plans: custom ones are planned anew at each execution, which costs the short statements here more than they gain.
         let setup = format!(
@@ -181,7 +181,7 @@ impl Pool {
         Ok(taken)
     }
 
-    /// A connection, and whether a transaction that has been read in is still open on it.
+    /// A connection, and whether the previous request's read transaction is still open on it.
     pub async fn take(&self) -> Result<(Taken, bool), PoolError> {
         self.0.waiting.fetch_add(1, Ordering::Relaxed);
         let waiting = Waiting(&self.0.waiting);
@@ -207,7 +207,7 @@ impl Pool {
         let Taken { connection, permit, .. } = taken;
         let Ok(runtime) = Handle::try_current() else { return drop(Object::take(connection)) };
         let mut kept = self.0.kept();
-        // Closed in this order: whoever comes later finds that it is.
+        // Closed in this order: a later caller finds it closed.
         if self.0.permits.is_closed() {
             return drop(Object::take(connection));
         }
@@ -216,7 +216,7 @@ impl Pool {
             runtime.spawn(watch(Arc::clone(&self.0)));
         }
         drop(kept);
-        // Only now may the next one look for it.
+        // The permit is released last: only now can the next request look for the connection.
         drop(permit);
     }
 
@@ -230,7 +230,7 @@ impl Pool {
         }
     }
 
-    /// Gives no more connections, and closes those that nobody uses.
+    /// Gives no more connections, and closes those that are idle.
     pub fn close(&self) {
         self.0.permits.close();
         self.0.connections.close();
@@ -243,9 +243,9 @@ impl Shared {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that have been of no use for a moment; `None` when there are no others either. Each comes with a permit of its own, so that
-    /// nobody is promised the connection meanwhile. Where there is none, somebody has a permit and is about to look for the connection: it
-    /// stays where they will find it.
+    /// Connections whose transaction has stayed open for too long; `None` where no others are open either. Each comes with a permit, so that
+    /// no request is promised the connection meanwhile. Where no permit is free, a request has one and is about to look for the
+    /// connection, which is left for it.
     fn idle(&self) -> Option<Vec<Taken>> {
         let mut kept = self.kept();
         if kept.lines.is_empty() {
@@ -260,7 +260,7 @@ impl Shared {
     }
 }
 
-/// Ends transactions that nobody has gone on from, until there are none.
+/// Ends transactions that no request has taken over, until there are none.
 async fn watch(shared: Arc<Shared>) {
     loop {
         sleep(shared.linger).await;

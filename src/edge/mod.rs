@@ -1,4 +1,4 @@
-//! What guards the server as a whole: limits, budgets, the bound on work under way, and who may know what.
+//! What guards the server as a whole: limits, budgets, bounds on concurrent work, and who may introspect the schema.
 
 pub mod budgets;
 
@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// How many exports of one user may run at once: each keeps a connection, also while it waits for what it has to pay.
+/// How many exports of one user may run at once: each keeps a database connection, also while it waits for its budget.
 const EXPORTS_OF_A_USER: usize = 2;
 
 /// Where front ends usually run while they are developed: those of Next, Vite, Angular, Expo and the like.
@@ -48,8 +48,8 @@ pub struct Edge {
     pub connections: Arc<PerUser>,
     introspection: Introspection,
     in_flight: Arc<Semaphore>,
-    /// Events that are told of at the same time: each takes a database connection for a moment, which those who ask need too.
-    telling: Semaphore,
+    /// Bounds the events that are resolved at the same time: each takes a database connection for a moment, which requests need too.
+    resolving: Semaphore,
     stopping: watch::Sender<bool>,
 }
 
@@ -74,11 +74,11 @@ impl Edge {
         Self {
             rates: Rates::new(&limits),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
-            // All together they share the places for files.
+            // All users together are bounded by the permits for files.
             exports: PerUser::new(EXPORTS_OF_A_USER, usize::MAX),
             subscriptions: PerUser::new(limits.user_subscriptions, limits.max_subscriptions),
             connections: PerUser::new(limits.user_connections, limits.max_sockets),
-            telling: Semaphore::new((pool_size / 4).max(1)),
+            resolving: Semaphore::new((pool_size / 4).max(1)),
             stopping: watch::Sender::new(false),
             front_ends,
             introspection,
@@ -86,7 +86,7 @@ impl Edge {
         }
     }
 
-    /// Whether the caller may ask about the schema.
+    /// Whether the caller may introspect the schema.
     pub fn may_introspect(&self, claims: &Claims) -> bool {
         match self.introspection {
             Introspection::On => true,
@@ -95,23 +95,22 @@ impl Edge {
         }
     }
 
-    /// A permit among the operations under way, if there is one now.
+    /// A permit for one operation, if one is free now.
     pub fn permit(&self) -> Result<OwnedSemaphorePermit> {
         Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| full())
     }
 
-    /// Refuses where there is no permit now, before anything more is done for a request: those that are refused must not keep the others
-    /// from being served.
-    pub fn check_place(&self) -> Result<()> {
+    /// Refuses a request where no permit is free, before anything else is done for it: refusing must cost less than serving.
+    pub fn check_permit(&self) -> Result<()> {
         if self.in_flight.available_permits() == 0 { Err(full()) } else { Ok(()) }
     }
 
-    /// A permit among the events that are told of at the same time. Waits for one: watchers have time, those who ask do not.
-    pub async fn place_to_tell(&self) -> Result<SemaphorePermit<'_>> {
-        self.telling.acquire().await.map_err(Error::internal)
+    /// A permit for resolving one event. Waits for it: subscribers have time, requests do not.
+    pub async fn permit_to_resolve(&self) -> Result<SemaphorePermit<'_>> {
+        self.resolving.acquire().await.map_err(Error::internal)
     }
 
-    /// Ends what would go on for ever: the server is stopping.
+    /// Ends subscriptions and connections that would never end by themselves: the server is stopping.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
     }
@@ -127,7 +126,7 @@ fn full() -> Error {
     Error::unavailable("too many operations are under way")
 }
 
-/// How many of a kind each user has, and all together.
+/// How many of a kind (exports, subscriptions, connections) each user has, and all users together.
 pub struct PerUser {
     most: usize,
     most_of_all: usize,
@@ -159,7 +158,7 @@ impl PerUser {
     }
 }
 
-/// One of those that a user may have.
+/// A permit for one of a kind, counted for its user until it is dropped.
 pub struct UserPermit {
     user: (String, String),
     among: Arc<PerUser>,

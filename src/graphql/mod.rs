@@ -27,7 +27,7 @@ use self::{
     commissions::commission::Commission,
     credits::{credit::CreditAllocation, ledger::CreditTransfer},
     document::{Documents, Parameters, Prepared},
-    engine::{field_errors::FieldErrorExtension, context::RequestContext, pagination::Connection, step::Step},
+    engine::{context::RequestContext, field_errors::FieldErrorExtension, pagination::Connection, step::Step},
     leads::lead::Lead,
     ledger::transfer::Transfer,
     members::member::Member,
@@ -47,7 +47,7 @@ const MAX_RECURSION: usize = 80;
 const DESCRIPTION: &str = "The API of a partner portal: partners send leads, earn commissions, are paid in payouts and hand out credits. \
     Each caller sees what is theirs: a partner's people their partner, operators all partners of their tenant. Amounts are decimals as \
     strings, never floats; instants are RFC 3339 in UTC; lists are Relay connections; every object with an id can be fetched again by `node`. \
-    What a person can put right is told in a mutation's `userErrors`, everything else in `errors` with `extensions.code`.";
+    What a person can put right is said in a mutation's `userErrors`, everything else in `errors` with `extensions.code`.";
 
 /// The executable schema.
 pub struct PortalSchema {
@@ -72,7 +72,7 @@ impl PortalSchema {
         self.documents.trust(mode, manifest).await
     }
 
-    /// The operation that is asked for, if it may run. The caller may be one who is told of the schema.
+    /// The operation that is requested, if it may run. `may_introspect` allows introspection, and suggestions in errors.
     pub async fn prepare(&self, parameters: Parameters, may_introspect: bool) -> Result<Prepared, Vec<ServerError>> {
         self.documents.prepare(parameters, may_introspect).await
     }
@@ -83,7 +83,7 @@ impl PortalSchema {
         field_errors.with(quiet.watch(Box::pin(self.engine.execute(prepared.request().data(context)))).await)
     }
 
-    /// The same while it is found out whether it may run. Where it may not, that is told as soon as it is known.
+    /// The same while the caller is being confirmed. Where they are not, it ends at once.
     pub async fn execute_if<E>(
         &self,
         confirmed: impl Future<Output = Result<(), E>>,
@@ -91,14 +91,14 @@ impl PortalSchema {
         context: RequestContext,
     ) -> Result<Response, E> {
         let (quiet, field_errors, context) = (context.quiet(), context.field_errors(), context.merging(prepared.merges()));
-        // On the heap at once: they are large, and would be moved from hand to hand.
+        // On the heap at once: they are large, and would be copied.
         let confirmed = Box::pin(confirmed);
         let answer = Box::pin(async { Ok(self.engine.execute(prepared.request().data(context)).await) });
-        // In this order: what confirms is sent first.
+        // In this order: the confirmation is sent first.
         quiet.watch(async { try_join!(confirmed, answer) }).await.map(|((), answer)| field_errors.with(answer))
     }
 
-    /// Runs one step of a subscription that was prepared. `None` where it tells of nothing.
+    /// Runs one step of a subscription that was prepared. `None` where it answers nothing.
     pub async fn execute_step(&self, prepared: &Prepared, context: RequestContext, step: Arc<Step>) -> Option<Response> {
         let (quiet, field_errors, context) = (context.quiet(), context.field_errors(), context.merging(prepared.merges()));
         let answer = quiet.watch(self.engine.execute_stream(prepared.request().data(context).data(step)).next()).await;

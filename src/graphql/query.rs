@@ -52,7 +52,7 @@ impl GlobalQueries {
         node::fetch(ctx, &id).await.transpose()
     }
 
-    /// Several things by their ids, in the order of the ids; null in the place of each that is not there, or not yours.
+    /// Several things by their ids, in the order of the ids; null for each that is not there, or not yours.
     async fn nodes(
         &self,
         ctx: &Context<'_>,
@@ -64,8 +64,8 @@ impl GlobalQueries {
         Ok(Some(join_all(ids.iter().map(async |id| node::fetch(ctx, id).await.transpose())).await))
     }
 
-    /// Where the order of changes stands in this answer. Subscribe with it as `since`, and you are told of every change that is not in the
-    /// answer yet, and perhaps once more of one that was made just before and is.
+    /// Where the order of changes stands in this answer. Subscribe with it as `since`, and you receive every change that is not in the
+    /// answer yet, and perhaps one again that was made just before and is.
     async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String> {
         let reading = ctx.read().await?;
         ctx.request().shared.cursors.encode(event::last_position(&reading).await?)

@@ -1,6 +1,6 @@
 //! Subscriptions. The engine resolves each event by itself, as a small operation with a session of its own; where events come from, and
 //! when, is [`crate::live`]'s matter. A subscription's resolver is therefore called in two ways: once to say what is to be
-//! watched, and then for each event, to tell of it.
+//! watched, and then for each event, to resolve it.
 
 use std::sync::PoisonError;
 
@@ -29,7 +29,7 @@ use crate::{
 /// A lead is new or has changed.
 #[derive(SimpleObject)]
 pub struct LeadChange {
-    /// Where in the order of changes it is. Subscribe with it as `since` to be told of everything after it.
+    /// Where in the order of changes it is. Subscribe with it as `since` to receive everything after it.
     cursor: String,
     /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
@@ -47,7 +47,7 @@ impl LeadChange {
 /// A commission is new or has changed.
 #[derive(SimpleObject)]
 pub struct CommissionChange {
-    /// Where in the order of changes it is. Subscribe with it as `since` to be told of everything after it.
+    /// Where in the order of changes it is. Subscribe with it as `since` to receive everything after it.
     cursor: String,
     /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
@@ -65,7 +65,7 @@ impl CommissionChange {
 /// A payout is new or has changed.
 #[derive(SimpleObject)]
 pub struct PayoutChange {
-    /// Where in the order of changes it is. Subscribe with it as `since` to be told of everything after it.
+    /// Where in the order of changes it is. Subscribe with it as `since` to receive everything after it.
     cursor: String,
     /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
@@ -83,7 +83,7 @@ impl PayoutChange {
 /// A partner has more or fewer credits to assign.
 #[derive(SimpleObject)]
 pub struct CreditBalanceChange {
-    /// Where in the order of changes it is. Subscribe with it as `since` to be told of everything after it.
+    /// Where in the order of changes it is. Subscribe with it as `since` to receive everything after it.
     cursor: String,
     /// When the transaction began that changed it; cursors, not times, say what came first.
     at: DateTime,
@@ -104,7 +104,7 @@ impl CreditBalanceChange {
     field(
         name = "cursor",
         ty = "&String",
-        desc = "Where in the order of changes it is. Subscribe with it as `since` to be told of everything after it."
+        desc = "Where in the order of changes it is. Subscribe with it as `since` to receive everything after it."
     ),
     field(
         name = "at",
@@ -134,17 +134,17 @@ impl Change {
     }
 }
 
-/// One event, or none: what it is about cannot be seen any more.
+/// One event, or none where the viewer may not see any more what it is about.
 type OneOrNone<T> = stream::Iter<std::option::IntoIter<T>>;
 
 /// The root of all subscriptions.
 pub struct Subscription;
 
-/// What changes, told once it has been committed, with what the subscriber may see of it. Each event has a cursor; whoever subscribes with
-/// it as `since` is told of everything after it, in order, and of nothing twice.
+/// What changes, sent once it has been committed, with what the subscriber may see of it. Each event has a cursor; a client that subscribes with
+/// it as `since` receives everything after it, in order, and nothing twice.
 #[EngineSubscription]
 impl Subscription {
-    /// Everything that a page shows, on one stream, in the order in which it changed. What is moved to another partner is told to that one, and
+    /// Everything that a page shows, on one stream, in the order in which it changed. What is moved to another partner is sent to that one, and
     /// no longer to the one that had it.
     async fn changes(
         &self,
@@ -154,7 +154,7 @@ impl Subscription {
         >,
         #[graphql(desc = "Only what is of this partner. Null: all that you may see.")] partner_id: Option<PartnerId>,
         #[graphql(
-            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is sent first. Null: from now on."
         )]
         since: Option<String>,
     ) -> Result<OneOrNone<Change>> {
@@ -165,7 +165,7 @@ impl Subscription {
         }
         kinds.sort_unstable();
         kinds.dedup();
-        tell(step(ctx, kinds, partner_id, None, since)?, async |event| Change::of(ctx, event).await).await
+        resolve(step(ctx, kinds, partner_id, None, since)?, async |event| Change::of(ctx, event).await).await
     }
 
     /// Leads that are new or have changed.
@@ -175,11 +175,11 @@ impl Subscription {
         #[graphql(desc = "Only this lead. Null: all that you may see.")] id: Option<LeadId>,
         #[graphql(desc = "Only leads of this partner. Null: all that you may see.")] partner_id: Option<PartnerId>,
         #[graphql(
-            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is sent first. Null: from now on."
         )]
         since: Option<String>,
     ) -> Result<OneOrNone<LeadChange>> {
-        tell(step(ctx, vec![EventKind::Lead], partner_id, id.map(LeadId::uuid), since)?, async |event| {
+        resolve(step(ctx, vec![EventKind::Lead], partner_id, id.map(LeadId::uuid), since)?, async |event| {
             LeadChange::of(ctx, event).await
         })
         .await
@@ -192,11 +192,11 @@ impl Subscription {
         #[graphql(desc = "Only this commission. Null: all that you may see.")] id: Option<CommissionId>,
         #[graphql(desc = "Only commissions of this partner. Null: all that you may see.")] partner_id: Option<PartnerId>,
         #[graphql(
-            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is sent first. Null: from now on."
         )]
         since: Option<String>,
     ) -> Result<OneOrNone<CommissionChange>> {
-        tell(step(ctx, vec![EventKind::Commission], partner_id, id.map(CommissionId::uuid), since)?, async |event| {
+        resolve(step(ctx, vec![EventKind::Commission], partner_id, id.map(CommissionId::uuid), since)?, async |event| {
             CommissionChange::of(ctx, event).await
         })
         .await
@@ -209,11 +209,11 @@ impl Subscription {
         #[graphql(desc = "Only this payout. Null: all that you may see.")] id: Option<PayoutId>,
         #[graphql(desc = "Only payouts of this partner. Null: all that you may see.")] partner_id: Option<PartnerId>,
         #[graphql(
-            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is sent first. Null: from now on."
         )]
         since: Option<String>,
     ) -> Result<OneOrNone<PayoutChange>> {
-        tell(step(ctx, vec![EventKind::Payout], partner_id, id.map(PayoutId::uuid), since)?, async |event| {
+        resolve(step(ctx, vec![EventKind::Payout], partner_id, id.map(PayoutId::uuid), since)?, async |event| {
             PayoutChange::of(ctx, event).await
         })
         .await
@@ -225,18 +225,18 @@ impl Subscription {
         ctx: &Context<'_>,
         #[graphql(desc = "Only this partner's. Null: all that you may see.")] partner_id: Option<PartnerId>,
         #[graphql(
-            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is told first. Null: from now on."
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is sent first. Null: from now on."
         )]
         since: Option<String>,
     ) -> Result<OneOrNone<CreditBalanceChange>> {
-        tell(step(ctx, vec![EventKind::CreditBalance], partner_id, None, since)?, async |event| {
+        resolve(step(ctx, vec![EventKind::CreditBalance], partner_id, None, since)?, async |event| {
             CreditBalanceChange::of(ctx, event).await
         })
         .await
     }
 }
 
-/// Notes what is to be watched, or gives the event that is to be told of.
+/// Notes what is to be watched, or gives the event that is to be resolved.
 fn step(
     ctx: &Context<'_>,
     kinds: Vec<EventKind>,
@@ -252,12 +252,12 @@ fn step(
             *watched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Watched { filter, since });
             Ok(None)
         }
-        Step::Tell(event) => Ok(Some(*event)),
+        Step::Resolve(event) => Ok(Some(*event)),
     }
 }
 
-/// Tells of an event, where there is one and what it is about can be seen.
-async fn tell<C>(event: Option<Event>, read: impl AsyncFnOnce(Event) -> Result<Option<C>>) -> Result<OneOrNone<C>> {
+/// Resolves an event, where there is one and the viewer may see what it is about.
+async fn resolve<C>(event: Option<Event>, read: impl AsyncFnOnce(Event) -> Result<Option<C>>) -> Result<OneOrNone<C>> {
     let change = match event {
         Some(event) => read(event).await?,
         None => None,

@@ -1,4 +1,4 @@
-//! `/metrics`, on a port of its own: it is for those who run the server.
+//! `/metrics`, on a port of its own, for the operators of the server.
 
 use std::sync::Arc;
 
@@ -37,7 +37,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-/// How many postings there are, if a connection is free: whoever looks on is no reason to wait.
+/// How many postings there are, if a connection is free: metrics do not wait for one.
 async fn postings(app: &App) -> Option<i64> {
     if app.pool.status().waiting > 0 {
         return None;

@@ -114,7 +114,7 @@ enum Refused {
     Document(Vec<ServerError>),
     /// It may not run, or not now; or it failed on our side.
     Fault(Error),
-    /// There is no place for a file at the moment.
+    /// No permit for a file is free at the moment.
     NoPermit,
 }
 

@@ -13,7 +13,7 @@ use crate::edge::FrontEnds;
 /// Headers that no form of another site can send: ours, and that of Apollo's clients.
 const REQUIRE_PREFLIGHT: [HeaderName; 2] =
     [HeaderName::from_static("graphql-require-preflight"), HeaderName::from_static("apollo-require-preflight")];
-/// Headers that common clients send: Apollo's names of itself and of the operation, traces of the usual tools, the place in a stream.
+/// Headers that common clients send: Apollo's names of itself and of the operation, traces of the usual tools, the position in a stream.
 const SENT: [&str; 14] = [
     "apollographql-client-name",
     "apollographql-client-version",
@@ -91,7 +91,7 @@ pub fn check_cookie(headers: &HeaderMap, is_json: bool, allowed: &[String]) -> R
     check_site(headers, allowed)
 }
 
-/// What browsers are told when they ask: the configured front ends may call, with the cookie, and in development those on the usual ports of
+/// What preflight requests are answered: the configured front ends may call, with the cookie, and in development those on the usual ports of
 /// this machine; no other. One that is refused is logged with
 /// the setting that would let it.
 pub fn cors(front_ends: &FrontEnds) -> CorsLayer {

@@ -1,8 +1,8 @@
 //! Sockets: how many, and for how long. What is said on them is the router's.
 //!
-//! They speak HTTP/1.1: whoever terminates TLS in front of the server speaks HTTP/2 with clients.
+//! They speak HTTP/1.1: the proxy that terminates TLS in front of the server speaks HTTP/2 with clients.
 //!
-//! A connection must bring a request's headers in time, the first as well as the next; one that does not is closed. So whoever opens
+//! A connection must bring a request's headers in time, the first as well as the next; one that does not is closed. So a client that opens
 //! connections and says nothing holds none of them for long.
 
 use std::{
@@ -32,7 +32,7 @@ const MAX_HEADERS: usize = 32 * 1024;
 /// How long to wait when no socket can be had, for others to close.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// A permit among the sockets that may be open. Whoever takes a connection over takes its permit along.
+/// A permit for one open socket. A WebSocket takes it over with the connection.
 #[derive(Clone)]
 pub struct SocketPermit {
     _permit: Arc<OwnedSemaphorePermit>,

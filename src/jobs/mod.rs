@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// The number of the lock that whoever does maintenance holds: any that nothing else uses.
+/// The number of the lock that maintenance holds: any that nothing else uses.
 const LOCK: i64 = 0x706f_7274_616c_0003;
 
 /// What was done.

@@ -1,4 +1,4 @@
-//! Cursors in the order of changes, as clients keep them.
+//! Cursors in the order of changes, as clients store them.
 //!
 //! A cursor is `version (1 byte) ‖ ciphertext (16) ‖ tag (16)` in base64url. The plaintext is the event's sequence, big-endian, and its mark. It is
 //! encrypted with AES-256-GCM-SIV (RFC 8452), whose nonce may be the same for all of them: equal cursors are then equal texts.
@@ -31,7 +31,7 @@ impl Cursors {
         Ok(Self(Arc::new(LessSafeKey::new(key))))
     }
 
-    /// What a client keeps of a position.
+    /// The cursor of a position.
     pub fn encode(&self, position: Position) -> Result<String> {
         let mut body = Vec::with_capacity(LENGTH);
         body.extend_from_slice(&position.sequence.to_be_bytes());
@@ -42,7 +42,7 @@ impl Cursors {
         Ok(URL_SAFE_NO_PAD.encode(body))
     }
 
-    /// The position that a client has kept. One that was made with another key is of another database: `CURSOR_EXPIRED`.
+    /// The position of a cursor. One that was made with another key is of another database: `CURSOR_EXPIRED`.
     pub fn decode(&self, text: &str) -> Result<Position> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| bytes.len() == LENGTH && bytes[0] == VERSION);
         let Some(mut bytes) = bytes else {

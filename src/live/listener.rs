@@ -15,7 +15,7 @@ use crate::{
 
 /// How many events are taken at once.
 const MOST: i64 = 1_000;
-/// How often to look without having been told: a connection that is silent may be dead.
+/// How often to look without a notification: a silent connection may be dead.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long to wait between two looks: what comes meanwhile is published together.
 const GATHER: Duration = Duration::from_millis(10);
@@ -83,7 +83,7 @@ impl Listener {
     async fn take(&mut self, connection: &Connection, publisher: &mut Publisher) -> Result<()> {
         while publisher.publish(connection, MOST).await? == MOST {}
         loop {
-            // With the last one again: what stands in its place says whether the database is still the one that it was.
+            // The last event is read again: if another has its sequence number, the database went back.
             let first = self.last.map_or(0, |last| last.sequence);
             let found = event::published_from(connection, first, MOST).await?;
             let count = found.len();
@@ -106,7 +106,7 @@ impl Listener {
 
     /// Goes on from where the database stands: it was restored, or a standby took over that had not yet received everything.
     async fn begin_anew(&mut self, connection: &Connection) -> Result<()> {
-        tracing::warn!("the database does not know the last change that was told: all subscriptions end with CURSOR_EXPIRED");
+        tracing::warn!("the database does not know the last change that was sent: all subscriptions end with CURSOR_EXPIRED");
         self.last = last_event(connection).await?;
         self.hub.expire_watchers();
         Ok(())

@@ -63,12 +63,12 @@ impl Hub {
         let _ = self.shared.read().unwrap_or_else(PoisonError::into_inner).events.send(event);
     }
 
-    /// Uses the key that the database has: another one may have been restored into its place.
+    /// Reads the key from the database again: another database may have been restored over it.
     fn use_cursors(&self, cursors: Cursors) {
         self.shared.write().unwrap_or_else(PoisonError::into_inner).cursors = cursors;
     }
 
-    /// Ends all watching: what watchers were told is not what the database knows.
+    /// Ends every subscription: the database no longer knows the events that were sent.
     fn expire_watchers(&self) {
         self.shared.write().unwrap_or_else(PoisonError::into_inner).events = broadcast::Sender::new(BACKLOG);
     }

@@ -16,7 +16,7 @@ use crate::{
 
 /// How many missed events are read at once.
 const PAGE: i64 = 200;
-/// Why there is nothing after what was told last.
+/// Why there is nothing after the last event that was sent.
 const WENT_BACK: &str = "The database has been restored or replaced, and does not know all that you were told.";
 
 /// One watcher's events.
@@ -75,7 +75,7 @@ impl Source {
         Ok(())
     }
 
-    /// Waits for the next event; `None` where some must be read from the table first. An error where the events that were told so far are not
+    /// Waits for the next event; `None` where some must be read from the table first. An error where the events that were sent so far are not
     /// those of the database any more.
     pub async fn next(&mut self) -> Result<Option<Event>> {
         if let Some(event) = self.missed.pop_front() {

@@ -18,18 +18,18 @@ use crate::{
     pg_enum,
 };
 
-/// The channel on which a transaction says that events wait for their places.
+/// The channel on which a transaction notifies that events wait for their sequence numbers.
 pub const WAITING: &str = "portal_events_waiting";
-/// The channel on which it is said that events have been published.
+/// The channel on which published events are notified.
 pub const PUBLISHED: &str = "portal_events";
 
-/// What distinguishes an event from another one at the same place, in another history of the database.
+/// What distinguishes an event from one of the same sequence number in another history of the database.
 pub type Mark = [u8; 8];
 
 /// A position in the order of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// The event's place; 0 before the first.
+    /// The event's sequence number; 0 before the first.
     pub sequence: i64,
     /// The event's mark.
     pub mark: Mark,
@@ -53,7 +53,7 @@ pg_enum! {
 /// A change, without what it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
-    /// Its place in the order of all events.
+    /// Its sequence number: the order of all events.
     pub sequence: i64,
     /// Whose tenant's it is.
     pub tenant_id: TenantId,
@@ -65,7 +65,7 @@ pub struct Event {
     pub subject_id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
-    /// What distinguishes it from another at its place.
+    /// What distinguishes it from another of its sequence number.
     pub mark: Mark,
 }
 
@@ -96,7 +96,7 @@ fn read_mark(bytes: &[u8]) -> QueryResult<Mark> {
     bytes.try_into().map_err(|_| DeserializationError("an event's mark is not 8 bytes long".into()))
 }
 
-/// Which events somebody watches.
+/// Which events a subscription watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventFilter {
     /// What changes: one of these.
@@ -108,7 +108,7 @@ pub struct EventFilter {
 }
 
 impl EventFilter {
-    /// Whether the event is among them. Whose it may be told is another matter.
+    /// Whether the event is among them. Whether the subscriber may see it is checked elsewhere.
     pub fn lets_through(&self, event: &Event) -> bool {
         self.kinds.contains(&event.kind)
             && self.partner.is_none_or(|partner| partner == event.partner_id)
@@ -116,8 +116,7 @@ impl EventFilter {
     }
 }
 
-/// Gives waiting events their places, and knows up to where none can come to wait any more: what was published there is not gone through
-/// again.
+/// Gives waiting events their sequence numbers. It remembers up to which event no more can come to wait, and does not scan that part again.
 #[derive(Debug, Default)]
 pub struct Publisher {
     /// The first event that may wait.
@@ -127,8 +126,8 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Gives so many waiting events their places; gives how many it were. In a transaction that has written already nothing is learnt
-    /// from it.
+    /// Gives at most this many waiting events their sequence numbers, and returns how many. Must be the first write of its transaction for what
+    /// is remembered to advance.
     pub async fn publish(&mut self, mut connection: &AsyncPgConnection, most: i64) -> QueryResult<i64> {
         // Where it fails, nothing is known any more.
         let Self { from, next } = std::mem::take(self);
@@ -153,7 +152,7 @@ impl Publisher {
     }
 }
 
-/// The events of all tenants from a place on, in their order.
+/// The events of all tenants from a sequence number on, in their order.
 pub async fn published_from(mut connection: &AsyncPgConnection, first: i64, most: i64) -> QueryResult<Vec<Event>> {
     let rows: Vec<Columns> =
         statement::<Row>("SELECT * FROM published_events_from(?, ?)", vec![Bind::BigInt(first), Bind::BigInt(most)])
@@ -162,7 +161,7 @@ pub async fn published_from(mut connection: &AsyncPgConnection, first: i64, most
     rows.into_iter().map(Event::try_from).collect()
 }
 
-/// The events after a place that are in the scope and let through, in their order.
+/// The events after a sequence number that are in the scope and pass the filter, in their order.
 pub async fn missed(
     mut connection: &AsyncPgConnection,
     scope: Scope,
@@ -208,7 +207,7 @@ fn one_kind(kind: EventKind, scope: Scope, filter: &EventFilter, after: i64, mos
     text
 }
 
-/// The place of the last event.
+/// The sequence number of the last event.
 pub async fn last(mut connection: &AsyncPgConnection) -> QueryResult<i64> {
     statement::<BigInt>("SELECT last_event()", vec![]).get_result(&mut connection).await
 }
@@ -220,7 +219,7 @@ pub async fn last_position(mut connection: &AsyncPgConnection) -> QueryResult<Po
     Ok(Position { sequence, mark: read_mark(&mark)? })
 }
 
-/// The place of the last event, and the mark of the event at a place; `None` where none is kept there.
+/// The sequence number of the last event, and the mark of the event of a sequence number; `None` where it is not stored.
 pub async fn at(mut connection: &AsyncPgConnection, sequence: i64) -> QueryResult<(i64, Option<Mark>)> {
     let (last, mark): (i64, Option<Vec<u8>>) =
         statement::<(BigInt, Nullable<Binary>)>("SELECT last, mark FROM event_at(?)", vec![Bind::BigInt(sequence)])

@@ -66,7 +66,7 @@ impl Key {
         Self { text, fields: fields.into() }
     }
 
-    /// Makes the key this request's, which makes `subject`, or tells what it was used for. It is one of the partner's, or of the tenant's staff.
+    /// Makes the key this request's, which makes `subject`, or gives what it was used for. It is one of the partner's, or of the tenant's staff.
     /// Another request that has just come with it is waited for.
     pub async fn claim(
         &self,

@@ -63,7 +63,7 @@ pub enum Key {
     Number(i64),
 }
 
-/// The place of a row in an ordered list.
+/// The position of a row in an ordered list.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Cursor {
     /// The name of the sort key.
@@ -216,7 +216,7 @@ impl Page {
         self.takes_summaries
     }
 
-    /// Narrows a query to the page, plus the one row that tells whether there are more.
+    /// Narrows a query to the page, plus one row, which shows whether there are more.
     pub fn apply<Q>(&self, mut query: Q) -> Q
     where
         Q: FilterDsl<Statement<Bool>, Output = Q> + OrderDsl<Statement<Untyped>, Output = Q> + LimitDsl<Output = Q>,

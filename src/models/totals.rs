@@ -15,7 +15,7 @@ use crate::{
 
 /// How many partners' totals are written by one statement.
 const AT_ONCE: usize = 200;
-/// The class of the advisory lock that whoever adds to a tenant's totals shares (`tenant_time_zone()`).
+/// The class of the advisory lock that every change of a tenant's totals holds in shared mode (`tenant_time_zone()`).
 const LOCK: i32 = 1_953_391_221;
 
 /// Whether PostgreSQL knows the zone too: by what it does not know, it keeps no totals.
@@ -24,13 +24,13 @@ pub async fn knows(mut connection: &AsyncPgConnection, zone: TimeZone) -> QueryR
     statement::<Bool>(sql, vec![Bind::text(zone.name())]).get_result(&mut connection).await
 }
 
-/// Gives a tenant another time zone and writes its totals by day and month anew, in one transaction; tells how many of its partners are done,
-/// of how many. Whoever books for the tenant waits meanwhile. For the command line, as the tables' owner.
+/// Gives a tenant another time zone and writes its totals by day and month anew, in one transaction; gives how many of its partners are done,
+/// of how many. Bookings of the tenant wait meanwhile. For the command line, as the tables' owner.
 pub async fn change_time_zone(
     mut connection: &AsyncPgConnection,
     tenant: TenantId,
     zone: TimeZone,
-    mut tell: impl FnMut(usize, usize),
+    mut progress: impl FnMut(usize, usize),
 ) -> QueryResult<()> {
     let own = || Bind::Uuid(tenant.uuid());
     connection.batch_execute("BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0").await?;
@@ -47,7 +47,7 @@ pub async fn change_time_zone(
     let partners = statement::<SqlUuid>("SELECT id FROM partners WHERE tenant_id = ? ORDER BY id", vec![own()]);
     let partners: Vec<Uuid> = partners.load(&mut connection).await?;
     for (turn, some) in partners.chunks(AT_ONCE).enumerate() {
-        tell(turn * AT_ONCE, partners.len());
+        progress(turn * AT_ONCE, partners.len());
         for sql in [COMMISSION_TOTALS, ACCOUNT_DAYS] {
             // The same for each part of a union: the zone, the tenant, the partners.
             let part = [Bind::text(zone.name()), own(), Bind::Uuids(some.to_vec())];
@@ -55,7 +55,7 @@ pub async fn change_time_zone(
             statement::<Text>(sql, binds).execute(&mut connection).await?;
         }
     }
-    tell(partners.len(), partners.len());
+    progress(partners.len(), partners.len());
     connection.batch_execute("COMMIT").await
 }
 

@@ -182,7 +182,7 @@ impl CreditYear<'_> {
         }
     }
 
-    /// Does it; tells whether it may stay.
+    /// Does it; gives whether it may stay.
     async fn happen(&self, books: Books<'_>, happening: &Happening) -> QueryResult<bool> {
         Ok(match happening {
             Happening::Grant(new) => books.grant_credits(new).await?.is_ok(),

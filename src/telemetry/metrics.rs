@@ -10,7 +10,7 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-/// How many names of operations are told apart. Those that come later are `other`.
+/// How many names of operations have metrics of their own. Later ones are counted as `other`.
 const NAMES: usize = 100;
 /// The bounds of the histogram of seconds.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
@@ -90,7 +90,7 @@ impl Metrics {
             )?,
             seconds: histograms(
                 "portal_operation_seconds",
-                "How long operations took, from their place in line to their answer.",
+                "How long operations took, from their permit to their answer.",
                 &SECONDS,
             )?,
             statements: histograms("portal_operation_statements", "How many SQL statements operations took.", &STATEMENTS)?,
@@ -170,7 +170,7 @@ impl Metrics {
 mod tests {
     use super::*;
 
-    /// However many names callers think of, so many are told apart.
+    /// However many names callers invent, the number of metrics is bounded.
     #[test]
     fn names_are_bounded() {
         let metrics = Metrics::new().expect("metrics");

@@ -1,4 +1,4 @@
-//! Traces: one span for each operation, below whoever called (W3C Trace Context, `traceparent`), and one for each of its statements.
+//! Traces: one span for each operation, below the caller's span (W3C Trace Context, `traceparent`), and one for each of its statements.
 //!
 //! Without an endpoint to send them to nothing of this is done: the spans are not enabled.
 

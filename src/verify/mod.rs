@@ -59,7 +59,7 @@ pub struct Finding {
     pub example: Option<String>,
 }
 
-/// Checks all rules for one tenant, or for all, at one instant. `progress` is told of each rule once it is checked.
+/// Checks all rules for one tenant, or for all, at one instant. `progress` is called with each rule once it is checked.
 pub async fn run(connection: &mut AsyncPgConnection, tenant: Option<&str>, progress: impl Fn(&Rule)) -> Result<Vec<Finding>> {
     // What is summed up may be long, so there is no time limit; day and month are those of UTC.
     connection

@@ -8,7 +8,7 @@ use std::{
 
 use super::{EmbeddedError, Options, Source, download};
 
-/// The folder that holds `postgres` and `initdb`: from the setting, the `PATH`, `pg_config`, the places where packages put
+/// The folder that holds `postgres` and `initdb`: from the setting, the `PATH`, `pg_config`, the folders where packages put
 /// them (the newest version first), and else from a pinned download.
 pub fn find(options: &Options) -> Result<PathBuf, EmbeddedError> {
     if let Some(folder) = &options.bin_dir {
@@ -41,7 +41,7 @@ fn is_whole(folder: &Path) -> bool {
 
 fn candidates() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = env::var_os("PATH").map(|path| env::split_paths(&path).collect()).unwrap_or_default();
-    // A link to `postgres` alone does not tell where its libraries are; the folder that it points into does.
+    // A link to `postgres` alone does not show where its libraries are; the folder that it points into does.
     let real: Vec<PathBuf> = folders
         .iter()
         .filter_map(|folder| fs::canonicalize(folder.join("postgres")).ok()?.parent().map(Path::to_owned))

@@ -55,7 +55,7 @@ pub fn fetch(cache: &Path) -> Result<PathBuf, String> {
     Ok(folder.join("native/bin"))
 }
 
-/// Makes the links that are missing. Done at every start: it is cheap, and a start cut off in the middle of it is mended.
+/// Makes the links that are missing. Done at every start: it is cheap, and it completes a start that was cut off in the middle.
 fn link(folder: &Path) -> std::io::Result<()> {
     let list = fs::read_to_string(folder.join("native/pg-symlinks.json"))?;
     for Link { source, target } in serde_json::from_str::<Vec<Link>>(&list)? {

@@ -299,7 +299,7 @@ fn socket_folder(folder: &Path) -> PathBuf {
     std::env::temp_dir().join(format!("partner-portal-{}", account::short_hash(folder)))
 }
 
-/// Makes a cluster beside its place and moves it there: a start that was cut off leaves nothing half made.
+/// Makes a cluster in a folder beside its own and moves it there: a start that was cut off leaves nothing half made.
 fn initialise(bin: &Path, data: &Path, account: &Account) -> Result<(), EmbeddedError> {
     let unfinished = data.with_extension("new");
     if unfinished.exists() {
@@ -333,7 +333,7 @@ fn initialise(bin: &Path, data: &Path, account: &Account) -> Result<(), Embedded
 mod tests {
     use super::reason_in;
 
-    /// The error is told, and not what the program says after it.
+    /// The error is reported, and not what the program says after it.
     #[test]
     fn reasons() {
         let log = "LOG:  starting PostgreSQL 15\nFATAL:  could not write lock file \"postmaster.pid\": No space left on device\nHINT:  Free some.\nLOG:  database system is shut down\n";

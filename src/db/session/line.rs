@@ -16,17 +16,17 @@ use std::mem;
 pub(super) enum Phase {
     /// No transaction is open.
     Idle,
-    /// Somebody's reading transaction before is still open: nobody has asked anything yet.
+    /// The previous request's read transaction is still open on this connection; this request has run nothing yet.
     Left,
-    /// The same, and who asks is predicted: their reading transaction is sent along with the first that they read.
+    /// The same, and the caller is predicted: BEGIN of their read transaction is sent together with their first read.
     Predicted,
     /// The reading transaction is open.
     Reading,
-    /// A writing transaction is open in which the session began; who goes on in it is still to be said.
+    /// A write transaction is open in which the session began; the caller is not announced yet.
     Begun,
-    /// The same, and it has been said: nothing else has been done in it.
+    /// The same, and the caller is announced; nothing else has been done in it.
     Fresh,
-    /// A transaction was begun and neither committed, nor rolled back, nor is it known to be good.
+    /// A transaction was begun and is neither committed nor rolled back, and it may have failed.
     Abandoned,
 }
 
@@ -68,7 +68,7 @@ impl Line {
         Ok(())
     }
 
-    /// Runs what gives no rows.
+    /// Runs statements that return no rows.
     pub(super) async fn run(&self, sql: &str) -> QueryResult<()> {
         (&mut self.connection()).batch_execute(sql).await
     }

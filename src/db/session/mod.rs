@@ -2,7 +2,7 @@
 //!
 //! A [`Session`] holds the connection that a request works with. Reading happens in one `READ ONLY REPEATABLE READ`
 //! transaction, so that everything in one answer is true at the same instant; a mutation works in a transaction of its own,
-//! after which reading starts afresh. Each transaction begins by telling PostgreSQL who is asking, and row-level security
+//! after which reading starts afresh. Each transaction begins by announcing the caller to PostgreSQL, and row-level security
 //! holds it to that.
 
 mod line;
@@ -29,15 +29,15 @@ use tokio::{
 
 use self::line::{Line, Phase};
 pub use self::writing::Writing;
-pub use super::caller::{Caller, GATE, OPERATOR, PARTNER, SERVICE, Announced};
+pub use super::caller::{Announced, Caller, GATE, OPERATOR, PARTNER, SERVICE};
 use super::{caller::announce_impersonator, pool::Pool, spans::Statements};
 use crate::error::{Error, Result, Transient};
 
-/// How many statements enter a session: the start of its transaction, and the query that says who is asking.
+/// How many statements enter a session: the start of its transaction, and the query that announces the caller.
 const FIRST_STATEMENTS: u32 = 2;
-/// How often a transaction is run again that PostgreSQL has ended to let another go on.
+/// How often a transaction is run again that PostgreSQL has aborted because of another (a deadlock, a serialization failure).
 const RETRIES: u32 = 8;
-/// The longest pause before the first of them, doubled for each further one; how long within it is left to chance.
+/// The longest pause before the first retry, doubled for each further one. The pause itself is a random part of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const BEGIN_READING: &str = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ";
 const BEGIN_WRITING: &str = "BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED";
@@ -60,11 +60,11 @@ pub struct Session {
     own: AtomicU32,
     /// How many transactions were run again.
     retries: AtomicU32,
-    /// Whether its first transaction has begun, or what begins it has been sent: nothing may be read before.
+    /// Whether BEGIN of its first transaction has been sent: nothing may be read before.
     has_begun: AtomicBool,
-    /// Whether a change of this caller's was handed over to be committed, and is not known to have failed.
+    /// Whether COMMIT was sent for a change of this caller's, and is not known to have failed.
     may_be_done: AtomicBool,
-    /// Whether all that was asked was read to its end.
+    /// Whether every statement was read to its end.
     is_finished: AtomicBool,
     /// The id of the request that it serves, for the log.
     request: Option<Arc<str>>,
@@ -90,7 +90,7 @@ impl Session {
         Ok((session, answer))
     }
 
-    /// Takes a connection for `caller`, to serve the request of that id. Nothing may be asked before the session has been entered.
+    /// Takes a connection for `caller`, to serve the request of that id. No statement may run before [`Session::enter`].
     pub async fn take(pool: &Pool, caller: Caller, request: Option<&str>) -> Result<Self> {
         let (mut connection, is_open) = pool.take().await.map_err(Error::unavailable)?;
         let statements = Arc::new(AtomicU32::new(0));
@@ -123,8 +123,8 @@ impl Session {
         })
     }
 
-    /// Begins the first transaction and runs in the same round trip the query that says who is asking; what it has said is announced to
-    /// [`Session::proceed`].
+    /// Begins the first transaction, and runs the query that identifies the caller in the same round trip. [`Session::proceed`] takes what it
+    /// found.
     pub async fn enter<T>(&self, access: Access, first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>) -> Result<T> {
         let mut line = self.line.write().await;
         let (begin, phase) = match access {
@@ -140,11 +140,11 @@ impl Session {
         Ok(answer)
     }
 
-    /// Goes on at once as a caller who is predicted, if that can be: if so, [`Session::confirm`] must be polled before whatever reads, and
-    /// along with it. That saves the round trip in which it is found out who asks.
+    /// Continues as the predicted caller, without waiting for the query that identifies them, where a transaction is open that allows it. Then
+    /// [`Session::confirm`] must be polled before any read, and together with it. That saves the round trip of the identification.
     pub fn predict(&mut self, caller: Caller) -> bool {
         let line = self.line.get_mut();
-        // Only there is a transaction that can be gone on from.
+        // Only there is a transaction open that COMMIT can end in the same round trip.
         let can = line.phase == Phase::Left;
         if can {
             (line.caller, line.phase) = (caller, Phase::Predicted);
@@ -153,15 +153,15 @@ impl Session {
         can
     }
 
-    /// Begins the transaction that a predicted caller reads in. What was read may be announced only when `first` has said that it was them
-    /// indeed who asked: it was read as whoever `first` has found.
+    /// Begins the transaction that a predicted caller reads in. Answers may leave the server only once `first` has confirmed the prediction:
+    /// they were read as the caller whom `first` announces.
     pub async fn confirm<T>(&self, first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>) -> Result<T> {
         let line = self.line.read().await;
         let begin = line.phase.then(BEGIN_READING);
         let mut both = pin!(async { try_join!(line.run(&begin), first(line.connection())) });
         let ((), answer) = poll_fn(|context| {
-            // Polled once, both are on their way before anything else: a connection sends in the order of asking, and where a statement is
-            // still to be prepared, diesel runs no other prepared one until it is.
+            // After one poll both are sent before anything else: a connection sends in the order of its calls, and while a statement is being
+            // prepared, diesel runs no other prepared one.
             let polled = both.as_mut().poll(context);
             self.has_begun.store(true, Ordering::Release);
             polled
@@ -170,12 +170,12 @@ impl Session {
         Ok(answer)
     }
 
-    /// Goes on as another caller; a reading transaction that is open goes on too, at the same instant, and so does the writing one that the
-    /// session began with. Where PostgreSQL has been announced in it that this one asks, that is not said again.
+    /// Continues as another caller, in the transaction that is open: a reading one keeps its instant. Where `announced` says that PostgreSQL
+    /// knows this caller in the transaction already, nothing is sent.
     pub async fn proceed(&self, caller: Caller, announced: Option<&Announced>) -> Result<()> {
         let mut line = self.line.write().await;
         line.caller = caller;
-        // What was done in an abandoned transaction is nobody's: the next one begins with its end.
+        // An abandoned transaction is rolled back when the next one begins.
         if matches!(line.phase, Phase::Reading | Phase::Begun) && announced != Some(&line.caller.announced()) {
             line.caller.announce(line.connection()).await?;
         }
@@ -183,13 +183,13 @@ impl Session {
             line.phase = Phase::Fresh;
         }
         drop(line);
-        // What was done before was not asked for by them.
+        // Changes before this were another caller's.
         self.may_be_done.store(false, Ordering::Relaxed);
         self.disregard_statements();
         Ok(())
     }
 
-    /// Says who acts in the caller's name: the histories of what they change will tell.
+    /// Names the person who acts in the caller's name; the histories of what they change record it.
     pub async fn name_impersonator(&self, impersonator: Option<String>) {
         self.line.write().await.impersonator = impersonator;
     }
@@ -199,12 +199,12 @@ impl Session {
         self.request.as_deref()
     }
 
-    /// What an error is that ends the request: where a change may have been made by then, that.
+    /// The error that ends the request: where a change may have been committed by then, it says so.
     pub fn judge(&self, error: Error) -> Error {
         if self.may_be_done.load(Ordering::Relaxed) { Error::perhaps_done(error) } else { error }
     }
 
-    /// Says that nothing was given up half-way: the connection may serve the next as it is.
+    /// Notes that no statement was given up half-way: the connection can serve the next request as it is.
     pub fn finish(&self) {
         self.is_finished.store(true, Ordering::Relaxed);
     }
@@ -212,7 +212,7 @@ impl Session {
     /// The connection for reading, within the request's one instant.
     pub async fn read(&self) -> Result<Reading<'_>> {
         if !self.has_begun.load(Ordering::Acquire) {
-            return Err(Error::internal("somebody reads before it is asked who reads"));
+            return Err(Error::internal("a read before the caller is identified"));
         }
         let line = self.line.read().await;
         if matches!(line.phase, Phase::Reading | Phase::Predicted) {
@@ -245,7 +245,7 @@ impl Session {
         Ok(Writing { line, session: self })
     }
 
-    /// Runs what is one transaction, and again (so often) where PostgreSQL ended it to let another go on: nothing of it was done then.
+    /// Runs a transaction, and runs it again where PostgreSQL aborted it because of another: then nothing of it was done.
     pub async fn retry<T, E: Transient, F: Future<Output = Result<T, E>>>(
         &self,
         mut transaction: impl FnMut() -> F,
@@ -269,12 +269,12 @@ impl Session {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// How many statements have run, apart from the session's own (transaction control and saying who is asking).
+    /// How many statements have run, apart from the session's own (transaction control, and announcing the caller).
     pub fn statements(&self) -> u32 {
         self.statements.load(Ordering::Relaxed).saturating_sub(self.own.load(Ordering::Relaxed))
     }
 
-    /// What a commit comes to. Where it has failed, what may be done is what was so before; where the connection was lost, nobody knows.
+    /// The outcome of a COMMIT. Where it failed, `may_be_done` is what it was `before`; where the connection was lost, the outcome is unknown.
     fn decide(&self, committed: QueryResult<()>, before: bool) -> Result<()> {
         match committed.map_err(Error::from) {
             Ok(()) => Ok(()),
@@ -296,7 +296,7 @@ impl Drop for Session {
         let line = self.line.get_mut();
         let Some(connection) = line.connection.take() else { return };
         let Some(how) = line.phase.end() else { return };
-        // Nobody else is to wait for a statement that was given up, or for the rest of its rows.
+        // The next request must not wait for a statement that was given up, or for the rest of its rows.
         let is_quiet = self.is_finished.load(Ordering::Relaxed) && self.under_way.load(Ordering::Relaxed) == 0;
         if line.phase == Phase::Left || is_quiet && matches!(line.phase, Phase::Predicted | Phase::Reading) {
             return line.pool.keep(connection);

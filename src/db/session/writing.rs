@@ -21,24 +21,24 @@ pub struct Writing<'s> {
 }
 
 impl Writing<'_> {
-    /// Goes on, to the end of the transaction, as a machine of the tenant: for books that a partner's step changes and that no
-    /// partner may write.
+    /// Switches to the tenant's service role until the transaction ends: for books that a partner's step changes and that no partner may
+    /// write.
     pub async fn act_for_tenant(&self) -> QueryResult<()> {
         let Caller::Partner { tenant, user, .. } = self.line.caller else { return Ok(()) };
         self.session.own.fetch_add(1, Ordering::Relaxed);
         Caller::Service { tenant, user }.announce(self.line.connection()).await
     }
 
-    /// Makes it last, and reads with the session what has become of it: that is sent in the same round trip. An error of the commit says that
-    /// it does not last, or that nobody knows; an error after that is one of reading.
+    /// Commits, and reads the result in a fresh transaction that begins in the same round trip. An error of the COMMIT means that nothing was
+    /// changed, or says that the outcome is unknown; an error of the read says that the change was made.
     pub async fn commit_and<T>(self, read: impl Future<Output = Result<T>>) -> Result<T> {
         let Self { mut line, session } = self;
         session.own.fetch_add(1 + FIRST_STATEMENTS, Ordering::Relaxed);
         let before = session.may_be_done.swap(true, Ordering::Relaxed);
         line.phase = Phase::Reading;
         let line = line.downgrade();
-        // Polled in this order, each time, so nothing is read before what comes first has been sent (see `confirm`). Each by itself, so that
-        // what comes after the commit says nothing of it.
+        // Polled in this order each time, so nothing is read before the COMMIT has been sent (see `confirm`). Each has a result of its own, so that
+        // an error after the COMMIT says nothing of the COMMIT.
         let (committed, begun, announced, read) =
             join!(line.run("COMMIT"), line.run(BEGIN_READING), line.caller.announce(line.connection()), read);
         drop(line);
@@ -50,7 +50,7 @@ impl Writing<'_> {
         read.map_err(Error::perhaps_done)
     }
 
-    /// Makes it last, where nothing is read afterwards. An error says that it does not, or that nobody knows.
+    /// Commits where nothing is read afterwards. An error means that nothing was changed, or says that the outcome is unknown.
     pub async fn commit_alone(mut self) -> Result<()> {
         self.session.own.fetch_add(1, Ordering::Relaxed);
         let before = self.session.may_be_done.swap(true, Ordering::Relaxed);

@@ -114,7 +114,7 @@ impl CustomerMutations {
 
     /// Lets a partner manage a customer from an instant on, and earn by what it pays. One partner at a time: release it from another
     /// first. The same partner with another rate begins a new period. Payments since that instant which earned nobody anything are booked by
-    /// this, unless it is told not to. Needs `CUSTOMERS_MANAGE`.
+    /// this, unless `bookPastPayments` is false. Needs `CUSTOMERS_MANAGE`.
     async fn assign_customer(
         &self,
         ctx: &Context<'_>,

@@ -27,7 +27,7 @@ impl PartnerMove {
         self.0.id
     }
 
-    /// The partner that had it before. Null to partners: they are not told of others.
+    /// The partner that had it before. Null to partners: they do not see others.
     async fn from(&self, ctx: &Context<'_>) -> Option<Result<Row<Partner>>> {
         Partner::by_id(ctx, self.0.from_partner_id).await.transpose()
     }

@@ -29,7 +29,7 @@ use crate::{
 
 /// The most rules that are listed at once.
 const MAX_RULES: i64 = 500;
-/// The most partners that a simulation tells of.
+/// The most partners that a simulation lists.
 const MAX_PARTNERS: usize = 500;
 
 /// A version of a rule.

@@ -190,7 +190,7 @@ impl CreditRedemption {
         self.0.id
     }
 
-    /// The address of whoever used them, in lower case.
+    /// The address of the member who used them, in lower case.
     async fn email(&self) -> EmailAddress {
         EmailAddress(self.0.employee_email.clone())
     }

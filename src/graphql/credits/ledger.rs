@@ -66,13 +66,13 @@ impl CreditTransfer {
         self.0.to_kind
     }
 
-    /// What the partner's account `from` held after it, all its members taken together. Null to whoever may not read the partner's ledger.
+    /// What the partner's account `from` held after it, all its members taken together. Null to callers that may not read the partner's ledger.
     #[graphql(name = "fromBalance")]
     async fn source_balance(&self, ctx: &Context<'_>) -> Option<i64> {
         reads_ledgers(ctx).then(|| whole(self.0.from_balance))
     }
 
-    /// What the partner's account `to` held after it, all its members taken together. Null to whoever may not read the partner's ledger.
+    /// What the partner's account `to` held after it, all its members taken together. Null to callers that may not read the partner's ledger.
     #[graphql(name = "toBalance")]
     async fn target_balance(&self, ctx: &Context<'_>) -> Option<i64> {
         reads_ledgers(ctx).then(|| whole(self.0.to_balance))
@@ -158,7 +158,7 @@ impl CreditTransfer {
         Ok(ctx.load(CreditTransferById(id)).await?.map(Self))
     }
 
-    /// One page of a partner's ledger of credits; none for whoever may not read ledgers.
+    /// One page of a partner's ledger of credits; none for a caller that may not read ledgers.
     pub async fn of_partner(ctx: &Context<'_>, partner: PartnerId, arguments: PageArguments) -> Option<Result<Connection<Self>>> {
         if !reads_ledgers(ctx) {
             return None;

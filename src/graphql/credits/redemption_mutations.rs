@@ -28,7 +28,7 @@ use crate::{
 struct RedeemCreditInput {
     /// Who uses them; or else name an address.
     member_id: Option<MemberId>,
-    /// The address of whoever uses them, in place of a member. Where it is that of members of several partners, it is any of their credits.
+    /// The address of the member who uses them, instead of its id. Where it is that of members of several partners, it is any of their credits.
     email: Option<EmailAddress>,
     /// How many: 1 to 100,000.
     #[graphql(default = 1)]
@@ -55,7 +55,7 @@ pub struct RedemptionMutations;
 
 #[Object]
 impl RedemptionMutations {
-    /// Uses credits of a member, or of whoever has an address: those that expire soonest first, never an expired one, all that are asked
+    /// Uses credits of a member, by its id or its address: those that expire soonest first, never an expired one, all that are asked
     /// for or none. Inactive members, and members of partners that are not active, can use none. Needs `EVENTS_INGEST`.
     async fn redeem_credit(
         &self,
@@ -72,7 +72,7 @@ impl RedemptionMutations {
 /// The redemption, and whether it was there before.
 type Outcome = (Option<CreditRedemption>, bool);
 
-/// Where there are too few, `left` is told how many there are.
+/// `left` is called with how many credits there are, where these are too few.
 async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput, left: &mut Option<i64>) -> Result<Outcome, Refusal> {
     let mut faults = Faults::default();
     let redeemer = match (input.member_id, &input.email) {

@@ -17,7 +17,7 @@ use crate::graphql::engine::{
 
 /// What is wrong with a value, in a sentence that a form can show.
 pub(super) struct Fault {
-    /// The way to it from the field's arguments: names of fields and places in lists.
+    /// The way to it from the field's arguments: names of fields and indexes in lists.
     pub path: Vec<String>,
     /// The sentence.
     pub message: String,

@@ -1,7 +1,7 @@
-//! "Field Selection Merging" (GraphQL specification, section 6.3.3): what a document asks of one object in several places, under one name, is
+//! "Field Selection Merging" (GraphQL specification, section 6.3.3): what a document selects from one object at several points, under one name, is
 //! one field.
 //!
-//! The engine resolves each place by itself: a mutation would be done once for each, and an error told once for each. So the operation is
+//! The engine resolves each selection by itself: a mutation would be done once for each, and an error reported once for each. So the operation is
 //! rewritten before it runs, with its variables known: conditions are decided, fragments are expanded, and fields of one name are one, with
 //! all that is selected of them. What stands below an interface stays as it is: there it depends on each object what applies.
 
@@ -32,7 +32,7 @@ pub fn merged(
     (merged, merging.leaves)
 }
 
-/// The fields of one object, by their names in the answer, each with all places that select of it.
+/// The fields of one object, by their names in the answer, each with all its selections.
 type Fields<'a> = IndexMap<&'a Name, (&'a Positioned<Field>, Vec<&'a SelectionSet>)>;
 
 struct Merging<'a> {

@@ -48,7 +48,7 @@ use crate::{
 /// How many documents are kept, about, and how many bytes of their texts at most.
 const KEPT: usize = 1_000;
 const KEPT_BYTES: u64 = 8_000_000;
-/// How many faults of a document, or of its variables, are told.
+/// How many faults of a document, or of its variables, are reported.
 const MAX_FAULTS: usize = 20;
 
 /// The SHA-256 of a text, in hexadecimal.
@@ -84,7 +84,7 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Whether it selects of one object in several places, whose answers are to be merged by the engine.
+    /// Whether it selects from one object at several points, whose answers the engine has to merge.
     pub fn merges(&self) -> bool {
         self.merges
     }
@@ -247,12 +247,12 @@ impl Documents {
         Ok(document)
     }
 
-    fn make(&self, text: &str, tells_similar: bool) -> Result<Document, Vec<ServerError>> {
+    fn make(&self, text: &str, suggests: bool) -> Result<Document, Vec<ServerError>> {
         text::check_text(text, &self.limits).map_err(refused)?;
         let tree = syntax::parse(text)?;
         let parsed = syntax::executable(text, &tree)?;
         let size = budget::check_document(&parsed, &self.limits).map_err(refused)?;
-        let usages = self.check(text, &tree, &parsed, tells_similar)?;
+        let usages = self.check(text, &tree, &parsed, suggests)?;
         let merges = overlaps::check(&self.registry, &parsed)?;
         let parsed = root::flattened(parsed)?;
         Ok(Document { bytes: text.len(), parsed, usages, introspects: size.introspects, merges })
@@ -264,7 +264,7 @@ impl Documents {
         text: &str,
         tree: &apollo_compiler::ast::Document,
         parsed: &ExecutableDocument,
-        tells_similar: bool,
+        suggests: bool,
     ) -> Result<HashMap<Option<Name>, Vec<Usage>>, Vec<ServerError>> {
         let (mut of_values, mut usages) = (Vec::<ServerError>::new(), HashMap::new());
         for (name, operation) in parsed.operations.iter() {
@@ -277,7 +277,7 @@ impl Documents {
             }
             usages.insert(name.cloned(), own);
         }
-        let invalid = self.validator.check(text, tree, tells_similar);
+        let invalid = self.validator.check(text, tree, suggests);
         // What is wrong with values, both find; here it is known in which field.
         let is_told = |fault: &validation::Invalid| !fault.is_of_value || of_values.is_empty();
         let mut errors: Vec<ServerError> = invalid.into_iter().filter(is_told).map(|fault| fault.error).collect();

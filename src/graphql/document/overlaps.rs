@@ -15,7 +15,7 @@ use async_graphql::{
 use super::root_type;
 
 /// What is wrong with the document in this respect; or else whether there is anything to merge: objects that are selected of in several
-/// places under one name.
+/// points under one name.
 pub fn check(registry: &Registry, document: &ExecutableDocument) -> Result<bool, Vec<ServerError>> {
     let (mut errors, mut merges) = (Vec::new(), false);
     for (_, operation) in document.operations.iter() {
@@ -55,11 +55,11 @@ impl<'a> Merging<'a, '_> {
                 let objects = self.registry.types.get(*parent).and_then(MetaType::possible_types).into_iter().flatten();
                 objects.map(move |object| ((object.as_str(), *key), fields))
             })
-            .filter(|(place, _)| groups.contains_key(place))
-            .map(|(place, fields)| (place, fields.clone()))
+            .filter(|(path, _)| groups.contains_key(path))
+            .map(|(path, fields)| (path, fields.clone()))
             .collect();
-        for (place, fields) in inherited {
-            groups.entry(place).or_default().extend(fields);
+        for (path, fields) in inherited {
+            groups.entry(path).or_default().extend(fields);
         }
         for ((parent, key), fields) in groups {
             let (first, others) = fields.split_first().expect("a group begins with a field");

@@ -18,7 +18,7 @@ pub struct Parameters {
     /// What else client and server have agreed on.
     #[serde(default, deserialize_with = "extensions")]
     pub extensions: Extensions,
-    /// The id of a trusted document, in place of `query`.
+    /// The id of a trusted document, instead of `query`.
     pub document_id: Option<String>,
 }
 

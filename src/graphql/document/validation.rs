@@ -32,9 +32,9 @@ impl Validator {
         Schema::parse_and_validate(schema, "schema.graphql").map(Self).map_err(|failed| failed.errors.to_string())
     }
 
-    /// What is wrong with a document, the first faults of it. `tells_similar` has names told that are like an unknown one.
-    pub fn check(&self, text: &str, document: &ast::Document, tells_similar: bool) -> Vec<Invalid> {
-        // What is unknown is told by itself: it would be told once more as something that is missing.
+    /// What is wrong with a document, the first faults of it. `suggests` adds names that are similar to an unknown one.
+    pub fn check(&self, text: &str, document: &ast::Document, suggests: bool) -> Vec<Invalid> {
+        // An unknown field is reported by itself; it would be reported again as a missing one.
         let faults = match document.to_executable(&self.0) {
             Ok(document) => match document.validate(&self.0) {
                 Ok(_) => return Vec::new(),
@@ -46,7 +46,7 @@ impl Validator {
         let invalid = |error: &DiagnosticData| {
             let pos = error.location().map(|span| positions.at(span.offset()));
             let mut message = error.unstable_compat_message().unwrap_or_else(|| sentence(&error.to_string()));
-            if let Some(similar) = tells_similar.then(|| self.similar(error)).flatten() {
+            if let Some(similar) = suggests.then(|| self.similar(error)).flatten() {
                 message = format!("{message} Did you mean \"{similar}\"?");
             }
             let is_of_value = matches!(

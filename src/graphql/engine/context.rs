@@ -82,12 +82,12 @@ impl RequestContext {
         self
     }
 
-    /// Whether the answers to one object, selected of in several places, are to be merged.
+    /// Whether the answers to one object, selected from at several points of the document, are to be merged.
     pub fn merges(&self) -> bool {
         self.merges
     }
 
-    /// When its resolvers have asked for all that they need.
+    /// The moments at which its resolvers have requested all that they need.
     pub fn quiet(&self) -> Arc<Quiet> {
         Arc::clone(&self.quiet)
     }
@@ -155,18 +155,18 @@ pub trait ContextExt {
         self.request().shared.clock.now().trunc_subsecs(6)
     }
 
-    /// The one instant of which everything is told in this request that changes with time alone.
+    /// The one instant as of which this request reads everything that changes with time alone.
     fn as_of(&self) -> DateTime<Utc> {
         self.request().as_of
     }
 
-    /// Refuses whoever does not have the permission.
+    /// Refuses a caller without the permission.
     fn require(&self, permission: Permission) -> Result<()> {
         self.viewer().require(permission)
     }
 
-    /// Refuses whoever acts for another partner at the moment. Of their own partners people are told that they are there; what one has is
-    /// read in its scope alone, and elsewhere would look like nothing.
+    /// Refuses a caller who acts for another partner at the moment. People see that their other partners exist; what such a partner has is
+    /// read in its own scope alone, and in another would look empty.
     fn require_acting_for(&self, partner: PartnerId) -> Result<()> {
         if self.viewer().scope().includes(partner) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The one place where errors become part of an answer: their code and public message. What they are about inside goes to the
+//! The one module where errors become part of an answer: their code and public message. What they are about inside goes to the
 //! log with the request's id.
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use async_graphql::{
 
 use super::context::RequestContext;
 
-/// Contains the errors of the fields that the engine resolves, and describes the schema by this text.
+/// Makes a nullable field null where it is refused, and records its error; describes the schema by this text.
 #[derive(Clone, Copy)]
 pub struct FieldErrorExtension(pub &'static str);
 
@@ -45,7 +45,7 @@ impl Extension for FieldErrorExtension {
     }
 }
 
-/// Contains the error of a field that is resolved without the engine's extensions.
+/// Does the same for a field that is resolved without the engine's extensions.
 pub fn null_on_error(
     answer: ServerResult<Option<Value>>,
     ctx: &ContextSelectionSet<'_>,

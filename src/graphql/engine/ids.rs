@@ -13,21 +13,21 @@ use crate::ids::{
     MoveId, PartnerId, PayoutChangeId, PayoutId, RedemptionId, RuleId, TenantId, TransferId, UserId,
 };
 
-/// What begins the name of the type of one kind of id, where kinds are told apart.
+/// The beginning of the name of an id's type, where kinds of ids are distinguished.
 const KIND: &str = "ID of ";
 
 thread_local! {
-    /// Whether the registry that is being built in this thread tells them apart: a type's name is asked for without it.
-    static TELLS_KINDS: Cell<bool> = const { Cell::new(false) };
+    /// Whether the registry that is being built in this thread distinguishes them: a type's name is requested without the registry.
+    static HAS_KINDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Builds a registry that tells kinds of ids apart in what it expects: documents are compared with it before they run. The schema has `ID`
+/// Builds a registry that distinguishes kinds of ids in what it expects: documents are compared with it before they run. The schema has `ID`
 /// alone.
 pub fn registry_of_kinds(build: impl FnOnce(&mut Registry)) -> Registry {
     let mut registry = Registry::default();
-    TELLS_KINDS.set(true);
+    HAS_KINDS.set(true);
     build(&mut registry);
-    TELLS_KINDS.set(false);
+    HAS_KINDS.set(false);
     registry
 }
 
@@ -56,7 +56,7 @@ macro_rules! graphql_ids {
             type RawValueType = Self;
 
             fn type_name() -> Cow<'static, str> {
-                if TELLS_KINDS.get() { format!("{KIND}{}", Self::PREFIX).into() } else { <ID as InputType>::type_name() }
+                if HAS_KINDS.get() { format!("{KIND}{}", Self::PREFIX).into() } else { <ID as InputType>::type_name() }
             }
 
             fn create_type_info(registry: &mut Registry) -> String {

@@ -9,7 +9,7 @@ use crate::error::Result;
 
 /// A value that is written without waiting for anything: a scalar, an enum, or an object of such.
 pub trait Leaf {
-    /// Appends it as JSON. The field's context tells what is selected of an object, and where an error belongs.
+    /// Appends it as JSON. The field's context has what is selected of an object, and where an error belongs.
     fn write(&self, ctx: &Context<'_>, out: &mut Vec<u8>) -> ServerResult<()>;
 }
 

@@ -80,7 +80,7 @@ impl<K: BatchKey> BatchFn<Asked<K>, Found<K>> for Batch<K> {
     /// Answers every key: a key without an answer would be a panic in the crate's `load` and an error in its `try_load`.
     async fn load(&mut self, keys: &[Asked<K>]) -> HashMap<Asked<K>, Found<K>> {
         let keys: Vec<K> = keys.iter().map(|Asked(key)| key.clone()).collect();
-        // On the heap: whoever waits for a batch would otherwise have room for all that one needs.
+        // On the heap: each field that waits for a batch would otherwise reserve the space of a whole one.
         let fetched = Box::pin(async {
             let reading = self.session.read().await?;
             Ok::<_, Error>(K::fetch(&reading, self.scope, &keys).await?)

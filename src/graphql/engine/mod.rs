@@ -1,9 +1,9 @@
 //! What the types of the schema are made with, and knows none of them: rows and lists, loaders, pages, scalars, ids, errors, and how answers are written.
 
 pub mod arguments;
-pub mod field_errors;
 pub mod context;
 pub mod errors;
+pub mod field_errors;
 pub mod ids;
 pub mod json;
 pub mod lists;

@@ -35,7 +35,7 @@ pub trait Beside<L>: Sized {
 /// How a connection stands in the schema.
 type InSchema<T> = connection::Connection<String, Row<T>, <T as Listed>::Beside, EmptyFields>;
 
-/// One page of a list. Its total is counted, and the places of its rows are encoded, only where they are selected.
+/// One page of a list. Its total is counted, and the cursors of its rows are encoded, only where they are selected.
 pub struct Connection<T: Listed> {
     /// The rows.
     pub rows: Vec<T>,
@@ -118,7 +118,7 @@ impl<L: BatchKey<Value = i64>> Beside<L> for TotalCount {
     }
 }
 
-/// Makes a connection of a page. `cursor` tells where a row stands.
+/// Makes a connection of a page. `cursor` gives a row's cursor.
 pub fn connect<R, T>(page: Page, slice: Arc<Slice<Arc<R>>>, beside: T::Beside, cursor: fn(&R, &Page) -> Cursor) -> Connection<T>
 where
     R: Send + Sync + 'static,

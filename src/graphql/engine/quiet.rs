@@ -1,8 +1,8 @@
-//! Knows when all of a request's resolvers have asked for what they need and none can go on: the moment at which a batch is complete.
+//! Knows when all of a request's resolvers wait for batches and none can continue: the moment at which a batch is complete.
 //!
 //! Waiting for a time, or for a number of turns, is either too long or too short: how many turns siblings need grows with the rows. Here
-//! the request's own future is watched. When it was polled, nothing in it woke it meanwhile, and no batch is under way, then whatever
-//! will be asked for has been asked for.
+//! the request's own future is watched. When it has been polled, has not been woken meanwhile, and no batch is running, then every key of
+//! the batch has been requested.
 
 use std::{
     pin::pin,
@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::{future::poll_fn, task::AtomicWaker};
 
-/// After so many turns in a row of one request, others have theirs.
+/// After so many polls in a row, a request yields to others.
 const TURNS: usize = 32;
 
 /// The quiet moments of one request.
@@ -32,7 +32,7 @@ struct Waiting {
     wakers: Vec<Waker>,
 }
 
-/// While it lives, a batch is under way.
+/// While it lives, a batch is running.
 pub struct UnderWay<'q>(&'q Quiet);
 
 impl Drop for UnderWay<'_> {
@@ -42,11 +42,11 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Quiet {
-    /// Runs the request's work, and tells those who wait in it when it is quiet.
+    /// Runs the request's future, and wakes its batches when it is quiet.
     pub async fn watch<T>(&self, work: impl Future<Output = T>) -> T {
         let bell = Arc::new(Bell::default());
         let waker = Waker::from(Arc::clone(&bell));
-        // The runtime's budget would cut a turn off in the middle of a batch.
+        // The runtime's cooperative budget would end a poll in the middle of a batch.
         let mut work = pin!(tokio::task::unconstrained(work));
         poll_fn(|context| {
             bell.caller.register(context.waker());
@@ -59,7 +59,7 @@ impl Quiet {
                     return Poll::Pending;
                 }
             }
-            // Whoever wakes it from here on wakes the caller, who has been woken.
+            // From here on a wake goes to the caller, which is scheduled already.
             bell.is_listening.store(false, Ordering::SeqCst);
             context.waker().wake_by_ref();
             Poll::Pending
@@ -83,13 +83,13 @@ impl Quiet {
         .await;
     }
 
-    /// Says that a batch is under way: its answer makes more resolvers go on, and they may ask for the same as others.
+    /// Notes that a batch is running: its rows let more resolvers continue, which may request keys that others request too.
     pub fn begin(&self) -> UnderWay<'_> {
         self.under_way.fetch_add(1, Ordering::Relaxed);
         UnderWay(self)
     }
 
-    /// Whether anybody has waited, and goes on now.
+    /// Wakes what waits for a quiet moment; gives whether there was anything.
     fn end_waiting(&self) -> bool {
         if self.under_way.load(Ordering::Relaxed) > 0 {
             return false;

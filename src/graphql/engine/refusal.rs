@@ -87,7 +87,7 @@ impl From<Faults> for Refusal {
     }
 }
 
-/// The object that a mutation is about, as it is now, and whether all was as asked for before, so that nothing was changed.
+/// The object that a mutation is about, as it is now, and whether it was so before, so that nothing was changed.
 pub type Outcome<T> = (Option<T>, bool);
 
 /// Commits what was changed, or gives the transaction up where nothing was, and reads the object.
@@ -118,7 +118,7 @@ pub fn own_partner(ctx: &Context<'_>, named: Option<PartnerId>, faults: &mut Fau
     partner
 }
 
-/// Runs a mutation's body, which is one transaction, and again where PostgreSQL ended it to let another go on; then as [`settled`].
+/// Runs a mutation's body, which is one transaction, and runs it again where PostgreSQL aborted it because of another; then as [`settled`].
 pub async fn settle<T: Default, F: Future<Output = Result<T, Refusal>>>(
     ctx: &Context<'_>,
     body: impl FnMut() -> F,

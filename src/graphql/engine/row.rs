@@ -15,8 +15,8 @@ use async_graphql::{
 use futures_util::future::{BoxFuture, try_join_all};
 
 use super::{
-    field_errors,
     context::RequestContext,
+    field_errors,
     json::{self, Leaf},
 };
 use crate::error::Error;
@@ -229,7 +229,7 @@ pub async fn resolve_list<T: Written + ContainerType>(rows: &[T], ctx: &ContextS
     Ok(Value::Binary(out.into()))
 }
 
-/// Whether the answers to one object, selected of in several places of the document, are to be merged. What is text cannot be.
+/// Whether the answers to one object, selected from at several points of the document, are to be merged. Text cannot be.
 fn merges(ctx: &ContextSelectionSet<'_>) -> bool {
     ctx.data_unchecked::<RequestContext>().merges()
 }

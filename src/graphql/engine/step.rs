@@ -8,8 +8,8 @@ use crate::models::event::{Event, EventFilter, Position};
 pub enum Step {
     /// It says what is to be watched.
     Open(Mutex<Option<Watched>>),
-    /// It tells of an event.
-    Tell(Event),
+    /// It resolves an event.
+    Resolve(Event),
 }
 
 /// What is to be watched.
@@ -31,7 +31,7 @@ impl Step {
     pub fn watched(&self) -> Option<Watched> {
         match self {
             Self::Open(watched) => watched.lock().unwrap_or_else(PoisonError::into_inner).take(),
-            Self::Tell(_) => None,
+            Self::Resolve(_) => None,
         }
     }
 }

@@ -154,7 +154,7 @@ impl LeadStatusChange {
         self.0.id
     }
 
-    /// The status before. Null for the first entry, which tells what it was created as.
+    /// The status before. Null for the first entry, which has what it was created as.
     async fn from(&self) -> Option<LeadStatus> {
         self.0.from_status
     }

@@ -325,7 +325,7 @@ async fn update_statuses(ctx: &Context<'_>, input: &UpdateLeadStatusesInput) -> 
                 (lead, user_errors)
             }
             Err(error) if results.is_empty() => return Err(error.into()),
-            // What was done stays, and is told; the others can be sent again.
+            // What was done stays and is in the answer; the others can be sent again.
             Err(error) => {
                 tracing::warn!(request_id = ctx.request().session().request(), %error, "a lead could not be stepped");
                 let fault = Fault { code: FaultCode::Failed, message: error.public_message(), field: vec!["input"] };

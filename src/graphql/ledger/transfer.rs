@@ -67,13 +67,13 @@ impl Transfer {
         self.0.to_kind
     }
 
-    /// What the account `from` held after it. Null to whoever may not read the partner's ledger.
+    /// What the account `from` held after it. Null to callers that may not read the partner's ledger.
     #[graphql(name = "fromBalance")]
     async fn source_balance(&self, ctx: &Context<'_>) -> Option<Result<Money>> {
         reads_ledgers(ctx).then(|| Money::stored(self.0.from_balance, &self.0.unit))
     }
 
-    /// What the account `to` held after it. Null to whoever may not read the partner's ledger.
+    /// What the account `to` held after it. Null to callers that may not read the partner's ledger.
     #[graphql(name = "toBalance")]
     async fn target_balance(&self, ctx: &Context<'_>) -> Option<Result<Money>> {
         reads_ledgers(ctx).then(|| Money::stored(self.0.to_balance, &self.0.unit))
@@ -161,7 +161,7 @@ impl PartnerBalances {
     }
 }
 
-/// A partner's place by what it has earned.
+/// A partner's rank by what it has earned.
 pub async fn rank(ctx: &Context<'_>, partner: PartnerId) -> Result<Option<i64>> {
     ctx.load(RankOf(purse(partner, currency_or_default(ctx, None)?))).await
 }

@@ -34,7 +34,7 @@ struct ImportMembersInput {
     partner_id: Option<PartnerId>,
     /// The file, in a multipart request (the GraphQL multipart request specification).
     file: Option<Upload>,
-    /// The file's text, in place of `file`. The whole request may have 1 MB, and the time of any other operation.
+    /// The file's text, instead of `file`. The whole request may have 1 MB, and the time of any other operation.
     csv: Option<String>,
     /// Whether only to say what would happen, and to write nothing.
     #[graphql(default)]

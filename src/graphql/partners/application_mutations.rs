@@ -1,4 +1,4 @@
-//! The mutation by which whoever signed up applies.
+//! The mutation by which a partner that signed up applies.
 
 use async_graphql::{Context, InputObject, MaybeUndefined, Object, SimpleObject};
 
@@ -105,7 +105,7 @@ async fn submit(ctx: &Context<'_>, input: SubmitPartnerApplicationInput) -> Resu
     let website = cleared_or(input.website, |text| faults.check("input.website", website(&text)));
 
     let writing = ctx.write().await?;
-    // The row is there for whoever applies until it is decided: an operator may be deciding just now.
+    // The row can be written until the application is decided: an operator may be deciding just now.
     let partner = models::partners::partner::Partner::lock(&writing, scope, partner_id).await?;
     let partner =
         partner.ok_or_else(|| Refusal::fault("input", FaultCode::InvalidTransition, "It has been decided just now."))?;

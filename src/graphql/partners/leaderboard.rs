@@ -20,7 +20,7 @@ const MAX_LENGTH: i32 = 100;
 /// A partner's rank among all of the tenant's.
 #[derive(SimpleObject)]
 pub struct LeaderboardRow {
-    /// Its rank; those who have earned the same share one.
+    /// Its rank; equal amounts share one.
     rank: i64,
     /// The partner.
     partner: Row<Partner>,

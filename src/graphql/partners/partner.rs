@@ -80,7 +80,7 @@ impl Partner {
         Ok(Row(self.achievements()))
     }
 
-    /// How it is paid and reached. Null to whoever may not read it: only its owners and operators may.
+    /// How it is paid and reached. Null to callers that may not read it: only its owners and operators may.
     async fn profile(&self, ctx: &Context<'_>) -> Option<Result<PartnerProfile>> {
         if let Err(error) = ctx.require_acting_for(self.0.id) {
             return Some(Err(error));
@@ -91,7 +91,7 @@ impl Partner {
         PartnerProfile::by_partner(ctx, self.0.id).await.transpose()
     }
 
-    /// What it said of itself when it applied. Null where it has not, and to whoever may not read it: only its owners and operators may.
+    /// What it said of itself when it applied. Null where it has not, and to callers that may not read it: only its owners and operators may.
     async fn application(&self, ctx: &Context<'_>) -> Option<Result<PartnerApplication>> {
         if let Err(error) = ctx.require_acting_for(self.0.id) {
             return Some(Err(error));
@@ -167,7 +167,7 @@ impl Partner {
     }
 
     /// Its ledger in one currency: every transfer between its accounts with the balances after it, the latest first. Null to
-    /// whoever may not read it: only its owners and operators may.
+    /// callers that may not read it: only its owners and operators may.
     async fn ledger(
         &self,
         ctx: &Context<'_>,
@@ -191,7 +191,7 @@ impl Partner {
         }
     }
 
-    /// What its accounts hold now. Null to whoever may not read its ledger.
+    /// What its accounts hold now. Null to callers that may not read its ledger.
     async fn balances(
         &self,
         ctx: &Context<'_>,
@@ -206,7 +206,7 @@ impl Partner {
         }
     }
 
-    /// What its accounts hold now, in every currency in which it has ever earned something. Null to whoever may not read its ledger.
+    /// What its accounts hold now, in every currency in which it has ever earned something. Null to callers that may not read its ledger.
     async fn wallet(&self, ctx: &Context<'_>) -> Option<Result<Vec<PartnerBalances>>> {
         if let Err(error) = ctx.require_acting_for(self.0.id) {
             return Some(Err(error));
@@ -217,7 +217,7 @@ impl Partner {
         Some(PartnerBalances::all(ctx, self.0.id).await)
     }
 
-    /// What its accounts held at the end of a day, as days end in the tenant's time zone. Null to whoever may not read its ledger.
+    /// What its accounts held at the end of a day, as days end in the tenant's time zone. Null to callers that may not read its ledger.
     async fn balance_at(
         &self,
         ctx: &Context<'_>,
@@ -245,7 +245,7 @@ impl Partner {
         CreditFigures::of_partner(ctx, self.0.id).await
     }
 
-    /// Its ledger of credits: every transfer between its accounts with the balances after it, the latest first. Null to whoever may not
+    /// Its ledger of credits: every transfer between its accounts with the balances after it, the latest first. Null to callers that may not
     /// read it: only its owners and operators may.
     async fn credit_ledger(
         &self,
@@ -305,8 +305,8 @@ impl Partner {
         MemberCounts::of_partner(ctx, self.0.id).await
     }
 
-    /// Its place among the tenant's partners by what they have earned in the tenant's default currency; those who have earned the
-    /// same share one. Null while it has earned nothing.
+    /// Its rank among the tenant's partners by what they have earned in the tenant's default currency; equal amounts share
+    /// one. Null while it has earned nothing.
     async fn rank(&self, ctx: &Context<'_>) -> Option<Result<i64>> {
         if let Err(error) = ctx.require_acting_for(self.0.id) {
             return Some(Err(error));

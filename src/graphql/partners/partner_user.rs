@@ -38,7 +38,7 @@ impl From<partner_user::PartnerUser> for PartnerUser {
 }
 
 impl PartnerUser {
-    /// A partner's people, in the order in which they joined; those who were removed only where they are asked for.
+    /// A partner's people, in the order in which they joined; removed ones only where they are requested.
     pub async fn of_partner(ctx: &Context<'_>, partner: PartnerId, include_removed: bool) -> Result<Vec<Self>> {
         let users = ctx.load(UsersByPartner(partner)).await?.unwrap_or_default();
         let shown = users.iter().filter(|user| include_removed || user.membership.removed_at.is_none());

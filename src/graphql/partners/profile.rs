@@ -77,7 +77,7 @@ impl PartnerProfile {
         (address != PostalAddress::default()).then_some(address)
     }
 
-    /// What the partner wants to be told, and how.
+    /// Which notifications the partner wants, and how.
     async fn notifications(&self) -> NotificationSettings {
         NotificationSettings {
             enabled: self.0.notifications_enabled,
@@ -107,7 +107,7 @@ pub struct PostalAddress {
     country: Option<String>,
 }
 
-/// What a partner wants to be told, and how.
+/// Which notifications a partner wants, and how.
 #[derive(SimpleObject)]
 pub struct NotificationSettings {
     /// Whether anything is sent at all.

@@ -42,7 +42,7 @@ struct UpdatePartnerProfileInput {
     website: MaybeUndefined<String>,
     /// The postal address. Null clears all of it.
     address: MaybeUndefined<PostalAddressInput>,
-    /// What to be told, and how.
+    /// Which notifications to send, and how.
     notifications: MaybeUndefined<NotificationSettingsInput>,
     /// The profile's `updatedAt` when these changes were decided on: where somebody has changed it since, it is left as it is.
     expected_updated_at: Option<DateTime>,

@@ -63,7 +63,7 @@ impl PartnerQueries {
         Partner::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
-    /// The partners that have earned most in one currency, the first at the top; for operators and services. `Partner.rank` is one's own place.
+    /// The partners that have earned most in one currency, the first at the top; for operators and services. `Partner.rank` is one's own rank.
     async fn leaderboard(
         &self,
         ctx: &Context<'_>,

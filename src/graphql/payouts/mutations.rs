@@ -53,7 +53,7 @@ struct CreatePayoutBatchInput {
     notes: Option<String>,
     /// The `fingerprint` of `previewPayout`: no payout is made if it would hold anything else.
     expected_fingerprint: Option<String>,
-    /// The `previewedAt` of that preview, to be told what has changed since.
+    /// The `previewedAt` of that preview, to learn what has changed since.
     previewed_at: Option<DateTime>,
     /// The idempotency key, at most 200 characters: sent again, it answers with the first payout and makes none.
     idempotency_key: String,
@@ -234,7 +234,7 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
             Err(error @ (Error::Unavailable(_) | Error::Timeout | Error::PerhapsDone(_))) if made.is_empty() => {
                 return Err(error.into());
             }
-            // What is made stays, and is told; the caller goes on from here.
+            // What is made stays and is in the answer; the caller continues from here.
             Err(error @ (Error::Unavailable(_) | Error::Timeout | Error::PerhapsDone(_))) => {
                 tracing::warn!(request_id, %error, "payouts for all stop half-way");
                 stopped_at = Some(partner);

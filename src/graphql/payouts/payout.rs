@@ -114,7 +114,7 @@ impl Payout {
         self.0.completed_at.map(DateTime)
     }
 
-    /// Notes of whoever made it. Null where there are none.
+    /// Notes of the person who made it. Null where there are none.
     async fn notes(&self) -> Option<&str> {
         self.0.notes.as_deref()
     }

@@ -79,7 +79,7 @@ impl PayoutPreview {
         &self.contents.fingerprint
     }
 
-    /// When it was taken. Given to `createPayoutBatch` too, it tells what has changed since.
+    /// When it was taken. Given to `createPayoutBatch` too, it shows what has changed since.
     async fn previewed_at(&self) -> DateTime {
         self.contents.at.into()
     }

@@ -93,7 +93,7 @@ struct SetDefaultPartnerInput {
 /// What became of `setDefaultPartner`.
 #[derive(SimpleObject)]
 struct SetDefaultPartnerPayload {
-    /// You, as in the next request on. Its `partners` tell which you act for. Null where there are user errors.
+    /// You, as from the next request on. Its `partners` show which you act for. Null where there are user errors.
     user: Option<User>,
     /// Whether all was so before, and nothing was changed this time.
     replayed: bool,
@@ -106,7 +106,7 @@ pub struct PartnerUserMutations;
 
 #[Object]
 impl PartnerUserMutations {
-    /// Gives a person another role in a partner, which keeps an owner at least. The role of whoever comes from an organisation is
+    /// Gives a person another role in a partner, which keeps an owner at least. A role that comes from an organisation is
     /// changed there. Needs `USERS_MANAGE`.
     async fn change_partner_user_role(
         &self,

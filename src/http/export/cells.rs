@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 
 /// What begins a formula (OWASP, "CSV Injection"), the forms of full width included, which some spreadsheets take for the same.
 const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-/// At what spreadsheets split, beside the comma, when they are told so or know no better: what follows it is then the beginning of a cell.
+/// At what spreadsheets split, beside the comma, when they are set to it or know no better: what follows it is then the beginning of a cell.
 const SEPARATORS: [char; 5] = [';', '\t', '|', '\r', '\n'];
 
 /// Appends a row.

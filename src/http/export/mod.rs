@@ -75,7 +75,7 @@ pub trait Export: Sized + Send + Sync + 'static {
     /// Makes the filter of an address's parameters, or a sentence that says what is wrong with them.
     fn parse(parameters: &[(String, String)]) -> Result<Self, String>;
 
-    /// Refuses, with the reason, whoever may not read it.
+    /// Refuses, with the reason, a viewer who may not read it.
     fn check(&self, _viewer: &Viewer) -> Result<()> {
         Ok(())
     }
@@ -150,7 +150,7 @@ async fn start<E: Export>(
     let mut first = if has_mark { MARK.to_vec() } else { Vec::new() };
     push_row(E::COLUMNS.iter().copied(), &mut first);
     let rows = reader.part(&page_after(E::ORDER, None)?, &mut first).await?;
-    // Whoever cannot pay for the first part is told so; for the others the file waits.
+    // A caller who cannot pay for the first part is refused; for later parts the file waits.
     app.edge.rates.charge_user(&reader.claims, rows as u64)?;
     app.edge.rates.charge_tenant(reader.viewer.tenant.id, rows as u64)?;
     let (parts, received) = mpsc::channel(AHEAD);
@@ -191,7 +191,7 @@ async fn paid(charge: impl Fn() -> Result<()>) -> Result<()> {
 /// Reads a list page by page, within the session's one instant.
 struct Reader<E> {
     app: Arc<App>,
-    /// Its places among those that may run at once: of all, and of the user's.
+    /// Its permits to run: among all exports and uploads, and among the user's.
     _permits: (OwnedSemaphorePermit, UserPermit),
     session: Session,
     viewer: Viewer,

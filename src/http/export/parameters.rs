@@ -90,7 +90,7 @@ pub struct Ledger {
     pub currency: Option<&'static str>,
 }
 
-/// Reads each parameter by its name into a filter. The names are also those that a wrong one is told of.
+/// Reads each parameter by its name into a filter. The same names are listed where one is unknown.
 macro_rules! filter {
     ($(#[$doc:meta])* $name:ident -> $filter:ty, |$into:ident, $key:ident, $text:ident| { $($known:literal => $read:expr,)+ }) => {
         $(#[$doc])*

@@ -1,4 +1,4 @@
-//! A subscription, however it is sent: its events one after the other, each told with the rights that the subscriber has at that moment.
+//! A subscription, over whichever transport: its events one after the other, each resolved with the rights that the subscriber has at that moment.
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,8 +42,8 @@ pub struct Feed {
     source: Source,
     /// The cursor of where it was opened.
     opened_at: String,
-    /// The event that is being told of: kept while that fails, and when whoever waits for it is interrupted.
-    telling: Option<Event>,
+    /// The event that is being resolved: stored while resolving fails, and when the future that awaits it is dropped.
+    resolving: Option<Event>,
     _permit: UserPermit,
 }
 
@@ -56,8 +56,8 @@ impl Feed {
         claims: watch::Receiver<Arc<Claims>>,
     ) -> Result<Self, Refused> {
         let permit = app.edge.subscriptions.enter(&call.claims, "subscriptions")?;
-        // After a restart everyone comes back at once: they wait for each other, not for those who ask.
-        let under_way = app.edge.place_to_tell().await?;
+        // After a restart all subscribers come back at once: they wait for each other, and do not hold up requests.
+        let under_way = app.edge.permit_to_resolve().await?;
         let (session, viewer) = admit(app, &call.claims, &call.id).await?;
         app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
         let step = Arc::new(Step::open());
@@ -79,10 +79,19 @@ impl Feed {
         let operation = prepared.name.as_deref().unwrap_or_default();
         tracing::info!(request_id = call.id, operation, kind = "subscription", user = %viewer.user, "subscribed");
         let opened_at = app.hub.cursors().encode(source.opened_at())?;
-        Ok(Self { app: Arc::clone(app), id: call.id.clone(), prepared, claims, source, opened_at, telling: None, _permit: permit })
+        Ok(Self {
+            app: Arc::clone(app),
+            id: call.id.clone(),
+            prepared,
+            claims,
+            source,
+            opened_at,
+            resolving: None,
+            _permit: permit,
+        })
     }
 
-    /// The cursor of where it was opened: what came after it is told.
+    /// The cursor of where it was opened: events after it are sent.
     pub fn opened_at(&self) -> &str {
         &self.opened_at
     }
@@ -102,38 +111,38 @@ impl Feed {
 
     async fn next_or_nothing(&mut self) -> Result<Option<Update>> {
         if self.source.is_behind() {
-            let _permit = self.app.edge.place_to_tell().await?;
+            let _permit = self.app.edge.permit_to_resolve().await?;
             let (session, _) = admit(&self.app, &self.claims(), &self.id).await?;
             let reading = session.read().await?;
             self.source.catch_up(&reading).await?;
             drop(reading);
             session.finish();
         }
-        if self.telling.is_none() {
-            self.telling = self.source.next().await?;
+        if self.resolving.is_none() {
+            self.resolving = self.source.next().await?;
         }
-        let Some(event) = self.telling else { return Ok(None) };
+        let Some(event) = self.resolving else { return Ok(None) };
         // Each event is paid for; a subscriber who has spent everything waits until it is earned.
         if let Err(Error::RateLimited { wait, .. }) = self.app.edge.rates.charge_user(&self.claims(), self.prepared.cost) {
             tokio::time::sleep(wait).await;
             return Ok(None);
         }
-        let told = self.tell(event).await;
-        if !matches!(told, Err(Error::Unavailable(_))) {
-            self.telling = None;
+        let resolved = self.resolve(event).await;
+        if !matches!(resolved, Err(Error::Unavailable(_))) {
+            self.resolving = None;
         }
-        told
+        resolved
     }
 
     /// The answer to one event; `None` if the subscriber may no longer see its subject.
-    async fn tell(&self, event: Event) -> Result<Option<Update>> {
-        let _permit = self.app.edge.place_to_tell().await?;
+    async fn resolve(&self, event: Event) -> Result<Option<Update>> {
+        let _permit = self.app.edge.permit_to_resolve().await?;
         let (session, viewer) = admit(&self.app, &self.claims(), &self.id).await?;
         if event.tenant_id != viewer.tenant.id || !viewer.scope().includes(event.partner_id) {
             session.finish();
             return Ok(None);
         }
-        let answer = execute(&self.app, &self.prepared, &session, &viewer, Arc::new(Step::Tell(event))).await;
+        let answer = execute(&self.app, &self.prepared, &session, &viewer, Arc::new(Step::Resolve(event))).await;
         let Some(mut answer) = answer else { return Ok(None) };
         let failure = answer
             .errors
@@ -147,7 +156,7 @@ impl Feed {
         if errors::finish(&mut answer, &self.id).is_empty() {
             session.finish();
         }
-        // A whole answer that is null tells of nothing but its errors.
+        // An answer whose data is null has nothing but errors.
         if answer.errors.is_empty() && answer.data == Value::Null {
             return Ok(None);
         }
@@ -164,7 +173,7 @@ async fn admit(app: &App, claims: &Arc<Claims>, request: &str) -> Result<(Arc<Se
     Ok((Arc::new(session), Arc::new(viewer)))
 }
 
-/// Runs one step; `None` where it tells of nothing.
+/// Runs one step; `None` where it answers nothing.
 async fn execute(
     app: &App,
     prepared: &Prepared,

@@ -59,9 +59,9 @@ async fn answer_post(app: &Arc<App>, id: &str, accepted: Accepted, request: Requ
     let (body, files) = match form {
         Form::Json => {
             let body = parameters::read(app, request).await?;
-            // Whoever watches waits for their permit; and whoever is answered before all was sent may never see the answer.
+            // Subscribers wait for a permit; and a client that is answered before its whole body was read may never see the answer.
             if !accepted.stream {
-                operation::check_place(app, &call)?;
+                operation::check_permit(app, &call)?;
             }
             (parameters::from_json(app, &body)?, Vec::new())
         }
@@ -156,7 +156,7 @@ fn headers(media: Media) -> [(header::HeaderName, HeaderValue); 2] {
     [(header::CONTENT_TYPE, media.content_type()), (header::CACHE_CONTROL, HeaderValue::from_static("no-store"))]
 }
 
-/// Finds out who asks, and how.
+/// Verifies the token, and notes how the operation was sent.
 async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_safe: bool) -> Result<Call, Refused> {
     let token = bearer::token(headers).map_err(Error::from)?;
     if token.is_cookie && !(is_safe && origin::is_event_source(headers)) {
@@ -182,7 +182,7 @@ fn last_event_id(headers: &HeaderMap) -> Option<String> {
 /// In which form an operation comes.
 enum Form {
     Json,
-    /// With files. The parts are told apart by this.
+    /// With files. This is the boundary between the parts.
     Multipart(String),
 }
 

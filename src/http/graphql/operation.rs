@@ -1,4 +1,4 @@
-//! One operation from its parameters to its answer, whichever way it came: its price, its place, its session, its line in the log.
+//! One operation from its parameters to its answer, over whichever transport: its cost, its permit, its session, its line in the log.
 
 use std::{
     fs::File,
@@ -31,7 +31,7 @@ use crate::{
 /// How many bytes of a document cost as much as an object.
 const BYTES_PER_COST: u64 = 2_000;
 
-/// Who asks, and how.
+/// The caller, and how the operation was sent.
 pub struct Call {
     /// The request's id.
     pub id: String,
@@ -43,7 +43,7 @@ pub struct Call {
     pub tells_cost: bool,
     /// The cursor of the last event that a stream has brought, where one that broke off is opened again.
     pub last_event_id: Option<String>,
-    /// The span of whoever called, in their trace.
+    /// The caller's span, in their trace.
     pub caller: Option<Context>,
 }
 
@@ -62,9 +62,9 @@ pub async fn single(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec
     execute(app, call, prepared, files).await
 }
 
-/// Turns away at the earliest moment what would find no place, for the price of a look at it.
-pub fn check_place(app: &App, call: &Call) -> Result<(), Refused> {
-    let checked = app.edge.check_place().or_else(|full| app.edge.rates.charge_user(&call.claims, 1).and(Err(full)));
+/// Refuses at the earliest moment an operation for which no permit is free.
+pub fn check_permit(app: &App, call: &Call) -> Result<(), Refused> {
+    let checked = app.edge.check_permit().or_else(|full| app.edge.rates.charge_user(&call.claims, 1).and(Err(full)));
     checked.inspect_err(|error| app.metrics.refused(error.code()))?;
     Ok(())
 }
@@ -125,10 +125,10 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     Ok(answer)
 }
 
-/// An operation's answer, the session that it was read in, and who asked.
+/// An operation's answer, the session that it was read in, and the viewer.
 type Answered = (Arc<Session>, Arc<Viewer>, Answer);
 
-/// Runs an operation once it is known who asks. What it costs is charged unless it is paid.
+/// Runs an operation once the caller is identified. Its cost is charged unless it was.
 async fn run_known(
     app: &App,
     call: &Call,
@@ -149,8 +149,8 @@ async fn run_known(
     Ok((session, viewer, answer))
 }
 
-/// Runs an operation that reads, while it is found out whether it is them who ask who asked the last time. `None` where it is not, or where
-/// the connection was lost: then it may run once more; `is_paid` says whether what it costs has been charged.
+/// Runs a query under the predicted caller while the prediction is being confirmed. `None` where it was wrong, or where the connection was lost:
+/// then it may run once more. `is_paid` says whether its cost has been charged.
 async fn read(
     app: &App,
     call: &Call,
@@ -161,7 +161,7 @@ async fn read(
     let (session, viewer, predicted) = app.known_callers.predict(&app.pool, &call.claims, &call.id).await?;
     match app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost) {
         Ok(()) => *is_paid = true,
-        // That is told to whom it is about, once it is known that it is them.
+        // A refusal by budget is answered only to the confirmed caller.
         Err(_) if predicted.is_some() => return Ok(None),
         Err(error) => return Err(error.into()),
     }

@@ -28,7 +28,7 @@ use crate::{
     http::Refused,
 };
 
-/// How often a line is sent when there is nothing to tell: so that nobody in between takes the connection for dead.
+/// How often a comment is sent where there are no events, so that no proxy takes the connection for dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(12);
 /// How many events are made ahead of a reader.
 const AHEAD: usize = 4;
@@ -40,9 +40,9 @@ pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared, files: Vec<F
         let (_claims, claims) = watch::channel(Arc::clone(&call.claims));
         match Feed::open(app, &call, prepared, claims).await {
             Ok(feed) => {
-                tokio::spawn(tell(Arc::clone(app), call, feed, parts));
+                tokio::spawn(send(Arc::clone(app), call, feed, parts));
             }
-            // Announced as an event, as it is to those who watch already: a client that connects again would take a refusal for a fault of
+            // Sent as an event, as it is to open subscriptions: a client that connects again would take a refusal for a fault of
             // the network, and try for ever.
             Err(Refused::Fault(error @ Error::CursorExpired(_))) => {
                 let _ = parts.try_send(ending(&call, &error));
@@ -61,7 +61,7 @@ pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared, files: Vec<F
     let headers = [
         (header::CONTENT_TYPE, Media::EventStream.content_type()),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        // nginx keeps back what it is given unless it is told not to.
+        // nginx buffers a response unless this header says otherwise.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
     Ok((headers, body).into_response())
@@ -69,7 +69,7 @@ pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared, files: Vec<F
 
 /// Sends events for as long as the token is good, the client reads, and the server runs. Where the token ends, or the server does, the stream
 /// breaks off: clients ask again, with a newer token, and to `complete` they would not.
-async fn tell(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<String>) {
+async fn send(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<String>) {
     let expiry = crate::http::until(&app, call.claims.expires_at);
     let stopped = app.edge.stopped();
     tokio::pin!(expiry, stopped);
@@ -81,12 +81,12 @@ async fn tell(app: Arc<App>, call: Call, mut feed: Feed, parts: mpsc::Sender<Str
             tracing::debug!(request_id = call.id, "a subscriber does not read on, and is dropped");
             return;
         }
-        // It goes on through the comments below: begun anew each time, it would lose its place in line.
+        // One future across the comments below: begun anew each time, it would lose its turn.
         let next_one = feed.next();
         tokio::pin!(next_one);
         part = loop {
             tokio::select! {
-                told = &mut next_one => match told {
+                update = &mut next_one => match update {
                     Ok(Update { cursor, answer }) => break format!("id: {cursor}\n{}", next(&answer)),
                     Err(error) => return last(&call, &parts, patience, &error).await,
                 },

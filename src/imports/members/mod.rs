@@ -83,7 +83,7 @@ pub struct Summary {
     pub ignored_columns: Vec<String>,
 }
 
-/// Who is told of the progress.
+/// Receives the progress.
 pub trait Progress: Send {
     /// The file can be read, and has so many rows.
     fn begins(&mut self, rows: u32);
@@ -93,7 +93,7 @@ pub trait Progress: Send {
 }
 
 impl Import {
-    /// Imports a file, on a session of whoever may write the partner's members. Rows that were done before an error stay done.
+    /// Imports a file, on a session of a caller who may write the partner's members. Rows that were done before an error stay done.
     pub async fn run(
         &self,
         session: &Session,

@@ -120,7 +120,7 @@ impl<'s> Table<'s> {
         let fault = |code, message: String| RowFault::of_cell(column, &String::from_utf8_lossy(bytes), code, message);
         let text = std::str::from_utf8(bytes)
             .map_err(|_| fault(FaultCode::Invalid, "Is not UTF-8. Save the file as CSV in UTF-8.".to_owned()))?;
-        // What a decoder puts in the place of what it cannot read.
+        // What a decoder writes for bytes that it cannot read.
         if text.contains(char::REPLACEMENT_CHARACTER) {
             return Err(fault(
                 FaultCode::Invalid,

@@ -122,7 +122,7 @@ impl Books<'_> {
         rows.into_iter().map(|(outcome, id, balance)| outcome_of(&outcome, id, balance.unwrap_or_default())).collect()
     }
 
-    /// Takes back what is unused of an allocation in scope; tells how many credits, or `None` where there is no such allocation. Does
+    /// Takes back what is unused of an allocation in scope; gives how many credits, or `None` where there is no such allocation. Does
     /// nothing the second time.
     pub async fn revoke_credits(&self, scope: Scope, id: AllocationId) -> QueryResult<Option<i64>> {
         self.act_for_tenant().await?;
@@ -134,7 +134,7 @@ impl Books<'_> {
         self.revoke_units(&[id]).await.map(Some)
     }
 
-    /// Makes a member inactive, and takes back its unused credits if that is wanted; tells how many, and whether anything was not so before.
+    /// Makes a member inactive, and takes back its unused credits if that is wanted; gives how many, and whether anything was not so before.
     /// `None` where there is no such member in scope.
     pub async fn deactivate_member(&self, scope: Scope, id: MemberId, revokes: bool) -> QueryResult<Option<(i64, bool)>> {
         self.act_for_tenant().await?;

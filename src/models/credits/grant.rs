@@ -149,7 +149,7 @@ impl Books<'_> {
         Ok(Ok(Granted { id, is_replay: false }))
     }
 
-    /// Writes the row, or tells what its key was used for before.
+    /// Writes the row, or gives what its key was used for before.
     async fn insert_grant(&self, id: GrantId, new: &NewGrant) -> QueryResult<Result<(), Result<Granted, GrantFault>>> {
         let key = new.key();
         let inserted = diesel::insert_into(credit_grants::table)

@@ -31,7 +31,7 @@ use crate::{
 pub enum Redeemer {
     /// A member.
     Member(MemberId),
-    /// Whoever has this address: a member of one partner, or of several.
+    /// The members with this address: of one partner, or of several.
     Address(String),
 }
 
@@ -70,9 +70,9 @@ pub struct Redeemed {
 pub enum RedemptionFault {
     /// Nobody is meant.
     UnknownMember,
-    /// Whoever is meant is inactive.
+    /// The member is inactive.
     Inactive,
-    /// Whoever is meant is a member of partners that are not active.
+    /// The member's partners are not active.
     Partner,
     /// There are too few, or without waiting too few that nobody else holds at this moment.
     Insufficient {
@@ -94,7 +94,7 @@ pub enum RedemptionFault {
 pub struct Redemption {
     /// Its id.
     pub id: RedemptionId,
-    /// The address of whoever used them, as addresses are compared.
+    /// The address of the member who used them, as addresses are compared.
     pub employee_email: String,
     /// The member that was named; `None` where an address was.
     pub member_id: Option<MemberId>,

@@ -117,7 +117,7 @@ impl Books<'_> {
         self.change(units, set, vec![tenant.clone(), Bind::Uuid(redemption.uuid()), tenant]).await
     }
 
-    /// Takes back what is unused of allocations, and gives it to the partners' balances again; tells how many credits. The partners'
+    /// Takes back what is unused of allocations, and gives it to the partners' balances again; gives how many credits. The partners'
     /// balances are locked.
     pub async fn revoke_units(&self, allocations: &[AllocationId]) -> QueryResult<i64> {
         let units = "WITH units AS (
@@ -135,7 +135,7 @@ impl Books<'_> {
         self.post_ended(&ended, |ended| Movement::Revoke(ended.member, ended.allocation)).await
     }
 
-    /// Expires what is past its time, a batch of it; tells how many credits.
+    /// Expires what is past its time, a batch of it; gives how many credits.
     pub async fn expire_due(&self) -> QueryResult<i64> {
         // How many units are due is not known when the plan is made, and a guess above the truth would read all that there ever were.
         (&mut &*self.connection).batch_execute("SET LOCAL enable_seqscan = off").await?;
@@ -156,7 +156,7 @@ impl Books<'_> {
         self.post_ended(&ended, |ended| Movement::Expire(ended.member, ended.allocation)).await
     }
 
-    /// Posts what has ended; tells how many credits.
+    /// Posts what has ended; gives how many credits.
     pub(super) async fn post_ended(&self, ended: &[Ended], movement: impl Fn(&Ended) -> Movement) -> QueryResult<i64> {
         let moved: Vec<Moved> = ended
             .iter()

@@ -1,4 +1,4 @@
-//! The ledger: the one place of this program that posts transfers, and what is read from accounts of money. What is read of its transfers
+//! The ledger: the one module that posts transfers, and what is read from accounts of money. What is read of its transfers
 //! is in [`self::transfer`], and of credits in [`super::credits::ledger`].
 //!
 //! A transfer moves an amount from one of a partner's accounts to another, so the books balance by construction. A trigger keeps
@@ -293,7 +293,7 @@ pub async fn wallets(
     Ok(wallets)
 }
 
-/// The partners that have earned most in a currency, each with its place and what it has earned; who has earned the same shares a place.
+/// The partners that have earned most in a currency, each with its rank and what it has earned; equal amounts share a rank.
 pub async fn leaders(
     mut connection: &AsyncPgConnection,
     scope: Scope,
@@ -352,7 +352,7 @@ pub async fn balances_on(
     Ok(balances)
 }
 
-/// The places of partners by what they have earned in a currency; who has earned nothing has none.
+/// The ranks of partners by what they have earned in a currency; a partner that has earned nothing has none.
 pub async fn ranks(
     mut connection: &AsyncPgConnection,
     partners: &[PartnerId],

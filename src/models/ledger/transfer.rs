@@ -76,7 +76,7 @@ impl<Row> Ledger<Row> {
 }
 
 /// Makes the reader of transfers in one kind of unit: by their ids, by what they are about, and in [`Ledger`]s. A row has an `entry` and
-/// a `partner_id`, and `$units` tells its kind's transfers from others.
+/// a `partner_id`, and `$units` selects its kind's transfers.
 macro_rules! reader {
     ($row:ident, $id:ident, $units:expr; $($(#[$doc:meta])* $by:ident($column:ident: $source:ty)),+ $(,)?) => {
         impl $row {

@@ -173,7 +173,7 @@ impl Known {
 }
 
 impl Books<'_> {
-    /// Does it all, with what it was decided from locked; or tells that it is to be decided anew, because another has added one of the
+    /// Does it all, with what it was decided from locked; or returns that it is to be decided anew, because another request has added one of the
     /// members. Runs as a machine of the tenant.
     pub async fn import_members(&self, partner: PartnerId, changes: &Changes) -> QueryResult<bool> {
         if self.add_members(partner, &changes.newcomers).await? < changes.newcomers.len() {

@@ -1,4 +1,4 @@
-//! Applications: what a partner that signed up says of itself, for whoever decides about it.
+//! Applications: what a partner that signed up says of itself, for the operators who decide about it.
 
 use std::collections::HashMap;
 
@@ -45,7 +45,7 @@ impl PartnerApplication {
         Ok(rows.into_iter().filter(|row: &Self| scope.includes(row.partner_id)).map(|row| (row.partner_id, row)).collect())
     }
 
-    /// Stores it, in place of the one before; what that said of its first time stays.
+    /// Stores it over the one before, whose first time stays.
     pub async fn submit(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
         diesel::insert_into(partner_applications::table)
             .values(self)

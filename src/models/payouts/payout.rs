@@ -57,7 +57,7 @@ pub struct Payout {
     pub period_start: DateTime<Utc>,
     /// The period's end, exclusive.
     pub period_end: DateTime<Utc>,
-    /// Notes of whoever made it.
+    /// Notes of the person who made it.
     pub notes: Option<String>,
     /// Why it failed or came back, the last time.
     pub failure_reason: Option<String>,

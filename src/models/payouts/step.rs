@@ -43,7 +43,7 @@ pub enum Step {
     Fail(String),
     /// Tries it again.
     Retry,
-    /// Gives it up, for a reason if there is one to tell.
+    /// Gives it up, for a reason if there is one.
     Cancel(Option<String>),
     /// It arrived and came back, for a reason.
     Return(String),

@@ -1,5 +1,5 @@
-//! Finds and registers the person that a verified token names. Whoever is found reads on as themselves; registering runs as the role
-//! `portal_gate`, which sees no more than that.
+//! Finds and registers the person that a verified token names. A found caller continues under their own role; registering runs as the role
+//! `portal_gate`, which sees no more than it needs.
 
 use diesel::{
     deserialize::Queryable,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     db::{
         schema::{partner_members, partner_profiles, partner_users, partners, users},
-        session::{PARTNER, Announced},
+        session::{Announced, PARTNER},
         statement::{Bind, condition, statement},
     },
     ids::{PartnerId, UserId},
@@ -70,9 +70,9 @@ pub struct Identity {
     pub is_removed: bool,
     /// Whether the bearer's verified address is that of an invited member.
     pub is_invited: bool,
-    /// The number that stands for all this, but for an invitation: while it is the same, nothing has changed.
+    /// The version of all this, invitations left out: while it is the same, nothing has changed.
     pub version: Option<i64>,
-    /// What PostgreSQL has been announced in this transaction of who is asking.
+    /// What has been announced to PostgreSQL of the caller in this transaction.
     pub announced: Announced,
 }
 
@@ -94,8 +94,8 @@ type IdentityColumns = (
 );
 
 impl Identity {
-    /// The tenants that the token may be for: one, unless it fails to name one of several. In the same statement PostgreSQL is announced that
-    /// its bearer asks, for the rest of the transaction: by the role that the token gives, and by the ids that were found.
+    /// The tenants that the token may be for: one, unless it fails to name one of several. The same statement announces the
+    /// bearer to PostgreSQL for the rest of the transaction: by the role that the token gives, and by the ids that were found.
     pub async fn find(mut connection: &AsyncPgConnection, sign_in: &SignIn) -> QueryResult<Vec<Self>> {
         let text = |value: &str| Bind::text(value);
         let role = sign_in.staff_role.unwrap_or(PARTNER);
@@ -119,8 +119,8 @@ impl Identity {
         .await
     }
 
-    /// Whether it is still them, with nothing changed. In the same statement PostgreSQL is announced that they ask, as [`Identity::find`] announced it;
-    /// where it is not still them, that somebody asks who sees nothing. That takes half of the time of finding them: one row, read by its key.
+    /// Whether the identity is still current. The same statement announces the caller to PostgreSQL, as [`Identity::find`] did; where it is not
+    /// current, it announces a caller who sees nothing. It takes half as long as finding them: one row, read by its key.
     pub async fn is_current(&self, mut connection: &AsyncPgConnection, says: &SignIn) -> QueryResult<bool> {
         let Announced { role, tenant, partner, user } = &self.announced;
         let [tenant, partner, user] = [tenant, partner, user].map(Bind::text);
@@ -147,7 +147,7 @@ impl Identity {
         .map(|(is_current, ..)| is_current)
     }
 
-    /// Whether the token vouches for a membership that is not registered yet, or not as it says. Whoever was removed stays so.
+    /// Whether the token vouches for a membership that is not registered yet, or not as it says. A person who was removed stays removed.
     fn joins(&self, sign_in: &SignIn) -> bool {
         let differs = |role| self.membership_organization.is_some() && sign_in.organization_role.is_some_and(|said| said != role);
         self.is_active_organization && !self.is_removed && self.partner_role.is_none_or(differs)
@@ -172,7 +172,7 @@ impl SignIn {
     /// tenant wants it. Members that were invited under the bearer's verified address become the bearer.
     ///
     /// Two first requests at once make one user and one partner: the second waits at the user's unique key and then finds them. A user who
-    /// was there before is locked last, as by whoever changes a membership: so the two cannot deadlock.
+    /// was there before is locked last, as in every change of a membership, so that the two cannot deadlock.
     pub async fn register(&self, connection: &AsyncPgConnection, found: &Identity) -> QueryResult<()> {
         let (user, is_new) = match found.user_id {
             Some(user) => (user, false),
@@ -199,7 +199,7 @@ impl SignIn {
         self.update_user(connection, found, user, default_partner).await
     }
 
-    /// The new user, and whether nobody else has added it by now.
+    /// The new user, and whether it was added now rather than by a concurrent request.
     async fn add_user(&self, mut connection: &AsyncPgConnection, found: &Identity) -> QueryResult<(UserId, bool)> {
         let fresh = UserId::new();
         let user: UserId = diesel::insert_into(users::table)
@@ -273,8 +273,8 @@ impl SignIn {
         Ok(())
     }
 
-    /// Makes the user one of the partner's people; whoever came from an organisation is from this one now, in this role. What was given
-    /// here, and who was removed, stays.
+    /// Makes the user one of the partner's people. A membership that came from an organisation comes from this one now, with this role; one that
+    /// was given here stays, and so does a removal.
     async fn join(
         &self,
         mut connection: &AsyncPgConnection,

@@ -1,4 +1,4 @@
-//! Those who sign in: tenants, users, which partners they act for, and how a token becomes a caller.
+//! People who sign in: tenants, users, which partners they act for, and how a token becomes a caller.
 
 pub mod identity;
 pub mod partner_user;

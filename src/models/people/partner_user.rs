@@ -189,7 +189,7 @@ impl Membership {
     }
 }
 
-/// The people of each partner, those who came first before the others; whoever was removed is among them.
+/// The people of each partner, in the order in which they joined, removed ones included.
 pub async fn by_partners(
     mut connection: &AsyncPgConnection,
     scope: Scope,

@@ -36,10 +36,10 @@ use crate::{
 
 /// The subprotocol's name.
 const PROTOCOL: &str = "graphql-transport-ws";
-/// How often the other end is asked whether it is there, and for how long it may be silent.
+/// How often the client is pinged, and for how long it may be silent.
 const HEARTBEAT: Duration = Duration::from_secs(25);
 const SILENCE: Duration = Duration::from_mins(1);
-/// How many messages are made ahead of a reader. Whoever makes one more waits.
+/// How many messages are buffered for a client. An operation with one more waits.
 const AHEAD: usize = 16;
 /// The longest reason that a close frame has room for (RFC 6455, section 5.5), in bytes.
 const MAX_REASON: usize = 123;
@@ -128,7 +128,7 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// Serves until either end has had enough; gives why, where the other end is to be told.
+    /// Serves until either end closes; gives the reason, where the client is to be told it.
     async fn run(mut self, socket: &mut WebSocket, mut made: mpsc::Receiver<Outgoing>) -> Option<Closing> {
         let app = Arc::clone(&self.app);
         let patience = app.edge.limits.send_timeout;
