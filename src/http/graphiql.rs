@@ -75,8 +75,7 @@ pub async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     }
     // A page of another site can ask for it by script, and may read the answer where its origin is a front end's.
     if headers.contains_key(header::ORIGIN) || headers.get("sec-fetch-mode").is_some_and(|mode| mode != "navigate") {
-        return (StatusCode::FORBIDDEN, "This page has a token in it, and is given only to whoever opens it.")
-            .into_response();
+        return (StatusCode::FORBIDDEN, "This page has a token in it, and is given only to whoever opens it.").into_response();
     }
     let folder = development.assets.clone();
     let fetched = tokio::task::spawn_blocking(move || fetch_assets(&folder)).await;

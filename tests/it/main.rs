@@ -14,4 +14,5 @@ mod partners;
 mod payouts;
 mod people;
 mod server;
+mod source;
 mod support;

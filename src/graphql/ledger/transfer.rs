@@ -6,6 +6,7 @@ use async_graphql::{Context, Object};
 use chrono::NaiveDate;
 use iso_currency::Currency;
 
+use crate::models::partners::rank;
 use crate::{
     auth::Readable,
     db,
@@ -252,7 +253,7 @@ impl BatchKey for RankOf {
     async fn fetch(connection: &db::Connection, _: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
         let Some(RankOf(Purse { currency, .. })) = keys.first() else { return Ok(HashMap::new()) };
         let partners: Vec<PartnerId> = keys.iter().map(|key| key.0.partner).collect();
-        let found = ledger::ranks(connection, &partners, *currency).await?;
+        let found = rank::ranks(connection, &partners, *currency).await?;
         Ok(found.into_iter().map(|(partner, rank)| (Self(purse(partner, *currency)), rank)).collect())
     }
 }

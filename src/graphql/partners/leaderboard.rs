@@ -11,7 +11,7 @@ use crate::{
         row::Row,
         scalars::Money,
     },
-    models::ledger,
+    models::partners::rank,
 };
 
 /// How long it may be.
@@ -36,7 +36,7 @@ impl LeaderboardRow {
         }
         let leaders = {
             let reading = ctx.read().await?;
-            ledger::leaders(&reading, ctx.viewer().scope(), currency, i64::from(first)).await?
+            rank::leaders(&reading, ctx.viewer().scope(), currency, i64::from(first)).await?
         };
         let rows = leaders.into_iter().map(async |(partner, rank, earned)| {
             let partner = Partner::by_id(ctx, partner).await?.ok_or_else(|| missing("a leading partner"))?;

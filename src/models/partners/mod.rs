@@ -3,4 +3,5 @@
 pub mod application;
 pub mod partner;
 pub mod profile;
+pub mod rank;
 pub mod step;

@@ -8,3 +8,4 @@ pub mod migrations;
 pub mod production;
 pub mod sockets;
 pub mod telemetry;
+pub mod timeouts;

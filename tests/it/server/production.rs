@@ -1,4 +1,4 @@
-//! The README's page on production, followed word for word on a fresh cluster, with an owner that is no superuser.
+//! The page on production in docs/operations.md, followed word for word on a fresh cluster, with an owner that is no superuser.
 
 use std::{fs, path::Path, process::Command};
 
@@ -13,10 +13,10 @@ use crate::support::{
     cluster,
 };
 
-/// The README's section of that name.
+/// The page's section of that name.
 fn section(name: &str) -> String {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("the README");
-    let start = readme.split(&format!("\n## {name}\n")).nth(1).expect("the section");
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md")).expect("the page");
+    let start = page.split(&format!("\n## {name}\n")).nth(1).expect("the section");
     start.split("\n## ").next().expect("its end").to_owned()
 }
 

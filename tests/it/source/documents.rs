@@ -1,0 +1,142 @@
+//! The tables of the documents, made of the code: settings, permissions, and which migration has the present body of each function.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
+
+use clap::{Args, Command};
+use partner_portal::{
+    auth::{Permission, Readable, Role},
+    config::Settings,
+    graphql,
+};
+
+use super::tree::{files, read, root};
+
+/// Makes sure that a document has a table, between the marks of that name. Where it has not, the failure is what to put there.
+fn assert_has(document: &str, name: &str, table: &str) {
+    let text = read(document);
+    let begin = format!("<!-- {name}: made of the code, compared by a test -->\n");
+    let found = text.split_once(&begin).and_then(|(_, rest)| rest.split_once("<!-- end -->")).map(|(table, _)| table);
+    assert!(found == Some(table), "{document}, between the marks of {name:?}, must be:\n{table}");
+}
+
+/// Every setting of the program is in `docs/settings.md` as `--help` says it, and no other.
+#[test]
+fn settings() {
+    let command = Settings::augment_args(Command::new("partner-portal"));
+    let mut table = "| variable | flag | default | what it is |\n| --- | --- | --- | --- |\n".to_owned();
+    for argument in command.get_arguments() {
+        let Some(variable) = argument.get_env() else { continue };
+        let defaults: Vec<_> = argument.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
+        let default = if defaults.is_empty() { String::new() } else { format!("`{}`", defaults.join(",")) };
+        let words = argument.get_long_help().or(argument.get_help()).map(ToString::to_string).unwrap_or_default();
+        let choices: Vec<_> = argument.get_possible_values().iter().map(|value| format!("`{}`", value.get_name())).collect();
+        let choices = if choices.is_empty() || choices.len() == 2 && choices[0] == "`true`" {
+            String::new()
+        } else {
+            format!(" One of {}.", choices.join(", "))
+        };
+        let flag = argument.get_long().unwrap_or_default();
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
+        let words = if words.ends_with('.') { words } else { words + "." };
+        writeln!(table, "| `{}` | `--{flag}` | {default} | {words}{choices} |", variable.to_string_lossy()).expect("memory");
+    }
+    assert_has("docs/settings.md", "settings", &table);
+}
+
+/// What each role may do, and may read that not every role may, is in `docs/access.md`, with the mutations that need each permission.
+#[test]
+fn access() {
+    let schema = graphql::sdl();
+    let name = |permission: &Permission| async_graphql::resolver_utils::enum_value(*permission).to_string();
+    let marks = |has: &dyn Fn(Role) -> bool| Role::ALL.map(|role| if has(role) { "yes" } else { "" }).join(" | ");
+    let roles = Role::ALL.map(|role| format!("`{}`", async_graphql::resolver_utils::enum_value(role))).join(" | ");
+    let mut table = format!("| permission | {roles} | for |\n| --- | --- | --- | --- | --- | --- |\n");
+    let permissions: BTreeMap<String, Permission> =
+        Role::ALL.iter().flat_map(|role| role.permissions()).map(|permission| (name(permission), *permission)).collect();
+    for (name, permission) in &permissions {
+        let needs: BTreeSet<String> = mutations_that_need(&schema, name);
+        let needs = needs.into_iter().collect::<Vec<_>>().join(", ");
+        let marks = marks(&|role| role.permissions().contains(permission));
+        writeln!(table, "| `{name}` | {marks} | {needs} |").expect("memory");
+    }
+    for (what, readable) in [
+        ("lists of partners, the leaderboard", Readable::AllPartners),
+        ("partners' profiles", Readable::Profiles),
+        ("partners' applications", Readable::Applications),
+        ("ledgers, and balances after transfers", Readable::Ledgers),
+    ] {
+        let marks = marks(&|role| role.reads().contains(&readable));
+        writeln!(table, "| reads | {marks} | {what} |").expect("memory");
+    }
+    assert_has("docs/access.md", "access", &table);
+}
+
+/// The mutations whose description says that they need a permission.
+fn mutations_that_need(schema: &str, permission: &str) -> BTreeSet<String> {
+    let mutations = schema.split("\ntype Mutation {\n").nth(1).and_then(|rest| rest.split("\n}\n").next()).expect("mutations");
+    let mut found = BTreeSet::new();
+    let mut needs = false;
+    for line in mutations.lines() {
+        let line = line.trim();
+        needs |= line.contains(&format!("Needs `{permission}`")) || line.contains(&format!("`{permission}`."));
+        if let Some((name, _)) =
+            line.split_once('(').filter(|(name, _)| name.chars().all(char::is_alphanumeric) && !name.is_empty())
+        {
+            if needs {
+                found.insert(format!("`{name}`"));
+            }
+            needs = false;
+        }
+    }
+    found
+}
+
+/// Which migration has the present body of each function of the database is in `migrations/README.md`.
+#[test]
+fn functions() {
+    let mut last: BTreeMap<String, String> = BTreeMap::new();
+    for file in files("migrations", "up.sql") {
+        let migration = file.trim_start_matches("migrations/").trim_end_matches("/up.sql").to_owned();
+        let text = read(&file);
+        let mut words = text.split_whitespace().peekable();
+        let mut before = "";
+        while let Some(word) = words.next() {
+            let name = |word: &str| word.split('(').next().unwrap_or_default().trim_end_matches(';').to_lowercase();
+            let is_function = word.eq_ignore_ascii_case("FUNCTION");
+            if is_function && (before.eq_ignore_ascii_case("CREATE") || before.eq_ignore_ascii_case("REPLACE")) {
+                last.insert(name(words.peek().copied().unwrap_or_default()), migration.clone());
+            }
+            if is_function && before.eq_ignore_ascii_case("DROP") {
+                let mut rest = words.clone().skip_while(|word| matches!(word.to_uppercase().as_str(), "IF" | "EXISTS"));
+                last.remove(&name(rest.next().unwrap_or_default()));
+            }
+            before = word;
+        }
+    }
+    let mut table = "| function | migration |\n| --- | --- |\n".to_owned();
+    for (function, migration) in last {
+        writeln!(table, "| `{function}` | `{migration}` |").expect("memory");
+    }
+    assert_has("migrations/README.md", "functions", &table);
+}
+
+/// Every relative link of a document leads to a file that is there.
+#[test]
+fn links() {
+    let mut documents = files("docs", ".md");
+    documents.extend(files("migrations", "README.md"));
+    documents.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "bench/README.md"].map(str::to_owned));
+    for document in documents {
+        for link in read(&document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            let target = root().join(&document).parent().expect("a folder").join(path);
+            assert!(target.exists(), "{document} links to {link}");
+        }
+    }
+}
