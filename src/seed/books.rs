@@ -32,10 +32,8 @@ use crate::{
         leads::{lead::Lead, status::LeadStatus},
         ledger::books::Books,
         partners::partner::PartnerStatus,
-        payouts::{
-            batch::{PayoutRequest, due_partners},
-            step::Step,
-        },
+        payouts::{batch::PayoutRequest, batches::due_partners, step::Step},
+        scope::Scope,
     },
     money::{Money, minor_units},
 };
@@ -316,7 +314,7 @@ impl Year<'_> {
                     key: format!("seed_{}_{}_{}_{}", self.seed, number + 1, currency.code(), end.date_naive()),
                 };
                 // Nothing to pay is carried forward.
-                let Ok(made) = books.create_payout(&request).await? else { continue };
+                let Ok(made) = books.create_payout(Scope::tenant(self.tenant), &request).await? else { continue };
                 if made.is_replay {
                     continue;
                 }

@@ -17,13 +17,10 @@ use crate::{
         ledger::books::BooksExt,
     },
     ids::PartnerId,
-    models::{
-        commissions::{
-            adjustment::{Adjustment, is_key_taken},
-            booking::{Booked, BookingFault, Content, InvoicePayment},
-            refund::InvoiceRefund,
-        },
-        partners::partner::Partner,
+    models::commissions::{
+        adjustment::Adjustment,
+        booking::{Booked, BookingFault, Content, InvoicePayment},
+        refund::InvoiceRefund,
     },
     money::{Money, minor_units},
     validation::{FaultCode, Faults, amount, line, paragraphs, past, positive_amount},
@@ -208,16 +205,8 @@ async fn adjust(ctx: &Context<'_>, input: AdjustCommissionInput) -> Result<Outco
     let amount = Money::rounded(input.amount.0, currency);
     let adjustment = Adjustment { partner: input.partner_id, amount, reason, key };
     let writing = ctx.write().await?;
-    if Partner::by_ids(&writing, ctx.viewer().scope(), &[input.partner_id]).await?.is_empty() {
-        return Err(Refusal::not_found("input.partnerId", "partner"));
-    }
-    let booked = match ctx.books(&writing).adjust(&adjustment).await {
-        Err(error) if is_key_taken(&error) => {
-            let message = "The key is being used for another partner at this very moment. Use another key.";
-            return Err(Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message));
-        }
-        booked => booked?.map_err(|fault| refusal(&fault, "input.amount"))?,
-    };
+    let booked = ctx.books(&writing).adjust(ctx.viewer().scope(), &adjustment).await?;
+    let booked = booked.map_err(|fault| refusal(&fault, "input.amount"))?;
     Ok(finish(ctx, writing, booked).await?)
 }
 
@@ -229,6 +218,11 @@ fn refusal(fault: &BookingFault, amount: &'static str) -> Refusal {
             FaultCode::NotFound,
             "There is no customer of this id in the billing system. Report it first, with `upsertCustomer`.",
         ),
+        BookingFault::UnknownPartner => Refusal::not_found("input.partnerId", "partner"),
+        BookingFault::KeyTaken => {
+            let message = "The key is being used for another partner at this very moment. Use another key.";
+            Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
+        }
         BookingFault::KeyReused { first, difference } => Refusal::key_reused(first, difference),
         BookingFault::Closed { payable } => {
             let message = format!(

@@ -17,7 +17,7 @@ use crate::{
         ledger::books::BooksExt,
     },
     ids::{AllocationId, RedemptionId},
-    models::credits::correction::{ExtensionFault, Reversal, ReversalFault, is_key_taken},
+    models::credits::correction::{ExtensionFault, Reversal, ReversalFault},
     validation::{FaultCode, Faults, line, paragraphs},
 };
 
@@ -103,19 +103,18 @@ async fn reverse(ctx: &Context<'_>, input: ReverseRedemptionInput) -> Result<Out
     let (Some(reason), Some(key)) = (reason, key) else { return Err(faults.into()) };
     let reversal = Reversal { redemption: input.redemption_id, reason, key };
     let writing = ctx.write().await?;
-    let is_replay = match ctx.books(&writing).reverse_redemption(&reversal).await {
-        Err(error) if is_key_taken(&error) => {
-            let message = "The key is being used for another redemption at this very moment. Use another key.";
-            return Err(Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message));
-        }
-        reversed => reversed?.map_err(|fault| reversal_refusal(&fault))?,
-    };
+    let reversed = ctx.books(&writing).reverse_redemption(&reversal).await?;
+    let is_replay = reversed.map_err(|fault| reversal_refusal(&fault))?;
     Ok((writing.commit_and(CreditRedemption::by_id(ctx, reversal.redemption)).await?, is_replay))
 }
 
 fn reversal_refusal(fault: &ReversalFault) -> Refusal {
     match fault {
         ReversalFault::NotFound => Refusal::not_found("input.redemptionId", "redemption"),
+        ReversalFault::KeyTaken => {
+            let message = "The key is being used for another redemption at this very moment. Use another key.";
+            Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
+        }
         ReversalFault::Reversed { at } => {
             let message = format!("The redemption was reversed on {}.", shown(*at));
             Refusal::fault("input.redemptionId", FaultCode::InvalidTransition, message)

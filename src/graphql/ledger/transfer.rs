@@ -6,7 +6,6 @@ use async_graphql::{Context, Object};
 use chrono::NaiveDate;
 use iso_currency::Currency;
 
-use crate::models::partners::rank;
 use crate::{
     auth::Readable,
     db,
@@ -32,6 +31,7 @@ use crate::{
             transfer::{self, BY_ENTRY, Ledger},
         },
         page::{Page, PageArguments},
+        partners::rank,
         scope::Scope,
     },
 };

@@ -6,19 +6,19 @@ use super::{partner::Partner, profile_mutations::seal};
 use crate::{
     auth::Role,
     error::{Error, Result},
-    graphql::engine::{
-        context::ContextExt,
-        refusal::{Outcome, Refusal, UserError, cleared_or, given, outcome, settle},
-        row::Row,
+    graphql::{
+        engine::{
+            context::ContextExt,
+            refusal::{Outcome, Refusal, UserError, cleared_or, given, outcome, settle},
+            row::Row,
+        },
+        ledger::books::BooksExt,
     },
     keyring::SealedField,
-    models::{
-        self,
-        partners::{
-            application::PartnerApplication,
-            partner::{PartnerChanges, PartnerStatus},
-            profile::{Profile, ProfileChanges, ProfileUpdate},
-        },
+    models::partners::{
+        application::{ApplicationChanges, ApplicationFault, Needed},
+        partner::PartnerStatus,
+        profile::ProfileChanges,
     },
     validation::{FaultCode, Faults, MAX_NAME, account_number, bank_account, country, line, paragraphs, website},
 };
@@ -104,34 +104,10 @@ async fn submit(ctx: &Context<'_>, input: SubmitPartnerApplicationInput) -> Resu
     let sales_plan = given(input.sales_plan, "input.salesPlan", &mut faults, |text| paragraphs(&text, MAX_PLAN));
     let website = cleared_or(input.website, |text| faults.check("input.website", website(&text)));
 
-    let writing = ctx.write().await?;
-    // The row can be written until the application is decided: an operator may be deciding just now.
-    let partner = models::partners::partner::Partner::lock(&writing, scope, partner_id).await?;
-    let partner =
-        partner.ok_or_else(|| Refusal::fault("input", FaultCode::InvalidTransition, "It has been decided just now."))?;
-    let before = PartnerApplication::by_partners(&writing, scope, &[partner_id]).await?.remove(&partner_id);
-    if before.is_none() && faults.is_empty() {
-        for (path, is_given) in [
-            ("input.companyName", company_name.is_some()),
-            ("input.country", country.is_some()),
-            ("input.salesPlan", sales_plan.is_some()),
-        ] {
-            if !is_given {
-                faults.add(path, FaultCode::Required, "Is needed in the first application.");
-            }
-        }
-    }
-    let known_plan = before.map(|before| before.sales_plan);
-    let Some(sales_plan) = sales_plan.or_else(|| known_plan.clone()).filter(|_| faults.is_empty()) else {
+    if !faults.is_empty() {
         return Err(faults.into());
-    };
-    let changes = PartnerChanges { company_name, ..PartnerChanges::default() };
-    let has_new_name = changes.differ_from(&partner);
-    if has_new_name {
-        partner.update(&writing, &changes).await?;
     }
-    let has_new_plan = known_plan.is_none_or(|known| known != sales_plan);
-    let changes = ProfileChanges {
+    let profile = ProfileChanges {
         website,
         address_country: country.map(Some),
         tax_id_sealed: tax_id.clone().map(|number| number.map(|number| number.sealed)),
@@ -140,13 +116,28 @@ async fn submit(ctx: &Context<'_>, input: SubmitPartnerApplicationInput) -> Resu
         bank_account_last4: account.map(|number| number.map(|number| number.last4)),
         ..ProfileChanges::default()
     };
-    let profile = Profile::update(&writing, &ctx.request().shared.keyring, scope, partner_id, &changes, None).await?;
-    let has_changed = has_new_name || has_new_plan || profile == ProfileUpdate::Changed;
-    if has_changed {
-        let (tenant_id, submitted_by, now) = (viewer.tenant.id, viewer.user, ctx.now());
-        let application =
-            PartnerApplication { tenant_id, partner_id, sales_plan, submitted_by, submitted_at: now, updated_at: now };
-        application.submit(&writing).await?;
-    }
+    let said = ApplicationChanges { company_name, sales_plan, profile };
+    let writing = ctx.write().await?;
+    let keyring = &ctx.request().shared.keyring;
+    let submitted = ctx.books(&writing).submit_application(scope, partner_id, viewer.user, keyring, said).await?;
+    let has_changed = submitted.map_err(refusal)?;
     Ok(outcome(writing, has_changed, Partner::by_id(ctx, partner_id)).await?)
+}
+
+fn refusal(fault: ApplicationFault) -> Refusal {
+    match fault {
+        ApplicationFault::Decided => Refusal::fault("input", FaultCode::InvalidTransition, "It has been decided just now."),
+        ApplicationFault::Incomplete(lacks) => {
+            let mut faults = Faults::default();
+            for needed in lacks {
+                let path = match needed {
+                    Needed::CompanyName => "input.companyName",
+                    Needed::Country => "input.country",
+                    Needed::SalesPlan => "input.salesPlan",
+                };
+                faults.add(path, FaultCode::Required, "Is needed in the first application.");
+            }
+            faults.into()
+        }
+    }
 }

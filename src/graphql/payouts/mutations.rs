@@ -1,10 +1,7 @@
 //! Mutations that make payouts. Those that take them through their steps are in [`super::step_mutations`].
 
-use std::collections::{BTreeMap, HashSet};
-
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use chrono::{DateTime as Time, SecondsFormat, Utc};
-use uuid::Uuid;
 
 use super::payout::Payout;
 use crate::{
@@ -24,10 +21,11 @@ use crate::{
     },
     ids::PartnerId,
     models::{
-        self,
-        idempotency::{Claim, Operation},
         partners::partner::PartnerStatus,
-        payouts::batch::{BatchesRequest, Changed, Made, PayoutFault, PayoutRequest, due_partners, is_fingerprint, is_key_taken},
+        payouts::{
+            batch::{Changed, Made, PayoutFault, PayoutRequest, is_fingerprint},
+            batches::BatchesRequest,
+        },
     },
     money::{MAX_AMOUNT, Money},
     validation::{Fault, FaultCode, Faults, line, paragraphs},
@@ -172,16 +170,8 @@ async fn create_one(ctx: &Context<'_>, input: CreatePayoutBatchInput) -> Result<
 /// A payout that is there once its transaction is committed.
 async fn create<'c>(ctx: &'c Context<'_>, request: &PayoutRequest) -> Result<(Writing<'c>, Made), Refusal> {
     let writing = ctx.write().await?;
-    if models::partners::partner::Partner::by_ids(&writing, ctx.viewer().scope(), &[request.partner]).await?.is_empty() {
-        return Err(Refusal::not_found("input.partnerId", "partner"));
-    }
-    let made = match ctx.books(&writing).create_payout(request).await {
-        Err(error) if is_key_taken(&error) => {
-            let message = "The key is being used for another payout at this very moment. Use another key.";
-            return Err(Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message));
-        }
-        made => made?.map_err(|fault| refusal(&fault, request))?,
-    };
+    let made = ctx.books(&writing).create_payout(ctx.viewer().scope(), request).await?;
+    let made = made.map_err(|fault| refusal(&fault, request))?;
     Ok((writing, made))
 }
 
@@ -191,13 +181,35 @@ async fn create_alone(ctx: &Context<'_>, request: &PayoutRequest) -> Result<Opti
     Ok(Some(made))
 }
 
-/// Makes the key that of these payouts, or finds that it is.
+/// Claims the key for these payouts, or finds that it is theirs.
 async fn claim(ctx: &Context<'_>, all: &BatchesRequest) -> Result<(), Refusal> {
-    let (tenant, writing) = (ctx.viewer().tenant.id, ctx.write().await?);
-    match all.key().claim(&writing, Operation::CreatePayoutBatches, tenant, None, Uuid::now_v7()).await? {
-        Claim::First => Ok(writing.commit_alone().await?),
-        Claim::Replay(_) => Ok(()),
-        Claim::Reused { difference, .. } => Err(Refusal::key_reused("other payouts", &difference)),
+    let writing = ctx.write().await?;
+    match all.claim(&writing, ctx.viewer().tenant.id).await? {
+        Ok(true) => Ok(writing.commit_alone().await?),
+        Ok(false) => Ok(()),
+        Err(difference) => Err(Refusal::key_reused("other payouts", &difference)),
+    }
+}
+
+/// One partner's payout, or why there is none.
+struct One {
+    partner: PartnerId,
+    made: Option<Made>,
+    error: Option<UserError>,
+}
+
+impl One {
+    fn refused(partner: PartnerId, code: FaultCode, message: String) -> Self {
+        Self { partner, made: None, error: Some(UserError::from(Fault { code, message, field: vec!["input"] })) }
+    }
+
+    async fn shown(self, ctx: &Context<'_>) -> Result<PayoutBatchResult> {
+        let (payout, replayed) = match self.made {
+            Some(Made { payout, is_replay }) => (Payout::by_id(ctx, payout).await?, is_replay),
+            None => (None, false),
+        };
+        let partner = Partner::by_id(ctx, self.partner).await?.ok_or_else(|| missing("a payout's partner"))?;
+        Ok(PayoutBatchResult { partner, payout, replayed, user_error: self.error })
     }
 }
 
@@ -212,52 +224,48 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
     let all =
         BatchesRequest { currency, period_start, period_end, payout_date: input.payout_date.as_ref().map(|date| date.0), key };
     ctx.request().session().retry(|| claim(ctx, &all)).await?;
-    let (tenant, reading) = (ctx.viewer().tenant.id, ctx.read().await?);
-    let done: HashSet<PartnerId> = all.done(&reading, tenant).await?.into_iter().collect();
-    let due = due_partners(&reading, tenant, currency, period_end).await?;
+    let reading = ctx.read().await?;
+    let partners = all.partners(&reading, ctx.viewer().tenant.id).await?;
     drop(reading);
-    let wanted: BTreeMap<PartnerId, PartnerStatus> =
-        due.into_iter().chain(done.iter().map(|partner| (*partner, PartnerStatus::Active))).collect();
-    let mut due = wanted.into_iter().filter(|(partner, _)| input.from_partner_id.is_none_or(|from| *partner >= from));
-    let (mut made, mut stopped_at) = (Vec::new(), None);
+    let mut due = partners.into_iter().filter(|(partner, _)| input.from_partner_id.is_none_or(|from| *partner >= from));
+    let (made, stopped_at) = create_each(ctx, &all, due.by_ref().take(MAX_BATCHES)).await?;
+    let next = stopped_at.or_else(|| due.next().map(|(partner, _)| partner));
+    Ok((futures_util::future::try_join_all(made.into_iter().map(|one| one.shown(ctx))).await?, next))
+}
+
+/// Makes one payout after the other; gives also the partner at which the database was lost. What is made by then stays and is in the answer, and the caller
+/// continues from there.
+async fn create_each(
+    ctx: &Context<'_>,
+    all: &BatchesRequest,
+    due: impl Iterator<Item = (PartnerId, PartnerStatus)>,
+) -> Result<(Vec<One>, Option<PartnerId>)> {
     let request_id = ctx.request().session().request();
-    for (partner, status) in due.by_ref().take(MAX_BATCHES) {
+    let mut made = Vec::new();
+    for (partner, status) in due {
         if status != PartnerStatus::Active {
             let message = format!("The partner is {}; `createPayoutBatch` pays it all the same.", status.shown());
-            let fault = Fault { code: FaultCode::InvalidTransition, message, field: vec!["input"] };
-            made.push((partner, None, Some(UserError::from(fault))));
+            made.push(One::refused(partner, FaultCode::InvalidTransition, message));
             continue;
         }
         let request = all.of(partner);
         match settle(ctx, || create_alone(ctx, &request)).await {
-            Ok((payout, mut errors)) => made.push((partner, payout, errors.pop())),
-            Err(error @ (Error::Unavailable(_) | Error::Timeout | Error::PerhapsDone(_))) if made.is_empty() => {
-                return Err(error.into());
-            }
-            // What is made stays and is in the answer; the caller continues from here.
+            Ok((payout, mut errors)) => made.push(One { partner, made: payout, error: errors.pop() }),
             Err(error @ (Error::Unavailable(_) | Error::Timeout | Error::PerhapsDone(_))) => {
+                if made.is_empty() {
+                    return Err(error);
+                }
                 tracing::warn!(request_id, %error, "payouts for all stop half-way");
-                stopped_at = Some(partner);
-                break;
+                return Ok((made, Some(partner)));
             }
             // One that fails keeps no other from being paid.
             Err(error) => {
                 tracing::error!(request_id, %partner, %error, "a payout could not be made");
-                let fault = Fault { code: FaultCode::Failed, message: error.public_message(), field: vec!["input"] };
-                made.push((partner, None, Some(UserError::from(fault))));
+                made.push(One::refused(partner, FaultCode::Failed, error.public_message()));
             }
         }
     }
-    let next = stopped_at.or_else(|| due.next().map(|(partner, _)| partner));
-    let rows = made.into_iter().map(async |(partner, made, user_error)| {
-        let (payout, replayed) = match made {
-            Some(Made { payout, is_replay }) => (Payout::by_id(ctx, payout).await?, is_replay),
-            None => (None, false),
-        };
-        let partner = Partner::by_id(ctx, partner).await?.ok_or_else(|| missing("a payout's partner"))?;
-        Result::<_>::Ok(PayoutBatchResult { partner, payout, replayed, user_error })
-    });
-    Ok((futures_util::future::try_join_all(rows).await?, next))
+    Ok((made, None))
 }
 
 fn period(ctx: &Context<'_>, period: PeriodInput, faults: &mut Faults) -> Option<(Time<Utc>, Time<Utc>)> {
@@ -299,6 +307,11 @@ fn refusal(fault: &PayoutFault, request: &PayoutRequest) -> Refusal {
                 shown(now.total)
             );
             Refusal::fault("input.expectedFingerprint", FaultCode::PreviewChanged, message)
+        }
+        PayoutFault::UnknownPartner => Refusal::not_found("input.partnerId", "partner"),
+        PayoutFault::KeyTaken => {
+            let message = "The key is being used for another payout at this very moment. Use another key.";
+            Refusal::fault("input.idempotencyKey", FaultCode::KeyReused, message)
         }
         PayoutFault::KeyReused { first, difference } => Refusal::key_reused(first, difference),
     }

@@ -62,7 +62,10 @@ impl Commission {
 impl Books<'_> {
     /// Books an operator's correction, approved at once. For a closed partner only what brings its balance nearer to zero: a refund may
     /// come after the end.
-    pub async fn adjust(&self, adjustment: &Adjustment) -> QueryResult<Booking> {
+    pub async fn adjust(&self, scope: Scope, adjustment: &Adjustment) -> QueryResult<Booking> {
+        if Partner::by_ids(self.connection, scope, &[adjustment.partner]).await?.is_empty() {
+            return Ok(Err(BookingFault::UnknownPartner));
+        }
         self.lock(&[adjustment.partner]).await?;
         let key = adjustment.key();
         if let Some((first, request)) = self.adjustment_of_key(&key).await? {
@@ -85,7 +88,10 @@ impl Books<'_> {
         event.request = Some(key.request());
         event.decided_by = self.by;
         event.decided_at = Some(self.at);
-        Ok(Ok(Booked::new(Some(self.book(&event, currency).await?.id))))
+        match self.book(&event, currency).await {
+            Err(error) if is_key_taken(&error) => Ok(Err(BookingFault::KeyTaken)),
+            booked => booked.map(|commission| Ok(Booked::new(Some(commission.id)))),
+        }
     }
 
     async fn adjustment_of_key(&self, key: &Key) -> QueryResult<Option<(Commission, Option<Value>)>> {
@@ -115,7 +121,7 @@ impl Books<'_> {
 }
 
 /// Whether a correction was refused because another, of another partner, is being booked with the same key.
-pub fn is_key_taken(error: &QueryError) -> bool {
+fn is_key_taken(error: &QueryError) -> bool {
     matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
         if info.constraint_name() == Some("partner_commission_events_idempotency_key"))
 }

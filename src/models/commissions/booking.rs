@@ -70,6 +70,10 @@ pub enum Content {
 pub enum BookingFault {
     /// No customer has this id in the billing system.
     UnknownCustomer,
+    /// There is no such partner.
+    UnknownPartner,
+    /// The key is being used, at the same time, for another partner.
+    KeyTaken,
     /// The same source was reported before with other content.
     Differs {
         /// What differs.

@@ -1,7 +1,7 @@
 //! Refunds: what of a commission is taken back when its payment is, and given back where a refund has failed.
 
-use super::booking::{Booked, Booking, BookingFault, Content, differs};
 use super::{
+    booking::{Booked, Booking, BookingFault, Content, differs},
     commission::{Commission, CommissionEventType, CommissionStatus},
     rule::RateSource,
 };

@@ -42,6 +42,8 @@ pub struct Reversal {
 /// Why a redemption stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReversalFault {
+    /// The key is being used, at the same time, for another redemption.
+    KeyTaken,
     /// There is no such redemption.
     NotFound,
     /// It was reversed before, by another request.
@@ -118,6 +120,13 @@ impl Books<'_> {
     /// Gives the credits of a redemption back to its members, whole and once; what is past its time by then expires. Whether it was done
     /// before with the same key. Runs as a machine.
     pub async fn reverse_redemption(&self, reversal: &Reversal) -> QueryResult<Result<bool, ReversalFault>> {
+        match self.reverse_once(reversal).await {
+            Err(error) if is_key_taken(&error) => Ok(Err(ReversalFault::KeyTaken)),
+            reversed => reversed,
+        }
+    }
+
+    async fn reverse_once(&self, reversal: &Reversal) -> QueryResult<Result<bool, ReversalFault>> {
         let key = reversal.key();
         if let Some(first) = self.reversal_of_key(&key).await? {
             return Ok(first);
@@ -247,7 +256,7 @@ impl Books<'_> {
 }
 
 /// Whether a reversal was refused because another redemption is being reversed with the same key.
-pub fn is_key_taken(error: &QueryError) -> bool {
+fn is_key_taken(error: &QueryError) -> bool {
     matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
         if info.constraint_name() == Some("credit_redemptions_reversal_key"))
 }

@@ -6,10 +6,16 @@ use chrono::{DateTime, Utc};
 use diesel::{prelude::*, upsert::excluded};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use super::{
+    partner::{Partner, PartnerChanges},
+    profile::{Profile, ProfileChanges, ProfileUpdate},
+};
 use crate::{
     db::schema::partner_applications,
+    error::Result,
     ids::{PartnerId, TenantId, UserId},
-    models::scope::Scope,
+    keyring::Keyring,
+    models::{ledger::books::Books, scope::Scope},
 };
 
 /// A partner's application. The rest of what it says is in its name and its profile.
@@ -30,6 +36,92 @@ pub struct PartnerApplication {
     pub updated_at: DateTime<Utc>,
 }
 
+/// What a partner says of itself now; `None` stays as it was said before.
+#[derive(Debug, Clone, Default)]
+pub struct ApplicationChanges {
+    /// Its company's name.
+    pub company_name: Option<String>,
+    /// How it will sell.
+    pub sales_plan: Option<String>,
+    /// Where it is, and where its payments go.
+    pub profile: ProfileChanges,
+}
+
+/// What a first application must say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    /// The company's name.
+    CompanyName,
+    /// The country.
+    Country,
+    /// How it will sell.
+    SalesPlan,
+}
+
+/// Why an application was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApplicationFault {
+    /// An operator has decided about the partner.
+    Decided,
+    /// It is the first one, and these are missing.
+    Incomplete(Vec<Needed>),
+}
+
+impl ApplicationChanges {
+    /// What of this a first application lacks.
+    fn lacks(&self) -> Vec<Needed> {
+        let said = [
+            (Needed::CompanyName, self.company_name.is_some()),
+            (Needed::Country, self.profile.address_country.is_some()),
+            (Needed::SalesPlan, self.sales_plan.is_some()),
+        ];
+        said.into_iter().filter(|(_, is_said)| !is_said).map(|(needed, _)| needed).collect()
+    }
+}
+
+impl Books<'_> {
+    /// Takes what a partner that waits for approval says of itself, until an operator has decided. Gives whether anything was not so already.
+    pub async fn submit_application(
+        &self,
+        scope: Scope,
+        partner_id: PartnerId,
+        by: UserId,
+        keyring: &Keyring,
+        said: ApplicationChanges,
+    ) -> Result<std::result::Result<bool, ApplicationFault>> {
+        // A row-level policy lets a partner lock its own row only while it is pending: an operator may be deciding just now.
+        let Some(partner) = Partner::lock(self.connection, scope, partner_id).await? else {
+            return Ok(Err(ApplicationFault::Decided));
+        };
+        let before = PartnerApplication::by_partners(self.connection, scope, &[partner_id]).await?.remove(&partner_id);
+        let lacks = if before.is_some() { Vec::new() } else { said.lacks() };
+        let known_plan = before.map(|before| before.sales_plan);
+        let (Some(sales_plan), true) = (said.sales_plan.or_else(|| known_plan.clone()), lacks.is_empty()) else {
+            return Ok(Err(ApplicationFault::Incomplete(lacks)));
+        };
+        let changes = PartnerChanges { company_name: said.company_name, ..PartnerChanges::default() };
+        let has_new_name = changes.differ_from(&partner);
+        if has_new_name {
+            partner.update(self.connection, &changes).await?;
+        }
+        let has_new_plan = known_plan.is_none_or(|known| known != sales_plan);
+        let profile = Profile::update(self.connection, keyring, scope, partner_id, &said.profile, None).await?;
+        let has_changed = has_new_name || has_new_plan || profile == ProfileUpdate::Changed;
+        if has_changed {
+            let application = PartnerApplication {
+                tenant_id: self.tenant,
+                partner_id,
+                sales_plan,
+                submitted_by: by,
+                submitted_at: self.at,
+                updated_at: self.at,
+            };
+            application.store(self.connection).await?;
+        }
+        Ok(Ok(has_changed))
+    }
+}
+
 impl PartnerApplication {
     /// Those of `partners` that are in scope.
     pub async fn by_partners(
@@ -46,7 +138,7 @@ impl PartnerApplication {
     }
 
     /// Stores it over the one before, whose first time stays.
-    pub async fn submit(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
+    async fn store(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
         diesel::insert_into(partner_applications::table)
             .values(self)
             .on_conflict((partner_applications::tenant_id, partner_applications::partner_id))

@@ -5,7 +5,7 @@ use diesel::{
     QueryResult,
     prelude::*,
     result::DatabaseErrorKind,
-    sql_types::{BigInt, Numeric, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{BigInt, Numeric, Text, Timestamptz},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
@@ -28,8 +28,9 @@ use crate::{
         commissions::list::FREE,
         idempotency::{Difference, Key},
         ledger::{AccountKind, TransferKind, books::Books},
-        partners::{partner::PartnerStatus, profile::PaymentMethod},
+        partners::{partner::Partner, profile::PaymentMethod},
         people::tenant::TenantSettings,
+        scope::Scope,
     },
     money::{MAX_AMOUNT, Money, stored_currency},
 };
@@ -129,7 +130,11 @@ pub enum PayoutFault {
     },
     /// The preview no longer holds.
     Changed(Box<Changed>),
-    /// The key was used for a payout that was asked for otherwise.
+    /// There is no such partner.
+    UnknownPartner,
+    /// The key is being used, at the same time, for a payout to another partner.
+    KeyTaken,
+    /// The key was used for another payout.
     KeyReused {
         /// That payout.
         first: PayoutId,
@@ -187,87 +192,12 @@ impl Contents {
     }
 }
 
-/// The partners of which a payout of what was earned before an instant would take something, with their statuses.
-pub async fn due_partners(
-    mut connection: &AsyncPgConnection,
-    tenant: TenantId,
-    currency: Currency,
-    before: DateTime<Utc>,
-) -> QueryResult<Vec<(PartnerId, PartnerStatus)>> {
-    // A partner's accounts say which of them can have anything; then each is one probe of the index.
-    statement::<(SqlUuid, Text)>(
-        format!(
-            "SELECT p.id, p.status::text FROM accounts a JOIN partners p ON p.tenant_id = a.tenant_id AND p.id = a.partner_id
-             WHERE a.tenant_id = ? AND a.kind = 'payable' AND a.unit = ? AND EXISTS (
-                 SELECT FROM partner_commission_events WHERE partner_commission_events.tenant_id = a.tenant_id
-                     AND partner_commission_events.partner_id = a.partner_id AND partner_commission_events.currency = a.unit AND {FREE})
-             ORDER BY p.id"
-        ),
-        vec![Bind::Uuid(tenant.uuid()), Bind::text(currency.code()), Bind::Time(before), Bind::Time(before)],
-    )
-    .load(&mut connection)
-    .await
-}
-
-/// Payouts to be made for all partners.
-#[derive(Debug, Clone)]
-pub struct BatchesRequest {
-    /// In which currency.
-    pub currency: Currency,
-    /// The period's first instant.
-    pub period_start: DateTime<Utc>,
-    /// The period's end, exclusive.
-    pub period_end: DateTime<Utc>,
-    /// When they are to be paid; `None` for now.
-    pub payout_date: Option<DateTime<Utc>>,
-    /// Their idempotency key.
-    pub key: String,
-}
-
-impl BatchesRequest {
-    /// The key, which stays this request's from one call to the next.
-    pub fn key(&self) -> Key {
-        let time = |time: Option<DateTime<Utc>>| json!(time.map(clock::shown));
-        let fields = [
-            ("currency", json!(self.currency.code())),
-            ("period.from", time(Some(self.period_start))),
-            ("period.before", time(Some(self.period_end))),
-            ("payoutDate", time(self.payout_date)),
-        ];
-        Key::new(self.key.clone(), fields)
-    }
-
-    /// A partner's payout.
-    pub fn of(&self, partner: PartnerId) -> PayoutRequest {
-        PayoutRequest {
-            partner,
-            currency: self.currency,
-            period_start: self.period_start,
-            period_end: self.period_end,
-            payout_date: self.payout_date,
-            notes: None,
-            expected: None,
-            previewed_at: None,
-            key: format!("{} {partner}", self.key),
-        }
-    }
-
-    /// The partners whose payouts have been made by this request.
-    pub async fn done(&self, mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<Vec<PartnerId>> {
-        let pattern: String =
-            self.key.chars().flat_map(|c| matches!(c, '%' | '_' | '\\').then_some('\\').into_iter().chain([c])).collect();
-        partner_payouts::table
-            .filter(partner_payouts::tenant_id.eq(tenant))
-            .filter(partner_payouts::idempotency_key.like(format!("{pattern} {}\\_%", PartnerId::PREFIX)))
-            .select(partner_payouts::partner_id)
-            .load(&mut connection)
-            .await
-    }
-}
-
 impl Books<'_> {
-    /// Makes a payout of what is approved and free up to the period's end.
-    pub async fn create_payout(&self, request: &PayoutRequest) -> QueryResult<Result<Made, PayoutFault>> {
+    /// Makes a payout of what is approved and free up to the period's end, once for each key.
+    pub async fn create_payout(&self, scope: Scope, request: &PayoutRequest) -> QueryResult<Result<Made, PayoutFault>> {
+        if Partner::by_ids(self.connection, scope, &[request.partner]).await?.is_empty() {
+            return Ok(Err(PayoutFault::UnknownPartner));
+        }
         self.lock(&[request.partner]).await?;
         let key = request.key();
         if let Some((first, stored)) = Payout::by_key(self.connection, self.tenant, key.text()).await? {
@@ -291,7 +221,10 @@ impl Books<'_> {
         if let Some(fault) = now.fault(minimum) {
             return Ok(Err(fault));
         }
-        let payout = self.insert_payout(request, &now).await?;
+        let payout = match self.insert_payout(request, &now).await {
+            Err(error) if is_key_taken(&error) => return Ok(Err(PayoutFault::KeyTaken)),
+            inserted => inserted?,
+        };
         self.take(&payout).await?;
         self.move_payout(&payout, payout.attempt, AccountKind::Payable, AccountKind::InPayout, TransferKind::Hold).await?;
         let step = NewPayoutChange {
@@ -392,7 +325,7 @@ impl Books<'_> {
 }
 
 /// Whether a payout was refused because another, to another partner, is being made with the same key.
-pub fn is_key_taken(error: &QueryError) -> bool {
+fn is_key_taken(error: &QueryError) -> bool {
     matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
         if info.constraint_name() == Some("partner_payouts_idempotency_key"))
 }
