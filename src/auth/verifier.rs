@@ -160,6 +160,22 @@ struct Header {
     crit: Option<serde_json::Value>,
 }
 
+impl Header {
+    /// The algorithm, if this is a token that can be verified here.
+    fn algorithm(&self) -> Result<Algorithm, TokenFault> {
+        if self.typ.as_deref().is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
+            return Err(TokenFault::Type);
+        }
+        let algorithm = match self.alg.as_str() {
+            "RS256" => Algorithm::RS256,
+            "RS384" => Algorithm::RS384,
+            "RS512" => Algorithm::RS512,
+            _ => return Err(TokenFault::Algorithm),
+        };
+        if self.crit.is_some() { Err(TokenFault::Critical) } else { Ok(algorithm) }
+    }
+}
+
 impl TokenVerifier {
     /// Believes these issuers, under whose key each token is signed; for these front ends, or with none for any.
     pub fn new(issuers: Vec<TrustedIssuer>, authorized_parties: Vec<String>, azp: AzpPolicy, clock: Clock) -> Self {
@@ -171,60 +187,12 @@ impl TokenVerifier {
         let (message, signature, header, payload) = split(token)?;
         let mut hash = [0; 32];
         hash.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        if let Some(signed) = self.signed.get(&hash) {
-            let known = |issuer: &TrustedIssuer| issuer.keys.known(signed.kid.as_deref(), signed.algorithm);
-            let has_signed = |issuer: &&TrustedIssuer| known(issuer).is_some_and(|key| Arc::ptr_eq(&key, &signed.key));
-            if let Some(issuer) = self.issuers.iter().find(has_signed) {
-                let checked = self.check(&signed, issuer);
-                if matches!(checked, Err(TokenFault::Expired)) {
-                    self.signed.remove(&hash);
-                }
-                return checked;
-            }
+        if let Some(claims) = self.remembered(&hash) {
+            return claims;
         }
         let header: Header = json(header)?;
-        if header.typ.is_some_and(|typ| !typ.eq_ignore_ascii_case("JWT")) {
-            return Err(TokenFault::Type);
-        }
-        let algorithm = match header.alg.as_str() {
-            "RS256" => Algorithm::RS256,
-            "RS384" => Algorithm::RS384,
-            "RS512" => Algorithm::RS512,
-            _ => return Err(TokenFault::Algorithm),
-        };
-        if header.crit.is_some() {
-            return Err(TokenFault::Critical);
-        }
-
-        // First the keys that are here: one issuer that does not answer keeps nobody else's tokens waiting.
-        let kid = header.kid.as_deref();
-        let fits = |key: &DecodingKey| matches!(crypto::verify(signature, message.as_bytes(), key, algorithm), Ok(true));
-        let mut fault = TokenFault::UnknownKey;
-        let mut unknown = Vec::new();
-        let mut found = None;
-        for issuer in &self.issuers {
-            match issuer.keys.known(kid, algorithm) {
-                Some(key) if fits(&key) => {
-                    found = Some((issuer, key));
-                    break;
-                }
-                Some(_) => fault = TokenFault::Signature,
-                None => unknown.push(issuer),
-            }
-        }
-        if found.is_none() {
-            for issuer in unknown {
-                match issuer.keys.fetched(kid, algorithm).await {
-                    Some(key) if fits(&key) => {
-                        found = Some((issuer, key));
-                        break;
-                    }
-                    Some(_) => fault = TokenFault::Signature,
-                    None => {}
-                }
-            }
-        }
-        let (issuer, key) = found.ok_or(fault)?;
+        let algorithm = header.algorithm()?;
+        let (issuer, key) = self.signer(message.as_bytes(), signature, header.kid.as_deref(), algorithm).await?;
         let mut checked: CoreClaims = json(payload)?;
         let claims = Arc::new(Claims::from(&checked));
         checked.rest = serde_json::Value::Null;
@@ -232,6 +200,48 @@ impl TokenVerifier {
         let claims = self.check(&signed, issuer)?;
         self.signed.insert(hash, signed);
         Ok(claims)
+    }
+
+    /// The same of a token whose signature has been verified before, under a key that its issuer still publishes.
+    fn remembered(&self, hash: &[u8; 32]) -> Option<Result<Arc<Claims>, TokenFault>> {
+        let signed = self.signed.get(hash)?;
+        let known = |issuer: &TrustedIssuer| issuer.keys.known(signed.kid.as_deref(), signed.algorithm);
+        let has_signed = |issuer: &&TrustedIssuer| known(issuer).is_some_and(|key| Arc::ptr_eq(&key, &signed.key));
+        let issuer = self.issuers.iter().find(has_signed)?;
+        let checked = self.check(&signed, issuer);
+        if matches!(checked, Err(TokenFault::Expired)) {
+            self.signed.remove(hash);
+        }
+        Some(checked)
+    }
+
+    /// The issuer that has signed a message, and the key. Keys that are here are tried first, so that one issuer that does not answer keeps
+    /// no other's tokens waiting.
+    async fn signer(
+        &self,
+        message: &[u8],
+        signature: &str,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Result<(&TrustedIssuer, Arc<DecodingKey>), TokenFault> {
+        let fits = |key: &DecodingKey| matches!(crypto::verify(signature, message, key, algorithm), Ok(true));
+        let mut fault = TokenFault::UnknownKey;
+        let mut unknown = Vec::new();
+        for issuer in &self.issuers {
+            match issuer.keys.known(kid, algorithm) {
+                Some(key) if fits(&key) => return Ok((issuer, key)),
+                Some(_) => fault = TokenFault::Signature,
+                None => unknown.push(issuer),
+            }
+        }
+        for issuer in unknown {
+            match issuer.keys.fetched(kid, algorithm).await {
+                Some(key) if fits(&key) => return Ok((issuer, key)),
+                Some(_) => fault = TokenFault::Signature,
+                None => {}
+            }
+        }
+        Err(fault)
     }
 
     /// What a token that the issuer has signed claims, if all of it holds now.

@@ -79,21 +79,11 @@ pub async fn fill(
     clock: &Clock,
     progress: impl Fn(Progress),
 ) -> Result<Filled> {
-    // Nobody watches made-up rows appear.
+    // No subscription is open on made-up rows.
     connection.batch_execute("SET app.events = 'off'").await?;
-    let tenants = Tenant::all(connection).await?;
-    // Ids sort by the time they were made at.
-    let named = tenants.into_iter().filter(|known| tenant.is_none_or(|slug| known.slug == slug));
-    let found = named.min_by_key(|known| known.id);
-    let tenant = found.ok_or_else(|| {
-        Error::NotFound(match tenant {
-            Some(slug) => format!("there is no tenant {slug:?}; `partner-portal tenant list` shows them"),
-            None => "there is no tenant yet; `partner-portal tenant add` makes one".to_owned(),
-        })
-    })?;
+    let tenant = find_tenant(connection, tenant).await?;
     let mut generator = Generator::new(&tenant, amounts.seed, clock.now())?;
     let partners = (1..=amounts.partners).map(|number| generator.partner(number, keyring)).collect::<Result<Vec<_>>>()?;
-
     progress(Progress::Planned(partners.len() + usize::try_from(amounts.leads).unwrap_or(0)));
     let mut filled = Filled { tenant: tenant.slug.clone(), partners: 0, leads: 0, commissions: 0, payouts: 0, members: 0 };
     for chunk in partners.chunks(CHUNK) {
@@ -103,13 +93,7 @@ pub async fn fill(
     if partners.is_empty() {
         return Ok(filled);
     }
-    let mut left = usize::try_from(amounts.leads).unwrap_or(usize::MAX);
-    while left > 0 {
-        let leads: Vec<LeadRows> = (0..left.min(CHUNK)).map(|_| generator.lead(&partners)).collect();
-        filled.leads += connection.transaction(async |connection| insert_leads(connection, &leads).await).await?;
-        progress(Progress::Done(leads.len()));
-        left -= leads.len();
-    }
+    filled.leads = fill_leads(connection, &mut generator, &partners, amounts.leads, &progress).await?;
     // The planner learns of the rows so far before many statements are made of them.
     diesel::sql_query("ANALYZE").execute(connection).await?;
     let ids: Vec<_> = partners.iter().map(PartnerRows::id).collect();
@@ -130,6 +114,36 @@ pub async fn fill(
     // The planner learns of the new rows now rather than when autovacuum comes by.
     diesel::sql_query("ANALYZE").execute(connection).await?;
     Ok(filled)
+}
+
+/// The tenant of that slug, or the one that was made first.
+async fn find_tenant(connection: &AsyncPgConnection, slug: Option<&str>) -> Result<Tenant> {
+    let named = Tenant::all(connection).await?.into_iter().filter(|known| slug.is_none_or(|slug| known.slug == slug));
+    // Ids sort by the time they were made at.
+    named.min_by_key(|known| known.id).ok_or_else(|| {
+        Error::NotFound(match slug {
+            Some(slug) => format!("there is no tenant {slug:?}; `partner-portal tenant list` shows them"),
+            None => "there is no tenant yet; `partner-portal tenant add` makes one".to_owned(),
+        })
+    })
+}
+
+/// Adds leads of these partners, some in each transaction; gives how many.
+async fn fill_leads(
+    connection: &mut AsyncPgConnection,
+    generator: &mut Generator<'_>,
+    partners: &[PartnerRows],
+    count: u32,
+    progress: &impl Fn(Progress),
+) -> Result<usize> {
+    let (mut left, mut inserted) = (usize::try_from(count).unwrap_or(usize::MAX), 0);
+    while left > 0 {
+        let leads: Vec<LeadRows> = (0..left.min(CHUNK)).map(|_| generator.lead(partners)).collect();
+        inserted += connection.transaction(async |connection| insert_leads(connection, &leads).await).await?;
+        progress(Progress::Done(leads.len()));
+        left -= leads.len();
+    }
+    Ok(inserted)
 }
 
 async fn insert_partners(connection: &mut AsyncPgConnection, chunk: &[PartnerRows]) -> QueryResult<usize> {

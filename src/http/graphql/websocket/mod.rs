@@ -127,6 +127,16 @@ impl Drop for Connection {
     }
 }
 
+/// What a connection does next.
+enum Next {
+    /// It answers.
+    Send(Value),
+    /// It waits for more.
+    Wait,
+    /// It closes; for this reason, where the client is to be told one.
+    Close(Option<Closing>),
+}
+
 impl Connection {
     /// Serves until either end closes; gives the reason, where the client is to be told it.
     async fn run(mut self, socket: &mut WebSocket, mut made: mpsc::Receiver<Outgoing>) -> Option<Closing> {
@@ -145,19 +155,10 @@ impl Connection {
             let message = tokio::select! {
                 received = socket.recv() => {
                     heard = Instant::now();
-                    match received? {
-                        Ok(Message::Text(text)) => match self.take(&text).await {
-                            Ok(Some(answer)) => Message::Text(answer.to_string().into()),
-                            Ok(None) => continue,
-                            Err(closing) => return Some(closing),
-                        },
-                        Ok(Message::Binary(_)) => return Some(Closing::invalid("it is not text")),
-                        Ok(Message::Ping(_) | Message::Pong(_)) => continue,
-                        Ok(Message::Close(_)) => {
-                            drain(socket).await;
-                            return None;
-                        }
-                        Err(error) => return broken(error),
+                    match self.receive(socket, received?).await {
+                        Next::Send(answer) => Message::Text(answer.to_string().into()),
+                        Next::Wait => continue,
+                        Next::Close(closing) => return closing,
                     }
                 }
                 Some(outgoing) = made.recv() => match self.hand_on(outgoing) {
@@ -186,6 +187,24 @@ impl Connection {
                     return None;
                 }
             }
+        }
+    }
+
+    /// What follows from what the client has sent.
+    async fn receive(&mut self, socket: &mut WebSocket, received: Result<Message, axum::Error>) -> Next {
+        match received {
+            Ok(Message::Text(text)) => match self.take(&text).await {
+                Ok(Some(answer)) => Next::Send(answer),
+                Ok(None) => Next::Wait,
+                Err(closing) => Next::Close(Some(closing)),
+            },
+            Ok(Message::Binary(_)) => Next::Close(Some(Closing::invalid("it is not text"))),
+            Ok(Message::Ping(_) | Message::Pong(_)) => Next::Wait,
+            Ok(Message::Close(_)) => {
+                drain(socket).await;
+                Next::Close(None)
+            }
+            Err(error) => Next::Close(broken(error)),
         }
     }
 
