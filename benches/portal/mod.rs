@@ -21,7 +21,7 @@ use partner_portal::{
     config::{Introspection, limits::Limits},
     db::{
         self, PoolSettings, connect,
-        embedded::{Embedded, Options, Source},
+        embedded::{Embedded, Options, PostgresSource},
         migrations,
     },
     edge::{Edge, FrontEnds},
@@ -55,7 +55,7 @@ impl Portal {
     pub async fn start(amounts: Amounts) -> Self {
         let folder = std::env::temp_dir().join(format!("partner-portal-bench-{}", std::process::id()));
         let cache = std::env::temp_dir().join("partner-portal-cache");
-        let options = Options { cache, bin_dir: None, source: Source::Auto, throw_away: true };
+        let options = Options { cache, bin_dir: None, source: PostgresSource::Auto, throw_away: true };
         let database = Embedded::start(&folder, &options).await.expect("PostgreSQL");
         migrations::run(&database.owner()).await.expect("migrations");
         database.grant_roles().await.expect("grants");

@@ -22,8 +22,8 @@ use crate::{
     },
     error::{Error, Result},
     models::people::{
-        identity::{Identity, SignIn},
         partner_user::PartnerUserRole,
+        sign_in::{Identity, SignIn},
     },
 };
 

@@ -10,7 +10,7 @@ use crate::{
     db::session::Caller,
     error::{Error, Result},
     ids::{PartnerId, UserId},
-    models::{partners::partner::PartnerStatus, people::tenant::Tenant, scope::Scope},
+    models::{partners::status::PartnerStatus, people::tenant::Tenant, scope::Scope},
 };
 
 /// The partner that a caller acts for.

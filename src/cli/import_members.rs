@@ -16,7 +16,7 @@ use crate::{
     },
     ids::{PartnerId, TenantId, UserId},
     imports::members::{
-        Import, MAX_KEY, Progress, Source, Summary,
+        Import, MAX_KEY, MemberFile, Progress, Summary,
         plan::{RowOutcome, RowReport},
     },
     models::{credits::assignment::MAX_DAYS, partners::partner},
@@ -93,7 +93,7 @@ async fn on_session(pool: &db::Pool, tenant: TenantId, file: File, arguments: &A
         is_dry_run: arguments.dry_run,
     };
     let mut printed = Printed { bar: ProgressBar::hidden(), all: arguments.all };
-    let outcome = import.run(&session, &Clock::default(), Source::from(file), &mut printed).await;
+    let outcome = import.run(&session, &Clock::default(), MemberFile::from(file), &mut printed).await;
     printed.bar.finish_and_clear();
     match outcome {
         Ok(Ok(summary)) => Ok(summary),

@@ -136,7 +136,7 @@ async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta) {
         if let Err(error) = done.await {
             tracing::warn!(%error, "maintenance failed");
         }
-        app.edge.rates.forget_idle();
+        app.edge.budgets.forget_idle();
         tokio::time::sleep(interval).await;
     }
 }

@@ -16,7 +16,7 @@ use self::{
 };
 use crate::{
     auth::verifier::AzpPolicy,
-    db::{self, PoolSettings, embedded::Source},
+    db::{self, PoolSettings, embedded::PostgresSource},
     keyring::Keyring,
 };
 
@@ -102,7 +102,7 @@ pub struct Settings {
 
     /// Where the embedded PostgreSQL's programs come from: this machine if it has them, or always the pinned download.
     #[arg(long, env = "PORTAL_POSTGRES_SOURCE", global = true, value_enum, default_value_t)]
-    pub postgres_source: Source,
+    pub postgres_source: PostgresSource,
 
     /// What is logged: a level, or levels by module, such as info,partner_portal=debug.
     #[arg(long, env = "PORTAL_LOG", global = true, value_name = "FILTER", default_value = "info")]

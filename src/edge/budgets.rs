@@ -18,13 +18,13 @@ use crate::{
 type User = (String, String);
 
 /// The budgets.
-pub struct Rates {
+pub struct Budgets {
     clock: DefaultClock,
     users: DefaultKeyedRateLimiter<User>,
     tenants: DefaultKeyedRateLimiter<TenantId>,
 }
 
-impl Rates {
+impl Budgets {
     /// Full budgets for everyone.
     pub fn new(limits: &Limits) -> Self {
         Self {

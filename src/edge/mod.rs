@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 use crate::{
     auth::{Role, claims::Claims, guard},
     config::{Introspection, limits::Limits},
-    edge::budgets::Rates,
+    edge::budgets::Budgets,
     error::{Error, Result},
 };
 
@@ -37,7 +37,7 @@ pub struct Edge {
     /// The settings.
     pub limits: Limits,
     /// What callers may still spend.
-    pub rates: Rates,
+    pub budgets: Budgets,
     /// The front ends that may call from a browser.
     pub front_ends: FrontEnds,
     /// How many exports each user has running.
@@ -72,7 +72,7 @@ impl Edge {
             front_ends.origins.extend(origins);
         }
         Self {
-            rates: Rates::new(&limits),
+            budgets: Budgets::new(&limits),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // All users together are bounded by the permits for files.
             exports: PerUser::new(EXPORTS_OF_A_USER, usize::MAX),

@@ -27,7 +27,9 @@ use self::{
     commissions::commission::Commission,
     credits::{credit::CreditAllocation, ledger::CreditTransfer},
     document::{Documents, Parameters, Prepared},
-    engine::{context::RequestContext, field_errors::FieldErrorExtension, pagination::Connection, step::Step},
+    engine::{
+        context::RequestContext, null_on_error::FieldErrorExtension, pagination::Connection, subscription_step::SubscriptionStep,
+    },
     leads::lead::Lead,
     ledger::transfer::Transfer,
     members::member::Member,
@@ -99,7 +101,12 @@ impl PortalSchema {
     }
 
     /// Runs one step of a subscription that was prepared. `None` where it answers nothing.
-    pub async fn execute_step(&self, prepared: &Prepared, context: RequestContext, step: Arc<Step>) -> Option<Response> {
+    pub async fn execute_step(
+        &self,
+        prepared: &Prepared,
+        context: RequestContext,
+        step: Arc<SubscriptionStep>,
+    ) -> Option<Response> {
         let (quiet, field_errors, context) = (context.quiet(), context.field_errors(), context.merging(prepared.merges()));
         let answer = quiet.watch(self.engine.execute_stream(prepared.request().data(context).data(step)).next()).await;
         answer.map(|answer| field_errors.with(answer))

@@ -1,5 +1,5 @@
 //! The root of mutations, merged of the areas' own. Each stands with its input and payload beside it; what they share is in
-//! [`super::engine::refusal`].
+//! [`super::engine::user_errors`].
 //!
 //! A mutation's body goes in one order: permission, checks of the input, transaction, one method of a model that finds under lock and
 //! changes, commit. What it answers is read after the commit, in a fresh transaction that begins in the same round trip. What the person can

@@ -14,7 +14,7 @@ use super::{
         context::ContextExt,
         row::Row,
         scalars::DateTime,
-        step::{Step, Watched},
+        subscription_step::{SubscriptionStep, Watched},
     },
     leads::lead::Lead,
     partners::partner::Partner,
@@ -245,14 +245,14 @@ fn step(
     since: Option<String>,
 ) -> Result<Option<Event>> {
     match ctx.step() {
-        Step::Open(watched) => {
+        SubscriptionStep::Open(watched) => {
             let since =
                 since.filter(|since| !since.is_empty()).map(|since| ctx.request().shared.cursors.decode(&since)).transpose()?;
             let filter = EventFilter { kinds, partner, subject };
             *watched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Watched { filter, since });
             Ok(None)
         }
-        Step::Resolve(event) => Ok(Some(*event)),
+        SubscriptionStep::Resolve(event) => Ok(Some(*event)),
     }
 }
 

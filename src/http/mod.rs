@@ -36,7 +36,7 @@ pub use graphiql::fetch_assets;
 use graphql::negotiation::Media;
 use request_id::RequestId;
 
-use crate::{app::App, error::Error, graphql::engine::errors, imports::members::MAX_BYTES};
+use crate::{app::App, error::Error, graphql::engine::error_codes, imports::members::MAX_BYTES};
 
 /// The largest body of a request, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -185,13 +185,13 @@ impl Refused {
     /// The body of that answer: errors, and no `data`, because nothing ran (GraphQL specification, section 7.1).
     fn body(self, id: &str) -> serde_json::Value {
         let mut response = match self {
-            Self::Request(_, message) => errors::alone(&Error::BadUserInput(message)),
-            Self::Unsafe => errors::alone(&Error::BadUserInput("A mutation is sent with POST.".to_owned())),
+            Self::Request(_, message) => error_codes::alone(&Error::BadUserInput(message)),
+            Self::Unsafe => error_codes::alone(&Error::BadUserInput("A mutation is sent with POST.".to_owned())),
             Self::Document(errors) => async_graphql::Response::from_errors(errors),
-            Self::Fault(error) => errors::alone(&error),
-            Self::NoPermit => errors::alone(&Error::unavailable("too many exports and uploads are running")),
+            Self::Fault(error) => error_codes::alone(&error),
+            Self::NoPermit => error_codes::alone(&Error::unavailable("too many exports and uploads are running")),
         };
-        let codes = errors::finish(&mut response, id);
+        let codes = error_codes::finish(&mut response, id);
         tracing::info!(request_id = id, errors = codes.join(","), "turned away");
         serde_json::json!({"errors": response.errors})
     }

@@ -13,7 +13,7 @@ use tokio::{sync::broadcast, task::JoinHandle};
 use tokio_postgres::Config;
 
 use self::listener::Listener;
-pub use self::{cursor::Cursors, source::Source};
+pub use self::{cursor::Cursors, source::EventSource};
 use crate::{
     error::Result,
     models::event::{self, Event},

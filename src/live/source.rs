@@ -20,7 +20,7 @@ const PAGE: i64 = 200;
 const WENT_BACK: &str = "The database has been restored or replaced, and does not know all that you were told.";
 
 /// One watcher's events.
-pub struct Source {
+pub struct EventSource {
     scope: Scope,
     filter: EventFilter,
     opened_at: Position,
@@ -32,7 +32,7 @@ pub struct Source {
     missed: VecDeque<Event>,
 }
 
-impl Source {
+impl EventSource {
     /// Everything after the position; without one, everything from now on.
     pub async fn open(
         hub: &Hub,

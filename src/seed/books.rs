@@ -31,8 +31,8 @@ use crate::{
         },
         leads::{lead::Lead, status::LeadStatus},
         ledger::books::Books,
-        partners::partner::PartnerStatus,
-        payouts::{batch::PayoutRequest, batches::due_partners, step::Step},
+        partners::status::PartnerStatus,
+        payouts::{batch::PayoutRequest, for_all_partners::due_partners, step::PayoutStep},
         scope::Scope,
     },
     money::{Money, minor_units},
@@ -334,16 +334,16 @@ impl Year<'_> {
 
     /// Takes a payout along one of the ways there are.
     async fn steps(&self, books: Books<'_>, payout: PayoutId, way: usize) -> Result<()> {
-        let complete = || Step::Complete(format!("WIRE-{}", books.at.timestamp()));
-        let fail = || Step::Fail("The bank does not know the account.".to_owned());
+        let complete = || PayoutStep::Complete(format!("WIRE-{}", books.at.timestamp()));
+        let fail = || PayoutStep::Fail("The bank does not know the account.".to_owned());
         let steps = match way {
-            0 => vec![Step::Release],
-            1 => vec![Step::Release, Step::Start],
+            0 => vec![PayoutStep::Release],
+            1 => vec![PayoutStep::Release, PayoutStep::Start],
             2 => vec![],
-            3 => vec![Step::Release, Step::Start, complete()],
-            4 => vec![Step::Release, Step::Start, fail()],
-            5 => vec![Step::Cancel(Some("The partner asked to wait.".to_owned()))],
-            _ => vec![Step::Release, Step::Start, fail(), Step::Retry, Step::Start, complete()],
+            3 => vec![PayoutStep::Release, PayoutStep::Start, complete()],
+            4 => vec![PayoutStep::Release, PayoutStep::Start, fail()],
+            5 => vec![PayoutStep::Cancel(Some("The partner asked to wait.".to_owned()))],
+            _ => vec![PayoutStep::Release, PayoutStep::Start, fail(), PayoutStep::Retry, PayoutStep::Start, complete()],
         };
         for (day, step) in (1..).zip(steps) {
             let books = Books { at: (books.at + TimeDelta::hours(day * 3)).min(self.now), ..books };

@@ -16,8 +16,8 @@ use crate::{
     models::{
         leads::{lead::commission, status::LeadStatus},
         partners::{
-            partner::PartnerStatus,
             profile::{PaymentMethod, SealedNumber},
+            status::PartnerStatus,
         },
         people::{partner_user::PartnerUserRole, tenant::Tenant},
     },

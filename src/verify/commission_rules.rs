@@ -1,10 +1,10 @@
 //! The rules for commissions, for what they follow from, and for what is counted of them.
 
-use super::{Check, Rule};
+use super::{BookRule, Check};
 
 /// In the order in which they are checked.
-pub const COMMISSION_RULES: &[Rule] = &[
-    Rule {
+pub const COMMISSION_RULES: &[BookRule] = &[
+    BookRule {
         name: "rules_are_versions",
         sentence: "The versions of every rule are numbered from 1 without gaps",
         check: Check::Sql(
@@ -15,7 +15,7 @@ pub const COMMISSION_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "reversals_fit",
         sentence: "Reversals never exceed what they reverse, follow it while it waits and when it is rejected, and a full refund ends at exactly zero",
         check: Check::Sql(
@@ -39,12 +39,12 @@ pub const COMMISSION_RULES: &[Rule] = &[
              FROM wrong",
         ),
     },
-    Rule {
+    BookRule {
         name: "refunds_converge",
         sentence: "What is taken back is what the refunds say, to the minor unit",
         check: Check::Refunds,
     },
-    Rule {
+    BookRule {
         name: "invoices_equal_commissions",
         sentence: "Every commission of an invoice is of that invoice's amount, currency and customer",
         check: Check::Sql(
@@ -58,12 +58,12 @@ pub const COMMISSION_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "amounts_explain_themselves",
         sentence: "Every commission that was calculated comes to its amount again",
         check: Check::Amounts,
     },
-    Rule {
+    BookRule {
         name: "totals_equal_rows",
         sentence: "Every total by day and month equals the commissions and payouts of that time",
         check: Check::Sql(
@@ -92,7 +92,7 @@ pub const COMMISSION_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "tenants_equal_partners",
         sentence: "Every total of a tenant is the sum of its partners' totals",
         check: Check::Sql(
@@ -112,7 +112,7 @@ pub const COMMISSION_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "counters_equal_rows",
         sentence: "Every partner's counters equal its leads",
         check: Check::Sql(
@@ -126,7 +126,7 @@ pub const COMMISSION_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "leads_have_commissions",
         sentence: "Every converted lead has the commission that it says, and is paid when that is",
         check: Check::Sql(
@@ -142,7 +142,7 @@ pub const COMMISSION_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "histories_lead_here",
         sentence: "The history of every payout and lead begins once, goes on without gaps and ends where it is",
         // Without regard to times, which are of several clocks: each status is left as often as it is come to, but for the one that it has.
@@ -186,7 +186,7 @@ pub const COMMISSION_RULES: &[Rule] = &[
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(source) FILTER (WHERE is_wrong) FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "moves_lead_here",
         sentence: "Every lead and commission that was moved is where its moves lead, and every move of a commission is in the ledger",
         check: Check::Sql(
@@ -213,7 +213,7 @@ pub const COMMISSION_RULES: &[Rule] = &[
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(subject) FILTER (WHERE is_wrong) FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "rows_have_partners",
         sentence: "No row is without its tenant's partner (foreign keys hold this too: it fails where somebody has switched them off)",
         check: Check::Sql(

@@ -1,10 +1,10 @@
 //! The rules for members and credits, and the statements that check them.
 
-use super::{Check, Rule};
+use super::{BookRule, Check};
 
 /// In the order in which they are checked.
-pub const CREDIT_RULES: &[Rule] = &[
-    Rule {
+pub const CREDIT_RULES: &[BookRule] = &[
+    BookRule {
         name: "accounts_equal_credits",
         sentence: "Every partner's accounts of credits are what its grants and its members' credits say",
         check: Check::Sql(
@@ -26,7 +26,7 @@ pub const CREDIT_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "member_accounts_equal_transfers",
         sentence: "Every member's share of its partner's accounts equals its transfers",
         check: Check::Sql(
@@ -44,7 +44,7 @@ pub const CREDIT_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "member_accounts_equal_credits",
         sentence: "Every member's share of its partner's accounts is what its credits say",
         check: Check::Sql(
@@ -60,7 +60,7 @@ pub const CREDIT_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "allocations_equal_credits",
         sentence: "Every allocation has as many credits as it says, its own member's, under its address while they can be used, and counts what has become of them",
         check: Check::Sql(
@@ -80,7 +80,7 @@ pub const CREDIT_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "members_equal_credits",
         sentence: "Every member's credits_assigned equals its credits that are not revoked",
         check: Check::Sql(
@@ -93,7 +93,7 @@ pub const CREDIT_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "credits_used_in_time",
         sentence: "No credit was used past its time, none expired before it, and every redemption has used as many as it says",
         check: Check::Sql(
@@ -110,7 +110,7 @@ pub const CREDIT_RULES: &[Rule] = &[
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(source) FILTER (WHERE is_wrong) FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "credit_transfers_equal_sources",
         sentence: "Every grant, allocation and redemption has moved its own credits, once for each reason",
         check: Check::Sql(
@@ -139,7 +139,7 @@ pub const CREDIT_RULES: &[Rule] = &[
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(source) FILTER (WHERE is_wrong) FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "extensions_lead_here",
         sentence: "Every allocation that was given more time expires when its last extension says, each beginning where the one before ended",
         check: Check::Sql(
@@ -152,7 +152,7 @@ pub const CREDIT_RULES: &[Rule] = &[
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('allocation:%s', allocation_id)) FILTER (WHERE is_wrong) FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "member_counts_equal_rows",
         sentence: "Every partner's counts of members equal its members",
         check: Check::Sql(

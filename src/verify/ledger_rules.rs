@@ -1,10 +1,10 @@
 //! The rules for accounts, transfers and payouts, and the statements that check them.
 
-use super::{Check, Rule};
+use super::{BookRule, Check};
 
 /// In the order in which they are checked.
-pub const LEDGER_RULES: &[Rule] = &[
-    Rule {
+pub const LEDGER_RULES: &[BookRule] = &[
+    BookRule {
         name: "accounts_equal_transfers",
         sentence: "Every account equals its transfers",
         check: Check::Sql(
@@ -23,7 +23,7 @@ pub const LEDGER_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "running_balances",
         sentence: "Every transfer's running balances follow from those before it",
         check: Check::Sql(
@@ -36,7 +36,7 @@ pub const LEDGER_RULES: &[Rule] = &[
                  SELECT entry, partner_id, unit, from_kind, -amount, from_balance FROM transfers WHERE tenant_id = ?) AS moves) AS run",
         ),
     },
-    Rule {
+    BookRule {
         name: "day_totals_equal_transfers",
         sentence: "Every day's totals of an account equal its transfers of that day",
         check: Check::Sql(
@@ -58,7 +58,7 @@ pub const LEDGER_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "accounts_equal_commissions",
         sentence: "Every partner's accounts are what its commissions say",
         check: Check::Sql(
@@ -80,7 +80,7 @@ pub const LEDGER_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "accounts_equal_payouts",
         sentence: "What is in payouts and paid is what the payouts say",
         check: Check::Sql(
@@ -97,7 +97,7 @@ pub const LEDGER_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "payouts_equal_items",
         sentence: "Every payout's total, count and fingerprint are those of what it was made of",
         check: Check::Sql(
@@ -114,7 +114,7 @@ pub const LEDGER_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "items_equal_commissions",
         sentence: "What a payout was made of is as its commissions are, and a live payout holds all of them",
         check: Check::Sql(
@@ -131,7 +131,7 @@ pub const LEDGER_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "one_live_payout",
         sentence: "No commission is in two live payouts",
         check: Check::Sql(
@@ -143,7 +143,7 @@ pub const LEDGER_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "status_follows_payout",
         sentence: "A commission is paid when its payout is completed, and only then; one in a payout is on that payout's list",
         check: Check::Sql(
@@ -159,7 +159,7 @@ pub const LEDGER_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "transfers_equal_sources",
         sentence: "Every commission and payout has moved its own amount, from where it was to where it is",
         check: Check::Sql(
@@ -190,7 +190,7 @@ pub const LEDGER_RULES: &[Rule] = &[
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(source) FILTER (WHERE is_wrong) FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "transfers_go_their_way",
         sentence: "Every transfer goes the way of its kind, for a source that is there, and counts its attempts",
         check: Check::Sql(
@@ -219,7 +219,7 @@ pub const LEDGER_RULES: &[Rule] = &[
              FROM sides",
         ),
     },
-    Rule {
+    BookRule {
         name: "sources_fit",
         sentence: "Every commission names a source that fits what made it, and a rule that is there and is for its currency",
         check: Check::Sql(

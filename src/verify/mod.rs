@@ -22,7 +22,7 @@ use crate::{
 
 /// A rule that the books must follow.
 #[derive(Debug)]
-pub struct Rule {
+pub struct BookRule {
     /// What it is called.
     pub name: &'static str,
     /// What it says.
@@ -42,7 +42,7 @@ enum Check {
 }
 
 /// Every rule, in the order in which they are checked.
-pub fn rules() -> impl Iterator<Item = &'static Rule> {
+pub fn rules() -> impl Iterator<Item = &'static BookRule> {
     LEDGER_RULES.iter().chain(COMMISSION_RULES).chain(CREDIT_RULES)
 }
 
@@ -50,7 +50,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
 #[derive(Debug)]
 pub struct Finding {
     /// The rule.
-    pub rule: &'static Rule,
+    pub rule: &'static BookRule,
     /// How much was checked.
     pub checked: i64,
     /// How much of it is wrong.
@@ -60,7 +60,7 @@ pub struct Finding {
 }
 
 /// Checks all rules for one tenant, or for all, at one instant. `progress` is called with each rule once it is checked.
-pub async fn run(connection: &mut AsyncPgConnection, tenant: Option<&str>, progress: impl Fn(&Rule)) -> Result<Vec<Finding>> {
+pub async fn run(connection: &mut AsyncPgConnection, tenant: Option<&str>, progress: impl Fn(&BookRule)) -> Result<Vec<Finding>> {
     // What is summed up may be long, so there is no time limit; day and month are those of UTC.
     connection
         .batch_execute("SET statement_timeout = 0; SET TIME ZONE 'UTC'; BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ")
@@ -71,7 +71,7 @@ pub async fn run(connection: &mut AsyncPgConnection, tenant: Option<&str>, progr
 }
 
 /// The same within the transaction that is open.
-pub async fn examine(connection: &AsyncPgConnection, tenant: Option<&str>, progress: impl Fn(&Rule)) -> Result<Vec<Finding>> {
+pub async fn examine(connection: &AsyncPgConnection, tenant: Option<&str>, progress: impl Fn(&BookRule)) -> Result<Vec<Finding>> {
     let tenants: Vec<TenantId> = Tenant::all(connection)
         .await?
         .into_iter()
@@ -96,7 +96,7 @@ pub async fn examine(connection: &AsyncPgConnection, tenant: Option<&str>, progr
     Ok(findings)
 }
 
-impl Rule {
+impl BookRule {
     async fn check(&self, mut connection: &AsyncPgConnection, tenant: TenantId) -> Result<(i64, i64, Option<String>)> {
         match self.check {
             Check::Sql(text) => {

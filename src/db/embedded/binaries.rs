@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::{EmbeddedError, Options, Source, download};
+use super::{EmbeddedError, Options, PostgresSource, download};
 
 /// The folder that holds `postgres` and `initdb`: from the setting, the `PATH`, `pg_config`, the folders where packages put
 /// them (the newest version first), and else from a pinned download.
@@ -21,7 +21,7 @@ pub fn find(options: &Options) -> Result<PathBuf, EmbeddedError> {
             })
         };
     }
-    if options.source == Source::Auto
+    if options.source == PostgresSource::Auto
         && let Some(folder) = candidates().into_iter().find(|folder| is_whole(folder))
     {
         return Ok(folder);

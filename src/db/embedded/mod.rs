@@ -90,7 +90,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> EmbeddedError + '_ {
 
 /// Where PostgreSQL's programs may come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum Source {
+pub enum PostgresSource {
     /// From this machine where it has them, else from the pinned download.
     #[default]
     Auto,
@@ -106,7 +106,7 @@ pub struct Options {
     /// The folder of the `postgres` program, tried before all others.
     pub bin_dir: Option<PathBuf>,
     /// Whether the machine's own PostgreSQL may serve.
-    pub source: Source,
+    pub source: PostgresSource,
     /// For tests: no fsync, and the data folder goes when the server ends.
     pub throw_away: bool,
 }

@@ -10,16 +10,16 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{Outcome, Refusal, UserError, outcome, settle},
             row::Row,
             scalars::{DateTime, Decimal, EmailAddress},
+            user_errors::{Outcome, Refusal, UserError, outcome, settle},
         },
         ledger::books::BooksExt,
     },
     ids::{CustomerId, PartnerId},
     models::billing::{
+        assignment::{CustomerAssignment, CustomerAssignmentFault},
         customer::{self, CustomerReport},
-        management::{Management, ManagementFault},
         past_payment,
     },
     validation::{FaultCode, Faults, MAX_NAME, email, line, rate},
@@ -125,7 +125,7 @@ impl CustomerMutations {
         Ok(Some(AssignCustomerPayload { customer, booked_payments, replayed, user_errors }))
     }
 
-    /// Ends a partner's management of a customer, or brings its end forward; one that has not begun by then never begins. A customer whom
+    /// Ends a partner's assignment of a customer, or brings its end forward; one that has not begun by then never begins. A customer whom
     /// nobody manages from then on stays as it is. Needs `CUSTOMERS_MANAGE`.
     async fn release_customer(
         &self,
@@ -157,7 +157,7 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<(Outcom
     if !faults.is_empty() {
         return Err(faults.into());
     }
-    let management = Management {
+    let assignment = CustomerAssignment {
         customer: input.customer_id,
         partner: input.partner_id,
         commission_rate,
@@ -165,7 +165,7 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<(Outcom
         books_past_payments: input.book_past_payments,
     };
     let writing = ctx.write().await?;
-    let managed = ctx.books(&writing).assign_customer(ctx.viewer().scope(), &management).await?.map_err(refusal)?;
+    let managed = ctx.books(&writing).assign_customer(ctx.viewer().scope(), &assignment).await?.map_err(refusal)?;
     let customer = outcome(writing, managed.is_new, Customer::by_id(ctx, input.customer_id)).await?;
     Ok((customer, i32::try_from(managed.booked).unwrap_or(i32::MAX)))
 }
@@ -173,31 +173,33 @@ async fn assign(ctx: &Context<'_>, input: AssignCustomerInput) -> Result<(Outcom
 async fn release(ctx: &Context<'_>, input: ReleaseCustomerInput) -> Result<Outcome<Row<Customer>>, Refusal> {
     let writing = ctx.write().await?;
     let released = ctx.books(&writing).release_customer(input.customer_id, input.at.map(|at| at.0)).await?;
-    let has_changed = released.ok_or_else(|| refusal(ManagementFault::UnknownCustomer))?;
+    let has_changed = released.ok_or_else(|| refusal(CustomerAssignmentFault::UnknownCustomer))?;
     Ok(outcome(writing, has_changed, Customer::by_id(ctx, input.customer_id)).await?)
 }
 
-fn refusal(fault: ManagementFault) -> Refusal {
+fn refusal(fault: CustomerAssignmentFault) -> Refusal {
     let (path, code, message) = match fault {
-        ManagementFault::UnknownCustomer => return Refusal::not_found("input.customerId", "customer"),
-        ManagementFault::UnknownPartner => return Refusal::not_found("input.partnerId", "partner"),
-        ManagementFault::PartnerClosed => ("input.partnerId", FaultCode::InvalidTransition, "The partner is CLOSED.".to_owned()),
-        ManagementFault::SinceAnother(since) => {
+        CustomerAssignmentFault::UnknownCustomer => return Refusal::not_found("input.customerId", "customer"),
+        CustomerAssignmentFault::UnknownPartner => return Refusal::not_found("input.partnerId", "partner"),
+        CustomerAssignmentFault::PartnerClosed => {
+            ("input.partnerId", FaultCode::InvalidTransition, "The partner is CLOSED.".to_owned())
+        }
+        CustomerAssignmentFault::SinceAnother(since) => {
             let message = format!("The partner manages the customer at this rate since {}; leave `from` out.", shown(since));
             ("input.from", FaultCode::Taken, message)
         }
-        ManagementFault::NotAfterLast(begin) => {
+        CustomerAssignmentFault::NotAfterLast(begin) => {
             ("input.from", FaultCode::OutOfRange, format!("Must be after {}, when the last period began.", shown(begin)))
         }
-        ManagementFault::ManagedUntil(end) => {
+        CustomerAssignmentFault::ManagedUntil(end) => {
             let message = format!("The customer is managed until {}; choose that or a later instant.", shown(end));
             ("input.from", FaultCode::OutOfRange, message)
         }
-        ManagementFault::ManagedBy(partner) => {
+        CustomerAssignmentFault::ManagedBy(partner) => {
             let message = format!("{partner} manages the customer. Release it first, with `releaseCustomer`.");
             ("input.customerId", FaultCode::Taken, message)
         }
-        ManagementFault::TooManyPayments => {
+        CustomerAssignmentFault::TooManyPayments => {
             let message = format!(
                 "More than {} payments since then earned nothing, and no more are booked at once. Choose a later instant, or \
                  set `bookPastPayments` to false.",

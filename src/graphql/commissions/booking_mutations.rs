@@ -10,9 +10,9 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{MAX_KEY, MAX_REASON, Refusal, UserError, settle},
             row::Row,
             scalars::{CurrencyCode, DateTime, Decimal, currency_or_default},
+            user_errors::{MAX_KEY, MAX_REASON, Refusal, UserError, settle},
         },
         ledger::books::BooksExt,
     },

@@ -10,8 +10,8 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{MAX_REASON, Refusal, UserError, settle},
             row::Row,
+            user_errors::{MAX_REASON, Refusal, UserError, settle},
         },
         ledger::books::BooksExt,
     },

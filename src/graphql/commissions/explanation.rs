@@ -21,7 +21,7 @@ use crate::{
         self,
         billing::customer::CustomerAccount,
         commissions::{
-            calculation::{Step, StepKind},
+            calculation::{self, StepKind},
             rate::Assessment,
             rule::{Payment, RateSource},
         },
@@ -124,7 +124,7 @@ struct CalculationStep {
 }
 
 impl CalculationStep {
-    fn new(step: &Step, currency: Currency) -> Self {
+    fn new(step: &calculation::CalculationStep, currency: Currency) -> Self {
         Self {
             kind: step.kind,
             description: step.to_string(),

@@ -9,8 +9,8 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
             row::Row,
+            user_errors::{MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
         },
         leads::lead::Lead,
         ledger::books::BooksExt,

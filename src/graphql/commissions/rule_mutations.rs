@@ -10,8 +10,8 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{MAX_KEY, Outcome, Refusal, UserError, outcome, settle},
             scalars::DateTime,
+            user_errors::{MAX_KEY, Outcome, Refusal, UserError, outcome, settle},
         },
         ledger::books::BooksExt,
     },

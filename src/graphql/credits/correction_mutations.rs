@@ -10,9 +10,9 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
             row::Row,
             scalars::DateTime,
+            user_errors::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
         },
         ledger::books::BooksExt,
     },

@@ -10,8 +10,8 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
             row::Row,
+            user_errors::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
         },
         ledger::books::BooksExt,
         members::{member::Member, mutations::unknown_member},

@@ -9,8 +9,8 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{MAX_KEY, Refusal, UserError, settled},
             scalars::EmailAddress,
+            user_errors::{MAX_KEY, Refusal, UserError, settled},
         },
         ledger::books::BooksExt,
         members::mutations::unknown_member,

@@ -108,7 +108,6 @@ impl Pricing<'_> {
         given.map_or(u64::from(DEFAULT_PAGE.unsigned_abs()), number).min(u64::from(MAX_PAGE.unsigned_abs()))
     }
 
-    /// The value of an argument that is there and not null.
     /// How many ids a mutation's input has.
     fn ids_in_input(&self, field: &Field) -> u64 {
         match self.argument(field, "input") {
@@ -117,6 +116,7 @@ impl Pricing<'_> {
         }
     }
 
+    /// The value of an argument that is given and not null.
     fn argument(&self, field: &Field, name: &str) -> Option<ConstValue> {
         let value = match &field.get_argument(name)?.node {
             // Defaults are among the variables.

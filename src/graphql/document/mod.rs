@@ -4,13 +4,13 @@
 //! The order is that of what each step costs an attacker and costs us: counting tokens is linear in the text, counting fields in the
 //! document, and only what is small by both is validated.
 
-mod budget;
 mod coercion;
 mod cost;
 mod merging;
 mod overlaps;
 mod parameters;
 mod root;
+mod size;
 mod syntax;
 mod text;
 mod trusted;
@@ -34,7 +34,7 @@ use quick_cache::{Weighter, sync::Cache};
 pub use self::parameters::Parameters;
 use self::{validation::Validator, values::Usage};
 use super::{
-    engine::{errors, ids},
+    engine::{error_codes, ids},
     mutation::Mutation,
     query::Query,
     sdl,
@@ -251,7 +251,7 @@ impl Documents {
         text::check_text(text, &self.limits).map_err(refused)?;
         let tree = syntax::parse(text)?;
         let parsed = syntax::executable(text, &tree)?;
-        let size = budget::check_document(&parsed, &self.limits).map_err(refused)?;
+        let size = size::check_document(&parsed, &self.limits).map_err(refused)?;
         let usages = self.check(text, &tree, &parsed, suggests)?;
         let merges = overlaps::check(&self.registry, &parsed)?;
         let parsed = root::flattened(parsed)?;
@@ -329,5 +329,5 @@ fn select<'d>(
 }
 
 fn refused(error: Error) -> Vec<ServerError> {
-    errors::alone(&error).errors
+    error_codes::alone(&error).errors
 }

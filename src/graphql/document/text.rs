@@ -1,6 +1,6 @@
 //! The text of a document, before it is parsed: how many tokens it has, and how deep its brackets nest.
 
-use super::budget::within;
+use super::size::within;
 use crate::{config::limits::Limits, error::Error};
 
 /// How often variables may be declared or used: each that is wrong is an error of each operation.

@@ -12,7 +12,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use super::{
     loaders::{BatchKey, Loaders},
     quiet::{Quiet, UnderWay},
-    step::Step,
+    subscription_step::SubscriptionStep,
 };
 use crate::{
     auth::{Permission, Viewer},
@@ -143,7 +143,7 @@ pub trait ContextExt {
     fn request(&self) -> &RequestContext;
 
     /// What a subscription's resolver is called for.
-    fn step(&self) -> &Step;
+    fn step(&self) -> &SubscriptionStep;
 
     /// Who is asking.
     fn viewer(&self) -> &Viewer {
@@ -215,8 +215,8 @@ impl ContextExt for Context<'_> {
         self.data_unchecked::<RequestContext>()
     }
 
-    fn step(&self) -> &Step {
-        self.data_unchecked::<Arc<Step>>()
+    fn step(&self) -> &SubscriptionStep {
+        self.data_unchecked::<Arc<SubscriptionStep>>()
     }
 }
 

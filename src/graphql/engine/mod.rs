@@ -2,17 +2,17 @@
 
 pub mod arguments;
 pub mod context;
-pub mod errors;
-pub mod field_errors;
+pub mod error_codes;
 pub mod ids;
 pub mod json;
 pub mod lists;
 pub mod loaders;
+pub mod null_on_error;
 pub mod pagination;
 pub mod period;
 pub mod quiet;
-pub mod refusal;
 pub mod row;
 pub mod scalars;
-pub mod step;
+pub mod subscription_step;
 pub mod totals;
+pub mod user_errors;

@@ -16,8 +16,8 @@ use futures_util::future::{BoxFuture, try_join_all};
 
 use super::{
     context::RequestContext,
-    field_errors,
     json::{self, Leaf},
+    null_on_error,
 };
 use crate::error::Error;
 
@@ -149,7 +149,7 @@ impl<'s, T: Written> Selection<'s, T> {
         resolved.map(move |selected| -> BoxFuture<'f, ServerResult<Value>> {
             Box::pin(async move {
                 let answer = row.resolve_field(&ctx.with_field(selected.field)).await;
-                field_errors::null_on_error(answer, ctx, &self.type_name, &selected.field.node.name.node)
+                null_on_error::null_on_error(answer, ctx, &self.type_name, &selected.field.node.name.node)
             })
         })
     }
@@ -176,10 +176,10 @@ impl<'s, T: Written> Selection<'s, T> {
                 How::Plain(write) => {
                     let before = out.len();
                     if let Err(error) = write(row, &ctx.with_field(field), out) {
-                        if !field_errors::may_be_null(ctx, &self.type_name, &field.node.name.node) {
+                        if !null_on_error::may_be_null(ctx, &self.type_name, &field.node.name.node) {
                             return Err(error);
                         }
-                        field_errors::record(ctx, error);
+                        null_on_error::record(ctx, error);
                         out.truncate(before);
                         out.extend_from_slice(b"null");
                     }

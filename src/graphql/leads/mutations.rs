@@ -9,9 +9,9 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{MAX_KEY, Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, settle, settled},
             row::Row,
             scalars::{DateTime, Decimal, EmailAddress, currency},
+            user_errors::{MAX_KEY, Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, settle, settled},
         },
         ledger::books::BooksExt,
     },
@@ -19,9 +19,9 @@ use crate::{
     models::{
         self,
         leads::{
+            change::{LeadFault, NewTerms, Term},
             lead::{Inserted, LeadChanges, NewLead},
             status::LeadStatus,
-            step::{LeadFault, NewTerms, Term},
         },
     },
     money::minor_units,

@@ -8,13 +8,13 @@ use crate::{
     error::Result,
     graphql::engine::{
         context::ContextExt,
-        refusal::{Refusal, UserError, own_partner, settled},
         row::Row,
         scalars::Upload,
+        user_errors::{Refusal, UserError, own_partner, settled},
     },
     ids::PartnerId,
     imports::members::{
-        Import, MAX_KEY, Progress, Source, Summary,
+        Import, MAX_KEY, MemberFile, Progress, Summary,
         column::Column,
         fault::RowFault,
         plan::{RowOutcome, RowReport},
@@ -234,9 +234,9 @@ async fn import(ctx: &Context<'_>, input: ImportMembersInput) -> Result<Option<M
             if file.is_none() {
                 faults.add("input.file", FaultCode::Required, "The request has no such file, or has used it already.");
             }
-            file.map(|file| ("input.file", Source::from(file)))
+            file.map(|file| ("input.file", MemberFile::from(file)))
         }
-        (None, Some(text)) => Some(("input.csv", Source::from(text))),
+        (None, Some(text)) => Some(("input.csv", MemberFile::from(text))),
         _ => {
             faults.add("input.file", FaultCode::Required, "Give the file or its text, and not both.");
             None

@@ -9,9 +9,9 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, own_partner, settle},
             row::Row,
             scalars::{DateTime, EmailAddress},
+            user_errors::{Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, own_partner, settle},
         },
         ledger::books::BooksExt,
     },

@@ -9,16 +9,16 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{Outcome, Refusal, UserError, cleared_or, given, outcome, settle},
             row::Row,
+            user_errors::{Outcome, Refusal, UserError, cleared_or, given, outcome, settle},
         },
         ledger::books::BooksExt,
     },
     keyring::SealedField,
     models::partners::{
         application::{ApplicationChanges, ApplicationFault, Needed},
-        partner::PartnerStatus,
         profile::ProfileChanges,
+        status::PartnerStatus,
     },
     validation::{FaultCode, Faults, MAX_NAME, account_number, bank_account, country, line, paragraphs, website},
 };

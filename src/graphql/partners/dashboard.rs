@@ -18,7 +18,7 @@ use crate::{
         ledger::revenue::{EarningsPoint, RevenueMetrics},
         members::member::MemberCounts,
     },
-    models::{page::PageArguments, partners::partner::PartnerStatus, period::Interval},
+    models::{page::PageArguments, partners::status::PartnerStatus, period::Interval},
 };
 
 /// The dashboard of one partner.

@@ -10,9 +10,9 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, settle},
             row::Row,
             scalars::{DateTime, Decimal, currency},
+            user_errors::{MAX_KEY, MAX_REASON, Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, settle},
         },
         ledger::books::BooksExt,
     },
@@ -20,8 +20,9 @@ use crate::{
     models::{
         idempotency::Key,
         partners::{
-            partner::{NewPartner, PartnerChanges, PartnerStatus},
-            step::PartnerFault,
+            change::PartnerFault,
+            partner::{NewPartner, PartnerChanges},
+            status::PartnerStatus,
         },
     },
     money::Money,

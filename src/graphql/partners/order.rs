@@ -5,7 +5,10 @@ use crate::{
     graphql::engine::arguments::{OrderDirection, search_text},
     models::{
         self,
-        partners::partner::{BY_CREATED, BY_NAME, BY_UPDATED, PartnerFilter, PartnerStatus},
+        partners::{
+            partner::{BY_CREATED, BY_NAME, BY_UPDATED, PartnerFilter},
+            status::PartnerStatus,
+        },
     },
 };
 use async_graphql::{Enum, InputObject};

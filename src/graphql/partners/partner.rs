@@ -38,7 +38,7 @@ use crate::{
     models::{
         self,
         page::{Page, PageArguments},
-        partners::partner::{PartnerFilter, PartnerStatus},
+        partners::{partner::PartnerFilter, status::PartnerStatus},
     },
 };
 

@@ -8,9 +8,9 @@ use crate::{
     error::Result,
     graphql::engine::{
         context::ContextExt,
-        refusal::{Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, settle},
         row::Row,
         scalars::{DateTime, EmailAddress},
+        user_errors::{Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, settle},
     },
     ids::PartnerId,
     keyring::SealedField,

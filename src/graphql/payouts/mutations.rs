@@ -12,19 +12,19 @@ use crate::{
         engine::{
             context::{ContextExt, missing},
             period::PeriodInput,
-            refusal::{MAX_KEY, Refusal, UserError, settle, settled},
             row::Row,
             scalars::{CurrencyCode, DateTime, currency_or_default},
+            user_errors::{MAX_KEY, Refusal, UserError, settle, settled},
         },
         ledger::books::BooksExt,
         partners::partner::Partner,
     },
     ids::PartnerId,
     models::{
-        partners::partner::PartnerStatus,
+        partners::status::PartnerStatus,
         payouts::{
             batch::{Changed, Made, PayoutFault, PayoutRequest, is_fingerprint},
-            batches::BatchesRequest,
+            for_all_partners::BatchesRequest,
         },
     },
     money::{MAX_AMOUNT, Money},

@@ -9,13 +9,13 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
             row::Row,
+            user_errors::{MAX_REASON, Outcome, Refusal, UserError, outcome, settle},
         },
         ledger::books::BooksExt,
     },
     ids::PayoutId,
-    models::payouts::step::{Step, StepFault},
+    models::payouts::step::{PayoutStep, PayoutStepFault},
     validation::{FaultCode, Faults, line, paragraphs},
 };
 
@@ -88,7 +88,7 @@ impl PayoutStepMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The payout.")] input: PayoutStepInput,
     ) -> Result<Option<PayoutStepPayload>> {
-        take(ctx, input.id, Ok(Step::Release)).await
+        take(ctx, input.id, Ok(PayoutStep::Release)).await
     }
 
     /// Sends a payout off: `READY` to `PROCESSING`. Needs `PAYOUTS_MANAGE`.
@@ -97,7 +97,7 @@ impl PayoutStepMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The payout.")] input: PayoutStepInput,
     ) -> Result<Option<PayoutStepPayload>> {
-        take(ctx, input.id, Ok(Step::Start)).await
+        take(ctx, input.id, Ok(PayoutStep::Start)).await
     }
 
     /// Notes that a payout has been paid: `PROCESSING` to `COMPLETED`. Its commissions are paid with it. Needs `PAYOUTS_MANAGE`.
@@ -108,7 +108,7 @@ impl PayoutStepMutations {
     ) -> Result<Option<PayoutStepPayload>> {
         let mut faults = Faults::default();
         let reference = faults.check("input.reference", line(&input.reference, MAX_REFERENCE));
-        take(ctx, input.id, reference.map(Step::Complete).ok_or(faults)).await
+        take(ctx, input.id, reference.map(PayoutStep::Complete).ok_or(faults)).await
     }
 
     /// Notes that a payout could not be paid: `PROCESSING` to `FAILED`. Its commissions are approved and free again. Needs
@@ -120,7 +120,7 @@ impl PayoutStepMutations {
     ) -> Result<Option<PayoutStepPayload>> {
         let mut faults = Faults::default();
         let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
-        take(ctx, input.id, reason.map(Step::Fail).ok_or(faults)).await
+        take(ctx, input.id, reason.map(PayoutStep::Fail).ok_or(faults)).await
     }
 
     /// Tries a failed payout again, with just the commissions that it was made of: `FAILED` to `READY`. Needs `PAYOUTS_MANAGE`.
@@ -129,7 +129,7 @@ impl PayoutStepMutations {
         ctx: &Context<'_>,
         #[graphql(desc = "The payout.")] input: PayoutStepInput,
     ) -> Result<Option<PayoutStepPayload>> {
-        take(ctx, input.id, Ok(Step::Retry)).await
+        take(ctx, input.id, Ok(PayoutStep::Retry)).await
     }
 
     /// Gives a payout up: `PENDING`, `READY` or `FAILED` to `CANCELLED`. Its commissions are approved and free again. Needs
@@ -141,7 +141,7 @@ impl PayoutStepMutations {
     ) -> Result<Option<PayoutStepPayload>> {
         let mut faults = Faults::default();
         let reason = faults.check_option("input.reason", input.reason.as_deref(), |text| paragraphs(text, MAX_REASON));
-        take(ctx, input.id, if faults.is_empty() { Ok(Step::Cancel(reason)) } else { Err(faults) }).await
+        take(ctx, input.id, if faults.is_empty() { Ok(PayoutStep::Cancel(reason)) } else { Err(faults) }).await
     }
 
     /// Notes that a completed payout came back from the bank: `COMPLETED` to `FAILED`. Its commissions are approved and free again.
@@ -153,27 +153,27 @@ impl PayoutStepMutations {
     ) -> Result<Option<PayoutStepPayload>> {
         let mut faults = Faults::default();
         let reason = faults.check("input.reason", paragraphs(&input.reason, MAX_REASON));
-        take(ctx, input.id, reason.map(Step::Return).ok_or(faults)).await
+        take(ctx, input.id, reason.map(PayoutStep::Return).ok_or(faults)).await
     }
 }
 
-async fn take(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<Option<PayoutStepPayload>> {
+async fn take(ctx: &Context<'_>, id: PayoutId, step: Result<PayoutStep, Faults>) -> Result<Option<PayoutStepPayload>> {
     ctx.require(Permission::PayoutsManage)?;
     let ((payout, replayed), user_errors) = settle(ctx, || step_one(ctx, id, step.clone())).await?;
     Ok(Some(PayoutStepPayload { payout, replayed, user_errors }))
 }
 
-async fn step_one(ctx: &Context<'_>, id: PayoutId, step: Result<Step, Faults>) -> Result<Outcome<Row<Payout>>, Refusal> {
+async fn step_one(ctx: &Context<'_>, id: PayoutId, step: Result<PayoutStep, Faults>) -> Result<Outcome<Row<Payout>>, Refusal> {
     let step = step?;
     let writing = ctx.write().await?;
     let is_taken = ctx.books(&writing).step_payout(id, &step).await?.map_err(refusal)?;
     Ok(outcome(writing, is_taken, Payout::by_id(ctx, id)).await?)
 }
 
-fn refusal(fault: StepFault) -> Refusal {
+fn refusal(fault: PayoutStepFault) -> Refusal {
     match fault {
-        StepFault::NotFound => Refusal::not_found("input.id", "payout"),
-        StepFault::Status(status) => {
+        PayoutStepFault::NotFound => Refusal::not_found("input.id", "payout"),
+        PayoutStepFault::Status(status) => {
             let next: Vec<String> = status.next().iter().map(|status| status.shown()).collect();
             let message = if next.is_empty() {
                 format!("The payout is {}, which is final.", status.shown())
@@ -182,28 +182,28 @@ fn refusal(fault: StepFault) -> Refusal {
             };
             Refusal::fault("input.id", FaultCode::InvalidTransition, message)
         }
-        StepFault::OtherReference(first) => Refusal::fault(
+        PayoutStepFault::OtherReference(first) => Refusal::fault(
             "input.reference",
             FaultCode::KeyReused,
             format!("The payout was completed with the reference {first:?}."),
         ),
-        StepFault::CommissionsGone(count) => {
+        PayoutStepFault::CommissionsGone(count) => {
             let message = format!(
                 "{count} of its commissions are rejected, refunded or in another payout, or another partner's, by now. Cancel it, and make a new one of what is \
                  free."
             );
             Refusal::fault("input.id", FaultCode::InvalidTransition, message)
         }
-        StepFault::NotOwed { owed } if owed.is_sign_negative() && !owed.is_zero() => {
+        PayoutStepFault::NotOwed { owed } if owed.is_sign_negative() && !owed.is_zero() => {
             let message =
                 format!("Nothing is owed to the partner by now: it owes {} itself. Cancel the payout.", -owed.normalize());
             Refusal::fault("input.id", FaultCode::InvalidTransition, message)
         }
-        StepFault::NotOwed { owed } => {
+        PayoutStepFault::NotOwed { owed } => {
             let message = format!("Only {} is owed to the partner by now. Cancel it, and make a new one.", owed.normalize());
             Refusal::fault("input.id", FaultCode::InvalidTransition, message)
         }
-        StepFault::NoDestination { method, lacks } => {
+        PayoutStepFault::NoDestination { method, lacks } => {
             let message = format!(
                 "The payout is paid by {}, and the partner's profile has not got {lacks}. Complete the profile with \
                  `updatePartnerProfile`; or give it another method, cancel this payout and make a new one.",

@@ -8,8 +8,8 @@ use crate::{
     error::Result,
     graphql::engine::{
         context::ContextExt,
-        refusal::{Outcome, Refusal, UserError, given, outcome, settle},
         scalars::{Decimal, currency_or_default},
+        user_errors::{Outcome, Refusal, UserError, given, outcome, settle},
     },
     models::people::tenant::{HOLD_DAYS, TenantSettings},
     money::minor_units,

@@ -11,8 +11,8 @@ use crate::{
     graphql::{
         engine::{
             context::ContextExt,
-            refusal::{Outcome, Refusal, UserError, outcome, own_partner, settle},
             row::Row,
+            user_errors::{Outcome, Refusal, UserError, outcome, own_partner, settle},
         },
         partners::partner::Partner,
     },

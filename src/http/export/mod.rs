@@ -137,7 +137,7 @@ async fn start<E: Export>(
         origin::check_link(headers)?;
     }
     let claims = app.verifier.verify(&token.text).await.map_err(Error::from)?;
-    app.edge.rates.charge_user(&claims, 1)?;
+    app.edge.budgets.charge_user(&claims, 1)?;
     let parsed = take_mark(&mut parameters).and_then(|has_mark| Ok((has_mark, E::parse(&parameters)?)));
     let (has_mark, filter) = parsed.map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
     // Before a connection is taken: each export keeps one for as long as it is read.
@@ -151,8 +151,8 @@ async fn start<E: Export>(
     push_row(E::COLUMNS.iter().copied(), &mut first);
     let rows = reader.part(&page_after(E::ORDER, None)?, &mut first).await?;
     // A caller who cannot pay for the first part is refused; for later parts the file waits.
-    app.edge.rates.charge_user(&reader.claims, rows as u64)?;
-    app.edge.rates.charge_tenant(reader.viewer.tenant.id, rows as u64)?;
+    app.edge.budgets.charge_user(&reader.claims, rows as u64)?;
+    app.edge.budgets.charge_tenant(reader.viewer.tenant.id, rows as u64)?;
     let (parts, received) = mpsc::channel(AHEAD);
     tokio::spawn(reader.send(first, parts, id.to_owned()));
     let body = Body::from_stream(stream::unfold(Some(received), next_part).fuse());
@@ -224,7 +224,7 @@ impl<E: Export> Reader<E> {
     async fn next_part(&mut self, page: &Page) -> Result<Vec<u8>> {
         let mut part = Vec::new();
         let rows = self.part(page, &mut part).await?;
-        let rates = &self.app.edge.rates;
+        let rates = &self.app.edge.budgets;
         paid(|| rates.charge_user(&self.claims, rows as u64)).await?;
         paid(|| rates.charge_tenant(self.viewer.tenant.id, rows as u64)).await?;
         Ok(part)

@@ -14,10 +14,10 @@ use crate::{
     error::{Error, Result},
     graphql::{
         document::Prepared,
-        engine::{context::RequestContext, errors, step::Step},
+        engine::{context::RequestContext, error_codes, subscription_step::SubscriptionStep},
     },
     http::Refused,
-    live::Source,
+    live::EventSource,
     models::event::Event,
 };
 
@@ -39,7 +39,7 @@ pub struct Feed {
     prepared: Prepared,
     /// What the subscriber's newest token says.
     claims: watch::Receiver<Arc<Claims>>,
-    source: Source,
+    source: EventSource,
     /// The cursor of where it was opened.
     opened_at: String,
     /// The event that is being resolved: stored while resolving fails, and when the future that awaits it is dropped.
@@ -59,8 +59,8 @@ impl Feed {
         // After a restart all subscribers come back at once: they wait for each other, and do not hold up requests.
         let under_way = app.edge.permit_to_resolve().await?;
         let (session, viewer) = admit(app, &call.claims, &call.id).await?;
-        app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
-        let step = Arc::new(Step::open());
+        app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost)?;
+        let step = Arc::new(SubscriptionStep::open());
         let answer = execute(app, &prepared, &session, &viewer, Arc::clone(&step)).await;
         let Some(watched) = step.watched() else {
             // The resolver has refused.
@@ -73,7 +73,7 @@ impl Feed {
         };
         let source = {
             let reading = session.read().await?;
-            Source::open(&app.hub, &reading, viewer.scope(), watched.filter, since).await?
+            EventSource::open(&app.hub, &reading, viewer.scope(), watched.filter, since).await?
         };
         drop(under_way);
         let operation = prepared.name.as_deref().unwrap_or_default();
@@ -123,7 +123,7 @@ impl Feed {
         }
         let Some(event) = self.resolving else { return Ok(None) };
         // Each event is paid for; a subscriber who has spent everything waits until it is earned.
-        if let Err(Error::RateLimited { wait, .. }) = self.app.edge.rates.charge_user(&self.claims(), self.prepared.cost) {
+        if let Err(Error::RateLimited { wait, .. }) = self.app.edge.budgets.charge_user(&self.claims(), self.prepared.cost) {
             tokio::time::sleep(wait).await;
             return Ok(None);
         }
@@ -142,7 +142,7 @@ impl Feed {
             session.finish();
             return Ok(None);
         }
-        let answer = execute(&self.app, &self.prepared, &session, &viewer, Arc::new(Step::Resolve(event))).await;
+        let answer = execute(&self.app, &self.prepared, &session, &viewer, Arc::new(SubscriptionStep::Resolve(event))).await;
         let Some(mut answer) = answer else { return Ok(None) };
         let failure = answer
             .errors
@@ -153,7 +153,7 @@ impl Feed {
             return Err(failure.clone());
         }
         self.app.metrics.event_delivered();
-        if errors::finish(&mut answer, &self.id).is_empty() {
+        if error_codes::finish(&mut answer, &self.id).is_empty() {
             session.finish();
         }
         // An answer whose data is null has nothing but errors.
@@ -179,9 +179,9 @@ async fn execute(
     prepared: &Prepared,
     session: &Arc<Session>,
     viewer: &Arc<Viewer>,
-    step: Arc<Step>,
+    step: Arc<SubscriptionStep>,
 ) -> Option<Answer> {
     let context = RequestContext::new(Arc::clone(session), Arc::clone(viewer), Vec::new(), app.shared());
     let work = app.schema.execute_step(prepared, context, step);
-    within(app.operation_timeout, work).await.unwrap_or_else(|error| Some(errors::alone(&error)))
+    within(app.operation_timeout, work).await.unwrap_or_else(|error| Some(error_codes::alone(&error)))
 }

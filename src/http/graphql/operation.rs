@@ -22,7 +22,7 @@ use crate::{
     error::{Error, Result},
     graphql::{
         document::{Parameters, Prepared},
-        engine::{context::RequestContext, errors, json},
+        engine::{context::RequestContext, error_codes, json},
     },
     http::{Refused, panic_text},
     telemetry::traces,
@@ -64,7 +64,7 @@ pub async fn single(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec
 
 /// Refuses at the earliest moment an operation for which no permit is free.
 pub fn check_permit(app: &App, call: &Call) -> Result<(), Refused> {
-    let checked = app.edge.check_permit().or_else(|full| app.edge.rates.charge_user(&call.claims, 1).and(Err(full)));
+    let checked = app.edge.check_permit().or_else(|full| app.edge.budgets.charge_user(&call.claims, 1).and(Err(full)));
     checked.inspect_err(|error| app.metrics.refused(error.code()))?;
     Ok(())
 }
@@ -78,13 +78,13 @@ pub async fn prepare(app: &Arc<App>, call: &Call, parameters: Parameters) -> Res
 async fn find(app: &Arc<App>, call: &Call, parameters: Parameters) -> Result<Prepared, Refused> {
     // Looking at a document has a price too, by its size.
     let bytes = parameters.query.as_ref().map_or(0, String::len);
-    app.edge.rates.charge_user(&call.claims, 1 + bytes as u64 / BYTES_PER_COST)?;
+    app.edge.budgets.charge_user(&call.claims, 1 + bytes as u64 / BYTES_PER_COST)?;
     let may_introspect = app.edge.may_introspect(&call.claims);
     let prepared = app.schema.prepare(parameters, may_introspect).await.map_err(Refused::Document)?;
     if call.is_safe && prepared.kind == OperationType::Mutation {
         return Err(Refused::Unsafe);
     }
-    app.edge.rates.charge_user(&call.claims, prepared.cost)?;
+    app.edge.budgets.charge_user(&call.claims, prepared.cost)?;
     Ok(prepared)
 }
 
@@ -112,7 +112,7 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
     }
-    let codes = errors::finish(&mut answer, &call.id);
+    let codes = error_codes::finish(&mut answer, &call.id);
     if codes.is_empty() {
         session.finish();
     } else {
@@ -140,12 +140,12 @@ async fn run_known(
     let access = if prepared.kind == OperationType::Mutation { Access::Write } else { Access::Read };
     let (session, viewer) = app.known_callers.admit(&app.pool, &call.claims, &call.id, access).await?;
     if !is_paid {
-        app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost)?;
+        app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost)?;
     }
     let (session, viewer) = (Arc::new(session), Arc::new(viewer));
     let context = context(app, &session, &viewer, files);
     let answer = within(limit, app.schema.execute(prepared, context)).await;
-    let answer = answer.unwrap_or_else(|error| errors::alone(&session.judge(error)));
+    let answer = answer.unwrap_or_else(|error| error_codes::alone(&session.judge(error)));
     Ok((session, viewer, answer))
 }
 
@@ -159,7 +159,7 @@ async fn read(
     is_paid: &mut bool,
 ) -> Result<Option<Answered>, Refused> {
     let (session, viewer, predicted) = app.known_callers.predict(&app.pool, &call.claims, &call.id).await?;
-    match app.edge.rates.charge_tenant(viewer.tenant.id, prepared.cost) {
+    match app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost) {
         Ok(()) => *is_paid = true,
         // A refusal by budget is answered only to the confirmed caller.
         Err(_) if predicted.is_some() => return Ok(None),
@@ -177,7 +177,7 @@ async fn read(
         Ok(Ok(answer)) => answer,
         Ok(Err(Unconfirmed::Another | Unconfirmed::Fault(Error::Unavailable(_)))) => return Ok(None),
         Ok(Err(Unconfirmed::Fault(error))) => return Err(error.into()),
-        Err(error) => errors::alone(&error),
+        Err(error) => error_codes::alone(&error),
     };
     Ok(Some((session, viewer, answer)))
 }

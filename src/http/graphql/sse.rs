@@ -23,7 +23,7 @@ use crate::{
     error::Error,
     graphql::{
         document::Prepared,
-        engine::{errors, json},
+        engine::{error_codes, json},
     },
     http::Refused,
 };
@@ -109,8 +109,8 @@ async fn last(call: &Call, parts: &mpsc::Sender<String>, patience: Duration, err
 }
 
 fn ending(call: &Call, error: &Error) -> String {
-    let mut answer = errors::alone(error);
-    errors::finish(&mut answer, &call.id);
+    let mut answer = error_codes::alone(error);
+    error_codes::finish(&mut answer, &call.id);
     let body = serde_json::json!({"errors": answer.errors});
     format!("event: next\ndata: {body}\n\n{}", complete())
 }

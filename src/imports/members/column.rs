@@ -24,16 +24,4 @@ impl Column {
             Self::Credits => "credits",
         }
     }
-
-    /// The column of a header, whatever its case, blanks and hyphens.
-    pub fn of_header(header: &str) -> Option<Self> {
-        let letters: String = header.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
-        match letters.as_str() {
-            "email" | "emailaddress" | "mail" => Some(Self::Email),
-            "firstname" | "givenname" | "forename" => Some(Self::FirstName),
-            "lastname" | "surname" | "familyname" => Some(Self::LastName),
-            "credits" | "credit" => Some(Self::Credits),
-            _ => None,
-        }
-    }
 }

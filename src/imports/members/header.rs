@@ -10,6 +10,18 @@ use super::{
 /// The most columns. More are no list of members, and would be kept in memory.
 const MAX_COLUMNS: usize = 100;
 
+/// The column of a header, whatever its case, blanks and hyphens.
+fn column_of(header: &str) -> Option<Column> {
+    let letters: String = header.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    match letters.as_str() {
+        "email" | "emailaddress" | "mail" => Some(Column::Email),
+        "firstname" | "givenname" | "forename" => Some(Column::FirstName),
+        "lastname" | "surname" | "familyname" => Some(Column::LastName),
+        "credits" | "credit" => Some(Column::Credits),
+        _ => None,
+    }
+}
+
 /// What the first row says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
@@ -31,7 +43,7 @@ impl Header {
         let mut columns: Vec<(Column, usize)> = Vec::new();
         let mut ignored = Vec::new();
         for (index, header) in headers.iter().enumerate() {
-            match Column::of_header(header) {
+            match column_of(header) {
                 Some(column) => {
                     if let Some((_, first)) = columns.iter().find(|(known, _)| *known == column) {
                         let both = format!("{:?} and {:?}", shortened(&headers[*first]), shortened(header));

@@ -16,12 +16,12 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-pub use self::source::Source;
+pub use self::source::MemberFile;
 use self::{
     fault::FileFault,
     plan::{Plan, RowOutcome, RowReport},
     source::Chunks,
-    table::Line,
+    table::FileLine,
 };
 use crate::{
     clock::Clock,
@@ -98,7 +98,7 @@ impl Import {
         &self,
         session: &Session,
         clock: &Clock,
-        source: Source,
+        source: MemberFile,
         progress: &mut impl Progress,
     ) -> Result<Result<Summary, FileFault>> {
         let (source, scan) = match source.scan().await? {
@@ -136,7 +136,7 @@ impl Import {
         &self,
         session: &Session,
         plan: &Mutex<Plan<'_>>,
-        chunk: &[Line],
+        chunk: &[FileLine],
         at: DateTime<Utc>,
     ) -> Result<Option<Vec<RowReport>>> {
         let plan = || plan.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use super::{
     Import,
     column::Column,
     fault::RowFault,
-    table::{Line, Row},
+    table::{FileLine, MemberRow},
 };
 use crate::{
     ids::MemberId,
@@ -76,10 +76,10 @@ impl<'i> Plan<'i> {
     }
 
     /// What must be known to decide these rows.
-    pub fn wanted(&self, rows: &[Line]) -> Wanted {
+    pub fn wanted(&self, rows: &[FileLine]) -> Wanted {
         let mut wanted = Wanted::default();
         for read in rows {
-            if let Line::Row(row) = read {
+            if let FileLine::MemberRow(row) = read {
                 let address = email_key(&row.email);
                 if row.credits > 0 {
                     wanted.keys.push(self.key_of(&address));
@@ -96,14 +96,14 @@ impl<'i> Plan<'i> {
     }
 
     /// Decides rows, in their order. Deciding the same rows once more comes to the same.
-    pub fn decide(&mut self, rows: &[Line], known: Known) -> Decided {
+    pub fn decide(&mut self, rows: &[FileLine], known: Known) -> Decided {
         let mut decided = Decided { changes: Changes::default(), reports: Vec::with_capacity(rows.len()) };
         let mut balance = if self.import.is_dry_run { self.left.unwrap_or(known.balance) } else { known.balance };
         for read in rows {
             let report = match read {
-                Line::Empty(number) => RowReport::of(*number, RowOutcome::Skipped),
-                Line::Faulty(number, fault) => RowReport::failed(*number, fault.clone()),
-                Line::Row(row) => match self.row(row, &known, &mut balance, &mut decided.changes) {
+                FileLine::Empty(number) => RowReport::of(*number, RowOutcome::Skipped),
+                FileLine::Faulty(number, fault) => RowReport::failed(*number, fault.clone()),
+                FileLine::MemberRow(row) => match self.row(row, &known, &mut balance, &mut decided.changes) {
                     Ok(report) => report,
                     Err(fault) => RowReport::failed(row.number, Box::new(fault)),
                 },
@@ -114,14 +114,14 @@ impl<'i> Plan<'i> {
         decided
     }
 
-    fn row(&mut self, row: &Row, known: &Known, balance: &mut i64, changes: &mut Changes) -> Result<RowReport, RowFault> {
+    fn row(&mut self, row: &MemberRow, known: &Known, balance: &mut i64, changes: &mut Changes) -> Result<RowReport, RowFault> {
         let address = email_key(&row.email);
         let email = |code, message: String| RowFault::of_cell(Column::Email, &row.email, code, message);
         let mut mark = [0; 16];
         mark.copy_from_slice(&digest(&SHA256, address.as_bytes()).as_ref()[..16]);
         let first = *self.seen.entry(mark).or_insert(row.number);
         if first != row.number {
-            return Err(email(FaultCode::Taken, format!("Row {first} has this address already.")));
+            return Err(email(FaultCode::Taken, format!("MemberRow {first} has this address already.")));
         }
         let member = known.members.get(&address);
         if member.is_some_and(|member| member.status == MemberStatus::Inactive) {
@@ -162,7 +162,7 @@ impl<'i> Plan<'i> {
     /// How many credits the row assigns: none where they were assigned for the same key before.
     fn credits(
         &self,
-        row: &Row,
+        row: &MemberRow,
         address: &str,
         member: Option<&KnownMember>,
         known: &Known,
@@ -201,7 +201,7 @@ impl<'i> Plan<'i> {
 
 impl KnownMember {
     /// Whether the row says nothing else; a last name that it leaves out stays.
-    fn is_called(&self, row: &Row) -> bool {
+    fn is_called(&self, row: &MemberRow) -> bool {
         self.first_name == row.first_name && (row.last_name.is_none() || self.last_name == row.last_name)
     }
 }

@@ -15,7 +15,7 @@ use tokio::{
 use super::{
     MAX_BYTES,
     fault::FileFault,
-    table::{Line, Row, Table},
+    table::{FileLine, MemberRow, Table},
     text::Rewindable,
 };
 use crate::{
@@ -27,21 +27,21 @@ use crate::{
 const AHEAD: usize = 2;
 
 /// A file.
-pub struct Source(Box<dyn Rewindable>);
+pub struct MemberFile(Box<dyn Rewindable>);
 
-impl From<File> for Source {
+impl From<File> for MemberFile {
     fn from(file: File) -> Self {
         Self(Box::new(file))
     }
 }
 
-impl From<String> for Source {
+impl From<String> for MemberFile {
     fn from(text: String) -> Self {
         Self(Box::new(Cursor::new(text)))
     }
 }
 
-impl Source {
+impl MemberFile {
     /// Reads it to its end, and gives it back for being read again.
     pub async fn scan(mut self) -> Result<Result<(Self, Scan), FileFault>> {
         let scanned = spawn_blocking(move || {
@@ -74,7 +74,7 @@ pub fn scan(source: &mut dyn Rewindable) -> Result<Scan, FileFault> {
     let mut rows = 0;
     while let Some(line) = table.read()? {
         rows += 1;
-        if let Line::Row(Row { email, first_name, last_name, credits, .. }) = line {
+        if let FileLine::MemberRow(MemberRow { email, first_name, last_name, credits, .. }) = line {
             let text = [email_key(&email), first_name, last_name.unwrap_or_default(), credits.to_string()].join("\0");
             digest.update(text.as_bytes());
             digest.update(b"\n");
@@ -87,7 +87,7 @@ pub fn scan(source: &mut dyn Rewindable) -> Result<Scan, FileFault> {
     Ok(Scan { rows, digest, ignored_columns: table.header.ignored })
 }
 
-type Chunk = Result<Vec<Line>, FileFault>;
+type Chunk = Result<Vec<FileLine>, FileFault>;
 
 /// A file's rows, some at a time: so few that their credits, too, are no more than some of the largest assignments.
 pub struct Chunks {
@@ -97,7 +97,7 @@ pub struct Chunks {
 
 impl Chunks {
     /// The rows of a file, so many at a time. Reading ends when nobody takes them any more.
-    pub fn of(mut source: Source, size: usize) -> Self {
+    pub fn of(mut source: MemberFile, size: usize) -> Self {
         let (chunks, received) = mpsc::channel(AHEAD);
         let reading = spawn_blocking(move || {
             if let Err(fault) = read(&mut *source.0, size, &chunks) {
@@ -127,7 +127,7 @@ fn read(source: &mut dyn Rewindable, size: usize, chunks: &mpsc::Sender<Chunk>) 
                 is_last = true;
                 break;
             };
-            if let Line::Row(row) = &line {
+            if let FileLine::MemberRow(row) = &line {
                 credits += row.credits;
             }
             chunk.push(line);

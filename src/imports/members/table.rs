@@ -21,7 +21,7 @@ const END: &[u8] = b"\n\x03end of the file\x03";
 
 /// A row that can be imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct MemberRow {
     /// Its number: the header is row 1, and blank lines are none.
     pub number: u32,
     /// The e-mail address.
@@ -36,20 +36,20 @@ pub struct Row {
 
 /// What stands where a row is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Line {
+pub enum FileLine {
     /// A row.
-    Row(Row),
+    MemberRow(MemberRow),
     /// One that is at fault.
     Faulty(u32, Box<RowFault>),
     /// One of empty cells.
     Empty(u32),
 }
 
-impl Line {
+impl FileLine {
     /// Its number: the header is row 1, and blank lines are none.
     pub fn number(&self) -> u32 {
         match self {
-            Self::Row(row) => row.number,
+            Self::MemberRow(row) => row.number,
             Self::Faulty(number, _) | Self::Empty(number) => *number,
         }
     }
@@ -84,7 +84,7 @@ impl<'s> Table<'s> {
     }
 
     /// The next row; `None` at the end. A blank line is none.
-    pub fn read(&mut self) -> Result<Option<Line>, FileFault> {
+    pub fn read(&mut self) -> Result<Option<FileLine>, FileFault> {
         if !self.reader.read_byte_record(&mut self.record).map_err(FileFault::unreadable)? {
             return Err(FileFault::OpenQuote(self.number));
         }
@@ -96,12 +96,12 @@ impl<'s> Table<'s> {
             return Err(FileFault::TooManyRows);
         }
         if self.record.iter().all(is_blank) {
-            return Ok(Some(Line::Empty(self.number)));
+            return Ok(Some(FileLine::Empty(self.number)));
         }
-        Ok(Some(self.row().map_or_else(|fault| Line::Faulty(self.number, Box::new(fault)), Line::Row)))
+        Ok(Some(self.row().map_or_else(|fault| FileLine::Faulty(self.number, Box::new(fault)), FileLine::MemberRow)))
     }
 
-    fn row(&self) -> Result<Row, RowFault> {
+    fn row(&self) -> Result<MemberRow, RowFault> {
         let (cells, width) = (self.record.len(), self.header.width);
         if self.record.iter().skip(width).any(|cell| !is_blank(cell)) {
             let message = format!("The row has {cells} cells, and the first row names {width} columns.");
@@ -111,7 +111,7 @@ impl<'s> Table<'s> {
         let first_name = self.cell(Column::FirstName, name)?.ok_or_else(|| required(Column::FirstName))?;
         let last_name = self.cell(Column::LastName, name)?;
         let credits = self.cell(Column::Credits, credits)?.unwrap_or(0);
-        Ok(Row { number: self.number, email, first_name, last_name, credits })
+        Ok(MemberRow { number: self.number, email, first_name, last_name, credits })
     }
 
     /// What a column holds, by a rule; `None` where it is blank, or there is no such column.
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::imports::members::source::scan;
 
-    fn read(bytes: &[u8]) -> Result<Vec<Line>, FileFault> {
+    fn read(bytes: &[u8]) -> Result<Vec<FileLine>, FileFault> {
         let mut source = Cursor::new(bytes.to_vec());
         let mut table = Table::open(&mut source)?;
         let mut rows = Vec::new();
@@ -177,9 +177,9 @@ mod tests {
         Ok(rows)
     }
 
-    fn row(number: u32, email: &str, first: &str, last: Option<&str>, credits: i32) -> Line {
+    fn row(number: u32, email: &str, first: &str, last: Option<&str>, credits: i32) -> FileLine {
         let last_name = last.map(str::to_owned);
-        Line::Row(Row { number, email: email.to_owned(), first_name: first.to_owned(), last_name, credits })
+        FileLine::MemberRow(MemberRow { number, email: email.to_owned(), first_name: first.to_owned(), last_name, credits })
     }
 
     /// The same rows, however they are written.
@@ -239,7 +239,7 @@ mod tests {
         let faults: Vec<_> = rows
             .iter()
             .map(|read| match read {
-                Line::Faulty(number, fault) => (*number, Some((fault.code, fault.column.map(Column::name)))),
+                FileLine::Faulty(number, fault) => (*number, Some((fault.code, fault.column.map(Column::name)))),
                 other => (other.number(), None),
             })
             .collect();
@@ -260,7 +260,7 @@ mod tests {
                 (12, None),
             ]
         );
-        assert_eq!((&rows[8], &rows[10]), (&Line::Empty(10), &row(12, "a@example.com", "A", None, 0)));
+        assert_eq!((&rows[8], &rows[10]), (&FileLine::Empty(10), &row(12, "a@example.com", "A", None, 0)));
     }
 
     /// What cannot be read in a file of UTF-16 is at fault, as in one of UTF-8.
@@ -271,7 +271,7 @@ mod tests {
         bytes.extend([0x00, 0xd8]);
         bytes.extend("rg\n".encode_utf16().flat_map(u16::to_le_bytes));
         let rows = read(&bytes).expect("a file");
-        assert!(matches!(&rows[..], [Line::Faulty(2, fault)] if fault.column == Some(Column::FirstName)), "{rows:?}");
+        assert!(matches!(&rows[..], [FileLine::Faulty(2, fault)] if fault.column == Some(Column::FirstName)), "{rows:?}");
     }
 
     /// What is wrong with a file is said of the file.
@@ -310,7 +310,7 @@ mod tests {
                 text.extend(&body);
                 match read(&text) {
                     Ok(rows) => {
-                        prop_assert!(rows.iter().map(Line::number).eq(2..2 + u32::try_from(rows.len()).expect("few")));
+                        prop_assert!(rows.iter().map(FileLine::number).eq(2..2 + u32::try_from(rows.len()).expect("few")));
                         // Without quotation marks every line that is not blank is a row.
                         let lines = body.split(|byte| matches!(byte, b'\n' | b'\r')).filter(|line| !line.is_empty()).count();
                         prop_assert!(body.contains(&b'"') || rows.len() == lines);

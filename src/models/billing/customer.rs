@@ -21,7 +21,7 @@ use crate::{
     models::{
         list::{Conditions, list},
         page::{Cursor, Key, KeyKind, Page, SortKey, finds, group},
-        partners::partner::PartnerStatus,
+        partners::status::PartnerStatus,
         scope::Scope,
     },
 };

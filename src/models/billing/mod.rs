@@ -1,6 +1,6 @@
 //! Customers and their invoices, as the billing system reports them, and which partner manages whom.
 
+pub mod assignment;
 pub mod customer;
 pub mod invoice;
-pub mod management;
 pub mod past_payment;

@@ -8,7 +8,7 @@ use super::{customer::CustomerAccount, invoice::Invoice};
 use crate::{
     db::{schema::invoices, statement::condition},
     ids::{CustomerId, TenantId},
-    models::{commissions::rule::Payment, ledger::books::Books, partners::partner::PartnerStatus},
+    models::{commissions::rule::Payment, ledger::books::Books, partners::status::PartnerStatus},
     money::{Money, stored_currency},
 };
 

@@ -15,7 +15,7 @@ use crate::{
     models::{
         idempotency::Key,
         ledger::{self, Purse, books::Books},
-        partners::partner::{Partner, PartnerStatus},
+        partners::{partner::Partner, status::PartnerStatus},
         scope::Scope,
     },
     money::{Money, stored_currency},

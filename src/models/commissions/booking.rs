@@ -24,7 +24,7 @@ use crate::{
         idempotency::Difference,
         leads::lead::Lead,
         ledger::{AccountKind, Posting, Source, TransferKind, books::Books},
-        partners::partner::PartnerStatus,
+        partners::status::PartnerStatus,
         scope::Scope,
     },
     money::{Money, stored_currency},

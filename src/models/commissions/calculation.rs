@@ -51,7 +51,7 @@ pub enum StepKind {
 
 /// One step. All steps' amounts together are the calculation's amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step {
+pub struct CalculationStep {
     /// What it does.
     pub kind: StepKind,
     /// The part of the base that it is about.
@@ -66,7 +66,7 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Calculation {
     /// The steps, in order.
-    pub steps: Vec<Step>,
+    pub steps: Vec<CalculationStep>,
     /// The amount, in minor units.
     pub amount: Decimal,
 }
@@ -80,7 +80,7 @@ impl Formula {
     /// What a base earns. `month_base` is what the partner's calendar month has brought before it, in the same currency; only
     /// tiered terms look at it.
     pub fn calculate(&self, base: Money, month_base: Decimal) -> Calculation {
-        let share = |base: Decimal, rate: Decimal| Step {
+        let share = |base: Decimal, rate: Decimal| CalculationStep {
             kind: StepKind::Share,
             base: Some(base),
             rate: Some(rate),
@@ -88,7 +88,7 @@ impl Formula {
         };
         let steps = match &self.terms {
             Terms::Percentage(rate) => vec![share(base.amount, *rate)],
-            Terms::Flat(amount) => vec![Step { kind: StepKind::Flat, base: None, rate: None, amount: *amount }],
+            Terms::Flat(amount) => vec![CalculationStep { kind: StepKind::Flat, base: None, rate: None, amount: *amount }],
             Terms::Tiered(tiers) => {
                 let parts = tiers.iter().enumerate().map(|(index, tier)| {
                     let from = tier.above.max(month_base);
@@ -102,15 +102,15 @@ impl Formula {
         self.settle(steps, base)
     }
 
-    fn settle(&self, mut steps: Vec<Step>, base: Money) -> Calculation {
+    fn settle(&self, mut steps: Vec<CalculationStep>, base: Money) -> Calculation {
         let mut exact: Decimal = steps.iter().map(|step| step.amount).sum();
         if let Some(cap) = self.cap.filter(|cap| exact > *cap) {
-            steps.push(Step { kind: StepKind::Cap, base: None, rate: None, amount: cap - exact });
+            steps.push(CalculationStep { kind: StepKind::Cap, base: None, rate: None, amount: cap - exact });
             exact = cap;
         }
         let amount = Money::rounded(exact, base.currency).amount;
         if amount != exact {
-            steps.push(Step { kind: StepKind::Rounding, base: None, rate: None, amount: amount - exact });
+            steps.push(CalculationStep { kind: StepKind::Rounding, base: None, rate: None, amount: amount - exact });
         }
         Calculation { steps, amount }
     }
@@ -128,7 +128,7 @@ pub fn percent(rate: Decimal) -> String {
     format!("{}%", (rate * Decimal::ONE_HUNDRED).normalize())
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for CalculationStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.kind, self.base, self.rate) {
             (StepKind::Share, Some(base), Some(rate)) => write!(f, "{} of {}", percent(rate), base.normalize()),

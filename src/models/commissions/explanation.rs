@@ -4,7 +4,7 @@ use iso_currency::Currency;
 use rust_decimal::Decimal;
 
 use super::{
-    calculation::{Calculation, Formula, Step, Terms, percent},
+    calculation::{Calculation, CalculationStep, Formula, Terms, percent},
     commission::{Commission, CommissionEventType},
     rate::Assessment,
     refund::reversal_target,
@@ -26,7 +26,7 @@ pub struct Explanation {
     /// For tiers: what the partner's month had brought before.
     pub month_base: Option<Decimal>,
     /// The steps, whose amounts together are the amount.
-    pub steps: Vec<Step>,
+    pub steps: Vec<CalculationStep>,
     /// The amount.
     pub amount: Money,
     /// All of it in one sentence.

@@ -20,7 +20,7 @@ use crate::{
         leads::lead::Lead,
         ledger::{AccountKind, Posting, Source, TransferKind, books::Books},
         page::group,
-        partners::partner::{Partner, PartnerStatus},
+        partners::{partner::Partner, status::PartnerStatus},
         scope::Scope,
     },
     money::stored_currency,

@@ -18,7 +18,7 @@ use crate::{
     models::{
         idempotency::{Difference, Key},
         ledger::books::Books,
-        partners::partner::{Partner, PartnerStatus},
+        partners::{partner::Partner, status::PartnerStatus},
         scope::Scope,
     },
 };

@@ -21,7 +21,7 @@ use crate::{
         idempotency::{Difference, Key},
         ledger::books::Books,
         members::member::{MemberStatus, email_key},
-        partners::partner::PartnerStatus,
+        partners::status::PartnerStatus,
         scope::Scope,
     },
 };

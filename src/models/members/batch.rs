@@ -18,7 +18,7 @@ use crate::{
     models::{
         credits::{assignment::Assignment, ledger::figures},
         ledger::books::Books,
-        partners::partner::{Partner, PartnerStatus},
+        partners::{partner::Partner, status::PartnerStatus},
         scope::Scope,
     },
 };

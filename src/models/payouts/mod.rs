@@ -1,7 +1,7 @@
 //! Payouts: how they are made, and the steps that they take.
 
 pub mod batch;
-pub mod batches;
+pub mod for_all_partners;
 pub mod list;
 pub mod payout;
 pub mod status;

@@ -32,7 +32,7 @@ use crate::{
 
 /// A step of a payout.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum PayoutStep {
     /// Releases it for payment.
     Release,
     /// Sends it off.
@@ -51,7 +51,7 @@ pub enum Step {
 
 /// Why a payout was left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StepFault {
+pub enum PayoutStepFault {
     /// There is no such payout.
     NotFound,
     /// Its status does not allow the step.
@@ -74,7 +74,7 @@ pub enum StepFault {
     },
 }
 
-impl Step {
+impl PayoutStep {
     /// From where it goes, and where to.
     fn way(&self) -> Way {
         match self {
@@ -100,7 +100,7 @@ impl Step {
 impl Books<'_> {
     /// Takes a payout one step, and gives whether it is taken now: one that was the last already succeeds and changes nothing, so a retry is
     /// safe.
-    pub async fn step_payout(&self, id: PayoutId, step: &Step) -> QueryResult<Result<bool, StepFault>> {
+    pub async fn step_payout(&self, id: PayoutId, step: &PayoutStep) -> QueryResult<Result<bool, PayoutStepFault>> {
         // Whose books to lock; they are always locked before any row is.
         let partner = partner_payouts::table
             .filter(partner_payouts::tenant_id.eq(self.tenant))
@@ -109,21 +109,23 @@ impl Books<'_> {
             .first(&mut &*self.connection)
             .await
             .optional()?;
-        let Some(partner) = partner else { return Ok(Err(StepFault::NotFound)) };
-        if matches!(step, Step::Complete(_) | Step::Return(_)) {
+        let Some(partner) = partner else { return Ok(Err(PayoutStepFault::NotFound)) };
+        if matches!(step, PayoutStep::Complete(_) | PayoutStep::Return(_)) {
             self.lock_leads(id).await?;
         }
         self.lock(&[partner]).await?;
-        let Some(payout) = Payout::lock(self.connection, self.tenant, id).await? else { return Ok(Err(StepFault::NotFound)) };
+        let Some(payout) = Payout::lock(self.connection, self.tenant, id).await? else {
+            return Ok(Err(PayoutStepFault::NotFound));
+        };
         let (from, to) = step.way();
         if !from.contains(&payout.status) {
             return Ok(self.repeated(&payout, step).await?.map(|()| false));
         }
-        let attempt = payout.attempt + i32::from(*step == Step::Retry);
+        let attempt = payout.attempt + i32::from(*step == PayoutStep::Retry);
         if let Some(fault) = self.hindrance(&payout, step).await? {
             return Ok(Err(fault));
         }
-        if *step == Step::Retry {
+        if *step == PayoutStep::Retry {
             self.take_again(&payout).await?;
         }
         self.write_step(&payout, step, attempt).await?;
@@ -146,32 +148,32 @@ impl Books<'_> {
     }
 
     /// A step from a status that it does not go from: fine where it is the last one that was taken.
-    async fn repeated(&self, payout: &Payout, step: &Step) -> QueryResult<Result<(), StepFault>> {
+    async fn repeated(&self, payout: &Payout, step: &PayoutStep) -> QueryResult<Result<(), PayoutStepFault>> {
         let history = PayoutChange::by_payouts(self.connection, Scope::tenant(self.tenant), &[payout.id]).await?;
         let last = history.get(&payout.id).and_then(|steps| steps.last());
         let (from, to) = step.way();
         let was_taken =
             last.is_some_and(|last| last.to_status == to && last.from_status.is_some_and(|status| from.contains(&status)));
         Ok(match step {
-            Step::Complete(reference) if was_taken => match &payout.payment_reference {
-                Some(first) if first != reference => Err(StepFault::OtherReference(first.clone())),
+            PayoutStep::Complete(reference) if was_taken => match &payout.payment_reference {
+                Some(first) if first != reference => Err(PayoutStepFault::OtherReference(first.clone())),
                 _ => Ok(()),
             },
             _ if was_taken => Ok(()),
-            _ => Err(StepFault::Status(payout.status)),
+            _ => Err(PayoutStepFault::Status(payout.status)),
         })
     }
 
-    async fn write_step(&self, payout: &Payout, step: &Step, attempt: i32) -> QueryResult<()> {
+    async fn write_step(&self, payout: &Payout, step: &PayoutStep, attempt: i32) -> QueryResult<()> {
         let to = step.way().1;
         // One that came back was not paid after all.
         let reference = match step {
-            Step::Complete(reference) => Some(Some(reference)),
-            Step::Return(_) => Some(None),
+            PayoutStep::Complete(reference) => Some(Some(reference)),
+            PayoutStep::Return(_) => Some(None),
             _ => None,
         };
         let failure = match step {
-            Step::Fail(reason) | Step::Return(reason) => Some(partner_payouts::failure_reason.eq(reason)),
+            PayoutStep::Fail(reason) | PayoutStep::Return(reason) => Some(partner_payouts::failure_reason.eq(reason)),
             _ => None,
         };
         let row =
@@ -250,12 +252,12 @@ impl Books<'_> {
     }
 
     /// Why a payout cannot be sent on its way as it was made. Whatever brings it nearer to being paid asks this: release, start, retry.
-    async fn hindrance(&self, payout: &Payout, step: &Step) -> QueryResult<Option<StepFault>> {
+    async fn hindrance(&self, payout: &Payout, step: &PayoutStep) -> QueryResult<Option<PayoutStepFault>> {
         let others = match step {
-            Step::Release | Step::Start => "false",
+            PayoutStep::Release | PayoutStep::Start => "false",
             // It has given its commissions back, and others may have taken them: payouts, or partners to whom they were moved.
-            Step::Retry => "e.status <> 'approved' OR e.payout_id IS NOT NULL OR e.partner_id <> i.partner_id",
-            Step::Complete(_) | Step::Fail(_) | Step::Cancel(_) | Step::Return(_) => return Ok(None),
+            PayoutStep::Retry => "e.status <> 'approved' OR e.payout_id IS NOT NULL OR e.partner_id <> i.partner_id",
+            PayoutStep::Complete(_) | PayoutStep::Fail(_) | PayoutStep::Cancel(_) | PayoutStep::Return(_) => return Ok(None),
         };
         if let Some(fault) = self.gone(payout, others).await? {
             return Ok(Some(fault));
@@ -265,11 +267,11 @@ impl Books<'_> {
         }
         let profiles = Profile::by_partners(self.connection, Scope::tenant(self.tenant), &[payout.partner_id]).await?;
         let lacks = profiles.get(&payout.partner_id).and_then(|profile| profile.lacks(payout.payment_method));
-        Ok(lacks.map(|lacks| StepFault::NoDestination { method: payout.payment_method, lacks }))
+        Ok(lacks.map(|lacks| PayoutStepFault::NoDestination { method: payout.payment_method, lacks }))
     }
 
     /// Whether commissions of the payout are no longer its own to pay: those that `others` says, and those refunded since it was made.
-    async fn gone(&self, payout: &Payout, others: &str) -> QueryResult<Option<StepFault>> {
+    async fn gone(&self, payout: &Payout, others: &str) -> QueryResult<Option<PayoutStepFault>> {
         // What was refunded after the payout was made is taken back by commissions that are still free, where no failed refund has given
         // it back. LATERAL: an EXISTS beside an OR would be hashed, from all refunds of the tenant.
         let gone: i64 = statement::<BigInt>(
@@ -287,17 +289,17 @@ impl Books<'_> {
         )
         .get_result(&mut &*self.connection)
         .await?;
-        Ok((gone > 0).then_some(StepFault::CommissionsGone(gone)))
+        Ok((gone > 0).then_some(PayoutStepFault::CommissionsGone(gone)))
     }
 
     /// Whether less is owed to the partner by now than the payout pays. However a debt arose, it stands in the books as a balance below
     /// zero of what is payable, where a live payout's own amount is no longer.
-    async fn not_owed(&self, payout: &Payout, step: &Step) -> QueryResult<Option<StepFault>> {
+    async fn not_owed(&self, payout: &Payout, step: &PayoutStep) -> QueryResult<Option<PayoutStepFault>> {
         let purse = Purse { partner: payout.partner_id, currency: stored_currency(&payout.currency)? };
         let balances = ledger::balances(self.connection, Scope::tenant(self.tenant), &[purse]).await?;
         let payable = balances.get(&purse).copied().unwrap_or_default().payable;
-        let owed = if *step == Step::Retry { payable } else { payable + payout.total_amount };
-        Ok((owed < payout.total_amount).then_some(StepFault::NotOwed { owed }))
+        let owed = if *step == PayoutStep::Retry { payable } else { payable + payout.total_amount };
+        Ok((owed < payout.total_amount).then_some(PayoutStepFault::NotOwed { owed }))
     }
 
     /// Takes the commissions that the payout was made of once more.

@@ -5,7 +5,7 @@ use partner_portal::{
     db::session::{Caller, Session},
     ids::UserId,
     imports::members::{
-        Import, Progress, Source,
+        Import, MemberFile, Progress,
         plan::{RowOutcome, RowReport},
     },
 };
@@ -254,7 +254,7 @@ fn hostile_files() {
         let import =
             Import { tenant: world.acme, partner: world.a, by: None, may_assign: true, valid_days: 90, key: None, is_dry_run };
         let mut kept = Kept(Vec::new());
-        let outcome = import.run(&session, &Clock::default(), Source::from(file), &mut kept).await.expect("no fault of ours");
+        let outcome = import.run(&session, &Clock::default(), MemberFile::from(file), &mut kept).await.expect("no fault of ours");
         (outcome, kept.0)
     };
     let line = "(\"\"\"a b\"\"@b.cd\"|[abé\u{0}\u{fffd}]{0,3})@?[ab]{0,2}\\.?[ab\"]{0,3}[,;]\"?[A-C\u{202e} ]{0,3}\"?[,;][0-9-]{0,3}[,;]?(\r\n|\n|\r)";

@@ -1,23 +1,19 @@
 //! Time limits of a statement and of an operation: where they are over, the answer is TIMEOUT and what was held is free again.
 
-use crate::support::World;
+use std::time::Duration;
+
+use diesel_async::SimpleAsyncConnection;
 use serde_json::{Value, json};
+
+use crate::support::{World, world::Setup};
 
 /// A statement that runs past its limit is TIMEOUT, and the connection serves the next request.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_statement_times_out() {
-    let world = World::with_pool(1).await;
+    let world = World::with(Setup { pool: 1, statement_timeout: Duration::from_millis(200), ..Setup::default() }).await;
     world.add_lead(world.acme, world.a).await;
     let mut locker = world.owner().await;
-    diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE partner_leads").await.expect("a lock");
-    // The pool's connection exists already after a first request; its limit is lowered for the database's new sessions.
-    let name = world.database.owner.get_dbname().expect("a name").to_owned();
-    assert!(!name.is_empty());
-    let waiting = world.owner_a("{ me { role } }", json!({})).await;
-    waiting.data();
-    let connection = world.app.pool.get().await.expect("a connection");
-    diesel_async::SimpleAsyncConnection::batch_execute(&mut &*connection, "SET statement_timeout = 200").await.expect("a limit");
-    drop(connection);
+    SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE partner_leads").await.expect("a lock");
     let answer = world.owner_a("{ leads { nodes { id } } }", json!({})).await;
     assert_eq!((answer.code(), &answer.body["data"]), ("TIMEOUT", &json!({"leads": null})), "{}", answer.body);
     drop(locker);
@@ -27,10 +23,10 @@ async fn a_slow_statement_times_out() {
 /// An operation past its time limit is TIMEOUT, in the answer and in the log, and what it held is free again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_operation_times_out() {
-    let world = World::with_limit(std::time::Duration::from_millis(300)).await;
+    let world = World::with_limit(Duration::from_millis(300)).await;
     world.add_lead(world.acme, world.a).await;
     let mut locker = world.owner().await;
-    diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE partner_leads").await.expect("a lock");
+    SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE partner_leads").await.expect("a lock");
     let answer = world.owner_a("{ leads { nodes { id } } }", json!({})).await;
     assert_eq!((answer.code(), answer.body["data"].is_null()), ("TIMEOUT", true), "{}", answer.body);
     assert_eq!(crate::support::log::operation(&answer)["errors"], "TIMEOUT");
@@ -41,14 +37,10 @@ async fn a_slow_operation_times_out() {
 /// When one statement fails, its siblings in the transaction fail of the same cause, and say so.
 #[tokio::test(flavor = "multi_thread")]
 async fn siblings_share_the_cause() {
-    let world = World::with_pool(1).await;
+    let world = World::with(Setup { pool: 1, statement_timeout: Duration::from_millis(200), ..Setup::default() }).await;
     world.add_lead(world.acme, world.a).await;
-    world.owner_a("{ me { role } }", json!({})).await.data();
-    let connection = world.app.pool.get().await.expect("a connection");
-    diesel_async::SimpleAsyncConnection::batch_execute(&mut &*connection, "SET statement_timeout = 200").await.expect("a limit");
-    drop(connection);
     let mut locker = world.owner().await;
-    diesel_async::SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE partner_leads").await.expect("a lock");
+    SimpleAsyncConnection::batch_execute(&mut locker, "BEGIN; LOCK TABLE partner_leads").await.expect("a lock");
     let query = "query ($id: ID!) { a: partner(id: $id) { leads { nodes { id } } } b: node(id: $id) { id ... on Partner { users { role } } } }";
     let answer = world.owner_a(query, json!({"id": world.a.to_string()})).await;
     let codes: Vec<&Value> =

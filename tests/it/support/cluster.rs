@@ -8,7 +8,7 @@ use std::{
 use diesel_async::SimpleAsyncConnection;
 use partner_portal::db::{
     connect,
-    embedded::{Embedded, Options, Source},
+    embedded::{Embedded, Options, PostgresSource},
     migrations,
 };
 use tokio::sync::{Mutex, OnceCell};
@@ -26,7 +26,12 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// How a throw-away server is run.
 pub fn options() -> Options {
-    Options { cache: std::env::temp_dir().join("partner-portal-cache"), bin_dir: None, source: Source::Auto, throw_away: true }
+    Options {
+        cache: std::env::temp_dir().join("partner-portal-cache"),
+        bin_dir: None,
+        source: PostgresSource::Auto,
+        throw_away: true,
+    }
 }
 
 /// A new folder below the temporary one that the account which runs PostgreSQL can reach.

@@ -80,6 +80,8 @@ pub struct Setup {
     pub is_live: bool,
     /// How long a request may wait for a connection.
     pub pool_wait: Duration,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
     /// How long a transaction that was read in waits for the next request.
     pub linger: Duration,
     /// Another database than one of the run's cluster.
@@ -100,6 +102,7 @@ impl Default for Setup {
             trusted: None,
             is_live: false,
             pool_wait: Duration::from_secs(20),
+            statement_timeout: Duration::from_secs(20),
             linger: db::LINGER,
             database: None,
         }
@@ -169,13 +172,24 @@ impl World {
     }
 
     async fn unpopulated(setup: Setup) -> Self {
-        let Setup { pool: size, operation_timeout, limits, introspection, trusted, is_live, pool_wait, linger, database } = setup;
+        let Setup {
+            pool: size,
+            operation_timeout,
+            limits,
+            introspection,
+            trusted,
+            is_live,
+            pool_wait,
+            statement_timeout,
+            linger,
+            database,
+        } = setup;
         log::gather();
         let database = match database {
             Some(database) => database,
             None => cluster::migrated_database().await,
         };
-        let settings = PoolSettings { size, wait: pool_wait, statement_timeout: Duration::from_secs(20), linger };
+        let settings = PoolSettings { size, wait: pool_wait, statement_timeout, linger };
         let clock = Clock::default();
         let issuer = TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(tokens::issuer().keys()) };
         let verifier = TokenVerifier::new(vec![issuer], vec![], AzpPolicy::WhenPresent, clock.clone());

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::models::event::{Event, EventFilter, Position};
 
 /// What a subscription's resolver is called for.
-pub enum Step {
+pub enum SubscriptionStep {
     /// It says what is to be watched.
     Open(Mutex<Option<Watched>>),
     /// It resolves an event.
@@ -21,7 +21,7 @@ pub struct Watched {
     pub since: Option<Position>,
 }
 
-impl Step {
+impl SubscriptionStep {
     /// The first call.
     pub fn open() -> Self {
         Self::Open(Mutex::default())

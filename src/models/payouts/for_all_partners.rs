@@ -23,7 +23,7 @@ use crate::{
     models::{
         commissions::list::FREE,
         idempotency::{Claim, Difference, Key, Operation},
-        partners::partner::PartnerStatus,
+        partners::status::PartnerStatus,
     },
 };
 

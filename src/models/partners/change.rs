@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use diesel::QueryResult;
 
-use super::partner::{NewPartner, Partner, PartnerChanges, PartnerStatus, is_organization_taken};
+use super::{
+    partner::{NewPartner, Partner, PartnerChanges, is_organization_taken},
+    status::PartnerStatus,
+};
 use crate::{
     ids::PartnerId,
     models::{

@@ -13,7 +13,7 @@ use crate::{
     ids::{LeadId, PartnerId},
     models::{
         ledger::books::Books,
-        partners::partner::{Partner, PartnerStatus},
+        partners::{partner::Partner, status::PartnerStatus},
         scope::Scope,
     },
     money::stored_currency,

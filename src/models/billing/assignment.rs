@@ -12,14 +12,14 @@ use crate::{
     ids::{CustomerAccountId, CustomerId, PartnerId},
     models::{
         ledger::books::Books,
-        partners::partner::{Partner, PartnerStatus},
+        partners::{partner::Partner, status::PartnerStatus},
         scope::Scope,
     },
 };
 
 /// A customer that a partner is to manage.
 #[derive(Debug, Clone, Copy)]
-pub struct Management {
+pub struct CustomerAssignment {
     /// The customer.
     pub customer: CustomerId,
     /// The partner.
@@ -34,7 +34,7 @@ pub struct Management {
 
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Managed {
+pub struct CustomerAssigned {
     /// Whether the partner did not manage the customer so before.
     pub is_new: bool,
     /// How many payments from before were booked now.
@@ -43,7 +43,7 @@ pub struct Managed {
 
 /// Why a customer's management was left as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ManagementFault {
+pub enum CustomerAssignmentFault {
     /// There is no such customer.
     UnknownCustomer,
     /// There is no such partner.
@@ -64,10 +64,14 @@ pub enum ManagementFault {
 
 impl Books<'_> {
     /// Lets a partner manage a customer from an instant on. The same partner with another rate begins a new period.
-    pub async fn assign_customer(&self, scope: Scope, to: &Management) -> QueryResult<Result<Managed, ManagementFault>> {
+    pub async fn assign_customer(
+        &self,
+        scope: Scope,
+        to: &CustomerAssignment,
+    ) -> QueryResult<Result<CustomerAssigned, CustomerAssignmentFault>> {
         let from = to.from.unwrap_or(self.at);
         if Customer::lock(self.connection, self.tenant, to.customer).await?.is_none() {
-            return Ok(Err(ManagementFault::UnknownCustomer));
+            return Ok(Err(CustomerAssignmentFault::UnknownCustomer));
         }
         let unearned = if to.books_past_payments && from < self.at {
             lock_unearned(self.connection, self.tenant, to.customer, from).await?
@@ -77,15 +81,15 @@ impl Books<'_> {
         // Closing a partner takes the same lock, and releases its customers.
         self.lock(&[to.partner]).await?;
         let status = match Partner::by_ids(self.connection, scope, &[to.partner]).await?.get(&to.partner) {
-            None => return Ok(Err(ManagementFault::UnknownPartner)),
-            Some(partner) if partner.status == PartnerStatus::Closed => return Ok(Err(ManagementFault::PartnerClosed)),
+            None => return Ok(Err(CustomerAssignmentFault::UnknownPartner)),
+            Some(partner) if partner.status == PartnerStatus::Closed => return Ok(Err(CustomerAssignmentFault::PartnerClosed)),
             Some(partner) => partner.status,
         };
         if let Some(last) = CustomerAccount::latest(self.connection, self.tenant, to.customer).await? {
             if last.managed_to.is_none() && last.partner_id == to.partner && last.commission_rate == to.commission_rate {
                 return Ok(match to.from {
-                    Some(from) if from != last.managed_from => Err(ManagementFault::SinceAnother(last.managed_from)),
-                    _ => Ok(Managed { is_new: false, booked: 0 }),
+                    Some(from) if from != last.managed_from => Err(CustomerAssignmentFault::SinceAnother(last.managed_from)),
+                    _ => Ok(CustomerAssigned { is_new: false, booked: 0 }),
                 });
             }
             if let Err(fault) = last.makes_room(to.partner, from) {
@@ -105,10 +109,10 @@ impl Books<'_> {
         };
         let account = CustomerAccount::insert(self.connection, &new).await?;
         if unearned.len() > past_payment::MOST {
-            return Ok(Err(ManagementFault::TooManyPayments));
+            return Ok(Err(CustomerAssignmentFault::TooManyPayments));
         }
         let booked = self.book_past_payments(&account, status, &unearned).await?;
-        Ok(Ok(Managed { is_new: true, booked }))
+        Ok(Ok(CustomerAssigned { is_new: true, booked }))
     }
 
     /// Ends a partner's management of a customer at an instant, or brings its end forward; gives whether there was any to end. `None` where
@@ -124,13 +128,13 @@ impl Books<'_> {
 
 impl CustomerAccount {
     /// Whether a period of that partner's can begin at that instant: this one, the last, must be over by then, or be the same partner's.
-    fn makes_room(&self, partner: PartnerId, from: DateTime<Utc>) -> Result<(), ManagementFault> {
+    fn makes_room(&self, partner: PartnerId, from: DateTime<Utc>) -> Result<(), CustomerAssignmentFault> {
         if from <= self.managed_from {
-            return Err(ManagementFault::NotAfterLast(self.managed_from));
+            return Err(CustomerAssignmentFault::NotAfterLast(self.managed_from));
         }
         match self.managed_to {
-            Some(end) if end > from => Err(ManagementFault::ManagedUntil(end)),
-            None if self.partner_id != partner => Err(ManagementFault::ManagedBy(self.partner_id)),
+            Some(end) if end > from => Err(CustomerAssignmentFault::ManagedUntil(end)),
+            None if self.partner_id != partner => Err(CustomerAssignmentFault::ManagedBy(self.partner_id)),
             Some(_) | None => Ok(()),
         }
     }

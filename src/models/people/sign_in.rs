@@ -19,7 +19,7 @@ use crate::{
         statement::{Bind, condition, statement},
     },
     ids::{PartnerId, UserId},
-    models::{members::member::MemberStatus, partners::partner::PartnerStatus},
+    models::{members::member::MemberStatus, partners::status::PartnerStatus},
 };
 
 /// What a token says that matters for finding its bearer.
