@@ -25,19 +25,19 @@ pub struct App {
     pub pool: Pool,
     /// The executable schema.
     pub schema: PortalSchema,
-    /// Who has asked before.
+    /// The callers that are known.
     pub known_callers: KnownCallers,
     /// Checks session tokens.
     pub verifier: TokenVerifier,
     /// Seals account numbers.
     pub keyring: Arc<Keyring>,
-    /// Tells the time.
+    /// The clock.
     pub clock: Clock,
     /// What guards the server as a whole.
     pub edge: Edge,
     /// Counts what happens.
     pub metrics: Metrics,
-    /// Tells of changes.
+    /// Publishes changes to subscriptions.
     pub hub: Arc<Hub>,
     /// How many exports and uploads may run at once: each keeps a connection for as long as it takes.
     pub files: Arc<Semaphore>,

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, SecondsFormat, SubsecRound, TimeDelta, Utc};
 
 /// An instant as the schema shows it (RFC 3339, UTC), for sentences.
 pub fn shown(at: DateTime<Utc>) -> String {
@@ -42,6 +42,11 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one reader of the system's clock")]
     pub fn now(&self) -> DateTime<Utc> {
         Utc::now() + TimeDelta::seconds(self.ahead_seconds.load(Ordering::Relaxed))
+    }
+
+    /// Now, in whole microseconds, as PostgreSQL stores instants.
+    pub fn instant(&self) -> DateTime<Utc> {
+        self.now().trunc_subsecs(6)
     }
 
     /// Moves this clock, and its clones, ahead of the system's by that much more.

@@ -49,7 +49,7 @@ pub enum KeyringError {
     /// The value was sealed with a key version that is not in the setting.
     #[error("the key of version {0} is not configured")]
     UnknownVersion(u32),
-    /// The value was not sealed with this key for this index, or has been changed.
+    /// The value was not sealed with this key for this field of this row, or has been changed.
     #[error("the sealed value does not open")]
     Corrupt,
     /// The system's random source failed.

@@ -18,12 +18,13 @@ mod welcome;
 
 use std::{fmt, io::Write, process::ExitCode};
 
-use crate::{config::Settings, telemetry::log};
 use clap::{
     CommandFactory, Parser, Subcommand,
     builder::PossibleValue,
     error::{ContextKind, ContextValue, ErrorKind},
 };
+
+use crate::{config::Settings, telemetry::log};
 
 /// A GraphQL API server for partner portals. With nothing set it brings its own PostgreSQL, demo data and tokens.
 #[derive(Parser)]

@@ -213,11 +213,11 @@ async fn set(connection: &AsyncPgConnection, arguments: SetArguments) -> Result<
     // First what may take long, and fail: nothing is half done then.
     if let Some(zone) = zone.filter(|&zone| zone != tenant.time_zone) {
         let bar = bar(0, "partners");
-        let tell = |done, all| {
+        let progress = |done, all| {
             bar.set_length(all as u64);
             bar.set_position(done as u64);
         };
-        change_time_zone(connection, tenant.id, zone, tell).await?;
+        change_time_zone(connection, tenant.id, zone, progress).await?;
         bar.finish_and_clear();
     }
     if !changes.is_empty() {

@@ -61,7 +61,7 @@ pub struct Announced {
 }
 
 impl Caller {
-    /// Whether this is what announces this caller.
+    /// Whether what has been announced is this caller.
     pub fn is(&self, announced: &Announced) -> bool {
         self.announced() == *announced
     }
@@ -82,7 +82,7 @@ impl Caller {
         }
     }
 
-    /// Announces the caller to PostgreSQL for the rest of the transaction. Settings that this caller has not are emptied: none is left over
+    /// Announces the caller to PostgreSQL for the rest of the transaction. Settings that this caller does not have are emptied: none is left over
     /// from another caller in the same transaction.
     pub(super) async fn announce(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
         // Imported here alone: in scope of the whole file, its `load` would hide that of the atomic counters.

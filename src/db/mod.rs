@@ -15,10 +15,16 @@ pub mod session;
 pub mod spans;
 pub mod statement;
 
+use diesel::result::DatabaseErrorKind;
 pub use diesel::{QueryResult, result::Error as QueryError};
 pub use diesel_async::AsyncPgConnection as Connection;
 
 pub use self::pool::{LINGER, Pool, PoolSettings};
+
+/// Whether a write was refused because a unique constraint of that name holds already.
+pub fn is_taken(error: &QueryError, constraint: &str) -> bool {
+    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info) if info.constraint_name() == Some(constraint))
+}
 
 /// What a connection does first: whatever its login may do, from then on it can only take a caller's role.
 pub(crate) const STEP_DOWN: &str = "SET ROLE portal_app";

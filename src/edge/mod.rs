@@ -100,7 +100,7 @@ impl Edge {
         Arc::clone(&self.in_flight).try_acquire_owned().map_err(|_| full())
     }
 
-    /// Refuses a request where no permit is free, before anything else is done for it: refusing must cost less than serving.
+    /// Refuses a request where no permit is free, before it is parsed: refusing must cost less than serving.
     pub fn check_permit(&self) -> Result<()> {
         if self.in_flight.available_permits() == 0 { Err(full()) } else { Ok(()) }
     }

@@ -211,7 +211,7 @@ fn status_of(error: &Error, media: Media) -> StatusCode {
     }
 }
 
-/// Waits until a token that is good until then, in seconds since 1970, is so no more.
+/// Waits until a token has expired; its expiry is in seconds since 1970.
 async fn until(app: &App, expires_at: i64) {
     loop {
         let left = expires_at - app.clock.now().timestamp();

@@ -108,7 +108,8 @@ async fn finish(session: &Session, tenant: TenantId, work: Work, due_by: DateTim
             if !db::try_lock_for_transaction(&writing, LOCK).await? {
                 return Ok(None);
             }
-            let some = work.some(&Books { connection: &writing, tenant, by: None, at: due_by, writing: None }).await?;
+            let some =
+                work.some(&Books { connection: &writing, tenant, by: None, at: due_by, writing: None, clock: None }).await?;
             if some > 0 {
                 writing.commit_alone().await?;
             }

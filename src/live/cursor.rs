@@ -1,6 +1,6 @@
 //! Cursors in the order of changes, as clients store them.
 //!
-//! A cursor is `version (1 byte) ‖ ciphertext (16) ‖ tag (16)` in base64url. The plaintext is the event's sequence, big-endian, and its mark. It is
+//! A cursor is `version (1 byte) ‖ ciphertext (16) ‖ tag (16)` in base64url. The plaintext is the event's sequence number, big-endian, and its mark. It is
 //! encrypted with AES-256-GCM-SIV (RFC 8452), whose nonce may be the same for all of them: equal cursors are then equal texts.
 
 use std::sync::Arc;

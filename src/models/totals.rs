@@ -24,8 +24,8 @@ pub async fn knows(mut connection: &AsyncPgConnection, zone: TimeZone) -> QueryR
     statement::<Bool>(sql, vec![Bind::text(zone.name())]).get_result(&mut connection).await
 }
 
-/// Gives a tenant another time zone and writes its totals by day and month anew, in one transaction; gives how many of its partners are done,
-/// of how many. Bookings of the tenant wait meanwhile. For the command line, as the tables' owner.
+/// Gives a tenant another time zone and writes its totals by day and month anew, in one transaction. `progress` is called with how many of its partners are
+/// done, and of how many. Bookings of the tenant wait meanwhile. For the command line, as the tables' owner.
 pub async fn change_time_zone(
     mut connection: &AsyncPgConnection,
     tenant: TenantId,

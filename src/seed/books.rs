@@ -173,7 +173,7 @@ impl Year<'_> {
             (2, Terms::Flat(Decimal::from(25) * scale), None, None),
             (4, Terms::Percentage(Decimal::new(20, 2)), Some(Decimal::from(150) * scale), Some(6)),
         ];
-        let books = Books { connection, tenant: self.tenant, by: Some(by), at: self.now, writing: None };
+        let books = Books { connection, tenant: self.tenant, by: Some(by), at: self.now, writing: None, clock: None };
         for (partner, terms, cap, duration_months) in rules {
             let Some(partner) = self.partners.get(partner) else { continue };
             let new = NewRule {
@@ -250,7 +250,7 @@ impl Year<'_> {
         happening: &Happening,
         booked: &mut Booked,
     ) -> Result<()> {
-        let books = Books { connection, tenant: self.tenant, by, at, writing: None };
+        let books = Books { connection, tenant: self.tenant, by, at, writing: None, clock: None };
         let failed = |fault: &dyn std::fmt::Debug| Error::internal(format!("seeded data was refused: {fault:?}"));
         match happening {
             Happening::Payment(report) => {

@@ -87,7 +87,7 @@ impl CreditYear<'_> {
         for (at, happening) in &happenings {
             let outcome = connection
                 .transaction(async |connection| {
-                    let books = Books { connection, tenant: self.tenant, by: None, at: *at, writing: None };
+                    let books = Books { connection, tenant: self.tenant, by: None, at: *at, writing: None, clock: None };
                     self.happen(books, happening).await?.then_some(()).ok_or(QueryError::RollbackTransaction)
                 })
                 .await;

@@ -72,7 +72,7 @@ impl Metrics {
             &["state"],
         )?;
         registry.register(Box::new(connections.clone()))?;
-        let delivered = IntCounter::new("portal_events_told_total", "Events that subscribers were delivered of.")?;
+        let delivered = IntCounter::new("portal_events_told_total", "Events that were sent to subscribers.")?;
         registry.register(Box::new(delivered.clone()))?;
         let retries = IntCounter::new(
             "portal_transactions_retried_total",
@@ -132,7 +132,7 @@ impl Metrics {
         self.retries.inc_by(u64::from(count));
     }
 
-    /// A subscriber was delivered of an event.
+    /// An event was sent to a subscriber.
     pub fn event_delivered(&self) {
         self.delivered.inc();
     }

@@ -1,5 +1,11 @@
 //! A session's connection, and which transaction is open on it.
 
+use std::mem;
+
+use diesel::QueryResult;
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures_util::try_join;
+
 use crate::{
     db::{
         caller::Caller,
@@ -7,10 +13,6 @@ use crate::{
     },
     error::Result,
 };
-use diesel::QueryResult;
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use futures_util::try_join;
-use std::mem;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {

@@ -1,5 +1,12 @@
 //! Transactions that write.
 
+use std::sync::atomic::Ordering;
+
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+use futures_util::join;
+use tokio::sync::RwLockWriteGuard;
+
 use super::{
     BEGIN_READING, FIRST_STATEMENTS, Session,
     line::{Line, Phase},
@@ -8,11 +15,6 @@ use crate::{
     db::caller::Caller,
     error::{Error, Result},
 };
-use diesel::QueryResult;
-use diesel_async::AsyncPgConnection;
-use futures_util::join;
-use std::sync::atomic::Ordering;
-use tokio::sync::RwLockWriteGuard;
 
 /// A transaction that writes. Nothing of it stays unless it is committed.
 pub struct Writing<'s> {

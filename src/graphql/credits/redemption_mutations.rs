@@ -72,7 +72,7 @@ impl RedemptionMutations {
 /// The redemption, and whether it was there before.
 type Outcome = (Option<CreditRedemption>, bool);
 
-/// `left` is called with how many credits there are, where these are too few.
+/// `left` is set to how many credits there are, where these are too few.
 async fn redeem(ctx: &Context<'_>, input: RedeemCreditInput, left: &mut Option<i64>) -> Result<Outcome, Refusal> {
     let mut faults = Faults::default();
     let redeemer = match (input.member_id, &input.email) {

@@ -279,8 +279,8 @@ impl Documents {
         }
         let invalid = self.validator.check(text, tree, suggests);
         // What is wrong with values, both find; here it is known in which field.
-        let is_told = |fault: &validation::Invalid| !fault.is_of_value || of_values.is_empty();
-        let mut errors: Vec<ServerError> = invalid.into_iter().filter(is_told).map(|fault| fault.error).collect();
+        let is_reported = |fault: &validation::Invalid| !fault.is_of_value || of_values.is_empty();
+        let mut errors: Vec<ServerError> = invalid.into_iter().filter(is_reported).map(|fault| fault.error).collect();
         errors.extend(of_values);
         errors.truncate(MAX_FAULTS);
         if errors.is_empty() { Ok(usages) } else { Err(errors) }

@@ -14,7 +14,7 @@ use async_graphql::{
 
 use super::root_type;
 
-/// What is wrong with the document in this respect; or else whether there is anything to merge: objects that are selected of in several
+/// What is wrong with the document in this respect; or else whether there is anything to merge: objects that are selected from at several
 /// points under one name.
 pub fn check(registry: &Registry, document: &ExecutableDocument) -> Result<bool, Vec<ServerError>> {
     let (mut errors, mut merges) = (Vec::new(), false);

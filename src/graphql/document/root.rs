@@ -32,7 +32,7 @@ pub fn flattened(mut document: ExecutableDocument) -> Result<ExecutableDocument,
 
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
-/// The one field of a root, with what all of its selections select.
+/// The one field of a root, with all its selections.
 fn only_field(fragments: &Fragments, root: &SelectionSet) -> Result<Positioned<Field>, &'static str> {
     let mut fields = Vec::new();
     collect(fragments, root, &mut fields)?;

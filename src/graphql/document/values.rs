@@ -94,7 +94,7 @@ pub fn check_variables(
             }
             Some(value) => {
                 coercion.check(&declared, value, &mut path(), &mut faults);
-                // The index may ask for more: that there is a value, or an id of one kind. Each type is compared once.
+                // The location may ask for more: that there is a value, or an id of one kind. Each type is compared once.
                 let mut compared = HashSet::from([declared.trim_end_matches('!')]);
                 for usage in &own {
                     let is_stricter = usage.expected.ends_with('!') && *value == ConstValue::Null;
@@ -274,7 +274,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// `IsVariableUsageAllowed`: a nullable variable may stand where null may not if it, or the index, has a default.
+/// `IsVariableUsageAllowed`: a nullable variable may stand where null may not if it, or the location, has a default.
 fn is_allowed(given: &Type, given_default: bool, expected: MetaTypeName<'_>, expected_default: bool) -> bool {
     match expected {
         MetaTypeName::NonNull(inner) if given.nullable => {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_graphql::{Context, Response, ServerError};
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{
     loaders::{BatchKey, Loaders},
@@ -49,7 +49,7 @@ pub struct Shared {
     pub keyring: Arc<Keyring>,
     /// Makes and reads cursors of changes.
     pub cursors: Cursors,
-    /// Tells the time.
+    /// The clock.
     pub clock: Clock,
 }
 
@@ -70,7 +70,7 @@ impl RequestContext {
     pub fn new(session: Arc<Session>, viewer: Arc<Viewer>, uploads: Vec<File>, shared: Shared) -> Self {
         let quiet = Arc::new(Quiet::default());
         let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope(), Arc::clone(&quiet))));
-        let as_of = shared.clock.now().trunc_subsecs(6);
+        let as_of = shared.clock.instant();
         let uploads = Mutex::new(uploads.into_iter().map(Some).collect());
         Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, field_errors: FieldErrors::default(), shared }
     }
@@ -113,7 +113,7 @@ impl RequestContext {
         *self.loaders.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
     }
 
-    /// The file in that index of the request, unless it has been taken.
+    /// The file of that index in the request, unless it has been taken.
     pub fn take_upload(&self, index: usize) -> Option<File> {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner).get_mut(index)?.take()
     }
@@ -152,7 +152,7 @@ pub trait ContextExt {
 
     /// Now.
     fn now(&self) -> DateTime<Utc> {
-        self.request().shared.clock.now().trunc_subsecs(6)
+        self.request().shared.clock.instant()
     }
 
     /// The one instant as of which this request reads everything that changes with time alone.

@@ -16,7 +16,7 @@ use std::{
 use futures_util::{future::poll_fn, task::AtomicWaker};
 
 /// After so many polls in a row, a request yields to others.
-const TURNS: usize = 32;
+const POLLS: usize = 32;
 
 /// The quiet moments of one request.
 #[derive(Debug, Default)]
@@ -50,7 +50,7 @@ impl Quiet {
         let mut work = pin!(tokio::task::unconstrained(work));
         poll_fn(|context| {
             bell.caller.register(context.waker());
-            for _ in 0..TURNS {
+            for _ in 0..POLLS {
                 bell.listen();
                 if let Poll::Ready(answer) = work.as_mut().poll(&mut Context::from_waker(&waker)) {
                     return Poll::Ready(answer);

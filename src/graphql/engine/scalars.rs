@@ -81,7 +81,7 @@ impl From<chrono::DateTime<Utc>> for DateTime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Upload(usize);
 
-/// What a variable holds in index of a file, before the file's index.
+/// What a variable holds instead of a file, before the file's index.
 const UPLOADED: &str = "uploaded file ";
 
 /// A file. It comes in a multipart request, as the GraphQL multipart request specification says: the variable is null, and the request's
@@ -99,7 +99,7 @@ impl ScalarType for Upload {
 }
 
 impl Upload {
-    /// The file in that index of its request.
+    /// The file of that index in its request.
     pub fn at(index: usize) -> Self {
         Self(index)
     }

@@ -1,5 +1,6 @@
 //! The ledger in the schema: transfers of money, and figures over periods.
 
+pub mod balances;
 pub(super) mod books;
 pub(super) mod queries;
 pub mod revenue;

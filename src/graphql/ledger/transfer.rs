@@ -1,14 +1,12 @@
-//! The ledger as the API shows it: accounts' balances, transfers, ranks.
+//! Transfers of money as the API shows them, and who may read ledgers.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use async_graphql::{Context, Object};
-use chrono::NaiveDate;
 use iso_currency::Currency;
 
 use crate::{
     auth::Readable,
-    db,
     error::Result,
     graphql::{
         commissions::commission::Commission,
@@ -16,7 +14,7 @@ use crate::{
             context::ContextExt,
             json::leaf_enums,
             lists::{self, Shown},
-            loaders::{BatchKey, batch_key},
+            loaders::batch_key,
             pagination::{Connection, Listed, TotalCount},
             row::{Row, plain},
             scalars::{CurrencyCode, DateTime, Money, currency_or_default},
@@ -27,12 +25,10 @@ use crate::{
     ids::{CommissionId, PartnerId, PayoutId, TransferId},
     models::{
         ledger::{
-            self, AccountKind, Balances, Purse, TransferKind,
+            AccountKind, TransferKind,
             transfer::{self, BY_ENTRY, Ledger},
         },
         page::{Page, PageArguments},
-        partners::rank,
-        scope::Scope,
     },
 };
 
@@ -101,72 +97,6 @@ impl Transfer {
     }
 }
 
-/// A partner's balances in one currency.
-pub struct PartnerBalances(pub Balances, Currency);
-
-/// What a partner's accounts hold in one currency.
-#[Object]
-impl PartnerBalances {
-    /// The currency of all of them.
-    async fn currency(&self) -> CurrencyCode {
-        CurrencyCode(self.1)
-    }
-
-    /// Everything earned, less what was rejected or refunded: the sum of the other four.
-    async fn earned(&self) -> Money {
-        Money::of(self.0.earned, self.1)
-    }
-
-    /// What waits for approval.
-    async fn pending(&self) -> Money {
-        Money::of(self.0.pending, self.1)
-    }
-
-    /// What is approved and in no payout yet. Below zero after a refund of what was paid: the next payout makes up for it.
-    async fn payable(&self) -> Money {
-        Money::of(self.0.payable, self.1)
-    }
-
-    /// What payouts hold that are not completed yet.
-    async fn in_payout(&self) -> Money {
-        Money::of(self.0.in_payout, self.1)
-    }
-
-    /// What has been paid.
-    async fn paid(&self) -> Money {
-        Money::of(self.0.paid, self.1)
-    }
-}
-
-/// A partner's accounts in one currency.
-pub fn purse(partner: PartnerId, currency: Currency) -> Purse {
-    Purse { partner, currency }
-}
-
-impl PartnerBalances {
-    /// What a purse holds now.
-    pub async fn now(ctx: &Context<'_>, purse: Purse) -> Result<Self> {
-        Ok(Self(ctx.load(BalancesOf(purse)).await?.unwrap_or_default(), purse.currency))
-    }
-
-    /// What a partner's accounts hold now in each currency.
-    pub async fn all(ctx: &Context<'_>, partner: PartnerId) -> Result<Vec<Self>> {
-        let wallet = ctx.load(WalletOf(partner)).await?.unwrap_or_default();
-        Ok(wallet.iter().map(|&(currency, balances)| Self(balances, currency)).collect())
-    }
-
-    /// What a purse held at the end of a day.
-    pub async fn on(ctx: &Context<'_>, purse: Purse, day: NaiveDate) -> Result<Self> {
-        let reading = ctx.read().await?;
-        Ok(Self(ledger::balances_on(&reading, ctx.viewer().scope(), purse, day).await?, purse.currency))
-    }
-}
-
-/// A partner's rank by what it has earned.
-pub async fn rank(ctx: &Context<'_>, partner: PartnerId) -> Result<Option<i64>> {
-    ctx.load(RankOf(purse(partner, currency_or_default(ctx, None)?))).await
-}
-
 /// The currency of the ledger that is asked for; `None` for a caller that may not read ledgers.
 pub fn readable(ctx: &Context<'_>, currency: Option<CurrencyCode>) -> Option<Result<Currency>> {
     reads_ledgers(ctx).then(|| currency_or_default(ctx, currency))
@@ -222,38 +152,8 @@ impl Transfer {
     }
 }
 
-batch_key!(WalletOf(PartnerId) -> Arc<[(Currency, Balances)]>, ledger::wallets);
-
 batch_key!(TransferById(TransferId) -> Arc<transfer::Transfer>, transfer::Transfer::by_ids);
 
 batch_key!(TransfersByCommission(CommissionId) -> Arc<[Arc<transfer::Transfer>]>, transfer::Transfer::by_commissions);
 
 batch_key!(TransfersByPayout(PayoutId) -> Arc<[Arc<transfer::Transfer>]>, transfer::Transfer::by_payouts);
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct BalancesOf(Purse);
-
-impl BatchKey for BalancesOf {
-    type Value = Balances;
-
-    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Balances>> {
-        let purses: Vec<Purse> = keys.iter().map(|key| key.0).collect();
-        let found = ledger::balances(connection, scope, &purses).await?;
-        Ok(found.into_iter().map(|(purse, balances)| (Self(purse), balances)).collect())
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct RankOf(Purse);
-
-impl BatchKey for RankOf {
-    type Value = i64;
-
-    /// All in the tenant's default currency, and so one statement.
-    async fn fetch(connection: &db::Connection, _: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, i64>> {
-        let Some(RankOf(Purse { currency, .. })) = keys.first() else { return Ok(HashMap::new()) };
-        let partners: Vec<PartnerId> = keys.iter().map(|key| key.0.partner).collect();
-        let found = rank::ranks(connection, &partners, *currency).await?;
-        Ok(found.into_iter().map(|(partner, rank)| (Self(purse(partner, *currency)), rank)).collect())
-    }
-}

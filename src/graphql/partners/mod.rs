@@ -11,4 +11,5 @@ pub(super) mod partner_user;
 pub mod profile;
 pub(super) mod profile_mutations;
 pub(super) mod queries;
+pub(super) mod rank;
 pub mod stats;

@@ -1,5 +1,7 @@
 //! Which partners a list shows, and in which order.
 
+use async_graphql::{Enum, InputObject};
+
 use crate::{
     error::Result,
     graphql::engine::arguments::{OrderDirection, search_text},
@@ -11,7 +13,6 @@ use crate::{
         },
     },
 };
-use async_graphql::{Enum, InputObject};
 
 /// Which partners to show.
 #[derive(InputObject)]

@@ -9,6 +9,7 @@ use super::{
     order::{PartnerFilterInput, PartnerOrder},
     partner_user::PartnerUser,
     profile::PartnerProfile,
+    rank::rank,
     stats::PartnerStats,
 };
 use crate::{
@@ -30,7 +31,10 @@ use crate::{
             scalars::{CurrencyCode, Date, DateTime, Decimal},
         },
         leads::lead::{Lead, LeadFilterInput, LeadOrder},
-        ledger::transfer::{PartnerBalances, Transfer, purse, rank, readable, reads_ledgers},
+        ledger::{
+            balances::{PartnerBalances, purse},
+            transfer::{Transfer, readable, reads_ledgers},
+        },
         members::member::{Member, MemberCounts, MemberFilterInput, MemberOrder},
         payouts::payout::{Payout, PayoutFilterInput, PayoutOrder},
     },

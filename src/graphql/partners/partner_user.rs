@@ -1,5 +1,9 @@
 //! A partner's people.
 
+use std::sync::Arc;
+
+use async_graphql::{Context, SimpleObject};
+
 use crate::{
     error::Result,
     graphql::{
@@ -9,8 +13,6 @@ use crate::{
     ids::PartnerId,
     models::people::partner_user::{self, PartnerUserRole},
 };
-use async_graphql::{Context, SimpleObject};
-use std::sync::Arc;
 
 /// A person who acts for a partner.
 #[derive(SimpleObject)]

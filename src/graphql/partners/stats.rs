@@ -11,7 +11,7 @@ use crate::{
             row::plain,
             scalars::{CurrencyCode, Decimal, Money, currency_or_default},
         },
-        ledger::transfer::{PartnerBalances, purse},
+        ledger::balances::{PartnerBalances, purse},
     },
     models,
 };

@@ -233,8 +233,8 @@ async fn create_all(ctx: &Context<'_>, input: CreatePayoutBatchesInput) -> Resul
     Ok((futures_util::future::try_join_all(made.into_iter().map(|one| one.shown(ctx))).await?, next))
 }
 
-/// Makes one payout after the other; gives also the partner at which the database was lost. What is made by then stays and is in the answer, and the caller
-/// continues from there.
+/// Makes one payout after the other. Where the database fails, times out or leaves an outcome unknown, it ends there and gives that partner:
+/// what is made by then stays and is in the answer, and the caller continues from there.
 async fn create_each(
     ctx: &Context<'_>,
     all: &BatchesRequest,

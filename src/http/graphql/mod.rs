@@ -128,7 +128,7 @@ async fn single(
     }
 }
 
-/// Runs operations one after the other. Each has its answer in the permit of its request.
+/// Runs operations one after the other. Their answers come in the order of the requests.
 async fn batch(app: &Arc<App>, call: &Call, accepted: Accepted, batch: Vec<Parameters>) -> Result<Response, Refused> {
     let media = accepted
         .single

@@ -57,7 +57,7 @@ pub async fn read(request: Request<Body>, boundary: String) -> Result<(Parameter
     Ok((operation, files))
 }
 
-/// The file of that name, which takes the slot of a variable.
+/// The file of that name, which becomes the value of a variable.
 async fn file(parts: &mut Parts, operation: &mut Parameters, name: &str, paths: &[String]) -> Result<File, Refused> {
     let [path] = paths else { return Err(bad("The part `map` must name one variable for the file.")) };
     let slot = variable(operation, path)

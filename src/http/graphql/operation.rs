@@ -62,7 +62,7 @@ pub async fn single(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec
     execute(app, call, prepared, files).await
 }
 
-/// Refuses at the earliest moment an operation for which no permit is free.
+/// Refuses at the earliest moment an operation for which no permit is free, and charges its caller the least that anything costs.
 pub fn check_permit(app: &App, call: &Call) -> Result<(), Refused> {
     let checked = app.edge.check_permit().or_else(|full| app.edge.budgets.charge_user(&call.claims, 1).and(Err(full)));
     checked.inspect_err(|error| app.metrics.refused(error.code()))?;
@@ -99,10 +99,10 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     let started = Instant::now();
     let _permit = app.edge.permit()?;
     let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
-    let may_foresee = prepared.kind == OperationType::Query && files.is_empty();
+    let may_predict = prepared.kind == OperationType::Query && files.is_empty();
     // On the heap, each by itself: there is room for one of them at a time.
     let mut is_paid = false;
-    let read = if may_foresee { Box::pin(read(app, call, prepared, limit, &mut is_paid)).await? } else { None };
+    let read = if may_predict { Box::pin(read(app, call, prepared, limit, &mut is_paid)).await? } else { None };
     let (session, viewer, mut answer) = if let Some(answered) = read {
         answered
     } else {

@@ -147,7 +147,7 @@ impl Import {
             return Ok(Some(plan().decide(chunk, known).reports));
         }
         let writing = session.write().await?;
-        let books = Books { connection: &writing, tenant: self.tenant, by: self.by, at, writing: Some(&writing) };
+        let books = Books { connection: &writing, tenant: self.tenant, by: self.by, at, writing: Some(&writing), clock: None };
         books.act_for_tenant().await?;
         let known = Known::lock(&books, self.partner, &wanted).await?;
         let decided = plan().decide(chunk, known);

@@ -73,7 +73,7 @@ impl Books<'_> {
         if Customer::lock(self.connection, self.tenant, to.customer).await?.is_none() {
             return Ok(Err(CustomerAssignmentFault::UnknownCustomer));
         }
-        let unearned = if to.books_past_payments && from < self.at {
+        let unearned = if to.books_past_payments && from < self.after_locks().at {
             lock_unearned(self.connection, self.tenant, to.customer, from).await?
         } else {
             Vec::new()

@@ -17,7 +17,7 @@ pub const MOST: usize = 1_000;
 
 /// A customer's paid invoices since an instant that have earned nobody anything, the first one first, one more than are booked at once; locked
 /// until the transaction ends, before any books are.
-pub async fn lock_unearned(
+pub(super) async fn lock_unearned(
     mut connection: &AsyncPgConnection,
     tenant: TenantId,
     customer: CustomerId,
@@ -42,7 +42,7 @@ pub async fn lock_unearned(
 impl Books<'_> {
     /// Books payments that earned nothing, each by the rule that held when it was paid, and what was refunded of them. The invoices and the
     /// partner's books are locked. Gives how many.
-    pub async fn book_past_payments(
+    pub(super) async fn book_past_payments(
         &self,
         account: &CustomerAccount,
         status: PartnerStatus,

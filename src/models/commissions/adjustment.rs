@@ -1,6 +1,6 @@
 //! Corrections of what a partner has earned, by an operator.
 
-use diesel::{QueryResult, prelude::*, result::DatabaseErrorKind};
+use diesel::{QueryResult, prelude::*};
 use diesel_async::RunQueryDsl;
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::{
     rule::RateSource,
 };
 use crate::{
-    db::{QueryError, schema::partner_commission_events},
+    db::{QueryError, is_taken, schema::partner_commission_events},
     ids::PartnerId,
     models::{
         idempotency::Key,
@@ -122,6 +122,5 @@ impl Books<'_> {
 
 /// Whether a correction was refused because another, of another partner, is being booked with the same key.
 fn is_key_taken(error: &QueryError) -> bool {
-    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
-        if info.constraint_name() == Some("partner_commission_events_idempotency_key"))
+    is_taken(error, "partner_commission_events_idempotency_key")
 }

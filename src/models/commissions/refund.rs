@@ -1,5 +1,10 @@
 //! Refunds: what of a commission is taken back when its payment is, and given back where a refund has failed.
 
+use chrono::{DateTime, Utc};
+use diesel::QueryResult;
+use iso_currency::Currency;
+use rust_decimal::Decimal;
+
 use super::{
     booking::{Booked, Booking, BookingFault, Content, differs},
     commission::{Commission, CommissionEventType, CommissionStatus},
@@ -14,10 +19,6 @@ use crate::{
     },
     money::{Money, stored_currency},
 };
-use chrono::{DateTime, Utc};
-use diesel::QueryResult;
-use iso_currency::Currency;
-use rust_decimal::Decimal;
 
 /// A refund as the billing system reports it.
 #[derive(Debug, Clone)]

@@ -108,7 +108,6 @@ pub struct NewRule {
     pub valid_to: Option<DateTime<Utc>>,
 }
 
-/// A version's id, number and validity.
 /// A payment that may earn a commission.
 #[derive(Debug, Clone, Copy)]
 pub struct Payment {

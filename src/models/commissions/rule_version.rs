@@ -165,7 +165,7 @@ impl Books<'_> {
     }
 }
 
-/// Tells what was refused because another version for the same was set at the same time.
+/// Recognises what was refused because another version for the same was set at the same time.
 fn unless_set_at_once(written: QueryResult<()>) -> QueryResult<Result<(), RuleFault>> {
     match written {
         Err(QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation | DatabaseErrorKind::ExclusionViolation, info))

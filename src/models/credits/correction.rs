@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     prelude::*,
-    result::DatabaseErrorKind,
     sql_types::{BigInt, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use super::{allocation::Allocation, assignment::MAX_DAYS, ledger::Movement};
 use crate::{
     db::{
-        QueryError,
+        QueryError, is_taken,
         schema::{credit_allocations, credit_extensions, credit_redemptions},
         statement::{Bind, statement},
     },
@@ -257,6 +256,5 @@ impl Books<'_> {
 
 /// Whether a reversal was refused because another redemption is being reversed with the same key.
 fn is_key_taken(error: &QueryError) -> bool {
-    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
-        if info.constraint_name() == Some("credit_redemptions_reversal_key"))
+    is_taken(error, "credit_redemptions_reversal_key")
 }

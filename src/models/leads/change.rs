@@ -120,7 +120,8 @@ impl Books<'_> {
             return Ok(Err(LeadFault::NoStep(before, to)));
         }
         if to == LeadStatus::Converted {
-            self.book_conversion(scope, id, self.at).await?;
+            let books = self.after_locks();
+            books.book_conversion(scope, id, books.at).await?;
         }
         Ok(Ok(true))
     }
@@ -149,7 +150,7 @@ impl Books<'_> {
         }
         lead.update(self.connection, &changes).await?;
         if let Some(converted_at) = earns_since {
-            self.book_conversion(scope, lead.id, converted_at).await?;
+            self.after_locks().book_conversion(scope, lead.id, converted_at).await?;
         }
         Ok(Ok(true))
     }

@@ -15,6 +15,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::{
+    clock::Clock,
     db::{
         session::Writing,
         statement::{Bind, statement},
@@ -31,14 +32,21 @@ pub struct Books<'c> {
     pub tenant: TenantId,
     /// Who writes; `None` when no person or machine asked for it.
     pub by: Option<UserId>,
-    /// When.
+    /// When; of a change that waits for locks see [`Books::after_locks`].
     pub at: DateTime<Utc>,
     /// The caller's transaction, where its role may be one that writes no books; `None` where the connection's role may.
     pub writing: Option<&'c Writing<'c>>,
+    /// The clock, where the change is made now; `None` where `at` is another instant (what is due, made-up histories).
+    pub clock: Option<&'c Clock>,
 }
 
 impl Books<'_> {
-    /// Goes on, to the end of the transaction, in the tenant's name: for what a partner's step changes and no partner may write.
+    /// The same books as of now. Waiting for locks takes time: what is written after them must not lie before what others wrote meanwhile.
+    pub fn after_locks(self) -> Self {
+        Self { at: self.clock.map_or(self.at, Clock::instant), ..self }
+    }
+
+    /// Continues, to the end of the transaction, in the tenant's name: for what a partner's step changes and no partner may write.
     pub async fn act_for_tenant(&self) -> QueryResult<()> {
         match self.writing {
             Some(writing) => writing.act_for_tenant().await,

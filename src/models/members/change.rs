@@ -98,7 +98,7 @@ impl Books<'_> {
             }
             member.lock_units(self.connection, self.tenant).await?;
         }
-        match member.update(self.connection, self.tenant, changes, self.at).await {
+        match member.update(self.connection, self.tenant, changes, self.after_locks().at).await {
             Err(error) if is_email_taken(&error) => Ok(Err(MemberFault::AddressTaken)),
             updated => updated.map(|()| Ok(true)),
         }
@@ -113,6 +113,6 @@ impl Books<'_> {
         }
         let status = if member.user_id.is_some() { MemberStatus::Active } else { MemberStatus::Invited };
         let changes = MemberChanges { status: Some(status), ..MemberChanges::default() };
-        member.update(self.connection, self.tenant, &changes, self.at).await.map(|()| Some(true))
+        member.update(self.connection, self.tenant, &changes, self.after_locks().at).await.map(|()| Some(true))
     }
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::{
     prelude::*,
-    result::DatabaseErrorKind,
     sql_types::{Integer, Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -14,7 +13,7 @@ use icu_normalizer::ComposingNormalizer;
 
 use crate::{
     db::{
-        QueryError,
+        QueryError, is_taken,
         schema::{member_counts, partner_members},
         statement::{Bind, statement},
     },
@@ -275,7 +274,6 @@ impl MemberCounts {
 }
 
 /// Whether a member was refused because the partner has one with this address.
-pub fn is_email_taken(error: &QueryError) -> bool {
-    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
-        if info.constraint_name() == Some("partner_members_email_key"))
+pub(super) fn is_email_taken(error: &QueryError) -> bool {
+    is_taken(error, "partner_members_email_key")
 }

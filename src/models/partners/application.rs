@@ -108,13 +108,14 @@ impl Books<'_> {
         let profile = Profile::update(self.connection, keyring, scope, partner_id, &said.profile, None).await?;
         let has_changed = has_new_name || has_new_plan || profile == ProfileUpdate::Changed;
         if has_changed {
+            let now = self.after_locks().at;
             let application = PartnerApplication {
                 tenant_id: self.tenant,
                 partner_id,
                 sales_plan,
                 submitted_by: by,
-                submitted_at: self.at,
-                updated_at: self.at,
+                submitted_at: now,
+                updated_at: now,
             };
             application.store(self.connection).await?;
         }

@@ -107,7 +107,7 @@ impl Books<'_> {
                 if !open.is_empty() {
                     return Ok(Err(PartnerFault::OpenBalance(open)));
                 }
-                CustomerAccount::end_all(self.connection, self.tenant, Whose::Partner(id), self.at).await?;
+                CustomerAccount::end_all(self.connection, self.tenant, Whose::Partner(id), self.after_locks().at).await?;
             }
             changes.status = Some(to);
         }

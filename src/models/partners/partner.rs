@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{prelude::*, result::DatabaseErrorKind, sql_types::Text};
+use diesel::{prelude::*, sql_types::Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::status::PartnerStatus;
 use crate::{
     db::{
-        QueryError,
+        QueryError, is_taken,
         schema::{partner_profiles, partners},
         statement::{Bind, statement},
     },
@@ -104,9 +104,8 @@ pub struct PartnerFilter {
 }
 
 /// Whether a write failed because another partner has the organisation already.
-pub fn is_organization_taken(error: &QueryError) -> bool {
-    let QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info) = error else { return false };
-    info.constraint_name() == Some("partners_clerk_org_id_key")
+pub(super) fn is_organization_taken(error: &QueryError) -> bool {
+    is_taken(error, "partners_clerk_org_id_key")
 }
 
 /// By creation.

@@ -4,7 +4,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::{
     QueryResult,
     prelude::*,
-    result::DatabaseErrorKind,
     sql_types::{BigInt, Numeric, Text, Timestamptz},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -19,7 +18,7 @@ use super::{
 use crate::{
     clock,
     db::{
-        QueryError,
+        QueryError, is_taken,
         schema::{partner_payouts, partner_profiles},
         statement::{Bind, statement},
     },
@@ -326,6 +325,5 @@ impl Books<'_> {
 
 /// Whether a payout was refused because another, to another partner, is being made with the same key.
 fn is_key_taken(error: &QueryError) -> bool {
-    matches!(error, QueryError::DatabaseError(DatabaseErrorKind::UniqueViolation, info)
-        if info.constraint_name() == Some("partner_payouts_idempotency_key"))
+    is_taken(error, "partner_payouts_idempotency_key")
 }

@@ -276,7 +276,7 @@ async fn what_is_due_at_that_instant() {
     let due = instant("SELECT due_at FROM partner_commission_events").await;
     let expires = instant("SELECT expires_at FROM credit_allocations").await;
     let connection = world.owner().await;
-    let books = |at| Books { connection: &connection, tenant: world.acme, by: None, at, writing: None };
+    let books = |at| Books { connection: &connection, tenant: world.acme, by: None, at, writing: None, clock: None };
     let micro = TimeDelta::microseconds(1);
     assert_eq!(books(due - micro).approve_due().await.expect("asked"), None);
     assert_eq!(books(due).approve_due().await.expect("asked"), Some(1));

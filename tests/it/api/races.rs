@@ -1,11 +1,13 @@
 //! Two changes at the same moment, each on what the other needs: neither waits for the other in a circle.
 
-use super::collisions::retried;
-use crate::support::{World, sign, tokens::good_claims, world::ACME};
+use std::{sync::Arc, time::Duration};
+
 use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+
+use super::collisions::retried;
+use crate::support::{World, sign, tokens::good_claims, world::ACME};
 
 /// A partner's new organisation and leads that are being sent to it do not wait for each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -101,6 +101,22 @@ async fn past_payments_are_booked() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
+/// A payment that the billing system dates a little ahead earns too where the partner manages the customer from now on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_is_dated_ahead_is_booked() {
+    let world = World::new().await;
+    let report = "mutation { upsertCustomer(input: { externalId: \"cus_1\", name: \"cus_1\" }) { customer { id } } }";
+    let id = world.service(report, json!({})).await.data()["upsertCustomer"]["customer"]["id"].clone();
+    let ahead = partner_portal::clock::shown(world.app.clock.now() + chrono::TimeDelta::hours(1));
+    assert_eq!(world.pay("inv_1", "cus_1", "200.00", &ahead).await["commission"], Value::Null);
+    let assign =
+        "mutation ($input: AssignCustomerInput!) { assignCustomer(input: $input) { bookedPayments userErrors { message } } }";
+    let input = json!({"customerId": id, "partnerId": world.a.to_string()});
+    let done = world.service(assign, json!({"input": input})).await.data()["assignCustomer"].clone();
+    assert_eq!(done, json!({"bookedPayments": 1, "userErrors": []}));
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
 /// A commission that is not paid moves to another partner with its reversals: in the accounts of both, in the totals, in the history with the
 /// reason; again it changes nothing, and back it can go too.
 #[tokio::test(flavor = "multi_thread")]

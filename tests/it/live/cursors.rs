@@ -1,10 +1,12 @@
 //! Cursors of changes: where a client goes on, and which cursors are refused.
 
-use super::subscriptions::*;
-use crate::support::{World, listening::Socket, token, world::ACME};
+use std::time::Duration;
+
 use partner_portal::models::event::Position;
 use serde_json::json;
-use std::time::Duration;
+
+use super::subscriptions::*;
+use crate::support::{World, listening::Socket, token, world::ACME};
 
 /// A query says where the order of changes stands in it: who subscribes from there misses nothing in between.
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,9 @@
 //! Files in multipart requests.
 
+use serde_json::json;
+
 use super::imports::*;
 use crate::support::World;
-use serde_json::json;
 
 /// The parts of a request, each with its name.
 type Parts<'a> = &'a [(&'a str, &'a [u8])];

@@ -1,14 +1,16 @@
 //! For whom a person acts, and how soon a change of that counts.
 
+use std::time::Duration;
+
+use partner_portal::ids::PartnerId;
+use serde_json::{Value, json};
+
 use super::memberships::*;
 use crate::support::{
     World, sign,
     tokens::good_claims,
     world::{ACME, GLOBEX, Setup},
 };
-use partner_portal::ids::PartnerId;
-use serde_json::{Value, json};
-use std::time::Duration;
 
 /// A person of several partners sees them all, acts for the one that they choose, and is told that another's rows are not read meanwhile.
 #[tokio::test(flavor = "multi_thread")]

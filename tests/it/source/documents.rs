@@ -77,19 +77,20 @@ fn access() {
 /// The mutations whose description says that they need a permission.
 fn mutations_that_need(schema: &str, permission: &str) -> BTreeSet<String> {
     let mutations = schema.split("\ntype Mutation {\n").nth(1).and_then(|rest| rest.split("\n}\n").next()).expect("mutations");
-    let mut found = BTreeSet::new();
-    let mut needs = false;
+    let (mut found, mut description) = (BTreeSet::new(), String::new());
     for line in mutations.lines() {
         let line = line.trim();
-        needs |= line.contains(&format!("Needs `{permission}`")) || line.contains(&format!("`{permission}`."));
-        if let Some((name, _)) =
-            line.split_once('(').filter(|(name, _)| name.chars().all(char::is_alphanumeric) && !name.is_empty())
-        {
-            if needs {
-                found.insert(format!("`{name}`"));
-            }
-            needs = false;
+        let name =
+            line.split_once('(').map(|(name, _)| name).filter(|name| !name.is_empty() && name.chars().all(char::is_alphanumeric));
+        let Some(name) = name else {
+            description = description + " " + line;
+            continue;
+        };
+        let needs = description.split("Needs ").skip(1).filter_map(|rest| rest.split(". ").next());
+        if needs.into_iter().any(|needs| needs.contains(&format!("`{permission}`"))) {
+            found.insert(format!("`{name}`"));
         }
+        description.clear();
     }
     found
 }
@@ -97,7 +98,7 @@ fn mutations_that_need(schema: &str, permission: &str) -> BTreeSet<String> {
 /// Which migration has the present body of each function of the database is in `migrations/README.md`.
 #[test]
 fn functions() {
-    let mut last: BTreeMap<String, String> = BTreeMap::new();
+    let mut last: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in files("migrations", "up.sql") {
         let migration = file.trim_start_matches("migrations/").trim_end_matches("/up.sql").to_owned();
         let text = read(&file);
@@ -107,7 +108,7 @@ fn functions() {
             let name = |word: &str| word.split('(').next().unwrap_or_default().trim_end_matches(';').to_lowercase();
             let is_function = word.eq_ignore_ascii_case("FUNCTION");
             if is_function && (before.eq_ignore_ascii_case("CREATE") || before.eq_ignore_ascii_case("REPLACE")) {
-                last.insert(name(words.peek().copied().unwrap_or_default()), migration.clone());
+                last.insert(name(words.peek().copied().unwrap_or_default()), vec![migration.clone()]);
             }
             if is_function && before.eq_ignore_ascii_case("DROP") {
                 let mut rest = words.clone().skip_while(|word| matches!(word.to_uppercase().as_str(), "IF" | "EXISTS"));
@@ -115,10 +116,16 @@ fn functions() {
             }
             before = word;
         }
+        // Changed in place.
+        for changed in text.split("pg_get_functiondef('").skip(1).filter_map(|rest| rest.split('(').next()) {
+            let migrations = last.get_mut(changed).unwrap_or_else(|| panic!("{file} changes {changed}, which is nowhere made"));
+            migrations.push(migration.clone());
+        }
     }
     let mut table = "| function | migration |\n| --- | --- |\n".to_owned();
-    for (function, migration) in last {
-        writeln!(table, "| `{function}` | `{migration}` |").expect("memory");
+    for (function, migrations) in last {
+        let migrations: Vec<String> = migrations.iter().map(|migration| format!("`{migration}`")).collect();
+        writeln!(table, "| `{function}` | {} |", migrations.join(", then ")).expect("memory");
     }
     assert_has("migrations/README.md", "functions", &table);
 }
