@@ -125,7 +125,7 @@ impl CustomerMutations {
         Ok(Some(AssignCustomerPayload { customer, booked_payments, replayed, user_errors }))
     }
 
-    /// Ends a partner's assignment of a customer, or brings its end forward; one that has not begun by then never begins. A customer whom
+    /// Ends a partner's management of a customer, or brings its end forward; one that has not begun by then never begins. A customer whom
     /// nobody manages from then on stays as it is. Needs `CUSTOMERS_MANAGE`.
     async fn release_customer(
         &self,

@@ -121,7 +121,7 @@ impl<'i> Plan<'i> {
         mark.copy_from_slice(&digest(&SHA256, address.as_bytes()).as_ref()[..16]);
         let first = *self.seen.entry(mark).or_insert(row.number);
         if first != row.number {
-            return Err(email(FaultCode::Taken, format!("MemberRow {first} has this address already.")));
+            return Err(email(FaultCode::Taken, format!("Row {first} has this address already.")));
         }
         let member = known.members.get(&address);
         if member.is_some_and(|member| member.status == MemberStatus::Inactive) {

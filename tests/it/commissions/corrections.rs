@@ -107,7 +107,7 @@ async fn a_payment_that_is_dated_ahead_is_booked() {
     let world = World::new().await;
     let report = "mutation { upsertCustomer(input: { externalId: \"cus_1\", name: \"cus_1\" }) { customer { id } } }";
     let id = world.service(report, json!({})).await.data()["upsertCustomer"]["customer"]["id"].clone();
-    let ahead = partner_portal::clock::shown(world.app.clock.now() + chrono::TimeDelta::hours(1));
+    let ahead = partner_portal::clock::shown(world.app.clock.now() + TimeDelta::hours(1));
     assert_eq!(world.pay("inv_1", "cus_1", "200.00", &ahead).await["commission"], Value::Null);
     let assign =
         "mutation ($input: AssignCustomerInput!) { assignCustomer(input: $input) { bookedPayments userErrors { message } } }";
