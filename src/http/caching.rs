@@ -12,7 +12,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 #[derive(Debug, Clone, Copy)]
 pub struct WithoutErrors;
 
-/// How many bytes of a digest an ETag has.
+/// How many bytes of a digest an `ETag` has.
 const TAG_BYTES: usize = 16;
 
 /// The answer with a tag, or that it is still so where the request has that tag. The tag is a weak one: the same answer is sent with one

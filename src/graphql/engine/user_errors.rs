@@ -137,7 +137,6 @@ pub fn settled<T: Default>(outcome: Result<T, Refusal>) -> Result<(T, Vec<UserEr
 
 /// What a field does to a value that can be cleared: `None` where it was left out, `Some(None)` where it was null, else what the
 /// rule makes of it.
-#[expect(clippy::option_option, reason = "the three cases of a change")]
 pub fn cleared_or<T, U>(field: MaybeUndefined<T>, rule: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
     match field {
         MaybeUndefined::Undefined => None,

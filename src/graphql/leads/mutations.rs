@@ -288,8 +288,8 @@ async fn update(ctx: &Context<'_>, input: UpdateLeadInput) -> Result<Outcome<Row
         return Err(faults.into());
     }
     let expected = input.expected_updated_at.map(|expected| expected.0);
-    let changed = ctx.books(&writing).change_lead(scope, &lead, changes, terms, expected).await?;
-    let has_changed = changed.map_err(|fault| refusal(fault, "input.id"))?;
+    let written = ctx.books(&writing).change_lead(scope, &lead, changes, terms, expected).await?;
+    let has_changed = written.map_err(|fault| refusal(fault, "input.id"))?;
     Ok(outcome(writing, has_changed, Lead::by_id(ctx, input.id)).await?)
 }
 

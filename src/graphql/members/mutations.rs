@@ -200,8 +200,8 @@ async fn update(ctx: &Context<'_>, input: UpdateMemberInput) -> Result<Outcome<R
     }
     let writing = ctx.write().await?;
     let expected = input.expected_updated_at.map(|expected| expected.0);
-    let changed = ctx.books(&writing).change_member(ctx.viewer().scope(), input.id, &changes, expected).await?;
-    let has_changed = changed.map_err(refusal)?;
+    let written = ctx.books(&writing).change_member(ctx.viewer().scope(), input.id, &changes, expected).await?;
+    let has_changed = written.map_err(refusal)?;
     Ok(outcome(writing, has_changed, Member::by_id(ctx, input.id)).await?)
 }
 

@@ -42,6 +42,7 @@ pub struct Books<'c> {
 
 impl Books<'_> {
     /// The same books as of now. Waiting for locks takes time: what is written after them must not lie before what others wrote meanwhile.
+    #[must_use]
     pub fn after_locks(self) -> Self {
         Self { at: self.clock.map_or(self.at, Clock::instant), ..self }
     }

@@ -1,6 +1,6 @@
 //! Commissions: how they are earned, decided, taken back and put right.
 
-pub mod commissions;
+pub mod commission;
 pub mod corrections;
 pub mod refunds;
 pub mod rules;

@@ -1,6 +1,6 @@
 //! Credits.
 
-pub mod credits;
+pub mod credit;
 pub mod isolation;
 pub mod model;
 pub mod plans;

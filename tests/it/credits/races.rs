@@ -6,7 +6,7 @@ use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::credits::code;
+use super::credit::code;
 use crate::support::World;
 
 /// 64 tasks that assign from one balance, with keys that repeat, never overdraw it, and leave exactly what arithmetic says.

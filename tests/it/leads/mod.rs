@@ -1,3 +1,3 @@
 //! Leads.
 
-pub mod leads;
+pub mod lead;

@@ -1,6 +1,6 @@
 //! Members.
 
 pub mod imports;
-pub mod members;
+pub mod member;
 pub mod texts;
 pub mod uploads;

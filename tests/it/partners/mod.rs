@@ -1,5 +1,5 @@
 //! Partners, their profiles and applications.
 
 pub mod applications;
-pub mod partners;
+pub mod partner;
 pub mod profiles;

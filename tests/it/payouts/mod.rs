@@ -1,4 +1,4 @@
 //! Payouts.
 
-pub mod payouts;
+pub mod payout;
 pub mod release;
