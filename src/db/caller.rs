@@ -1,4 +1,6 @@
 //! Callers, and how a transaction announces its caller to PostgreSQL.
+//!
+//! A request announces its bearer by the statement that looks them up ([`crate::models::people::sign_in`]): whatever is set here is set there too.
 
 use diesel::{
     QueryResult,
