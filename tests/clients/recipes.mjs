@@ -37,7 +37,7 @@ async function endlessList(api) {
   const query = client.watchQuery({ query: apollo.LEADS });
   await soon(new Promise((resolve) => query.subscribe(({ data, loading }) => data && !loading && resolve())), "the first page");
   await apollo.more(query);
-  // The list is told of what was fetched a moment later.
+  // The list receives what was fetched a moment later.
   await new Promise((resolve) => setTimeout(resolve, 200));
   const { edges } = query.getCurrentResult().data.leads;
   equal(edges.length, 40, "two pages of leads");

@@ -200,12 +200,9 @@ async fn assign(ctx: &Context<'_>, partner: PartnerId, input: AssignCreditsInput
     let (Some(key), true) = (key, faults.is_empty()) else { return Err(faults.into()) };
     let AssignCreditsInput { member_id: member, credits, valid_days, .. } = input;
     let writing = ctx.write().await?;
-    let books = ctx.books(&writing);
-    books.act_for_tenant().await?;
     let wanted = Assignment { member, credits, valid_days, key: Some(key) };
-    let outcome = books.assign_credits(partner, &[wanted]).await?.pop();
-    let outcome = outcome.ok_or_else(|| Error::internal("an assignment without an outcome"))?;
-    let assigned = outcome.map_err(|fault| assignment_refusal(fault, credits))?;
+    let assigned = ctx.books(&writing).assign_to_member(partner, wanted).await?;
+    let assigned = assigned.map_err(|fault| assignment_refusal(fault, credits))?;
     let read =
         async { try_join!(CreditAllocation::by_id(ctx, assigned.id), Member::by_id(ctx, member), Partner::by_id(ctx, partner)) };
     let (allocation, member, partner) = writing.commit_and(read).await?;

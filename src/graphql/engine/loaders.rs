@@ -136,8 +136,8 @@ impl Loaders {
             // What was found stays in the loader, and so do faults.
             let _ = kind.loader.try_load_many(asked).await;
         }
-        // When the field that leads a batch is dropped (a sibling's error propagates), those that wait for it are told that
-        // nothing was found. They ask once more, for themselves.
+        // When the field that leads a batch is dropped (a sibling's error propagates), the fields that wait for it
+        // find nothing. They request the key once more, for themselves.
         for _ in 0..2 {
             if let Ok(found) = kind.loader.try_load(key.clone()).await {
                 return found;

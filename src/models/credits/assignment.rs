@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::allocation::Allocation;
 use crate::{
     db::{
+        QueryError,
         schema::credit_allocations,
         statement::{Bind, statement},
     },
@@ -91,6 +92,17 @@ pub enum AssignmentFault {
 }
 
 impl Books<'_> {
+    /// Assigns credits to one member of a partner's.
+    pub async fn assign_to_member(
+        &self,
+        partner: PartnerId,
+        assignment: Assignment,
+    ) -> QueryResult<Result<Assigned, AssignmentFault>> {
+        self.act_for_tenant().await?;
+        // One row for each assignment.
+        self.assign_credits(partner, &[assignment]).await?.pop().ok_or(QueryError::NotFound)
+    }
+
     /// Assigns credits to members of a partner's, in their order, in one statement; what came of each. Runs as a machine of the tenant.
     pub async fn assign_credits(
         &self,

@@ -72,8 +72,8 @@ async fn a_first_sign_in_meets_a_redemption() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
-/// A transaction that PostgreSQL ends to let another go on has done nothing, and is run again: whoever asked is answered as if nothing had
-/// been, and it is counted.
+/// A transaction that PostgreSQL aborts because of another has done nothing, and is run again: the caller is answered as if nothing had
+/// happened, and it is counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_overtaken_is_run_again() {
     let world = Arc::new(World::new().await);
@@ -126,7 +126,7 @@ async fn a_closing_partner_is_given_nothing() {
     assert_eq!(granting.await.expect("a task")["userErrors"][0]["code"], "PARTNER_INACTIVE");
     assert_eq!(assigning.await.expect("a task")["userErrors"][0]["code"], "PARTNER_INACTIVE");
     assert_eq!(world.credits(world.a).await, [100, 0, 0, 0]);
-    // And whoever closes waits for those who assign.
+    // And the closing waits for the assignments.
     world.sql(&format!("UPDATE partners SET status = 'active' WHERE id = '{partner}'")).await;
     let mut holder = world.owner().await;
     holder

@@ -68,8 +68,8 @@ async fn expired(socket: &mut Socket, id: &str) {
     assert_eq!(message["payload"][0]["extensions"]["code"], "CURSOR_EXPIRED", "{message}");
 }
 
-/// The database does not know the last change that was told, as where a standby has taken over that had not received it: whoever watches is
-/// told to begin anew, whoever does is told of what comes, and a cursor from before stays refused when its place belongs to another change.
+/// The database does not know the last change that was sent, as after the promotion of a standby that had not received it: subscriptions end
+/// with `CURSOR_EXPIRED`, new ones receive what comes, and a cursor from before stays refused when another change has its sequence number.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_went_back() {
     let (world, server) = live().await;

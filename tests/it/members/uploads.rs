@@ -57,7 +57,7 @@ async fn uploads_at_fault() {
         }
     }
     assert_eq!(world.upload(&[("operations", operations), ("map", map), ("0", file)], false).await.status.as_u16(), 415);
-    // Each upload keeps a connection: where there is no place for another, it is told to come again.
+    // Each upload keeps a connection: where no permit is free, the client is asked to come again.
     let places = world.app.files.available_permits();
     let taken = world.app.files.acquire_many(u32::try_from(places).expect("few")).await.expect("places");
     let answer = world.upload(&[("operations", operations), ("map", map), ("0", file)], true).await;

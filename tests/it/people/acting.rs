@@ -135,7 +135,7 @@ async fn whatever_changes_is_noticed_at_once() {
     assert_eq!(send().await, json!("FORBIDDEN"));
 }
 
-/// The histories of leads, payouts and moves name whoever acted in somebody's name.
+/// The histories of leads, payouts and moves name the person who acted in another's name.
 #[tokio::test(flavor = "multi_thread")]
 async fn histories_name_the_impersonator() {
     let world = World::new().await;
