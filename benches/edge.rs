@@ -176,8 +176,8 @@ async fn bystanders(turn: Duration, turns: usize) {
         let over = Arc::new(AtomicBool::new(false));
         let slow: Vec<_> =
             (0..SLOW_SOCKETS).map(|n| tokio::spawn(dribble(server.address.clone(), n, Arc::clone(&over)))).collect();
-        let told = Arc::new(AtomicUsize::new(0));
-        let watching = watch(&server, &told).await;
+        let received = Arc::new(AtomicUsize::new(0));
+        let watching = watch(&server, &received).await;
         busy.push(ask(&server, turn).await);
         over.store(true, Ordering::Relaxed);
         watching.abort();
@@ -239,7 +239,7 @@ async fn dribble(address: String, n: usize, over: Arc<AtomicBool>) {
 }
 
 /// Opens the subscriptions, on a few connections, and reads what comes.
-async fn watch(server: &Server, told: &Arc<AtomicUsize>) -> tokio::task::JoinHandle<()> {
+async fn watch(server: &Server, received: &Arc<AtomicUsize>) -> tokio::task::JoinHandle<()> {
     const SOCKETS: usize = 10;
     let mut readers = tokio::task::JoinSet::new();
     for _ in 0..SOCKETS {
@@ -253,12 +253,12 @@ async fn watch(server: &Server, told: &Arc<AtomicUsize>) -> tokio::task::JoinHan
             let subscribe = json!({"type": "subscribe", "id": n.to_string(), "payload": {"query": "subscription { leadChanged { lead { id } } }"}});
             socket.send(Message::text(subscribe.to_string())).await.expect("it is sent");
         }
-        let told = Arc::clone(told);
+        let received = Arc::clone(received);
         readers.spawn(async move {
             while let Some(Ok(message)) = socket.next().await {
                 if let Message::Text(text) = message {
                     assert!(!text.contains("\"error\""), "{text}");
-                    told.fetch_add(1, Ordering::Relaxed);
+                    received.fetch_add(1, Ordering::Relaxed);
                 }
             }
         });

@@ -39,10 +39,10 @@ export default async function apollo(server) {
   equal(CombinedGraphQLErrors.is(error) && error.errors[0].extensions.code, "BAD_USER_INPUT", "the code");
 
   const subscription = gql`subscription { leadChanged { cursor lead { id } } }`;
-  const told = new Promise((resolve, reject) => {
+  const received = new Promise((resolve, reject) => {
     client.subscribe({ query: subscription }).subscribe({ next: resolve, error: reject });
   });
-  const { value, id } = await whileTouching(server, told, "the event");
+  const { value, id } = await whileTouching(server, received, "the event");
   equal(value.data.leadChanged.lead.id, id, "the lead of the event");
   await socket.dispose();
   client.stop();

@@ -27,8 +27,8 @@ export default async function deploy({ program }) {
 
     const watches = {};
     const watch = (name, subscribe) => {
-      const watched = { told: [], ended: undefined, waiting: undefined };
-      const next = (value) => { watched.told.push(value); watched.waiting?.(value); };
+      const watched = { received: [], ended: undefined, waiting: undefined };
+      const next = (value) => { watched.received.push(value); watched.waiting?.(value); };
       const end = (why) => { watched.ended = why ?? "complete"; };
       subscribe({ next, error: end, complete: end });
       watches[name] = watched;
@@ -63,7 +63,7 @@ export default async function deploy({ program }) {
     await apollosSocket.dispose();
     apollo.stop();
     streams.dispose();
-    return "graphql-ws, Apollo and graphql-sse are told after a deploy, and after their tokens have ended";
+    return "graphql-ws, Apollo and graphql-sse go on after a deploy, and after their tokens have ended";
   } finally {
     await server.stop();
   }

@@ -18,7 +18,7 @@ export default function page(server) {
 async function explore(server, browser) {
   const page = await browser.newPage({ viewport: { width: 1400, height: 900 } });
   const [elsewhere, faults, refused] = [[], [], []];
-  // What it asks by itself is told nowhere else: without the schema the page works, and knows nothing.
+  // What it asks by itself is reported nowhere else: without the schema the page works, and knows nothing.
   page.on("response", async (response) => {
     if (!response.headers()["content-type"]?.includes("json")) return;
     const { errors } = await response.json().catch(() => ({}));

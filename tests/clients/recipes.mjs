@@ -60,8 +60,8 @@ async function withUrql(api, server) {
   const { data, error } = await client.query("{ me { role } }", {}).toPromise();
   if (error) throw error;
   equal(data.me.role, "PARTNER_OWNER", "the role");
-  const told = new Promise((resolve) => client.subscription("subscription { leadChanged { lead { id } } }", {}).subscribe(resolve));
-  await whileTouching(server, told, "an event for urql");
+  const received = new Promise((resolve) => client.subscription("subscription { leadChanged { lead { id } } }", {}).subscribe(resolve));
+  await whileTouching(server, received, "an event for urql");
   await stop();
 }
 
@@ -91,7 +91,7 @@ async function withoutClient(api) {
 
 async function upToDate(api, client, server) {
   let changed;
-  const told = [];
+  const received = [];
   const readPage = async () => {
     const { eventCursor } = await plain.ask(api, "{ eventCursor leads(first: 1) { nodes { id } } }");
     // Between the query and the stream.
@@ -100,9 +100,9 @@ async function upToDate(api, client, server) {
   };
   let heard;
   const first = new Promise((resolve) => (heard = resolve));
-  const stop = live.keepUpToDate(client, readPage, (change) => heard(told.push(change)));
+  const stop = live.keepUpToDate(client, readPage, (change) => heard(received.push(change)));
   await soon(first, "a change");
-  equal(told[0].lead.id, changed, "the lead that was changed before the stream was open");
+  equal(received[0].lead.id, changed, "the lead that was changed before the stream was open");
   stop();
   await client.dispose();
 }

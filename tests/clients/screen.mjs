@@ -41,27 +41,27 @@ export default function screen(server) {
     for (const list of ["leads", "commissions", "payouts", "members", "customers"]) {
       if (shown[list].nodes.length === 0) throw new Error(`${list} is empty`);
     }
-    // After the query and before the stream: it is told first.
+    // After the query and before the stream: it is reported first.
     const missed = await touchLead(server);
     const recipe = readFileSync(new URL("./recipes/event-source.mjs", import.meta.url), "utf8");
     await page.addScriptTag({ type: "module", content: `${recipe}\nwindow.watch = watch;` });
     await page.waitForFunction(() => window.watch);
     await page.evaluate(
       ({ query, since }) => {
-        window.told = [];
+        window.received = [];
         window.begun = 0;
         const cursors = [since, undefined];
-        window.stop = window.watch("/graphql", query, async () => cursors[Math.min(window.begun++, 1)], (change) => window.told.push(change));
+        window.stop = window.watch("/graphql", query, async () => cursors[Math.min(window.begun++, 1)], (change) => window.received.push(change));
       },
       { query: stream, since: shown.eventCursor },
     );
-    const count = (wanted) => page.waitForFunction((wanted) => window.told.length >= wanted, wanted, { timeout: 20_000 });
+    const count = (wanted) => page.waitForFunction((wanted) => window.received.length >= wanted, wanted, { timeout: 20_000 });
     await count(1);
     await whileTouching(server, count(2), "an event on the page");
-    const told = await page.evaluate(() => window.told);
-    equal(told[0].lead.id, missed, "the lead that was changed before the stream was open");
-    equal(told.every(({ __typename }) => __typename === "LeadChange"), true, "the types of the changes");
-    equal(new Set(told.map(({ cursor }) => cursor)).size, told.length, "how many different cursors there are");
+    const received = await page.evaluate(() => window.received);
+    equal(received[0].lead.id, missed, "the lead that was changed before the stream was open");
+    equal(received.every(({ __typename }) => __typename === "LeadChange"), true, "the types of the changes");
+    equal(new Set(received.map(({ cursor }) => cursor)).size, received.length, "how many different cursors there are");
     equal(requests.join(), "POST,GET", "the page's requests");
     await soon(page.close(), "closing the page");
     return "five lists by one query, kept up to date by one EventSource";

@@ -51,7 +51,7 @@ export async function ask(server, token, body) {
   return response.json();
 }
 
-// Changes the notes of a lead, so that something is told.
+// Changes the notes of a lead, so that something is reported.
 export async function touchLead(server) {
   const { data } = await ask(server, server.partner, { query: "{ leads(first: 1) { nodes { id } } }" });
   const id = data.leads.nodes[0].id;

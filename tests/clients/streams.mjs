@@ -7,8 +7,8 @@ export default async function streams(server) {
   const client = createClient({ url: server.url, headers: { authorization: `Bearer ${server.partner}` } });
   const query = "subscription ($since: String) { leadChanged(since: $since) { cursor lead { id } } }";
   const first = client.iterate({ query });
-  const told = first.next();
-  const { value: first_told, id } = await whileTouching(server, told, "the event");
+  const received = first.next();
+  const { value: first_told, id } = await whileTouching(server, received, "the event");
   const { value } = first_told;
   equal(value.data.leadChanged.lead.id, id, "the lead of the event");
   await first.return();

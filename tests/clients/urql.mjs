@@ -17,10 +17,10 @@ export default async function urql(server) {
     const { data, error } = await client.query("query Me($n: Int) { me { role } leads(first: $n) { totalCount } }", { n: 1 }).toPromise();
     if (error) throw error;
     equal(data.me.role, "PARTNER_OWNER", `the role, by ${preferGetMethod ? "GET" : "POST"}`);
-    const told = new Promise((resolve) => {
+    const received = new Promise((resolve) => {
       client.subscription("subscription { leadChanged { lead { id } } }", {}).subscribe(resolve);
     });
-    const { value, id } = await whileTouching(server, told, "the event");
+    const { value, id } = await whileTouching(server, received, "the event");
     equal(value.data?.leadChanged.lead.id, id, "the lead of the event");
   }
   await socket.dispose();

@@ -8,9 +8,9 @@ export function watch(url, query, begin, apply) {
     if (isOver) return;
     source = new EventSource(`${url}?${new URLSearchParams({ query, variables: JSON.stringify({ since }) })}`);
     source.addEventListener("next", ({ data }) => {
-      const { data: told, errors } = JSON.parse(data);
+      const { data: received, errors } = JSON.parse(data);
       // A cursor that the server does not know any more comes as an error, and then the end: read the page anew.
-      if (told?.changes) apply(told.changes);
+      if (received?.changes) apply(received.changes);
       else if (errors) reopen();
     });
     source.addEventListener("complete", () => source.close());

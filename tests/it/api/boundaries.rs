@@ -160,7 +160,7 @@ async fn a_rules_last_instant() {
     ] {
         assert_eq!(earned(invoice, at).await, amount, "{at}");
     }
-    // Whoever asks which rules hold at that instant is told of one.
+    // Someone who asks which rules hold at that instant learns of one.
     let rules = "query ($at: DateTime!, $id: ID!) { commissionRules(partnerId: $id, at: $at) { formula { description } } }";
     let at = world.operator(rules, json!({"at": DAY, "id": world.a.to_string()})).await;
     if at.body.get("errors").is_none() {
@@ -284,7 +284,7 @@ async fn what_is_due_at_that_instant() {
     assert_eq!(books(expires).expire_due().await.expect("asked"), 5);
 }
 
-/// From each status a payout goes by the steps that lead out of it and by no others; what it is already, it is told to be once more.
+/// From each status a payout goes by the steps that lead out of it and by no others; what it is already, it is reported as once more.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_step_from_every_status() {
     let world = World::new().await;

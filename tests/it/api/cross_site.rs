@@ -67,7 +67,7 @@ async fn forms_are_refused() {
     }
 }
 
-/// A browser that asks is told of configured origins only; none is echoed.
+/// A browser that asks learns of configured origins only; none is echoed.
 #[tokio::test(flavor = "multi_thread")]
 async fn preflight() {
     let world = World::new().await;

@@ -1,4 +1,4 @@
-//! Documents: what they may cost, how they are known again, who is told of the schema.
+//! Documents: what they may cost, how they are known again, who learns of the schema.
 
 use std::{fmt::Write, sync::Arc};
 
@@ -167,7 +167,7 @@ async fn trusted_documents() {
     }
 }
 
-/// In production the schema is told to operators; others get neither it nor names like the one they mistyped.
+/// In production the schema is shown to operators; others get neither it nor names like the one they mistyped.
 #[tokio::test(flavor = "multi_thread")]
 async fn introspection() {
     let asks = [

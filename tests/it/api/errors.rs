@@ -96,7 +96,7 @@ async fn decimals_are_strings() {
     assert_eq!(exact.data()["createLead"]["lead"]["dealValue"]["amount"], "12345678901234.56");
 }
 
-/// Requests that are no operation are told what is wrong, in the form of an answer.
+/// Requests that are no operation learn what is wrong, in the form of an answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_are_no_operation() {
     let world = World::new().await;

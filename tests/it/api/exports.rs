@@ -73,7 +73,7 @@ async fn payouts_and_formulas() {
     assert!(answer.text.ends_with("\r\n"));
 }
 
-/// Without a token there is nothing; a wrong parameter is named; more exports at once than there may be are told to come back.
+/// Without a token there is nothing; a wrong parameter is named; more exports at once than there may be are refused for now.
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals() {
     let world = World::new().await;
@@ -177,7 +177,7 @@ async fn every_list() {
     }
 }
 
-/// A payout's row says where the money goes, masked, to whoever may read profiles; a byte-order mark comes where it is asked for.
+/// A payout's row says where the money goes, masked, to anyone who may read profiles; a byte-order mark comes where it is asked for.
 #[tokio::test(flavor = "multi_thread")]
 async fn destinations_and_marks() {
     let world = World::new().await;

@@ -27,7 +27,7 @@ fn fields(answer: &Answer) -> Vec<Value> {
     errors.iter().map(|error| error["extensions"]["field"].clone()).collect()
 }
 
-/// A value that cannot be right, wherever it stands, keeps the whole operation from running; each is told with its way and in words.
+/// A value that cannot be right, wherever it stands, keeps the whole operation from running; each is reported with its path and in words.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_runs_unless_all_can_be_right() {
     let world = World::new().await;
@@ -94,7 +94,7 @@ async fn a_refused_mutation_stands_alone() {
     assert_eq!(world.number("SELECT count(*) FROM partner_leads").await, 2);
 }
 
-/// One field that a document asks for in several places is done once, and answered with all that is selected of it; what fails in it is told
+/// One field that a document asks for in several places is done once, and answered with all that is selected of it; what fails in it is reported
 /// once, and nulls what it must.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_field_in_several_places() {

@@ -36,7 +36,7 @@ fn gather(value: &Value, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Whatever implements `Node` is fetched again by its id as what it is; others who may not see it are told of nothing.
+/// Whatever implements `Node` is fetched again by its id as what it is; others, who may not see it, get nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_has_an_id_is_fetched_again() {
     let world = World::new().await;

@@ -19,10 +19,10 @@ async fn fields_of(world: &World, name: &str) -> Vec<(String, &'static str)> {
     let kinds = "kind name ofType { kind name ofType { kind name ofType { kind name } } }";
     let query =
         format!("query ($name: String!) {{ __type(name: $name) {{ fields {{ name args {{ name }} type {{ {kinds} }} }} }} }}");
-    let told = world.run(&staff_token("operator", ACME), &query, json!({"name": name})).await;
-    let told = told.data();
+    let received = world.run(&staff_token("operator", ACME), &query, json!({"name": name})).await;
+    let received = received.data();
     let mut fields = vec![("__typename".to_owned(), "")];
-    for field in told["__type"]["fields"].as_array().expect("fields") {
+    for field in received["__type"]["fields"].as_array().expect("fields") {
         let mut kind = &field["type"];
         while !kind["ofType"].is_null() {
             kind = &kind["ofType"];

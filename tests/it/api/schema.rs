@@ -107,7 +107,7 @@ async fn what_can_be_refused_may_be_null() {
                 continue;
             }
             seen += 1;
-            // No number of rows keeps the report of an import from being told.
+            // No number of rows keeps the report of an import from being reported.
             if field["type"]["kind"] == "NON_NULL" && (name, &field["name"]) != ("MemberImport", &json!("rows")) {
                 firm.push(format!("{name}.{}", field["name"]));
             }

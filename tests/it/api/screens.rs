@@ -258,7 +258,7 @@ async fn leaderboard() {
     }
 }
 
-/// A wallet has every currency in which a partner has ever earned something, for whoever may read its ledger, in one statement for many.
+/// A wallet has every currency in which a partner has ever earned something, for anyone who may read its ledger, in one statement for many.
 #[tokio::test(flavor = "multi_thread")]
 async fn wallets() {
     let world = World::new().await;

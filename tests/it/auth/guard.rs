@@ -1,4 +1,4 @@
-//! The session guard: which tokens are believed, and what the others are told.
+//! The session guard: which tokens are believed, and what the others learn.
 
 use axum::{
     body::Body,
@@ -117,7 +117,7 @@ async fn every_fault_is_found() {
     assert!(verifier.verify(&token("owner_a", ACME)).await.is_ok());
 }
 
-/// What the bearer can mend of a token is told, in the header and in words; of all else the same words. The log says why. For a bad token no
+/// What the bearer can mend of a token is reported, in the header and in words; of all else the same words. The log says why. For a bad token no
 /// connection is taken.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_nothing() {

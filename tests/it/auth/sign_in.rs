@@ -17,7 +17,7 @@ const ME: &str = "{ me { role permissions user { name email } tenant { name defa
 const SEND_LEAD: &str = r#"mutation { createLead(input: { idempotencyKey: "FRESH_KEY", clientName: "C", clientEmail: "c@example.com", service: "S" })
     { lead { id } userErrors { message } } }"#;
 
-/// A first valid token makes the user and, as the tenant wishes, a partner that waits for approval: it can read, and is told
+/// A first valid token makes the user and, as the tenant wishes, a partner that waits for approval: it can read, and learns
 /// why it cannot write.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newcomer_gets_a_pending_partner() {
@@ -72,7 +72,7 @@ async fn simultaneous_first_requests_make_one_partner() {
     assert_eq!(world.number("SELECT count(*) FROM partner_profiles").await, before + 1);
 }
 
-/// Whoever asks again is answered as whom they are now, however quickly it follows what has changed about them: also when another's
+/// Someone who asks again is answered as whom they are now, however quickly it follows what has changed about them: also when another's
 /// request has just made a connection ready for theirs.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_changed_holds_at_once() {
@@ -193,7 +193,7 @@ async fn names_follow_the_issuer() {
     assert_eq!(world.owner_a(name, json!({})).await.data()["me"]["user"]["name"], "Renamed");
 }
 
-/// Whoever is taken out of a partner no longer acts for it, and is not registered anew at every request.
+/// A person who is taken out of a partner no longer acts for it, and is not registered anew at every request.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_removed_member_acts_for_nobody() {
     let world = World::new().await;
@@ -224,7 +224,7 @@ async fn strange_claims() {
     assert_eq!((&me.data()["me"]["user"]["name"], &me.data()["me"]["partner"]["status"]), (&json!(null), &json!("PENDING")));
 }
 
-/// Suspended and closed partners can read, and are told why they cannot write.
+/// Suspended and closed partners can read, and learn why they cannot write.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_partner_can_read() {
     let world = World::new().await;

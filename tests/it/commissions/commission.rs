@@ -333,7 +333,7 @@ async fn holding() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
-/// A customer has one partner at a time, by the API and by PostgreSQL itself; releasing and assigning again is told in its accounts.
+/// A customer has one partner at a time, by the API and by PostgreSQL itself; releasing and assigning again is kept in its accounts.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_partner_at_a_time() {
     let world = World::new().await;

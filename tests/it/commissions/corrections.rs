@@ -139,7 +139,7 @@ async fn a_commission_moves() {
     assert_eq!(world.balances(world.a).await[1], "0.00");
     assert_eq!(world.balances(world.b).await[1], "6.00");
     assert_eq!(world.broken_rules().await, [""; 0]);
-    // The one sees it with the reason, and is not told whose it was; the other sees it no more.
+    // The one sees it with the reason, and does not learn whose it was; the other sees it no more.
     let query =
         format!("query ($id: ID!) {{ commission(id: $id) {{ {COMMISSION} moves {{ from {{ id }} to {{ id }} reason }} }} }}");
     let own = world.acme("owner_b", &query, json!({"id": id})).await.data()["commission"].clone();

@@ -109,7 +109,7 @@ async fn roles_cannot_write_credits() {
     ) {
         assert!(!attempt(&role, sql.clone()).await, "{role}: {sql}");
     }
-    // A unit cannot say anything else than its allocation, nor be used past its time, whoever writes it.
+    // A unit cannot say anything else than its allocation, nor be used past its time, no matter which role writes it.
     for sql in [
         "UPDATE partner_credits SET employee_email = 'eve@example.com'",
         "UPDATE partner_credits SET expires_at = expires_at + interval '1 day'",

@@ -44,7 +44,7 @@ async fn a_balance_is_never_overdrawn() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
-/// 64 tasks that redeem from one member take each credit once; those that come too late are told so.
+/// 64 tasks that redeem from one member take each credit once; those that come too late learn so.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn each_credit_is_used_once() {
     let world = Arc::new(World::with_pool(8).await);
@@ -73,7 +73,7 @@ async fn each_credit_is_used_once() {
     let used: i64 = join_all(tasks).await.into_iter().map(|task| task.expect("a task")).sum();
     let [_, left, booked, _] = world.credits(world.a).await;
     assert_eq!((used, used + left), (booked, 200));
-    // 384 were asked for: whoever was refused asked for more than was left.
+    // 384 were asked for: anyone who was refused asked for more than was left.
     assert!(left < 5, "{left}");
     assert_eq!(world.number("SELECT count(*) FROM partner_credits WHERE status = 'used'").await, used);
     assert_eq!(world.broken_rules().await, [""; 0]);

@@ -46,7 +46,7 @@ async fn nobody_else_sees_anything() {
     others_see_nothing(&World::new().await).await;
 }
 
-/// So it is without any of PostgreSQL's policies: the conditions of the queries alone keep everyone to their own. Colleagues alone are told
+/// So it is without any of PostgreSQL's policies: the conditions of the queries alone keep everyone to their own. Only colleagues are kept
 /// apart by a policy, over memberships: so those two stay.
 #[tokio::test(flavor = "multi_thread")]
 async fn nor_without_the_policies() {

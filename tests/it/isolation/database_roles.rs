@@ -36,7 +36,7 @@ pub const CREDITS: &[&str] = &[
     "credit_redemptions",
 ];
 
-/// What a database role sees of each table when it is told that it acts for someone.
+/// What a database role sees of each table when it learns that it acts for someone.
 pub async fn visible(world: &World, role: &str, settings: &str, tables: &[&str]) -> Value {
     let mut counts = json!({});
     for table in tables {
@@ -80,7 +80,7 @@ async fn roles_see_their_own_rows() {
     for role in ["portal_operator", "portal_service"] {
         assert_eq!(visible(&world, role, &as_partner(acme, a), TABLES).await, seen(1, 3, 2, 3, 6));
     }
-    // Not told who is asking, a role fails rather than sees.
+    // Not knowing who is asking, a role fails rather than sees.
     let denied = json!("denied");
     for role in ["portal_partner", "portal_operator", "portal_service"] {
         let counts = visible(&world, role, "RESET ALL", &[TABLES, MONEY, STAFF, CREDITS].concat()).await;
@@ -118,7 +118,7 @@ async fn roles_see_their_own_money() {
     assert_eq!(visible(&world, "portal_partner", &a, STAFF).await["tenant_totals"], "denied");
     let gate = visible(&world, "portal_gate", "SET app.issuer = 'x'; SET app.subject = 'owner_a'", MONEY).await;
     assert!(gate.as_object().expect("counts").values().all(|count| *count == json!("denied")), "{gate}");
-    // A rank is told of one's own partner alone.
+    // A rank is shown of one's own partner alone.
     for (role, settings, ranks) in
         [("portal_partner", &a, 1), ("portal_partner", &b, 0), ("portal_operator", &b, 1), ("portal_operator", &g, 0)]
     {

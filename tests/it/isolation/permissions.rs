@@ -295,7 +295,7 @@ async fn members_and_credits(world: &World) -> Vec<Row> {
     ]
 }
 
-/// The schema's mutations are all in the tables, and each refuses whoever may not run it, and nobody else.
+/// The schema's mutations are all in the tables, and each refuses anyone who may not run it, and nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn permissions_of_every_mutation() {
     let world = World::new().await;
@@ -306,7 +306,7 @@ async fn permissions_of_every_mutation() {
     let declared = sdl.split("\ntype Mutation {").nth(1).and_then(|rest| rest.split("\n}").next()).expect("the mutations");
     let declared: Vec<&str> = declared.lines().filter_map(|line| line.trim().strip_suffix('(')).collect();
     assert!(declared.len() >= mutations.len() - 1, "{declared:?}");
-    // Only a partner that waits for approval can apply: who may is told in `applications`.
+    // Only a partner that waits for approval can apply: who may is proved in `applications`.
     for name in declared.into_iter().filter(|name| *name != "submitPartnerApplication") {
         assert!(mutations.iter().any(|(known, ..)| *known == name), "{name} is not in the table");
     }

@@ -295,7 +295,7 @@ async fn a_lead_leads_to_its_commission() {
         look().await["commissionEntry"],
         json!({"status": "REJECTED", "amount": {"amount": "10.00"}, "rejectionReason": "Fraud"})
     );
-    // Many at once are one statement, and nobody else is told.
+    // Many at once are one statement, and nobody else hears of them.
     let list = "{ leads { nodes { commissionEntry { id } createdBy { id } } } }";
     assert_eq!(world.acme("owner_b", list, json!({})).await.data()["leads"]["nodes"], json!([]));
 }

@@ -16,10 +16,10 @@ const EARNED: &str = "query ($period: PeriodInput!) { revenueMetrics(period: $pe
 
 async fn set_zone(world: &World, tenant: TenantId, zone: &str) -> Vec<(usize, usize)> {
     let zone: TimeZone = zone.parse().expect("a zone");
-    let mut told = Vec::new();
+    let mut received = Vec::new();
     let connection = world.owner().await;
-    change_time_zone(&connection, tenant, zone, |done, all| told.push((done, all))).await.expect("changed");
-    told
+    change_time_zone(&connection, tenant, zone, |done, all| received.push((done, all))).await.expect("changed");
+    received
 }
 
 /// What a month has brought, to the tenant and to a partner, and when it begins and ends.
@@ -49,8 +49,8 @@ async fn months_begin_there() {
     let october = async || month(&world, "2026-10-01", "2026-11-01").await;
     let november = async || month(&world, "2026-11-01", "2026-12-01").await;
     assert_eq!((october().await.0, november().await.0), ("0.00".to_owned(), "63.00".to_owned()));
-    let told = set_zone(&world, world.acme, "America/Bogota").await;
-    assert_eq!(told, [(0, 2), (2, 2)]);
+    let received = set_zone(&world, world.acme, "America/Bogota").await;
+    assert_eq!(received, [(0, 2), (2, 2)]);
     assert_eq!(october().await, ("13.00".to_owned(), json!("2026-10-01T05:00:00Z"), json!("2026-11-01T05:00:00Z")));
     assert_eq!(november().await.0, "50.00");
     assert_eq!(world.broken_rules().await, [""; 0]);
@@ -99,7 +99,7 @@ async fn tiers_follow() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
-/// Balances are told at the end of the day there, and the days of a chart end today there.
+/// Balances are reported at the end of the day there, and the days of a chart end today there.
 #[tokio::test(flavor = "multi_thread")]
 async fn days_end_there() {
     let world = World::new().await;

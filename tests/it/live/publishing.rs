@@ -1,4 +1,4 @@
-//! How changes come to be told: what publishing passes over, and what it costs.
+//! How changes come to be reported: what publishing passes over, and what it costs.
 
 use std::time::Duration;
 

@@ -98,10 +98,10 @@ async fn events_come() {
     let step =
         |to: &str| format!("mutation {{ updateLeadStatus(input: {{ id: \"{lead}\", status: {to} }}) {{ lead {{ status }} }} }}");
     world.owner_a(&step("CONTACTED"), json!({})).await.data();
-    let (name, told) = events.next().await;
-    assert_eq!((name.as_str(), &told["data"]["leadChanged"]["lead"]["status"]), ("next", &json!("CONTACTED")));
+    let (name, received) = events.next().await;
+    assert_eq!((name.as_str(), &received["data"]["leadChanged"]["lead"]["status"]), ("next", &json!("CONTACTED")));
     world.owner_a(&step("QUALIFIED"), json!({})).await.data();
-    let since = told["data"]["leadChanged"]["cursor"].clone();
+    let since = received["data"]["leadChanged"]["cursor"].clone();
     let mut later = Events::open(&server, &token("owner_a", ACME), WATCH, json!({"since": since})).await;
     for events in [&mut events, &mut later] {
         assert_eq!(events.next().await.1["data"]["leadChanged"]["lead"]["status"], "QUALIFIED");
@@ -113,7 +113,7 @@ async fn events_come() {
 }
 
 /// A page of our own site opens a stream with its browser's `EventSource` and the session cookie; where it breaks off, the browser opens it
-/// again with the id of the last event, and is told of what it missed. Pages of other sites are refused, and so is whoever cannot say.
+/// again with the id of the last event, and learns of what it missed. Pages of other sites are refused, and so is anyone who cannot say.
 #[tokio::test(flavor = "multi_thread")]
 async fn event_source() {
     let (world, server) = live().await;
@@ -133,9 +133,9 @@ async fn event_source() {
     };
     let mut events = Events::read(ask("same-origin")).await;
     step("CONTACTED").await;
-    let (_, told) = events.next().await;
-    assert_eq!(told["data"]["changes"]["lead"]["status"], "CONTACTED");
-    assert_eq!(told["data"]["changes"]["cursor"], json!(events.id));
+    let (_, received) = events.next().await;
+    assert_eq!(received["data"]["changes"]["lead"]["status"], "CONTACTED");
+    assert_eq!(received["data"]["changes"]["cursor"], json!(events.id));
     let id = std::mem::take(&mut events.id);
     drop(events);
     step("QUALIFIED").await;
@@ -149,14 +149,14 @@ async fn event_source() {
     }
     let refused = ask("same-origin").header("accept", "application/json, text/event-stream").send().await.expect("an answer");
     assert_eq!(refused.status(), 403, "no EventSource asks like this");
-    // Broken off before anything was told: where it was opened is known all the same.
+    // Broken off before anything was reported: where it was opened is known all the same.
     let mut quiet = Events::read(ask("same-origin")).await;
     let opened_at = quiet.opened_at().await;
     drop(quiet);
     step("PENDING").await;
     let mut again = Events::read(ask("same-origin").header("last-event-id", opened_at)).await;
     assert_eq!(again.next().await.1["data"]["changes"]["lead"]["status"], "PENDING");
-    // What the database does not know any more is told as an event, by which every client knows that it must read anew.
+    // What the database does not know any more is reported as an event, by which every client knows that it must read anew.
     let far = world.app.hub.cursors().encode(Position { sequence: 1_000_000, mark: [0; 8] }).expect("a cursor");
     let mut expired = Events::read(ask("same-origin").header("last-event-id", far)).await;
     assert_eq!(expired.next().await.1["errors"][0]["extensions"]["code"], "CURSOR_EXPIRED");

@@ -1,4 +1,4 @@
-//! Live updates: who is told of what, in which order, and that nothing is lost and nothing comes twice.
+//! Live updates: who learns of what, in which order, and that nothing is lost and nothing comes twice.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ pub async fn step(world: &World, lead: &str, to: &str) {
     assert_eq!(answer.data()["updateLeadStatus"]["userErrors"], json!([]));
 }
 
-/// A change is told to the partner's people and the tenant's staff, and to nobody of another partner or tenant.
+/// A change is sent to the partner's people and the tenant's staff, and to nobody of another partner or tenant.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_told() {
     let (world, server) = live().await;
@@ -69,7 +69,7 @@ async fn who_is_told() {
     }
 }
 
-/// Every kind of change has its subscription: commissions, payouts and credits too, each with what is true when it is told.
+/// Every kind of change has its subscription: commissions, payouts and credits too, each with what is true when it is reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind() {
     let (world, server) = live().await;
@@ -95,16 +95,16 @@ async fn every_kind() {
             a = world.a.uuid()
         ))
         .await;
-    let mut told = [socket.receive().await, socket.receive().await];
-    told.sort_by_key(|message| message["id"].to_string());
+    let mut received = [socket.receive().await, socket.receive().await];
+    received.sort_by_key(|message| message["id"].to_string());
     assert_eq!(
-        told[0]["payload"]["data"]["commissionChanged"]["commission"],
+        received[0]["payload"]["data"]["commissionChanged"]["commission"],
         json!({"status": "PENDING", "amount": {"amount": "12.50"}})
     );
-    assert_eq!(told[1]["payload"]["data"]["payoutChanged"]["payout"], json!({"status": "PENDING"}));
+    assert_eq!(received[1]["payload"]["data"]["payoutChanged"]["payout"], json!({"status": "PENDING"}));
 }
 
-/// A phone that slept is told, by the cursor that it kept, of everything that it missed, in order, and then of what comes.
+/// A phone that slept receives, by the cursor that it kept, everything that it missed, in order, and then of what comes.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_missed() {
     let (world, server) = live().await;
@@ -121,16 +121,16 @@ async fn nothing_is_missed() {
     world.sql("UPDATE partner_leads SET status = 'lost' WHERE status = 'pending'").await;
     let mut woken = server.connect(&owner).await;
     woken.subscribe("2", LEADS, json!({"since": cursor})).await;
-    let mut told = Vec::new();
+    let mut received = Vec::new();
     for _ in 0..299 {
-        told.push(woken.next("2").await["leadChanged"]["lead"]["id"].as_str().expect("an id").to_owned());
+        received.push(woken.next("2").await["leadChanged"]["lead"]["id"].as_str().expect("an id").to_owned());
     }
     step(&world, &leads[0], "QUALIFIED").await;
     assert_eq!(woken.next("2").await["leadChanged"]["lead"], json!({"id": leads[0], "status": "QUALIFIED"}));
-    told.sort();
+    received.sort();
     let mut expected = leads[1..].to_vec();
     expected.sort();
-    assert_eq!(told, expected);
+    assert_eq!(received, expected);
 
     let other = woken_only(&server, &owner, json!({"since": cursor, "id": leads[7]})).await;
     assert_eq!(other["leadChanged"]["lead"]["id"], json!(leads[7]));
@@ -154,15 +154,15 @@ async fn a_watcher_that_is_far_behind() {
     socket.subscribe("1", LEADS, json!({})).await;
     settled(&world, 1).await;
     world.sql("UPDATE partner_leads SET status = 'lost'").await;
-    let mut told = std::collections::HashSet::new();
+    let mut received = std::collections::HashSet::new();
     for _ in 0..COUNT {
-        told.insert(socket.next("1").await["leadChanged"]["lead"]["id"].to_string());
+        received.insert(socket.next("1").await["leadChanged"]["lead"]["id"].to_string());
     }
-    assert_eq!(told.len(), leads.len());
+    assert_eq!(received.len(), leads.len());
     assert!(socket.is_silent(Duration::from_millis(500)).await, "nothing comes twice");
 }
 
-/// Transactions that overlap, some of them rolled back, while a watcher comes and goes with its cursor: each change is told, none twice.
+/// Transactions that overlap, some of them rolled back, while a watcher comes and goes with its cursor: each change is reported, none twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_change_once() {
     let (world, server) = live().await;
@@ -182,12 +182,12 @@ async fn each_change_once() {
         }
     });
     let watcher = async {
-        let mut told = Vec::new();
-        while told.len() < 48 {
+        let mut received = Vec::new();
+        while received.len() < 48 {
             let event = socket.next("1").await["leadChanged"].clone();
             let cursor = event["cursor"].clone();
-            told.push(event["lead"]["id"].as_str().expect("an id").to_owned());
-            if told.len() % 10 == 0 {
+            received.push(event["lead"]["id"].as_str().expect("an id").to_owned());
+            if received.len() % 10 == 0 {
                 // Away for a moment, with what is on its way lost.
                 socket = server.connect(&owner).await;
                 tokio::time::sleep(Duration::from_millis(60)).await;
@@ -195,17 +195,17 @@ async fn each_change_once() {
             }
         }
         assert!(socket.is_silent(Duration::from_millis(700)).await, "nothing comes twice");
-        told
+        received
     };
-    let (_, mut told) = tokio::join!(futures_util::future::join_all(writers), watcher);
-    told.sort();
+    let (_, mut received) = tokio::join!(futures_util::future::join_all(writers), watcher);
+    received.sort();
     let mut expected: Vec<String> =
         leads.iter().enumerate().filter(|(n, _)| n % 15 % 5 != 4).map(|(_, lead)| lead.clone()).collect();
     expected.sort();
-    assert_eq!(told, expected);
+    assert_eq!(received, expected);
 }
 
-/// What is changed through one server is told by every other on the same database, once.
+/// What is changed through one server is reported by every other on the same database, once.
 #[tokio::test(flavor = "multi_thread")]
 async fn several_servers() {
     let (world, here) = live().await;
@@ -223,17 +223,17 @@ async fn several_servers() {
         step(if n % 2 == 0 { &world } else { &twin }, &lead.to_string(), "CONTACTED").await;
     }
     for socket in [&mut near, &mut far] {
-        let mut told = Vec::new();
+        let mut received = Vec::new();
         for _ in &leads {
-            told.push(socket.next("1").await["leadChanged"]["lead"]["id"].as_str().expect("an id").to_owned());
+            received.push(socket.next("1").await["leadChanged"]["lead"]["id"].as_str().expect("an id").to_owned());
         }
-        told.sort();
-        assert_eq!(told, leads.iter().map(ToString::to_string).collect::<Vec<_>>());
+        received.sort();
+        assert_eq!(received, leads.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert!(socket.is_silent(Duration::from_millis(500)).await);
     }
 }
 
-/// The listener's connection is cut: what happens meanwhile is told once it is back.
+/// The listener's connection is cut: what happens meanwhile is reported once it is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_listener_comes_back() {
     let (world, server) = live().await;
@@ -258,7 +258,7 @@ async fn step_until_it_works(world: &World, lead: &str) {
     panic!("the pool does not recover");
 }
 
-/// Whoever has lost the right to see something is not told of it, though the subscription is older than that.
+/// Someone who has lost the right to see something does not learn of it, though the subscription is older than that.
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_are_those_of_the_moment() {
     let (world, server) = live().await;
@@ -297,18 +297,18 @@ async fn one_stream_for_a_page() {
     let first = staff.next("all").await["changes"].clone();
     assert_eq!((&first["__typename"], &first["lead"]["id"]), (&json!("LeadChange"), &json!(lead)));
     world.operator(grant, json!({"a": world.a.to_string()})).await.data();
-    let mut told = [staff.receive().await, staff.receive().await];
-    told.sort_by_key(|message| message["id"].to_string());
-    for message in &told {
+    let mut received = [staff.receive().await, staff.receive().await];
+    received.sort_by_key(|message| message["id"].to_string());
+    for message in &received {
         assert_eq!(message["payload"]["data"]["changes"]["partner"]["creditBalance"], 7, "{message}");
     }
-    assert_eq!((&told[0]["id"], &told[1]["id"]), (&json!("all"), &json!("two")));
+    assert_eq!((&received[0]["id"], &received[1]["id"]), (&json!("all"), &json!("two")));
     step(&world, &lead, "CONTACTED").await;
     assert_eq!(staff.next("all").await["changes"]["lead"]["status"], "CONTACTED");
     world.add_lead(world.acme, world.b).await;
-    let mut told = [staff.receive().await, staff.receive().await];
-    told.sort_by_key(|message| message["id"].to_string());
-    assert_eq!((&told[0]["id"], &told[1]["id"]), (&json!("all"), &json!("b")));
+    let mut received = [staff.receive().await, staff.receive().await];
+    received.sort_by_key(|message| message["id"].to_string());
+    assert_eq!((&received[0]["id"], &received[1]["id"]), (&json!("all"), &json!("b")));
 
     // The owner of A was away: the table tells of all kinds in their order, of A alone.
     let mut owner = server.connect(&token("owner_a", ACME)).await;
@@ -321,7 +321,7 @@ async fn one_stream_for_a_page() {
     assert!(refused["payload"][0]["message"].as_str().is_some_and(|text| text.contains("kinds: an empty list")), "{refused}");
 }
 
-/// A watcher that does not read is dropped, and what is made for it does not grow without end; others are told meanwhile.
+/// A watcher that does not read is dropped, and what is made for it does not grow without end; others are served meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_is_dropped() {
     let limits = Limits { send_timeout: Duration::from_secs(1), ..Setup::default().limits };

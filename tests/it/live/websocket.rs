@@ -26,7 +26,7 @@ fn limits() -> Limits {
     Setup::default().limits
 }
 
-/// Whoever does not speak the protocol is told so with its code and a reason, and nothing else happens.
+/// Someone who does not speak the protocol learns so with its code and a reason, and nothing else happens.
 #[tokio::test(flavor = "multi_thread")]
 async fn close_codes() {
     let (_world, server) = live(Limits { init_timeout: Duration::from_secs(3), ..limits() }).await;
@@ -80,7 +80,7 @@ async fn close_codes() {
     assert_eq!((code, reason.starts_with("Subscriber for é"), reason.len() <= 123), (4409, true, true), "{reason}");
 }
 
-/// Queries and mutations run over the socket too, several at once; what is wrong with one is told of that one.
+/// Queries and mutations run over the socket too, several at once; what is wrong with one is reported for that one.
 #[tokio::test(flavor = "multi_thread")]
 async fn operations() {
     let (world, server) = live(limits()).await;
@@ -164,7 +164,7 @@ async fn tokens_end() {
     }
 }
 
-/// When the server stops, those who watch are told to come back, and not that there is no more to come; a client's close is answered.
+/// When the server stops, those who watch are asked to come back, and not that there is no more to come; a client's close is answered.
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping() {
     let (world, server) = live(limits()).await;

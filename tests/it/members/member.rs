@@ -135,7 +135,7 @@ async fn invited_members_become_users() {
     world.run(&token, me, json!({})).await.data();
     let found = world.operator(&member, json!({"id": id})).await.data()["member"].clone();
     assert_eq!((&found["status"], &found["user"]["email"]), (&json!("ACTIVE"), &json!("ann@EXAMPLE.com")));
-    // Whoever names an address learns that somebody has signed in with it, and not who that is.
+    // Someone who names an address learns that somebody has signed in with it, and not who that is.
     let found = world.owner_a(&member, json!({"id": id})).await.data()["member"].clone();
     assert_eq!((&found["status"], &found["user"]), (&json!("ACTIVE"), &Value::Null));
     // Invited by another partner later on: linked with the next request.

@@ -21,7 +21,7 @@ fn whole() -> Value {
     })
 }
 
-/// Whoever signed up says who they are; operators read it and decide with a reason, which the newcomer reads.
+/// Someone who signed up says who they are; operators read it and decide with a reason, which the newcomer reads.
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_sign_up_to_a_decision() {
     let world = World::new().await;
@@ -81,7 +81,7 @@ async fn it_can_be_put_right_until_it_is_decided() {
     assert_eq!(world.number("SELECT count(*) FROM partners WHERE company_name = 'Other'").await, 0);
 }
 
-/// All faults are told at once, by field, and nothing is stored then.
+/// All faults are reported at once, by field, and nothing is stored then.
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_are_told_by_field() {
     let world = World::new().await;

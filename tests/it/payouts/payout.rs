@@ -121,12 +121,12 @@ async fn every_step() {
     assert_eq!(world.step("cancelPayout", &next).await["payout"]["status"], "CANCELLED");
     assert_eq!(world.balances(world.a).await, ["0.00", "60.00", "0.00", "0.00"]);
     let query = "query ($id: ID!) { payout(id: $id) { nextStatuses commissions { totalCount } history { from to note } transfers { kind from to amount { amount } } } }";
-    let told = world.owner_a(query, json!({"id": id})).await.data()["payout"].clone();
+    let received = world.owner_a(query, json!({"id": id})).await.data()["payout"].clone();
     let kinds: Vec<&str> =
-        told["transfers"].as_array().expect("rows").iter().map(|row| row["kind"].as_str().expect("a kind")).collect();
+        received["transfers"].as_array().expect("rows").iter().map(|row| row["kind"].as_str().expect("a kind")).collect();
     assert_eq!(kinds, ["HOLD", "RELEASE", "HOLD", "PAY", "RETURN"]);
-    assert_eq!((&told["commissions"]["totalCount"], &told["nextStatuses"]), (&json!(3), &json!([])));
-    assert_eq!(told["history"].as_array().map(Vec::len), Some(9));
+    assert_eq!((&received["commissions"]["totalCount"], &received["nextStatuses"]), (&json!(3), &json!([])));
+    assert_eq!(received["history"].as_array().map(Vec::len), Some(9));
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
@@ -331,7 +331,7 @@ async fn batches_go_on() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
-/// A partner with an open balance is not closed, and is told why; a settled one is, releases its customers, and earns no more.
+/// A partner with an open balance is not closed, and learns why; a settled one is, releases its customers, and earns no more.
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_a_partner() {
     let world = World::new().await;

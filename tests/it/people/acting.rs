@@ -12,7 +12,7 @@ use crate::support::{
     world::{ACME, GLOBEX, Setup},
 };
 
-/// A person of several partners sees them all, acts for the one that they choose, and is told that another's rows are not read meanwhile.
+/// A person of several partners sees them all, acts for the one that they choose, and learns that another's rows are not read meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_of_two_partners() {
     let world = World::new().await;

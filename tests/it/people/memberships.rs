@@ -92,7 +92,7 @@ async fn each_token_says_what_it_may() {
     }
 }
 
-/// Whoever is registered by a server of the version before, which does not say where they come from, comes from the partner's organisation.
+/// A person who is registered by a server of the version before, which does not say where they come from, comes from the partner's organisation.
 #[tokio::test(flavor = "multi_thread")]
 async fn registered_by_the_version_before() {
     let world = World::new().await;
@@ -119,7 +119,7 @@ async fn an_owner_who_cannot_act_is_none() {
     let last = fault("LAST_OWNER", "They are the partner's only owner. Make somebody else an owner first.");
     assert_eq!(change(&world, "owner_a", "removePartnerUser", json!({"userId": owner})).await, last);
     assert_eq!(change(&world, "owner_a", "removePartnerUser", json!({"userId": colleague})).await, json!([]));
-    // Neither is the partner told of to them by a token that does not name the organisation.
+    // Neither does a token that does not name the organisation show the partner to them.
     world.sql("UPDATE partner_users SET removed_at = NULL, removed_by = NULL").await;
     let partners = "{ me { user { partners { companyName } } } }";
     for token in [sign(&good_claims("colleague", ACME)), in_organization("colleague", "org_a", "admin")] {
@@ -160,7 +160,7 @@ async fn what_was_given_here_stays() {
     assert_eq!(when_registered(&world, "owner_a").await, registered, "nobody is registered anew at every request");
 }
 
-/// Whoever is removed acts for the partner no more from that moment on, whatever their token says. Tried again, it says so; they can be let in
+/// A person who is removed acts for the partner no more from that moment on, whatever their token says. Tried again, it says so; they can be let in
 /// again as what they were.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_removed_is_out() {
@@ -201,7 +201,7 @@ async fn whoever_is_removed_is_out() {
     assert_eq!(members, 0);
 }
 
-/// A partner keeps an owner, whoever asks; roles that an organisation gives are changed there.
+/// A partner keeps an owner, no matter who asks; roles that an organisation gives are changed there.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_owner_stays() {
     let world = World::new().await;

@@ -282,7 +282,7 @@ fn a_taken_port_is_noticed_first() {
     assert_eq!(std::fs::read_dir(data.path()).expect("the folder").count(), 0);
 }
 
-/// Memory is not in huge pages: they hold more than is used, and keep waiting whoever touches one first.
+/// Memory is not in huge pages: they hold more than is used, and delay the request that touches one first.
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_is_in_small_pages() {

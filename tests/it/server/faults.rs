@@ -29,7 +29,7 @@ use crate::support::{
 const PERHAPS: &str = "it may have been made";
 const LEADS: &str = "{ leads(first: 5) { nodes { id partner { id } } } }";
 
-/// PostgreSQL stops and starts again under load: meanwhile requests are told so, quickly; afterwards all work, without a restart.
+/// PostgreSQL stops and starts again under load: meanwhile requests learn so, quickly; afterwards all work, without a restart.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_database_goes_and_comes() {
     let folder = Folder::new();
@@ -103,7 +103,7 @@ async fn connections_are_cut() {
     world.owner_a(LEADS, json!({})).await.data();
 }
 
-/// When all connections are in use for long, a request more is told so after its wait, and others go on when they are free.
+/// When all connections are in use for long, a request more learns so after its wait, and others go on when they are free.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pool_is_exhausted() {
     let world = World::with(Setup { pool: 2, pool_wait: Duration::from_millis(300), ..Setup::default() }).await;
@@ -161,7 +161,7 @@ async fn a_connection_is_wanted_while_it_is_tidied() {
     }
 }
 
-/// A reading transaction in which a statement has failed is no hindrance to whoever is given its connection next.
+/// A reading transaction in which a statement has failed is no hindrance to the request that is given its connection next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_transaction_is_handed_on() {
     let world = World::with_pool(1).await;
@@ -173,7 +173,7 @@ async fn a_failed_transaction_is_handed_on() {
     }
 }
 
-/// What is refused at its commit is not told as done, though its answer was being read already; the next requests on the same
+/// What is refused at its commit is not reported as done, though its answer was being read already; the next requests on the same
 /// connection are none the worse for it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_fails() {
@@ -214,7 +214,7 @@ async fn an_answer_cannot_be_read() {
     assert_eq!(status(&world, &lead).await, "LOST");
 }
 
-/// Nobody is told to try again what may have been done: where the time is over while a change is being committed, and where the connection
+/// Nobody is asked to try again what may have been done: where the time is over while a change is being committed, and where the connection
 /// breaks off just then.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_is_not_answered() {
@@ -237,15 +237,15 @@ async fn a_commit_is_not_answered() {
         assert!(answer.text.contains(PERHAPS), "{answer:?}");
         drop(locker);
         if breaks {
-            let told = |line: &Value| line["message"] == "a transaction could not be ended; its connection is closed";
-            eventually("the log names the request", || log::lines_of(&answer).iter().any(told)).await;
+            let received = |line: &Value| line["message"] == "a transaction could not be ended; its connection is closed";
+            eventually("the log names the request", || log::lines_of(&answer).iter().any(received)).await;
         }
         // What is asked for in time is none the worse for it.
         assert_eq!(status(&world, lead).await, if breaks { "PENDING" } else { "LOST" });
     }
 }
 
-/// Makes each change of a lead wait at its commit for whoever has the lock 1.
+/// Makes each change of a lead wait at its commit for the lock 1.
 async fn linger_at_commit(world: &World) {
     world
         .sql(

@@ -11,7 +11,7 @@ use crate::support::{World, token, tokens::staff_token, world::ACME};
 
 const CHEAP: &str = "{ me { role } }";
 
-/// A user who has spent what they may is told when to come back; others, and those of other tenants, are not affected.
+/// A user who has spent what they may learns when to come back; others, and those of other tenants, are not affected.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_users_budget() {
     let limits = Limits { user_rate: 1, user_burst: 30, max_cost: 30, ..Limits::default() };
@@ -82,8 +82,8 @@ async fn what_is_too_much_is_shed() {
     let (first, second, (shed, alive)) = tokio::join!(first, second, one_more);
     assert_eq!((shed.status, shed.code()), (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE"));
     assert_eq!(shed.headers[header::RETRY_AFTER], "1");
-    let told = telemetry::scrape(&world).await;
-    assert!(told.contains("portal_refusals_total{code=\"SERVICE_UNAVAILABLE\"} 1\n"), "{told}");
+    let received = telemetry::scrape(&world).await;
+    assert!(received.contains("portal_refusals_total{code=\"SERVICE_UNAVAILABLE\"} 1\n"), "{received}");
     assert_eq!(alive.status, StatusCode::OK);
     first.data();
     second.data();

@@ -30,7 +30,7 @@ pub async fn scrape(world: &World) -> String {
     String::from_utf8(bytes.to_vec()).expect("text")
 }
 
-/// Operations are counted by name and outcome, with their statements; refusals by code; what is open now is told.
+/// Operations are counted by name and outcome, with their statements; refusals by code; what is open now is reported.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_counted() {
     let world = World::new().await;
@@ -73,7 +73,7 @@ async fn metrics_are_elsewhere() {
     assert_eq!(answer.status.as_u16(), 404);
 }
 
-/// Spans go to the collector: the operation's, below whoever called, and those of its statements, without what was bound.
+/// Spans go to the collector: the operation's, below the caller's, and those of its statements, without what was bound.
 #[tokio::test(flavor = "multi_thread")]
 async fn traces_are_sent() {
     let received = Arc::new(Mutex::new(Vec::<u8>::new()));
@@ -102,5 +102,5 @@ async fn traces_are_sent() {
     let id: Vec<u8> = (0..16).map(|n| u8::from_str_radix(&trace[2 * n..2 * n + 2], 16).expect("hex")).collect();
     assert!(has(&id), "the caller's trace goes on");
     assert!(has(b"query TracedLeads") && has(b"partner_leads") && has(b"partner-portal"));
-    assert!(!has(b"unmistakable"), "what is bound is not told");
+    assert!(!has(b"unmistakable"), "what is bound is left out");
 }

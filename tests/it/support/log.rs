@@ -1,4 +1,4 @@
-//! What the server logs: gathered for the whole test run, told apart by the request's id.
+//! What the server logs: gathered for the whole test run, kept apart by the request's id.
 
 use std::{
     io,

@@ -284,7 +284,7 @@ impl World {
             partner = partner.uuid(),
         ))
         .await;
-        // That they are there is told of before anybody watches.
+        // That they are there is published before anybody watches.
         while self.is_live && self.number("SELECT count(*) FROM events WHERE place IS NULL").await > 0 {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
