@@ -33,6 +33,8 @@ pub struct App {
     pub keyring: Arc<Keyring>,
     /// The clock.
     pub clock: Clock,
+    /// Where the server is reached from outside, without a slash at the end.
+    pub public_url: Arc<str>,
     /// What guards the server as a whole.
     pub edge: Edge,
     /// Counts what happens.
@@ -52,7 +54,12 @@ pub struct App {
 impl App {
     /// What its resolvers need.
     pub fn shared(&self) -> Shared {
-        Shared { keyring: Arc::clone(&self.keyring), cursors: self.hub.cursors(), clock: self.clock.clone() }
+        Shared {
+            keyring: Arc::clone(&self.keyring),
+            cursors: self.hub.cursors(),
+            clock: self.clock.clone(),
+            public_url: Arc::clone(&self.public_url),
+        }
     }
 }
 

@@ -178,6 +178,16 @@ ids! {
     MoveId = "move", "The id of a move";
     /// The id of one entry of a payout's history.
     PayoutChangeId = "payoutchange", "The id of a payout's status change";
+    /// The id of a programme.
+    ProgrammeId = "programme", "A programme's id";
+    /// The id of a partner's part in a programme.
+    EnrolmentId = "enrolment", "An enrolment's id";
+    /// The id of one entry of an enrolment's history.
+    EnrolmentChangeId = "enrolmentchange", "The id of an enrolment's status change";
+    /// The id of a link.
+    LinkId = "link", "A link's id";
+    /// The id of a click on a link.
+    ClickId = "click", "A click's id";
     /// The id of a transfer of money: it stands for the transfer's number.
     TransferId = "transfer", "A transfer's id";
     /// The id of a transfer of credits: it stands for the transfer's number.

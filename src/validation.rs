@@ -60,6 +60,10 @@ pub enum FaultCode {
     MemberInactive,
     /// The partner is not active.
     PartnerInactive,
+    /// The partner does not take part in the programme.
+    NotEnrolled,
+    /// The programme takes no new links.
+    ProgrammePaused,
     /// The number of credits is not one that can be moved at once.
     InvalidAmount,
     /// The partner would be left without an owner.

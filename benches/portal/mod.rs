@@ -89,6 +89,7 @@ impl Portal {
             verifier: TokenVerifier::new(vec![trusted], vec![], AzpPolicy::default(), clock.clone()),
             keyring: Arc::new(keyring),
             clock: clock.clone(),
+            public_url: "http://localhost".into(),
             metrics: Metrics::new().expect("metrics"),
             hub: Arc::new(Hub::of(&database.login()).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),

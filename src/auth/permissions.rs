@@ -18,6 +18,8 @@ pub enum Role {
 pub enum Permission {
     /// Create and change leads.
     LeadsWrite,
+    /// Make and change links.
+    LinksManage,
     /// Assign credits to members.
     CreditsAssign,
     /// Change the partner's profile.
@@ -32,6 +34,8 @@ pub enum Permission {
     PayoutsManage,
     /// Create partners, change them and their status.
     PartnersManage,
+    /// Change programmes, and decide which partners take part in them.
+    ProgrammesManage,
     /// Grant credits to partners.
     CreditsGrant,
     /// Report customers, and say which partner manages them.
@@ -73,20 +77,22 @@ impl Role {
     /// What the role allows, for a partner's people only while the partner is active.
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, EventsIngest, LeadsWrite, MembersManage,
-            PartnersManage, PayoutsManage, ProfileWrite, SettingsManage, UsersManage,
+            CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, EventsIngest, LeadsWrite, LinksManage,
+            MembersManage, PartnersManage, PayoutsManage, ProfileWrite, ProgrammesManage, SettingsManage, UsersManage,
         };
         match self {
-            Self::PartnerMember => &[LeadsWrite, CreditsAssign],
-            Self::PartnerOwner => &[LeadsWrite, CreditsAssign, ProfileWrite, MembersManage, UsersManage],
+            Self::PartnerMember => &[LeadsWrite, LinksManage, CreditsAssign],
+            Self::PartnerOwner => &[LeadsWrite, LinksManage, CreditsAssign, ProfileWrite, MembersManage, UsersManage],
             Self::Operator => &[
                 LeadsWrite,
+                LinksManage,
                 ProfileWrite,
                 MembersManage,
                 UsersManage,
                 CommissionsManage,
                 PayoutsManage,
                 PartnersManage,
+                ProgrammesManage,
                 CreditsGrant,
                 CustomersManage,
                 SettingsManage,

@@ -12,6 +12,7 @@ mod rotate_keys;
 mod seed;
 mod serve;
 mod tenant;
+mod tenant_host;
 mod token;
 mod verify;
 mod welcome;

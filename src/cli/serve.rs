@@ -80,6 +80,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),
+        public_url: settings.public_url().into(),
         metrics: Metrics::new().map_err(|error| Failure(error.to_string()))?,
         hub: Arc::new(Hub::of(&database.login).await?),
         files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),

@@ -5,7 +5,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::AsyncPgConnection;
 use rust_decimal::Decimal;
 
-use super::{Failure, bar::bar, database::Database, say};
+use super::{Failure, bar::bar, database::Database, say, tenant_host};
 use crate::{
     auth::development,
     config::{Issuer, Settings},
@@ -28,6 +28,9 @@ pub enum Command {
     List,
     /// Change a tenant
     Set(SetArguments),
+    /// Add, list or remove hosts of a tenant's own that its links are on
+    #[command(subcommand)]
+    Host(tenant_host::Command),
 }
 
 #[derive(Args)]
@@ -119,7 +122,7 @@ fn currency(text: &str) -> Result<String, String> {
 pub async fn run(settings: &Settings, command: Command) -> Result<(), Failure> {
     let database = match &command {
         Command::Add(_) => Database::open_migrated(settings).await?,
-        Command::List | Command::Set(_) => Database::open_existing(settings).await?,
+        Command::List | Command::Set(_) | Command::Host(_) => Database::open_existing(settings).await?,
     };
     let outcome = match database.connect_as_owner().await {
         Ok(connection) => carry_out(&connection, settings, command).await,
@@ -134,6 +137,7 @@ async fn carry_out(connection: &AsyncPgConnection, settings: &Settings, command:
         Command::Add(arguments) => add(connection, settings, arguments).await,
         Command::List => list(connection).await,
         Command::Set(arguments) => set(connection, arguments).await,
+        Command::Host(command) => tenant_host::run(connection, command).await,
     }
 }
 

@@ -181,6 +181,10 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_INTROSPECTION", global = true, value_enum, default_value_t)]
     pub introspection: Introspection,
 
+    /// Where the server is reached from outside: links begin with it. http://LISTEN where it is not set.
+    #[arg(long, env = "PORTAL_PUBLIC_URL", global = true, value_name = "URL", value_parser = secure_url)]
+    pub public_url: Option<Url>,
+
     /// The web origins (scheme and host) of the front ends that may call from a browser, separated by commas.
     #[arg(long, env = "PORTAL_CORS_ORIGINS", global = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
@@ -206,6 +210,18 @@ impl Settings {
     /// What the pool of connections needs to know.
     pub fn pool(&self) -> PoolSettings {
         PoolSettings { size: self.pool_size, wait: self.pool_wait, statement_timeout: self.statement_timeout, linger: db::LINGER }
+    }
+
+    /// Where the server is reached from outside, without a slash at the end.
+    pub fn public_url(&self) -> String {
+        let url = self.public_url.as_ref().map_or_else(
+            || match self.listen.ip().is_unspecified() {
+                true => format!("http://localhost:{}", self.listen.port()),
+                false => format!("http://{}", self.listen),
+            },
+            ToString::to_string,
+        );
+        url.trim_end_matches('/').to_owned()
     }
 
     /// Whether this is development: an embedded database, and nobody else's tokens.

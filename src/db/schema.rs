@@ -121,6 +121,36 @@ diesel::table! {
 }
 
 diesel::table! {
+    enrolment_changes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        enrolment_id -> Uuid,
+        from_status -> Nullable<Text>,
+        to_status -> Text,
+        reason -> Nullable<Text>,
+        changed_by -> Nullable<Uuid>,
+        impersonator -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    enrolments (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        programme_id -> Uuid,
+        status -> Text,
+        reason -> Nullable<Text>,
+        decided_by -> Nullable<Uuid>,
+        decided_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     event_cursor_keys (is_only) {
         is_only -> Bool,
         key -> Bytea,
@@ -180,6 +210,42 @@ diesel::table! {
         note -> Nullable<Text>,
         created_at -> Timestamptz,
         impersonator -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    link_hosts (tenant_id, host) {
+        tenant_id -> Uuid,
+        host -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    links (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        user_id -> Nullable<Uuid>,
+        programme_id -> Uuid,
+        host -> Text,
+        key -> Text,
+        url -> Text,
+        url_hash -> Nullable<Bytea>,
+        title -> Nullable<Text>,
+        external_id -> Nullable<Text>,
+        coupon_code -> Nullable<Text>,
+        utm_source -> Nullable<Text>,
+        utm_medium -> Nullable<Text>,
+        utm_campaign -> Nullable<Text>,
+        utm_term -> Nullable<Text>,
+        utm_content -> Nullable<Text>,
+        expires_at -> Nullable<Timestamptz>,
+        expired_url -> Nullable<Text>,
+        archived_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        search_text -> Text,
     }
 }
 
@@ -480,6 +546,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    programmes (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        key -> Text,
+        name -> Text,
+        domain -> Text,
+        status -> Text,
+        rate_source -> Text,
+        cookie_days -> Int4,
+        attribution -> Text,
+        enrolment_policy -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        name_sort -> Text,
+        search_text -> Text,
+    }
+}
+
+diesel::table! {
     tenant_totals (tenant_id, currency, grain, starts_on, shard) {
         tenant_id -> Uuid,
         currency -> Text,
@@ -552,8 +637,10 @@ diesel::table! {
 diesel::joinable!(customers -> tenants (tenant_id));
 diesel::joinable!(idempotency_keys -> tenants (tenant_id));
 diesel::joinable!(invoices -> tenants (tenant_id));
+diesel::joinable!(link_hosts -> tenants (tenant_id));
 diesel::joinable!(partner_commissions -> tenants (tenant_id));
 diesel::joinable!(partners -> tenants (tenant_id));
+diesel::joinable!(programmes -> tenants (tenant_id));
 diesel::joinable!(tenant_totals -> tenants (tenant_id));
 diesel::joinable!(users -> tenants (tenant_id));
 
@@ -566,11 +653,15 @@ diesel::allow_tables_to_appear_in_same_query!(
     credit_grants,
     credit_redemptions,
     customers,
+    enrolment_changes,
+    enrolments,
     event_cursor_keys,
     events,
     idempotency_keys,
     invoices,
     lead_status_changes,
+    link_hosts,
+    links,
     member_accounts,
     member_counts,
     partner_accounts,
@@ -588,6 +679,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     partner_profiles,
     partner_users,
     partners,
+    programmes,
     tenant_totals,
     tenants,
     transfers,

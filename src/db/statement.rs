@@ -37,6 +37,8 @@ pub enum Bind {
     Decimal(Decimal),
     /// An array of decimal numbers.
     Decimals(Vec<Decimal>),
+    /// An array of truths.
+    Bools(Vec<bool>),
     /// An instant.
     Time(chrono::DateTime<chrono::Utc>),
     /// An array of instants.
@@ -63,6 +65,7 @@ impl Bind {
             Self::Integers(value) => out.push_bind_param::<Array<Integer>, _>(value),
             Self::Decimal(value) => out.push_bind_param::<Numeric, _>(value),
             Self::Decimals(value) => out.push_bind_param::<Array<Numeric>, _>(value),
+            Self::Bools(value) => out.push_bind_param::<Array<Bool>, _>(value),
             Self::Date(value) => out.push_bind_param::<Date, _>(value),
             Self::Time(value) => out.push_bind_param::<Timestamptz, _>(value),
             Self::Times(value) => out.push_bind_param::<Array<Timestamptz>, _>(value),

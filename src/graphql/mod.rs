@@ -14,6 +14,7 @@ pub mod node;
 pub mod partners;
 pub mod payouts;
 pub mod people;
+pub mod programmes;
 pub mod query;
 pub mod subscription;
 
@@ -37,6 +38,7 @@ use self::{
     node::Node,
     partners::partner::Partner,
     payouts::payout::Payout,
+    programmes::{enrolment::Enrolment, link::Link, programme::Programme},
     query::Query,
     subscription::Subscription,
 };
@@ -46,7 +48,7 @@ use crate::config::{TrustedMode, limits::Limits};
 const MAX_RECURSION: usize = 80;
 
 /// What the schema is, for its readers.
-const DESCRIPTION: &str = "The API of a partner portal: partners send leads, earn commissions, are paid in payouts and hand out credits. \
+const DESCRIPTION: &str = "The API of a partner portal: partners send leads, share links, earn commissions, are paid in payouts and hand out credits. \
     Each caller sees what is theirs: a partner's people their partner, operators all partners of their tenant. Amounts are decimals as \
     strings, never floats; instants are RFC 3339 in UTC; lists are Relay connections; every object with an id can be fetched again by `node`. \
     What a person can put right is said in a mutation's `userErrors`, everything else in `errors` with `extensions.code`.";
@@ -125,6 +127,9 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Connection<Transfer>>("One page of a ledger.")
         .override_output_type_description::<Connection<Lead>>("One page of leads.")
         .override_output_type_description::<Connection<Partner>>("One page of partners.")
+        .override_output_type_description::<Connection<Programme>>("One page of programmes.")
+        .override_output_type_description::<Connection<Enrolment>>("One page of enrolments.")
+        .override_output_type_description::<Connection<Link>>("One page of links.")
 }
 
 /// The schema in the schema definition language, as it is committed in `schema.graphql`.

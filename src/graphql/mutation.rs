@@ -26,6 +26,7 @@ use super::{
     },
     payouts::{mutations::PayoutMutations, step_mutations::PayoutStepMutations},
     people::{mutations::TenantMutations, partner_user_mutations::PartnerUserMutations},
+    programmes::{link_mutations::LinkMutations, programme_mutations::ProgrammeMutations},
 };
 
 /// Everything that can be changed. Each mutation is done whole or not at all, but for those that answer with a result for each of many.
@@ -49,4 +50,6 @@ pub struct Mutation(
     PartnerMoveMutations,
     PartnerUserMutations,
     RedemptionMutations,
+    LinkMutations,
+    ProgrammeMutations,
 );

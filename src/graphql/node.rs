@@ -15,12 +15,18 @@ use super::{
     partners::partner::Partner,
     payouts::payout::{Payout, PayoutStatusChange},
     people::{tenant::Tenant, user::User},
+    programmes::{
+        enrolment::{Enrolment, EnrolmentStatusChange},
+        link::Link,
+        programme::Programme,
+    },
 };
 use crate::{
     error::{Error, Result},
     ids::{
-        self, AllocationId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, GrantId, LeadId, LeadStatusChangeId,
-        MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, RedemptionId, RuleId, TenantId, TransferId, UserId,
+        self, AllocationId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId, EnrolmentId,
+        GrantId, LeadId, LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId,
+        RedemptionId, RuleId, TenantId, TransferId, UserId,
     },
 };
 
@@ -44,10 +50,16 @@ pub enum Node {
     Customer(Customer),
     /// A period in which a partner manages a customer.
     CustomerAccount(CustomerAccount),
+    /// A partner's part in a programme.
+    Enrolment(Enrolment),
+    /// A change of an enrolment's status.
+    EnrolmentStatusChange(EnrolmentStatusChange),
     /// A lead.
     Lead(Lead),
     /// A step of a lead.
     LeadStatusChange(LeadStatusChange),
+    /// A link.
+    Link(Link),
     /// A member.
     Member(Member),
     /// A partner.
@@ -58,6 +70,8 @@ pub enum Node {
     Payout(Payout),
     /// A step of a payout.
     PayoutStatusChange(PayoutStatusChange),
+    /// A programme.
+    Programme(Programme),
     /// A tenant.
     Tenant(Tenant),
     /// A transfer of money.
@@ -87,6 +101,10 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         PayoutChangeId::PREFIX => PayoutStatusChange::by_id(ctx, uuid.into()).await?.map(Node::PayoutStatusChange),
         CustomerAccountId::PREFIX => CustomerAccount::by_id(ctx, uuid.into()).await?.map(Node::CustomerAccount),
         MoveId::PREFIX => PartnerMove::by_id(ctx, uuid.into()).await?.map(Node::PartnerMove),
+        ProgrammeId::PREFIX => Programme::by_id(ctx, uuid.into()).await?.map(|row| Node::Programme(row.0)),
+        EnrolmentId::PREFIX => Enrolment::by_id(ctx, uuid.into()).await?.map(|row| Node::Enrolment(row.0)),
+        EnrolmentChangeId::PREFIX => EnrolmentStatusChange::by_id(ctx, uuid.into()).await?.map(Node::EnrolmentStatusChange),
+        LinkId::PREFIX => Link::by_id(ctx, uuid.into()).await?.map(|row| Node::Link(row.0)),
         TransferId::PREFIX => Transfer::by_id(ctx, uuid.into()).await?.map(Node::Transfer),
         CreditTransferId::PREFIX => CreditTransfer::by_id(ctx, uuid.into()).await?.map(Node::CreditTransfer),
         TenantId::PREFIX => Tenant::by_id(ctx, uuid.into()).await?.map(Node::Tenant),

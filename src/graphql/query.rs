@@ -15,6 +15,7 @@ use super::{
     partners::queries::PartnerQueries,
     payouts::queries::PayoutQueries,
     people::viewer::Viewer,
+    programmes::queries::ProgrammeQueries,
 };
 use crate::{
     error::{Error, Result},
@@ -36,6 +37,7 @@ pub struct Query(
     FigureQueries,
     MemberQueries,
     CreditQueries,
+    ProgrammeQueries,
 );
 
 #[derive(Default)]

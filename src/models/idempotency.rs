@@ -19,6 +19,8 @@ crate::pg_enum! {
     pub enum Operation {
         /// `createLead`.
         CreateLead = "create_lead",
+        /// `createLink`.
+        CreateLink = "create_link",
         /// `createPartner`.
         CreatePartner = "create_partner",
         /// `createPayoutBatches`.

@@ -25,5 +25,6 @@ pub mod partners;
 pub mod payouts;
 pub mod people;
 pub mod period;
+pub mod programmes;
 pub mod scope;
 pub mod totals;

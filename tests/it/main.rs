@@ -13,6 +13,7 @@ mod members;
 mod partners;
 mod payouts;
 mod people;
+mod programmes;
 mod server;
 mod source;
 mod support;

@@ -51,6 +51,8 @@ pub struct Shared {
     pub cursors: Cursors,
     /// The clock.
     pub clock: Clock,
+    /// Where the server is reached from outside, without a slash at the end.
+    pub public_url: Arc<str>,
 }
 
 /// The errors of fields that are null for them, until they go into the answer.

@@ -9,8 +9,9 @@ use async_graphql::{
 
 use super::json::{displayed, leaf};
 use crate::ids::{
-    AllocationId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, GrantId, LeadId, LeadStatusChangeId, MemberId,
-    MoveId, PartnerId, PayoutChangeId, PayoutId, RedemptionId, RuleId, TenantId, TransferId, UserId,
+    AllocationId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId, EnrolmentId, GrantId, LeadId,
+    LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, RuleId,
+    TenantId, TransferId, UserId,
 };
 
 /// The beginning of the name of an id's type, where kinds of ids are distinguished.
@@ -116,5 +117,9 @@ graphql_ids!(
     CustomerAccountId,
     MoveId,
     TransferId,
-    CreditTransferId
+    CreditTransferId,
+    ProgrammeId,
+    EnrolmentId,
+    EnrolmentChangeId,
+    LinkId
 );

@@ -5,12 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Object};
 
 use super::{
-    application::PartnerApplication,
-    order::{PartnerFilterInput, PartnerOrder},
-    partner_user::PartnerUser,
-    profile::PartnerProfile,
-    rank::rank,
-    stats::PartnerStats,
+    application::PartnerApplication, partner_user::PartnerUser, profile::PartnerProfile, rank::rank, stats::PartnerStats,
 };
 use crate::{
     auth::Readable,
@@ -24,9 +19,8 @@ use crate::{
         engine::{
             context::ContextExt,
             json::leaf_enums,
-            lists::{self, Shown},
             loaders::batch_key,
-            pagination::{Connection, Listed, TotalCount},
+            pagination::Connection,
             row::{Row, plain},
             scalars::{CurrencyCode, Date, DateTime, Decimal},
         },
@@ -37,13 +31,13 @@ use crate::{
         },
         members::member::{Member, MemberCounts, MemberFilterInput, MemberOrder},
         payouts::payout::{Payout, PayoutFilterInput, PayoutOrder},
+        programmes::{
+            enrolment::{Enrolment, EnrolmentFilterInput, EnrolmentOrder},
+            link::{Link, LinkFilterInput, LinkOrder},
+        },
     },
     ids::PartnerId,
-    models::{
-        self,
-        page::{Page, PageArguments},
-        partners::{partner::PartnerFilter, status::PartnerStatus},
-    },
+    models::{self, page::PageArguments, partners::status::PartnerStatus},
 };
 
 /// A partner.
@@ -285,6 +279,42 @@ impl Partner {
         CreditAllocation::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 
+    /// Its links. The newest first where no order is given.
+    async fn links(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which links to show; all of them where it is not given.")] filter: Option<LinkFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<LinkOrder>,
+    ) -> Result<Option<Connection<Link>>> {
+        ctx.require_acting_for(self.0.id)?;
+        Link::below(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
+    }
+
+    /// Its parts in programmes. The newest first where no order is given.
+    async fn enrolments(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which enrolments to show; all of them where it is not given.")] filter: Option<EnrolmentFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<EnrolmentOrder>,
+    ) -> Result<Option<Connection<Enrolment>>> {
+        ctx.require_acting_for(self.0.id)?;
+        Enrolment::below(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
+    }
+
     /// Its members. The newest first where no order is given.
     async fn members(
         &self,
@@ -348,25 +378,6 @@ impl Partner {
     pub fn achievements(&self) -> PartnerStats {
         PartnerStats(Arc::clone(&self.0))
     }
-
-    /// One page of the partners that the viewer may see.
-    pub async fn paginate(
-        ctx: &Context<'_>,
-        arguments: PageArguments,
-        filter: Option<PartnerFilterInput>,
-        order: Option<PartnerOrder>,
-    ) -> Result<Connection<Self>> {
-        let order = order.unwrap_or_default();
-        let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
-        let filter = filter.map(PartnerFilterInput::checked).transpose()?.unwrap_or_default();
-        lists::root(ctx, filter, page).await
-    }
 }
 
 batch_key!(PartnerById(PartnerId) -> Arc<models::partners::partner::Partner>, models::partners::partner::Partner::by_ids);
-
-impl Listed for Partner {
-    type Beside = TotalCount;
-}
-
-impl Shown for PartnerFilter {}

@@ -5,7 +5,7 @@ use async_graphql::{Context, Object};
 use super::{
     dashboard::Dashboard,
     leaderboard::LeaderboardRow,
-    order::{PartnerFilterInput, PartnerOrder},
+    list::{PartnerFilterInput, PartnerOrder},
     partner::Partner,
 };
 use crate::{

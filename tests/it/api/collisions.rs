@@ -52,6 +52,9 @@ struct Few {
     rules: Vec<String>,
     redemptions: Vec<String>,
     people: Vec<String>,
+    links: Vec<String>,
+    programmes: Vec<String>,
+    enrolments: Vec<String>,
 }
 
 /// One of a few texts.
@@ -75,7 +78,7 @@ fn with(mut input: Value, more: Value) -> Value {
     input
 }
 
-const FOUND: &str = "{ payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } }";
+const FOUND: &str = "{ payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } links(last: 6) { nodes { id } } programmes { nodes { id } } enrolments { nodes { id } } }";
 
 impl Few {
     async fn of(world: &World) -> Self {
@@ -116,6 +119,9 @@ impl Few {
             allocations: Vec::new(),
             rules: Vec::new(),
             redemptions: Vec::new(),
+            links: Vec::new(),
+            programmes: Vec::new(),
+            enrolments: Vec::new(),
         }
     }
 
@@ -136,6 +142,7 @@ impl Few {
         let rules = found.data()["commissionRules"].as_array().expect("rules");
         self.rules = rules.iter().map(|rule| rule["id"].as_str().expect("an id").to_owned()).collect();
         (self.payouts, self.commissions, self.allocations) = (ids("payouts"), ids("commissions"), ids("creditAllocations"));
+        (self.links, self.programmes, self.enrolments) = (ids("links"), ids("programmes"), ids("enrolments"));
     }
 
     /// A call of a mutation, or nothing while there is nothing to call it for.
@@ -266,6 +273,45 @@ impl Few {
                 };
                 (Service, with(who, json!({"count": random.u8(1..4), "idempotencyKey": random.u64(..).to_string()})))
             }
+            other => return self.call_about_programmes(other, random),
+        })
+    }
+
+    fn call_about_programmes(&self, name: &str, random: &mut fastrand::Rng) -> Option<(As, Value)> {
+        use As::{Operator, Partner};
+        let partner = self.partners[random.usize(..2)].clone();
+        let product = |random: &mut fastrand::Rng| format!("https://shop{}.example.com/{}", random.u8(..2), text(random));
+        Some(match name {
+            "createLink" => (
+                Operator,
+                json!({"partnerId": partner, "url": product(random), "idempotencyKey": (["1", "2", "3"][random.usize(..3)])}),
+            ),
+            "createLinks" => {
+                (Partner, json!({"links": [{"url": product(random)}, {"url": product(random), "key": text(random)}]}))
+            }
+            "updateLink" => (
+                Operator,
+                with(
+                    id(&self.links, random)?,
+                    json!({"url": product(random), "couponCode": text(random), "title": text(random)}),
+                ),
+            ),
+            "archiveLink" | "restoreLink" => (Partner, id(&self.links, random)?),
+            "updateProgramme" => (
+                Operator,
+                with(
+                    id(&self.programmes, random)?,
+                    json!({"name": text(random), "enrolmentPolicy": (["AUTOMATIC", "BY_APPROVAL"][random.usize(..2)])}),
+                ),
+            ),
+            "enrolPartner" => (Operator, json!({"partnerId": partner, "programmeId": of(random, &self.programmes)?})),
+            "decideEnrolment" => (
+                Operator,
+                with(
+                    id(&self.enrolments, random)?,
+                    json!({"status": (["APPROVED", "REJECTED", "SUSPENDED"][random.usize(..3)]), "reason": "R"}),
+                ),
+            ),
             other => panic!("no call of {other}: every mutation is thrown at every other"),
         })
     }
@@ -292,7 +338,7 @@ async fn every_mutation_at_every_other() {
         tokio::spawn(async move {
             let mut random = fastrand::Rng::with_seed(task);
             let mut done = BTreeSet::new();
-            for turn in 0..180 {
+            for turn in 0..200 {
                 if turn % 10 == 0 {
                     few.write().await.look(&world).await;
                 }

@@ -137,6 +137,22 @@ async fn every_mutation_is_done_once() {
         .await;
     twice.send("operator", "moveLead", json!({"id": lead, "partnerId": b, "reason": "R"}), "lead { id moves { id } }").await;
 
+    // Programmes and links.
+    let shoe = json!({"url": "https://shop.example.com/shoe", "title": "Shoe"});
+    let link = twice.send("owner_a", "createLink", shoe, "link { id updatedAt programme { id } }").await["link"].clone();
+    let several = json!({"links": [{"url": "https://example.com/a"}, {"url": "https://example.com/b", "key": "b"}]});
+    twice.send("owner_a", "createLinks", several, "results { link { id updatedAt } userErrors { code } }").await;
+    let changes = json!({"id": link["id"], "title": "Boot", "utm": {"source": "mail"}});
+    twice.send("owner_a", "updateLink", changes, "link { id updatedAt }").await;
+    twice.send("owner_a", "archiveLink", json!({"id": link["id"]}), "link { id archivedAt }").await;
+    twice.send("owner_a", "restoreLink", json!({"id": link["id"]}), "link { id updatedAt }").await;
+    let programme = json!({"id": link["programme"]["id"], "name": "Shoes", "cookieDays": 30});
+    twice.send("operator", "updateProgramme", programme, "programme { id updatedAt }").await;
+    let enrolled = json!({"partnerId": b, "programmeId": link["programme"]["id"]});
+    let enrolment = id(&twice.send("operator", "enrolPartner", enrolled, "enrolment { id updatedAt }").await["enrolment"]);
+    let decision = json!({"id": enrolment, "status": "SUSPENDED", "reason": "R"});
+    twice.send("operator", "decideEnrolment", decision, "enrolment { id updatedAt history { id } }").await;
+
     // Money.
     let customer = json!({"externalId": "cus", "name": "C", "email": "cus@example.com"});
     let customer = id(&twice.send("service", "upsertCustomer", customer, "customer { id updatedAt }").await["customer"]);
@@ -292,12 +308,16 @@ async fn lost_updates_are_refused() {
     let world = World::new().await;
     let lead = world.add_lead(world.acme, world.a).await.to_string();
     let member = world.member("ann@example.com").await;
+    let made = world.link("https://example.com/").await;
+    let (link, programme) = (made["id"].clone(), made["programme"]["id"].clone());
     let a = world.a.to_string();
     for (who, name, input, seen, object) in [
         ("owner_a", "updateLead", json!({"id": lead, "notes": "1"}), "lead(id: ID) { updatedAt }", "lead"),
         ("owner_a", "updatePartnerProfile", json!({"contactName": "1"}), "partner(id: ID) { profile { updatedAt } }", "partner"),
         ("operator", "updatePartner", json!({"id": a, "companyName": "1"}), "partner(id: ID) { updatedAt }", "partner"),
         ("owner_a", "updateMember", json!({"id": member, "firstName": "1"}), "member(id: ID) { updatedAt }", "member"),
+        ("owner_a", "updateLink", json!({"id": link, "title": "1"}), "link(id: ID) { updatedAt }", "link"),
+        ("operator", "updateProgramme", json!({"id": programme, "name": "1"}), "programme(id: ID) { updatedAt }", "programme"),
     ] {
         let bearer = if who == "operator" { staff_token(who, ACME) } else { token(who, ACME) };
         let id = input["id"].as_str().unwrap_or(&a);

@@ -84,11 +84,18 @@ async fn others_see_nothing(world: &World) {
     let me = world.owner_a("{ me { user { id } tenant { id } } }", json!({})).await;
     let (user, tenant) = (me.data()["me"]["user"]["id"].clone(), me.data()["me"]["tenant"]["id"].clone());
     let (money, credits) = (money(world).await, credits(world).await);
+    let link = world.link("https://example.com/").await;
+    let enrolments = world.owner_a("{ enrolments { nodes { id } } }", json!({})).await;
+    let enrolment = &enrolments.data()["enrolments"]["nodes"][0]["id"];
     let ([customer, rule, commission, payout], [member, allocation, grant]) = (&money, &credits);
     let ids = json!({"lead": lead.to_string(), "partner": world.a.to_string(), "user": user, "tenant": tenant,
                      "customer": customer, "rule": rule, "commission": commission, "payout": payout,
-                     "member": member, "allocation": allocation, "grant": grant});
-    let query = "query ($lead: ID!, $partner: ID!, $user: ID!, $tenant: ID!, $customer: ID!, $rule: ID!, $commission: ID!, $payout: ID!, $member: ID!, $allocation: ID!, $grant: ID!) {
+                     "member": member, "allocation": allocation, "grant": grant,
+                     "link": link["id"], "key": link["key"], "programme": link["programme"]["id"], "enrolment": enrolment});
+    let query = "query ($lead: ID!, $partner: ID!, $user: ID!, $tenant: ID!, $customer: ID!, $rule: ID!, $commission: ID!, $payout: ID!, $member: ID!, $allocation: ID!, $grant: ID!, $link: ID!, $key: String!, $programme: ID!, $enrolment: ID!) {
+        link(id: $link) { id } byKey: link(key: $key) { id } programme(id: $programme) { id }
+        l: node(id: $link) { id } m: node(id: $programme) { id } n: node(id: $enrolment) { id }
+        links { totalCount nodes { id } } programmes { totalCount nodes { id links { nodes { id } } } } enrolments { totalCount nodes { id } }
         member(id: $member) { id } creditAllocation(id: $allocation) { id } i: node(id: $member) { id } j: node(id: $allocation) { id } k: node(id: $grant) { id }
         members { totalCount nodes { id partner { id } } }
         creditAllocations { totalCount nodes { id member { id } transfers { kind } } }
@@ -110,6 +117,8 @@ async fn others_see_nothing(world: &World) {
 
     let nothing = json!({
         "lead": null, "partner": null, "customer": null, "commission": null, "payout": null,
+        "link": null, "byKey": null, "programme": null, "l": null, "m": null, "n": null,
+        "links": {"totalCount": 0, "nodes": []}, "programmes": {"totalCount": 0, "nodes": []}, "enrolments": {"totalCount": 0, "nodes": []},
         "a": null, "b": null, "c": null, "d": null, "e": null, "f": null, "g": null, "h": null, "i": null, "j": null, "k": null,
         "member": null, "creditAllocation": null, "members": {"totalCount": 0, "nodes": []}, "creditAllocations": {"totalCount": 0, "nodes": []},
         "nodes": [null, null, null, null, null, null, null, null],
@@ -262,6 +271,24 @@ fn attempts(lead: &str, a: &str, [customer, rule, commission, payout]: &[String;
     ]
 }
 
+fn attempts_on_links(a: &str, link: &Value) -> Vec<(&'static str, String)> {
+    let (id, programme) = (&link["id"], &link["programme"]["id"]);
+    vec![
+        (
+            "createLink",
+            format!("createLink(input: {{ partnerId: \"{a}\", url: \"https://example.com/x\" }}) {{ userErrors {{ code }} }}"),
+        ),
+        ("updateLink", format!("updateLink(input: {{ id: {id}, title: \"X\" }}) {{ userErrors {{ code }} }}")),
+        ("archiveLink", format!("archiveLink(input: {{ id: {id} }}) {{ userErrors {{ code }} }}")),
+        ("restoreLink", format!("restoreLink(input: {{ id: {id} }}) {{ userErrors {{ code }} }}")),
+        ("updateProgramme", format!("updateProgramme(input: {{ id: {programme}, name: \"X\" }}) {{ userErrors {{ code }} }}")),
+        (
+            "enrolPartner",
+            format!("enrolPartner(input: {{ partnerId: \"{a}\", programmeId: {programme} }}) {{ userErrors {{ code }} }}"),
+        ),
+    ]
+}
+
 /// A mutation of what is another's finds nothing, says just that, and changes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_else_changes_anything() {
@@ -273,6 +300,7 @@ async fn others_change_nothing(world: &World) {
     let a = world.a.to_string();
     let mut mutations = attempts(&lead, &a, &money(world).await);
     mutations.extend(attempts_on_credits(&a, &credits(world).await));
+    mutations.extend(attempts_on_links(&a, &world.link("https://example.com/").await));
     let fingerprint = "SELECT hashtext((SELECT string_agg(l::text, '' ORDER BY id) FROM partner_leads l) ||
         (SELECT string_agg(e::text, '' ORDER BY id) FROM partner_commission_events e) ||
         (SELECT string_agg(o::text, '' ORDER BY id) FROM partner_payouts o) ||
@@ -283,7 +311,8 @@ async fn others_change_nothing(world: &World) {
         (SELECT string_agg(z::text, '' ORDER BY entry) FROM transfers z) ||
         (SELECT string_agg(u::text, '' ORDER BY id) FROM credit_allocations u) ||
         (SELECT count(*)::text FROM credit_grants) || (SELECT count(*)::text FROM credit_redemptions) ||
-        (SELECT string_agg(p::text, '' ORDER BY id) FROM partners p) ||
+        (SELECT string_agg(k::text, '' ORDER BY id) FROM links k) || (SELECT string_agg(n::text, '' ORDER BY id) FROM enrolments n) ||
+        (SELECT string_agg(g::text, '' ORDER BY id) FROM programmes g) || (SELECT string_agg(p::text, '' ORDER BY id) FROM partners p) ||
         (SELECT string_agg(f::text, '' ORDER BY partner_id) FROM partner_profiles f))";
     let before = world.number(fingerprint).await;
     for (name, mutation) in mutations {

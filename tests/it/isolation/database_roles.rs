@@ -169,6 +169,7 @@ async fn roles_cannot_write_what_is_not_theirs() {
     let world = World::new().await;
     let (lead_a, lead_b) = (world.add_lead(world.acme, world.a).await.uuid(), world.add_lead(world.acme, world.b).await.uuid());
     money(&world).await;
+    world.link("https://example.com/").await;
     let (acme, a, b) = (world.acme.uuid(), world.a.uuid(), world.b.uuid());
     let who = format!("SET app.tenant_id = '{acme}'; SET app.partner_id = '{a}'; SET app.user_id = '{}'", uuid::Uuid::nil());
     let attempt = async |role: &str, sql: String| {
@@ -212,6 +213,12 @@ async fn roles_cannot_write_what_is_not_theirs() {
         ("portal_partner", format!("UPDATE partner_users SET partner_id = '{b}' WHERE partner_id = '{a}'")),
         ("portal_partner", format!("UPDATE users SET default_partner_id = '{b}' WHERE default_partner_id = '{a}'")),
         ("portal_partner", "UPDATE users SET version = 0".to_owned()),
+        ("portal_partner", "UPDATE links SET coupon_code = 'FREE'".to_owned()),
+        ("portal_partner", format!("UPDATE links SET partner_id = '{b}'")),
+        ("portal_partner", "UPDATE programmes SET cookie_days = 700".to_owned()),
+        ("portal_partner", "UPDATE enrolments SET status = 'approved'".to_owned()),
+        ("portal_operator", "UPDATE enrolment_changes SET reason = 'x'".to_owned()),
+        ("portal_operator", "DELETE FROM links".to_owned()),
         ("portal_operator", format!("UPDATE partners SET converted_referrals = 0 WHERE id = '{a}'")),
         ("portal_operator", "UPDATE lead_status_changes SET note = 'x'".to_owned()),
         ("portal_operator", format!("DELETE FROM partner_leads WHERE id = '{lead_a}'")),

@@ -153,6 +153,16 @@ async fn a_first_start_in_production() {
     );
     assert!(said(&["tenant", "add", "second", "--name", "Second"]).starts_with("second is added as tenant_"));
     assert!(said(&["tenant", "add", "second", "--name", "Second"]).contains("there is a tenant \"second\" already"));
+    assert_eq!(said(&["tenant", "host", "add", "main", "GO.Example.com."]), "go.example.com leads to the links of main.\n");
+    assert_eq!(
+        said(&["tenant", "host", "add", "main", "go.example.com"]),
+        "go.example.com leads to the links of main already.\n"
+    );
+    assert!(said(&["tenant", "host", "add", "second", "go.example.com"]).contains("the links of another tenant"));
+    assert!(said(&["tenant", "host", "add", "second", "10.0.0.1"]).contains("expected a host name"));
+    assert_eq!(said(&["tenant", "host", "list", "main"]), "go.example.com\n");
+    assert!(said(&["tenant", "host", "remove", "second", "go.example.com"]).contains("is no host of second"));
+    assert_eq!(said(&["tenant", "host", "remove", "main", "go.example.com"]), "go.example.com leads nowhere any more.\n");
     assert!(said(&["tenant", "add", "Not A Slug", "--name", "X"]).contains("lower-case letters"));
     assert!(said(&["tenant", "set", "third", "--name", "X"]).contains("there is no tenant \"third\""));
     assert!(said(&["tenant", "list"]).starts_with("main\tAcme\tEUR\tsign-up: none\t"));

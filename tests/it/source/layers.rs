@@ -19,7 +19,8 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// What only the models know: areas have folders of these names there and in `graphql`.
-const AREAS: &[&str] = &["billing", "commissions", "credits", "leads", "ledger", "members", "partners", "payouts", "people"];
+const AREAS: &[&str] =
+    &["billing", "commissions", "credits", "leads", "ledger", "members", "partners", "payouts", "people", "programmes"];
 
 /// The longest file, in lines.
 const LONGEST: usize = 400;

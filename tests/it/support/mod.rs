@@ -7,6 +7,7 @@ pub mod credits;
 pub mod listening;
 pub mod log;
 pub mod money;
+pub mod programmes;
 pub mod tokens;
 pub mod world;
 

@@ -207,6 +207,7 @@ impl World {
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
+            public_url: "https://portal.example".into(),
             metrics: Metrics::new().expect("metrics"),
             hub: Arc::new(Hub::of(&database.login).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),

@@ -1,12 +1,18 @@
 //! Which partners a list shows, and in which order.
 
-use async_graphql::{Enum, InputObject};
+use async_graphql::{Context, Enum, InputObject};
 
+use super::partner::Partner;
 use crate::{
     error::Result,
-    graphql::engine::arguments::{OrderDirection, search_text},
+    graphql::engine::{
+        arguments::{OrderDirection, search_text},
+        lists::{self, Shown},
+        pagination::{Connection, Listed, TotalCount},
+    },
     models::{
         self,
+        page::{Page, PageArguments},
         partners::{
             partner::{BY_CREATED, BY_NAME, BY_UPDATED, PartnerFilter},
             status::PartnerStatus,
@@ -62,3 +68,24 @@ impl PartnerOrderField {
         }
     }
 }
+
+impl Partner {
+    /// One page of the partners that the viewer may see.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<PartnerFilterInput>,
+        order: Option<PartnerOrder>,
+    ) -> Result<Connection<Self>> {
+        let order = order.unwrap_or_default();
+        let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
+        let filter = filter.map(PartnerFilterInput::checked).transpose()?.unwrap_or_default();
+        lists::root(ctx, filter, page).await
+    }
+}
+
+impl Listed for Partner {
+    type Beside = TotalCount;
+}
+
+impl Shown for PartnerFilter {}

@@ -1,0 +1,274 @@
+//! Links as the API shows them.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, InputObject, Object};
+
+use super::programme::Programme;
+use crate::{
+    error::Result,
+    graphql::{
+        engine::{
+            arguments::{OrderDirection, search_text},
+            context::{ContextExt, missing},
+            lists::{self, Parent, Shown},
+            loaders::batch_key,
+            pagination::{Connection, Listed, TotalCount},
+            row::{Row, plain},
+            scalars::DateTime,
+        },
+        partners::partner::Partner,
+        people::user::User,
+    },
+    ids::{LinkId, PartnerId, ProgrammeId},
+    models::{
+        list::ListBelow,
+        page::{Page, PageArguments, SortKey},
+        programmes::{
+            link,
+            link_list::{BY_CREATED, LinkFilter},
+        },
+    },
+};
+
+/// A link.
+#[derive(Clone)]
+pub struct Link(pub Arc<link::Link>);
+
+/// A short address that a partner shares. Who follows it comes to a product of the programme's shop, and counts as its click.
+#[Object]
+impl Link {
+    /// Its id.
+    pub async fn id(&self) -> LinkId {
+        self.0.id
+    }
+
+    /// The partner that shares it.
+    async fn partner(&self, ctx: &Context<'_>) -> Result<Row<Partner>> {
+        Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a link's partner"))
+    }
+
+    /// Who made it. Null where no person did, and where it was a person of another organisation than yours.
+    async fn user(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.user_id?).await.transpose()
+    }
+
+    /// The programme of the shop that it leads to.
+    async fn programme(&self, ctx: &Context<'_>) -> Result<Row<Programme>> {
+        Programme::by_id(ctx, self.0.programme_id).await?.ok_or_else(|| missing("a link's programme"))
+    }
+
+    /// Where it leads.
+    async fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    /// Its key, the last part of `shortUrl`. Compared without regard to case.
+    async fn key(&self) -> &str {
+        &self.0.key
+    }
+
+    /// The address to share.
+    async fn short_url(&self, ctx: &Context<'_>) -> String {
+        self.address(ctx)
+    }
+
+    /// The address of a picture (SVG) of the QR code of `shortUrl`.
+    async fn qr_code(&self, ctx: &Context<'_>) -> String {
+        format!("{}/qr.svg", self.address(ctx))
+    }
+
+    /// Its title. Null where it has none.
+    async fn title(&self) -> Option<&str> {
+        self.0.title.as_deref()
+    }
+
+    /// The id that another system of the tenant's has for it. Null where it has none.
+    async fn external_id(&self) -> Option<&str> {
+        self.0.external_id.as_deref()
+    }
+
+    /// The code that customers can give at a purchase instead of following it. Null where it has none.
+    async fn coupon_code(&self) -> Option<&str> {
+        self.0.coupon_code.as_deref()
+    }
+
+    /// What is added to the address for the shop's statistics.
+    async fn utm(&self) -> LinkUtm {
+        LinkUtm(Arc::clone(&self.0))
+    }
+
+    /// Until when it leads to its address. Null where that has no end.
+    async fn expires_at(&self) -> Option<DateTime> {
+        self.0.expires_at.map(DateTime)
+    }
+
+    /// Where it leads once it has expired. Null for a page that says so.
+    async fn expired_url(&self) -> Option<&str> {
+        self.0.expired_url.as_deref()
+    }
+
+    /// When it was archived: it leads nowhere since. Null while it is in use.
+    async fn archived_at(&self) -> Option<DateTime> {
+        self.0.archived_at.map(DateTime)
+    }
+
+    /// When it was made.
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    /// When it last changed.
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}
+
+/// A link's parameters for statistics.
+#[derive(Clone)]
+pub struct LinkUtm(Arc<link::Link>);
+
+/// Parameters by which a shop's statistics tell campaigns apart. They are added to the address of whoever follows the link.
+#[Object]
+impl LinkUtm {
+    /// `utm_source`: where the link is shared. Null for none.
+    async fn source(&self) -> Option<&str> {
+        self.0.utm.utm_source.as_deref()
+    }
+
+    /// `utm_medium`: in which kind of place. Null for none.
+    async fn medium(&self) -> Option<&str> {
+        self.0.utm.utm_medium.as_deref()
+    }
+
+    /// `utm_campaign`: for which campaign. Null for none.
+    async fn campaign(&self) -> Option<&str> {
+        self.0.utm.utm_campaign.as_deref()
+    }
+
+    /// `utm_term`: for which search term. Null for none.
+    async fn term(&self) -> Option<&str> {
+        self.0.utm.utm_term.as_deref()
+    }
+
+    /// `utm_content`: in which of several places. Null for none.
+    async fn content(&self) -> Option<&str> {
+        self.0.utm.utm_content.as_deref()
+    }
+}
+
+/// Which links to show.
+#[derive(InputObject)]
+#[graphql(name = "LinkFilter")]
+pub struct LinkFilterInput {
+    /// Only those of this partner.
+    partner_id: Option<PartnerId>,
+    /// Only those that lead to the shop of this programme.
+    programme_id: Option<ProgrammeId>,
+    /// Only those that are archived, or only those that are not.
+    archived: Option<bool>,
+    /// Only those whose key, address, title, external id or coupon code has every word of this text, in any order, without regard to case, accents and compatibility forms.
+    search: Option<String>,
+}
+
+/// How to order links.
+#[derive(InputObject, Default)]
+pub struct LinkOrder {
+    /// By what.
+    field: LinkOrderField,
+    /// In which direction.
+    #[graphql(default)]
+    direction: OrderDirection,
+}
+
+/// What links can be ordered by.
+#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LinkOrderField {
+    /// When they were made.
+    #[default]
+    CreatedAt,
+}
+
+impl LinkOrderField {
+    fn sort_key(self) -> SortKey {
+        match self {
+            Self::CreatedAt => BY_CREATED,
+        }
+    }
+}
+
+plain!(Link: id, url, key, title, external_id, coupon_code, expires_at, expired_url, archived_at, created_at, updated_at);
+
+impl From<Arc<link::Link>> for Link {
+    fn from(row: Arc<link::Link>) -> Self {
+        Self(row)
+    }
+}
+
+impl Link {
+    /// The link of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: LinkId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(LinkById(id)).await?.map(|row| Row(Self(row))))
+    }
+
+    /// The link of that key, if the viewer may see it.
+    pub async fn by_key(ctx: &Context<'_>, key: &str) -> Result<Option<Row<Self>>> {
+        if !link::is_key(key) {
+            return Ok(None);
+        }
+        let reading = ctx.read().await?;
+        let found = link::Link::by_key(&reading, ctx.viewer().scope(), key).await?;
+        Ok(found.map(|row| Row(Self(Arc::new(row)))))
+    }
+
+    /// One page of the links that the viewer may see.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<LinkFilterInput>,
+        order: Option<LinkOrder>,
+    ) -> Result<Connection<Self>> {
+        let (filter, page) = list(arguments, filter, order)?;
+        lists::root(ctx, filter, page).await
+    }
+
+    /// One page of a partner's or programme's links, fetched together with those of its siblings.
+    pub async fn below<P: Parent>(
+        ctx: &Context<'_>,
+        parent: P,
+        arguments: PageArguments,
+        filter: Option<LinkFilterInput>,
+        order: Option<LinkOrder>,
+    ) -> Result<Connection<Self>>
+    where
+        LinkFilter: ListBelow<P>,
+    {
+        let (filter, page) = list(arguments, filter, order)?;
+        lists::nested(ctx, parent, filter, page).await
+    }
+
+    fn address(&self, ctx: &Context<'_>) -> String {
+        self.0.short_url(&ctx.request().shared.public_url)
+    }
+}
+
+fn list(arguments: PageArguments, filter: Option<LinkFilterInput>, order: Option<LinkOrder>) -> Result<(LinkFilter, Page)> {
+    let order = order.unwrap_or_default();
+    let page = Page::new(order.field.sort_key(), order.direction.is_descending(), arguments)?;
+    let Some(filter) = filter else { return Ok((LinkFilter::default(), page)) };
+    let filter = LinkFilter {
+        partner: filter.partner_id,
+        programme: filter.programme_id,
+        is_archived: filter.archived,
+        search: search_text(filter.search)?,
+    };
+    Ok((filter, page))
+}
+
+batch_key!(LinkById(LinkId) -> Arc<link::Link>, link::Link::by_ids);
+
+impl Listed for Link {
+    type Beside = TotalCount;
+}
+
+impl Shown for LinkFilter {}

@@ -1,0 +1,9 @@
+//! Programmes, enrolments and links in the schema.
+
+pub mod enrolment;
+pub mod link;
+mod link_input;
+pub(super) mod link_mutations;
+pub mod programme;
+pub(super) mod programme_mutations;
+pub(super) mod queries;

@@ -1,0 +1,73 @@
+//! Host names of tenants' own that lead to their links.
+
+use diesel::{prelude::*, result::QueryResult};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use url::Host;
+
+use crate::{
+    db::{
+        is_taken,
+        schema::{link_hosts, links},
+    },
+    ids::TenantId,
+    models::ledger::books::Books,
+};
+
+/// Why a host was not added, or not removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostFault {
+    /// It leads to another tenant's links.
+    Taken,
+    /// The tenant has no such host.
+    NotFound,
+    /// So many links are on it.
+    HasLinks(i64),
+}
+
+/// A host name in the form in which browsers send it: lower case, in ASCII, without a port. An error is a sentence.
+pub fn host_name(text: &str) -> Result<String, String> {
+    let wrong = || format!("expected a host name such as go.example.com; {text:?} is none");
+    match Host::parse(text.trim().trim_end_matches('.')) {
+        Ok(Host::Domain(name)) if name.contains('.') && name.len() <= 253 && !name.split('.').any(str::is_empty) => {
+            let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+            if name.bytes().all(is_label) { Ok(name) } else { Err(wrong()) }
+        }
+        _ => Err(wrong()),
+    }
+}
+
+/// A tenant's hosts, the one first that new links are made on.
+pub async fn hosts(mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<Vec<String>> {
+    let query = link_hosts::table.filter(link_hosts::tenant_id.eq(tenant));
+    query.order((link_hosts::created_at, link_hosts::host)).select(link_hosts::host).load(&mut connection).await
+}
+
+impl Books<'_> {
+    /// Adds a host to the tenant's; gives whether it is new.
+    pub async fn add_host(&self, host: &str) -> QueryResult<Result<bool, HostFault>> {
+        if hosts(self.connection, self.tenant).await?.iter().any(|known| known == host) {
+            return Ok(Ok(false));
+        }
+        let insert = diesel::insert_into(link_hosts::table).values((
+            link_hosts::tenant_id.eq(self.tenant),
+            link_hosts::host.eq(host),
+            link_hosts::created_at.eq(self.at),
+        ));
+        match insert.execute(&mut &*self.connection).await {
+            Err(error) if is_taken(&error, "link_hosts_host_key") => Ok(Err(HostFault::Taken)),
+            inserted => inserted.map(|_| Ok(true)),
+        }
+    }
+
+    /// Takes a host away from the tenant's, if no links are on it: they would lead nowhere.
+    pub async fn remove_host(&self, host: &str) -> QueryResult<Result<(), HostFault>> {
+        let on_it = links::table.filter(links::tenant_id.eq(self.tenant)).filter(links::host.eq(host));
+        let count: i64 = on_it.count().get_result(&mut &*self.connection).await?;
+        if count > 0 {
+            return Ok(Err(HostFault::HasLinks(count)));
+        }
+        let row = link_hosts::table.filter(link_hosts::tenant_id.eq(self.tenant)).filter(link_hosts::host.eq(host));
+        let removed = diesel::delete(row).execute(&mut &*self.connection).await?;
+        Ok(if removed == 0 { Err(HostFault::NotFound) } else { Ok(()) })
+    }
+}

@@ -1,0 +1,397 @@
+//! Changes of links: what making one takes, when two are the same one, and what becomes of it afterwards.
+
+use chrono::{DateTime, Utc};
+use diesel::{prelude::*, result::DatabaseErrorKind, sql_types::Text};
+use diesel_async::RunQueryDsl;
+
+use super::{
+    address::ProductAddress,
+    enrolment::{Enrolment, EnrolmentStatus},
+    link::{Link, Utm, lower_case, made_key},
+    programme::{Programme, ProgrammeStatus},
+};
+use crate::{
+    clock::shown,
+    db::{
+        QueryError, is_taken,
+        schema::links,
+        statement::{Bind, statement},
+    },
+    ids::{LinkId, PartnerId},
+    models::{
+        idempotency::{Claim, Difference, Key, Operation},
+        ledger::books::Books,
+        partners::{partner::Partner, status::PartnerStatus},
+        scope::Scope,
+    },
+};
+
+/// A link to be made.
+#[derive(Debug, Clone)]
+pub struct LinkRequest {
+    /// Whose it is to be.
+    pub partner: PartnerId,
+    /// Where it is to lead.
+    pub address: ProductAddress,
+    /// The key of one's own choice; a made one where it is left out.
+    pub key: Option<String>,
+    /// What is said of it.
+    pub details: LinkDetails,
+    /// The idempotency key: with one, the link is another one than those that there are of the address.
+    pub idempotency_key: Option<Key>,
+}
+
+/// What can be said of a link, and left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LinkDetails {
+    /// Its title.
+    pub title: Option<String>,
+    /// The id that another system has for it.
+    pub external_id: Option<String>,
+    /// The code that customers can give instead of following it.
+    pub coupon_code: Option<String>,
+    /// What is added to the address.
+    pub utm: Utm,
+    /// Until when it leads to the address.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Where it leads from then on.
+    pub expired_url: Option<String>,
+}
+
+/// What to change of a link; `None` stays as it is, `Some(None)` is cleared.
+#[derive(Debug, Clone, Default)]
+pub struct LinkChanges {
+    /// Where it leads: another address of the same shop.
+    pub address: Option<ProductAddress>,
+    /// What is said of it.
+    pub details: LinkDetailChanges,
+}
+
+/// What to change of what is said of a link.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = links)]
+pub struct LinkDetailChanges {
+    /// Its title.
+    pub title: Option<Option<String>>,
+    /// The id that another system has for it.
+    pub external_id: Option<Option<String>>,
+    /// The code that customers can give instead of following it.
+    pub coupon_code: Option<Option<String>>,
+    /// What is added to the address.
+    #[diesel(embed)]
+    pub utm: UtmChanges,
+    /// Until when it leads to the address.
+    pub expires_at: Option<Option<DateTime<Utc>>>,
+    /// Where it leads from then on.
+    pub expired_url: Option<Option<String>>,
+}
+
+/// What to change of a link's parameters for statistics.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = links)]
+pub struct UtmChanges {
+    /// Where the link is shared.
+    pub utm_source: Option<Option<String>>,
+    /// In which kind of place.
+    pub utm_medium: Option<Option<String>>,
+    /// For which campaign.
+    pub utm_campaign: Option<Option<String>>,
+    /// For which search term.
+    pub utm_term: Option<Option<String>>,
+    /// In which of several places.
+    pub utm_content: Option<Option<String>>,
+}
+
+/// Why a link was not made, or left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkFault {
+    /// There is no such link.
+    NotFound,
+    /// There is no such partner.
+    UnknownPartner,
+    /// The partner is closed.
+    PartnerClosed,
+    /// The programme of this name takes no new links.
+    ProgrammePaused(String),
+    /// The partner does not take part in the programme of this name.
+    NotEnrolled(String, EnrolmentStatus),
+    /// Another link has the key.
+    KeyTaken,
+    /// Another link of the tenant's has the external id.
+    ExternalIdTaken,
+    /// Another link of the tenant's has the coupon code.
+    CouponCodeTaken,
+    /// The partner has this link to the address already.
+    AddressTaken(LinkId),
+    /// The address belongs to another shop than the link's.
+    OtherShop(String),
+    /// The same link was made before, and this field of it says something else.
+    Differs {
+        /// The link.
+        link: LinkId,
+        /// The field of the input.
+        field: &'static str,
+        /// What it says there; `None` for nothing.
+        first: Option<String>,
+    },
+    /// The idempotency key was used for something else.
+    KeyReused {
+        /// The link that was made with it.
+        first: LinkId,
+        /// Where the requests differ.
+        difference: Difference,
+    },
+    /// It was changed at this instant, after the caller had read it.
+    ChangedSince(DateTime<Utc>),
+}
+
+impl LinkDetails {
+    /// The first field that is given here and says something else of a link.
+    fn differs_from(&self, link: &Link) -> Option<(&'static str, Option<String>)> {
+        let text =
+            |field, new: &Option<String>, known: &Option<String>| (new.is_some() && new != known).then(|| (field, known.clone()));
+        text("input.title", &self.title, &link.title)
+            .or_else(|| text("input.externalId", &self.external_id, &link.external_id))
+            .or_else(|| text("input.couponCode", &self.coupon_code, &link.coupon_code))
+            .or_else(|| text("input.utm.source", &self.utm.utm_source, &link.utm.utm_source))
+            .or_else(|| text("input.utm.medium", &self.utm.utm_medium, &link.utm.utm_medium))
+            .or_else(|| text("input.utm.campaign", &self.utm.utm_campaign, &link.utm.utm_campaign))
+            .or_else(|| text("input.utm.term", &self.utm.utm_term, &link.utm.utm_term))
+            .or_else(|| text("input.utm.content", &self.utm.utm_content, &link.utm.utm_content))
+            .or_else(|| text("input.expiresAt", &self.expires_at.map(shown), &link.expires_at.map(shown)))
+            .or_else(|| text("input.expiredUrl", &self.expired_url, &link.expired_url))
+    }
+}
+
+impl LinkChanges {
+    fn differ_from(&self, link: &Link) -> bool {
+        let LinkDetailChanges { utm, .. } = &self.details;
+        self.address.as_ref().is_some_and(|address| address.url() != link.url)
+            || differ!(self.details, link; title, external_id, coupon_code, expires_at, expired_url)
+            || differ!(utm, link.utm; utm_source, utm_medium, utm_campaign, utm_term, utm_content)
+    }
+}
+
+impl Books<'_> {
+    /// Makes a link, or gives the one that there is: of one partner's links to one address that have a made key there is one, unless an
+    /// idempotency key asks for another. A link that was archived is restored. Gives its id, and whether anything was changed.
+    pub async fn create_link(&self, scope: Scope, request: &LinkRequest) -> QueryResult<Result<(LinkId, bool), LinkFault>> {
+        match Partner::by_ids(self.connection, scope, &[request.partner]).await?.get(&request.partner) {
+            None => return Ok(Err(LinkFault::UnknownPartner)),
+            Some(partner) if partner.status == PartnerStatus::Closed => return Ok(Err(LinkFault::PartnerClosed)),
+            Some(_) => {}
+        }
+        let id = LinkId::new();
+        if let Some(key) = &request.idempotency_key {
+            let claim = key.claim(self.connection, Operation::CreateLink, self.tenant, Some(request.partner), id.uuid());
+            match claim.await? {
+                Claim::First => {}
+                Claim::Replay(first) => return Ok(Ok((first.into(), false))),
+                Claim::Reused { first, difference } => {
+                    return Ok(Err(LinkFault::KeyReused { first: first.into(), difference }));
+                }
+            }
+        }
+        let host = Link::default_host(self.connection, self.tenant).await?;
+        if let Some(known) = self.link_as(&host, request).await? {
+            return self.link_again(known, request).await;
+        }
+        let enrolment = match self.own_enrolment(scope, request).await? {
+            Ok(enrolment) => enrolment,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        self.insert_link(id, host, enrolment, request).await.map(|inserted| inserted.map(|()| (id, true)))
+    }
+
+    /// The link that a request would make again, if there is one.
+    async fn link_as(&self, host: &str, request: &LinkRequest) -> QueryResult<Option<Link>> {
+        let own =
+            Link::query().filter(links::tenant_id.eq(self.tenant)).filter(links::partner_id.eq(request.partner)).into_boxed();
+        let same = match &request.key {
+            Some(key) => {
+                // Who asks for the same key at the same time waits here, and finds the link.
+                let sql = "SELECT pg_advisory_xact_lock(hashtextextended('link ' || ? || '/' || lower(?), 0))::text";
+                let lock = statement::<Text>(sql, vec![Bind::text(host), Bind::text(key)]);
+                lock.execute(&mut &*self.connection).await?;
+                own.filter(links::host.eq(host)).filter(lower_case(links::key).eq(key.to_ascii_lowercase()))
+            }
+            None if request.idempotency_key.is_some() => return Ok(None),
+            None => own.filter(links::url_hash.eq(request.address.hash())),
+        };
+        same.first(&mut &*self.connection).await.optional()
+    }
+
+    /// What a request does that has made this link before, or another that is the same.
+    async fn link_again(&self, known: Link, request: &LinkRequest) -> QueryResult<Result<(LinkId, bool), LinkFault>> {
+        if known.url != request.address.url() {
+            return Ok(Err(LinkFault::KeyTaken));
+        }
+        if let Some((field, first)) = request.details.differs_from(&known) {
+            return Ok(Err(LinkFault::Differs { link: known.id, field, first }));
+        }
+        let restored = self.restore_link(Scope::tenant(self.tenant), known.id).await?;
+        Ok(restored.map(|has_changed| (known.id, has_changed)))
+    }
+
+    /// The partner's part in the programme of the address's shop, in which it can make links. Both are made where there are none.
+    async fn own_enrolment(&self, scope: Scope, request: &LinkRequest) -> QueryResult<Result<Enrolment, LinkFault>> {
+        let known = Programme::of_address(self.connection, scope, &request.address).await?;
+        let enrolment = match &known {
+            Some(programme) => Enrolment::of(self.connection, scope, request.partner, programme.id).await?,
+            None => None,
+        };
+        let (programme, enrolment) = match (known, enrolment) {
+            (Some(programme), Some(enrolment)) => (programme, enrolment),
+            _ => {
+                // A partner sees no programme that it is not enrolled in, and enrols in none by itself.
+                self.act_for_tenant().await?;
+                let programme = self.programme_of(&request.address).await?;
+                if programme.status == ProgrammeStatus::Paused {
+                    return Ok(Err(LinkFault::ProgrammePaused(programme.name)));
+                }
+                let enrolment = self.enrol(request.partner, &programme).await?;
+                (programme, enrolment)
+            }
+        };
+        Ok(if programme.status == ProgrammeStatus::Paused {
+            Err(LinkFault::ProgrammePaused(programme.name))
+        } else if enrolment.status.makes_links() {
+            Ok(enrolment)
+        } else {
+            Err(LinkFault::NotEnrolled(programme.name, enrolment.status))
+        })
+    }
+
+    async fn insert_link(
+        &self,
+        id: LinkId,
+        host: String,
+        enrolment: Enrolment,
+        request: &LinkRequest,
+    ) -> QueryResult<Result<(), LinkFault>> {
+        let details = &request.details;
+        let key = request.key.clone().map_or_else(made_key, Ok)?;
+        let is_by_nature = request.key.is_none() && request.idempotency_key.is_none();
+        let at = self.after_locks().at;
+        let insert = diesel::insert_into(links::table).values((
+            (
+                links::tenant_id.eq(self.tenant),
+                links::id.eq(id),
+                links::partner_id.eq(request.partner),
+                links::user_id.eq(self.by),
+                links::programme_id.eq(enrolment.programme_id),
+                links::host.eq(host),
+                links::key.eq(key),
+                links::url.eq(request.address.url()),
+                links::url_hash.eq(is_by_nature.then(|| request.address.hash())),
+            ),
+            links::title.eq(&details.title),
+            links::external_id.eq(&details.external_id),
+            &details.utm,
+            links::expires_at.eq(details.expires_at),
+            links::expired_url.eq(&details.expired_url),
+            links::created_at.eq(at),
+            links::updated_at.eq(at),
+        ));
+        match insert.execute(&mut &*self.connection).await {
+            // Made at the same time by the same request, or with the same made key: looked at anew, it is found, or another key is made.
+            Err(error) if is_taken(&error, "links_url_key") || request.key.is_none() && is_taken(&error, "links_key_key") => {
+                Err(run_again("a link was made at the same time"))
+            }
+            written => match unless_taken(written.map(drop))? {
+                Ok(()) => self.give_coupon_code(id, details.coupon_code.as_deref()).await,
+                fault => Ok(fault),
+            },
+        }
+    }
+
+    /// Gives a new link its coupon code, which no partner may do.
+    async fn give_coupon_code(&self, id: LinkId, code: Option<&str>) -> QueryResult<Result<(), LinkFault>> {
+        let Some(code) = code else { return Ok(Ok(())) };
+        let row = links::table.filter(links::tenant_id.eq(self.tenant)).filter(links::id.eq(id));
+        unless_taken(diesel::update(row).set(links::coupon_code.eq(code)).execute(&mut &*self.connection).await.map(drop))
+    }
+
+    /// Changes a link, and gives whether anything was not so already. `expected` is its `updated_at` when the caller decided on it.
+    pub async fn change_link(
+        &self,
+        scope: Scope,
+        id: LinkId,
+        changes: &LinkChanges,
+        expected: Option<DateTime<Utc>>,
+    ) -> QueryResult<Result<bool, LinkFault>> {
+        let Some(link) = Link::lock(self.connection, scope, id).await? else { return Ok(Err(LinkFault::NotFound)) };
+        if !changes.differ_from(&link) {
+            return Ok(Ok(false));
+        }
+        if expected.is_some_and(|expected| expected != link.updated_at) {
+            return Ok(Err(LinkFault::ChangedSince(link.updated_at)));
+        }
+        let row = links::table.filter(links::tenant_id.eq(self.tenant)).filter(links::id.eq(id));
+        if let Some(address) = changes.address.as_ref().filter(|address| address.url() != link.url) {
+            let programme = Programme::of_address(self.connection, scope, address).await?;
+            if programme.is_none_or(|programme| programme.id != link.programme_id) {
+                return Ok(Err(LinkFault::OtherShop(address.domain().to_owned())));
+            }
+            if link.url_hash.is_some()
+                && let Some(twin) = self.link_to(link.partner_id, address).await?
+            {
+                return Ok(Err(LinkFault::AddressTaken(twin)));
+            }
+            let hash = link.url_hash.as_ref().map(|_| address.hash());
+            let moved = diesel::update(row).set((links::url.eq(address.url()), links::url_hash.eq(hash)));
+            match moved.execute(&mut &*self.connection).await {
+                Err(error) if is_taken(&error, "links_url_key") => return Err(run_again("a link was made at the same time")),
+                moved => moved?,
+            };
+        }
+        let update = diesel::update(row).set((&changes.details, links::updated_at.eq(self.after_locks().at)));
+        Ok(unless_taken(update.execute(&mut &*self.connection).await.map(drop))?.map(|()| true))
+    }
+
+    /// The link with a made key that a partner has to an address.
+    async fn link_to(&self, partner: PartnerId, address: &ProductAddress) -> QueryResult<Option<LinkId>> {
+        let twin = links::table
+            .filter(links::tenant_id.eq(self.tenant))
+            .filter(links::partner_id.eq(partner))
+            .filter(links::url_hash.eq(address.hash()))
+            .select(links::id);
+        twin.first(&mut &*self.connection).await.optional()
+    }
+
+    /// Archives a link: it leads nowhere any more, and keeps its figures. Gives whether it was not archived before.
+    pub async fn archive_link(&self, scope: Scope, id: LinkId) -> QueryResult<Result<bool, LinkFault>> {
+        self.set_archived(scope, id, true).await
+    }
+
+    /// Lets an archived link lead to its address again. Gives whether it was archived.
+    pub async fn restore_link(&self, scope: Scope, id: LinkId) -> QueryResult<Result<bool, LinkFault>> {
+        self.set_archived(scope, id, false).await
+    }
+
+    async fn set_archived(&self, scope: Scope, id: LinkId, archives: bool) -> QueryResult<Result<bool, LinkFault>> {
+        let Some(link) = Link::lock(self.connection, scope, id).await? else { return Ok(Err(LinkFault::NotFound)) };
+        if link.archived_at.is_some() == archives {
+            return Ok(Ok(false));
+        }
+        let at = self.after_locks().at;
+        let row = links::table.filter(links::tenant_id.eq(self.tenant)).filter(links::id.eq(id));
+        let update = diesel::update(row).set((links::archived_at.eq(archives.then_some(at)), links::updated_at.eq(at)));
+        update.execute(&mut &*self.connection).await.map(|_| Ok(true))
+    }
+}
+
+/// What PostgreSQL says where a transaction is to be run again.
+fn run_again(reason: &str) -> QueryError {
+    QueryError::DatabaseError(DatabaseErrorKind::SerializationFailure, Box::new(reason.to_owned()))
+}
+
+/// Recognises what was refused because another link has a value that is one link's alone.
+fn unless_taken(written: QueryResult<()>) -> QueryResult<Result<(), LinkFault>> {
+    match written {
+        Err(error) if is_taken(&error, "links_key_key") => Ok(Err(LinkFault::KeyTaken)),
+        Err(error) if is_taken(&error, "links_external_id_key") => Ok(Err(LinkFault::ExternalIdTaken)),
+        Err(error) if is_taken(&error, "links_coupon_code_key") => Ok(Err(LinkFault::CouponCodeTaken)),
+        written => written.map(Ok),
+    }
+}

@@ -1,0 +1,4 @@
+//! Programmes, enrolments and links.
+
+mod links;
+mod programmes;
