@@ -10,6 +10,7 @@ use crate::{
         guard::KnownCallers,
         verifier::TokenVerifier,
     },
+    clicks::Clicks,
     clock::Clock,
     db::Pool,
     edge::Edge,
@@ -33,6 +34,8 @@ pub struct App {
     pub keyring: Arc<Keyring>,
     /// The clock.
     pub clock: Clock,
+    /// Follows links.
+    pub clicks: Arc<Clicks>,
     /// Where the server is reached from outside, without a slash at the end.
     pub public_url: Arc<str>,
     /// What guards the server as a whole.

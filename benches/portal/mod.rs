@@ -17,6 +17,7 @@ use partner_portal::{
         keys::KeySource,
         verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
     },
+    clicks::{ClickSettings, Clicks},
     clock::Clock,
     config::{Introspection, limits::Limits},
     db::{
@@ -77,12 +78,17 @@ impl Portal {
             tenant_burst: 1_000_000_000,
             ..Limits::default()
         };
+        let pool = PoolSettings { size: 4, wait: limit, statement_timeout: limit, linger: db::LINGER };
+        let pool = db::Pool::new(database.login(), pool).expect("a pool");
+        let clicks = ClickSettings {
+            folder: folder.join("clicks"),
+            parameter: "click_id".to_owned(),
+            address_header: None,
+            country_header: None,
+        };
         let app = App {
-            pool: db::Pool::new(
-                database.login(),
-                PoolSettings { size: 4, wait: limit, statement_timeout: limit, linger: db::LINGER },
-            )
-            .expect("a pool"),
+            clicks: Arc::new(Clicks::new(clicks, pool.clone(), clock.clone()).expect("a folder")),
+            pool,
             schema: PortalSchema::new(limits.clone()),
             edge: Edge::new(limits, 4, FrontEnds::default(), Introspection::On, false),
             known_callers: KnownCallers::default(),

@@ -18,6 +18,7 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
             let kept = clock.now() - TimeDelta::days(i64::from(settings.event_days));
             let outcome = async {
                 jobs::forget_events(&pool, kept).await?;
+                jobs::keep_clicks(&pool, &clock, clock.now() - TimeDelta::days(i64::from(settings.click_days))).await?;
                 jobs::run(&pool, &clock).await
             };
             let outcome = outcome.await;

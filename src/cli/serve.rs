@@ -21,6 +21,7 @@ use crate::{
         keys::{KeyCache, KeySource},
         verifier::{TokenVerifier, TrustedIssuer},
     },
+    clicks::Clicks,
     clock::Clock,
     config::Settings,
     db::Pool,
@@ -66,8 +67,11 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let clock = Clock::default();
     first_start::run(settings, database, &keyring, &clock).await?;
     let development = development(settings)?;
+    let pool = Pool::new(database.login.clone(), settings.pool())?;
+    let clicks = Clicks::new(settings.clicks(), pool.clone(), clock.clone());
+    let clicks = Arc::new(clicks.map_err(|error| Failure(format!("PORTAL_CLICK_DIR (--click-dir): {error}")))?);
     let app = Arc::new(App {
-        pool: Pool::new(database.login.clone(), settings.pool())?,
+        pool,
         schema: schema(settings).await?,
         edge: Edge::new(
             settings.limits.clone(),
@@ -80,6 +84,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         verifier: verifier(settings, development.as_ref(), &clock)?,
         keyring,
         clock: clock.clone(),
+        clicks: Arc::clone(&clicks),
         public_url: settings.public_url().into(),
         metrics: Metrics::new().map_err(|error| Failure(error.to_string()))?,
         hub: Arc::new(Hub::of(&database.login).await?),
@@ -97,12 +102,15 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     }
     let pool = app.pool.clone();
     let event_days = TimeDelta::days(i64::from(settings.event_days));
-    let upkeep = tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days));
+    let click_days = TimeDelta::days(i64::from(settings.click_days));
+    let upkeep = tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days, click_days));
     let metrics = serve_metrics(settings, &app).await?;
     let live = app.hub.listen(database.login.clone()).await?;
+    let clicking = clicks.run(&database.login);
     until_stopped(listener, &app, settings).await;
     upkeep.abort();
     live.abort();
+    clicks.close(clicking).await;
     if let Some(metrics) = metrics {
         metrics.abort();
     }
@@ -128,11 +136,12 @@ async fn schema(settings: &Settings) -> Result<PortalSchema, Failure> {
 }
 
 /// Does what is due by time, again and again. A failure is logged and tried again at the next turn.
-async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta) {
+async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, click_days: TimeDelta) {
     loop {
         let done = async {
             jobs::run(&app.pool, &app.clock).await?;
-            jobs::forget_events(&app.pool, app.clock.now() - event_days).await
+            jobs::forget_events(&app.pool, app.clock.now() - event_days).await?;
+            jobs::keep_clicks(&app.pool, &app.clock, app.clock.now() - click_days).await
         };
         if let Err(error) = done.await {
             tracing::warn!(%error, "maintenance failed");

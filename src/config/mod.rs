@@ -12,10 +12,11 @@ use url::Url;
 
 use self::{
     limits::Limits,
-    parse::{address, database_url, header_name, origin, party, pool_size, seconds, secure_url},
+    parse::{address, database_url, header_name, origin, parameter, party, pool_size, seconds, secure_url},
 };
 use crate::{
     auth::verifier::AzpPolicy,
+    clicks::ClickSettings,
     db::{self, PoolSettings, embedded::PostgresSource},
     keyring::Keyring,
 };
@@ -185,6 +186,26 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_PUBLIC_URL", global = true, value_name = "URL", value_parser = secure_url)]
     pub public_url: Option<Url>,
 
+    /// The folder of clicks that were answered and are not in the database yet; the folder clicks of PORTAL_DATA_DIR where it is not set. It must outlast the process.
+    #[arg(long, env = "PORTAL_CLICK_DIR", global = true, value_name = "FOLDER")]
+    pub click_dir: Option<PathBuf>,
+
+    /// The parameter in which a shop gets the id of the click that a visitor came by.
+    #[arg(long, env = "PORTAL_CLICK_PARAMETER", global = true, value_name = "NAME", default_value = "click_id", value_parser = parameter)]
+    pub click_parameter: String,
+
+    /// How many days clicks are kept, in whole months; their totals are kept for ever.
+    #[arg(long, env = "PORTAL_CLICK_DAYS", global = true, value_name = "DAYS", default_value = "400", value_parser = clap::value_parser!(u16).range(1..=3650))]
+    pub click_days: u16,
+
+    /// The header in which the proxy in front says from which address a visitor comes, such as X-Forwarded-For, of which the last address counts; the address of the connection where it is not set.
+    #[arg(long, env = "PORTAL_ADDRESS_HEADER", global = true, value_name = "HEADER", value_parser = header_name)]
+    pub address_header: Option<HeaderName>,
+
+    /// The header in which the proxy in front says in which country a visitor is (ISO 3166-1), such as CF-IPCountry; unknown where it is not set.
+    #[arg(long, env = "PORTAL_COUNTRY_HEADER", global = true, value_name = "HEADER", value_parser = header_name)]
+    pub country_header: Option<HeaderName>,
+
     /// The web origins (scheme and host) of the front ends that may call from a browser, separated by commas.
     #[arg(long, env = "PORTAL_CORS_ORIGINS", global = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
@@ -212,12 +233,22 @@ impl Settings {
         PoolSettings { size: self.pool_size, wait: self.pool_wait, statement_timeout: self.statement_timeout, linger: db::LINGER }
     }
 
+    /// What redirects need to know.
+    pub fn clicks(&self) -> ClickSettings {
+        ClickSettings {
+            folder: self.click_dir.clone().unwrap_or_else(|| self.data_dir.join("clicks")),
+            parameter: self.click_parameter.clone(),
+            address_header: self.address_header.clone(),
+            country_header: self.country_header.clone(),
+        }
+    }
+
     /// Where the server is reached from outside, without a slash at the end.
     pub fn public_url(&self) -> String {
         let url = self.public_url.as_ref().map_or_else(
-            || match self.listen.ip().is_unspecified() {
-                true => format!("http://localhost:{}", self.listen.port()),
-                false => format!("http://{}", self.listen),
+            || {
+                let is_everywhere = self.listen.ip().is_unspecified();
+                if is_everywhere { format!("http://localhost:{}", self.listen.port()) } else { format!("http://{}", self.listen) }
             },
             ToString::to_string,
         );

@@ -19,6 +19,13 @@ pub fn secure_url(text: &str) -> Result<Url, String> {
     }
 }
 
+/// The name of a parameter: letters, digits, hyphens and underscores.
+pub fn parameter(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_name = (1..=40).contains(&text.len()) && text.bytes().all(is_plain);
+    is_name.then(|| text.to_owned()).ok_or_else(|| "expected letters, digits, hyphens and underscores, at most 40".to_owned())
+}
+
 /// A connection to PostgreSQL: a URL, or key=value pairs.
 pub fn database_url(text: &str) -> Result<tokio_postgres::Config, String> {
     text.parse().map_err(|error: tokio_postgres::Error| {

@@ -214,10 +214,51 @@ diesel::table! {
 }
 
 diesel::table! {
+    link_click_totals (tenant_id, scope_id, grain, starts_at) {
+        tenant_id -> Uuid,
+        partner_id -> Uuid,
+        scope_id -> Uuid,
+        grain -> Text,
+        starts_at -> Timestamptz,
+        clicks -> Int8,
+        visitors -> Int8,
+    }
+}
+
+diesel::table! {
+    link_clicks (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        link_id -> Uuid,
+        partner_id -> Uuid,
+        programme_id -> Uuid,
+        at -> Timestamptz,
+        visitor -> Uuid,
+        is_bot -> Bool,
+        is_prefetch -> Bool,
+        is_repeat -> Bool,
+        device -> Nullable<Text>,
+        browser -> Nullable<Text>,
+        country -> Nullable<Text>,
+        referrer -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     link_hosts (tenant_id, host) {
         tenant_id -> Uuid,
         host -> Text,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    link_visitors (tenant_id, day, link_id, visitor) {
+        tenant_id -> Uuid,
+        day -> Date,
+        link_id -> Uuid,
+        visitor -> Uuid,
+        last_at -> Timestamptz,
     }
 }
 
@@ -634,6 +675,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    visitor_keys (day) {
+        day -> Date,
+        key -> Bytea,
+    }
+}
+
 diesel::joinable!(customers -> tenants (tenant_id));
 diesel::joinable!(idempotency_keys -> tenants (tenant_id));
 diesel::joinable!(invoices -> tenants (tenant_id));
@@ -660,7 +708,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotency_keys,
     invoices,
     lead_status_changes,
+    link_click_totals,
+    link_clicks,
     link_hosts,
+    link_visitors,
     links,
     member_accounts,
     member_counts,
@@ -684,4 +735,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     tenants,
     transfers,
     users,
+    visitor_keys,
 );

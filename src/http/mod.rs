@@ -1,4 +1,4 @@
-//! The server's faces to the outside: `/graphql`, the pages for developers, health.
+//! The server's faces to the outside: `/graphql`, redirects, the pages for developers, health.
 
 mod caching;
 mod export;
@@ -7,6 +7,7 @@ mod graphql;
 mod health;
 pub mod metrics;
 mod origin;
+mod redirect;
 mod request_id;
 pub mod server;
 
@@ -47,7 +48,8 @@ const MAX_UPLOAD: usize = MAX_BODY + MAX_BYTES + 64 * 1024;
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
-    let mut router = Router::new().route("/graphql", post(graphql::post).get(graphql::get)).merge(export::routes());
+    let mut router =
+        Router::new().route("/graphql", post(graphql::post).get(graphql::get)).merge(export::routes()).merge(redirect::routes());
     if app.development.is_some() {
         router = router
             .route("/", get(graphiql::page))
@@ -70,9 +72,7 @@ pub fn router(app: Arc<App>) -> Router {
     router
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
-        .fallback(async |Extension(id): Extension<RequestId>| {
-            refusal(&id, StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql.")
-        })
+        .fallback(redirect::or_nothing)
         .method_not_allowed_fallback(async |Extension(id): Extension<RequestId>| {
             refusal(
                 &id,

@@ -25,6 +25,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
+use super::redirect::Peer;
 use crate::config::limits::Limits;
 
 /// How much of a request's headers is kept while they arrive, in bytes.
@@ -50,7 +51,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopp
             accepted = accept(&listener, &sockets) => accepted,
             () = &mut stopping => break,
         };
-        let (stream, permit) = match accepted {
+        let (stream, peer, permit) = match accepted {
             Ok(accepted) => accepted,
             // The client is gone already, or there are no descriptors left; neither is a reason to stop.
             Err(error) => {
@@ -62,6 +63,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopp
         let conversation = Conversation {
             builder: builder.clone(),
             router: router.clone(),
+            peer,
             permit,
             silence: limits.header_timeout,
             send: limits.send_timeout,
@@ -75,17 +77,18 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopp
     let _ = sockets.acquire_many(all).await;
 }
 
-async fn accept(listener: &TcpListener, sockets: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketPermit)> {
+async fn accept(listener: &TcpListener, sockets: &Arc<Semaphore>) -> io::Result<(TcpStream, Peer, SocketPermit)> {
     let permit = Arc::clone(sockets).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok((stream, SocketPermit { _permit: Arc::new(permit) }))
+    Ok((stream, Peer(peer), SocketPermit { _permit: Arc::new(permit) }))
 }
 
 /// One connection, and how long it may be quiet.
 struct Conversation {
     builder: Builder,
     router: Router,
+    peer: Peer,
     permit: SocketPermit,
     silence: Duration,
     send: Duration,
@@ -99,10 +102,11 @@ impl Conversation {
         stream.set_write_timeout(Some(self.send));
         let has_spoken = Arc::new(AtomicBool::new(false));
         let heard = Arc::clone(&has_spoken);
-        let (router, permit) = (self.router, self.permit);
+        let (router, peer, permit) = (self.router, self.peer, self.permit);
         let service = service_fn(move |request: Request<Incoming>| {
             heard.store(true, Ordering::Relaxed);
             let mut request = request.map(Body::new);
+            request.extensions_mut().insert(peer);
             request.extensions_mut().insert(permit.clone());
             let router = router.clone();
             async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }

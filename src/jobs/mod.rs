@@ -1,7 +1,7 @@
 //! What is due by time rather than by request: commissions that were held long enough are approved, credits that were not used in time
 //! expire. One server does it at a time; it can be run by hand as well.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Months, Utc};
 use uuid::Uuid;
 
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
     error::{Error, Result},
     ids::{TenantId, UserId},
     models::{
-        commissions::decision::tenants_with_due_commissions, credits::unit::tenants_with_due_credits, event, ledger::books::Books,
+        commissions::decision::tenants_with_due_commissions, credits::unit::tenants_with_due_credits, event,
+        ledger::books::Books, programmes::click,
     },
 };
 
@@ -92,6 +93,14 @@ pub async fn forget_events(pool: &Pool, before: DateTime<Utc>) -> Result<i64> {
             return Ok(count);
         }
     }
+}
+
+/// Makes ready for the clicks of this month and the next two, and forgets those of months that ended before a time. Several servers may do
+/// it at once.
+pub async fn keep_clicks(pool: &Pool, clock: &Clock, before: DateTime<Utc>) -> Result<i32> {
+    let connection = pool.get().await.map_err(Error::unavailable)?;
+    let today = clock.now().date_naive();
+    Ok(click::maintain(&connection, [today, today + Months::new(2)], before.date_naive()).await?)
 }
 
 fn machine(tenant: TenantId) -> Caller {

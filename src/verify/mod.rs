@@ -8,11 +8,12 @@ mod amounts;
 mod commission_rules;
 mod credit_rules;
 mod ledger_rules;
+mod link_rules;
 
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-use self::{commission_rules::COMMISSION_RULES, credit_rules::CREDIT_RULES, ledger_rules::LEDGER_RULES};
+use self::{commission_rules::COMMISSION_RULES, credit_rules::CREDIT_RULES, ledger_rules::LEDGER_RULES, link_rules::LINK_RULES};
 use crate::{
     db::statement::{Bind, statement},
     error::{Error, Result},
@@ -43,7 +44,7 @@ enum Check {
 
 /// Every rule, in the order in which they are checked.
 pub fn rules() -> impl Iterator<Item = &'static BookRule> {
-    LEDGER_RULES.iter().chain(COMMISSION_RULES).chain(CREDIT_RULES)
+    LEDGER_RULES.iter().chain(COMMISSION_RULES).chain(CREDIT_RULES).chain(LINK_RULES)
 }
 
 /// What came out for a rule, over all tenants.

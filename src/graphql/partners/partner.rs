@@ -21,6 +21,7 @@ use crate::{
             json::leaf_enums,
             loaders::batch_key,
             pagination::Connection,
+            period::PeriodInput,
             row::{Row, plain},
             scalars::{CurrencyCode, Date, DateTime, Decimal},
         },
@@ -33,11 +34,12 @@ use crate::{
         payouts::payout::{Payout, PayoutFilterInput, PayoutOrder},
         programmes::{
             enrolment::{Enrolment, EnrolmentFilterInput, EnrolmentOrder},
+            figures::LinkFigures,
             link::{Link, LinkFilterInput, LinkOrder},
         },
     },
     ids::PartnerId,
-    models::{self, page::PageArguments, partners::status::PartnerStatus},
+    models::{self, page::PageArguments, partners::status::PartnerStatus, programmes::figures::FiguresOf},
 };
 
 /// A partner.
@@ -295,6 +297,16 @@ impl Partner {
     ) -> Result<Option<Connection<Link>>> {
         ctx.require_acting_for(self.0.id)?;
         Link::below(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
+    }
+
+    /// What has come of its links, since the beginning or in a period, whose bounds are rounded down to a quarter of an hour.
+    async fn link_figures(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
+    ) -> Result<LinkFigures> {
+        ctx.require_acting_for(self.0.id)?;
+        LinkFigures::of(ctx, FiguresOf::Partner, self.0.id, period).await
     }
 
     /// Its parts in programmes. The newest first where no order is given.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, InputObject, Object};
 
-use super::programme::Programme;
+use super::{figures::LinkFigures, programme::Programme};
 use crate::{
     error::Result,
     graphql::{
@@ -15,6 +15,7 @@ use crate::{
             lists::{self, Parent, Shown},
             loaders::batch_key,
             pagination::{Connection, Listed, TotalCount},
+            period::PeriodInput,
             row::{Row, plain},
             scalars::DateTime,
         },
@@ -25,7 +26,10 @@ use crate::{
     models::{
         list::ListBelow,
         page::{Page, PageArguments, SortKey},
-        programmes::enrolment::{self, BY_CREATED, EnrolmentFilter, EnrolmentStatus},
+        programmes::{
+            enrolment::{self, BY_CREATED, EnrolmentFilter, EnrolmentStatus},
+            figures::FiguresOf,
+        },
     },
 };
 
@@ -75,6 +79,15 @@ impl Enrolment {
     async fn history(&self, ctx: &Context<'_>) -> Result<Vec<EnrolmentStatusChange>> {
         let changes = ctx.load(HistoryByEnrolment(self.0.id)).await?.unwrap_or_default();
         Ok(changes.iter().cloned().map(EnrolmentStatusChange).collect())
+    }
+
+    /// What has come of the partner's links to the shop, since the beginning or in a period, whose bounds are rounded down to a quarter of an hour.
+    async fn figures(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
+    ) -> Result<LinkFigures> {
+        LinkFigures::of(ctx, FiguresOf::Enrolment, self.0.id, period).await
     }
 
     /// When it began.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, InputObject, Object};
 
-use super::programme::Programme;
+use super::{figures::LinkFigures, programme::Programme};
 use crate::{
     error::Result,
     graphql::{
@@ -14,6 +14,7 @@ use crate::{
             lists::{self, Parent, Shown},
             loaders::batch_key,
             pagination::{Connection, Listed, TotalCount},
+            period::PeriodInput,
             row::{Row, plain},
             scalars::DateTime,
         },
@@ -25,6 +26,7 @@ use crate::{
         list::ListBelow,
         page::{Page, PageArguments, SortKey},
         programmes::{
+            figures::FiguresOf,
             link,
             link_list::{BY_CREATED, LinkFilter},
         },
@@ -111,6 +113,15 @@ impl Link {
     /// When it was archived: it leads nowhere since. Null while it is in use.
     async fn archived_at(&self) -> Option<DateTime> {
         self.0.archived_at.map(DateTime)
+    }
+
+    /// What has come of it, since the beginning or in a period, whose bounds are rounded down to a quarter of an hour.
+    async fn figures(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
+    ) -> Result<LinkFigures> {
+        LinkFigures::of(ctx, FiguresOf::Link, self.0.id, period).await
     }
 
     /// When it was made.

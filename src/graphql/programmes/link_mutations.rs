@@ -198,8 +198,8 @@ async fn update(ctx: &Context<'_>, input: UpdateLinkInput) -> Result<Outcome<Row
     let (id, expected) = (input.id, input.expected_updated_at.map(|expected| expected.0));
     let changes = input.changes(ctx)?;
     let writing = ctx.write().await?;
-    let changed = ctx.books(&writing).change_link(ctx.viewer().scope(), id, &changes, expected).await?;
-    let has_changed = changed.map_err(refusal)?;
+    let written = ctx.books(&writing).change_link(ctx.viewer().scope(), id, &changes, expected).await?;
+    let has_changed = written.map_err(refusal)?;
     Ok(outcome(writing, has_changed, Link::by_id(ctx, id)).await?)
 }
 

@@ -1,6 +1,7 @@
 //! Programmes, enrolments and links in the schema.
 
 pub mod enrolment;
+pub mod figures;
 pub mod link;
 mod link_input;
 pub(super) mod link_mutations;

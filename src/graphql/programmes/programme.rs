@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, InputObject, Object};
 
 use super::{
     enrolment::{Enrolment, EnrolmentFilterInput, EnrolmentOrder},
+    figures::LinkFigures,
     link::{Link, LinkFilterInput, LinkOrder},
 };
 use crate::{
@@ -17,14 +18,18 @@ use crate::{
         lists::{self, Shown},
         loaders::batch_key,
         pagination::{Connection, Listed, TotalCount},
+        period::PeriodInput,
         row::{Row, plain},
         scalars::DateTime,
     },
     ids::ProgrammeId,
     models::{
         page::{Page, PageArguments, SortKey},
-        programmes::programme::{
-            self, Attribution, BY_CREATED, BY_NAME, EnrolmentPolicy, ProgrammeFilter, ProgrammeRateSource, ProgrammeStatus,
+        programmes::{
+            figures::FiguresOf,
+            programme::{
+                self, Attribution, BY_CREATED, BY_NAME, EnrolmentPolicy, ProgrammeFilter, ProgrammeRateSource, ProgrammeStatus,
+            },
         },
     },
 };
@@ -119,6 +124,15 @@ impl Programme {
         #[graphql(desc = "How to order them.")] order_by: Option<LinkOrder>,
     ) -> Result<Option<Connection<Link>>> {
         Link::below(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
+    }
+
+    /// What has come of the links to the shop; for partners of their own, since the beginning or in a period, whose bounds are rounded down to a quarter of an hour.
+    async fn figures(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
+    ) -> Result<LinkFigures> {
+        LinkFigures::of(ctx, FiguresOf::Programme, self.0.id, period).await
     }
 
     /// When it was made.

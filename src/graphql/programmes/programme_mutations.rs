@@ -152,8 +152,8 @@ async fn update(ctx: &Context<'_>, input: UpdateProgrammeInput) -> Result<Outcom
     }
     let writing = ctx.write().await?;
     let expected = input.expected_updated_at.map(|expected| expected.0);
-    let changed = ctx.books(&writing).change_programme(input.id, &changes, expected).await?;
-    let has_changed = changed.map_err(|fault| match fault {
+    let written = ctx.books(&writing).change_programme(input.id, &changes, expected).await?;
+    let has_changed = written.map_err(|fault| match fault {
         ProgrammeFault::NotFound => Refusal::not_found("input.id", "programme"),
         ProgrammeFault::ChangedSince(at) => changed_since(at, "programme"),
     })?;

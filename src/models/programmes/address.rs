@@ -144,10 +144,8 @@ fn shortened(text: &str) -> String {
 /// The key of a tenant's programme for a domain: the domain's first label and ten letters that follow from tenant and domain. `attempt` is
 /// above 0 where another programme of the tenant has the key of the attempt before.
 pub fn programme_key(tenant: TenantId, domain: &str, attempt: u32) -> String {
-    let mut text = format!("programme/v1\0{}\0{domain}", tenant.uuid());
-    if attempt > 0 {
-        text.push_str(&format!("\0{attempt}"));
-    }
+    let again = if attempt > 0 { format!("\0{attempt}") } else { String::new() };
+    let text = format!("programme/v1\0{}\0{domain}{again}", tenant.uuid());
     let hash = digest(&SHA256, text.as_bytes());
     let first = hash.as_ref().iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
     let letters = (1..=10).map(|place| char::from(ALPHABET[(first >> (64 - 5 * place) & 31) as usize]));

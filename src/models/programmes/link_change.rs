@@ -240,18 +240,17 @@ impl Books<'_> {
             Some(programme) => Enrolment::of(self.connection, scope, request.partner, programme.id).await?,
             None => None,
         };
-        let (programme, enrolment) = match (known, enrolment) {
-            (Some(programme), Some(enrolment)) => (programme, enrolment),
-            _ => {
-                // A partner sees no programme that it is not enrolled in, and enrols in none by itself.
-                self.act_for_tenant().await?;
-                let programme = self.programme_of(&request.address).await?;
-                if programme.status == ProgrammeStatus::Paused {
-                    return Ok(Err(LinkFault::ProgrammePaused(programme.name)));
-                }
-                let enrolment = self.enrol(request.partner, &programme).await?;
-                (programme, enrolment)
+        let (programme, enrolment) = if let (Some(programme), Some(enrolment)) = (known, enrolment) {
+            (programme, enrolment)
+        } else {
+            // A partner sees no programme that it is not enrolled in, and enrols in none by itself.
+            self.act_for_tenant().await?;
+            let programme = self.programme_of(&request.address).await?;
+            if programme.status == ProgrammeStatus::Paused {
+                return Ok(Err(LinkFault::ProgrammePaused(programme.name)));
             }
+            let enrolment = self.enrol(request.partner, &programme).await?;
+            (programme, enrolment)
         };
         Ok(if programme.status == ProgrammeStatus::Paused {
             Err(LinkFault::ProgrammePaused(programme.name))

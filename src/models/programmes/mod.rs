@@ -1,7 +1,9 @@
 //! Programmes: what a tenant offers for one shop, the partners that are enrolled, and the links that they share.
 
 pub mod address;
+pub mod click;
 pub mod enrolment;
+pub mod figures;
 pub mod host;
 pub mod link;
 pub mod link_change;

@@ -263,7 +263,7 @@ async fn foreign_keys_carry_the_tenant() {
     let world = World::new().await;
     let unguarded =
         "SELECT count(*) FROM pg_constraint WHERE contype IN ('p', 'u', 'f') AND connamespace = 'public'::regnamespace
-        AND conrelid NOT IN ('tenants'::regclass, 'event_cursor_keys'::regclass, '__diesel_schema_migrations'::regclass)
+        AND conrelid NOT IN ('tenants'::regclass, 'event_cursor_keys'::regclass, 'visitor_keys'::regclass, '__diesel_schema_migrations'::regclass)
         AND (SELECT attname FROM pg_attribute WHERE attrelid = conrelid AND attnum = conkey[1]) <> 'tenant_id'";
     assert_eq!(world.number(unguarded).await, 0);
     let cascades = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND confdeltype <> 'r'";

@@ -124,6 +124,7 @@ async fn planted_faults_are_found() {
     let world = World::new().await;
     business(&world).await;
     credits(&world).await;
+    world.clicks(&world.link("https://example.com/").await, 3).await;
     assert_eq!(world.broken_rules().await, [""; 0]);
     let paid = "(SELECT id FROM partner_commission_events WHERE status = 'paid' ORDER BY id LIMIT 1)";
     let mut faults = vec![
@@ -188,6 +189,15 @@ async fn planted_faults_are_found() {
         ("rows_have_partners", "UPDATE partner_members SET partner_id = gen_random_uuid()".to_owned()),
     ];
     faults.extend(faults_of_credits());
+    faults.extend([
+        ("enrolments_lead_here", "UPDATE enrolments SET status = 'suspended'".to_owned()),
+        ("enrolments_lead_here", "DELETE FROM enrolment_changes".to_owned()),
+        ("click_totals_equal_clicks", "UPDATE link_clicks SET is_repeat = true".to_owned()),
+        ("click_totals_equal_clicks", "UPDATE link_click_totals SET clicks = clicks + 1 WHERE grain = 'quarter'".to_owned()),
+        ("click_totals_agree", "UPDATE link_click_totals SET visitors = visitors + 1 WHERE grain = 'all'".to_owned()),
+        ("click_totals_agree", "DELETE FROM link_click_totals WHERE scope_id = partner_id AND grain = 'day'".to_owned()),
+        ("click_totals_agree", "UPDATE link_click_totals SET partner_id = gen_random_uuid()".to_owned()),
+    ]);
     for rule in verify::rules() {
         assert!(faults.iter().any(|(name, _)| *name == rule.name), "no fault is planted for {}", rule.name);
     }

@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["app"],
     &["edge", "graphql", "seed", "verify", "telemetry", "jobs"],
     &["live", "imports", "config"],
-    &["auth"],
+    &["auth", "clicks"],
     &["models"],
     &["db", "keyring", "validation", "secret_file"],
     &["clock", "error", "ids", "money", "npm"],

@@ -18,6 +18,7 @@ use partner_portal::{
         keys::KeySource,
         verifier::{AzpPolicy, TokenVerifier, TrustedIssuer},
     },
+    clicks::Clicks,
     clock::Clock,
     config::{Introspection, TrustedMode, limits::Limits},
     db::{self, PoolSettings, connect},
@@ -31,7 +32,7 @@ use partner_portal::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{cluster, log, tokens};
+use super::{cluster, log, programmes, tokens};
 
 /// The tenant Acme: slug `acme`, US dollars.
 pub const ACME: &str = "acme";
@@ -199,14 +200,17 @@ impl World {
         }
         let front_ends =
             FrontEnds { origins: vec![FRONT_END.to_owned()], headers: vec![HeaderName::from_static("x-app-version")] };
+        let pool = db::Pool::new(database.login.clone(), settings).expect("a pool");
+        let clicks = Clicks::new(programmes::click_settings(), pool.clone(), clock.clone()).expect("a folder of clicks");
         let app = Arc::new(App {
-            pool: db::Pool::new(database.login.clone(), settings).expect("a pool"),
+            pool,
             schema,
             edge: Edge::new(limits, size, front_ends, introspection, false),
             known_callers: KnownCallers::default(),
             verifier,
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
+            clicks: Arc::new(clicks),
             public_url: "https://portal.example".into(),
             metrics: Metrics::new().expect("metrics"),
             hub: Arc::new(Hub::of(&database.login).await.expect("a hub")),

@@ -1,0 +1,193 @@
+//! Redirects: from a link's key to the shop, with a click on the way that is not lost.
+//!
+//! A redirect asks the database only for a link that it does not remember ([`targets`]), and writes its click to a file before it answers
+//! ([`journal`]). So it is fast, goes on while the database is away, and what was answered outlives the process. From the file clicks come
+//! into the database many at a time ([`writer`]), each once. Of a visitor a keyed hash is kept ([`visitor`]).
+
+mod journal;
+mod targets;
+mod visitor;
+mod watcher;
+mod writer;
+
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use axum::http::HeaderName;
+use chrono::{DateTime, Utc};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use tokio_postgres::Config;
+use uuid::{NoContext, Timestamp, Uuid};
+
+use self::{
+    journal::Journal,
+    targets::{Found, Targets},
+    visitor::Visitors,
+};
+use crate::{
+    clock::Clock,
+    db::Pool,
+    error::{Error, Result},
+    ids::ClickId,
+    models::programmes::click::{Click, LinkTarget},
+};
+
+/// The longest query of a visitor's that is passed on, in bytes.
+const MAX_QUERY: usize = 2_000;
+
+/// How long the last clicks may take into the database when the server stops.
+const LAST: Duration = Duration::from_secs(3);
+
+/// What redirects need to know.
+#[derive(Debug, Clone)]
+pub struct ClickSettings {
+    /// The folder of the clicks that are not in the database yet.
+    pub folder: PathBuf,
+    /// The parameter in which the shop gets the click's id.
+    pub parameter: String,
+    /// The header in which the proxy says from which address a visitor comes; without one it is the connection's.
+    pub address_header: Option<HeaderName>,
+    /// The header in which the proxy says in which country that is.
+    pub country_header: Option<HeaderName>,
+}
+
+/// Someone who follows a link.
+#[derive(Debug, Clone, Copy)]
+pub struct Visit<'a> {
+    /// The host that is asked, in lower case; empty for the server's own.
+    pub host: &'a str,
+    /// The link's key.
+    pub key: &'a str,
+    /// The parameters of the address, as they stand there.
+    pub query: &'a str,
+    /// From which address.
+    pub address: Option<IpAddr>,
+    /// The browser, as it names itself.
+    pub user_agent: &'a str,
+    /// The page that the link was on.
+    pub referrer: Option<&'a str>,
+    /// In which country, as the proxy says.
+    pub country: Option<&'a str>,
+    /// Whether only the headers are wanted.
+    pub is_head: bool,
+    /// Whether it is fetched ahead.
+    pub is_prefetch: bool,
+}
+
+/// Where a visit leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// To this address.
+    To(String),
+    /// Nowhere any more: the link has expired.
+    Expired,
+    /// Nowhere any more: the link is archived.
+    Archived,
+    /// There is no such link.
+    Unknown,
+    /// This visitor has asked for too many links that are not there.
+    TooMany,
+}
+
+/// What a server needs for redirects.
+pub struct Clicks {
+    settings: ClickSettings,
+    clock: Clock,
+    targets: Targets,
+    visitors: Visitors,
+    journal: Journal,
+}
+
+impl Clicks {
+    /// Opens the journal in the settings' folder.
+    pub fn new(settings: ClickSettings, pool: Pool, clock: Clock) -> Result<Self> {
+        let journal = Journal::open(&settings.folder)
+            .map_err(|error| Error::internal(format!("clicks cannot be kept in {}: {error}", settings.folder.display())))?;
+        Ok(Self { settings, clock, targets: Targets::new(pool), visitors: Visitors::default(), journal })
+    }
+
+    /// Follows the database until the tasks are ended: which links have changed, and the clicks that are to be written.
+    pub fn run(self: &Arc<Self>, config: &Config) -> [JoinHandle<()>; 2] {
+        [
+            tokio::spawn(watcher::run(Arc::clone(self), config.clone())),
+            tokio::spawn(writer::run(Arc::clone(self), config.clone())),
+        ]
+    }
+
+    /// Ends the tasks, once what is answered is in the database; if that takes long, it stays in the journal for the next start.
+    pub async fn close(&self, tasks: [JoinHandle<()>; 2]) {
+        let deadline = Instant::now() + LAST;
+        while self.backlog() > 0 && Instant::now() < deadline {
+            sleep(Duration::from_millis(20)).await;
+        }
+        tasks.iter().for_each(JoinHandle::abort);
+    }
+
+    /// What redirects need to know.
+    pub fn settings(&self) -> &ClickSettings {
+        &self.settings
+    }
+
+    /// Whether a host is one of a tenant's own.
+    pub fn is_host(&self, host: &str) -> bool {
+        self.targets.is_host(host)
+    }
+
+    /// How many bytes of clicks are not in the database yet.
+    pub fn backlog(&self) -> u64 {
+        self.journal.backlog()
+    }
+
+    /// Whether a link leads somewhere, without following it.
+    pub async fn is_link(&self, host: &str, key: &str) -> Result<bool> {
+        Ok(matches!(self.targets.find(host, key, None).await?, Found::Target(_)))
+    }
+
+    /// Where a visit leads. Its click is safe by then.
+    pub async fn follow(&self, visit: Visit<'_>) -> Result<Way> {
+        let target = match self.targets.find(visit.host, visit.key, visit.address).await? {
+            Found::Target(target) => target,
+            Found::Nothing => return Ok(Way::Unknown),
+            Found::TooMany => return Ok(Way::TooMany),
+        };
+        if target.is_archived {
+            return Ok(Way::Archived);
+        }
+        let now = self.clock.now();
+        if target.expires_at.is_some_and(|end| end <= now) {
+            return Ok(target.expired_url.clone().map_or(Way::Expired, Way::To));
+        }
+        let query = if visit.query.len() > MAX_QUERY { "" } else { visit.query };
+        if !target.is_counted {
+            return Ok(Way::To(target.destination.address(query, None)));
+        }
+        let click = self.click(&target, &visit, now);
+        match self.journal.append(&click) {
+            Ok(()) => Ok(Way::To(target.destination.address(query, Some((&self.settings.parameter, &click.id.to_string()))))),
+            // The visitor is on the way to the shop; there is just no click of it, and none is promised.
+            Err(error) => {
+                tracing::error!(%error, folder = %self.settings.folder.display(), "a click could not be kept");
+                Ok(Way::To(target.destination.address(query, None)))
+            }
+        }
+    }
+
+    fn click(&self, target: &LinkTarget, visit: &Visit<'_>, now: DateTime<Utc>) -> Click {
+        let client = self.visitors.client(visit.user_agent);
+        let instant = Timestamp::from_unix(NoContext, now.timestamp().unsigned_abs(), now.timestamp_subsec_nanos());
+        Click {
+            id: ClickId::from(Uuid::new_v7(instant)),
+            tenant: target.tenant,
+            link: target.link,
+            visitor: self.visitors.hash(now.date_naive(), visit.address, visit.user_agent),
+            is_bot: client.is_bot || visit.is_head,
+            is_prefetch: visit.is_prefetch,
+            device: client.device,
+            browser: client.browser.clone(),
+            country: visit.country.and_then(visitor::country),
+            referrer: visit.referrer.and_then(visitor::referring_host),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The writer: brings clicks from the journal into the database, many in one transaction.
+
+use std::{sync::Arc, time::Duration};
+
+use diesel::result::DatabaseErrorKind;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::Config;
+
+use super::Clicks;
+use crate::{
+    db::{Connection, QueryError, STEP_DOWN, connect},
+    error::{Error, Result},
+    models::programmes::click::{self, Click},
+};
+
+/// How long to gather clicks before they are written: many cost little more than one.
+const GATHER: Duration = Duration::from_millis(100);
+/// How often to look for the files of processes that have ended.
+const ADOPT: Duration = Duration::from_secs(10);
+/// How long the database may take for a batch before its connection is given up.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long to wait before the first new attempt, and before each after many.
+const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
+
+/// Writes until it is dropped.
+pub async fn run(clicks: Arc<Clicks>, config: Config) {
+    let mut wait = BACKOFF[0];
+    loop {
+        let begun = Instant::now();
+        if let Err(error) = write(&clicks, &config).await {
+            tracing::warn!(%error, backlog = clicks.backlog(), "clicks wait for the database");
+        }
+        // It may be away for long.
+        if let Err(error) = clicks.journal.sync() {
+            tracing::error!(%error, "clicks could not be brought to the disk");
+        }
+        wait = if begun.elapsed() < BACKOFF[1] { (wait * 2).min(BACKOFF[1]) } else { BACKOFF[0] };
+        sleep(wait).await;
+    }
+}
+
+/// Writes over one connection.
+async fn write(clicks: &Clicks, config: &Config) -> Result<()> {
+    let connecting = connect::establish(config, Some(STEP_DOWN));
+    let connection = timeout(PATIENCE, connecting).await.map_err(Error::unavailable)?.map_err(Error::unavailable)?;
+    let mut adopted = Instant::now();
+    loop {
+        // Taken before it is looked: what comes in between wakes the next turn.
+        let added = clicks.journal.added.notified();
+        write_all(clicks, &connection).await?;
+        if adopted.elapsed() >= ADOPT {
+            clicks.journal.adopt().map_err(Error::internal)?;
+            adopted = Instant::now();
+        }
+        if timeout(ADOPT, added).await.is_ok() {
+            sleep(GATHER).await;
+        }
+    }
+}
+
+async fn write_all(clicks: &Clicks, connection: &Connection) -> Result<()> {
+    while let Some(batch) = clicks.journal.next().map_err(Error::internal)? {
+        match in_time(click::write(connection, &batch.clicks)).await? {
+            Err(error) if is_of_the_data(&error) => write_singly(connection, &batch.clicks).await?,
+            written => drop(written?),
+        }
+        clicks.journal.finish(&batch).map_err(Error::internal)?;
+    }
+    Ok(())
+}
+
+/// Writes clicks one by one, without those that PostgreSQL refuses: none keeps the others waiting.
+async fn write_singly(connection: &Connection, clicks: &[Click]) -> Result<()> {
+    for click in clicks {
+        match in_time(click::write(connection, std::slice::from_ref(click))).await? {
+            Err(error) if is_of_the_data(&error) => tracing::error!(%error, click = %click.id, "a click cannot be written"),
+            written => drop(written?),
+        }
+    }
+    Ok(())
+}
+
+/// Whether PostgreSQL refused what it was given, and would again.
+fn is_of_the_data(error: &QueryError) -> bool {
+    matches!(
+        error,
+        QueryError::DatabaseError(
+            DatabaseErrorKind::CheckViolation | DatabaseErrorKind::NotNullViolation | DatabaseErrorKind::ForeignKeyViolation,
+            _
+        )
+    )
+}
+
+async fn in_time<T>(work: impl Future<Output = T>) -> Result<T> {
+    timeout(PATIENCE, work).await.map_err(Error::unavailable)
+}

@@ -1,0 +1,182 @@
+//! Redirects: `/l/<key>`, and `/<key>` on hosts of tenants' own.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+
+use axum::{
+    Extension, Router,
+    extract::{Path, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts, uri::Authority},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use qrcode::{QrCode, render::svg};
+
+use super::{Media, Refused, request_id::RequestId};
+use crate::{
+    app::App,
+    clicks::{Visit, Way},
+    error::{Error, Result},
+};
+
+/// What stands after a link's address for the picture of its QR code.
+const PICTURE: &str = "qr.svg";
+/// How long a side of such a picture is at least, in its own units.
+const SIDE: u32 = 256;
+/// By which headers browsers say that they fetch ahead, and what they say.
+const PREFETCH: [(&str, &str); 4] =
+    [("sec-purpose", "prefetch"), ("purpose", "prefetch"), ("x-purpose", "preview"), ("x-moz", "prefetch")];
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub SocketAddr);
+
+/// The addresses of links on the server's own host.
+pub fn routes() -> Router<Arc<App>> {
+    // An answer to GET without its body is one to HEAD.
+    Router::new().route("/l/{key}", get(own_host)).route("/l/{key}/qr.svg", get(picture_on_own_host))
+}
+
+async fn own_host(State(app): State<Arc<App>>, Path(key): Path<String>, request: Request) -> Response {
+    follow(&app, "", &key, &request.into_parts().0).await
+}
+
+async fn picture_on_own_host(State(app): State<Arc<App>>, Path(key): Path<String>) -> Response {
+    picture(&app, "", &key).await
+}
+
+/// What no route is for: on hosts of tenants' own a link, elsewhere nothing.
+pub async fn or_nothing(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    let nothing =
+        || Refused::request(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql.").answer(Media::Json, &id.0);
+    let Some(host) = host(&request).filter(|host| app.clicks.is_host(host)) else { return nothing() };
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return nothing();
+    }
+    let path = request.uri.path().trim_start_matches('/');
+    match path.split_once('/') {
+        None => follow(&app, &host, path, &request).await,
+        Some((key, PICTURE)) => picture(&app, &host, key).await,
+        Some(_) => unknown(),
+    }
+}
+
+/// The host that is asked, without its port, as hosts are stored.
+fn host(request: &Parts) -> Option<String> {
+    let named = request.headers.get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok()?;
+    Some(named.host().trim_end_matches('.').to_ascii_lowercase())
+}
+
+async fn follow(app: &App, host: &str, key: &str, request: &Parts) -> Response {
+    let headers = &request.headers;
+    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let settings = app.clicks.settings();
+    let visit = Visit {
+        host,
+        key,
+        query: request.uri.query().unwrap_or_default(),
+        address: match &settings.address_header {
+            Some(name) => headers.get_all(name).iter().next_back().and_then(|value| last_address(value.to_str().ok()?)),
+            None => request.extensions.get::<Peer>().map(|peer| peer.0.ip()),
+        },
+        user_agent: text(&header::USER_AGENT).unwrap_or_default(),
+        referrer: text(&header::REFERER),
+        country: settings.country_header.as_ref().and_then(text),
+        is_head: request.method == Method::HEAD,
+        is_prefetch: is_prefetch(headers),
+    };
+    match app.clicks.follow(visit).await {
+        Ok(Way::To(address)) => to(&address),
+        Ok(Way::Expired) => page(StatusCode::GONE, "This link has expired", "It does not lead anywhere any more."),
+        Ok(Way::Archived) => page(StatusCode::GONE, "This link is no longer in use", "It does not lead anywhere any more."),
+        Ok(Way::Unknown) => unknown(),
+        Ok(Way::TooMany) => {
+            page(StatusCode::TOO_MANY_REQUESTS, "Too many links that do not exist", "Please try again in a minute.")
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+/// A picture of a link's QR code.
+async fn picture(app: &App, host: &str, key: &str) -> Response {
+    match qr_code(app, host, key).await {
+        Ok(Some(picture)) => {
+            let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=86400")];
+            (headers, picture).into_response()
+        }
+        Ok(None) => unknown(),
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn qr_code(app: &App, host: &str, key: &str) -> Result<Option<String>> {
+    if !app.clicks.is_link(host, key).await? {
+        return Ok(None);
+    }
+    let address = if host.is_empty() { format!("{}/l/{key}", app.public_url) } else { format!("https://{host}/{key}") };
+    let code = QrCode::new(address).map_err(Error::internal)?;
+    Ok(Some(code.render::<svg::Color<'_>>().min_dimensions(SIDE, SIDE).build()))
+}
+
+/// The last address in a header that proxies add to: what stands before it the visitor may have written.
+fn last_address(text: &str) -> Option<IpAddr> {
+    let last = text.rsplit(',').next()?.trim();
+    last.parse().ok().or_else(|| last.parse::<SocketAddr>().ok().map(|address| address.ip()))
+}
+
+fn is_prefetch(headers: &HeaderMap) -> bool {
+    PREFETCH.iter().any(|(name, says)| {
+        let said = headers.get(*name).and_then(|value| value.to_str().ok());
+        said.is_some_and(|said| said.to_ascii_lowercase().contains(says))
+    })
+}
+
+/// Each visit is to come here, so nobody keeps the answer; the shop learns from which host the visitor came, as by any other link.
+fn to(address: &str) -> Response {
+    let Ok(location) = HeaderValue::try_from(address) else { return unknown() };
+    let headers = [
+        (header::LOCATION, location),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
+        (header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin")),
+        (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
+    ];
+    (StatusCode::FOUND, headers).into_response()
+}
+
+fn unknown() -> Response {
+    page(StatusCode::NOT_FOUND, "There is no such link", "Please check the address.")
+}
+
+fn unavailable(error: &Error) -> Response {
+    tracing::warn!(%error, "a link could not be looked up");
+    let mut answer =
+        page(StatusCode::SERVICE_UNAVAILABLE, "This link cannot be followed right now", "Please try again in a moment.");
+    answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    answer
+}
+
+/// A page for the person who followed the link.
+fn page(status: StatusCode, title: &str, text: &str) -> Response {
+    let body = format!(
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<h1>{title}</h1>\n<p>{text}</p>\n</html>\n"
+    );
+    (status, [(header::CACHE_CONTROL, "no-store")], Html(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of several addresses the last one counts, with or without a port.
+    #[test]
+    fn addresses() {
+        let of = |text: &str| last_address(text).map(|address| address.to_string());
+        assert_eq!(of("203.0.113.9, 198.51.100.7").as_deref(), Some("198.51.100.7"));
+        assert_eq!(of("198.51.100.7:4711").as_deref(), Some("198.51.100.7"));
+        assert_eq!(of("[2001:db8::1]:443").as_deref(), Some("2001:db8::1"));
+        assert_eq!(of("unknown"), None);
+    }
+}
