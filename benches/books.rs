@@ -24,7 +24,7 @@ use serde_json::json;
 use tower::ServiceExt;
 
 /// Besides the demo data; what there is most of is loaded below.
-const AMOUNTS: Amounts = Amounts { partners: 50, leads: 0, invoices: 0, members: 0, pays_monthly: false, seed: 7 };
+const AMOUNTS: Amounts = Amounts { partners: 50, leads: 0, invoices: 0, members: 0, clicks: 0, pays_monthly: false, seed: 7 };
 /// Commissions in one transaction of the loading.
 const CHUNK: u64 = 5_000;
 

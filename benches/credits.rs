@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 /// Besides the demo data.
-const AMOUNTS: Amounts = Amounts { partners: 10, leads: 0, invoices: 0, members: 100, pays_monthly: false, seed: 7 };
+const AMOUNTS: Amounts = Amounts { partners: 10, leads: 0, invoices: 0, members: 100, clicks: 0, pays_monthly: false, seed: 7 };
 
 fn main() {
     // `cargo test` runs benches once, and has no use for this one.

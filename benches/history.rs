@@ -17,7 +17,7 @@ use portal::Portal;
 use serde_json::Value;
 
 /// Besides the demo data.
-const AMOUNTS: Amounts = Amounts { partners: 10, leads: 0, invoices: 0, members: 100, pays_monthly: false, seed: 7 };
+const AMOUNTS: Amounts = Amounts { partners: 10, leads: 0, invoices: 0, members: 100, clicks: 0, pays_monthly: false, seed: 7 };
 const ALLOCATIONS: usize = 20_000;
 const USED: usize = 1_000_000;
 /// The most credits that are moved at once.

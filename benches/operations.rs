@@ -30,7 +30,8 @@ use tracing_subscriber::{
 };
 
 /// How much there is to read from, besides the demo data.
-const AMOUNTS: Amounts = Amounts { partners: 200, leads: 20_000, invoices: 2_000, members: 400, pays_monthly: false, seed: 7 };
+const AMOUNTS: Amounts =
+    Amounts { partners: 200, leads: 20_000, invoices: 2_000, members: 400, clicks: 0, pays_monthly: false, seed: 7 };
 
 /// Reads from the log how many statements the last operation took.
 #[derive(Clone, Default)]

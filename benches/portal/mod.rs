@@ -78,8 +78,6 @@ impl Portal {
             tenant_burst: 1_000_000_000,
             ..Limits::default()
         };
-        let pool = PoolSettings { size: 4, wait: limit, statement_timeout: limit, linger: db::LINGER };
-        let pool = db::Pool::new(database.login(), pool).expect("a pool");
         let clicks = ClickSettings {
             folder: folder.join("clicks"),
             parameter: "click_id".to_owned(),
@@ -87,8 +85,12 @@ impl Portal {
             country_header: None,
         };
         let app = App {
-            clicks: Arc::new(Clicks::new(clicks, pool.clone(), clock.clone()).expect("a folder")),
-            pool,
+            clicks: Arc::new(Clicks::new(clicks, &database.login(), clock.clone()).expect("a folder")),
+            pool: db::Pool::new(
+                database.login(),
+                PoolSettings { size: 4, wait: limit, statement_timeout: limit, linger: db::LINGER },
+            )
+            .expect("a pool"),
             schema: PortalSchema::new(limits.clone()),
             edge: Edge::new(limits, 4, FrontEnds::default(), Introspection::On, false),
             known_callers: KnownCallers::default(),

@@ -99,7 +99,7 @@ CREATE TABLE links (
     partner_id uuid NOT NULL,
     user_id uuid,
     programme_id uuid NOT NULL,
-    host text COLLATE "C" NOT NULL DEFAULT '',
+    host text COLLATE "C",
     key text NOT NULL,
     url text NOT NULL,
     url_hash bytea,
@@ -121,6 +121,8 @@ CREATE TABLE links (
     CONSTRAINT links_pkey PRIMARY KEY (tenant_id, id),
     CONSTRAINT links_enrolment_fkey FOREIGN KEY (tenant_id, partner_id, programme_id)
         REFERENCES enrolments (tenant_id, partner_id, programme_id) ON DELETE RESTRICT,
+    -- Nobody can put a link on a host of another tenant, nor take a host away from links.
+    CONSTRAINT links_host_fkey FOREIGN KEY (tenant_id, host) REFERENCES link_hosts (tenant_id, host) ON DELETE RESTRICT,
     CONSTRAINT links_user_id_fkey FOREIGN KEY (tenant_id, user_id) REFERENCES users (tenant_id, id) ON DELETE RESTRICT,
     CONSTRAINT links_url_length CHECK (char_length(url) BETWEEN 1 AND 4000),
     CONSTRAINT links_key_form CHECK (key ~ '^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$'),
@@ -131,7 +133,8 @@ CREATE TABLE links (
     CONSTRAINT links_utm_length CHECK (char_length(concat(utm_source, utm_medium, utm_campaign, utm_term, utm_content)) <= 1000)
 );
 -- Keys are compared without case. Those of the server's own host belong to all tenants together: the address does not name one.
-CREATE UNIQUE INDEX links_key_key ON links (host, lower(key));
+CREATE UNIQUE INDEX links_key_key ON links (coalesce(host, ''), lower(key));
+CREATE INDEX links_host_idx ON links (tenant_id, host) WHERE host IS NOT NULL;
 -- One partner's link to one address that was made without a key of its own choice.
 CREATE UNIQUE INDEX links_url_key ON links (tenant_id, partner_id, url_hash);
 CREATE UNIQUE INDEX links_external_id_key ON links (tenant_id, external_id);
@@ -142,7 +145,7 @@ CREATE INDEX links_partner_created_idx ON links (tenant_id, partner_id, created_
 CREATE INDEX links_programme_created_idx ON links (tenant_id, programme_id, created_at, id);
 CREATE INDEX links_user_id_idx ON links (tenant_id, user_id);
 COMMENT ON TABLE links IS 'Short addresses that partners share, each leading to a product of a programme''s shop';
-COMMENT ON COLUMN links.host IS 'The tenant''s own host that it is on; empty for the server''s';
+COMMENT ON COLUMN links.host IS 'The tenant''s own host that it is on; NULL for the server''s';
 COMMENT ON COLUMN links.url_hash IS 'SHA-256 of url where the link was made without a key of its own choice: the partner has one of these for each address';
 COMMENT ON COLUMN links.user_id IS 'Who made it';
 COMMENT ON COLUMN links.external_id IS 'The id that another system of the tenant''s has for it';

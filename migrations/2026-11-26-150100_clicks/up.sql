@@ -40,14 +40,15 @@ CREATE TABLE link_visitors (
     last_at timestamptz NOT NULL,
     CONSTRAINT link_visitors_pkey PRIMARY KEY (tenant_id, day, link_id, visitor)
 );
-COMMENT ON TABLE link_visitors IS 'The visitors of each link and day; forgotten after two days';
+CREATE INDEX link_visitors_day_idx ON link_visitors (day);
+COMMENT ON TABLE link_visitors IS 'The visitors of each link and day; forgotten after a day';
 
 CREATE TABLE visitor_keys (
     day date NOT NULL CONSTRAINT visitor_keys_pkey PRIMARY KEY,
     key bytea NOT NULL,
     CONSTRAINT visitor_keys_length CHECK (octet_length(key) = 32)
 );
-COMMENT ON TABLE visitor_keys IS 'The keys by which visitors are hashed, one for each day (UTC); forgotten after two days';
+COMMENT ON TABLE visitor_keys IS 'The keys by which visitors are hashed, one for each day (UTC); forgotten after a day';
 
 CREATE TABLE link_click_totals (
     tenant_id uuid NOT NULL,
@@ -59,7 +60,7 @@ CREATE TABLE link_click_totals (
     visitors bigint NOT NULL,
     CONSTRAINT link_click_totals_pkey PRIMARY KEY (tenant_id, scope_id, grain, starts_at),
     CONSTRAINT link_click_totals_partner_id_fkey FOREIGN KEY (tenant_id, partner_id) REFERENCES partners (tenant_id, id) ON DELETE RESTRICT,
-    CONSTRAINT link_click_totals_grain_known CHECK (grain IN ('all', 'day', 'quarter'))
+    CONSTRAINT link_click_totals_grain_known CHECK (grain IN ('all', 'day', 'quarter_hour'))
 );
 COMMENT ON TABLE link_click_totals IS 'Clicks that count and visitors: of each link, each enrolment and each partner, from the beginning, by day (UTC) and by quarter of an hour';
 COMMENT ON COLUMN link_click_totals.scope_id IS 'The link, the enrolment or the partner';
@@ -81,15 +82,15 @@ GRANT SELECT ON link_clicks, link_click_totals TO portal_partner, portal_operato
 
 -- What a redirect needs of a link. It comes from anybody, before there is any caller.
 CREATE FUNCTION find_link(host text, key text)
-    RETURNS TABLE (tenant_id uuid, id uuid, url text, utm_source text, utm_medium text, utm_campaign text, utm_term text, utm_content text,
+    RETURNS TABLE (tenant_id uuid, id uuid, partner_id uuid, url text, utm_source text, utm_medium text, utm_campaign text, utm_term text, utm_content text,
         expires_at timestamptz, expired_url text, is_archived boolean, is_counted boolean)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT l.tenant_id, l.id, l.url, l.utm_source, l.utm_medium, l.utm_campaign, l.utm_term, l.utm_content, l.expires_at, l.expired_url,
+    SELECT l.tenant_id, l.id, l.partner_id, l.url, l.utm_source, l.utm_medium, l.utm_campaign, l.utm_term, l.utm_content, l.expires_at, l.expired_url,
         l.archived_at IS NOT NULL, p.status <> 'closed' AND e.status IN ('pending', 'approved')
     FROM links l
     JOIN partners p ON p.tenant_id = l.tenant_id AND p.id = l.partner_id
     JOIN enrolments e ON e.tenant_id = l.tenant_id AND e.partner_id = l.partner_id AND e.programme_id = l.programme_id
-    WHERE l.host = find_link.host AND lower(l.key) = lower(find_link.key)
+    WHERE coalesce(l.host, '') = find_link.host AND lower(l.key) = lower(find_link.key)
 $$;
 COMMENT ON FUNCTION find_link(text, text) IS 'Where the link of a key leads, and whether its clicks count';
 
@@ -98,25 +99,32 @@ CREATE FUNCTION all_link_hosts() RETURNS SETOF text LANGUAGE sql STABLE SECURITY
 $$;
 COMMENT ON FUNCTION all_link_hosts() IS 'The hosts of all tenants that lead to links';
 
--- Redirects remember links. What a link leads to is said to them by its host and key; of what many links follow, a star.
+-- Redirects cache links. They are notified of a link by its host and key, of all links of a partner by its id, and of hosts by a star.
 CREATE FUNCTION links_say() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_notify('portal_links', NEW.host || '/' || lower(NEW.key));
+    PERFORM pg_notify('portal_links', coalesce(NEW.host, '') || '/' || lower(NEW.key));
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION links_say() IS 'Notifies the redirects of a link that has changed';
 CREATE TRIGGER links_say AFTER UPDATE ON links FOR EACH ROW EXECUTE FUNCTION links_say();
-CREATE FUNCTION links_say_all() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION links_say_partner() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('portal_links', '@' || (to_jsonb(NEW) ->> TG_ARGV[0]));
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION links_say_partner() IS 'Notifies the redirects that the links of a partner may lead elsewhere';
+CREATE TRIGGER partners_say_links AFTER UPDATE OF status ON partners FOR EACH ROW
+    WHEN ((OLD.status = 'closed') <> (NEW.status = 'closed')) EXECUTE FUNCTION links_say_partner('id');
+CREATE TRIGGER enrolments_say_links AFTER UPDATE OF status ON enrolments FOR EACH ROW
+    WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION links_say_partner('partner_id');
+
+CREATE FUNCTION links_say_hosts() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NOTIFY portal_links, '*';
     RETURN NULL;
 END $$;
-COMMENT ON FUNCTION links_say_all() IS 'Notifies the redirects that many links may lead elsewhere';
-CREATE TRIGGER partners_say_links AFTER UPDATE OF status ON partners FOR EACH ROW
-    WHEN ((OLD.status = 'closed') <> (NEW.status = 'closed')) EXECUTE FUNCTION links_say_all();
-CREATE TRIGGER enrolments_say_links AFTER UPDATE OF status ON enrolments FOR EACH ROW
-    WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION links_say_all();
-CREATE TRIGGER link_hosts_say AFTER INSERT OR UPDATE OR DELETE ON link_hosts FOR EACH STATEMENT EXECUTE FUNCTION links_say_all();
+COMMENT ON FUNCTION links_say_hosts() IS 'Notifies the redirects that there are other hosts';
+CREATE TRIGGER link_hosts_say AFTER INSERT OR UPDATE OR DELETE ON link_hosts FOR EACH STATEMENT EXECUTE FUNCTION links_say_hosts();
 
 CREATE FUNCTION visitor_key(of_day date) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
@@ -131,13 +139,14 @@ CREATE FUNCTION first_uuid(at timestamptz) RETURNS uuid LANGUAGE sql IMMUTABLE S
 $$;
 COMMENT ON FUNCTION first_uuid(timestamptz) IS 'The least UUIDv7 of an instant (RFC 9562, section 5.7), to the millisecond';
 
-CREATE FUNCTION prepare_click_months(first_month date, last_month date) RETURNS void
+CREATE FUNCTION prepare_click_months(months date[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    month date := date_trunc('month', first_month);
+    month date;
     name text;
 BEGIN
-    WHILE month <= last_month LOOP
+    PERFORM pg_advisory_xact_lock(x'706f7274616c0006'::bigint);
+    FOR month IN SELECT DISTINCT date_trunc('month', day)::date FROM unnest(months) AS given (day) ORDER BY 1 LOOP
         name := 'link_clicks_' || to_char(month, 'YYYY_MM');
         IF to_regclass(name) IS NULL THEN
             -- Attached once it is made: that waits for nobody who writes or reads clicks.
@@ -146,26 +155,36 @@ BEGIN
             EXECUTE format('ALTER TABLE link_clicks ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)', name,
                 first_uuid(month::timestamp AT TIME ZONE 'UTC'), first_uuid((month + interval '1 month')::timestamp AT TIME ZONE 'UTC'));
         END IF;
-        month := month + interval '1 month';
     END LOOP;
 END $$;
-COMMENT ON FUNCTION prepare_click_months(date, date) IS 'Makes the partitions of clicks for months that have none yet';
+COMMENT ON FUNCTION prepare_click_months(date[]) IS 'Makes the partitions of clicks for the months of these days that have none yet';
+
+CREATE FUNCTION click_months() RETURNS SETOF date LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    SELECT to_date(right(c.relname, 7), 'YYYY_MM') FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'link_clicks'::regclass
+$$;
+COMMENT ON FUNCTION click_months() IS 'The months whose clicks are kept';
 
 CREATE FUNCTION forget_clicks(before date) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    name text;
+    month date;
     count integer := 0;
 BEGIN
-    FOR name IN
-        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'link_clicks'::regclass AND to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' <= before
-    LOOP
-        EXECUTE format('DROP TABLE %I', name);
+    PERFORM pg_advisory_xact_lock(x'706f7274616c0006'::bigint);
+    DELETE FROM link_visitors WHERE day < current_date - 1;
+    DELETE FROM visitor_keys WHERE day < current_date - 1;
+    -- Dropping a table waits for all who read clicks, and all who come after wait for it: rather try again later.
+    PERFORM set_config('lock_timeout', '1s', true);
+    FOR month IN SELECT m FROM click_months() AS m WHERE m + interval '1 month' <= before LOOP
+        EXECUTE format('DROP TABLE IF EXISTS %I', 'link_clicks_' || to_char(month, 'YYYY_MM'));
         count := count + 1;
     END LOOP;
-    DELETE FROM link_visitors WHERE day < current_date - 2;
-    DELETE FROM visitor_keys WHERE day < current_date - 2;
     RETURN count;
+EXCEPTION WHEN lock_not_available THEN
+    -- What was deleted above is taken back with it: once more, without the tables.
+    DELETE FROM link_visitors WHERE day < current_date - 1;
+    DELETE FROM visitor_keys WHERE day < current_date - 1;
+    RETURN 0;
 END $$;
 COMMENT ON FUNCTION forget_clicks(date) IS 'Drops the clicks of months that ended before a day, and forgets visitors and keys of days gone by; gives how many months it were';
 
@@ -175,16 +194,21 @@ CREATE FUNCTION record_clicks(tenants uuid[], ids uuid[], links uuid[], times ti
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     written bigint;
+    first_month date;
 BEGIN
     PERFORM pg_advisory_xact_lock(x'706f7274616c0006'::bigint);
-    PERFORM prepare_click_months((min(at) AT TIME ZONE 'UTC')::date, (max(at) AT TIME ZONE 'UTC')::date) FROM unnest(times) AS given (at);
+    -- What is of months that have been forgotten was written long ago, and comes again from a file that was found late.
+    SELECT min(m) INTO first_month FROM click_months() AS m;
+    PERFORM prepare_click_months(array_agg(DISTINCT (at AT TIME ZONE 'UTC')::date)) FROM unnest(times) AS given (at)
+        WHERE first_month IS NULL OR at >= first_month::timestamp AT TIME ZONE 'UTC' HAVING count(*) > 0;
     WITH given AS (
         SELECT g.*, (g.at AT TIME ZONE 'UTC')::date AS day, NOT (g.is_bot OR g.is_prefetch) AS is_person,
             l.partner_id, l.programme_id, e.id AS enrolment_id
         FROM unnest(tenants, ids, record_clicks.links, times, visitors, bots, prefetches, devices, browsers, countries, referrers)
             AS g (tenant_id, id, link_id, at, visitor, is_bot, is_prefetch, device, browser, country, referrer)
         JOIN links l ON l.tenant_id = g.tenant_id AND l.id = g.link_id
-        JOIN enrolments e ON e.tenant_id = l.tenant_id AND e.partner_id = l.partner_id AND e.programme_id = l.programme_id),
+        JOIN enrolments e ON e.tenant_id = l.tenant_id AND e.partner_id = l.partner_id AND e.programme_id = l.programme_id
+        WHERE first_month IS NULL OR g.at >= first_month::timestamp AT TIME ZONE 'UTC'),
     marked AS (
         SELECT g.*, g.is_person AND (
                 coalesce(g.at < lag(g.at) OVER same + interval '1 hour', false)
@@ -218,7 +242,7 @@ BEGIN
             FROM counted c
             CROSS JOIN LATERAL (VALUES (c.link_id), (c.enrolment_id), (c.partner_id)) AS s (scope_id)
             CROSS JOIN LATERAL (VALUES ('all', 'epoch'::timestamptz), ('day', date_trunc('day', c.at, 'UTC')),
-                ('quarter', date_bin('15 minutes', c.at, 'epoch'::timestamptz))) AS g (grain, starts_at)
+                ('quarter_hour', date_bin('15 minutes', c.at, 'epoch'::timestamptz))) AS g (grain, starts_at)
             GROUP BY 1, 2, 3, 4, 5
             ON CONFLICT (tenant_id, scope_id, grain, starts_at)
                 DO UPDATE SET clicks = t.clicks + excluded.clicks, visitors = t.visitors + excluded.visitors)
@@ -227,9 +251,9 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION record_clicks(uuid[], uuid[], uuid[], timestamptz[], uuid[], boolean[], boolean[], text[], text[], text[], text[]) IS 'Writes clicks that are not there yet, with their totals; gives how many they were';
 
-REVOKE ALL ON FUNCTION find_link(text, text), all_link_hosts(), links_say(), links_say_all(), visitor_key(date), prepare_click_months(date, date),
-    forget_clicks(date), record_clicks(uuid[], uuid[], uuid[], timestamptz[], uuid[], boolean[], boolean[], text[], text[], text[], text[])
+REVOKE ALL ON FUNCTION find_link(text, text), all_link_hosts(), links_say(), links_say_partner(), links_say_hosts(), visitor_key(date),
+    prepare_click_months(date[]), click_months(), forget_clicks(date), record_clicks(uuid[], uuid[], uuid[], timestamptz[], uuid[], boolean[], boolean[], text[], text[], text[], text[])
     FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION find_link(text, text), all_link_hosts(), visitor_key(date), prepare_click_months(date, date), forget_clicks(date),
+GRANT EXECUTE ON FUNCTION find_link(text, text), all_link_hosts(), visitor_key(date), prepare_click_months(date[]), forget_clicks(date),
     record_clicks(uuid[], uuid[], uuid[], timestamptz[], uuid[], boolean[], boolean[], text[], text[], text[], text[])
     TO portal_app;

@@ -29,6 +29,9 @@ pub struct Arguments {
     /// How many members, with a year of their credits
     #[arg(long, default_value_t = 60)]
     members: u32,
+    /// How many clicks on the partners' links, over the past year
+    #[arg(long, default_value_t = 3000)]
+    clicks: u32,
     /// Make payouts every month, and not by the quarter at first
     #[arg(long)]
     monthly_payouts: bool,
@@ -46,9 +49,9 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
     let outcome = fill(settings, &database, &keyring, &arguments).await;
     database.close().await;
     let filled = outcome?;
-    let Filled { tenant, partners, leads, commissions, payouts, members } = filled;
+    let Filled { tenant, partners, leads, commissions, payouts, members, links, clicks } = filled;
     say(&format!(
-        "{tenant} has {partners} more partners, {leads} more leads, {commissions} more commissions, {payouts} more payouts and {members} more members.\n"
+        "{tenant} has {partners} more partners, {leads} more leads, {commissions} more commissions, {payouts} more payouts, {members} more members and {links} more links with {clicks} clicks.\n"
     ));
     Ok(())
 }
@@ -63,6 +66,7 @@ async fn fill(settings: &Settings, database: &Database, keyring: &Keyring, argum
         leads: arguments.leads,
         invoices: arguments.invoices,
         members: arguments.members,
+        clicks: arguments.clicks,
         pays_monthly: arguments.monthly_payouts,
         seed: arguments.seed,
     };

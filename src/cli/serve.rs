@@ -67,11 +67,13 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let clock = Clock::default();
     first_start::run(settings, database, &keyring, &clock).await?;
     let development = development(settings)?;
-    let pool = Pool::new(database.login.clone(), settings.pool())?;
-    let clicks = Clicks::new(settings.clicks(), pool.clone(), clock.clone());
+    if settings.public_url.is_none() && !settings.is_development() {
+        tracing::warn!("PORTAL_PUBLIC_URL is not set: links begin with {}", settings.public_url());
+    }
+    let clicks = Clicks::new(settings.clicks(), &database.login, clock.clone());
     let clicks = Arc::new(clicks.map_err(|error| Failure(format!("PORTAL_CLICK_DIR (--click-dir): {error}")))?);
     let app = Arc::new(App {
-        pool,
+        pool: Pool::new(database.login.clone(), settings.pool())?,
         schema: schema(settings).await?,
         edge: Edge::new(
             settings.limits.clone(),
@@ -106,7 +108,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let upkeep = tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days, click_days));
     let metrics = serve_metrics(settings, &app).await?;
     let live = app.hub.listen(database.login.clone()).await?;
-    let clicking = clicks.run(&database.login);
+    let clicking = clicks.run(&database.login).await?;
     until_stopped(listener, &app, settings).await;
     upkeep.abort();
     live.abort();
@@ -138,12 +140,14 @@ async fn schema(settings: &Settings) -> Result<PortalSchema, Failure> {
 /// Does what is due by time, again and again. A failure is logged and tried again at the next turn.
 async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, click_days: TimeDelta) {
     loop {
-        let done = async {
-            jobs::run(&app.pool, &app.clock).await?;
-            jobs::forget_events(&app.pool, app.clock.now() - event_days).await?;
-            jobs::keep_clicks(&app.pool, &app.clock, app.clock.now() - click_days).await
-        };
-        if let Err(error) = done.await {
+        let now = app.clock.now();
+        // What fails keeps nothing else from being done.
+        let outcomes = [
+            jobs::run(&app.pool, &app.clock).await.map(drop),
+            jobs::forget_events(&app.pool, now - event_days).await.map(drop),
+            jobs::keep_clicks(&app.pool, &app.clock, now - click_days).await.map(drop),
+        ];
+        for error in outcomes.into_iter().filter_map(Result::err) {
             tracing::warn!(%error, "maintenance failed");
         }
         app.edge.budgets.forget_idle();

@@ -137,7 +137,7 @@ async fn carry_out(connection: &AsyncPgConnection, settings: &Settings, command:
         Command::Add(arguments) => add(connection, settings, arguments).await,
         Command::List => list(connection).await,
         Command::Set(arguments) => set(connection, arguments).await,
-        Command::Host(command) => tenant_host::run(connection, command).await,
+        Command::Host(command) => tenant_host::run(connection, settings, command).await,
     }
 }
 

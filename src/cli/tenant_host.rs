@@ -6,6 +6,7 @@ use diesel_async::AsyncPgConnection;
 use super::{Failure, say};
 use crate::{
     clock::Clock,
+    config::Settings,
     models::{
         ledger::books::Books,
         people::tenant::Tenant,
@@ -38,7 +39,7 @@ pub struct HostArguments {
     host: String,
 }
 
-pub async fn run(connection: &AsyncPgConnection, command: Command) -> Result<(), Failure> {
+pub async fn run(connection: &AsyncPgConnection, settings: &Settings, command: Command) -> Result<(), Failure> {
     let slug = match &command {
         Command::Add(arguments) | Command::Remove(arguments) => &arguments.slug,
         Command::List(arguments) => &arguments.slug,
@@ -49,6 +50,9 @@ pub async fn run(connection: &AsyncPgConnection, command: Command) -> Result<(),
     };
     let books = Books { connection, tenant: tenant.id, by: None, at: Clock::default().instant(), writing: None, clock: None };
     match command {
+        Command::Add(HostArguments { host, .. }) if settings.public_url().split(['/', ':']).any(|part| part == host) => {
+            return Err(Failure(format!("{host} is the server's own host (PORTAL_PUBLIC_URL), where all tenants' links can be")));
+        }
         Command::Add(HostArguments { slug, host }) => match books.add_host(&host).await? {
             Ok(true) => say(&format!("{host} leads to the links of {slug}.\n")),
             Ok(false) => say(&format!("{host} leads to the links of {slug} already.\n")),

@@ -75,9 +75,12 @@ impl Journal {
             }
             // Another process may be writing to it, or have just finished with it.
             let Ok(file) = OpenOptions::new().read(true).write(true).open(&path) else { continue };
-            if file.try_lock().is_ok() && path.exists() {
-                let length = file.metadata()?.len();
-                self.segments().push_front(Segment { file: Arc::new(file), path, length, read: 0 });
+            if file.try_lock().is_err() || !path.exists() {
+                continue;
+            }
+            match file.metadata()?.len() {
+                0 => fs::remove_file(&path)?,
+                length => self.segments().push_front(Segment { file: Arc::new(file), path, length, read: 0 }),
             }
         }
         Ok(())
@@ -122,14 +125,20 @@ impl Journal {
     pub fn finish(&self, batch: &Batch) -> io::Result<()> {
         let mut segments = self.segments();
         let last = segments.len().saturating_sub(1);
-        let Some(place) = segments.iter().position(|segment| segment.path == batch.path) else { return Ok(()) };
-        let segment = &mut segments[place];
+        let Some(index) = segments.iter().position(|segment| segment.path == batch.path) else { return Ok(()) };
+        let segment = &mut segments[index];
         segment.read = batch.end;
-        if place == last || segment.read < segment.length {
+        if segment.read < segment.length {
             return Ok(());
         }
-        fs::remove_file(&segment.path)?;
-        segments.remove(place);
+        // What is in the database is not kept here any longer.
+        if index == last {
+            segment.file.set_len(0)?;
+            (segment.length, segment.read) = (0, 0);
+        } else {
+            fs::remove_file(&segment.path)?;
+            segments.remove(index);
+        }
         Ok(())
     }
 
@@ -161,8 +170,11 @@ impl Drop for Journal {
 impl Segment {
     fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join(format!("{}.{EXTENSION}", Uuid::now_v7()));
-        let file = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(&path)?;
-        file.lock()?;
+        // Named so that others find it only once it is locked.
+        let unlocked = path.with_extension("new");
+        let file = OpenOptions::new().read(true).append(true).create_new(true).mode(0o600).open(&unlocked)?;
+        file.try_lock()?;
+        fs::rename(&unlocked, &path)?;
         Ok(Self { file: Arc::new(file), path, length: 0, read: 0 })
     }
 
@@ -210,12 +222,12 @@ fn decoded(bytes: &[u8]) -> (Vec<Click>, u64) {
 
 fn one(bytes: &[u8]) -> Option<(Click, &[u8])> {
     let (head, rest) = bytes.split_at_checked(HEAD)?;
-    let number = |place: usize| u32::from_le_bytes([head[place], head[place + 1], head[place + 2], head[place + 3]]);
+    let number = |from: usize| u32::from_le_bytes([head[from], head[from + 1], head[from + 2], head[from + 3]]);
     let (record, rest) = rest.split_at_checked(usize::try_from(number(0)).ok()?)?;
     if record.len() < FIXED || crc32fast::hash(record) != number(4) {
         return None;
     }
-    let uuid = |place: usize| Uuid::from_slice(&record[16 * place..16 * (place + 1)]).ok();
+    let uuid = |index: usize| Uuid::from_slice(&record[16 * index..16 * (index + 1)]).ok();
     let mut texts = &record[FIXED..];
     let mut text = || {
         let (length, after) = texts.split_first()?;
@@ -230,7 +242,7 @@ fn one(bytes: &[u8]) -> Option<(Click, &[u8])> {
         visitor: uuid(3)?,
         is_bot: record[64] & 1 != 0,
         is_prefetch: record[64] & 2 != 0,
-        device: usize::from(record[65]).checked_sub(1).and_then(|place| Device::ALL.get(place).copied()),
+        device: usize::from(record[65]).checked_sub(1).and_then(|index| Device::ALL.get(index).copied()),
         browser: text()?,
         country: text()?,
         referrer: text()?,
@@ -279,8 +291,26 @@ mod tests {
         assert_eq!(first[..], clicks[..first.len()]);
         assert_eq!(all(&journal), clicks);
         assert_eq!((all(&journal), journal.backlog()), (vec![], 0));
+        // Nothing is left of what is in the database.
+        assert_eq!(fs::metadata(&journal.segments()[0].path).expect("a file").len(), 0);
         journal.append(&click(7)).expect("appended");
         assert_eq!(all(&journal), [click(7)]);
+    }
+
+    /// A file that has become long is followed by another, and is removed once it is read.
+    #[test]
+    fn long_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = Journal::open(folder.path()).expect("opened");
+        let files = || fs::read_dir(folder.path()).expect("a folder").count();
+        let count = 1 + LONG / u64::try_from(encoded(&click(0)).len()).expect("short");
+        for number in 0..count {
+            journal.append(&click(number.into())).expect("appended");
+        }
+        journal.append(&click(0)).expect("appended");
+        assert_eq!(files(), 2);
+        assert_eq!(all(&journal).len(), usize::try_from(count + 1).expect("few"));
+        assert_eq!((files(), journal.backlog()), (1, 0));
     }
 
     /// What a process leaves behind is taken up by the next one, up to a record that was not written whole; and only once.
@@ -311,8 +341,8 @@ mod tests {
     #[test]
     fn damaged() {
         let mut bytes = [encoded(&click(1)), encoded(&click(2)), encoded(&click(3))].concat();
-        let place = bytes.len() / 2;
-        bytes[place] ^= 1;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
         assert_eq!(decoded(&bytes), (vec![click(1)], u64::try_from(encoded(&click(1)).len()).expect("short")));
         assert_eq!(decoded(&[0; 100]), (vec![], 0));
     }

@@ -10,7 +10,15 @@ mod visitor;
 mod watcher;
 mod writer;
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::http::HeaderName;
 use chrono::{DateTime, Utc};
@@ -21,14 +29,12 @@ use tokio::{
 use tokio_postgres::Config;
 use uuid::{NoContext, Timestamp, Uuid};
 
-use self::{
-    journal::Journal,
-    targets::{Found, Targets},
-    visitor::Visitors,
-};
+pub use targets::Found;
+
+use self::{journal::Journal, targets::Targets, visitor::Visitors};
 use crate::{
     clock::Clock,
-    db::Pool,
+    db::{self, Pool, PoolSettings},
     error::{Error, Result},
     ids::ClickId,
     models::programmes::click::{Click, LinkTarget},
@@ -37,6 +43,9 @@ use crate::{
 /// The longest query of a visitor's that is passed on, in bytes.
 const MAX_QUERY: usize = 2_000;
 
+/// Connections for looking links up: each look-up is one row by its key.
+const LOOKUPS: PoolSettings =
+    PoolSettings { size: 2, wait: Duration::from_secs(1), statement_timeout: Duration::from_secs(1), linger: db::LINGER };
 /// How long the last clicks may take into the database when the server stops.
 const LAST: Duration = Duration::from_secs(3);
 
@@ -98,22 +107,26 @@ pub struct Clicks {
     targets: Targets,
     visitors: Visitors,
     journal: Journal,
+    /// How many clicks could not be kept.
+    lost: AtomicU64,
 }
 
 impl Clicks {
-    /// Opens the journal in the settings' folder.
-    pub fn new(settings: ClickSettings, pool: Pool, clock: Clock) -> Result<Self> {
+    /// Opens the journal in the settings' folder. Links are looked up in the database of `config`.
+    pub fn new(settings: ClickSettings, config: &Config, clock: Clock) -> Result<Self> {
+        let pool = Pool::new(config.clone(), LOOKUPS)?;
         let journal = Journal::open(&settings.folder)
             .map_err(|error| Error::internal(format!("clicks cannot be kept in {}: {error}", settings.folder.display())))?;
-        Ok(Self { settings, clock, targets: Targets::new(pool), visitors: Visitors::default(), journal })
+        Ok(Self { settings, clock, targets: Targets::new(pool), visitors: Visitors::default(), journal, lost: AtomicU64::new(0) })
     }
 
-    /// Follows the database until the tasks are ended: which links have changed, and the clicks that are to be written.
-    pub fn run(self: &Arc<Self>, config: &Config) -> [JoinHandle<()>; 2] {
-        [
-            tokio::spawn(watcher::run(Arc::clone(self), config.clone())),
+    /// Learns what redirects need, and goes on until the tasks are ended: which links have changed, and the clicks that are to be written.
+    pub async fn run(self: &Arc<Self>, config: &Config) -> Result<[JoinHandle<()>; 2]> {
+        let connection = watcher::connect(self, config).await?;
+        Ok([
+            tokio::spawn(watcher::run(Arc::clone(self), config.clone(), connection)),
             tokio::spawn(writer::run(Arc::clone(self), config.clone())),
-        ]
+        ])
     }
 
     /// Ends the tasks, once what is answered is in the database; if that takes long, it stays in the journal for the next start.
@@ -123,6 +136,7 @@ impl Clicks {
             sleep(Duration::from_millis(20)).await;
         }
         tasks.iter().for_each(JoinHandle::abort);
+        self.targets.close();
     }
 
     /// What redirects need to know.
@@ -140,9 +154,14 @@ impl Clicks {
         self.journal.backlog()
     }
 
-    /// Whether a link leads somewhere, without following it.
-    pub async fn is_link(&self, host: &str, key: &str) -> Result<bool> {
-        Ok(matches!(self.targets.find(host, key, None).await?, Found::Target(_)))
+    /// How many clicks could not be kept.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// What a key on a host leads to, without following it. `address` is the visitor's, who is charged for a key that is none.
+    pub async fn find(&self, host: &str, key: &str, address: Option<IpAddr>) -> Result<Found> {
+        self.targets.find(host, key, address).await
     }
 
     /// Where a visit leads. Its click is safe by then.
@@ -161,15 +180,16 @@ impl Clicks {
         }
         let query = if visit.query.len() > MAX_QUERY { "" } else { visit.query };
         if !target.is_counted {
-            return Ok(Way::To(target.destination.address(query, None)));
+            return Ok(Way::To(target.destination.address(query, &self.settings.parameter, None)));
         }
         let click = self.click(&target, &visit, now);
         match self.journal.append(&click) {
-            Ok(()) => Ok(Way::To(target.destination.address(query, Some((&self.settings.parameter, &click.id.to_string()))))),
+            Ok(()) => Ok(Way::To(target.destination.address(query, &self.settings.parameter, Some(&click.id.to_string())))),
             // The visitor is on the way to the shop; there is just no click of it, and none is promised.
             Err(error) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
                 tracing::error!(%error, folder = %self.settings.folder.display(), "a click could not be kept");
-                Ok(Way::To(target.destination.address(query, None)))
+                Ok(Way::To(target.destination.address(query, &self.settings.parameter, None)))
             }
         }
     }

@@ -1,7 +1,8 @@
-//! Where links lead: remembered until the database says that it has changed, also while the database is away.
+//! Where links lead: a cache in front of the database, which serves while the database is away.
 //!
-//! Each entry is of an age of the memory. A new age begins where changes may have been missed: what is of an earlier one is looked up anew
-//! when it is next asked for, and serves where that fails.
+//! Each entry carries the generation in which it was read. An entry is current until the database notifies that it has changed; where
+//! notifications may have been missed, a new generation begins. What is not current is read again when it is next asked for, and serves as
+//! it is where that fails.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,10 +20,7 @@ use governor::{
     clock::{Clock, DefaultClock},
 };
 use quick_cache::sync::Cache;
-use tokio::{
-    sync::{Mutex as AsyncMutex, Semaphore},
-    time::timeout,
-};
+use tokio::{sync::Mutex as AsyncMutex, time::timeout};
 
 use crate::{
     db::Pool,
@@ -33,14 +31,16 @@ use crate::{
     },
 };
 
-/// How many links are remembered.
-const REMEMBERED: usize = 20_000;
-/// How many links are looked up at once: the API's requests need connections, too.
-const LOOKUPS: usize = 2;
-/// How long a visit may wait for a look-up to begin.
+/// How many links are cached.
+const CAPACITY: usize = 20_000;
+/// How long a visit may wait for the database.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How long cached links are served as they are after the database has failed to answer.
+const RESPITE: Duration = Duration::from_secs(1);
 /// How many links that are not there one address may ask for in a minute, and at once.
 const GUESSES: NonZeroU32 = NonZeroU32::new(60).expect("above 0");
+/// The generation of what has changed.
+const STALE: u64 = u64::MAX;
 
 /// What is found under a key.
 #[derive(Debug, Clone)]
@@ -49,28 +49,28 @@ pub enum Found {
     Target(Arc<LinkTarget>),
     /// Nothing.
     Nothing,
-    /// Whoever asks has guessed too often.
+    /// The visitor has asked for too many links that are not there.
     TooMany,
 }
 
-/// A link, and in which age of the memory it was looked up.
 #[derive(Clone)]
-struct Known {
+struct Entry {
     target: Arc<LinkTarget>,
-    age: u64,
+    generation: u64,
 }
 
-/// The memory.
+/// The cache.
 pub struct Targets {
+    /// Connections for look-ups alone: slow requests of the API keep no visitor waiting, and guesses none of its requests.
     pool: Pool,
-    known: Cache<String, Known>,
+    entries: Cache<String, Entry>,
     hosts: RwLock<HashSet<String>>,
-    /// What was looked up in an earlier age is looked up again.
-    age: AtomicU64,
-    /// How many changes have been heard of.
+    generation: AtomicU64,
+    /// How many changes have been notified.
     changes: AtomicU64,
-    lookups: Semaphore,
-    /// One look-up for a key at a time.
+    /// Until when the database is not asked for what is cached.
+    respite: Mutex<Option<Instant>>,
+    /// A lock for each key that is being looked up: one look-up serves all who wait for it.
     under_way: Mutex<HashMap<String, Weak<AsyncMutex<()>>>>,
     guesses: DefaultKeyedRateLimiter<IpAddr>,
     /// Until when nothing is looked up for an address that has guessed too often.
@@ -78,18 +78,18 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// An empty memory.
+    /// An empty cache.
     pub fn new(pool: Pool) -> Self {
         Self {
             pool,
-            known: Cache::new(REMEMBERED),
+            entries: Cache::new(CAPACITY),
             hosts: RwLock::default(),
-            age: AtomicU64::new(0),
+            generation: AtomicU64::new(0),
             changes: AtomicU64::new(0),
-            lookups: Semaphore::new(LOOKUPS),
+            respite: Mutex::default(),
             under_way: Mutex::default(),
             guesses: RateLimiter::keyed(Quota::per_minute(GUESSES)),
-            refused: Cache::new(REMEMBERED),
+            refused: Cache::new(CAPACITY),
         }
     }
 
@@ -104,69 +104,34 @@ impl Targets {
             return Ok(Found::Nothing);
         }
         let name = format!("{host}/{}", key.to_ascii_lowercase());
-        let known = self.known.get(&name);
-        if let Some(Known { target, age }) = &known
-            && *age == self.age.load(Ordering::Acquire)
+        let cached = self.entries.get(&name);
+        if let Some(entry) = &cached
+            && (self.is_current(entry) || self.is_in_respite())
         {
-            return Ok(Found::Target(Arc::clone(target)));
+            return Ok(Found::Target(Arc::clone(&entry.target)));
         }
-        // One that is known is no guess.
+        // A cached link is no guess.
         let address = address.map(network).filter(is_public);
-        if known.is_none()
-            && address.is_some_and(|address| self.refused.get(&address).is_some_and(|until| until > Instant::now()))
-        {
+        let is_refused = |address| self.refused.get(&address).is_some_and(|until| until > Instant::now());
+        if cached.is_none() && address.is_some_and(is_refused) {
             return Ok(Found::TooMany);
         }
-        match (self.look_up(name, host, key).await, known) {
+        let looked_up = timeout(PATIENCE, self.look_up(name, host, key)).await.map_err(Error::unavailable).flatten();
+        match (looked_up, cached) {
             (Ok(Some(target)), _) => Ok(Found::Target(target)),
             (Ok(None), _) => {
-                if let Some(address) = address
-                    && let Err(not_until) = self.guesses.check_key(&address)
-                {
-                    let wait = not_until.wait_time_from(DefaultClock::default().now());
-                    self.refused.insert(address, Instant::now() + wait);
+                if let Some(address) = address {
+                    self.charge(address);
                 }
                 Ok(Found::Nothing)
             }
-            (Err(error), Some(Known { target, .. })) => {
+            (Err(error), Some(Entry { target, .. })) => {
                 tracing::debug!(%error, "a link is served as it was");
+                *self.respite.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + RESPITE);
                 Ok(Found::Target(target))
             }
             (Err(error), None) => Err(error),
         }
-    }
-
-    async fn look_up(&self, name: String, host: &str, key: &str) -> Result<Option<Arc<LinkTarget>>> {
-        let turn = self.turn(&name);
-        let _turn = turn.lock().await;
-        let age = self.age.load(Ordering::Acquire);
-        if let Some(known) = self.known.get(&name).filter(|known| known.age == age) {
-            return Ok(Some(known.target));
-        }
-        let changes = self.changes.load(Ordering::Acquire);
-        let permit = timeout(PATIENCE, self.lookups.acquire()).await;
-        let Ok(Ok(_permit)) = permit else { return Err(Error::unavailable("too many links are looked up")) };
-        let connection = self.pool.get().await.map_err(Error::unavailable)?;
-        let Some(target) = find_link(&connection, host, key).await?.map(Arc::new) else {
-            self.known.remove(&name);
-            return Ok(None);
-        };
-        // What has changed meanwhile may have been this link: then the next visit looks again.
-        if self.changes.load(Ordering::Acquire) == changes {
-            self.known.insert(name, Known { target: Arc::clone(&target), age });
-        }
-        Ok(Some(target))
-    }
-
-    fn turn(&self, name: &str) -> Arc<AsyncMutex<()>> {
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = under_way.get(name).and_then(Weak::upgrade) {
-            return turn;
-        }
-        under_way.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::new(AsyncMutex::new(()));
-        under_way.insert(name.to_owned(), Arc::downgrade(&turn));
-        turn
     }
 
     /// Learns the hosts of tenants' own.
@@ -174,25 +139,90 @@ impl Targets {
         *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = hosts.into_iter().collect();
     }
 
+    /// Takes a notification that links have changed: one by its host and key, or all of a partner by an at sign and its id.
+    pub fn invalidate(&self, changed: &str) {
+        // Before the entries are looked at: a look-up that comes between counts again after it has written its own.
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        match changed.strip_prefix('@') {
+            Some(partner) => {
+                let is_theirs = |entry: &Entry| entry.target.partner.uuid().to_string() == partner;
+                let names: Vec<String> =
+                    self.entries.iter().filter(|(_, entry)| is_theirs(entry)).map(|(name, _)| name).collect();
+                for name in &names {
+                    self.mark_stale(name);
+                }
+            }
+            None => self.mark_stale(changed),
+        }
+    }
+
+    /// Begins a new generation: changes may have been missed.
+    pub fn invalidate_all(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Closes its connections.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+
     /// Forgets who guessed long ago.
     pub fn forget_idle(&self) {
         self.guesses.retain_recent();
     }
 
-    /// Hears what the database says has changed.
-    pub fn hear(&self, changed: &str) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        if changed == "*" {
-            self.age.fetch_add(1, Ordering::AcqRel);
-        } else {
-            self.known.remove(changed);
+    fn is_current(&self, entry: &Entry) -> bool {
+        entry.generation == self.generation.load(Ordering::SeqCst)
+    }
+
+    fn is_in_respite(&self) -> bool {
+        self.respite.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| until > Instant::now())
+    }
+
+    /// Keeps an entry for as long as it cannot be read again.
+    fn mark_stale(&self, name: &str) {
+        if let Some(entry) = self.entries.get(name) {
+            self.entries.insert(name.to_owned(), Entry { generation: STALE, ..entry });
         }
     }
 
-    /// Looks everything up anew: changes may not have been heard of.
-    pub fn begin_anew(&self) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        self.age.fetch_add(1, Ordering::AcqRel);
+    fn charge(&self, address: IpAddr) {
+        if let Err(not_until) = self.guesses.check_key(&address) {
+            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            self.refused.insert(address, Instant::now() + wait);
+        }
+    }
+
+    async fn look_up(&self, name: String, host: &str, key: &str) -> Result<Option<Arc<LinkTarget>>> {
+        let lock = self.lock_of(&name);
+        let _locked = lock.lock().await;
+        if let Some(entry) = self.entries.get(&name).filter(|entry| self.is_current(entry)) {
+            return Ok(Some(entry.target));
+        }
+        let (generation, changes) = (self.generation.load(Ordering::SeqCst), self.changes.load(Ordering::SeqCst));
+        let connection = self.pool.get().await.map_err(Error::unavailable)?;
+        let Some(target) = find_link(&connection, host, key).await?.map(Arc::new) else {
+            self.entries.remove(&name);
+            return Ok(None);
+        };
+        self.entries.insert(name.clone(), Entry { target: Arc::clone(&target), generation });
+        // What has changed meanwhile may have been this link.
+        if self.changes.load(Ordering::SeqCst) != changes {
+            self.mark_stale(&name);
+        }
+        Ok(Some(target))
+    }
+
+    fn lock_of(&self, name: &str) -> Arc<AsyncMutex<()>> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = under_way.get(name).and_then(Weak::upgrade) {
+            return lock;
+        }
+        under_way.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::new(AsyncMutex::new(()));
+        under_way.insert(name.to_owned(), Arc::downgrade(&lock));
+        lock
     }
 }
 

@@ -27,8 +27,8 @@ const BROWSERS: usize = 4_096;
 const MAX_NAME: usize = 500;
 /// The longest host of a referring page.
 const MAX_HOST: usize = 253;
-/// What programs call themselves, in lower case. (No browser has any of it in its name.)
-const PROGRAMS: [&str; 22] = [
+/// What programs call themselves, in lower case, and no browser does.
+const PROGRAMS: [&str; 26] = [
     "axios",
     "bingpreview",
     "bot",
@@ -39,14 +39,18 @@ const PROGRAMS: [&str; 22] = [
     "fetch",
     "google-inspectiontool",
     "headless",
-    "httpclient",
+    "http",
     "java/",
     "meta-external",
     "monitor",
+    "libwww",
     "node",
+    "perl",
+    "php",
     "postman",
     "preview",
     "python",
+    "ruby",
     "scrap",
     "spider",
     "wget",
@@ -103,7 +107,7 @@ impl Visitors {
         context.update(b"\0");
         context.update(user_agent.as_bytes());
         let tag = context.sign();
-        let first: [u8; 16] = std::array::from_fn(|place| tag.as_ref().get(place).copied().unwrap_or_default());
+        let first: [u8; 16] = std::array::from_fn(|index| tag.as_ref().get(index).copied().unwrap_or_default());
         Uuid::from_bytes(first)
     }
 
@@ -131,6 +135,8 @@ impl Visitors {
 
 impl Client {
     fn of(user_agent: &str) -> Self {
+        // The name of a maker of phones is no bot's.
+        let user_agent = &user_agent.replace("CUBOT", "").replace("Cubot", "");
         let lower = user_agent.to_ascii_lowercase();
         let parsed = Parser::new().parse(user_agent);
         let category = parsed.as_ref().map_or("", |parsed| parsed.category);
@@ -196,6 +202,11 @@ mod tests {
                 Device::Tablet,
                 "Chrome",
             ),
+            (
+                "Mozilla/5.0 (Linux; Android 11; CUBOT NOTE 20) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Mobile Safari/537.36",
+                Device::Phone,
+                "Chrome",
+            ),
             ("Mozilla/5.0 (X11; Linux x86_64; rv:144.0) Gecko/20100101 Firefox/144.0", Device::Desktop, "Firefox"),
         ] {
             assert_eq!(of(name), (false, Some(device), browser.to_owned()), "{name}");
@@ -203,6 +214,11 @@ mod tests {
         for name in [
             "",
             "curl/8.5.0",
+            "Go-http-client/1.1",
+            "okhttp/4.12.0",
+            "libwww-perl/6.68",
+            "Ruby",
+            "PHP/8.3",
             "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
             "facebookexternalhit/1.1",
             "Slackbot-LinkExpanding 1.0",

@@ -1,4 +1,4 @@
-//! The watcher: hears from the database which links have changed, and gets the keys by which visitors are hashed.
+//! The watcher: is notified by the database which links have changed, and gets the keys by which visitors are hashed.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,43 +18,67 @@ use crate::{
 /// How often a silent connection is tried: it may be dead.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long the database may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait before the first new attempt to connect, and before each after many.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 
-/// Watches until it is dropped.
-pub async fn run(clicks: Arc<Clicks>, config: Config) {
+/// Watches until it is dropped; `connection` is the first one that it watches over.
+pub async fn run(clicks: Arc<Clicks>, config: Config, connection: Connection) {
     let mut wait = BACKOFF[0];
+    let mut next = Some(connection);
     loop {
         let begun = Instant::now();
-        if let Err(error) = watch(&clicks, &config).await {
-            tracing::warn!(%error, "changes of links are not heard of for now");
+        let watched = async {
+            let connection = match next.take() {
+                Some(connection) => connection,
+                None => connect(&clicks, &config).await?,
+            };
+            watch(&clicks, connection).await
+        };
+        if let Err(error) = watched.await {
+            tracing::warn!(%error, "changes of links are not notified for now");
         }
+        // Until there is a connection again, nothing that is cached is current for longer than until the next attempt.
+        clicks.targets.invalidate_all();
         wait = if begun.elapsed() < PATIENCE { (wait * 2).min(BACKOFF[1]) } else { BACKOFF[0] };
         sleep(wait).await;
     }
 }
 
+/// A connection that is notified of changes from now on, by which redirects have learned what they need.
+pub async fn connect(clicks: &Clicks, config: &Config) -> Result<Connection> {
+    in_time(async {
+        let mut connection = connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable)?;
+        connection.batch_execute(&format!("LISTEN {CHANGED}")).await?;
+        clicks.targets.invalidate_all();
+        learn(clicks, &connection).await?;
+        Ok(connection)
+    })
+    .await
+}
+
 /// Watches over one connection.
-async fn watch(clicks: &Clicks, config: &Config) -> Result<()> {
-    let connecting = async { connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable) };
-    let mut connection = in_time(connecting).await?;
-    connection.batch_execute(&format!("LISTEN {CHANGED}")).await?;
-    // What has changed before is not heard of any more.
-    clicks.targets.begin_anew();
+async fn watch(clicks: &Clicks, mut connection: Connection) -> Result<()> {
     loop {
+        take_notifications(clicks, &mut connection).await?;
+        // Hosts are among it: what they are notified by needs no more.
         in_time(learn(clicks, &connection)).await?;
-        let mut notifications = std::pin::pin!(connection.notifications_stream());
-        let mut next = timeout(LOOK, notifications.next()).await.ok();
-        while let Some(heard) = next {
-            match heard {
-                Some(Ok(notification)) => clicks.targets.hear(&notification.payload),
-                Some(Err(error)) => return Err(error.into()),
-                None => return Err(Error::unavailable("the connection has ended")),
-            }
-            next = notifications.next().now_or_never();
-        }
     }
+}
+
+/// Waits for notifications, not for long, and takes those that there are.
+async fn take_notifications(clicks: &Clicks, connection: &mut Connection) -> Result<()> {
+    let mut notifications = std::pin::pin!(connection.notifications_stream());
+    let mut next = timeout(LOOK, notifications.next()).await.ok();
+    while let Some(notified) = next {
+        match notified {
+            Some(Ok(notification)) => clicks.targets.invalidate(&notification.payload),
+            Some(Err(error)) => return Err(error.into()),
+            None => return Err(Error::unavailable("the connection has ended")),
+        }
+        next = notifications.next().now_or_never();
+    }
+    Ok(())
 }
 
 /// Reads what redirects need whether the database is there or not.

@@ -12,7 +12,7 @@ use url::Url;
 
 use self::{
     limits::Limits,
-    parse::{address, database_url, header_name, origin, parameter, party, pool_size, seconds, secure_url},
+    parse::{address, base_url, database_url, header_name, origin, parameter, party, pool_size, seconds, secure_url},
 };
 use crate::{
     auth::verifier::AzpPolicy,
@@ -183,7 +183,7 @@ pub struct Settings {
     pub introspection: Introspection,
 
     /// Where the server is reached from outside: links begin with it. http://LISTEN where it is not set.
-    #[arg(long, env = "PORTAL_PUBLIC_URL", global = true, value_name = "URL", value_parser = secure_url)]
+    #[arg(long, env = "PORTAL_PUBLIC_URL", global = true, value_name = "URL", value_parser = base_url)]
     pub public_url: Option<Url>,
 
     /// The folder of clicks that were answered and are not in the database yet; the folder clicks of PORTAL_DATA_DIR where it is not set. It must outlast the process.

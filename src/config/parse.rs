@@ -19,6 +19,13 @@ pub fn secure_url(text: &str) -> Result<Url, String> {
     }
 }
 
+/// A URL that paths are added to.
+pub fn base_url(text: &str) -> Result<Url, String> {
+    let url = secure_url(text)?;
+    let is_plain = url.query().is_none() && url.fragment().is_none();
+    is_plain.then_some(url).ok_or_else(|| "expected a URL without a query".to_owned())
+}
+
 /// The name of a parameter: letters, digits, hyphens and underscores.
 pub fn parameter(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

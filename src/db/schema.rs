@@ -269,7 +269,7 @@ diesel::table! {
         partner_id -> Uuid,
         user_id -> Nullable<Uuid>,
         programme_id -> Uuid,
-        host -> Text,
+        host -> Nullable<Text>,
         key -> Text,
         url -> Text,
         url_hash -> Nullable<Bytea>,

@@ -27,6 +27,8 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         subscriptions: app.edge.subscriptions.count(),
         websockets: app.edge.connections.count(),
         postings: postings(&app).await,
+        click_backlog: app.clicks.backlog(),
+        lost_clicks: app.clicks.lost(),
     };
     match app.metrics.text(now) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),

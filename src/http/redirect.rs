@@ -17,8 +17,9 @@ use qrcode::{QrCode, render::svg};
 use super::{Media, Refused, request_id::RequestId};
 use crate::{
     app::App,
-    clicks::{Visit, Way},
-    error::{Error, Result},
+    clicks::{Found, Visit, Way},
+    error::Error,
+    models::programmes::link::short_url,
 };
 
 /// What stands after a link's address for the picture of its QR code.
@@ -40,14 +41,21 @@ pub fn routes() -> Router<Arc<App>> {
 }
 
 async fn own_host(State(app): State<Arc<App>>, Path(key): Path<String>, request: Request) -> Response {
-    follow(&app, "", &key, &request.into_parts().0).await
+    let (request, _) = request.into_parts();
+    if is_tenants(&app, &request) { unknown() } else { follow(&app, "", &key, &request).await }
 }
 
-async fn picture_on_own_host(State(app): State<Arc<App>>, Path(key): Path<String>) -> Response {
-    picture(&app, "", &key).await
+async fn picture_on_own_host(State(app): State<Arc<App>>, Path(key): Path<String>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if is_tenants(&app, &request) { unknown() } else { picture(&app, "", &key, &request).await }
 }
 
-/// What no route is for: on hosts of tenants' own a link, elsewhere nothing.
+/// Whether a host of a tenant's own is asked: other tenants' links are not to stand there.
+fn is_tenants(app: &App, request: &Parts) -> bool {
+    host(request).is_some_and(|host| app.clicks.is_host(&host))
+}
+
+/// The fallback: on a tenant's own host the path is a link's key, elsewhere there is nothing.
 pub async fn or_nothing(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     let nothing =
@@ -59,7 +67,7 @@ pub async fn or_nothing(State(app): State<Arc<App>>, Extension(id): Extension<Re
     let path = request.uri.path().trim_start_matches('/');
     match path.split_once('/') {
         None => follow(&app, &host, path, &request).await,
-        Some((key, PICTURE)) => picture(&app, &host, key).await,
+        Some((key, PICTURE)) => picture(&app, &host, key, &request).await,
         Some(_) => unknown(),
     }
 }
@@ -78,10 +86,7 @@ async fn follow(app: &App, host: &str, key: &str, request: &Parts) -> Response {
         host,
         key,
         query: request.uri.query().unwrap_or_default(),
-        address: match &settings.address_header {
-            Some(name) => headers.get_all(name).iter().next_back().and_then(|value| last_address(value.to_str().ok()?)),
-            None => request.extensions.get::<Peer>().map(|peer| peer.0.ip()),
-        },
+        address: visitors_address(app, request),
         user_agent: text(&header::USER_AGENT).unwrap_or_default(),
         referrer: text(&header::REFERER),
         country: settings.country_header.as_ref().and_then(text),
@@ -93,32 +98,34 @@ async fn follow(app: &App, host: &str, key: &str, request: &Parts) -> Response {
         Ok(Way::Expired) => page(StatusCode::GONE, "This link has expired", "It does not lead anywhere any more."),
         Ok(Way::Archived) => page(StatusCode::GONE, "This link is no longer in use", "It does not lead anywhere any more."),
         Ok(Way::Unknown) => unknown(),
-        Ok(Way::TooMany) => {
-            page(StatusCode::TOO_MANY_REQUESTS, "Too many links that do not exist", "Please try again in a minute.")
-        }
+        Ok(Way::TooMany) => too_many(),
         Err(error) => unavailable(&error),
     }
 }
 
 /// A picture of a link's QR code.
-async fn picture(app: &App, host: &str, key: &str) -> Response {
-    match qr_code(app, host, key).await {
-        Ok(Some(picture)) => {
+async fn picture(app: &App, host: &str, key: &str, request: &Parts) -> Response {
+    let drawn = match app.clicks.find(host, key, visitors_address(app, request)).await {
+        Ok(Found::Target(_)) => QrCode::new(short_url(&app.public_url, Some(host).filter(|host| !host.is_empty()), key)),
+        Ok(Found::Nothing) => return unknown(),
+        Ok(Found::TooMany) => return too_many(),
+        Err(error) => return unavailable(&error),
+    };
+    match drawn {
+        Ok(code) => {
             let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=86400")];
-            (headers, picture).into_response()
+            (headers, code.render::<svg::Color<'_>>().min_dimensions(SIDE, SIDE).build()).into_response()
         }
-        Ok(None) => unknown(),
-        Err(error) => unavailable(&error),
+        Err(error) => unavailable(&Error::internal(error)),
     }
 }
 
-async fn qr_code(app: &App, host: &str, key: &str) -> Result<Option<String>> {
-    if !app.clicks.is_link(host, key).await? {
-        return Ok(None);
+/// From which address a visitor comes: as the proxy says, where a setting names its header.
+fn visitors_address(app: &App, request: &Parts) -> Option<IpAddr> {
+    match &app.clicks.settings().address_header {
+        Some(name) => request.headers.get_all(name).iter().next_back().and_then(|value| last_address(value.to_str().ok()?)),
+        None => request.extensions.get::<Peer>().map(|peer| peer.0.ip()),
     }
-    let address = if host.is_empty() { format!("{}/l/{key}", app.public_url) } else { format!("https://{host}/{key}") };
-    let code = QrCode::new(address).map_err(Error::internal)?;
-    Ok(Some(code.render::<svg::Color<'_>>().min_dimensions(SIDE, SIDE).build()))
 }
 
 /// The last address in a header that proxies add to: what stands before it the visitor may have written.
@@ -144,6 +151,10 @@ fn to(address: &str) -> Response {
         (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
     ];
     (StatusCode::FOUND, headers).into_response()
+}
+
+fn too_many() -> Response {
+    page(StatusCode::TOO_MANY_REQUESTS, "Too many links that do not exist", "Please try again in a minute.")
 }
 
 fn unknown() -> Response {

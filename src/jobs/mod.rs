@@ -13,8 +13,8 @@ use crate::{
     error::{Error, Result},
     ids::{TenantId, UserId},
     models::{
-        commissions::decision::tenants_with_due_commissions, credits::unit::tenants_with_due_credits, event,
-        ledger::books::Books, programmes::click,
+        calendar::month_start, commissions::decision::tenants_with_due_commissions, credits::unit::tenants_with_due_credits,
+        event, ledger::books::Books, programmes::click,
     },
 };
 
@@ -95,12 +95,19 @@ pub async fn forget_events(pool: &Pool, before: DateTime<Utc>) -> Result<i64> {
     }
 }
 
-/// Makes ready for the clicks of this month and the next two, and forgets those of months that ended before a time. Several servers may do
+/// Makes ready for the clicks of the months around, and forgets those of months that ended before a time. Several servers may do
 /// it at once.
 pub async fn keep_clicks(pool: &Pool, clock: &Clock, before: DateTime<Utc>) -> Result<i32> {
     let connection = pool.get().await.map_err(Error::unavailable)?;
     let today = clock.now().date_naive();
-    Ok(click::maintain(&connection, [today, today + Months::new(2)], before.date_naive()).await?)
+    let before = before.date_naive();
+    let mut months = vec![today, today + Months::new(1), today + Months::new(2)];
+    // A server may have been away when the month before ended.
+    if month_start(today) > before {
+        months.push(today - Months::new(1));
+    }
+    click::prepare(&connection, &months).await?;
+    Ok(click::forget(&connection, before).await?)
 }
 
 fn machine(tenant: TenantId) -> Caller {

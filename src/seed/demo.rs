@@ -27,14 +27,14 @@ const TENANTS: [(&str, &str, &str, PartnerOnSignup, Amounts); 2] = [
         "Northwind Software",
         "USD",
         PartnerOnSignup::Pending,
-        Amounts { partners: 8, leads: 280, invoices: 160, members: 40, pays_monthly: false, seed: SEED },
+        Amounts { partners: 8, leads: 280, invoices: 160, members: 40, clicks: 2400, pays_monthly: false, seed: SEED },
     ),
     (
         "kanto",
         "Kanto Robotics",
         "JPY",
         PartnerOnSignup::Active,
-        Amounts { partners: 4, leads: 120, invoices: 60, members: 16, pays_monthly: false, seed: SEED },
+        Amounts { partners: 4, leads: 120, invoices: 60, members: 16, clicks: 800, pays_monthly: false, seed: SEED },
     ),
 ];
 

@@ -3,6 +3,7 @@
 mod books;
 mod credits;
 pub mod demo;
+mod links;
 mod names;
 mod rows;
 
@@ -13,6 +14,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncC
 use self::{
     books::Year,
     credits::CreditYear,
+    links::LinkYear,
     rows::{Generator, LeadRows, PartnerRows},
 };
 use crate::{
@@ -38,6 +40,8 @@ pub struct Amounts {
     pub invoices: u32,
     /// Members, spread over the partners; with them come grants, assignments and the use of credits.
     pub members: u32,
+    /// Clicks on the partners' links, spread over the past year.
+    pub clicks: u32,
     /// Whether payouts are made every month; otherwise by the quarter at first.
     pub pays_monthly: bool,
     /// The same number makes the same data.
@@ -59,6 +63,10 @@ pub struct Filled {
     pub payouts: usize,
     /// Members.
     pub members: usize,
+    /// Links.
+    pub links: usize,
+    /// Clicks on them.
+    pub clicks: usize,
 }
 
 /// How far the filling has come.
@@ -85,7 +93,16 @@ pub async fn fill(
     let mut generator = Generator::new(&tenant, amounts.seed, clock.now())?;
     let partners = (1..=amounts.partners).map(|number| generator.partner(number, keyring)).collect::<Result<Vec<_>>>()?;
     progress(Progress::Planned(partners.len() + usize::try_from(amounts.leads).unwrap_or(0)));
-    let mut filled = Filled { tenant: tenant.slug.clone(), partners: 0, leads: 0, commissions: 0, payouts: 0, members: 0 };
+    let mut filled = Filled {
+        tenant: tenant.slug.clone(),
+        partners: 0,
+        leads: 0,
+        commissions: 0,
+        payouts: 0,
+        members: 0,
+        links: 0,
+        clicks: 0,
+    };
     for chunk in partners.chunks(CHUNK) {
         filled.partners += connection.transaction(async |connection| insert_partners(connection, chunk).await).await?;
         progress(Progress::Done(chunk.len()));
@@ -111,6 +128,8 @@ pub async fn fill(
     (filled.commissions, filled.payouts) = (booked.commissions, booked.payouts);
     let year = CreditYear { tenant: tenant.id, partners: &ids, members: amounts.members, seed: amounts.seed, now };
     filled.members = year.book(connection, &progress).await?;
+    let year = LinkYear { tenant: tenant.id, partners: &ids, clicks: amounts.clicks, seed: amounts.seed, now };
+    (filled.links, filled.clicks) = year.book(connection, &progress).await?;
     // The planner learns of the new rows now rather than when autovacuum comes by.
     diesel::sql_query("ANALYZE").execute(connection).await?;
     Ok(filled)

@@ -32,6 +32,8 @@ pub struct Metrics {
     delivered: IntCounter,
     retries: IntCounter,
     postings: IntGauge,
+    click_backlog: IntGauge,
+    lost_clicks: IntCounter,
 }
 
 /// The figures that are looked up when somebody asks.
@@ -49,6 +51,10 @@ pub struct Now {
     pub websockets: usize,
     /// Postings in the ledger; `None` where the database does not answer.
     pub postings: Option<i64>,
+    /// Bytes of clicks that are not in the database yet.
+    pub click_backlog: u64,
+    /// Clicks that could not be kept, since the server began.
+    pub lost_clicks: u64,
 }
 
 impl Metrics {
@@ -79,6 +85,9 @@ impl Metrics {
             "Transactions that PostgreSQL ended to let another go on (40P01, 40001), and that were run again.",
         )?;
         registry.register(Box::new(retries.clone()))?;
+        let lost_clicks =
+            IntCounter::new("portal_clicks_lost_total", "Clicks whose visitors went on, and that could not be kept.")?;
+        registry.register(Box::new(lost_clicks.clone()))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
@@ -102,7 +111,12 @@ impl Metrics {
                 "portal_ledger_postings",
                 "Transfers posted to the ledger since PostgreSQL began to count, some of them rolled back.",
             )?,
+            click_backlog: gauge(
+                "portal_click_backlog_bytes",
+                "Clicks that were answered and are not in the database yet, in bytes.",
+            )?,
             connections,
+            lost_clicks,
             delivered,
             retries,
             registry,
@@ -145,6 +159,8 @@ impl Metrics {
         }
         self.subscriptions.set(whole(now.subscriptions));
         self.websockets.set(whole(now.websockets));
+        self.click_backlog.set(i64::try_from(now.click_backlog).unwrap_or(i64::MAX));
+        self.lost_clicks.inc_by(now.lost_clicks.saturating_sub(self.lost_clicks.get()));
         if let Some(postings) = now.postings {
             self.postings.set(postings);
         }

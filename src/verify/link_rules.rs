@@ -32,7 +32,7 @@ pub const LINK_RULES: &[BookRule] = &[
              sides AS (
                  SELECT *, coalesce(clicks, 0) <> coalesce(said, 0) AS is_wrong
                  FROM (SELECT scope_id, starts_at, clicks FROM link_click_totals
-                     WHERE tenant_id = ? AND grain = 'quarter' AND starts_at >= (SELECT since FROM kept)) t
+                     WHERE tenant_id = ? AND grain = 'quarter_hour' AND starts_at >= (SELECT since FROM kept)) t
                  FULL JOIN counted s USING (scope_id, starts_at))
              SELECT count(*), count(*) FILTER (WHERE is_wrong),
                  min(format('%s at %s, which says %s clicks where %s count', scope_id, starts_at, clicks, said)) FILTER (WHERE is_wrong)
@@ -46,11 +46,11 @@ pub const LINK_RULES: &[BookRule] = &[
             "WITH totals AS (SELECT * FROM link_click_totals WHERE tenant_id = ?),
              finer AS (
                  SELECT scope_id, 'day' AS grain, date_trunc('day', starts_at, 'UTC') AS starts_at, sum(clicks) AS clicks, sum(visitors) AS visitors
-                     FROM totals WHERE grain = 'quarter' GROUP BY 1, 3
+                     FROM totals WHERE grain = 'quarter_hour' GROUP BY 1, 3
                  UNION ALL SELECT scope_id, 'all', 'epoch'::timestamptz, sum(clicks), sum(visitors) FROM totals WHERE grain = 'day' GROUP BY 1),
              times AS (
                  SELECT scope_id, grain, starts_at, t.clicks IS DISTINCT FROM f.clicks OR t.visitors IS DISTINCT FROM f.visitors AS is_wrong
-                 FROM (SELECT * FROM totals WHERE grain <> 'quarter') t FULL JOIN finer f USING (scope_id, grain, starts_at)),
+                 FROM (SELECT * FROM totals WHERE grain <> 'quarter_hour') t FULL JOIN finer f USING (scope_id, grain, starts_at)),
              below AS (
                  SELECT above.scope_id, t.grain, t.starts_at, sum(t.clicks) AS clicks, sum(t.visitors) AS visitors
                  FROM totals t JOIN links l ON l.tenant_id = t.tenant_id AND l.id = t.scope_id

@@ -304,9 +304,9 @@ impl Partner {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
-    ) -> Result<LinkFigures> {
+    ) -> Result<Option<LinkFigures>> {
         ctx.require_acting_for(self.0.id)?;
-        LinkFigures::of(ctx, FiguresOf::Partner, self.0.id, period).await
+        LinkFigures::of(ctx, FiguresOf::Partner, self.0.id, period).await.map(Some)
     }
 
     /// Its parts in programmes. The newest first where no order is given.

@@ -86,8 +86,8 @@ impl Enrolment {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
-    ) -> Result<LinkFigures> {
-        LinkFigures::of(ctx, FiguresOf::Enrolment, self.0.id, period).await
+    ) -> Result<Option<LinkFigures>> {
+        LinkFigures::of(ctx, FiguresOf::Enrolment, self.0.id, period).await.map(Some)
     }
 
     /// When it began.

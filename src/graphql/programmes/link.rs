@@ -120,8 +120,8 @@ impl Link {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
-    ) -> Result<LinkFigures> {
-        LinkFigures::of(ctx, FiguresOf::Link, self.0.id, period).await
+    ) -> Result<Option<LinkFigures>> {
+        LinkFigures::of(ctx, FiguresOf::Link, self.0.id, period).await.map(Some)
     }
 
     /// When it was made.
@@ -139,7 +139,7 @@ impl Link {
 #[derive(Clone)]
 pub struct LinkUtm(Arc<link::Link>);
 
-/// Parameters by which a shop's statistics tell campaigns apart. They are added to the address of whoever follows the link.
+/// Parameters by which a shop's statistics tell campaigns apart. They are added to the address that the link leads to.
 #[Object]
 impl LinkUtm {
     /// `utm_source`: where the link is shared. Null for none.

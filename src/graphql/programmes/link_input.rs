@@ -15,9 +15,9 @@ use crate::{
     models::{
         idempotency::Key,
         programmes::{
-            address::ProductAddress,
+            address::{MAX_ADDRESS, ProductAddress},
             link::{self, Utm, is_key, is_reserved},
-            link_change::{LinkChanges, LinkDetailChanges, LinkDetails, LinkRequest, UtmChanges},
+            link_request::{LinkChanges, LinkDetailChanges, LinkDetails, LinkRequest, UtmChanges},
         },
     },
     validation::{FaultCode, Faults, MAX_NAME, Wrong, line, website},
@@ -120,7 +120,7 @@ impl CreateLinkInput {
                 utm_content: utm_content.flatten(),
             },
             expires_at: self.expires_at.map(|at| at.0),
-            expired_url: faults.check_option("input.expiredUrl", self.expired_url.as_deref(), website),
+            expired_url: faults.check_option("input.expiredUrl", self.expired_url.as_deref(), page),
         };
         let key = faults.check_option("input.key", self.key.as_deref(), chosen_key);
         let sent = faults.check_option("input.idempotencyKey", self.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
@@ -157,7 +157,7 @@ impl UpdateLinkInput {
                 coupon_code: cleared_or(self.coupon_code, |code| faults.check("input.couponCode", coupon(&code))),
                 utm: utm_changes(self.utm, &mut faults),
                 expires_at: cleared_or(self.expires_at, |at| Some(at.0)),
-                expired_url: cleared_or(self.expired_url, |url| faults.check("input.expiredUrl", website(&url))),
+                expired_url: cleared_or(self.expired_url, |url| faults.check("input.expiredUrl", page(&url))),
             },
         };
         if !faults.is_empty() {
@@ -225,4 +225,9 @@ fn coupon(text: &str) -> Result<String, Wrong> {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     let message = || format!("Must be 1 to {MAX_COUPON} letters (A to Z), digits, hyphens and underscores.");
     is_code.then(|| text.to_owned()).ok_or_else(|| Wrong { code: FaultCode::Invalid, message: message() })
+}
+
+/// The address of a page, in the form of the URL standard, which may be longer than what was typed.
+fn page(text: &str) -> Result<String, Wrong> {
+    website(text).and_then(|url| line(&url, MAX_ADDRESS))
 }

@@ -131,8 +131,8 @@ impl Programme {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
-    ) -> Result<LinkFigures> {
-        LinkFigures::of(ctx, FiguresOf::Programme, self.0.id, period).await
+    ) -> Result<Option<LinkFigures>> {
+        LinkFigures::of(ctx, FiguresOf::Programme, self.0.id, period).await.map(Some)
     }
 
     /// When it was made.

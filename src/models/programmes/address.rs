@@ -40,6 +40,9 @@ pub enum AddressFault {
     /// The host is an IP address.
     #[error("Must name a shop by its domain; {0} is an IP address.")]
     IpAddress(String),
+    /// The host's name is one that the DNS cannot have.
+    #[error("{0} is not a host name: its parts have 1 to 63 letters, digits, hyphens and underscores, and at most 253 in all.")]
+    NoHostName(String),
     /// The host's name has an empty part.
     #[error("{0} is not a host name: it has an empty part between dots.")]
     EmptyLabel(String),
@@ -79,10 +82,19 @@ impl ProductAddress {
         if host.split('.').any(str::is_empty) {
             return Err(AddressFault::EmptyLabel(shortened(&host)));
         }
+        let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+        if host.len() > 253 || host.split('.').any(|label| label.len() > 63 || !label.bytes().all(is_label)) {
+            return Err(AddressFault::NoHostName(shortened(&host)));
+        }
         let domain = registrable_domain(&host)?;
         // What anybody may see must not have a password in it, and one shop's name is written in one way.
         let cleaned = url.set_username("").and_then(|()| url.set_password(None)).is_ok() && url.set_host(Some(&host)).is_ok();
-        if cleaned { Ok(Self { url, host, domain }) } else { Err(AddressFault::Malformed) }
+        match url.as_str().len() {
+            _ if !cleaned => Err(AddressFault::Malformed),
+            // As it is written everywhere, where other letters than those of ASCII take several.
+            length if length > MAX_ADDRESS => Err(AddressFault::TooLong(length)),
+            _ => Ok(Self { url, host, domain }),
+        }
     }
 
     /// The address, in the form that the URL standard gives it.
@@ -147,13 +159,18 @@ pub fn programme_key(tenant: TenantId, domain: &str, attempt: u32) -> String {
     let again = if attempt > 0 { format!("\0{attempt}") } else { String::new() };
     let text = format!("programme/v1\0{}\0{domain}{again}", tenant.uuid());
     let hash = digest(&SHA256, text.as_bytes());
-    let first = hash.as_ref().iter().take(8).fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-    let letters = (1..=10).map(|place| char::from(ALPHABET[(first >> (64 - 5 * place) & 31) as usize]));
     let label = domain.split('.').next().unwrap_or_default().chars().filter(char::is_ascii_alphanumeric).take(MAX_LABEL);
     let label: String = label.collect();
     // A label of nothing but hyphens and underscores has no letter for a key.
     let label = if label.is_empty() { "shop".to_owned() } else { label };
-    format!("{label}_{}", letters.collect::<String>())
+    format!("{label}_{}", letters(hash.as_ref(), 10))
+}
+
+/// The first bits of some bytes as letters of Crockford's base 32, in lower case, five bits each; at most 12 letters.
+pub(super) fn letters(bytes: &[u8], count: u32) -> String {
+    let padded = bytes.iter().copied().chain(std::iter::repeat(0)).take(8);
+    let bits = padded.fold(0_u64, |bits, byte| bits << 8 | u64::from(byte));
+    (1..=count).map(|letter| char::from(ALPHABET[(bits >> (64 - 5 * letter) & 31) as usize])).collect()
 }
 
 #[cfg(test)]
@@ -211,6 +228,11 @@ mod tests {
         for (given, meant) in [("cultgaia.com/path", "cultgaia.com/path"), ("//x.com", "x.com"), ("x.com:80/y", "x.com:80/y")] {
             assert_eq!(fault(given), AddressFault::NoScheme(meant.to_owned()));
         }
+        for host in ["a!b.com", "a$b.com", &format!("{}.com", "x".repeat(64)), &format!("{}com", "abcdefg.".repeat(40))] {
+            assert!(matches!(fault(&format!("https://{host}/")), AddressFault::NoHostName(_)), "{host}");
+        }
+        let umlauts = format!("https://example.com/{}", "ü".repeat(1_000));
+        assert_eq!(fault(&umlauts), AddressFault::TooLong(6_020));
         for text in ["", "//x", "https://", "a b", "https://exa mple.com"] {
             assert_eq!(fault(text), AddressFault::Malformed, "{text}");
         }
@@ -246,6 +268,7 @@ mod tests {
         #[test]
         fn stable(text in "(https?://)?[a-zA-Z0-9.@:/?#_\\PC-]{0,40}") {
             if let Ok(parsed) = ProductAddress::parse(&text) {
+                prop_assert!(parsed.url().len() <= MAX_ADDRESS && parsed.domain().len() <= 253);
                 prop_assert_eq!(ProductAddress::parse(parsed.url()), Ok(parsed));
             }
         }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::link::Utm;
 use crate::{
     db::statement::{Bind, statement},
-    ids::{ClickId, LinkId, TenantId},
+    ids::{ClickId, LinkId, PartnerId, TenantId},
 };
 
 /// The channel on which changed links are notified, by host and key; a star for all of them.
@@ -40,9 +40,11 @@ pub struct LinkTarget {
     pub tenant: TenantId,
     /// Its id.
     pub link: LinkId,
+    /// Its partner.
+    pub partner: PartnerId,
     /// Where it leads.
     pub destination: Destination,
-    /// Until when.
+    /// Until when it leads there.
     pub expires_at: Option<DateTime<Utc>>,
     /// Where it leads from then on.
     pub expired_url: Option<String>,
@@ -74,17 +76,17 @@ pub struct Click {
     pub link: LinkId,
     /// The keyed hash of who followed it.
     pub visitor: Uuid,
-    /// Whether that was a program.
+    /// Whether a program followed it.
     pub is_bot: bool,
-    /// Whether it was fetched ahead.
+    /// Whether a browser fetched it ahead.
     pub is_prefetch: bool,
-    /// On which device.
+    /// The kind of device.
     pub device: Option<Device>,
-    /// In which browser.
+    /// The browser's name.
     pub browser: Option<String>,
-    /// In which country (ISO 3166-1 alpha-2).
+    /// The visitor's country (ISO 3166-1 alpha-2).
     pub country: Option<String>,
-    /// From which host's page.
+    /// The host of the page that the link was on.
     pub referrer: Option<String>,
 }
 
@@ -106,22 +108,23 @@ impl Destination {
         Self { base: parsed.into(), query, fragment }
     }
 
-    /// The address with a visitor's parameters and one more. None of them can name that one otherwise.
-    pub fn address(&self, visitors: &str, more: Option<(&str, &str)>) -> String {
+    /// The address with a visitor's parameters, and with the click's id in the one of that name where there is a click. None of a visitor's can
+    /// stand for it.
+    pub fn address(&self, visitors: &str, parameter: &str, click: Option<&str>) -> String {
         let mut address = String::with_capacity(self.base.len() + self.query.len() + visitors.len() + self.fragment.len() + 64);
         address.push_str(&self.base);
         let mut sign = '?';
         let kept = self.query.split('&').chain(visitors.split('&')).filter(|pair| !pair.is_empty());
-        for pair in kept.filter(|pair| more.is_none_or(|(name, _)| !is_named(pair, name))) {
+        for pair in kept.filter(|pair| !is_named(pair, parameter)) {
             address.push(sign);
             address.push_str(pair);
             sign = '&';
         }
-        if let Some((name, value)) = more {
+        if let Some(click) = click {
             address.push(sign);
-            address.push_str(name);
+            address.push_str(parameter);
             address.push('=');
-            address.push_str(value);
+            address.push_str(click);
         }
         address.push_str(&self.fragment);
         address
@@ -142,6 +145,7 @@ pub async fn find_link(mut connection: &AsyncPgConnection, host: &str, key: &str
     type Row = (
         SqlUuid,
         SqlUuid,
+        SqlUuid,
         Text,
         Nullable<Text>,
         Nullable<Text>,
@@ -156,6 +160,7 @@ pub async fn find_link(mut connection: &AsyncPgConnection, host: &str, key: &str
     type Columns = (
         TenantId,
         LinkId,
+        PartnerId,
         String,
         Option<String>,
         Option<String>,
@@ -167,18 +172,31 @@ pub async fn find_link(mut connection: &AsyncPgConnection, host: &str, key: &str
         bool,
         bool,
     );
-    let sql = "SELECT tenant_id, id, url, utm_source, utm_medium, utm_campaign, utm_term, utm_content, expires_at, expired_url, is_archived,
+    let sql = "SELECT tenant_id, id, partner_id, url, utm_source, utm_medium, utm_campaign, utm_term, utm_content, expires_at, expired_url, is_archived,
         is_counted FROM find_link(?, ?)";
     let binds = vec![Bind::text(host), Bind::text(key)];
     let found: Option<Columns> = statement::<Row>(sql, binds).get_result(&mut connection).await.optional()?;
-    let Some((tenant, link, url, source, medium, campaign, term, content, expires_at, expired_url, is_archived, is_counted)) =
-        found
+    let Some((
+        tenant,
+        link,
+        partner,
+        url,
+        source,
+        medium,
+        campaign,
+        term,
+        content,
+        expires_at,
+        expired_url,
+        is_archived,
+        is_counted,
+    )) = found
     else {
         return Ok(None);
     };
     let utm = Utm { utm_source: source, utm_medium: medium, utm_campaign: campaign, utm_term: term, utm_content: content };
     let destination = Destination::new(&url, &utm);
-    Ok(Some(LinkTarget { tenant, link, destination, expires_at, expired_url, is_archived, is_counted }))
+    Ok(Some(LinkTarget { tenant, link, partner, destination, expires_at, expired_url, is_archived, is_counted }))
 }
 
 /// The hosts of all tenants that lead to links.
@@ -214,12 +232,15 @@ pub async fn write(mut connection: &AsyncPgConnection, clicks: &[Click]) -> Quer
     statement::<BigInt>(sql, binds).get_result(&mut connection).await
 }
 
-/// Makes ready for the clicks of some months, and forgets those of months that ended before a day. Gives how many months were forgotten.
-pub async fn maintain(mut connection: &AsyncPgConnection, months: [NaiveDate; 2], before: NaiveDate) -> QueryResult<i32> {
-    let [first, last] = months;
-    statement::<Text>("SELECT prepare_click_months(?, ?)::text", vec![Bind::Date(first), Bind::Date(last)])
-        .execute(&mut connection)
-        .await?;
+/// Makes ready for the clicks of the months of these days.
+pub async fn prepare(mut connection: &AsyncPgConnection, days: &[NaiveDate]) -> QueryResult<()> {
+    let days = Bind::Texts(days.iter().map(ToString::to_string).collect());
+    statement::<Text>("SELECT prepare_click_months(?::text[]::date[])::text", vec![days]).execute(&mut connection).await.map(drop)
+}
+
+/// Forgets the clicks of months that ended before a day, and the visitors of days gone by. Gives how many months were forgotten; none while
+/// somebody reads clicks, who is not waited for.
+pub async fn forget(mut connection: &AsyncPgConnection, before: NaiveDate) -> QueryResult<i32> {
     statement::<Integer>("SELECT forget_clicks(?)", vec![Bind::Date(before)]).get_result(&mut connection).await
 }
 
@@ -239,13 +260,13 @@ mod tests {
     #[test]
     fn addresses() {
         let utm = Utm { utm_source: Some("my mail".to_owned()), utm_medium: Some("x".to_owned()), ..Utm::default() };
-        let id = Some(("click_id", "click_1"));
+        let id = Some("click_1");
         let plain = Destination::new("https://shop.example/p", &Utm::default());
-        assert_eq!(plain.address("", None), "https://shop.example/p");
-        assert_eq!(plain.address("a=1&b", id), "https://shop.example/p?a=1&b&click_id=click_1");
+        assert_eq!(plain.address("click_id=0", "click_id", None), "https://shop.example/p");
+        assert_eq!(plain.address("a=1&b", "click_id", id), "https://shop.example/p?a=1&b&click_id=click_1");
         let full = Destination::new("https://shop.example/p?utm_medium=own&click_id=own#top", &utm);
         assert_eq!(
-            full.address("click_id=0&click%5Fid=0&x=%00", id),
+            full.address("click_id=0&click%5Fid=0&x=%00", "click_id", id),
             "https://shop.example/p?utm_medium=own&utm_source=my+mail&x=%00&click_id=click_1#top"
         );
     }

@@ -89,7 +89,7 @@ impl ClickFigures {
                 let times = [first, end, period.from, first, end, period.before];
                 binds.extend(times.map(Bind::Time));
                 "(t.grain = 'day' AND t.starts_at >= ? AND t.starts_at < ?
-                    OR t.grain = 'quarter' AND (t.starts_at >= ? AND t.starts_at < ? OR t.starts_at >= ? AND t.starts_at < ?))"
+                    OR t.grain = 'quarter_hour' AND (t.starts_at >= ? AND t.starts_at < ? OR t.starts_at >= ? AND t.starts_at < ?))"
             }
         };
         let own = if scope.partner.is_some() { " AND t.partner_id = ?" } else { "" };

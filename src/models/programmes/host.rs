@@ -36,6 +36,11 @@ pub fn host_name(text: &str) -> Result<String, String> {
     }
 }
 
+/// The host of its own that a tenant's new links are on.
+pub(super) async fn default_host(connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<Option<String>> {
+    Ok(hosts(connection, tenant).await?.into_iter().next())
+}
+
 /// A tenant's hosts, the one first that new links are made on.
 pub async fn hosts(mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<Vec<String>> {
     let query = link_hosts::table.filter(link_hosts::tenant_id.eq(tenant));

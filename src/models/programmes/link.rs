@@ -5,30 +5,21 @@ use std::collections::HashMap;
 
 use aws_lc_rs::rand;
 use chrono::{DateTime, Utc};
-use diesel::{
-    pg::Pg,
-    prelude::*,
-    sql_types::{Nullable, Text},
-};
+use diesel::{pg::Pg, prelude::*, sql_types::Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
+use super::address::letters;
 use crate::{
-    db::{
-        QueryError,
-        schema::links,
-        statement::{Bind, statement},
-    },
-    ids::{LinkId, PartnerId, ProgrammeId, TenantId, UserId},
+    db::{QueryError, schema::links},
+    ids::{LinkId, PartnerId, ProgrammeId, UserId},
     models::scope::Scope,
 };
 
 /// The longest key of one's own choice.
 pub const MAX_KEY: usize = 64;
 /// Keys that nobody can choose: on hosts of tenants' own a link's key stands where these paths do.
-const RESERVED: [&str; 10] =
-    ["admin", "api", "assets", "export", "exports", "graphql", "healthz", "metrics", "readyz", "webhooks"];
-/// Crockford's base 32 in lower case.
-const ALPHABET: [u8; 32] = *b"0123456789abcdefghjkmnpqrstvwxyz";
+const RESERVED: [&str; 11] =
+    ["admin", "api", "assets", "export", "exports", "graphql", "healthz", "l", "metrics", "readyz", "webhooks"];
 
 /// A link.
 #[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
@@ -42,8 +33,8 @@ pub struct Link {
     pub user_id: Option<UserId>,
     /// The programme of the shop that it leads to.
     pub programme_id: ProgrammeId,
-    /// The tenant's own host that it is on; empty for the server's.
-    pub host: String,
+    /// The tenant's own host that it is on; `None` for the server's.
+    pub host: Option<String>,
     /// Its key.
     pub key: String,
     /// Where it leads.
@@ -77,13 +68,13 @@ pub struct Link {
 pub struct Utm {
     /// Where the link is shared.
     pub utm_source: Option<String>,
-    /// In which kind of place.
+    /// The kind of channel: e-mail, banner, social network.
     pub utm_medium: Option<String>,
     /// For which campaign.
     pub utm_campaign: Option<String>,
     /// For which search term.
     pub utm_term: Option<String>,
-    /// In which of several places.
+    /// Which of several links on one page.
     pub utm_content: Option<String>,
 }
 
@@ -109,6 +100,11 @@ pub fn is_key(text: &str) -> bool {
         && text.as_bytes()[0].is_ascii_alphanumeric()
 }
 
+/// The address of a key on a tenant's own host, or on the server's.
+pub fn short_url(server: &str, host: Option<&str>, key: &str) -> String {
+    host.map_or_else(|| format!("{server}/l/{key}"), |host| format!("https://{host}/{key}"))
+}
+
 /// Whether nobody can choose a key.
 pub fn is_reserved(key: &str) -> bool {
     RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(key))
@@ -118,15 +114,13 @@ pub fn is_reserved(key: &str) -> bool {
 pub fn made_key() -> QueryResult<String> {
     let mut bytes = [0; 5];
     rand::fill(&mut bytes).map_err(|_| QueryError::SerializationError("the system has no randomness".into()))?;
-    let bits = bytes.iter().fold(0_u64, |bits, byte| bits << 8 | u64::from(*byte));
-    Ok((0..8).rev().map(|place| char::from(ALPHABET[(bits >> (5 * place) & 31) as usize])).collect())
+    Ok(letters(&bytes, 8))
 }
 
 impl Link {
     /// The address to share. `server` is where the server is reached from outside.
     pub fn short_url(&self, server: &str) -> String {
-        let Self { host, key, .. } = self;
-        if host.is_empty() { format!("{server}/l/{key}") } else { format!("https://{host}/{key}") }
+        short_url(server, self.host.as_deref(), &self.key)
     }
 
     /// Those of `ids` that are in scope.
@@ -146,7 +140,7 @@ impl Link {
             query = query.filter(links::partner_id.eq(partner));
         }
         // On two hosts two links may have it.
-        query.order((links::host, links::id)).first(&mut connection).await.optional()
+        query.order((links::host.asc().nulls_first(), links::id)).first(&mut connection).await.optional()
     }
 
     /// The link in scope, locked until the transaction ends.
@@ -155,21 +149,12 @@ impl Link {
         let found: Option<Self> = query.first(&mut connection).await.optional()?;
         Ok(found.filter(|link| scope.includes(link.partner_id)))
     }
-
-    /// The host of its own that a tenant's new links are on; empty where it has none.
-    pub async fn default_host(mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<String> {
-        let sql = "SELECT (SELECT host FROM link_hosts WHERE tenant_id = ? ORDER BY created_at, host LIMIT 1)";
-        let host: Option<String> =
-            statement::<Nullable<Text>>(sql, vec![Bind::Uuid(tenant.uuid())]).get_result(&mut connection).await?;
-        Ok(host.unwrap_or_default())
-    }
 }
 
 diesel::define_sql_function! {
     /// The text in lower case.
     fn lower(value: Text) -> Text;
 }
-pub(super) use lower as lower_case;
 
 #[cfg(test)]
 mod tests {

@@ -7,100 +7,25 @@ use diesel_async::RunQueryDsl;
 use super::{
     address::ProductAddress,
     enrolment::{Enrolment, EnrolmentStatus},
-    link::{Link, Utm, lower_case, made_key},
+    host::default_host,
+    link::{Link, made_key},
+    link_request::{LinkChanges, LinkRequest},
     programme::{Programme, ProgrammeStatus},
 };
 use crate::{
-    clock::shown,
     db::{
         QueryError, is_taken,
         schema::links,
-        statement::{Bind, statement},
+        statement::{Bind, condition, statement},
     },
     ids::{LinkId, PartnerId},
     models::{
-        idempotency::{Claim, Difference, Key, Operation},
+        idempotency::{Claim, Difference, Operation},
         ledger::books::Books,
         partners::{partner::Partner, status::PartnerStatus},
         scope::Scope,
     },
 };
-
-/// A link to be made.
-#[derive(Debug, Clone)]
-pub struct LinkRequest {
-    /// Whose it is to be.
-    pub partner: PartnerId,
-    /// Where it is to lead.
-    pub address: ProductAddress,
-    /// The key of one's own choice; a made one where it is left out.
-    pub key: Option<String>,
-    /// What is said of it.
-    pub details: LinkDetails,
-    /// The idempotency key: with one, the link is another one than those that there are of the address.
-    pub idempotency_key: Option<Key>,
-}
-
-/// What can be said of a link, and left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LinkDetails {
-    /// Its title.
-    pub title: Option<String>,
-    /// The id that another system has for it.
-    pub external_id: Option<String>,
-    /// The code that customers can give instead of following it.
-    pub coupon_code: Option<String>,
-    /// What is added to the address.
-    pub utm: Utm,
-    /// Until when it leads to the address.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Where it leads from then on.
-    pub expired_url: Option<String>,
-}
-
-/// What to change of a link; `None` stays as it is, `Some(None)` is cleared.
-#[derive(Debug, Clone, Default)]
-pub struct LinkChanges {
-    /// Where it leads: another address of the same shop.
-    pub address: Option<ProductAddress>,
-    /// What is said of it.
-    pub details: LinkDetailChanges,
-}
-
-/// What to change of what is said of a link.
-#[derive(Debug, Clone, Default, AsChangeset)]
-#[diesel(table_name = links)]
-pub struct LinkDetailChanges {
-    /// Its title.
-    pub title: Option<Option<String>>,
-    /// The id that another system has for it.
-    pub external_id: Option<Option<String>>,
-    /// The code that customers can give instead of following it.
-    pub coupon_code: Option<Option<String>>,
-    /// What is added to the address.
-    #[diesel(embed)]
-    pub utm: UtmChanges,
-    /// Until when it leads to the address.
-    pub expires_at: Option<Option<DateTime<Utc>>>,
-    /// Where it leads from then on.
-    pub expired_url: Option<Option<String>>,
-}
-
-/// What to change of a link's parameters for statistics.
-#[derive(Debug, Clone, Default, AsChangeset)]
-#[diesel(table_name = links)]
-pub struct UtmChanges {
-    /// Where the link is shared.
-    pub utm_source: Option<Option<String>>,
-    /// In which kind of place.
-    pub utm_medium: Option<Option<String>>,
-    /// For which campaign.
-    pub utm_campaign: Option<Option<String>>,
-    /// For which search term.
-    pub utm_term: Option<Option<String>>,
-    /// In which of several places.
-    pub utm_content: Option<Option<String>>,
-}
 
 /// Why a link was not made, or left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,33 +70,6 @@ pub enum LinkFault {
     ChangedSince(DateTime<Utc>),
 }
 
-impl LinkDetails {
-    /// The first field that is given here and says something else of a link.
-    fn differs_from(&self, link: &Link) -> Option<(&'static str, Option<String>)> {
-        let text =
-            |field, new: &Option<String>, known: &Option<String>| (new.is_some() && new != known).then(|| (field, known.clone()));
-        text("input.title", &self.title, &link.title)
-            .or_else(|| text("input.externalId", &self.external_id, &link.external_id))
-            .or_else(|| text("input.couponCode", &self.coupon_code, &link.coupon_code))
-            .or_else(|| text("input.utm.source", &self.utm.utm_source, &link.utm.utm_source))
-            .or_else(|| text("input.utm.medium", &self.utm.utm_medium, &link.utm.utm_medium))
-            .or_else(|| text("input.utm.campaign", &self.utm.utm_campaign, &link.utm.utm_campaign))
-            .or_else(|| text("input.utm.term", &self.utm.utm_term, &link.utm.utm_term))
-            .or_else(|| text("input.utm.content", &self.utm.utm_content, &link.utm.utm_content))
-            .or_else(|| text("input.expiresAt", &self.expires_at.map(shown), &link.expires_at.map(shown)))
-            .or_else(|| text("input.expiredUrl", &self.expired_url, &link.expired_url))
-    }
-}
-
-impl LinkChanges {
-    fn differ_from(&self, link: &Link) -> bool {
-        let LinkDetailChanges { utm, .. } = &self.details;
-        self.address.as_ref().is_some_and(|address| address.url() != link.url)
-            || differ!(self.details, link; title, external_id, coupon_code, expires_at, expired_url)
-            || differ!(utm, link.utm; utm_source, utm_medium, utm_campaign, utm_term, utm_content)
-    }
-}
-
 impl Books<'_> {
     /// Makes a link, or gives the one that there is: of one partner's links to one address that have a made key there is one, unless an
     /// idempotency key asks for another. A link that was archived is restored. Gives its id, and whether anything was changed.
@@ -181,7 +79,9 @@ impl Books<'_> {
             Some(partner) if partner.status == PartnerStatus::Closed => return Ok(Err(LinkFault::PartnerClosed)),
             Some(_) => {}
         }
-        let id = LinkId::new();
+        let host = default_host(self.connection, self.tenant).await?;
+        let known = self.link_as(host.as_deref(), request).await?;
+        let id = known.as_ref().map_or_else(LinkId::new, |known| known.id);
         if let Some(key) = &request.idempotency_key {
             let claim = key.claim(self.connection, Operation::CreateLink, self.tenant, Some(request.partner), id.uuid());
             match claim.await? {
@@ -192,8 +92,7 @@ impl Books<'_> {
                 }
             }
         }
-        let host = Link::default_host(self.connection, self.tenant).await?;
-        if let Some(known) = self.link_as(&host, request).await? {
+        if let Some(known) = known {
             return self.link_again(known, request).await;
         }
         let enrolment = match self.own_enrolment(scope, request).await? {
@@ -204,16 +103,16 @@ impl Books<'_> {
     }
 
     /// The link that a request would make again, if there is one.
-    async fn link_as(&self, host: &str, request: &LinkRequest) -> QueryResult<Option<Link>> {
+    async fn link_as(&self, host: Option<&str>, request: &LinkRequest) -> QueryResult<Option<Link>> {
         let own =
             Link::query().filter(links::tenant_id.eq(self.tenant)).filter(links::partner_id.eq(request.partner)).into_boxed();
         let same = match &request.key {
             Some(key) => {
+                let names = || vec![Bind::text(host.unwrap_or_default()), Bind::text(key)];
                 // Who asks for the same key at the same time waits here, and finds the link.
                 let sql = "SELECT pg_advisory_xact_lock(hashtextextended('link ' || ? || '/' || lower(?), 0))::text";
-                let lock = statement::<Text>(sql, vec![Bind::text(host), Bind::text(key)]);
-                lock.execute(&mut &*self.connection).await?;
-                own.filter(links::host.eq(host)).filter(lower_case(links::key).eq(key.to_ascii_lowercase()))
+                statement::<Text>(sql, names()).execute(&mut &*self.connection).await?;
+                own.filter(condition("coalesce(links.host, '') = ? AND lower(links.key) = lower(?)", names()))
             }
             None if request.idempotency_key.is_some() => return Ok(None),
             None => own.filter(links::url_hash.eq(request.address.hash())),
@@ -264,7 +163,7 @@ impl Books<'_> {
     async fn insert_link(
         &self,
         id: LinkId,
-        host: String,
+        host: Option<String>,
         enrolment: Enrolment,
         request: &LinkRequest,
     ) -> QueryResult<Result<(), LinkFault>> {

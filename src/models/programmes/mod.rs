@@ -8,4 +8,5 @@ pub mod host;
 pub mod link;
 pub mod link_change;
 pub mod link_list;
+pub mod link_request;
 pub mod programme;

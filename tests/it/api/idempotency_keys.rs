@@ -84,6 +84,23 @@ async fn keyed(world: &World) -> Vec<Keyed> {
             ],
         },
         Keyed {
+            name: "createLink",
+            input: json!({
+                "partnerId": a, "url": "https://example.com/a", "key": "keyed", "title": "T", "externalId": "x", "couponCode": "C",
+                "utm": {"source": "s"}, "expiresAt": "2030-01-01T00:00:00Z", "expiredUrl": "https://example.com/over",
+            }),
+            others: vec![
+                ("url", json!("https://example.com/b")),
+                ("key", json!("other")),
+                ("title", json!("U")),
+                ("externalId", json!("y")),
+                ("couponCode", json!("D")),
+                ("utm", json!({"utm": {"source": "t"}})),
+                ("expiresAt", json!("2031-01-01T00:00:00Z")),
+                ("expiredUrl", json!("https://example.com/late")),
+            ],
+        },
+        Keyed {
             name: "createPartner",
             input: json!({"companyName": "C", "commissionRate": "0.2", "clerkOrgId": "org_c", "status": "PENDING"}),
             others: vec![
@@ -166,8 +183,10 @@ async fn a_key_compares_everything() {
     assert_eq!(known.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), names, "a case for each mutation with a key");
     for Keyed { name, mut input, others } in cases {
         let fields = &known.iter().find(|(known, _)| known == name).expect("a mutation").1;
-        // Where all payouts go on is no part of what is asked for; another partner's key for a lead is another key.
-        let apart = |field: &str| matches!((name, field), ("createPayoutBatches", "fromPartnerId") | ("createLead", "partnerId"));
+        // Where all payouts go on is no part of what is asked for; another partner's key for a lead or a link is another key.
+        let apart = |field: &str| {
+            matches!((name, field), ("createPayoutBatches", "fromPartnerId") | ("createLead" | "createLink", "partnerId"))
+        };
         for field in fields.iter().filter(|field| *field != "idempotencyKey" && !apart(field)) {
             assert!(others.iter().any(|(other, _)| other == field), "{name} is tried with another {field}");
         }

@@ -62,7 +62,7 @@ async fn both(world: &World, token: &str, query: &str) -> (Answer, Answer) {
 #[tokio::test(flavor = "multi_thread")]
 async fn are_what_the_engine_answers() {
     let world = World::new().await;
-    let amounts = seed::Amounts { partners: 3, leads: 40, invoices: 120, members: 12, pays_monthly: true, seed: 3 };
+    let amounts = seed::Amounts { partners: 3, leads: 40, invoices: 120, members: 12, clicks: 0, pays_monthly: true, seed: 3 };
     seed::fill(&mut world.owner().await, Some(ACME), amounts, &world.app.keyring, &world.app.clock, |_| ()).await.expect("data");
     let (owner, operator) = (token("user_acme_3_1_owner", ACME), staff_token("operator", ACME));
     for (list, kind) in [
@@ -102,7 +102,7 @@ async fn are_what_the_engine_answers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn are_the_same_however_little_is_selected() {
     let world = World::new().await;
-    let amounts = seed::Amounts { partners: 3, leads: 40, invoices: 120, members: 12, pays_monthly: true, seed: 3 };
+    let amounts = seed::Amounts { partners: 3, leads: 40, invoices: 120, members: 12, clicks: 0, pays_monthly: true, seed: 3 };
     seed::fill(&mut world.owner().await, Some(ACME), amounts, &world.app.keyring, &world.app.clock, |_| ()).await.expect("data");
     let operator = staff_token("operator", ACME);
     let lead = ("leads", "Lead", &["partner", "history"][..]);

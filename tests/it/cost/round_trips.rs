@@ -154,7 +154,7 @@ async fn measure() {
     let login = line.to(&database.login, folder.path());
     let database = cluster::Database { owner: database.owner, login };
     let world = World::with(Setup { pool: 1, database: Some(database), ..Setup::default() }).await;
-    let amounts = seed::Amounts { partners: 3, leads: 60, invoices: 150, members: 20, pays_monthly: true, seed: 3 };
+    let amounts = seed::Amounts { partners: 3, leads: 60, invoices: 150, members: 20, clicks: 0, pays_monthly: true, seed: 3 };
     let mut connection = world.owner().await;
     seed::fill(&mut connection, Some(ACME), amounts, &world.app.keyring, &world.app.clock, |_| ()).await.expect("data");
     let (owner, operator, service) =

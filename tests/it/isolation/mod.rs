@@ -2,4 +2,5 @@
 
 pub mod by_the_api;
 pub mod database_roles;
+mod link_roles;
 pub mod permissions;

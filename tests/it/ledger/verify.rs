@@ -193,7 +193,7 @@ async fn planted_faults_are_found() {
         ("enrolments_lead_here", "UPDATE enrolments SET status = 'suspended'".to_owned()),
         ("enrolments_lead_here", "DELETE FROM enrolment_changes".to_owned()),
         ("click_totals_equal_clicks", "UPDATE link_clicks SET is_repeat = true".to_owned()),
-        ("click_totals_equal_clicks", "UPDATE link_click_totals SET clicks = clicks + 1 WHERE grain = 'quarter'".to_owned()),
+        ("click_totals_equal_clicks", "UPDATE link_click_totals SET clicks = clicks + 1 WHERE grain = 'quarter_hour'".to_owned()),
         ("click_totals_agree", "UPDATE link_click_totals SET visitors = visitors + 1 WHERE grain = 'all'".to_owned()),
         ("click_totals_agree", "DELETE FROM link_click_totals WHERE scope_id = partner_id AND grain = 'day'".to_owned()),
         ("click_totals_agree", "UPDATE link_click_totals SET partner_id = gen_random_uuid()".to_owned()),
@@ -218,7 +218,7 @@ async fn planted_faults_are_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn seeded_books_hold() {
     let world = World::new().await;
-    let amounts = seed::Amounts { partners: 6, leads: 40, invoices: 260, members: 30, pays_monthly: false, seed: 3 };
+    let amounts = seed::Amounts { partners: 6, leads: 40, invoices: 260, members: 30, clicks: 400, pays_monthly: false, seed: 3 };
     let clock = Clock::default();
     let fill = async || {
         seed::fill(&mut world.owner().await, Some("acme"), amounts, &world.app.keyring, &clock, |_| ()).await.expect("data")

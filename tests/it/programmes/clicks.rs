@@ -7,14 +7,17 @@ use partner_portal::{ids::ClickId, models::programmes::click};
 use serde_json::json;
 
 use super::{figures, path, until_written};
-use crate::support::{World, programmes::BROWSER};
+use crate::support::{
+    World,
+    programmes::{BROWSER, made_click},
+};
 
 /// A link leads to the shop with the click's id, its own parameters and the visitor's; the click is in the partner's figures and keeps nothing
 /// of the visitor but what says nobody's name.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_click_leads_to_the_shop() {
     let world = World::new().await;
-    let tasks = world.follow_links();
+    let tasks = world.follow_links().await;
     let input = json!({"url": "https://shop.example.com/shoe?size=9#top", "utm": {"source": "my mail"}});
     let link = world.create_link("owner_a", input).await["link"].clone();
     let headers = [
@@ -59,7 +62,7 @@ async fn a_click_leads_to_the_shop() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_people_are_counted_and_once_an_hour() {
     let world = World::new().await;
-    let tasks = world.follow_links();
+    let tasks = world.follow_links().await;
     let (link, other) = (world.link("https://example.com/1").await, world.link("https://example.com/2").await);
     let browser = [("user-agent", BROWSER), ("x-forwarded-for", "203.0.113.7")];
     let curl = [("user-agent", "curl/8.5.0"), ("x-forwarded-for", "203.0.113.8")];
@@ -128,7 +131,7 @@ async fn links_that_lead_nowhere() {
 #[tokio::test(flavor = "multi_thread")]
 async fn hosts_of_tenants_own() {
     let world = World::new().await;
-    let tasks = world.follow_links();
+    let tasks = world.follow_links().await;
     let server_own = world.link("https://example.com/0").await;
     world.sql(&format!("INSERT INTO link_hosts (tenant_id, host) VALUES ('{}', 'go.example.com')", world.acme.uuid())).await;
     for _ in 0..100 {
@@ -151,6 +154,9 @@ async fn hosts_of_tenants_own() {
         ("/summer".to_owned(), "other.example.com"),
         ("/summer/x".to_owned(), "go.example.com"),
         ("/l/summer".to_owned(), "go.example.com"),
+        // Links of other tenants, on the server's own host, are none there.
+        (format!("/l/{own_key}"), "go.example.com"),
+        (format!("/l/{own_key}/qr.svg"), "go.example.com"),
         ("/".to_owned(), "go.example.com"),
     ] {
         assert_eq!(world.visit("GET", &path, &on(host)).await.status(), StatusCode::NOT_FOUND, "{path} on {host}");
@@ -167,7 +173,7 @@ async fn hosts_of_tenants_own() {
 async fn changes_are_followed_within_a_second() {
     let world = World::new().await;
     let twin = world.twin().await;
-    let tasks = world.follow_links().into_iter().chain(twin.follow_links());
+    let tasks = world.follow_links().await.into_iter().chain(twin.follow_links().await);
     let tasks: Vec<_> = tasks.collect();
     let link = world.link("https://example.com/1").await;
     let until = async |status: StatusCode, leads: &str| {
@@ -219,27 +225,18 @@ async fn guessing_is_limited() {
     }
     assert_eq!(guess("2001:db8::ffff", 0).await, StatusCode::TOO_MANY_REQUESTS);
     world.follow(&path(&link), "203.0.113.7").await;
+    let picture = world.visit("GET", "/l/guess/qr.svg", &[("x-forwarded-for", "203.0.113.7")]).await;
+    assert_eq!(picture.status(), StatusCode::TOO_MANY_REQUESTS);
 }
 
-/// A click that is written again, by whichever server, is the same click; one that comes late is seen as what it was.
+/// A click that is written again, by whichever server, is the same click.
 #[tokio::test(flavor = "multi_thread")]
 async fn clicks_are_written_once() {
     let world = World::new().await;
     let link = world.link("https://example.com/1").await;
     world.clicks(&link, 5).await;
     let connection = world.owner().await;
-    let made = click::Click {
-        id: ClickId::new(),
-        tenant: world.acme,
-        link: link["id"].as_str().expect("an id").parse().expect("an id"),
-        visitor: uuid::Uuid::now_v7(),
-        is_bot: false,
-        is_prefetch: false,
-        device: None,
-        browser: None,
-        country: None,
-        referrer: None,
-    };
+    let made = made_click(&world, &link);
     let again = click::Click { id: ClickId::new(), ..made.clone() };
     assert_eq!(click::write(&connection, &[made.clone(), again.clone()]).await.expect("written"), 2);
     assert_eq!(click::write(&connection, &[again, made.clone()]).await.expect("written"), 0);
@@ -259,10 +256,14 @@ async fn clicks_are_kept_for_some_time() {
     let tables =
         "SELECT string_agg(inhrelid::regclass::text, ' ' ORDER BY 1) FROM pg_inherits WHERE inhparent = 'link_clicks'::regclass";
     let connection = world.owner().await;
-    click::maintain(&connection, [month(1), month(3)], month(1)).await.expect("made");
+    click::prepare(&connection, &[month(1), month(2), month(3), month(2)]).await.expect("made");
     assert_eq!(world.text(tables).await, "link_clicks_2020_01 link_clicks_2020_02 link_clicks_2020_03");
     world.clicks(&link, 2).await;
-    assert_eq!(click::maintain(&connection, [month(3), month(3)], month(3)).await.expect("dropped"), 2);
+    assert_eq!(click::forget(&connection, month(3)).await.expect("dropped"), 2);
+    // What comes so late that its month is forgotten was counted long ago.
+    let late = uuid::Timestamp::from_unix(uuid::NoContext, 1_577_900_000, 0);
+    let late = click::Click { id: uuid::Uuid::new_v7(late).into(), ..made_click(&world, &link) };
+    assert_eq!(click::write(&connection, &[late]).await.expect("nothing is written"), 0);
     assert_eq!(
         partner_portal::jobs::keep_clicks(&world.app.pool, &world.app.clock, world.app.clock.now()).await.expect("kept"),
         1
@@ -283,18 +284,7 @@ async fn figures_of_a_period() {
     let at = |text: &str| {
         let at: chrono::DateTime<chrono::Utc> = text.parse().expect("an instant");
         let instant = uuid::Timestamp::from_unix(uuid::NoContext, at.timestamp().unsigned_abs(), 0);
-        click::Click {
-            id: uuid::Uuid::new_v7(instant).into(),
-            tenant: world.acme,
-            link: link["id"].as_str().expect("an id").parse().expect("an id"),
-            visitor: uuid::Uuid::now_v7(),
-            is_bot: false,
-            is_prefetch: false,
-            device: None,
-            browser: None,
-            country: None,
-            referrer: None,
-        }
+        click::Click { id: uuid::Uuid::new_v7(instant).into(), ..made_click(&world, &link) }
     };
     // The last of them is on the next day in Kathmandu, which is 5:45 ahead.
     let clicks = ["2026-03-01T00:00:00Z", "2026-03-01T12:00:00Z", "2026-03-01T18:14:59Z", "2026-03-01T18:15:00Z"].map(at);

@@ -64,6 +64,14 @@ async fn another_link_to_the_same_address() {
         assert!(!ids.contains(first["id"].as_str().expect("an id")));
         assert_eq!(answers.iter().filter(|made| made["replayed"] == false).count(), 1, "{input}");
     }
+    // Both at once are the link of the key, also where it is restored by that.
+    let summer = json!({"url": "https://example.com/x", "key": "summer", "idempotencyKey": "again"});
+    let id = world.owner_a("{ link(key: \"summer\") { id } }", json!({})).await.data()["link"]["id"].clone();
+    world.decide_on("archiveLink", json!({"id": id}), "link { id }").await;
+    for replayed in [false, true] {
+        let made = world.create_link("owner_a", summer.clone()).await;
+        assert_eq!((&made["link"]["id"], &made["replayed"]), (&id, &json!(replayed)), "{made}");
+    }
     let reused = world.create_link("owner_a", json!({"url": "https://example.com/y", "idempotencyKey": "k"})).await;
     assert_eq!(reused["userErrors"][0]["code"], "KEY_REUSED");
     // Keys are compared without case, across all tenants: the short address names none.

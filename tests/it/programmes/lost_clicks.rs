@@ -43,7 +43,7 @@ async fn redirects_go_on_without_the_database() {
     server.grant_roles().await.expect("grants");
     let database = Database { owner: server.owner(), login: server.login() };
     let world = World::with(Setup { database: Some(database), ..Setup::default() }).await;
-    let tasks = world.follow_links();
+    let tasks = world.follow_links().await;
     let link = world.link("https://example.com/1").await;
     let mut answered = 0;
     let mut follow = async |count: usize, part: usize| {

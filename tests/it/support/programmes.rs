@@ -6,7 +6,7 @@ use axum::{
 };
 use partner_portal::{
     clicks::ClickSettings,
-    ids::{ClickId, LinkId},
+    ids::ClickId,
     models::programmes::click::{self, Click},
 };
 use serde_json::{Value, json};
@@ -33,10 +33,26 @@ pub fn click_settings() -> ClickSettings {
     }
 }
 
+/// A click on a link of Acme's, by a visitor of its own.
+pub fn made_click(world: &World, link: &Value) -> Click {
+    Click {
+        id: ClickId::new(),
+        tenant: world.acme,
+        link: link["id"].as_str().expect("an id").parse().expect("an id"),
+        visitor: uuid::Uuid::now_v7(),
+        is_bot: false,
+        is_prefetch: false,
+        device: None,
+        browser: None,
+        country: None,
+        referrer: None,
+    }
+}
+
 impl World {
     /// Lets the server follow what the database says of links, and write the clicks on them.
-    pub fn follow_links(&self) -> [tokio::task::JoinHandle<()>; 2] {
-        self.app.clicks.run(&self.database.login)
+    pub async fn follow_links(&self) -> [tokio::task::JoinHandle<()>; 2] {
+        self.app.clicks.run(&self.database.login).await.expect("the database is there")
     }
 
     /// Makes a link of partner A's, as its owner.
@@ -88,21 +104,8 @@ impl World {
 
     /// Writes clicks on a link of Acme's, each by a visitor of its own.
     pub async fn clicks(&self, link: &Value, count: u128) {
-        let link: LinkId = link["id"].as_str().expect("an id").parse().expect("an id");
-        let clicks: Vec<Click> = (0..count)
-            .map(|number| Click {
-                id: ClickId::new(),
-                tenant: self.acme,
-                link,
-                visitor: uuid::Uuid::from_u128(number),
-                is_bot: false,
-                is_prefetch: false,
-                device: None,
-                browser: None,
-                country: None,
-                referrer: None,
-            })
-            .collect();
+        let clicks: Vec<Click> =
+            (0..count).map(|number| Click { visitor: uuid::Uuid::from_u128(number), ..made_click(self, link) }).collect();
         click::write(&self.owner().await, &clicks).await.expect("written");
     }
 }

@@ -200,10 +200,9 @@ impl World {
         }
         let front_ends =
             FrontEnds { origins: vec![FRONT_END.to_owned()], headers: vec![HeaderName::from_static("x-app-version")] };
-        let pool = db::Pool::new(database.login.clone(), settings).expect("a pool");
-        let clicks = Clicks::new(programmes::click_settings(), pool.clone(), clock.clone()).expect("a folder of clicks");
+        let clicks = Clicks::new(programmes::click_settings(), &database.login, clock.clone()).expect("a folder of clicks");
         let app = Arc::new(App {
-            pool,
+            pool: db::Pool::new(database.login.clone(), settings).expect("a pool"),
             schema,
             edge: Edge::new(limits, size, front_ends, introspection, false),
             known_callers: KnownCallers::default(),

@@ -1,0 +1,119 @@
+//! Isolation of programmes, links and clicks in PostgreSQL itself: what each database role sees, and may write and run.
+
+use diesel_async::SimpleAsyncConnection;
+use serde_json::json;
+
+use super::database_roles::visible;
+use crate::support::{
+    World,
+    programmes::{CREATE_LINK, made_click},
+    token,
+    world::{ACME, GLOBEX},
+};
+
+const TABLES: &[&str] = &[
+    "programmes",
+    "enrolments",
+    "enrolment_changes",
+    "link_hosts",
+    "links",
+    "link_clicks",
+    "link_click_totals",
+    "link_visitors",
+];
+
+/// A world in which partners A, B and G have one link each, to one shop, with a click on it; and each tenant a host.
+async fn linked() -> World {
+    let world = World::new().await;
+    for (tenant, host) in [(world.acme, "go.acme.example"), (world.globex, "go.globex.example")] {
+        world.sql(&format!("INSERT INTO link_hosts (tenant_id, host) VALUES ('{}', '{host}')", tenant.uuid())).await;
+    }
+    for (subject, slug, tenant) in
+        [("owner_a", ACME, world.acme), ("owner_b", ACME, world.acme), ("owner_g", GLOBEX, world.globex)]
+    {
+        let made = world.run(&token(subject, slug), CREATE_LINK, json!({"input": {"url": "https://example.com/"}})).await;
+        let click =
+            partner_portal::models::programmes::click::Click { tenant, ..made_click(&world, &made.data()["createLink"]["link"]) };
+        partner_portal::models::programmes::click::write(&world.owner().await, &[click]).await.expect("written");
+    }
+    world
+}
+
+/// With no condition in the SQL at all, each database role sees its own rows and nobody else's; who visited a link when is nobody's to see.
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_see_their_own_links() {
+    let world = linked().await;
+    let who = |tenant: uuid::Uuid, partner: uuid::Uuid| {
+        format!("SET app.tenant_id = '{tenant}'; SET app.partner_id = '{partner}'; SET app.user_id = '{}'", uuid::Uuid::nil())
+    };
+    let seen = |programmes: i32, links: i32| {
+        // Of each link its enrolment and its partner have totals too, each by three grains.
+        json!({"programmes": programmes, "enrolments": links, "enrolment_changes": links, "link_hosts": programmes, "links": links,
+               "link_clicks": links, "link_click_totals": links * 9, "link_visitors": "denied"})
+    };
+    let (acme, globex, a, b, g) = (world.acme.uuid(), world.globex.uuid(), world.a.uuid(), world.b.uuid(), world.g.uuid());
+    for (role, settings, expected) in [
+        ("portal_partner", who(acme, a), seen(1, 1)),
+        ("portal_partner", who(acme, b), seen(1, 1)),
+        ("portal_partner", who(globex, g), seen(1, 1)),
+        // A partner of another tenant than the one that is named is nobody.
+        ("portal_partner", who(globex, a), {
+            let mut nothing = seen(0, 0);
+            nothing["link_hosts"] = json!(1);
+            nothing
+        }),
+        ("portal_operator", who(acme, a), seen(1, 2)),
+        ("portal_service", who(globex, g), seen(1, 1)),
+    ] {
+        assert_eq!(visible(&world, role, &settings, TABLES).await, expected, "{role} {settings}");
+    }
+    for role in ["portal_partner", "portal_operator", "portal_service", "portal_app"] {
+        let mut connection = world.owner().await;
+        connection.batch_execute(&format!("SET ROLE {role}")).await.expect("a role");
+        assert!(connection.batch_execute("SELECT FROM visitor_keys").await.is_err(), "{role} reads visitors' keys");
+        for call in [
+            "find_link('', 'x')",
+            "all_link_hosts()",
+            "visitor_key(current_date)",
+            "prepare_click_months(ARRAY[current_date])",
+            "forget_clicks('2020-01-01')",
+            "record_clicks('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+        ] {
+            let ran = connection.batch_execute(&format!("SELECT * FROM {call}")).await;
+            assert_eq!(ran.is_ok(), role == "portal_app", "whether {role} runs {call}: {ran:?}");
+        }
+    }
+}
+
+/// No role can put a link on another tenant's host or in another partner's name, nor write clicks, totals or a decision that is not its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_write_their_own_links_only() {
+    let world = linked().await;
+    let (acme, a, b) = (world.acme.uuid(), world.a.uuid(), world.b.uuid());
+    let insert = |partner: uuid::Uuid, host: &str, key: &str| {
+        format!(
+            "INSERT INTO links (tenant_id, id, partner_id, programme_id, host, key, url)
+                SELECT '{acme}', gen_random_uuid(), '{partner}', id, {host}, '{key}', 'https://example.com/x' FROM programmes"
+        )
+    };
+    for (role, sql, may) in [
+        ("portal_partner", insert(a, "'go.acme.example'", "own"), true),
+        ("portal_partner", insert(a, "NULL", "servers"), true),
+        ("portal_partner", insert(a, "'go.globex.example'", "theirs"), false),
+        ("portal_partner", insert(a, "'nobody.example'", "nobodys"), false),
+        ("portal_partner", insert(b, "NULL", "others"), false),
+        ("portal_partner", "UPDATE links SET coupon_code = 'FREE'".to_owned(), false),
+        ("portal_partner", "UPDATE links SET host = NULL".to_owned(), false),
+        ("portal_partner", "UPDATE enrolments SET status = 'approved'".to_owned(), false),
+        ("portal_operator", "INSERT INTO link_hosts (tenant_id, host) SELECT id, 'new.example' FROM tenants".to_owned(), false),
+        ("portal_operator", "UPDATE link_clicks SET is_bot = true".to_owned(), false),
+        ("portal_operator", "UPDATE link_click_totals SET clicks = 9".to_owned(), false),
+        ("portal_operator", "DELETE FROM enrolment_changes".to_owned(), false),
+    ] {
+        let mut connection = world.owner().await;
+        let who = format!("SET app.tenant_id = '{acme}'; SET app.partner_id = '{a}'; SET app.user_id = '{}'", uuid::Uuid::nil());
+        connection.batch_execute(&format!("SET ROLE {role}; {who}")).await.expect("a role");
+        let written = connection.batch_execute(&sql).await;
+        assert_eq!(written.is_ok(), may, "{role}: {sql}: {written:?}");
+    }
+}
