@@ -5,6 +5,7 @@
 //! into the database many at a time ([`writer`]), each once. Of a visitor a keyed hash is kept ([`visitor`]).
 
 mod journal;
+mod limits;
 mod targets;
 mod visitor;
 mod watcher;
@@ -31,7 +32,12 @@ use uuid::{NoContext, Timestamp, Uuid};
 
 pub use targets::Found;
 
-use self::{journal::Journal, targets::Targets, visitor::Visitors};
+use self::{
+    journal::Journal,
+    limits::{Limits, Origin},
+    targets::Targets,
+    visitor::Visitors,
+};
 use crate::{
     clock::Clock,
     db::{self, Pool, PoolSettings},
@@ -105,6 +111,7 @@ pub struct Clicks {
     settings: ClickSettings,
     clock: Clock,
     targets: Targets,
+    limits: Limits,
     visitors: Visitors,
     journal: Journal,
     /// How many clicks could not be kept.
@@ -117,7 +124,15 @@ impl Clicks {
         let pool = Pool::new(config.clone(), LOOKUPS)?;
         let journal = Journal::open(&settings.folder)
             .map_err(|error| Error::internal(format!("clicks cannot be kept in {}: {error}", settings.folder.display())))?;
-        Ok(Self { settings, clock, targets: Targets::new(pool), visitors: Visitors::default(), journal, lost: AtomicU64::new(0) })
+        Ok(Self {
+            settings,
+            clock,
+            targets: Targets::new(pool),
+            limits: Limits::default(),
+            visitors: Visitors::default(),
+            journal,
+            lost: AtomicU64::new(0),
+        })
     }
 
     /// Learns what redirects need, and goes on until the tasks are ended: which links have changed, and the clicks that are to be written.
@@ -161,12 +176,13 @@ impl Clicks {
 
     /// What a key on a host leads to, without following it. `address` is the visitor's, who is charged for a key that is none.
     pub async fn find(&self, host: &str, key: &str, address: Option<IpAddr>) -> Result<Found> {
-        self.targets.find(host, key, address).await
+        self.targets.find(host, key, address.and_then(Origin::of), &self.limits).await
     }
 
     /// Where a visit leads. Its click is safe by then.
     pub async fn follow(&self, visit: Visit<'_>) -> Result<Way> {
-        let target = match self.targets.find(visit.host, visit.key, visit.address).await? {
+        let origin = visit.address.and_then(Origin::of);
+        let target = match self.targets.find(visit.host, visit.key, origin, &self.limits).await? {
             Found::Target(target) => target,
             Found::Nothing => return Ok(Way::Unknown),
             Found::TooMany => return Ok(Way::TooMany),
@@ -179,7 +195,8 @@ impl Clicks {
             return Ok(target.expired_url.clone().map_or(Way::Expired, Way::To));
         }
         let query = if visit.query.len() > MAX_QUERY { "" } else { visit.query };
-        if !target.is_counted {
+        // A visitor beyond the limit is on the way to the shop as well, and leaves no click.
+        if !target.is_counted || origin.is_some_and(|origin| !self.limits.may_click(origin)) {
             return Ok(Way::To(target.destination.address(query, &self.settings.parameter, None)));
         }
         let click = self.click(&target, &visit, now);

@@ -6,8 +6,6 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    net::{IpAddr, Ipv6Addr},
-    num::NonZeroU32,
     sync::{
         Arc, Mutex, PoisonError, RwLock, Weak,
         atomic::{AtomicU64, Ordering},
@@ -15,13 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use governor::{
-    DefaultKeyedRateLimiter, Quota, RateLimiter,
-    clock::{Clock, DefaultClock},
-};
 use quick_cache::sync::Cache;
 use tokio::{sync::Mutex as AsyncMutex, time::timeout};
 
+use super::limits::{Limits, Origin};
 use crate::{
     db::Pool,
     error::{Error, Result},
@@ -37,8 +32,6 @@ const CAPACITY: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long cached links are served as they are after the database has failed to answer.
 const RESPITE: Duration = Duration::from_secs(1);
-/// How many links that are not there one address may ask for in a minute, and at once.
-const GUESSES: NonZeroU32 = NonZeroU32::new(60).expect("above 0");
 /// The generation of what has changed.
 const STALE: u64 = u64::MAX;
 
@@ -72,9 +65,6 @@ pub struct Targets {
     respite: Mutex<Option<Instant>>,
     /// A lock for each key that is being looked up: one look-up serves all who wait for it.
     under_way: Mutex<HashMap<String, Weak<AsyncMutex<()>>>>,
-    guesses: DefaultKeyedRateLimiter<IpAddr>,
-    /// Until when nothing is looked up for an address that has guessed too often.
-    refused: Cache<IpAddr, Instant>,
 }
 
 impl Targets {
@@ -88,8 +78,6 @@ impl Targets {
             changes: AtomicU64::new(0),
             respite: Mutex::default(),
             under_way: Mutex::default(),
-            guesses: RateLimiter::keyed(Quota::per_minute(GUESSES)),
-            refused: Cache::new(CAPACITY),
         }
     }
 
@@ -98,8 +86,8 @@ impl Targets {
         self.hosts.read().unwrap_or_else(PoisonError::into_inner).contains(host)
     }
 
-    /// What a key on a host leads to. `address` is charged for a key that is none.
-    pub async fn find(&self, host: &str, key: &str, address: Option<IpAddr>) -> Result<Found> {
+    /// What a key on a host leads to. `origin` is charged for a key that is none.
+    pub async fn find(&self, host: &str, key: &str, origin: Option<Origin>, limits: &Limits) -> Result<Found> {
         if !is_key(key) {
             return Ok(Found::Nothing);
         }
@@ -111,17 +99,15 @@ impl Targets {
             return Ok(Found::Target(Arc::clone(&entry.target)));
         }
         // A cached link is no guess.
-        let address = address.map(network).filter(is_public);
-        let is_refused = |address| self.refused.get(&address).is_some_and(|until| until > Instant::now());
-        if cached.is_none() && address.is_some_and(is_refused) {
+        if cached.is_none() && origin.is_some_and(|origin| !limits.may_guess(origin)) {
             return Ok(Found::TooMany);
         }
         let looked_up = timeout(PATIENCE, self.look_up(name, host, key)).await.map_err(Error::unavailable).flatten();
         match (looked_up, cached) {
             (Ok(Some(target)), _) => Ok(Found::Target(target)),
             (Ok(None), _) => {
-                if let Some(address) = address {
-                    self.charge(address);
+                if let Some(origin) = origin {
+                    limits.guessed(origin);
                 }
                 Ok(Found::Nothing)
             }
@@ -167,11 +153,6 @@ impl Targets {
         self.pool.close();
     }
 
-    /// Forgets who guessed long ago.
-    pub fn forget_idle(&self) {
-        self.guesses.retain_recent();
-    }
-
     fn is_current(&self, entry: &Entry) -> bool {
         entry.generation == self.generation.load(Ordering::SeqCst)
     }
@@ -184,13 +165,6 @@ impl Targets {
     fn mark_stale(&self, name: &str) {
         if let Some(entry) = self.entries.get(name) {
             self.entries.insert(name.to_owned(), Entry { generation: STALE, ..entry });
-        }
-    }
-
-    fn charge(&self, address: IpAddr) {
-        if let Err(not_until) = self.guesses.check_key(&address) {
-            let wait = not_until.wait_time_from(DefaultClock::default().now());
-            self.refused.insert(address, Instant::now() + wait);
         }
     }
 
@@ -223,24 +197,5 @@ impl Targets {
         let lock = Arc::new(AsyncMutex::new(()));
         under_way.insert(name.to_owned(), Arc::downgrade(&lock));
         lock
-    }
-}
-
-/// Whom one address stands for: of IPv6 the network that one customer has (RFC 6177).
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => IpAddr::V4(address),
-            None => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (!0 << 64))),
-        },
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
-/// Whether an address is one visitor's and not, say, that of a proxy for all of them.
-fn is_public(address: &IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => !(address.is_private() || address.is_loopback() || address.is_link_local()),
-        IpAddr::V6(address) => !(address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()),
     }
 }

@@ -84,7 +84,7 @@ async fn take_notifications(clicks: &Clicks, connection: &mut Connection) -> Res
 /// Reads what redirects need whether the database is there or not.
 async fn learn(clicks: &Clicks, connection: &Connection) -> Result<()> {
     clicks.targets.set_hosts(all_hosts(connection).await?);
-    clicks.targets.forget_idle();
+    clicks.limits.forget_idle();
     let today = clicks.clock.now().date_naive();
     // Tomorrow's key too: the database may be away when it begins.
     for day in [today, today + TimeDelta::days(1)] {

@@ -229,6 +229,20 @@ async fn guessing_is_limited() {
     assert_eq!(picture.status(), StatusCode::TOO_MANY_REQUESTS);
 }
 
+/// Of one address so many clicks are kept at once and no more: a flood fills no disk. Its visitors come to the shop all the same, and others' clicks are
+/// kept.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_is_not_kept() {
+    let world = World::new().await;
+    let link = world.link("https://example.com/1").await;
+    let mut kept = 0;
+    for _ in 0..1_200 {
+        kept += usize::from(world.follow(&path(&link), "203.0.113.7").await.contains("click_id="));
+    }
+    assert!((1_000..1_200).contains(&kept), "{kept}");
+    assert!(world.follow(&path(&link), "203.0.113.8").await.contains("click_id="));
+}
+
 /// A click that is written again, by whichever server, is the same click.
 #[tokio::test(flavor = "multi_thread")]
 async fn clicks_are_written_once() {
