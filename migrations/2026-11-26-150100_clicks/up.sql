@@ -22,8 +22,6 @@ CREATE TABLE link_clicks (
     CONSTRAINT link_clicks_device_known CHECK (device IN ('desktop', 'phone', 'tablet', 'other')),
     CONSTRAINT link_clicks_country_form CHECK (country ~ '^[A-Z]{2}$')
 ) PARTITION BY RANGE (id);
-CREATE INDEX link_clicks_link_idx ON link_clicks (tenant_id, link_id, id);
-CREATE INDEX link_clicks_partner_idx ON link_clicks (tenant_id, partner_id, id);
 COMMENT ON TABLE link_clicks IS 'Each time a link was followed; kept for some time, unlike the totals';
 COMMENT ON COLUMN link_clicks.visitor IS 'A keyed hash of address and browser, by a key that is forgotten after its day: the same visitor of the same day';
 COMMENT ON COLUMN link_clicks.is_bot IS 'A program followed it, not a person; not counted';
@@ -188,7 +186,8 @@ EXCEPTION WHEN lock_not_available THEN
 END $$;
 COMMENT ON FUNCTION forget_clicks(date) IS 'Drops the clicks of months that ended before a day, and forgets visitors and keys of days gone by; gives how many months it were';
 
--- Writes clicks, each once by its id, with their totals. One writer at a time: no two wait for each other, and a repeat is seen.
+-- Writes clicks, each once by its id, with their totals; within one call no id may come twice. One writer at a time: no two wait for each
+-- other, and a repeat is seen.
 CREATE FUNCTION record_clicks(tenants uuid[], ids uuid[], links uuid[], times timestamptz[], visitors uuid[], bots boolean[],
     prefetches boolean[], devices text[], browsers text[], countries text[], referrers text[]) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -201,52 +200,54 @@ BEGIN
     SELECT min(m) INTO first_month FROM click_months() AS m;
     PERFORM prepare_click_months(array_agg(DISTINCT (at AT TIME ZONE 'UTC')::date)) FROM unnest(times) AS given (at)
         WHERE first_month IS NULL OR at >= first_month::timestamp AT TIME ZONE 'UTC' HAVING count(*) > 0;
-    WITH given AS (
+    -- Nobody else writes clicks or visitors meanwhile, so what is looked at here is still so when it is written.
+    WITH given AS MATERIALIZED (
         SELECT g.*, (g.at AT TIME ZONE 'UTC')::date AS day, NOT (g.is_bot OR g.is_prefetch) AS is_person,
             l.partner_id, l.programme_id, e.id AS enrolment_id
         FROM unnest(tenants, ids, record_clicks.links, times, visitors, bots, prefetches, devices, browsers, countries, referrers)
             AS g (tenant_id, id, link_id, at, visitor, is_bot, is_prefetch, device, browser, country, referrer)
         JOIN links l ON l.tenant_id = g.tenant_id AND l.id = g.link_id
         JOIN enrolments e ON e.tenant_id = l.tenant_id AND e.partner_id = l.partner_id AND e.programme_id = l.programme_id
-        WHERE first_month IS NULL OR g.at >= first_month::timestamp AT TIME ZONE 'UTC'),
-    marked AS (
-        SELECT g.*, g.is_person AND (
+        WHERE (first_month IS NULL OR g.at >= first_month::timestamp AT TIME ZONE 'UTC')
+            AND NOT EXISTS (SELECT FROM link_clicks c WHERE c.tenant_id = g.tenant_id AND c.id = g.id)),
+    marked AS MATERIALIZED (
+        SELECT g.*,
+            g.is_person AND (
                 coalesce(g.at < lag(g.at) OVER same + interval '1 hour', false)
-                OR coalesce(g.at < v.last_at + interval '1 hour' AND g.at > v.last_at - interval '1 hour', false)) AS is_repeat
+                OR coalesce(g.at < v.last_at + interval '1 hour' AND g.at > v.last_at - interval '1 hour', false)) AS is_repeat,
+            v.visitor IS NOT NULL AS is_known,
+            g.is_person AND v.visitor IS NULL AND lag(g.day) OVER same IS DISTINCT FROM g.day AS is_first_of_day
         FROM given g
         LEFT JOIN link_visitors v ON v.tenant_id = g.tenant_id AND v.day = g.day AND v.link_id = g.link_id AND v.visitor = g.visitor
-        WINDOW same AS (PARTITION BY g.tenant_id, g.link_id, g.visitor, g.is_person ORDER BY g.at, g.id)),
+        WINDOW same AS (PARTITION BY g.visitor, g.link_id, g.is_person ORDER BY g.id)),
     added AS (
         INSERT INTO link_clicks (tenant_id, id, link_id, partner_id, programme_id, at, visitor, is_bot, is_prefetch, is_repeat, device,
                 browser, country, referrer)
             SELECT tenant_id, id, link_id, partner_id, programme_id, at, visitor, is_bot, is_prefetch, is_repeat, nullif(device, ''),
                 nullif(browser, ''), nullif(country, ''), nullif(referrer, '')
             FROM marked
-            ON CONFLICT DO NOTHING
-            RETURNING tenant_id, id),
-    fresh AS (SELECT m.* FROM marked m JOIN added a ON a.tenant_id = m.tenant_id AND a.id = m.id WHERE m.is_person),
-    people AS (
-        INSERT INTO link_visitors AS known (tenant_id, day, link_id, visitor, last_at)
-            SELECT tenant_id, day, link_id, visitor, max(at) FROM fresh GROUP BY 1, 2, 3, 4
-            ON CONFLICT (tenant_id, day, link_id, visitor) DO UPDATE SET last_at = greatest(known.last_at, excluded.last_at)
-            RETURNING tenant_id, day, link_id, visitor, xmax = 0 AS is_new),
-    counted AS (
-        SELECT tenant_id, partner_id, link_id, enrolment_id, at, 1 AS clicks, 0 AS visitors FROM fresh WHERE NOT is_repeat
-        UNION ALL
-        SELECT tenant_id, f.partner_id, link_id, f.enrolment_id, min(f.at), 0, 1
-            FROM fresh f JOIN people p USING (tenant_id, day, link_id, visitor) WHERE p.is_new
-            GROUP BY tenant_id, day, link_id, visitor, f.partner_id, f.enrolment_id),
+            ON CONFLICT DO NOTHING),
+    newcomers AS (
+        INSERT INTO link_visitors (tenant_id, day, link_id, visitor, last_at)
+            SELECT tenant_id, day, link_id, visitor, max(at) FROM marked WHERE is_person AND NOT is_known GROUP BY 1, 2, 3, 4),
+    others AS (
+        UPDATE link_visitors v SET last_at = greatest(v.last_at, m.at) FROM (
+                SELECT tenant_id, day, link_id, visitor, max(at) AS at FROM marked WHERE is_person AND is_known GROUP BY 1, 2, 3, 4) m
+            WHERE v.tenant_id = m.tenant_id AND v.day = m.day AND v.link_id = m.link_id AND v.visitor = m.visitor),
     totals AS (
         INSERT INTO link_click_totals AS t (tenant_id, partner_id, scope_id, grain, starts_at, clicks, visitors)
             SELECT c.tenant_id, c.partner_id, s.scope_id, g.grain, g.starts_at, sum(c.clicks), sum(c.visitors)
-            FROM counted c
+            FROM (SELECT tenant_id, partner_id, link_id, enrolment_id, date_bin('15 minutes', at, 'epoch'::timestamptz) AS quarter,
+                    count(*) FILTER (WHERE NOT is_repeat) AS clicks, count(*) FILTER (WHERE is_first_of_day) AS visitors
+                FROM marked WHERE is_person GROUP BY 1, 2, 3, 4, 5) c
             CROSS JOIN LATERAL (VALUES (c.link_id), (c.enrolment_id), (c.partner_id)) AS s (scope_id)
-            CROSS JOIN LATERAL (VALUES ('all', 'epoch'::timestamptz), ('day', date_trunc('day', c.at, 'UTC')),
-                ('quarter_hour', date_bin('15 minutes', c.at, 'epoch'::timestamptz))) AS g (grain, starts_at)
+            CROSS JOIN LATERAL (VALUES ('all', 'epoch'::timestamptz), ('day', date_trunc('day', c.quarter, 'UTC')), ('quarter_hour', c.quarter))
+                AS g (grain, starts_at)
+            WHERE c.clicks > 0 OR c.visitors > 0
             GROUP BY 1, 2, 3, 4, 5
             ON CONFLICT (tenant_id, scope_id, grain, starts_at)
                 DO UPDATE SET clicks = t.clicks + excluded.clicks, visitors = t.visitors + excluded.visitors)
-    SELECT count(*) INTO written FROM added;
+    SELECT count(*) INTO written FROM marked;
     RETURN written;
 END $$;
 COMMENT ON FUNCTION record_clicks(uuid[], uuid[], uuid[], timestamptz[], uuid[], boolean[], boolean[], text[], text[], text[], text[]) IS 'Writes clicks that are not there yet, with their totals; gives how many they were';

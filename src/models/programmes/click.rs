@@ -209,7 +209,7 @@ pub async fn visitor_key(mut connection: &AsyncPgConnection, day: NaiveDate) -> 
     statement::<Binary>("SELECT visitor_key(?)", vec![Bind::Date(day)]).get_result(&mut connection).await
 }
 
-/// Writes clicks, each once; gives how many were not there before.
+/// Writes clicks, each once; gives how many were not there before. No two of them may be the same.
 pub async fn write(mut connection: &AsyncPgConnection, clicks: &[Click]) -> QueryResult<i64> {
     let texts = |of: fn(&Click) -> Option<&str>| {
         Bind::Texts(clicks.iter().map(|click| of(click).unwrap_or_default().to_owned()).collect())
