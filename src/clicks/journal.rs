@@ -65,8 +65,14 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Takes up the files of processes that have ended.
+    /// Takes up the files of processes that have ended. Where somebody has removed the file that is written to, another one is begun.
     pub fn adopt(&self) -> io::Result<()> {
+        let mut segments = self.segments();
+        if let Some(last) = segments.back().filter(|last| !last.path.exists()) {
+            tracing::error!(file = %last.path.display(), "a file of clicks was removed; a process that ends now loses those in it");
+            segments.push_back(Segment::create(&self.folder)?);
+        }
+        drop(segments);
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             let is_known = || self.segments().iter().any(|segment| segment.path == path);
@@ -136,8 +142,10 @@ impl Journal {
             segment.file.set_len(0)?;
             (segment.length, segment.read) = (0, 0);
         } else {
-            fs::remove_file(&segment.path)?;
+            // It may have been removed by somebody else.
+            let removed = fs::remove_file(&segment.path);
             segments.remove(index);
+            return removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) });
         }
         Ok(())
     }

@@ -33,20 +33,26 @@ pub struct Limits {
     clicks: DefaultKeyedRateLimiter<Origin>,
 }
 
+/// Whom an address stands for: of IPv6 the network that one customer has (RFC 6177).
+pub fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => match address.to_ipv4_mapped() {
+            Some(address) => IpAddr::V4(address),
+            None => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (!0 << 64))),
+        },
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
 impl Origin {
-    /// Whom an address stands for: of IPv6 the network that one customer has (RFC 6177). `None` for an address that is not one visitor's: that
-    /// of a machine or proxy in the own network, behind which all of them may be.
+    /// Whom an address stands for. `None` for an address that is not one visitor's: that of a machine or proxy in the own network, behind
+    /// which all of them may be.
     pub fn of(address: IpAddr) -> Option<Self> {
-        let address = match address {
-            IpAddr::V6(address) => match address.to_ipv4_mapped() {
-                Some(address) => IpAddr::V4(address),
-                None => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (!0 << 64))),
-            },
-            address @ IpAddr::V4(_) => address,
-        };
+        let address = network(address);
         let is_own = match address {
             IpAddr::V4(address) => address.is_private() || address.is_loopback() || address.is_link_local(),
-            IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local(),
+            // A loopback address loses its last bit with its network.
+            IpAddr::V6(address) => address.is_unspecified() || address.is_unique_local() || address.is_unicast_link_local(),
         };
         (!is_own).then_some(Self(address))
     }

@@ -34,7 +34,7 @@ pub use targets::Found;
 
 use self::{
     journal::Journal,
-    limits::{Limits, Origin},
+    limits::{Limits, Origin, network},
     targets::Targets,
     visitor::Visitors,
 };
@@ -204,8 +204,11 @@ impl Clicks {
             Ok(()) => Ok(Way::To(target.destination.address(query, &self.settings.parameter, Some(&click.id.to_string())))),
             // The visitor is on the way to the shop; there is just no click of it, and none is promised.
             Err(error) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, folder = %self.settings.folder.display(), "a click could not be kept");
+                let lost = 1 + self.lost.fetch_add(1, Ordering::Relaxed);
+                // A full disk is not to be filled with lines about it.
+                if lost.is_power_of_two() {
+                    tracing::error!(%error, lost, folder = %self.settings.folder.display(), "clicks could not be kept");
+                }
                 Ok(Way::To(target.destination.address(query, &self.settings.parameter, None)))
             }
         }
@@ -218,7 +221,7 @@ impl Clicks {
             id: ClickId::from(Uuid::new_v7(instant)),
             tenant: target.tenant,
             link: target.link,
-            visitor: self.visitors.hash(now.date_naive(), visit.address, visit.user_agent),
+            visitor: self.visitors.hash(now.date_naive(), visit.address.map(network), visit.user_agent),
             is_bot: client.is_bot || visit.is_head,
             is_prefetch: visit.is_prefetch,
             device: client.device,

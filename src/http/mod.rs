@@ -48,8 +48,7 @@ const MAX_UPLOAD: usize = MAX_BODY + MAX_BYTES + 64 * 1024;
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
-    let mut router =
-        Router::new().route("/graphql", post(graphql::post).get(graphql::get)).merge(export::routes()).merge(redirect::routes());
+    let mut router = Router::new().route("/graphql", post(graphql::post).get(graphql::get)).merge(export::routes());
     if app.development.is_some() {
         router = router
             .route("/", get(graphiql::page))
@@ -81,6 +80,8 @@ pub fn router(app: Arc<App>) -> Router {
             )
         })
         .layer(layers)
+        // Outside of all that answers of the API go through: a redirect has no body, and says itself what its headers are.
+        .merge(redirect::routes().layer(middleware::from_fn_with_state(Arc::clone(&app), metrics::count)))
         .with_state(app)
 }
 

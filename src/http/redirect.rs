@@ -7,7 +7,7 @@ use std::{
 
 use axum::{
     Extension, Router,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request::Parts, uri::Authority},
     response::{Html, IntoResponse, Response},
     routing::get,
@@ -40,14 +40,19 @@ pub fn routes() -> Router<Arc<App>> {
     Router::new().route("/l/{key}", get(own_host)).route("/l/{key}/qr.svg", get(picture_on_own_host))
 }
 
-async fn own_host(State(app): State<Arc<App>>, Path(key): Path<String>, request: Request) -> Response {
+async fn own_host(State(app): State<Arc<App>>, request: Request) -> Response {
     let (request, _) = request.into_parts();
-    if is_tenants(&app, &request) { unknown() } else { follow(&app, "", &key, &request).await }
+    if is_tenants(&app, &request) { unknown() } else { follow(&app, "", key(&request), &request).await }
 }
 
-async fn picture_on_own_host(State(app): State<Arc<App>>, Path(key): Path<String>, request: Request) -> Response {
+async fn picture_on_own_host(State(app): State<Arc<App>>, request: Request) -> Response {
     let (request, _) = request.into_parts();
-    if is_tenants(&app, &request) { unknown() } else { picture(&app, "", &key, &request).await }
+    if is_tenants(&app, &request) { unknown() } else { picture(&app, "", key(&request), &request).await }
+}
+
+/// The key in `/l/<key>`, as it stands there: no key has a character that is written otherwise.
+fn key(request: &Parts) -> &str {
+    request.uri.path().trim_start_matches("/l/").split('/').next().unwrap_or_default()
 }
 
 /// Whether a host of a tenant's own is asked: other tenants' links are not to stand there.
@@ -62,7 +67,7 @@ pub async fn or_nothing(State(app): State<Arc<App>>, Extension(id): Extension<Re
         || Refused::request(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql.").answer(Media::Json, &id.0);
     let Some(host) = host(&request).filter(|host| app.clicks.is_host(host)) else { return nothing() };
     if !matches!(request.method, Method::GET | Method::HEAD) {
-        return nothing();
+        return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
     }
     let path = request.uri.path().trim_start_matches('/');
     match path.split_once('/') {
@@ -113,24 +118,30 @@ async fn picture(app: &App, host: &str, key: &str, request: &Parts) -> Response 
     };
     match drawn {
         Ok(code) => {
-            let headers = [(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, "public, max-age=86400")];
+            let headers = [
+                (header::CONTENT_TYPE, "image/svg+xml"),
+                (header::CACHE_CONTROL, "public, max-age=86400"),
+                (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+                (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            ];
             (headers, code.render::<svg::Color<'_>>().min_dimensions(SIDE, SIDE).build()).into_response()
         }
         Err(error) => unavailable(&Error::internal(error)),
     }
 }
 
-/// From which address a visitor comes: as the proxy says, where a setting names its header.
+/// From which address a visitor comes: as the proxy says, where a setting names its header; else, and where it says nothing that is an address, that
+/// of the connection.
 fn visitors_address(app: &App, request: &Parts) -> Option<IpAddr> {
-    match &app.clicks.settings().address_header {
-        Some(name) => request.headers.get_all(name).iter().next_back().and_then(|value| last_address(value.to_str().ok()?)),
-        None => request.extensions.get::<Peer>().map(|peer| peer.0.ip()),
-    }
+    let named = app.clicks.settings().address_header.as_ref().and_then(|name| request.headers.get_all(name).iter().next_back());
+    let said = named.and_then(|value| last_address(value.as_bytes()));
+    said.or_else(|| request.extensions.get::<Peer>().map(|peer| peer.0.ip()))
 }
 
 /// The last address in a header that proxies add to: what stands before it the visitor may have written.
-fn last_address(text: &str) -> Option<IpAddr> {
-    let last = text.rsplit(',').next()?.trim();
+fn last_address(list: &[u8]) -> Option<IpAddr> {
+    let last = list.rsplit(|&byte| byte == b',').next()?;
+    let last = str::from_utf8(last).ok()?.trim();
     last.parse().ok().or_else(|| last.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
@@ -174,7 +185,13 @@ fn page(status: StatusCode, title: &str, text: &str) -> Response {
     let body = format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<h1>{title}</h1>\n<p>{text}</p>\n</html>\n"
     );
-    (status, [(header::CACHE_CONTROL, "no-store")], Html(body)).into_response()
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    (status, headers, Html(body)).into_response()
 }
 
 #[cfg(test)]
@@ -184,7 +201,8 @@ mod tests {
     /// Of several addresses the last one counts, with or without a port.
     #[test]
     fn addresses() {
-        let of = |text: &str| last_address(text).map(|address| address.to_string());
+        let of = |text: &str| last_address(text.as_bytes()).map(|address| address.to_string());
+        assert_eq!(last_address(b"\xe9, 198.51.100.2").map(|address| address.to_string()).as_deref(), Some("198.51.100.2"));
         assert_eq!(of("203.0.113.9, 198.51.100.7").as_deref(), Some("198.51.100.7"));
         assert_eq!(of("198.51.100.7:4711").as_deref(), Some("198.51.100.7"));
         assert_eq!(of("[2001:db8::1]:443").as_deref(), Some("2001:db8::1"));

@@ -46,12 +46,14 @@ struct Pricing<'a> {
 }
 
 impl Pricing<'_> {
-    /// `page` is how many rows the connection may have that this is the selection of, `each` what each field costs besides.
+    /// `page` is how many rows the connection may have that this is the selection of, or how many results the mutation; `each` what each field
+    /// costs besides.
     fn selections(&self, set: &SelectionSet, parent: Option<&MetaType>, page: u64, each: u64) -> u64 {
         let of = |selection: &async_graphql::Positioned<Selection>| match &selection.node {
             Selection::Field(field) => {
-                // A mutation of several is as many.
-                let count = if each == 0 { 1 } else { self.ids_in_input(&field.node).max(1) };
+                // A mutation of several is as many, and has a result for each.
+                let (count, page) =
+                    if each == 0 { (1, page) } else { (self.several(&field.node).max(1), self.several(&field.node)) };
                 count.saturating_mul(each).saturating_add(self.field(&field.node, parent, page))
             }
             Selection::InlineFragment(fragment) => {
@@ -90,6 +92,7 @@ impl Pricing<'_> {
         let count = match parent {
             _ if !is_list => 1,
             Some(parent) if is_connection(parent.name()) => page,
+            Some(parent) if name == "results" && parent.name().ends_with("Payload") && page > 0 => page,
             _ => match (self.argument(field, "ids"), self.argument(field, "first")) {
                 (Some(ids), _) => length(&ids),
                 (None, Some(first)) => number(first),
@@ -108,10 +111,10 @@ impl Pricing<'_> {
         given.map_or(u64::from(DEFAULT_PAGE.unsigned_abs()), number).min(u64::from(MAX_PAGE.unsigned_abs()))
     }
 
-    /// How many ids a mutation's input has.
-    fn ids_in_input(&self, field: &Field) -> u64 {
+    /// Of how many things a mutation is by its input; 0 where it is not one of several.
+    fn several(&self, field: &Field) -> u64 {
         match self.argument(field, "input") {
-            Some(ConstValue::Object(input)) => input.get("ids").map_or(0, length),
+            Some(ConstValue::Object(input)) => input.get("ids").or_else(|| input.get("links")).map_or(0, length),
             _ => 0,
         }
     }

@@ -15,12 +15,12 @@ use crate::{
     models::{
         idempotency::Key,
         programmes::{
-            address::{MAX_ADDRESS, ProductAddress},
+            address::ProductAddress,
             link::{self, Utm, is_key, is_reserved},
             link_request::{LinkChanges, LinkDetailChanges, LinkDetails, LinkRequest, UtmChanges},
         },
     },
-    validation::{FaultCode, Faults, MAX_NAME, Wrong, line, website},
+    validation::{FaultCode, Faults, MAX_NAME, Wrong, line},
 };
 
 /// The longest value of one parameter for statistics.
@@ -53,7 +53,7 @@ pub struct CreateLinkInput {
     utm: Option<LinkUtmInput>,
     /// Until when it leads to the address.
     expires_at: Option<DateTime>,
-    /// Where it leads from then on, `http` or `https`; a page that says so where it is left out.
+    /// Where it leads from then on: another page of the same shop; a page that says that it has expired where it is left out.
     expired_url: Option<String>,
     /// The idempotency key, of the partner's own, at most 200 characters. With one, the link is another one than those to the same address that
     /// there are; sent again, it answers with that link. Without one, and without a `key`, a partner has one link to one address.
@@ -92,7 +92,7 @@ pub struct UpdateLinkInput {
     utm: MaybeUndefined<LinkUtmInput>,
     /// Until when it leads to the address. Null for ever.
     expires_at: MaybeUndefined<DateTime>,
-    /// Where it leads from then on. Null for a page that says so.
+    /// Where it leads from then on: another page of the same shop. Null for a page that says that it has expired.
     expired_url: MaybeUndefined<String>,
     /// The link's `updatedAt` when these changes were decided on: where somebody has changed it since, it is left as it is.
     pub expected_updated_at: Option<DateTime>,
@@ -104,7 +104,7 @@ impl CreateLinkInput {
         let mut faults = Faults::default();
         let partner = own_partner(ctx, self.partner_id, &mut faults);
         may_give_coupon(ctx, self.coupon_code.is_some(), &mut faults);
-        let address = faults.check("input.url", address(&self.url));
+        let address = faults.check("input.url", product(&self.url));
         let text = |faults: &mut Faults, path, text: Option<&str>| faults.check_option(path, text, |text| line(text, MAX_NAME));
         let utm = self.utm.clone().map_or(MaybeUndefined::Undefined, MaybeUndefined::Value);
         let UtmChanges { utm_source, utm_medium, utm_campaign, utm_term, utm_content } = utm_changes(utm, &mut faults);
@@ -120,7 +120,7 @@ impl CreateLinkInput {
                 utm_content: utm_content.flatten(),
             },
             expires_at: self.expires_at.map(|at| at.0),
-            expired_url: faults.check_option("input.expiredUrl", self.expired_url.as_deref(), page),
+            expired_url: faults.check_option("input.expiredUrl", self.expired_url.as_deref(), product),
         };
         let key = faults.check_option("input.key", self.key.as_deref(), chosen_key);
         let sent = faults.check_option("input.idempotencyKey", self.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
@@ -134,9 +134,9 @@ impl CreateLinkInput {
                 ("title", json!(details.title)),
                 ("externalId", json!(details.external_id)),
                 ("couponCode", json!(details.coupon_code)),
-                ("utm", json!(utm)),
+                ("utm", json!(Some(&utm).filter(|utm| !utm.is_empty()))),
                 ("expiresAt", json!(details.expires_at.map(clock::shown))),
-                ("expiredUrl", json!(details.expired_url)),
+                ("expiredUrl", json!(details.expired_url.as_ref().map(ProductAddress::url))),
             ];
             Key::new(sent, fields)
         });
@@ -150,14 +150,14 @@ impl UpdateLinkInput {
         let mut faults = Faults::default();
         may_give_coupon(ctx, !self.coupon_code.is_undefined(), &mut faults);
         let changes = LinkChanges {
-            address: given(self.url, "input.url", &mut faults, |url| address(&url)),
+            address: given(self.url, "input.url", &mut faults, |url| product(&url)),
+            expired_url: cleared_or(self.expired_url, |url| faults.check("input.expiredUrl", product(&url))),
             details: LinkDetailChanges {
                 title: cleared_or(self.title, |title| faults.check("input.title", line(&title, MAX_NAME))),
                 external_id: cleared_or(self.external_id, |id| faults.check("input.externalId", line(&id, MAX_NAME))),
                 coupon_code: cleared_or(self.coupon_code, |code| faults.check("input.couponCode", coupon(&code))),
                 utm: utm_changes(self.utm, &mut faults),
                 expires_at: cleared_or(self.expires_at, |at| Some(at.0)),
-                expired_url: cleared_or(self.expired_url, |url| faults.check("input.expiredUrl", page(&url))),
             },
         };
         if !faults.is_empty() {
@@ -199,7 +199,7 @@ fn may_give_coupon(ctx: &Context<'_>, gives: bool, faults: &mut Faults) {
     }
 }
 
-fn address(text: &str) -> Result<ProductAddress, Wrong> {
+fn product(text: &str) -> Result<ProductAddress, Wrong> {
     ProductAddress::parse(text).map_err(|fault| Wrong { code: FaultCode::Invalid, message: fault.to_string() })
 }
 
@@ -225,9 +225,4 @@ fn coupon(text: &str) -> Result<String, Wrong> {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     let message = || format!("Must be 1 to {MAX_COUPON} letters (A to Z), digits, hyphens and underscores.");
     is_code.then(|| text.to_owned()).ok_or_else(|| Wrong { code: FaultCode::Invalid, message: message() })
-}
-
-/// The address of a page, in the form of the URL standard, which may be longer than what was typed.
-fn page(text: &str) -> Result<String, Wrong> {
-    website(text).and_then(|url| line(&url, MAX_ADDRESS))
 }

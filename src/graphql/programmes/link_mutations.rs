@@ -46,7 +46,7 @@ struct CreateLinksInput {
 /// What became of `createLinks`.
 #[derive(SimpleObject)]
 struct CreateLinksPayload {
-    /// A result for each link, in the order of the input. Empty where there are user errors.
+    /// A result for each link, in the order of the input; the fields of its user errors are those of that link. Empty where there are user errors.
     results: Vec<CreateLinkPayload>,
     /// Whether there were all of these links before, and nothing was changed this time.
     replayed: bool,
@@ -237,6 +237,13 @@ fn refusal(fault: LinkFault) -> Refusal {
         LinkFault::OtherShop(domain) => {
             let message = format!("{domain} belongs to another shop than the link's address. Make another link.");
             Refusal::fault("input.url", FaultCode::Invalid, message)
+        }
+        LinkFault::ExpiredToOtherShop(domain) => {
+            let message = format!("{domain} belongs to another shop than the link's address.");
+            Refusal::fault("input.expiredUrl", FaultCode::Invalid, message)
+        }
+        LinkFault::LeadsToLinks(host) => {
+            Refusal::fault("input.url", FaultCode::Invalid, format!("Links are on {host}; a link leads to a product."))
         }
         LinkFault::Differs { link, field, first } => {
             let says = first.map_or_else(|| "nothing".to_owned(), |first| format!("“{first}”"));

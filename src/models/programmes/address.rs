@@ -102,6 +102,11 @@ impl ProductAddress {
         self.url.as_str()
     }
 
+    /// Its host, in ASCII.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
     /// The registrable domain of its host, in ASCII.
     pub fn domain(&self) -> &str {
         &self.domain

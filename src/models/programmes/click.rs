@@ -131,13 +131,17 @@ impl Destination {
     }
 }
 
-/// Whether a parameter as it stands in an address has a name, of plain letters, however it is written.
+/// Whether a parameter as it stands in an address has a name, of plain letters, for whichever shop: some read names without regard to case,
+/// or take a semicolon for an ampersand.
 fn is_named(pair: &str, name: &str) -> bool {
-    let written = pair.split('=').next().unwrap_or_default();
-    if !written.contains(['%', '+']) {
-        return written == name;
-    }
-    url::form_urlencoded::parse(written.as_bytes()).next().is_some_and(|(known, _)| known == name)
+    pair.split(';').any(|part| {
+        let written = part.split('=').next().unwrap_or_default();
+        if written.contains(['%', '+']) {
+            let known = url::form_urlencoded::parse(written.as_bytes()).next();
+            return known.is_some_and(|(known, _)| known.trim().eq_ignore_ascii_case(name));
+        }
+        written.eq_ignore_ascii_case(name)
+    })
 }
 
 /// The link that a key on a host leads to; the server's own host is the empty one.
@@ -263,6 +267,7 @@ mod tests {
         let id = Some("click_1");
         let plain = Destination::new("https://shop.example/p", &Utm::default());
         assert_eq!(plain.address("click_id=0", "click_id", None), "https://shop.example/p");
+        assert_eq!(plain.address("Click_ID=0&+click_id=0&a=1;click_id=0&b=2", "click_id", None), "https://shop.example/p?b=2");
         assert_eq!(plain.address("a=1&b", "click_id", id), "https://shop.example/p?a=1&b&click_id=click_1");
         let full = Destination::new("https://shop.example/p?utm_medium=own&click_id=own#top", &utm);
         assert_eq!(

@@ -4,6 +4,7 @@ use diesel::{prelude::*, result::QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use url::Host;
 
+use super::address::ProductAddress;
 use crate::{
     db::{
         is_taken,
@@ -28,9 +29,9 @@ pub enum HostFault {
 pub fn host_name(text: &str) -> Result<String, String> {
     let wrong = || format!("expected a host name such as go.example.com; {text:?} is none");
     match Host::parse(text.trim().trim_end_matches('.')) {
-        Ok(Host::Domain(name)) if name.contains('.') && name.len() <= 253 && !name.split('.').any(str::is_empty) => {
-            let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
-            if name.bytes().all(is_label) { Ok(name) } else { Err(wrong()) }
+        // What has a shop can have links; the name of a host has no underscores.
+        Ok(Host::Domain(name)) if !name.contains('_') => {
+            ProductAddress::parse(&format!("https://{name}/")).map(|_| name).map_err(|fault| fault.to_string())
         }
         _ => Err(wrong()),
     }

@@ -7,7 +7,7 @@ use diesel_async::RunQueryDsl;
 use super::{
     address::ProductAddress,
     enrolment::{Enrolment, EnrolmentStatus},
-    host::default_host,
+    host::{default_host, hosts},
     link::{Link, made_key},
     link_request::{LinkChanges, LinkRequest},
     programme::{Programme, ProgrammeStatus},
@@ -50,6 +50,10 @@ pub enum LinkFault {
     AddressTaken(LinkId),
     /// The address belongs to another shop than the link's.
     OtherShop(String),
+    /// The address that it is to lead to once it has expired does.
+    ExpiredToOtherShop(String),
+    /// The address is itself one of links, of this host.
+    LeadsToLinks(String),
     /// The same link was made before, and this field of it says something else.
     Differs {
         /// The link.
@@ -79,6 +83,13 @@ impl Books<'_> {
             Some(partner) if partner.status == PartnerStatus::Closed => return Ok(Err(LinkFault::PartnerClosed)),
             Some(_) => {}
         }
+        if let Some(host) = self.host_of_links(&request.address).await? {
+            return Ok(Err(LinkFault::LeadsToLinks(host)));
+        }
+        if let Some(expired) = request.details.expired_url.as_ref().filter(|expired| expired.domain() != request.address.domain())
+        {
+            return Ok(Err(LinkFault::ExpiredToOtherShop(expired.domain().to_owned())));
+        }
         let host = default_host(self.connection, self.tenant).await?;
         let known = self.link_as(host.as_deref(), request).await?;
         let id = known.as_ref().map_or_else(LinkId::new, |known| known.id);
@@ -100,6 +111,12 @@ impl Books<'_> {
             Err(fault) => return Ok(Err(fault)),
         };
         self.insert_link(id, host, enrolment, request).await.map(|inserted| inserted.map(|()| (id, true)))
+    }
+
+    /// The host of an address if links are on it: a link that leads to a link would count one visitor several times, or lead nowhere.
+    async fn host_of_links(&self, address: &ProductAddress) -> QueryResult<Option<String>> {
+        let own = hosts(self.connection, self.tenant).await?;
+        Ok(own.into_iter().find(|host| host == address.host()))
     }
 
     /// The link that a request would make again, if there is one.
@@ -187,7 +204,7 @@ impl Books<'_> {
             links::external_id.eq(&details.external_id),
             &details.utm,
             links::expires_at.eq(details.expires_at),
-            links::expired_url.eq(&details.expired_url),
+            links::expired_url.eq(details.expired_url.as_ref().map(ProductAddress::url)),
             links::created_at.eq(at),
             links::updated_at.eq(at),
         ));
@@ -225,11 +242,18 @@ impl Books<'_> {
         if expected.is_some_and(|expected| expected != link.updated_at) {
             return Ok(Err(LinkFault::ChangedSince(link.updated_at)));
         }
+        if let Some(Some(expired)) = &changes.expired_url
+            && !self.is_of_shop(scope, &link, expired).await?
+        {
+            return Ok(Err(LinkFault::ExpiredToOtherShop(expired.domain().to_owned())));
+        }
         let row = links::table.filter(links::tenant_id.eq(self.tenant)).filter(links::id.eq(id));
         if let Some(address) = changes.address.as_ref().filter(|address| address.url() != link.url) {
-            let programme = Programme::of_address(self.connection, scope, address).await?;
-            if programme.is_none_or(|programme| programme.id != link.programme_id) {
+            if !self.is_of_shop(scope, &link, address).await? {
                 return Ok(Err(LinkFault::OtherShop(address.domain().to_owned())));
+            }
+            if let Some(host) = self.host_of_links(address).await? {
+                return Ok(Err(LinkFault::LeadsToLinks(host)));
             }
             if link.url_hash.is_some()
                 && let Some(twin) = self.link_to(link.partner_id, address).await?
@@ -243,8 +267,16 @@ impl Books<'_> {
                 moved => moved?,
             };
         }
-        let update = diesel::update(row).set((&changes.details, links::updated_at.eq(self.after_locks().at)));
+        let expired_url = changes.expired_url.as_ref().map(|expired| expired.as_ref().map(ProductAddress::url));
+        let expired_url = expired_url.map(|url| links::expired_url.eq(url));
+        let update = diesel::update(row).set((&changes.details, expired_url, links::updated_at.eq(self.after_locks().at)));
         Ok(unless_taken(update.execute(&mut &*self.connection).await.map(drop))?.map(|()| true))
+    }
+
+    /// Whether an address is one of the shop that a link leads to.
+    async fn is_of_shop(&self, scope: Scope, link: &Link, address: &ProductAddress) -> QueryResult<bool> {
+        let programme = Programme::of_address(self.connection, scope, address).await?;
+        Ok(programme.is_some_and(|programme| programme.id == link.programme_id))
     }
 
     /// The link with a made key that a partner has to an address.

@@ -37,8 +37,8 @@ pub struct LinkDetails {
     pub utm: Utm,
     /// Until when it leads to the address.
     pub expires_at: Option<DateTime<Utc>>,
-    /// Where it leads from then on.
-    pub expired_url: Option<String>,
+    /// Where it leads from then on: another page of the shop.
+    pub expired_url: Option<ProductAddress>,
 }
 
 /// What to change of a link; `None` stays as it is, `Some(None)` is cleared.
@@ -46,7 +46,9 @@ pub struct LinkDetails {
 pub struct LinkChanges {
     /// Where it leads: another address of the same shop.
     pub address: Option<ProductAddress>,
-    /// What is said of it.
+    /// Where it leads once it has expired: another page of the shop.
+    pub expired_url: Option<Option<ProductAddress>>,
+    /// What else is said of it.
     pub details: LinkDetailChanges,
 }
 
@@ -65,8 +67,6 @@ pub struct LinkDetailChanges {
     pub utm: UtmChanges,
     /// Until when it leads to the address.
     pub expires_at: Option<Option<DateTime<Utc>>>,
-    /// Where it leads from then on.
-    pub expired_url: Option<Option<String>>,
 }
 
 /// What to change of a link's parameters for statistics.
@@ -99,7 +99,7 @@ impl LinkDetails {
             .or_else(|| text("input.utm.term", &self.utm.utm_term, &link.utm.utm_term))
             .or_else(|| text("input.utm.content", &self.utm.utm_content, &link.utm.utm_content))
             .or_else(|| text("input.expiresAt", &self.expires_at.map(shown), &link.expires_at.map(shown)))
-            .or_else(|| text("input.expiredUrl", &self.expired_url, &link.expired_url))
+            .or_else(|| text("input.expiredUrl", &self.expired_url.as_ref().map(|url| url.url().to_owned()), &link.expired_url))
     }
 }
 
@@ -108,7 +108,8 @@ impl LinkChanges {
     pub(super) fn differ_from(&self, link: &Link) -> bool {
         let LinkDetailChanges { utm, .. } = &self.details;
         self.address.as_ref().is_some_and(|address| address.url() != link.url)
-            || differ!(self.details, link; title, external_id, coupon_code, expires_at, expired_url)
+            || differ!(self.details, link; title, external_id, coupon_code, expires_at)
+            || self.expired_url.as_ref().is_some_and(|new| new.as_ref().map(ProductAddress::url) != link.expired_url.as_deref())
             || differ!(utm, link.utm; utm_source, utm_medium, utm_campaign, utm_term, utm_content)
     }
 }

@@ -109,6 +109,7 @@ async fn links_that_lead_nowhere() {
         (path(&archived), StatusCode::GONE, "This link is no longer in use"),
         ("/l/nothing".to_owned(), StatusCode::NOT_FOUND, "There is no such link"),
         ("/l/no%20thing".to_owned(), StatusCode::NOT_FOUND, "There is no such link"),
+        ("/l/%ff".to_owned(), StatusCode::NOT_FOUND, "There is no such link"),
         ("/l/%00".to_owned(), StatusCode::NOT_FOUND, "There is no such link"),
         (format!("/l/{}", "x".repeat(5_000)), StatusCode::NOT_FOUND, "There is no such link"),
     ] {
@@ -161,7 +162,11 @@ async fn hosts_of_tenants_own() {
     ] {
         assert_eq!(world.visit("GET", &path, &on(host)).await.status(), StatusCode::NOT_FOUND, "{path} on {host}");
     }
-    assert_eq!(world.visit("POST", "/summer", &on("go.example.com")).await.status(), StatusCode::NOT_FOUND);
+    let posted = world.visit("POST", "/summer", &on("go.example.com")).await;
+    assert_eq!(
+        (posted.status(), &posted.headers()["allow"]),
+        (StatusCode::METHOD_NOT_ALLOWED, &"GET, HEAD".parse().expect("a value"))
+    );
     let own = world.visit("GET", &format!("/l/{own_key}/qr.svg"), &[]).await;
     assert!(own.status() == StatusCode::OK && own.body().contains("<svg"));
     assert_eq!(world.visit("GET", "/l/nothing/qr.svg", &[]).await.status(), StatusCode::NOT_FOUND);

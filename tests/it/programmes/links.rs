@@ -91,6 +91,7 @@ async fn another_link_to_the_same_address() {
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_are_named() {
     let world = World::new().await;
+    world.sql(&format!("INSERT INTO link_hosts (tenant_id, host) VALUES ('{}', 'go.example.com')", world.acme.uuid())).await;
     let url = "https://example.com/";
     for (input, field, code, says) in [
         (json!({"url": "example.com/x"}), "url", "INVALID", "Do you mean https://example.com/x?"),
@@ -101,6 +102,8 @@ async fn faults_are_named() {
         (json!({"url": url, "key": "a b"}), "key", "INVALID", "letters (a to z)"),
         (json!({"url": url, "key": "GraphQL"}), "key", "TAKEN", "the server's own pages"),
         (json!({"url": url, "expiredUrl": "x"}), "expiredUrl", "INVALID", "web address"),
+        (json!({"url": url, "expiredUrl": "https://evil.com/"}), "expiredUrl", "INVALID", "another shop"),
+        (json!({"url": "https://go.example.com/other"}), "url", "INVALID", "Links are on go.example.com"),
         (json!({"url": url, "title": "\u{202e}x"}), "title", "INVALID", "U+202E"),
         (json!({"url": url, "couponCode": "SAVE"}), "couponCode", "INVALID", "Only an operator"),
         (json!({"url": url, "partnerId": world.b.to_string()}), "partnerId", "NOT_FOUND", "no partner"),
@@ -173,6 +176,7 @@ async fn links_change() {
         ("owner_a", json!({"url": "https://other.com/"}), "INVALID"),
         ("owner_a", json!({"url": "https://example.com/2"}), "TAKEN"),
         ("owner_a", json!({"url": null}), "REQUIRED"),
+        ("owner_a", json!({"expiredUrl": "https://other.com/"}), "INVALID"),
     ] {
         let refused = update(subject, input.clone()).await;
         assert_eq!(refused["userErrors"][0]["code"], code, "{input}: {refused}");
