@@ -1,8 +1,8 @@
 //! Redirects: from a link's key to the shop, with a click on the way that is not lost.
 //!
-//! A redirect asks the database only for a link that it does not remember ([`targets`]), and writes its click to a file before it answers
-//! ([`journal`]). So it is fast, goes on while the database is away, and what was answered outlives the process. From the file clicks come
-//! into the database many at a time ([`writer`]), each once. Of a visitor a keyed hash is kept ([`visitor`]).
+//! A redirect asks the database only for a link that it has not cached (`targets`), and writes its click to a file before it answers
+//! (`journal`). So it is fast, goes on while the database is away, and what was answered outlives the process. From the file clicks come
+//! into the database many at a time (`writer`), each once. Of a visitor a keyed hash is kept (`visitor`).
 
 mod journal;
 mod limits;

@@ -139,10 +139,10 @@ fn visitors_address(app: &App, request: &Parts) -> Option<IpAddr> {
 }
 
 /// The last address in a header that proxies add to: what stands before it the visitor may have written.
-fn last_address(list: &[u8]) -> Option<IpAddr> {
-    let last = list.rsplit(|&byte| byte == b',').next()?;
-    let last = str::from_utf8(last).ok()?.trim();
-    last.parse().ok().or_else(|| last.parse::<SocketAddr>().ok().map(|address| address.ip()))
+fn last_address(addresses: &[u8]) -> Option<IpAddr> {
+    let last = addresses.rsplit(|&byte| byte == b',').next()?;
+    let text = str::from_utf8(last).ok()?.trim();
+    text.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 fn is_prefetch(headers: &HeaderMap) -> bool {

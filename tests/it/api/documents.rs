@@ -103,6 +103,30 @@ async fn cost_is_known_before() {
     small.owner_a(query, json!({"n": 49})).await.data();
 }
 
+/// A mutation of several things costs what its results may be, one for each: none is a way around the limit.
+#[tokio::test(flavor = "multi_thread")]
+async fn results_of_mutations_have_their_price() {
+    let world = World::new().await;
+    let owner = token("owner_a", ACME);
+    let links: Vec<Value> = (0..40).map(|number| json!({"url": format!("https://example.com/{number}")})).collect();
+    let leads: Vec<String> = world.add_leads(world.acme, world.a, 40).await.iter().map(ToString::to_string).collect();
+    for (query, input) in [
+        (
+            "mutation ($input: CreateLinksInput!) { createLinks(input: $input) { results { link { id } } } }",
+            json!({"links": links}),
+        ),
+        (
+            "mutation ($input: UpdateLeadStatusesInput!) { updateLeadStatuses(input: $input) { results { lead { id } } } }",
+            json!({"ids": leads, "status": "CONTACTED"}),
+        ),
+    ] {
+        let answer = post(&world, &owner, &json!({"query": query, "variables": {"input": input}}), true).await;
+        let cost = &answer.body["extensions"]["cost"];
+        let number = |name: &str| cost[name].as_u64().unwrap_or_else(|| panic!("{}", answer.body));
+        assert!(number("actual") > 80 && number("requested") >= number("actual"), "{cost}");
+    }
+}
+
 /// A document sent once is known by its hash from then on; a wrong hash, or one of a document that was refused, is not.
 #[tokio::test(flavor = "multi_thread")]
 async fn persisted_queries() {
