@@ -104,7 +104,7 @@ impl CreateLinkInput {
         let mut faults = Faults::default();
         let partner = own_partner(ctx, self.partner_id, &mut faults);
         may_give_coupon(ctx, self.coupon_code.is_some(), &mut faults);
-        let address = faults.check("input.url", product(&self.url));
+        let address = faults.check("input.url", product(ctx, &self.url));
         let text = |faults: &mut Faults, path, text: Option<&str>| faults.check_option(path, text, |text| line(text, MAX_NAME));
         let utm = self.utm.clone().map_or(MaybeUndefined::Undefined, MaybeUndefined::Value);
         let UtmChanges { utm_source, utm_medium, utm_campaign, utm_term, utm_content } = utm_changes(utm, &mut faults);
@@ -120,7 +120,7 @@ impl CreateLinkInput {
                 utm_content: utm_content.flatten(),
             },
             expires_at: self.expires_at.map(|at| at.0),
-            expired_url: faults.check_option("input.expiredUrl", self.expired_url.as_deref(), product),
+            expired_url: faults.check_option("input.expiredUrl", self.expired_url.as_deref(), |url| product(ctx, url)),
         };
         let key = faults.check_option("input.key", self.key.as_deref(), chosen_key);
         let sent = faults.check_option("input.idempotencyKey", self.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
@@ -150,8 +150,8 @@ impl UpdateLinkInput {
         let mut faults = Faults::default();
         may_give_coupon(ctx, !self.coupon_code.is_undefined(), &mut faults);
         let changes = LinkChanges {
-            address: given(self.url, "input.url", &mut faults, |url| product(&url)),
-            expired_url: cleared_or(self.expired_url, |url| faults.check("input.expiredUrl", product(&url))),
+            address: given(self.url, "input.url", &mut faults, |url| product(ctx, &url)),
+            expired_url: cleared_or(self.expired_url, |url| faults.check("input.expiredUrl", product(ctx, &url))),
             details: LinkDetailChanges {
                 title: cleared_or(self.title, |title| faults.check("input.title", line(&title, MAX_NAME))),
                 external_id: cleared_or(self.external_id, |id| faults.check("input.externalId", line(&id, MAX_NAME))),
@@ -199,8 +199,15 @@ fn may_give_coupon(ctx: &Context<'_>, gives: bool, faults: &mut Faults) {
     }
 }
 
-fn product(text: &str) -> Result<ProductAddress, Wrong> {
-    ProductAddress::parse(text).map_err(|fault| Wrong { code: FaultCode::Invalid, message: fault.to_string() })
+/// The address of a product, which is not on the server's own host: links are there.
+fn product(ctx: &Context<'_>, text: &str) -> Result<ProductAddress, Wrong> {
+    let invalid = |message: String| Wrong { code: FaultCode::Invalid, message };
+    let address = ProductAddress::parse(text).map_err(|fault| invalid(fault.to_string()))?;
+    let is_own = ctx.request().shared.public_url.split(['/', ':']).any(|part| part.eq_ignore_ascii_case(address.host()));
+    if is_own {
+        return Err(invalid(format!("Links are on {}; a link leads to a product.", address.host())));
+    }
+    Ok(address)
 }
 
 fn chosen_key(text: &str) -> Result<String, Wrong> {

@@ -19,8 +19,8 @@ async fn a_link_is_its_partners() {
     assert_eq!(link["user"]["id"], me);
     let key = link["key"].as_str().expect("a key");
     assert_eq!(key.len(), 8);
-    assert_eq!(link["shortUrl"], format!("https://portal.example/l/{key}"));
-    assert_eq!(link["qrCode"], format!("https://portal.example/l/{key}/qr.svg"));
+    assert_eq!(link["shortUrl"], format!("https://portal.example.com/l/{key}"));
+    assert_eq!(link["qrCode"], format!("https://portal.example.com/l/{key}/qr.svg"));
     // A host of the tenant's own takes over for new links; those that were shared stay where they are.
     world.sql(&format!("INSERT INTO link_hosts (tenant_id, host) VALUES ('{}', 'go.example.com')", world.acme.uuid())).await;
     let hosted = world.link("https://www.example.com/boot").await;
@@ -103,6 +103,7 @@ async fn faults_are_named() {
         (json!({"url": url, "key": "GraphQL"}), "key", "TAKEN", "the server's own pages"),
         (json!({"url": url, "expiredUrl": "x"}), "expiredUrl", "INVALID", "web address"),
         (json!({"url": url, "expiredUrl": "https://evil.com/"}), "expiredUrl", "INVALID", "another shop"),
+        (json!({"url": "https://portal.example.com/l/other"}), "url", "INVALID", "Links are on portal.example.com"),
         (json!({"url": "https://go.example.com/other"}), "url", "INVALID", "Links are on go.example.com"),
         (json!({"url": url, "title": "\u{202e}x"}), "title", "INVALID", "U+202E"),
         (json!({"url": url, "couponCode": "SAVE"}), "couponCode", "INVALID", "Only an operator"),

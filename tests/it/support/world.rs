@@ -210,7 +210,7 @@ impl World {
             keyring: Arc::new(Keyring::generate().expect("a key").0),
             clock,
             clicks: Arc::new(clicks),
-            public_url: "https://portal.example".into(),
+            public_url: "https://portal.example.com".into(),
             metrics: Metrics::new().expect("metrics"),
             hub: Arc::new(Hub::of(&database.login).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
