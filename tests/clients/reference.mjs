@@ -5,8 +5,8 @@
 import { readFileSync } from "node:fs";
 
 import {
-  buildSchema, getNamedType, getVariableValues, GraphQLError, isCompositeType, isEnumType, isInputObjectType, isListType, isNonNullType,
-  isRequiredArgument, isRequiredInputField, parse, specifiedRules, validate,
+  buildSchema, getNamedType, getVariableValues, GraphQLError, isCompositeType, isEnumType, isInputObjectType, isListType, isNonNullType, isScalarType,
+  isRequiredArgument, isRequiredInputField, isSpecifiedScalarType, parse, specifiedRules, validate,
 } from "graphql";
 
 const DOCUMENTS = 4000;
@@ -17,7 +17,7 @@ const SEED = Number(process.env.SEED ?? 16);
 const SCALARS = {
   Int: ["0", "5", "-3", "2147483647"], Float: ["1.5"], Boolean: ["true", "false"], String: ['"a"', '""', '"""b"""', '"\\u00e9\\uD83D\\uDE00"', '"\\u{1F600}"'],
   ID: ['"lead_01h455vb4pex5vsknk084sn02q"'], Decimal: ['"1.50"'], DateTime: ['"2026-01-01T00:00:00Z"'], Date: ['"2026-01-01"'],
-  CurrencyCode: ['"EUR"'], EmailAddress: ['"a@example.com"'], Upload: [],
+  CurrencyCode: ['"EUR"'], TimeZone: ['"Europe/Berlin"'], DateOrDateTime: ['"2026-01-01"'], EmailAddress: ['"a@example.com"'], Upload: [],
 };
 
 // Small and repeatable (mulberry32).
@@ -127,10 +127,12 @@ function judged(schema, text) {
   }
 }
 
+const isOwnScalar = (schema, name) => name === "ID" || (isScalarType(schema.getType(name ?? "")) && !isSpecifiedScalarType(schema.getType(name)));
+
 // Where we differ, and mean to.
 const MEANT = [
   // A value of one of the schema's own scalars that is none: graphql-js does not know their rules.
-  ({ ours }) => ours.length > 0 && ours.every(({ message, extensions }) => extensions.field && /is no (Decimal|DateTime|Date|CurrencyCode|EmailAddress|Upload|ID)[:.]|is not an id|is the id of a/.test(message)),
+  ({ ours, schema }) => ours.length > 0 && ours.every(({ message, extensions }) => extensions.field && (isOwnScalar(schema, message.match(/ is no (\w+)[:.]/)?.[1]) || /is not an id|is the id of a/.test(message))),
   // "A subscription's root takes neither @skip nor @include" is a rule of September 2025, which graphql-js 16 does not have.
   ({ ours, theirs, text }) => theirs.length === 0 && /subscription/.test(text) && ours.some(({ message }) => /@skip or @include on root fields/.test(message)),
   // Null for a variable whose place has a default: graphql-js runs the operation, and the field fails. Here nothing runs.
@@ -160,7 +162,7 @@ export default async function reference(server) {
     if (code === "RATE_LIMITED") throw new Error("the server's rate is too low for this");
     const ours = errors.filter(({ message }) => !/operation of the name "none"/.test(message));
     if ((ours.length === 0) === (theirs.length === 0)) tally[theirs.length === 0 ? "valid" : "invalid"] += 1;
-    else if (MEANT.some((meant) => meant({ ours, theirs, text }))) tally.meant += 1;
+    else if (MEANT.some((meant) => meant({ ours, theirs, text, schema }))) tally.meant += 1;
     else differences.push({ text, ours: ours.map(({ message }) => message), theirs });
   }
 
@@ -189,7 +191,7 @@ export default async function reference(server) {
     if (answer.errors?.[0]?.extensions.code === "RATE_LIMITED") throw new Error("the server's rate is too low for this");
     const ours = "data" in answer ? [] : answer.errors;
     if ((ours.length === 0) === (theirs.length === 0)) tally[theirs.length === 0 ? "valid" : "invalid"] += 1;
-    else if (MEANT.some((meant) => meant({ ours, theirs }))) tally.meant += 1;
+    else if (MEANT.some((meant) => meant({ ours, theirs, schema }))) tally.meant += 1;
     else differences.push({ text: `${query} ${JSON.stringify(variables)}`, ours: ours.map(({ message }) => message), theirs: theirs.map(({ message }) => message) });
   }
   for (const { text, ours, theirs } of differences.slice(0, 20)) console.error(`  ${text}\n    we: ${ours.join(" | ") || "valid"}\n    graphql-js: ${theirs.join(" | ") || "valid"}`);
