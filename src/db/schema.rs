@@ -320,6 +320,8 @@ diesel::table! {
         managed_from -> Timestamptz,
         managed_to -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
+        link_id -> Nullable<Uuid>,
+        programme_id -> Nullable<Uuid>,
     }
 }
 
@@ -367,6 +369,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         refunded_at -> Nullable<Timestamptz>,
         request -> Nullable<Jsonb>,
+        link_id -> Nullable<Uuid>,
     }
 }
 
@@ -384,7 +387,6 @@ diesel::table! {
         tenant_id -> Uuid,
         id -> Uuid,
         partner_id -> Nullable<Uuid>,
-        scope_id -> Uuid,
         currency -> Nullable<Text>,
         scope_currency -> Text,
         version -> Int4,
@@ -397,6 +399,9 @@ diesel::table! {
         valid_to -> Nullable<Timestamptz>,
         created_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
+        programme_id -> Nullable<Uuid>,
+        enrolment_id -> Nullable<Uuid>,
+        scope_id -> Uuid,
     }
 }
 

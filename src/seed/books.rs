@@ -150,6 +150,8 @@ impl Year<'_> {
                     id: CustomerAccountId::new(),
                     partner_id: *partner,
                     customer_id: id,
+                    link_id: None,
+                    programme_id: None,
                     // Every partner's last customer has a rate of its own.
                     commission_rate: (index + 1 == CUSTOMERS).then_some(Decimal::new(5, 2)),
                     managed_from: self.now - TimeDelta::days(400),
@@ -178,6 +180,7 @@ impl Year<'_> {
             let Some(partner) = self.partners.get(partner) else { continue };
             let new = NewRule {
                 partner_id: Some(*partner),
+                programme_id: None,
                 currency: Some(self.currency),
                 formula: Formula { terms, cap },
                 duration_months,

@@ -28,7 +28,7 @@ const ALL: i64 = i64::MAX;
 
 /// How many commissions were recalculated, how many come to another amount, and one of those.
 pub async fn commissions(mut connection: &AsyncPgConnection, tenant: TenantId) -> Result<(i64, i64, Option<String>)> {
-    let rules = Rule::list(connection, Scope::tenant(tenant), None, None, ALL).await?;
+    let rules = Rule::list(connection, Scope::tenant(tenant), None, None, None, ALL).await?;
     let rules: HashMap<RuleId, Rule> = rules.into_iter().map(|rule| (rule.id, rule)).collect();
     let query = Commission::query()
         .into_boxed::<Pg>()

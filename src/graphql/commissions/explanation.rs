@@ -15,8 +15,9 @@ use crate::{
             scalars::{CurrencyCode, DateTime, Decimal, Money, currency_or_default},
         },
         partners::partner::Partner,
+        programmes::programme::Programme,
     },
-    ids::{CustomerId, PartnerId},
+    ids::{CustomerId, PartnerId, ProgrammeId},
     models::{
         self,
         billing::customer::CustomerAccount,
@@ -30,6 +31,22 @@ use crate::{
     validation::positive_amount,
 };
 
+/// A sale that has not happened.
+pub struct SaleToTry {
+    /// The partner that would earn by it.
+    pub partner: PartnerId,
+    /// Who would pay.
+    pub customer: CustomerId,
+    /// In which programme; where it is `None`, that by whose link the customer came to the partner.
+    pub programme: Option<ProgrammeId>,
+    /// How much.
+    pub amount: rust_decimal::Decimal,
+    /// In which currency; the tenant's default where it is `None`.
+    pub currency: Option<CurrencyCode>,
+    /// When; now where it is `None`.
+    pub at: Option<DateTime>,
+}
+
 /// An explanation.
 pub struct CommissionExplanation(pub models::commissions::explanation::Explanation);
 
@@ -41,8 +58,8 @@ impl CommissionExplanation {
         &self.0.sentence
     }
 
-    /// Where the rate or amount comes from. The first of these that there is decides: the customer's own rate, the partner's rule,
-    /// the programme's rule, the partner's default rate.
+    /// Where the rate or amount comes from. The first of these that there is decides: the customer's own rate, the partner's rule in the
+    /// programme, the partner's rule, the programme's rule, the rule for all partners, the partner's default rate.
     async fn source(&self) -> RateSource {
         self.0.source
     }
@@ -82,11 +99,7 @@ impl CommissionExplanation {
     /// What a payment would earn; none where the viewer may not see the partner or the customer.
     pub async fn calculate(
         ctx: &Context<'_>,
-        partner: PartnerId,
-        customer: CustomerId,
-        amount: rust_decimal::Decimal,
-        currency: Option<CurrencyCode>,
-        at: Option<DateTime>,
+        SaleToTry { partner, customer, programme, amount, currency, at }: SaleToTry,
     ) -> Result<Option<Self>> {
         let currency = currency_or_default(ctx, currency)?;
         let amount = positive_amount(amount, minor_units(currency))
@@ -94,11 +107,19 @@ impl CommissionExplanation {
         if Partner::by_id(ctx, partner).await?.is_none() || Customer::by_id(ctx, customer).await?.is_none() {
             return Ok(None);
         }
+        if let Some(programme) = programme
+            && Programme::by_id(ctx, programme).await?.is_none()
+        {
+            return Ok(None);
+        }
         let amount = money::Money::rounded(amount, currency);
-        let payment = Payment { partner, customer, amount, at: at.map_or_else(|| ctx.now(), |at| at.0) };
+        let at = at.map_or_else(|| ctx.now(), |at| at.0);
         let reading = ctx.read().await?;
         let tenant = ctx.viewer().tenant.id;
-        let account = CustomerAccount::at(&reading, tenant, customer, payment.at).await?.map(|(account, _)| account);
+        let account = CustomerAccount::at(&reading, tenant, customer, at).await?.map(|(account, _)| account);
+        let managed = account.as_ref().filter(|account| account.partner_id == partner);
+        let programme = programme.or_else(|| managed.and_then(|account| account.programme_id));
+        let payment = Payment { partner, programme, customer, amount, at };
         let assessment = Assessment::of(&reading, tenant, payment, account.as_ref()).await?;
         Ok(Some(Self(models::commissions::explanation::Explanation::of_assessment(assessment, amount))))
     }

@@ -4,7 +4,7 @@ use async_graphql::{Context, Object};
 
 use super::{
     commission::{Commission, CommissionFilterInput, CommissionOrder},
-    explanation::CommissionExplanation,
+    explanation::{CommissionExplanation, SaleToTry},
     rule::{CommissionRule, RuleSimulation, RuleValidity},
     rule_input::CommissionRuleInput,
 };
@@ -18,7 +18,7 @@ use crate::{
         row::Row,
         scalars::{CurrencyCode, DateTime, Decimal},
     },
-    ids::{CommissionId, CustomerId, PartnerId},
+    ids::{CommissionId, CustomerId, PartnerId, ProgrammeId},
     models::page::PageArguments,
 };
 
@@ -27,18 +27,19 @@ pub struct CommissionQueries;
 
 #[Object]
 impl CommissionQueries {
-    /// The rules by which commissions are calculated: the programme's and your partner's, or for operators those of all partners; at
-    /// most 500. The programme's come first, the newest version of each before the others.
+    /// The rules by which commissions are calculated: those of all partners, of programmes that you take part in, and your partner's; for
+    /// operators all of them; at most 500. Those of all partners and programmes come first, the newest version of each before the others.
     async fn commission_rules(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "Only this partner's, and the programme's.")] partner_id: Option<PartnerId>,
+        #[graphql(desc = "Only this partner's, and those of all partners.")] partner_id: Option<PartnerId>,
+        #[graphql(desc = "Only this programme's, and those of all programmes.")] programme_id: Option<ProgrammeId>,
         #[graphql(default_with = "RuleValidity::InForce", desc = "Those in force, or all versions.")] validity: RuleValidity,
     ) -> Result<Option<Vec<CommissionRule>>> {
-        CommissionRule::list(ctx, partner_id, validity).await.map(Some)
+        CommissionRule::list(ctx, partner_id, programme_id, validity).await.map(Some)
     }
 
-    /// What a payment would earn a partner that manages the customer, and why; nothing is written. Null where there is no such partner or customer, or it is not yours.
+    /// What a payment would earn a partner that manages the customer, and why; nothing is written. Null where there is no such partner, customer or programme, or it is not yours.
     async fn calculate_commission(
         &self,
         ctx: &Context<'_>,
@@ -47,8 +48,14 @@ impl CommissionQueries {
         #[graphql(desc = "How much would be paid.")] amount: Decimal,
         #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
         #[graphql(desc = "When; now where it is not given.")] at: Option<DateTime>,
+        #[graphql(
+            desc = "As a sale of this programme; where it is not given, of that by whose link the customer came to the partner."
+        )]
+        programme_id: Option<ProgrammeId>,
     ) -> Option<Result<CommissionExplanation>> {
-        CommissionExplanation::calculate(ctx, partner_id, customer_id, amount.0, currency, at).await.transpose()
+        let sale =
+            SaleToTry { partner: partner_id, customer: customer_id, programme: programme_id, amount: amount.0, currency, at };
+        CommissionExplanation::calculate(ctx, sale).await.transpose()
     }
 
     /// What a period's real payments would have earned had another rule held all the time (its `validFrom` and `validTo` are not looked

@@ -1,29 +1,39 @@
 //! Commission rules as the API shows them, and what they would make of payments.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use async_graphql::{Context, Enum, Object, SimpleObject};
 use iso_currency::Currency;
 
 use super::rule_input::CommissionRuleInput;
 use crate::{
+    db,
     error::{Error, Result},
     graphql::{
         engine::{
             context::{ContextExt, missing},
-            loaders::batch_key,
+            loaders::{BatchKey, batch_key},
             period::PeriodInput,
             row::Row,
-            scalars::{CurrencyCode, DateTime, Decimal, Money, currency},
+            scalars::{CurrencyCode, DateTime, Decimal, Money, currency, currency_or_default},
         },
         partners::partner::Partner,
         people::user::User,
+        programmes::programme::Programme,
     },
-    ids::{PartnerId, RuleId},
-    models::commissions::{
-        calculation::Terms,
-        rule::{self, RuleKind},
-        simulation::{self, Outcome, Outcomes},
+    ids::{PartnerId, ProgrammeId, RuleId},
+    models::{
+        commissions::{
+            calculation::Terms,
+            reward::Participation,
+            rule::{self, RuleKind},
+            simulation::{self, Outcome, Outcomes},
+        },
+        page::group,
+        scope::Scope,
     },
 };
 
@@ -44,9 +54,15 @@ impl CommissionRule {
         self.0.id
     }
 
-    /// The partner whose rule it is. Null for a rule of the whole programme.
+    /// The partner whose rule it is. Null for a rule of all partners.
     async fn partner(&self, ctx: &Context<'_>) -> Option<Result<Row<Partner>>> {
         Some(Partner::by_id(ctx, self.0.partner_id?).await.and_then(|found| found.ok_or_else(|| missing("a rule's partner"))))
+    }
+
+    /// The programme that it is for: it decides on payments of customers that came by its links. Null for a rule of all programmes.
+    async fn programme(&self, ctx: &Context<'_>) -> Option<Result<Row<Programme>>> {
+        let id = self.0.programme_id?;
+        Some(Programme::by_id(ctx, id).await.and_then(|found| found.ok_or_else(|| missing("a rule's programme"))))
     }
 
     /// The currency that it is for. Null for every one.
@@ -54,7 +70,7 @@ impl CommissionRule {
         self.0.currency.as_deref().map(|code| currency(code).map(CurrencyCode))
     }
 
-    /// Which version of the rule of that partner and currency it is, from 1.
+    /// Which version of the rule of that partner, programme and currency it is, from 1.
     async fn version(&self) -> i32 {
         self.0.version
     }
@@ -186,6 +202,12 @@ pub struct SimulatedEarnings {
 }
 
 impl CommissionRule {
+    /// The rule by which payments in a programme earn now, in general or for a partner; in the tenant's default currency where none is given.
+    pub async fn reward(ctx: &Context<'_>, of: Participation, currency: Option<CurrencyCode>) -> Result<Option<Self>> {
+        let currency = currency_or_default(ctx, currency)?;
+        Ok(ctx.load(Reward { of, currency, at: ctx.now() }).await?.map(Self))
+    }
+
     fn money(&self, amount: rust_decimal::Decimal) -> Result<Money> {
         Money::stored(amount, self.0.currency.as_deref().unwrap_or_default())
     }
@@ -195,11 +217,17 @@ impl CommissionRule {
         Ok(ctx.load(RuleById(id)).await?.map(Self))
     }
 
-    /// The rules that the viewer may see, the programme's first, then by partner and currency, the newest version first.
-    pub async fn list(ctx: &Context<'_>, partner: Option<PartnerId>, validity: RuleValidity) -> Result<Vec<Self>> {
+    /// The rules that the viewer may see: those of all partners and programmes first, then by partner, programme and currency, the newest
+    /// version first.
+    pub async fn list(
+        ctx: &Context<'_>,
+        partner: Option<PartnerId>,
+        programme: Option<ProgrammeId>,
+        validity: RuleValidity,
+    ) -> Result<Vec<Self>> {
         let at = (validity == RuleValidity::InForce).then(|| ctx.now());
         let reading = ctx.read().await?;
-        let rules = rule::Rule::list(&reading, ctx.viewer().scope(), partner, at, MAX_RULES).await?;
+        let rules = rule::Rule::list(&reading, ctx.viewer().scope(), partner, programme, at, MAX_RULES).await?;
         Ok(rules.into_iter().map(|rule| Self(Arc::new(rule))).collect())
     }
 }
@@ -213,6 +241,11 @@ impl RuleSimulation {
             && Partner::by_id(ctx, partner).await?.is_none()
         {
             return Err(Error::NotFound("There is no partner of this id.".to_owned()));
+        }
+        if let Some(programme) = rule.programme_id
+            && Programme::by_id(ctx, programme).await?.is_none()
+        {
+            return Err(Error::NotFound("There is no programme of this id.".to_owned()));
         }
         let reading = ctx.read().await?;
         let tenant = &ctx.viewer().tenant;
@@ -253,6 +286,27 @@ impl SimulatedEarnings {
             })
         });
         rows.collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Reward {
+    of: Participation,
+    currency: Currency,
+    at: chrono::DateTime<chrono::Utc>,
+}
+
+impl BatchKey for Reward {
+    type Value = Arc<rule::Rule>;
+
+    /// Two statements for each currency that the document asks for.
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Arc<rule::Rule>>> {
+        let mut found = HashMap::new();
+        for ((currency, at), of) in group(keys.iter().map(|key| ((key.currency, key.at), key.of)).collect()) {
+            let rules = rule::Rule::rewards(connection, scope, &of, currency, at).await?;
+            found.extend(rules.into_iter().map(|(of, rule)| (Self { of, currency, at }, Arc::new(rule))));
+        }
+        Ok(found)
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     clock::shown,
     graphql::engine::scalars::{CurrencyCode, DateTime, Decimal},
-    ids::PartnerId,
+    ids::{PartnerId, ProgrammeId},
     models::commissions::{
         calculation::{Formula, Terms, Tier},
         rule::{NewRule, RuleKind},
@@ -26,8 +26,10 @@ const MAX_MONTHS: i32 = 1_200;
 /// A rule by which commissions are calculated.
 #[derive(InputObject, Clone)]
 pub struct CommissionRuleInput {
-    /// Whose rule it is. Left out for one of the whole programme.
+    /// Whose rule it is. Left out for one of all partners.
     partner_id: Option<PartnerId>,
+    /// For which programme: for payments of customers that came by its links. Left out for all.
+    programme_id: Option<ProgrammeId>,
     /// For which currency. Only a plain `PERCENTAGE` without a cap can be for every one, and is where this is left out.
     currency: Option<CurrencyCode>,
     /// How it makes an amount of a payment.
@@ -84,7 +86,7 @@ macro_rules! paths {
 
 impl CommissionRuleInput {
     /// All that is asked for, field by field.
-    pub fn request(&self) -> [(&'static str, Value); 10] {
+    pub fn request(&self) -> [(&'static str, Value); 11] {
         let number = |number: &Option<Decimal>| json!(number.as_ref().map(|number| number.0.normalize().to_string()));
         let time = |time: &Option<DateTime>| json!(time.as_ref().map(|time| shown(time.0)));
         let tiers = self.tiers.as_ref().map(|tiers| {
@@ -93,6 +95,7 @@ impl CommissionRuleInput {
         });
         [
             ("partnerId", json!(self.partner_id.map(|id| id.to_string()))),
+            ("programmeId", json!(self.programme_id.map(|id| id.to_string()))),
             ("currency", json!(self.currency.as_ref().map(|code| code.0.code()))),
             ("kind", json!(self.kind.as_str())),
             ("rate", number(&self.rate)),
@@ -128,7 +131,8 @@ impl CommissionRuleInput {
         let (Some(terms), true) = (terms, faults.is_empty()) else { return Err(faults) };
         let formula = Formula { terms, cap };
         let duration_months = self.duration_months;
-        Ok(NewRule { partner_id: self.partner_id, currency, formula, duration_months, valid_from, valid_to })
+        let (partner_id, programme_id) = (self.partner_id, self.programme_id);
+        Ok(NewRule { partner_id, programme_id, currency, formula, duration_months, valid_from, valid_to })
     }
 
     /// What the kind needs must be given, and nothing else.

@@ -65,7 +65,7 @@ pub struct CommissionRuleMutations;
 
 #[Object]
 impl CommissionRuleMutations {
-    /// Sets the rule of a partner, or of the whole programme, for a currency or for all. The version that held before ends where this
+    /// Sets the rule of a partner, of a programme, of a partner in a programme, or of all, for a currency or for every one. The version that held before ends where this
     /// one begins, and does not come back when this one has an end; commissions that it made keep it. Needs `COMMISSIONS_MANAGE`.
     async fn set_commission_rule(
         &self,
@@ -77,7 +77,8 @@ impl CommissionRuleMutations {
         Ok(Some(SetCommissionRulePayload { rule, replayed, user_errors }))
     }
 
-    /// Ends a rule. From then on the next one decides: the programme's, or the partner's default rate. Needs `COMMISSIONS_MANAGE`.
+    /// Ends a rule. From then on the next one decides, in this order: the partner's rule in the programme, the partner's, the programme's,
+    /// that of all partners, the partner's default rate. Needs `COMMISSIONS_MANAGE`.
     async fn end_commission_rule(
         &self,
         ctx: &Context<'_>,
@@ -122,6 +123,12 @@ fn refusal(fault: RuleFault) -> Refusal {
     match fault {
         RuleFault::NotFound => Refusal::not_found("input.id", "commission rule"),
         RuleFault::UnknownPartner => Refusal::not_found("input.partnerId", "partner"),
+        RuleFault::UnknownProgramme => Refusal::not_found("input.programmeId", "programme"),
+        RuleFault::NotEnrolled => Refusal::fault(
+            "input.programmeId",
+            FaultCode::NotEnrolled,
+            "The partner does not take part in this programme. Enrol it first, with `enrolPartner`.",
+        ),
         RuleFault::LaterVersion(from) => {
             let from = shown(from);
             let message = format!("A version begins at {from}. Choose a later instant, or end that version first.");

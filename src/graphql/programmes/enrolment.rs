@@ -8,6 +8,7 @@ use super::{figures::LinkFigures, programme::Programme};
 use crate::{
     error::Result,
     graphql::{
+        commissions::rule::CommissionRule,
         engine::{
             arguments::OrderDirection,
             context::{ContextExt, missing},
@@ -17,7 +18,7 @@ use crate::{
             pagination::{Connection, Listed, TotalCount},
             period::PeriodInput,
             row::{Row, plain},
-            scalars::DateTime,
+            scalars::{CurrencyCode, DateTime},
         },
         partners::partner::Partner,
         people::user::User,
@@ -79,6 +80,18 @@ impl Enrolment {
     async fn history(&self, ctx: &Context<'_>) -> Result<Vec<EnrolmentStatusChange>> {
         let changes = ctx.load(HistoryByEnrolment(self.0.id)).await?.unwrap_or_default();
         Ok(changes.iter().cloned().map(EnrolmentStatusChange).collect())
+    }
+
+    /// The rule by which payments of customers that come by the partner's links to the shop earn now. Null where no rule holds: then the
+    /// partner's default rate decides.
+    async fn reward(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "For payments in which currency; the tenant's default where it is not given.")] currency: Option<
+            CurrencyCode,
+        >,
+    ) -> Option<Result<CommissionRule>> {
+        CommissionRule::reward(ctx, (self.0.programme_id, Some(self.0.partner_id)), currency).await.transpose()
     }
 
     /// What has come of the partner's links to the shop, since the beginning or in a period, whose bounds are rounded down to a quarter of an hour.

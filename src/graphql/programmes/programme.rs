@@ -11,16 +11,19 @@ use super::{
 };
 use crate::{
     error::Result,
-    graphql::engine::{
-        arguments::{OrderDirection, search_text},
-        context::ContextExt,
-        json::leaf_enums,
-        lists::{self, Shown},
-        loaders::batch_key,
-        pagination::{Connection, Listed, TotalCount},
-        period::PeriodInput,
-        row::{Row, plain},
-        scalars::DateTime,
+    graphql::{
+        commissions::rule::CommissionRule,
+        engine::{
+            arguments::{OrderDirection, search_text},
+            context::ContextExt,
+            json::leaf_enums,
+            lists::{self, Shown},
+            loaders::batch_key,
+            pagination::{Connection, Listed, TotalCount},
+            period::PeriodInput,
+            row::{Row, plain},
+            scalars::{CurrencyCode, DateTime},
+        },
     },
     ids::ProgrammeId,
     models::{
@@ -70,6 +73,18 @@ impl Programme {
     /// Whether partners can make links in it.
     async fn status(&self) -> ProgrammeStatus {
         self.0.status
+    }
+
+    /// The rule by which payments of customers that come by its links earn now: for partners the one that holds for them, for operators the
+    /// programme's, or that of all programmes. Null where no rule holds: then a partner's default rate decides.
+    async fn reward(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "For payments in which currency; the tenant's default where it is not given.")] currency: Option<
+            CurrencyCode,
+        >,
+    ) -> Option<Result<CommissionRule>> {
+        CommissionRule::reward(ctx, (self.0.id, ctx.viewer().scope().partner), currency).await.transpose()
     }
 
     /// Where its reward comes from.

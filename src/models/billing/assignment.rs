@@ -85,7 +85,8 @@ impl Books<'_> {
             Some(partner) if partner.status == PartnerStatus::Closed => return Ok(Err(CustomerAssignmentFault::PartnerClosed)),
             Some(partner) => partner.status,
         };
-        if let Some(last) = CustomerAccount::latest(self.connection, self.tenant, to.customer).await? {
+        let last = CustomerAccount::latest(self.connection, self.tenant, to.customer).await?;
+        if let Some(last) = &last {
             if last.managed_to.is_none() && last.partner_id == to.partner && last.commission_rate == to.commission_rate {
                 return Ok(match to.from {
                     Some(from) if from != last.managed_from => Err(CustomerAssignmentFault::SinceAnother(last.managed_from)),
@@ -99,11 +100,15 @@ impl Books<'_> {
                 last.end(self.connection, self.tenant, from).await?;
             }
         }
+        // With another rate it is still the link's customer.
+        let same = last.as_ref().filter(|last| last.partner_id == to.partner);
         let new = NewCustomerAccount {
             tenant_id: self.tenant,
             id: CustomerAccountId::new(),
             partner_id: to.partner,
             customer_id: to.customer,
+            link_id: same.and_then(|last| last.link_id),
+            programme_id: same.and_then(|last| last.programme_id),
             commission_rate: to.commission_rate,
             managed_from: from,
         };

@@ -17,7 +17,7 @@ use crate::{
         schema::{customers, partner_accounts, partners},
         statement::{Bind, statement},
     },
-    ids::{CustomerAccountId, CustomerId, PartnerId, TenantId},
+    ids::{CustomerAccountId, CustomerId, LinkId, PartnerId, ProgrammeId, TenantId},
     models::{
         list::{Conditions, list},
         page::{Cursor, Key, KeyKind, Page, SortKey, finds, group},
@@ -56,6 +56,10 @@ pub struct CustomerAccount {
     pub partner_id: PartnerId,
     /// The customer.
     pub customer_id: CustomerId,
+    /// The partner's link that the customer came by.
+    pub link_id: Option<LinkId>,
+    /// That link's programme.
+    pub programme_id: Option<ProgrammeId>,
     /// The customer's own rate, as a fraction.
     pub commission_rate: Option<Decimal>,
     /// Its first instant.
@@ -76,6 +80,10 @@ pub struct NewCustomerAccount {
     pub partner_id: PartnerId,
     /// The customer.
     pub customer_id: CustomerId,
+    /// The partner's link that the customer came by.
+    pub link_id: Option<LinkId>,
+    /// That link's programme.
+    pub programme_id: Option<ProgrammeId>,
     /// The customer's own rate.
     pub commission_rate: Option<Decimal>,
     /// Its first instant.

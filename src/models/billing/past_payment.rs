@@ -53,7 +53,13 @@ impl Books<'_> {
             let (Some(amount), Some(paid_at)) = (invoice.amount, invoice.paid_at) else { continue };
             let currency = stored_currency(&invoice.currency)?;
             let amount = Money::rounded(amount, currency);
-            let payment = Payment { partner: account.partner_id, customer: account.customer_id, amount, at: paid_at };
+            let payment = Payment {
+                partner: account.partner_id,
+                programme: account.programme_id,
+                customer: account.customer_id,
+                amount,
+                at: paid_at,
+            };
             self.book_paid_invoice(payment, account, status, invoice).await?;
             booked += 1;
         }

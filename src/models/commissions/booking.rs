@@ -157,7 +157,13 @@ impl Books<'_> {
         else {
             return Ok(Ok(Booked::new(None)));
         };
-        let payment = Payment { partner: account.partner_id, customer: customer.id, amount: report.amount, at: report.paid_at };
+        let payment = Payment {
+            partner: account.partner_id,
+            programme: account.programme_id,
+            customer: customer.id,
+            amount: report.amount,
+            at: report.paid_at,
+        };
         let commission = self.book_paid_invoice(payment, &account, status, &invoice).await?;
         Ok(Ok(Booked::new(Some(commission))))
     }
@@ -217,6 +223,7 @@ impl Books<'_> {
         let mut event = self.event(CommissionEventType::InvoicePayment, payment.partner, payment.amount.currency, payment.at);
         event.customer_id = Some(payment.customer);
         event.invoice_id = Some(invoice);
+        event.link_id = account.link_id;
         event.source = assessment.source;
         event.rule_id = assessment.rule.as_ref().map(|rule| rule.id);
         event.base = Some(payment.amount.amount);
@@ -274,6 +281,7 @@ impl Books<'_> {
             customer_id: None,
             invoice_id: None,
             reverses_id: None,
+            link_id: None,
             source: RateSource::Manual,
             rule_id: None,
             base: None,

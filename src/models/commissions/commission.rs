@@ -16,7 +16,7 @@ use crate::{
         statement::{Bind, condition},
     },
     error::{Error, Result},
-    ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId},
+    ids::{CommissionId, CustomerId, LeadId, LinkId, PartnerId, PayoutId, RuleId, TenantId, UserId},
     models::{
         ledger::{AccountKind, Posting, Source, TransferKind},
         scope::Scope,
@@ -76,6 +76,8 @@ pub struct Commission {
     pub reverses_id: Option<CommissionId>,
     /// The payout that it is in.
     pub payout_id: Option<PayoutId>,
+    /// The link that the customer came by.
+    pub link_id: Option<LinkId>,
     /// Where its rate comes from.
     pub source: RateSource,
     /// The version of the rule that made it.
@@ -134,6 +136,8 @@ pub struct NewCommission<'a> {
     pub invoice_id: Option<&'a str>,
     /// The commission that it takes back.
     pub reverses_id: Option<CommissionId>,
+    /// The link that the customer came by.
+    pub link_id: Option<LinkId>,
     /// Where its rate comes from.
     pub source: RateSource,
     /// The version of the rule that made it.

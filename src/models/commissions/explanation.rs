@@ -123,8 +123,10 @@ fn taken_back(reversal: &Commission, original: Option<&Commission>, currency: Cu
 fn sentence(assessment: &Assessment, base: Money) -> String {
     let currency = base.currency;
     let by = match (assessment.source, &assessment.rule) {
+        (RateSource::EnrolmentRule, Some(rule)) => format!("version {} of the partner's rule in this programme", rule.version),
         (RateSource::PartnerRule, Some(rule)) => format!("version {} of the partner's rule", rule.version),
-        (RateSource::TenantRule, Some(rule)) => format!("version {} of the programme's rule", rule.version),
+        (RateSource::ProgrammeRule, Some(rule)) => format!("version {} of the programme's rule", rule.version),
+        (RateSource::TenantRule, Some(rule)) => format!("version {} of the rule for all partners", rule.version),
         (RateSource::CustomerRate, _) => "the customer's own rate".to_owned(),
         (RateSource::Lead, _) => "the rate at which the lead was sent".to_owned(),
         _ => "the partner's default rate".to_owned(),

@@ -18,7 +18,7 @@ use crate::{
         schema::{customers, partner_commission_events, partner_leads, partner_payout_items},
         statement::{Bind, condition},
     },
-    ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId, TenantId},
+    ids::{CommissionId, CustomerId, LeadId, LinkId, PartnerId, PayoutId, TenantId},
     models::{
         list::{Conditions, Filter, ListBelow, Sum, SumColumns, SummedBelow, Sums, list, list_below, sums, sums_below},
         page::{
@@ -177,6 +177,7 @@ struct CommissionSummary {
     lead_id: Option<LeadId>,
     customer_id: Option<CustomerId>,
     payout_id: Option<PayoutId>,
+    link_id: Option<LinkId>,
     source: RateSource,
     amount: Decimal,
     currency: String,
@@ -197,6 +198,7 @@ impl From<CommissionSummary> for Commission {
             invoice_id: None,
             reverses_id: None,
             payout_id: summary.payout_id,
+            link_id: summary.link_id,
             source: summary.source,
             rule_id: None,
             base: None,

@@ -10,6 +10,7 @@ pub mod list;
 pub mod partner_move;
 pub mod rate;
 pub mod refund;
+pub mod reward;
 pub mod rule;
 pub mod rule_version;
 pub mod simulation;

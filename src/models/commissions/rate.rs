@@ -55,12 +55,11 @@ impl Assessment {
             Terms::Flat(_) => (None, None),
             Terms::Tiered(_) => (None, Some(month_base)),
         };
-        let source = if rule.partner_id.is_some() { RateSource::PartnerRule } else { RateSource::TenantRule };
-        Self { source, rule: Some(rule), rate, month_base, is_past_duration, calculation }
+        Self { source: rule.source(), rule: Some(rule), rate, month_base, is_past_duration, calculation }
     }
 
-    /// Assesses a payment by what holds at its instant: the customer's own rate, else the partner's rule, else the tenant's, else
-    /// the partner's default rate. A rule for the payment's currency goes before one for all. `account` is the period of the
+    /// Assesses a payment by what holds at its instant: the customer's own rate, else the rule that it falls under
+    /// ([`Rule::holding`]), else the partner's default rate. `account` is the period of the
     /// customer's that the instant falls into.
     pub async fn of(
         mut connection: &AsyncPgConnection,

@@ -105,6 +105,7 @@ impl Books<'_> {
         event.customer_id = original.customer_id;
         event.invoice_id = original.invoice_id.as_deref();
         event.reverses_id = Some(original.id);
+        event.link_id = original.link_id;
         event.source = RateSource::Reversal;
         event.base = Some(refunded);
         event.refunded_at = Some(refunded_at);

@@ -10,9 +10,12 @@ use rust_decimal::Decimal;
 
 use super::calculation::{Formula, Terms, Tier};
 use crate::{
-    db::schema::{partner_commission_tiers, partner_commissions},
-    ids::{CustomerId, PartnerId, RuleId, TenantId, UserId},
-    models::scope::Scope,
+    db::{
+        schema::{enrolments, partner_commission_tiers, partner_commissions},
+        statement::{Bind, condition},
+    },
+    ids::{CustomerId, PartnerId, ProgrammeId, RuleId, TenantId, UserId},
+    models::{list::Conditions, scope::Scope},
     money::Money,
 };
 
@@ -33,9 +36,13 @@ crate::pg_enum! {
     pub enum RateSource {
         /// The customer's own rate.
         CustomerRate = "customer_rate",
+        /// A rule of the partner's in the programme of the link that the customer came by.
+        EnrolmentRule = "enrolment_rule",
         /// A rule of the partner's.
         PartnerRule = "partner_rule",
-        /// A rule of the tenant's.
+        /// A rule of that programme's, for all partners.
+        ProgrammeRule = "programme_rule",
+        /// A rule for all partners and programmes.
         TenantRule = "tenant_rule",
         /// The partner's default rate.
         PartnerRate = "partner_rate",
@@ -53,6 +60,7 @@ crate::pg_enum! {
 struct RuleRow {
     id: RuleId,
     partner_id: Option<PartnerId>,
+    programme_id: Option<ProgrammeId>,
     currency: Option<String>,
     version: i32,
     kind: RuleKind,
@@ -71,8 +79,10 @@ struct RuleRow {
 pub struct Rule {
     /// Its id.
     pub id: RuleId,
-    /// Whose it is; `None` for the whole tenant's.
+    /// Whose it is; `None` for that of all partners.
     pub partner_id: Option<PartnerId>,
+    /// For which programme; `None` for all.
+    pub programme_id: Option<ProgrammeId>,
     /// For which currency (ISO 4217); `None` for each.
     pub currency: Option<String>,
     /// Which version, from 1.
@@ -94,8 +104,10 @@ pub struct Rule {
 /// A rule to be set.
 #[derive(Debug, Clone)]
 pub struct NewRule {
-    /// Whose.
+    /// Whose; `None` for all partners.
     pub partner_id: Option<PartnerId>,
+    /// For which programme; `None` for all.
+    pub programme_id: Option<ProgrammeId>,
     /// For which currency.
     pub currency: Option<Currency>,
     /// How it makes an amount.
@@ -113,6 +125,8 @@ pub struct NewRule {
 pub struct Payment {
     /// The partner that manages the customer.
     pub partner: PartnerId,
+    /// The programme of the link that the customer came by.
+    pub programme: Option<ProgrammeId>,
     /// Who paid.
     pub customer: CustomerId,
     /// How much.
@@ -142,6 +156,7 @@ impl Rule {
         Self {
             id: row.id,
             partner_id: row.partner_id,
+            programme_id: row.programme_id,
             currency: row.currency,
             version: row.version,
             formula: Formula { terms, cap: row.cap },
@@ -177,30 +192,46 @@ impl Rule {
             .collect())
     }
 
-    /// Those of `ids` that are in scope: a partner's are its own and the tenant's.
+    /// Those in scope: a partner's are its own, those of all partners, and those of the programmes that it takes part in.
+    fn in_scope(scope: Scope) -> Conditions<'static, partner_commissions::table> {
+        Conditions::of(partner_commissions::tenant_id.eq(scope.tenant))
+            .and_if(scope.partner, |own| {
+                partner_commissions::partner_id.is_null().or(partner_commissions::partner_id.assume_not_null().eq(own))
+            })
+            .and_if(scope.partner, |own| {
+                let enrolled = enrolments::table
+                    .filter(enrolments::tenant_id.eq(scope.tenant))
+                    .filter(enrolments::partner_id.eq(own))
+                    .filter(enrolments::programme_id.nullable().eq(partner_commissions::programme_id));
+                partner_commissions::programme_id.is_null().or(diesel::dsl::exists(enrolled))
+            })
+    }
+
+    /// Those of `ids` that are in scope.
     pub async fn by_ids(mut connection: &AsyncPgConnection, scope: Scope, ids: &[RuleId]) -> QueryResult<HashMap<RuleId, Self>> {
-        let rows: Vec<RuleRow> = RuleRow::query()
-            .filter(partner_commissions::tenant_id.eq(scope.tenant))
-            .filter(partner_commissions::id.eq_any(ids))
-            .load(&mut connection)
-            .await?;
-        let visible = rows.into_iter().filter(|row| row.partner_id.is_none_or(|partner| scope.includes(partner))).collect();
-        let rules = Self::with_tiers(connection, scope.tenant, visible).await?;
+        let query = RuleRow::query().into_boxed::<Pg>();
+        let rows: Vec<RuleRow> =
+            Self::in_scope(scope).narrow(query).filter(partner_commissions::id.eq_any(ids)).load(&mut connection).await?;
+        let rules = Self::with_tiers(connection, scope.tenant, rows).await?;
         Ok(rules.into_iter().map(|rule| (rule.id, rule)).collect())
     }
 
-    /// Rules in scope, the tenant's first, then by partner and currency, the newest version first. `partner` leaves those of
-    /// other partners out; `at` leaves those out that do not hold then.
+    /// Rules in scope, those of all partners and programmes first, then by partner, programme and currency, the newest version first.
+    /// `partner` and `programme` leave out those of others; `at` leaves out those that do not hold then.
     pub async fn list(
         mut connection: &AsyncPgConnection,
         scope: Scope,
         partner: Option<PartnerId>,
+        programme: Option<ProgrammeId>,
         at: Option<DateTime<Utc>>,
         limit: i64,
     ) -> QueryResult<Vec<Self>> {
-        let mut query = RuleRow::query().into_boxed::<Pg>().filter(partner_commissions::tenant_id.eq(scope.tenant));
-        for only in [scope.partner, partner].into_iter().flatten() {
+        let mut query = Self::in_scope(scope).narrow(RuleRow::query().into_boxed::<Pg>());
+        if let Some(only) = partner {
             query = query.filter(partner_commissions::partner_id.is_null().or(partner_commissions::partner_id.eq(only)));
+        }
+        if let Some(only) = programme {
+            query = query.filter(partner_commissions::programme_id.is_null().or(partner_commissions::programme_id.eq(only)));
         }
         if let Some(at) = at {
             query = query
@@ -210,6 +241,7 @@ impl Rule {
         let rows = query
             .order((
                 partner_commissions::partner_id.asc().nulls_first(),
+                partner_commissions::programme_id.asc().nulls_first(),
                 partner_commissions::scope_currency,
                 partner_commissions::version.desc(),
             ))
@@ -219,19 +251,42 @@ impl Rule {
         Self::with_tiers(connection, scope.tenant, rows).await
     }
 
-    /// The rule that a payment falls under: the partner's before the tenant's, one for its currency before one for all.
+    /// The rule that a payment falls under: the partner's in the programme, the partner's, the programme's, the one for all; of each, one
+    /// for its currency before one for every one.
     pub async fn holding(mut connection: &AsyncPgConnection, tenant: TenantId, payment: Payment) -> QueryResult<Option<Self>> {
+        let mut scopes = vec![Bind::Uuid(tenant.uuid()), Bind::Uuid(payment.partner.uuid())];
+        let mut scope_ids = "?, ?".to_owned();
+        if let Some(programme) = payment.programme {
+            scope_ids += ", ?, (SELECT e.id FROM enrolments e WHERE e.tenant_id = ? AND e.partner_id = ? AND e.programme_id = ?)";
+            let [tenant, partner, programme] = [tenant.uuid(), payment.partner.uuid(), programme.uuid()];
+            scopes.extend([programme, tenant, partner, programme].map(Bind::Uuid));
+        }
         let row: Option<RuleRow> = RuleRow::query()
             .filter(partner_commissions::tenant_id.eq(tenant))
-            .filter(partner_commissions::scope_id.eq_any([payment.partner.uuid(), tenant.uuid()]))
+            .filter(condition(format!("partner_commissions.scope_id = ANY (ARRAY[{scope_ids}])"), scopes))
             .filter(partner_commissions::scope_currency.eq_any([payment.amount.currency.code(), ""]))
             .filter(partner_commissions::valid_from.le(payment.at))
             .filter(partner_commissions::valid_to.is_null().or(partner_commissions::valid_to.gt(payment.at)))
-            .order((partner_commissions::partner_id.is_null(), partner_commissions::currency.is_null()))
+            .order((
+                partner_commissions::enrolment_id.is_null(),
+                partner_commissions::partner_id.is_null(),
+                partner_commissions::programme_id.is_null(),
+                partner_commissions::currency.is_null(),
+            ))
             .first(&mut connection)
             .await
             .optional()?;
         Ok(Self::with_tiers(connection, tenant, row.into_iter().collect()).await?.pop())
+    }
+
+    /// What it is as the source of a rate.
+    pub fn source(&self) -> RateSource {
+        match (self.partner_id, self.programme_id) {
+            (Some(_), Some(_)) => RateSource::EnrolmentRule,
+            (Some(_), None) => RateSource::PartnerRule,
+            (None, Some(_)) => RateSource::ProgrammeRule,
+            (None, None) => RateSource::TenantRule,
+        }
     }
 
     /// Whether it no longer earns for a customer who paid first at that instant.

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use diesel::{prelude::*, result::DatabaseErrorKind};
 use diesel_async::RunQueryDsl;
+use iso_currency::Currency;
+use uuid::Uuid;
 
 use super::{
     calculation::Terms,
@@ -13,11 +15,15 @@ use crate::{
         QueryError,
         schema::{partner_commission_tiers, partner_commissions},
     },
-    ids::{PartnerId, RuleId},
+    ids::{EnrolmentId, PartnerId, ProgrammeId, RuleId},
     models::{
         idempotency::{Claim, Difference, Key, Operation},
         ledger::books::Books,
         partners::partner::Partner,
+        programmes::{
+            enrolment::Enrolment,
+            programme::{Programme, ProgrammeRateSource},
+        },
         scope::Scope,
     },
 };
@@ -29,6 +35,10 @@ pub enum RuleFault {
     NotFound,
     /// There is no such partner.
     UnknownPartner,
+    /// There is no such programme.
+    UnknownProgramme,
+    /// The partner does not take part in the programme.
+    NotEnrolled,
     /// Another version begins at this instant, which is the new one's beginning or later.
     LaterVersion(DateTime<Utc>),
     /// Another version for the same was set at the same time.
@@ -63,12 +73,34 @@ impl Books<'_> {
         {
             return Ok(Err(RuleFault::UnknownPartner));
         }
+        if let Some(programme) = new.programme_id {
+            if Programme::by_ids(self.connection, scope, &[programme]).await?.is_empty() {
+                return Ok(Err(RuleFault::UnknownProgramme));
+            }
+            if new.partner_id.is_none() {
+                self.note_rate_source(programme, ProgrammeRateSource::Operator).await?;
+            }
+        }
         Ok(self.add_rule_version(id, new).await?.map(|()| (id, true)))
     }
 
     /// Sets a rule: a new version of this id that holds from `valid_from` on, and ends the one before it there.
     pub async fn add_rule_version(&self, id: RuleId, new: &NewRule) -> QueryResult<Result<(), RuleFault>> {
-        let versions = self.lock_versions(new).await?;
+        let enrolment = match (new.partner_id, new.programme_id) {
+            (Some(partner), Some(programme)) => {
+                let Some(enrolment) = Enrolment::of(self.connection, Scope::tenant(self.tenant), partner, programme).await?
+                else {
+                    return Ok(Err(RuleFault::NotEnrolled));
+                };
+                Some(enrolment.id)
+            }
+            _ => None,
+        };
+        let scope = match enrolment {
+            Some(enrolment) => enrolment.uuid(),
+            None => new.programme_id.map(ProgrammeId::uuid).or(new.partner_id.map(PartnerId::uuid)).unwrap_or(self.tenant.uuid()),
+        };
+        let versions = self.lock_versions(scope, new.currency).await?;
         let overlaps = |from: DateTime<Utc>, to: Option<DateTime<Utc>>| {
             to.is_none_or(|to| to > new.valid_from && to > from) && new.valid_to.is_none_or(|end| end > from)
         };
@@ -84,16 +116,15 @@ impl Books<'_> {
             }
         }
         let number = versions.as_slice().first().map_or(1, |(_, last, ..)| last + 1);
-        unless_set_at_once(self.insert_version(id, number, new).await)
+        unless_set_at_once(self.insert_version(id, number, new, enrolment).await)
     }
 
-    /// The versions for the same partner, or the tenant, and the same currency: the last one first. They are locked until the transaction
-    /// ends.
-    async fn lock_versions(&self, new: &NewRule) -> QueryResult<Vec<Version>> {
+    /// The versions of the same scope and currency, the last one first. They are locked until the transaction ends.
+    async fn lock_versions(&self, scope: Uuid, currency: Option<Currency>) -> QueryResult<Vec<Version>> {
         partner_commissions::table
             .filter(partner_commissions::tenant_id.eq(self.tenant))
-            .filter(partner_commissions::scope_id.eq(new.partner_id.map_or(self.tenant.uuid(), PartnerId::uuid)))
-            .filter(partner_commissions::scope_currency.eq(new.currency.map_or("", |currency| currency.code())))
+            .filter(partner_commissions::scope_id.eq(scope))
+            .filter(partner_commissions::scope_currency.eq(currency.map_or("", |currency| currency.code())))
             .select((
                 partner_commissions::id,
                 partner_commissions::version,
@@ -106,7 +137,7 @@ impl Books<'_> {
             .await
     }
 
-    async fn insert_version(&self, id: RuleId, number: i32, new: &NewRule) -> QueryResult<()> {
+    async fn insert_version(&self, id: RuleId, number: i32, new: &NewRule, enrolment: Option<EnrolmentId>) -> QueryResult<()> {
         let (kind, rate, flat) = match &new.formula.terms {
             Terms::Percentage(rate) => (RuleKind::Percentage, Some(*rate), None),
             Terms::Flat(amount) => (RuleKind::Flat, None, Some(*amount)),
@@ -117,6 +148,8 @@ impl Books<'_> {
                 partner_commissions::tenant_id.eq(self.tenant),
                 partner_commissions::id.eq(id),
                 partner_commissions::partner_id.eq(new.partner_id),
+                partner_commissions::programme_id.eq(new.programme_id),
+                partner_commissions::enrolment_id.eq(enrolment),
                 partner_commissions::currency.eq(new.currency.map(|currency| currency.code())),
                 partner_commissions::version.eq(number),
                 partner_commissions::kind.eq(kind),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     db::statement::{Bind, statement},
-    ids::{PartnerId, RuleId, TenantId},
+    ids::{PartnerId, ProgrammeId, RuleId, TenantId},
     models::calendar::TimeZone,
     money::Money,
 };
@@ -54,6 +54,7 @@ struct Replayed {
     currency: Currency,
     base: Decimal,
     amount: Decimal,
+    programme: Option<ProgrammeId>,
     source: RateSource,
     rule_has_currency: bool,
     at: DateTime<Utc>,
@@ -66,6 +67,7 @@ impl NewRule {
         Rule {
             id: RuleId::new(),
             partner_id: self.partner_id,
+            programme_id: self.programme_id,
             currency: self.currency.map(|currency| currency.code().to_owned()),
             version: 0,
             formula: self.formula.clone(),
@@ -80,18 +82,21 @@ impl NewRule {
     /// Whether a payment would fall under it: its own rate or rule does not go before.
     fn applies_to(&self, payment: &Replayed) -> bool {
         let own = match payment.source {
-            RateSource::PartnerRule => (true, payment.rule_has_currency),
-            RateSource::TenantRule => (false, payment.rule_has_currency),
-            RateSource::PartnerRate => (false, false),
+            RateSource::EnrolmentRule => (true, true, payment.rule_has_currency),
+            RateSource::PartnerRule => (true, false, payment.rule_has_currency),
+            RateSource::ProgrammeRule => (false, true, payment.rule_has_currency),
+            RateSource::TenantRule => (false, false, payment.rule_has_currency),
+            RateSource::PartnerRate => (false, false, false),
             RateSource::CustomerRate | RateSource::Lead | RateSource::Reversal | RateSource::Manual => return false,
         };
         self.currency.is_none_or(|currency| currency == payment.currency)
-            && (self.partner_id.is_some(), self.currency.is_some()) >= own
+            && self.programme_id.is_none_or(|programme| Some(programme) == payment.programme)
+            && (self.partner_id.is_some(), self.programme_id.is_some(), self.currency.is_some()) >= own
     }
 }
 
-type Columns = (SqlUuid, Text, Numeric, Numeric, Text, Bool, Timestamptz, Nullable<Timestamptz>);
-type Row = (PartnerId, String, Decimal, Decimal, RateSource, bool, DateTime<Utc>, Option<DateTime<Utc>>);
+type Columns = (SqlUuid, Text, Numeric, Numeric, Nullable<SqlUuid>, Text, Bool, Timestamptz, Nullable<Timestamptz>);
+type Row = (PartnerId, String, Decimal, Decimal, Option<ProgrammeId>, RateSource, bool, DateTime<Utc>, Option<DateTime<Utc>>);
 
 /// Replays a period's payments, refunds left out of both sums. Tiers see each month from its first day, by the order of payment.
 pub async fn simulate(
@@ -110,8 +115,9 @@ pub async fn simulate(
     };
     let rows = statement::<Columns>(
         format!(
-            "SELECT e.partner_id, e.currency, e.base, e.amount, e.source, r.currency IS NOT NULL, e.event_date, {first_payment}
+            "SELECT e.partner_id, e.currency, e.base, e.amount, l.programme_id, e.source, r.currency IS NOT NULL, e.event_date, {first_payment}
              FROM partner_commission_events e LEFT JOIN partner_commissions r ON r.tenant_id = e.tenant_id AND r.id = e.rule_id
+             LEFT JOIN links l ON l.tenant_id = e.tenant_id AND l.id = e.link_id
              WHERE e.tenant_id = ? AND e.event_date >= ? AND e.event_date < ? {partner}
                  AND e.event_type = 'invoice_payment' AND e.status <> 'rejected'
              ORDER BY e.partner_id, e.event_date, e.id"
@@ -123,10 +129,12 @@ pub async fn simulate(
     let candidate = rule.candidate();
     let replay = Replay { rule, candidate, zone, from, month_bases: HashMap::new(), outcomes: Outcomes::new() };
     let replay = rows
-        .try_fold(replay, async |mut replay, (partner, code, base, amount, source, rule_has_currency, at, first)| {
+        .try_fold(replay, async |mut replay, (partner, code, base, amount, programme, source, rule_has_currency, at, first)| {
             if let Some(currency) = Currency::from_code(&code) {
                 let first_payment = first.unwrap_or(at);
-                replay.take(&Replayed { partner, currency, base, amount, source, rule_has_currency, at, first_payment });
+                let payment =
+                    Replayed { partner, currency, base, amount, programme, source, rule_has_currency, at, first_payment };
+                replay.take(&payment);
             }
             Ok(replay)
         })

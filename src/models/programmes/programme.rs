@@ -38,9 +38,9 @@ crate::pg_enum! {
     pub enum ProgrammeRateSource {
         /// The commission-rate service.
         Service = "service",
-        /// An operator, who has set a rule for it.
+        /// An operator, who has set a rule for it; the commission-rate service is not asked any more.
         Operator = "operator",
-        /// It has none of its own: the tenant's rules hold.
+        /// It has none of its own: the rules for all programmes hold.
         Default = "default",
     }
 }
@@ -224,6 +224,14 @@ impl Books<'_> {
                 .await?;
         }
         Programme::of_address(self.connection, scope, address).await?.ok_or(QueryError::NotFound)
+    }
+
+    /// Notes where a programme's reward comes from.
+    pub(in crate::models) async fn note_rate_source(&self, id: ProgrammeId, source: ProgrammeRateSource) -> QueryResult<()> {
+        let row = programmes::table.filter(programmes::tenant_id.eq(self.tenant)).filter(programmes::id.eq(id));
+        let update = diesel::update(row.filter(programmes::rate_source.ne(source)))
+            .set((programmes::rate_source.eq(source), programmes::updated_at.eq(self.at)));
+        update.execute(&mut &*self.connection).await.map(drop)
     }
 
     /// Changes a programme, and gives whether anything was not so already. `expected` is its `updated_at` when the caller decided on it.

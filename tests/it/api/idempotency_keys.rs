@@ -118,6 +118,7 @@ async fn keyed(world: &World) -> Vec<Keyed> {
             }),
             others: vec![
                 ("partnerId", json!(b)),
+                ("programmeId", json!("programme_01h455vb4pex5vsknk084sn02q")),
                 ("currency", json!("EUR")),
                 ("tiers", json!([{"above": "0", "rate": "0.2"}])),
                 ("cap", json!("6.00")),

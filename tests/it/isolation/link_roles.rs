@@ -85,6 +85,34 @@ async fn roles_see_their_own_links() {
     }
 }
 
+/// Of commission rules a partner's role sees those of programmes that the partner takes part in, and not those of another partner there.
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_see_the_rules_of_their_programmes() {
+    let world = linked().await;
+    let (acme, a) = (world.acme.uuid(), world.a.uuid());
+    for (domain, partner) in [("example.com", "NULL"), ("example.com", "own"), ("else.example", "NULL")] {
+        let own = format!("'{a}'");
+        let (partner, enrolment) = match partner {
+            "own" => (own.as_str(), format!("(SELECT id FROM enrolments WHERE partner_id = '{a}')")),
+            none => (none, none.to_owned()),
+        };
+        world
+            .sql(&format!(
+                "INSERT INTO programmes (tenant_id, id, key, name, domain)
+                     VALUES ('{acme}', gen_random_uuid(), 'x_' || substr(md5('{domain}'), 1, 10), 'x', '{domain}') ON CONFLICT DO NOTHING;
+                 INSERT INTO partner_commissions (tenant_id, id, partner_id, programme_id, enrolment_id, version, kind, rate, valid_from)
+                     SELECT '{acme}', gen_random_uuid(), {partner}, id, {enrolment}, 1, 'percentage', 0.1, now() FROM programmes
+                     WHERE tenant_id = '{acme}' AND domain = '{domain}'"
+            ))
+            .await;
+    }
+    for (partner, count) in [(a, 2), (world.b.uuid(), 1)] {
+        let settings = format!("SET app.tenant_id = '{acme}'; SET app.partner_id = '{partner}'; SET app.user_id = '{partner}'");
+        let seen = visible(&world, "portal_partner", &settings, &["partner_commissions"]).await;
+        assert_eq!(seen, json!({"partner_commissions": count}));
+    }
+}
+
 /// No role can put a link on another tenant's host or in another partner's name, nor write clicks, totals or a decision that is not its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn roles_write_their_own_links_only() {

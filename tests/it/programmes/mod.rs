@@ -10,6 +10,7 @@ mod clicks;
 mod links;
 mod lost_clicks;
 mod programme;
+mod rewards;
 
 /// Waits until so many clicks are in the database.
 async fn until_written(world: &World, count: i64) {
