@@ -188,6 +188,8 @@ ids! {
     LinkId = "link", "A link's id";
     /// The id of a click on a link.
     ClickId = "click", "A click's id";
+    /// The id of a sign-up by a link.
+    SignUpId = "signup", "A sign-up's id";
     /// The id of a transfer of money: it stands for the transfer's number.
     TransferId = "transfer", "A transfer's id";
     /// The id of a transfer of credits: it stands for the transfer's number.

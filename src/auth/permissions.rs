@@ -40,7 +40,7 @@ pub enum Permission {
     CreditsGrant,
     /// Report customers, and say which partner manages them.
     CustomersManage,
-    /// Report payments, refunds and the use of credits.
+    /// Report sign-ups, payments, refunds and the use of credits.
     EventsIngest,
     /// Change the tenant's settings.
     SettingsManage,

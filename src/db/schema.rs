@@ -253,6 +253,42 @@ diesel::table! {
 }
 
 diesel::table! {
+    link_sale_totals (tenant_id, scope_id, currency, grain, starts_at) {
+        tenant_id -> Uuid,
+        partner_id -> Uuid,
+        scope_id -> Uuid,
+        currency -> Text,
+        grain -> Text,
+        starts_at -> Timestamptz,
+        sign_ups -> Int8,
+        customers -> Int8,
+        sales -> Int8,
+        sale_amount -> Numeric,
+        earned -> Numeric,
+    }
+}
+
+diesel::table! {
+    link_sign_ups (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        programme_id -> Uuid,
+        link_id -> Uuid,
+        customer_id -> Uuid,
+        name -> Text,
+        means -> Text,
+        click_id -> Nullable<Uuid>,
+        clicked_at -> Nullable<Timestamptz>,
+        at -> Timestamptz,
+        is_counted -> Bool,
+        metadata -> Nullable<Text>,
+        created_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     link_visitors (tenant_id, day, link_id, visitor) {
         tenant_id -> Uuid,
         day -> Date,
@@ -322,6 +358,9 @@ diesel::table! {
         created_at -> Timestamptz,
         link_id -> Nullable<Uuid>,
         programme_id -> Nullable<Uuid>,
+        means -> Nullable<Text>,
+        click_id -> Nullable<Uuid>,
+        clicked_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -716,6 +755,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     link_click_totals,
     link_clicks,
     link_hosts,
+    link_sale_totals,
+    link_sign_ups,
     link_visitors,
     links,
     member_accounts,

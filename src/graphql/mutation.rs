@@ -26,7 +26,7 @@ use super::{
     },
     payouts::{mutations::PayoutMutations, step_mutations::PayoutStepMutations},
     people::{mutations::TenantMutations, partner_user_mutations::PartnerUserMutations},
-    programmes::{link_mutations::LinkMutations, programme_mutations::ProgrammeMutations},
+    programmes::{link_mutations::LinkMutations, programme_mutations::ProgrammeMutations, sign_up_mutations::SignUpMutations},
 };
 
 /// Everything that can be changed. Each mutation is done whole or not at all, but for those that answer with a result for each of many.
@@ -48,6 +48,7 @@ pub struct Mutation(
     CreditMutations,
     CreditCorrectionMutations,
     PartnerMoveMutations,
+    SignUpMutations,
     PartnerUserMutations,
     RedemptionMutations,
     LinkMutations,

@@ -19,6 +19,7 @@ use super::{
         enrolment::{Enrolment, EnrolmentStatusChange},
         link::Link,
         programme::Programme,
+        sign_up::LinkSignUp,
     },
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     ids::{
         self, AllocationId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId, EnrolmentId,
         GrantId, LeadId, LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId,
-        RedemptionId, RuleId, TenantId, TransferId, UserId,
+        RedemptionId, RuleId, SignUpId, TenantId, TransferId, UserId,
     },
 };
 
@@ -60,6 +61,8 @@ pub enum Node {
     LeadStatusChange(LeadStatusChange),
     /// A link.
     Link(Link),
+    /// A sign-up by a link.
+    LinkSignUp(LinkSignUp),
     /// A member.
     Member(Member),
     /// A partner.
@@ -105,6 +108,7 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         EnrolmentId::PREFIX => Enrolment::by_id(ctx, uuid.into()).await?.map(|row| Node::Enrolment(row.0)),
         EnrolmentChangeId::PREFIX => EnrolmentStatusChange::by_id(ctx, uuid.into()).await?.map(Node::EnrolmentStatusChange),
         LinkId::PREFIX => Link::by_id(ctx, uuid.into()).await?.map(|row| Node::Link(row.0)),
+        SignUpId::PREFIX => LinkSignUp::by_id(ctx, uuid.into()).await?.map(Node::LinkSignUp),
         TransferId::PREFIX => Transfer::by_id(ctx, uuid.into()).await?.map(Node::Transfer),
         CreditTransferId::PREFIX => CreditTransfer::by_id(ctx, uuid.into()).await?.map(Node::CreditTransfer),
         TenantId::PREFIX => Tenant::by_id(ctx, uuid.into()).await?.map(Node::Tenant),

@@ -19,7 +19,10 @@ use crate::{
     error::{Error, Result},
     ids::{CommissionId, CustomerAccountId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId},
     models::{
-        billing::customer::{Customer, CustomerAccount, CustomerReport, NewCustomerAccount},
+        billing::{
+            account::{CustomerAccount, NewCustomerAccount},
+            customer::{Customer, CustomerReport},
+        },
         calendar::{TimeZone, month_start},
         commissions::{
             booking::{BookingFault, InvoicePayment},
@@ -152,9 +155,13 @@ impl Year<'_> {
                     customer_id: id,
                     link_id: None,
                     programme_id: None,
+                    means: None,
+                    click_id: None,
+                    clicked_at: None,
                     // Every partner's last customer has a rate of its own.
                     commission_rate: (index + 1 == CUSTOMERS).then_some(Decimal::new(5, 2)),
                     managed_from: self.now - TimeDelta::days(400),
+                    managed_to: None,
                 };
                 CustomerAccount::insert(connection, &account).await?;
             }
@@ -214,7 +221,7 @@ impl Year<'_> {
                     happenings.push((refunded_at, Happening::Refund(report)));
                 }
             }
-            let report = InvoicePayment { invoice, customer: self.customer(partner, index), amount, paid_at };
+            let report = InvoicePayment { invoice, customer: self.customer(partner, index), amount, paid_at, came: None };
             happenings.push((paid_at, Happening::Payment(report)));
         }
         happenings

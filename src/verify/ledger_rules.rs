@@ -228,13 +228,15 @@ pub const LEDGER_RULES: &[BookRule] = &[
                      WHEN 'adjustment' THEN e.source <> 'manual'
                      WHEN 'lead_conversion' THEN e.source <> 'lead'
                      WHEN 'refund' THEN e.source <> 'reversal'
-                     ELSE e.source NOT IN ('customer_rate', 'partner_rule', 'tenant_rule', 'partner_rate') OR CASE
-                         WHEN e.source IN ('partner_rule', 'tenant_rule') THEN r.id IS NULL OR (r.partner_id IS NULL) <> (e.source = 'tenant_rule')
+                     ELSE e.source NOT IN ('customer_rate', 'enrolment_rule', 'partner_rule', 'programme_rule', 'tenant_rule', 'partner_rate') OR CASE
+                         WHEN e.source LIKE '%\\_rule' THEN r.id IS NULL OR (r.partner_id IS NULL) <> (e.source IN ('programme_rule', 'tenant_rule'))
+                             OR (r.programme_id IS NULL) <> (e.source IN ('partner_rule', 'tenant_rule')) OR r.programme_id <> l.programme_id
                              OR r.currency <> e.currency OR (e.is_past_duration AND r.duration_months IS NULL)
                          ELSE e.is_past_duration OR e.rate IS NULL END
                      END AS is_wrong
                  FROM partner_commission_events e
                  LEFT JOIN partner_commissions r ON r.tenant_id = e.tenant_id AND r.id = e.rule_id
+                 LEFT JOIN links l ON l.tenant_id = e.tenant_id AND l.id = e.link_id
                  WHERE e.tenant_id = ?)
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('commission:%s, an %s by %s', id, event_type, source)) FILTER (WHERE is_wrong)
              FROM sides",

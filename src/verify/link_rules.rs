@@ -69,4 +69,61 @@ pub const LINK_RULES: &[BookRule] = &[
              FROM found",
         ),
     },
+    BookRule {
+        name: "sale_totals_equal_sales",
+        sentence: "Every link's, enrolment's and partner's sign-ups, customers, sales and earnings are those that are recorded",
+        check: Check::Sql(
+            "WITH recorded AS (
+                 SELECT link_id, '' AS currency, at, 1 AS sign_ups, 0 AS customers, 0 AS sales, 0::numeric AS sale_amount, 0::numeric AS earned
+                     FROM link_sign_ups WHERE tenant_id = ? AND is_counted
+                 UNION ALL SELECT link_id, '', min(event_date), 0, 1, 0, 0, 0 FROM partner_commission_events
+                     WHERE tenant_id = ? AND link_id IS NOT NULL AND event_type = 'invoice_payment' GROUP BY link_id, customer_id
+                 UNION ALL SELECT e.link_id, e.currency, e.event_date, 0, 0, (e.event_type = 'invoice_payment')::integer,
+                         CASE WHEN e.event_type = 'invoice_payment' THEN e.base - least(i.refunded, i.amount) ELSE 0 END,
+                         CASE WHEN e.status <> 'rejected' AND e.partner_id = l.partner_id THEN e.amount ELSE 0 END
+                     FROM partner_commission_events e
+                     JOIN links l ON l.tenant_id = e.tenant_id AND l.id = e.link_id
+                     LEFT JOIN invoices i ON i.tenant_id = e.tenant_id AND i.external_id = e.invoice_id
+                     WHERE e.tenant_id = ?),
+             said AS (
+                 SELECT s.scope_id, l.partner_id, r.currency, g.grain, g.starts_at, sum(r.sign_ups) AS sign_ups, sum(r.customers) AS customers,
+                     sum(r.sales) AS sales, sum(r.sale_amount) AS sale_amount, sum(r.earned) AS earned
+                 FROM recorded r JOIN links l ON l.tenant_id = ? AND l.id = r.link_id
+                 JOIN enrolments e ON e.tenant_id = l.tenant_id AND e.partner_id = l.partner_id AND e.programme_id = l.programme_id
+                 CROSS JOIN LATERAL (VALUES (l.id), (e.id), (l.partner_id)) AS s (scope_id)
+                 CROSS JOIN LATERAL (VALUES ('all', 'epoch'::timestamptz), ('day', date_trunc('day', r.at, 'UTC')),
+                     ('quarter_hour', date_bin('15 minutes', r.at, 'epoch'::timestamptz))) AS g (grain, starts_at)
+                 GROUP BY 1, 2, 3, 4, 5),
+             sides AS (
+                 SELECT scope_id, currency, grain, starts_at, coalesce(t.sign_ups, 0) <> coalesce(s.sign_ups, 0)
+                     OR coalesce(t.customers, 0) <> coalesce(s.customers, 0) OR coalesce(t.sales, 0) <> coalesce(s.sales, 0)
+                     OR coalesce(t.sale_amount, 0) <> coalesce(s.sale_amount, 0) OR coalesce(t.earned, 0) <> coalesce(s.earned, 0)
+                     OR t.partner_id <> s.partner_id AS is_wrong
+                 FROM (SELECT * FROM link_sale_totals WHERE tenant_id = ?) t FULL JOIN said s USING (scope_id, currency, grain, starts_at))
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('%s: %s at %s %s', scope_id, grain, starts_at, currency)) FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    BookRule {
+        name: "links_customers_commissions_agree",
+        sentence: "Every link, sign-up, customer and commission agree on their partner, or the commission was moved from it",
+        check: Check::Sql(
+            "WITH found AS (
+                 SELECT format('commission:%s', e.id) AS what, e.partner_id <> l.partner_id AND NOT EXISTS (SELECT FROM partner_moves m
+                         WHERE m.tenant_id = e.tenant_id AND m.commission_id IN (e.id, e.reverses_id) AND m.from_partner_id = l.partner_id)
+                     OR NOT EXISTS (SELECT FROM partner_accounts a
+                         WHERE a.tenant_id = e.tenant_id AND a.customer_id = e.customer_id AND a.link_id = e.link_id) AS is_wrong
+                     FROM partner_commission_events e JOIN links l ON l.tenant_id = e.tenant_id AND l.id = e.link_id WHERE e.tenant_id = ?
+                 UNION ALL SELECT format('customeraccount:%s', a.id), l.id IS NULL OR a.partner_id <> l.partner_id OR a.programme_id <> l.programme_id
+                     FROM partner_accounts a LEFT JOIN links l ON l.tenant_id = a.tenant_id AND l.id = a.link_id
+                     WHERE a.tenant_id = ? AND a.link_id IS NOT NULL
+                 UNION ALL SELECT format('signup:%s', s.id), l.id IS NULL OR s.partner_id <> l.partner_id OR s.programme_id <> l.programme_id
+                         OR NOT EXISTS (SELECT FROM customers c WHERE c.tenant_id = s.tenant_id AND c.id = s.customer_id)
+                         OR s.is_counted AND NOT EXISTS (SELECT FROM partner_accounts a
+                             WHERE a.tenant_id = s.tenant_id AND a.customer_id = s.customer_id AND a.partner_id = s.partner_id)
+                     FROM link_sign_ups s LEFT JOIN links l ON l.tenant_id = s.tenant_id AND l.id = s.link_id WHERE s.tenant_id = ?)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(what) FILTER (WHERE is_wrong) FROM found",
+        ),
+    },
 ];

@@ -19,10 +19,14 @@ use crate::{
             scalars::{DateTime, Decimal, EmailAddress, Money},
         },
         partners::partner::Partner,
+        programmes::sign_up::CustomerAttribution,
     },
     ids::{CustomerAccountId, CustomerId},
     models::{
-        billing::customer::{self, BY_CREATED, BY_NAME, CustomerFilter},
+        billing::{
+            account,
+            customer::{self, BY_CREATED, BY_NAME, CustomerFilter},
+        },
         page::{Page, PageArguments, SortKey},
     },
 };
@@ -59,11 +63,17 @@ impl Customer {
         match self.periods(ctx).await {
             Ok(periods) => {
                 let now = ctx.now();
-                let holds = |period: &&customer::CustomerAccount| {
-                    period.managed_from <= now && period.managed_to.is_none_or(|end| end > now)
-                };
-                Partner::by_id(ctx, periods.iter().find(holds)?.partner_id).await.transpose()
+                Partner::by_id(ctx, periods.iter().find(|period| period.covers(now))?.partner_id).await.transpose()
             }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// By which link it came to the partner that manages it now. Null where nobody does, where it did not come by a link, and where it is
+    /// another partner's.
+    async fn attribution(&self, ctx: &Context<'_>) -> Option<Result<CustomerAttribution>> {
+        match self.periods(ctx).await {
+            Ok(periods) => Some(Ok(CustomerAttribution::of(periods.iter().find(|period| period.covers(ctx.now()))?)?)),
             Err(error) => Some(Err(error)),
         }
     }
@@ -111,7 +121,7 @@ impl Customer {
 
 /// A period in which a partner manages a customer.
 #[derive(Clone)]
-pub struct CustomerAccount(customer::CustomerAccount);
+pub struct CustomerAccount(account::CustomerAccount);
 
 /// A period in which a partner manages a customer and earns by what it pays.
 #[Object]
@@ -129,6 +139,11 @@ impl CustomerAccount {
     /// The customer's own rate, as a fraction; it goes before every rule. Null where the rules decide.
     async fn commission_rate(&self) -> Option<Decimal> {
         self.0.commission_rate.map(Decimal)
+    }
+
+    /// By which link the customer came to the partner. Null where it did not come by one.
+    async fn attribution(&self) -> Option<CustomerAttribution> {
+        CustomerAttribution::of(&self.0)
     }
 
     /// Its first instant.
@@ -206,7 +221,7 @@ impl Customer {
         lists::root(ctx, CustomerFilter { search }, page).await
     }
 
-    async fn periods(&self, ctx: &Context<'_>) -> Result<Arc<[customer::CustomerAccount]>> {
+    async fn periods(&self, ctx: &Context<'_>) -> Result<Arc<[account::CustomerAccount]>> {
         Ok(ctx.load(AccountsByCustomer(self.0.id)).await?.unwrap_or_default())
     }
 }
@@ -222,9 +237,9 @@ impl CustomerAccount {
     }
 }
 
-batch_key!(AccountById(CustomerAccountId) -> Arc<customer::CustomerAccount>, customer::CustomerAccount::by_ids);
+batch_key!(AccountById(CustomerAccountId) -> Arc<account::CustomerAccount>, account::CustomerAccount::by_ids);
 
-batch_key!(AccountsByCustomer(CustomerId) -> Arc<[customer::CustomerAccount]>, customer::CustomerAccount::by_customers);
+batch_key!(AccountsByCustomer(CustomerId) -> Arc<[account::CustomerAccount]>, account::CustomerAccount::by_customers);
 
 impl Listed for Customer {
     type Beside = TotalCount;

@@ -1,6 +1,6 @@
 //! Mutations that book commissions: what the billing system reports, and an operator's corrections.
 
-use async_graphql::{Context, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::commission::Commission;
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
             user_errors::{MAX_KEY, MAX_REASON, Refusal, UserError, settle},
         },
         ledger::books::BooksExt,
+        programmes::{came_by::CameByInput, sign_up_mutations::too_many_payments},
     },
     ids::PartnerId,
     models::commissions::{
@@ -22,6 +23,7 @@ use crate::{
         booking::{Booked, BookingFault, Content, InvoicePayment},
         refund::InvoiceRefund,
     },
+    models::programmes::attribution::AttributionOutcome,
     money::{Money, minor_units},
     validation::{FaultCode, Faults, amount, line, paragraphs, past, positive_amount},
 };
@@ -39,6 +41,13 @@ struct RecordInvoicePaymentInput {
     currency: Option<CurrencyCode>,
     /// When it was paid.
     paid_at: DateTime,
+    /// The click by which the customer came to this purchase: the value of the parameter that the link added to the shop's address. Where nobody
+    /// manages the customer when it pays, it is the link's partner's from then on.
+    click_id: Option<ID>,
+    /// Further clicks of the same visitor, where the shop keeps them all, in any order; at most 20 in all. The programme says which one counts.
+    other_click_ids: Option<Vec<ID>>,
+    /// The coupon code that the customer gave, instead of a click.
+    coupon_code: Option<String>,
 }
 
 /// A refund of an invoice.
@@ -71,12 +80,13 @@ struct AdjustCommissionInput {
 }
 
 macro_rules! payload {
-    ($(#[$doc:meta])* $name:ident, $commission:literal) => {
+    ($(#[$doc:meta])* $name:ident, $commission:literal $(, $(#[$more:meta])* $field:ident: $type:ty)?) => {
         $(#[$doc])*
         #[derive(SimpleObject)]
         struct $name {
             #[doc = $commission]
             commission: Option<Row<Commission>>,
+            $($(#[$more])* $field: $type,)?
             /// Whether it had been recorded before, so that this is the first result.
             replayed: bool,
             /// What is wrong with the input. Empty when it is recorded.
@@ -88,7 +98,9 @@ macro_rules! payload {
 payload!(
     /// What became of `recordInvoicePayment`.
     RecordInvoicePaymentPayload,
-    "What a partner earned by it. Null where no partner managed the customer when it was paid, and where there are user errors."
+    "What a partner earned by it. Null where no partner managed the customer when it was paid, and where there are user errors.",
+    /// What was made of the click or the coupon code. Null where there is none, where the payment was recorded before, and where there are user errors.
+    attribution: Option<AttributionOutcome>
 );
 payload!(
     /// What became of `recordRefund`.
@@ -108,7 +120,8 @@ pub struct BookingMutations;
 impl BookingMutations {
     /// Records that a customer has paid an invoice. The partner that managed the customer then earns a commission by the rule that held
     /// then (or by its default rate as it is now): approved at once, or pending for as long as the tenant holds commissions, or until an
-    /// operator decides where the partner is not `ACTIVE`. A partner that is closed earns nothing. An invoice counts once, however often it is
+    /// operator decides where the partner is not `ACTIVE`. A partner that is closed earns nothing. An unknown click or coupon code refuses no
+    /// payment: `attribution` says so. An invoice counts once, however often it is
     /// sent; sent with other content it is refused. Needs `EVENTS_INGEST`.
     async fn record_invoice_payment(
         &self,
@@ -116,8 +129,8 @@ impl BookingMutations {
         #[graphql(desc = "The invoice and its payment.")] input: RecordInvoicePaymentInput,
     ) -> Result<Option<RecordInvoicePaymentPayload>> {
         ctx.require(Permission::EventsIngest)?;
-        let ((commission, replayed), user_errors) = settle(ctx, || record_payment(ctx, input.clone())).await?;
-        Ok(Some(RecordInvoicePaymentPayload { commission, replayed, user_errors }))
+        let (((commission, replayed), attribution), user_errors) = settle(ctx, || record_payment(ctx, input.clone())).await?;
+        Ok(Some(RecordInvoicePaymentPayload { commission, attribution, replayed, user_errors }))
     }
 
     /// Records how much of an invoice has been refunded in all. What that takes back from the commission, less what is taken back
@@ -161,20 +174,27 @@ async fn finish(ctx: &Context<'_>, writing: Writing<'_>, booked: Booked) -> Resu
     Ok((writing.commit_and(read).await?, booked.is_replay))
 }
 
-async fn record_payment(ctx: &Context<'_>, input: RecordInvoicePaymentInput) -> Result<Outcome, Refusal> {
+async fn record_payment(
+    ctx: &Context<'_>,
+    input: RecordInvoicePaymentInput,
+) -> Result<(Outcome, Option<AttributionOutcome>), Refusal> {
     let currency = currency_or_default(ctx, input.currency)?;
     let mut faults = Faults::default();
     let invoice = faults.check("input.invoiceId", line(&input.invoice_id, MAX_KEY));
     let customer = faults.check("input.customerExternalId", line(&input.customer_external_id, MAX_KEY));
     let amount = faults.check("input.amount", positive_amount(input.amount.0, minor_units(currency)));
     let paid_at = faults.check("input.paidAt", past(input.paid_at.0, ctx.now()));
-    let (Some(invoice), Some(customer), Some(amount), Some(paid_at)) = (invoice, customer, amount, paid_at) else {
+    let (click_id, other_click_ids, coupon_code) = (input.click_id, input.other_click_ids, input.coupon_code);
+    let came = CameByInput { click_id, other_click_ids, link_key: None, coupon_code }.checked(&mut faults);
+    let (Some(invoice), Some(customer), Some(amount), Some(paid_at), true) =
+        (invoice, customer, amount, paid_at, faults.is_empty())
+    else {
         return Err(faults.into());
     };
-    let report = InvoicePayment { invoice, customer, amount: Money::rounded(amount, currency), paid_at };
+    let report = InvoicePayment { invoice, customer, amount: Money::rounded(amount, currency), paid_at, came };
     let writing = ctx.write().await?;
     let booked = ctx.books(&writing).record_payment(&report).await?.map_err(|fault| refusal(&fault, "input.amount"))?;
-    Ok(finish(ctx, writing, booked).await?)
+    Ok((finish(ctx, writing, booked).await?, booked.outcome))
 }
 
 async fn record_refund(ctx: &Context<'_>, input: RecordRefundInput) -> Result<Outcome, Refusal> {
@@ -231,6 +251,7 @@ fn refusal(fault: &BookingFault, amount: &'static str) -> Refusal {
             );
             Refusal::fault(amount, FaultCode::InvalidTransition, message)
         }
+        BookingFault::TooManyPayments => Refusal::fault("input.clickId", FaultCode::OutOfRange, too_many_payments()),
         BookingFault::RefundsExceed { paid, refunded } => {
             let message = format!(
                 "{} has been refunded, which is more than the {} that was paid. What is recorded stays: correct the invoice in the \

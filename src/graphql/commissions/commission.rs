@@ -27,6 +27,7 @@ use crate::{
         partners::partner::Partner,
         payouts::payout::Payout,
         people::user::User,
+        programmes::link::Link,
     },
     ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId},
     models::{
@@ -76,6 +77,11 @@ impl Commission {
     /// The customer who paid. Null for lead conversions and adjustments.
     async fn customer(&self, ctx: &Context<'_>) -> Option<Result<Row<Customer>>> {
         Customer::by_id(ctx, self.0.customer_id?).await.transpose()
+    }
+
+    /// The link by which the customer came. Null where it came by none, and where the link is another partner's.
+    async fn link(&self, ctx: &Context<'_>) -> Option<Result<Row<Link>>> {
+        Link::by_id(ctx, self.0.link_id?).await.transpose()
     }
 
     /// The invoice's id in the billing system. Null for lead conversions and adjustments.

@@ -20,7 +20,7 @@ use crate::{
     ids::{CustomerId, PartnerId, ProgrammeId},
     models::{
         self,
-        billing::customer::CustomerAccount,
+        billing::account::CustomerAccount,
         commissions::{
             calculation::{self, StepKind},
             rate::Assessment,

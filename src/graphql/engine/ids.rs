@@ -9,9 +9,9 @@ use async_graphql::{
 
 use super::json::{displayed, leaf};
 use crate::ids::{
-    AllocationId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId, EnrolmentId, GrantId, LeadId,
-    LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, RuleId,
-    TenantId, TransferId, UserId,
+    AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId, EnrolmentId,
+    GrantId, LeadId, LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId,
+    RedemptionId, RuleId, SignUpId, TenantId, TransferId, UserId,
 };
 
 /// The beginning of the name of an id's type, where kinds of ids are distinguished.
@@ -121,5 +121,7 @@ graphql_ids!(
     ProgrammeId,
     EnrolmentId,
     EnrolmentChangeId,
-    LinkId
+    LinkId,
+    ClickId,
+    SignUpId
 );

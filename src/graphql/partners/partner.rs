@@ -304,9 +304,12 @@ impl Partner {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
+        #[graphql(desc = "In which currency the amounts are; the tenant's default where it is not given.")] currency: Option<
+            CurrencyCode,
+        >,
     ) -> Result<Option<LinkFigures>> {
         ctx.require_acting_for(self.0.id)?;
-        LinkFigures::of(ctx, FiguresOf::Partner, self.0.id, period).await.map(Some)
+        LinkFigures::of(ctx, FiguresOf::Partner, self.0.id, period, currency).map(Some)
     }
 
     /// Its parts in programmes. The newest first where no order is given.

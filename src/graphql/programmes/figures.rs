@@ -3,55 +3,135 @@
 use std::collections::HashMap;
 
 use async_graphql::{Context, Object};
+use iso_currency::Currency;
+use rust_decimal::{Decimal as Number, RoundingStrategy};
 use uuid::Uuid;
 
 use crate::{
     db,
     error::Result,
-    graphql::engine::{context::ContextExt, loaders::BatchKey, period::PeriodInput},
+    graphql::engine::{
+        context::ContextExt,
+        loaders::BatchKey,
+        period::PeriodInput,
+        scalars::{CurrencyCode, Decimal, Money, currency_or_default},
+    },
     models::{
         page::group,
-        programmes::figures::{ClickFigures, FiguresOf, Quarters},
+        programmes::figures::{ClickFigures, FiguresOf, Quarters, SaleFigures},
         scope::Scope,
     },
 };
 
 /// Figures of links.
-pub struct LinkFigures(ClickFigures);
+pub struct LinkFigures {
+    of: FiguresOf,
+    id: Uuid,
+    period: Option<Quarters>,
+    currency: Currency,
+}
 
-/// What has come of a link, or of several.
+/// What has come of a link, or of several. Amounts are of one currency.
 #[Object]
 impl LinkFigures {
     /// How often people followed them. Programs, browsers that fetch ahead, and the same visitor on the same link less than an hour later are
     /// not counted.
-    async fn clicks(&self) -> i64 {
-        self.0.clicks
+    async fn clicks(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(self.of_clicks(ctx).await?.clicks)
     }
 
     /// How many people followed them: each is counted once for each link and day (UTC).
-    async fn visitors(&self) -> i64 {
-        self.0.visitors
+    async fn visitors(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(self.of_clicks(ctx).await?.visitors)
+    }
+
+    /// How many people signed up who came by them, by when they did.
+    async fn sign_ups(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(self.of_sales(ctx).await?.sign_ups)
+    }
+
+    /// How many of those who came by them have bought something, by when they did first.
+    async fn customers(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(self.of_sales(ctx).await?.customers)
+    }
+
+    /// How many payments in the currency were made by customers who came by them, by when they were made.
+    async fn sales(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(self.of_sales(ctx).await?.sales)
+    }
+
+    /// What those payments were, less what has been refunded of them since.
+    async fn sale_amount(&self, ctx: &Context<'_>) -> Result<Money> {
+        Ok(Money::of(self.of_sales(ctx).await?.sale_amount, self.currency))
+    }
+
+    /// What the links' partners have earned by them, by when they did: what was taken back is in it, rejected commissions are not. A period in
+    /// which more was taken back than earned is below zero.
+    async fn earnings(&self, ctx: &Context<'_>) -> Result<Money> {
+        Ok(Money::of(self.of_sales(ctx).await?.earned, self.currency))
+    }
+
+    /// Sign-ups for each click, to four digits. Null where there were no clicks.
+    async fn click_to_sign_up_rate(&self, ctx: &Context<'_>) -> Option<Result<Decimal>> {
+        let figures = async { Ok((self.of_sales(ctx).await?.sign_ups, self.of_clicks(ctx).await?.clicks)) };
+        rate(figures.await)
+    }
+
+    /// Customers for each sign-up, to four digits. Null where there were no sign-ups.
+    async fn sign_up_to_customer_rate(&self, ctx: &Context<'_>) -> Option<Result<Decimal>> {
+        rate(self.of_sales(ctx).await.map(|sales| (sales.customers, sales.sign_ups)))
+    }
+
+    /// Earnings for each click. Null where there were no clicks.
+    async fn earnings_per_click(&self, ctx: &Context<'_>) -> Option<Result<Money>> {
+        let figures = async { Ok((self.of_sales(ctx).await?.earned, self.of_clicks(ctx).await?.clicks)) };
+        let per_click = |(earned, clicks)| (clicks != 0).then(|| Money::of(earned / Number::from(clicks), self.currency));
+        figures.await.map(per_click).transpose()
     }
 }
 
+/// The first for each of the second, where there are any of these.
+fn rate(figures: Result<(i64, i64)>) -> Option<Result<Decimal>> {
+    let rate = |(part, whole)| {
+        let rate = Number::from(part).checked_div(Number::from(whole))?;
+        Some(Decimal(rate.round_dp_with_strategy(4, RoundingStrategy::MidpointNearestEven)))
+    };
+    figures.map(rate).transpose()
+}
+
 impl LinkFigures {
-    /// Those of one, since the beginning or of a period; read together with those of its siblings.
-    pub async fn of(ctx: &Context<'_>, of: FiguresOf, id: impl Into<Uuid>, period: Option<PeriodInput>) -> Result<Self> {
+    /// Those of one, since the beginning or of a period; read together with those of its siblings, when they are selected.
+    pub fn of(
+        ctx: &Context<'_>,
+        of: FiguresOf,
+        id: impl Into<Uuid>,
+        period: Option<PeriodInput>,
+        currency: Option<CurrencyCode>,
+    ) -> Result<Self> {
         let span = period.map(|period| period.span(ctx)).transpose()?;
         let period = span.map(|span| Quarters::between(span.from, span.before));
-        let figures = ctx.load(FiguresKey { of, period, id: id.into() }).await?;
-        Ok(Self(figures.unwrap_or_default()))
+        Ok(Self { of, id: id.into(), period, currency: currency_or_default(ctx, currency)? })
+    }
+
+    async fn of_clicks(&self, ctx: &Context<'_>) -> Result<ClickFigures> {
+        let key = ClicksKey { of: self.of, period: self.period, id: self.id };
+        Ok(ctx.load(key).await?.unwrap_or_default())
+    }
+
+    async fn of_sales(&self, ctx: &Context<'_>) -> Result<SaleFigures> {
+        let key = SalesKey { of: self.of, period: self.period, currency: self.currency, id: self.id };
+        Ok(ctx.load(key).await?.unwrap_or_default())
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct FiguresKey {
+struct ClicksKey {
     of: FiguresOf,
     period: Option<Quarters>,
     id: Uuid,
 }
 
-impl BatchKey for FiguresKey {
+impl BatchKey for ClicksKey {
     type Value = ClickFigures;
 
     /// One statement for each kind and period that the document asks for.
@@ -60,6 +140,29 @@ impl BatchKey for FiguresKey {
         for ((of, period), ids) in group(keys.iter().map(|key| ((key.of, key.period), key.id)).collect()) {
             let figures = ClickFigures::by_ids(connection, scope, of, &ids, period).await?;
             found.extend(figures.into_iter().map(|(id, figures)| (Self { of, period, id }, figures)));
+        }
+        Ok(found)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct SalesKey {
+    of: FiguresOf,
+    period: Option<Quarters>,
+    currency: Currency,
+    id: Uuid,
+}
+
+impl BatchKey for SalesKey {
+    type Value = SaleFigures;
+
+    /// One statement for each kind, period and currency that the document asks for.
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, SaleFigures>> {
+        let mut found = HashMap::new();
+        for ((of, period, currency), ids) in group(keys.iter().map(|key| ((key.of, key.period, key.currency), key.id)).collect())
+        {
+            let figures = SaleFigures::by_ids(connection, scope, of, &ids, period, currency).await?;
+            found.extend(figures.into_iter().map(|(id, figures)| (Self { of, period, currency, id }, figures)));
         }
         Ok(found)
     }

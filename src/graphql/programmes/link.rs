@@ -16,7 +16,7 @@ use crate::{
             pagination::{Connection, Listed, TotalCount},
             period::PeriodInput,
             row::{Row, plain},
-            scalars::DateTime,
+            scalars::{CurrencyCode, DateTime},
         },
         partners::partner::Partner,
         people::user::User,
@@ -120,8 +120,11 @@ impl Link {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
+        #[graphql(desc = "In which currency the amounts are; the tenant\'s default where it is not given.")] currency: Option<
+            CurrencyCode,
+        >,
     ) -> Result<Option<LinkFigures>> {
-        LinkFigures::of(ctx, FiguresOf::Link, self.0.id, period).await.map(Some)
+        LinkFigures::of(ctx, FiguresOf::Link, self.0.id, period, currency).map(Some)
     }
 
     /// When it was made.

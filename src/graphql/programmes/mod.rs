@@ -1,5 +1,6 @@
 //! Programmes, enrolments and links in the schema.
 
+pub(super) mod came_by;
 pub mod enrolment;
 pub mod figures;
 pub mod link;
@@ -8,3 +9,5 @@ pub(super) mod link_mutations;
 pub mod programme;
 pub(super) mod programme_mutations;
 pub(super) mod queries;
+pub mod sign_up;
+pub(super) mod sign_up_mutations;

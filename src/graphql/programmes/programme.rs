@@ -146,8 +146,11 @@ impl Programme {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The period; since the beginning where it is not given.")] period: Option<PeriodInput>,
+        #[graphql(desc = "In which currency the amounts are; the tenant\'s default where it is not given.")] currency: Option<
+            CurrencyCode,
+        >,
     ) -> Result<Option<LinkFigures>> {
-        LinkFigures::of(ctx, FiguresOf::Programme, self.0.id, period).await.map(Some)
+        LinkFigures::of(ctx, FiguresOf::Programme, self.0.id, period, currency).map(Some)
     }
 
     /// When it was made.

@@ -5,7 +5,8 @@ use diesel::QueryResult;
 use rust_decimal::Decimal;
 
 use super::{
-    customer::{Customer, CustomerAccount, NewCustomerAccount, Whose},
+    account::{CustomerAccount, NewCustomerAccount, Whose},
+    customer::Customer,
     past_payment::{self, lock_unearned},
 };
 use crate::{
@@ -109,8 +110,12 @@ impl Books<'_> {
             customer_id: to.customer,
             link_id: same.and_then(|last| last.link_id),
             programme_id: same.and_then(|last| last.programme_id),
+            means: same.and_then(|last| last.means),
+            click_id: same.and_then(|last| last.click_id),
+            clicked_at: same.and_then(|last| last.clicked_at),
             commission_rate: to.commission_rate,
             managed_from: from,
+            managed_to: None,
         };
         let account = CustomerAccount::insert(self.connection, &new).await?;
         if unearned.len() > past_payment::MOST {

@@ -14,14 +14,13 @@ use uuid::Uuid;
 
 use crate::{
     db::{
-        schema::{customers, partner_accounts, partners},
+        schema::{customers, partner_accounts},
         statement::{Bind, statement},
     },
-    ids::{CustomerAccountId, CustomerId, LinkId, PartnerId, ProgrammeId, TenantId},
+    ids::{CustomerId, TenantId},
     models::{
         list::{Conditions, list},
         page::{Cursor, Key, KeyKind, Page, SortKey, finds, group},
-        partners::status::PartnerStatus,
         scope::Scope,
     },
 };
@@ -44,59 +43,6 @@ pub struct Customer {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
-}
-
-/// A period in which a partner manages a customer.
-#[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
-#[diesel(table_name = partner_accounts)]
-pub struct CustomerAccount {
-    /// Its id.
-    pub id: CustomerAccountId,
-    /// The partner.
-    pub partner_id: PartnerId,
-    /// The customer.
-    pub customer_id: CustomerId,
-    /// The partner's link that the customer came by.
-    pub link_id: Option<LinkId>,
-    /// That link's programme.
-    pub programme_id: Option<ProgrammeId>,
-    /// The customer's own rate, as a fraction.
-    pub commission_rate: Option<Decimal>,
-    /// Its first instant.
-    pub managed_from: DateTime<Utc>,
-    /// Its end, exclusive; `None` while it lasts.
-    pub managed_to: Option<DateTime<Utc>>,
-}
-
-/// A period to be added.
-#[derive(Debug, Clone, Insertable)]
-#[diesel(table_name = partner_accounts)]
-pub struct NewCustomerAccount {
-    /// Its tenant.
-    pub tenant_id: TenantId,
-    /// Its id.
-    pub id: CustomerAccountId,
-    /// The partner.
-    pub partner_id: PartnerId,
-    /// The customer.
-    pub customer_id: CustomerId,
-    /// The partner's link that the customer came by.
-    pub link_id: Option<LinkId>,
-    /// That link's programme.
-    pub programme_id: Option<ProgrammeId>,
-    /// The customer's own rate.
-    pub commission_rate: Option<Decimal>,
-    /// Its first instant.
-    pub managed_from: DateTime<Utc>,
-}
-
-/// Whose periods are meant.
-#[derive(Debug, Clone, Copy)]
-pub enum Whose {
-    /// A partner's.
-    Partner(PartnerId),
-    /// A customer's.
-    Customer(CustomerId),
 }
 
 /// What is reported of a customer.
@@ -158,6 +104,16 @@ impl Customer {
     pub async fn hold(mut connection: &AsyncPgConnection, tenant: TenantId, external_id: &str) -> QueryResult<Option<Self>> {
         let query = Self::query().filter(customers::tenant_id.eq(tenant)).filter(customers::external_id.eq(external_id));
         query.for_share().first(&mut connection).await.optional()
+    }
+
+    /// The tenant's customer of that id in the billing system, locked as by [`Customer::lock`].
+    pub async fn lock_by_external_id(
+        mut connection: &AsyncPgConnection,
+        tenant: TenantId,
+        external_id: &str,
+    ) -> QueryResult<Option<Self>> {
+        let query = Self::query().filter(customers::tenant_id.eq(tenant)).filter(customers::external_id.eq(external_id));
+        query.for_no_key_update().first(&mut connection).await.optional()
     }
 
     /// Where this row stands in a list.
@@ -225,121 +181,39 @@ impl Customer {
         Ok((known.select(customers::id).first(&mut connection).await?, false))
     }
 
+    /// The customer of that id in the billing system, added where there is none; one that is there stays as it is. Locked as by
+    /// [`Customer::lock`].
+    pub async fn add(mut connection: &AsyncPgConnection, tenant: TenantId, report: &CustomerReport) -> QueryResult<CustomerId> {
+        let added = diesel::insert_into(customers::table)
+            .values((
+                customers::tenant_id.eq(tenant),
+                customers::id.eq(CustomerId::new()),
+                customers::external_id.eq(&report.external_id),
+                customers::name.eq(&report.name),
+                customers::email.eq(&report.email),
+            ))
+            .on_conflict_do_nothing()
+            .returning(customers::id)
+            .get_result(&mut connection)
+            .await
+            .optional()?;
+        match added {
+            Some(id) => Ok(id),
+            None => {
+                customers::table
+                    .filter(customers::tenant_id.eq(tenant))
+                    .filter(customers::external_id.eq(&report.external_id))
+                    .select(customers::id)
+                    .for_no_key_update()
+                    .first(&mut connection)
+                    .await
+            }
+        }
+    }
+
     /// The customer, locked until the transaction ends: who manages it is not changed by two at once.
     pub async fn lock(mut connection: &AsyncPgConnection, tenant: TenantId, id: CustomerId) -> QueryResult<Option<Self>> {
         let query = Self::query().filter(customers::tenant_id.eq(tenant)).filter(customers::id.eq(id)).for_no_key_update();
         query.first(&mut connection).await.optional()
-    }
-}
-
-impl CustomerAccount {
-    /// Those of `ids` that are in scope.
-    pub async fn by_ids(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        ids: &[CustomerAccountId],
-    ) -> QueryResult<HashMap<CustomerAccountId, Self>> {
-        let query = Self::query().filter(partner_accounts::tenant_id.eq(scope.tenant)).filter(partner_accounts::id.eq_any(ids));
-        let rows: Vec<Self> = query.load(&mut connection).await?;
-        Ok(rows.into_iter().filter(|row| scope.includes(row.partner_id)).map(|row| (row.id, row)).collect())
-    }
-
-    /// Each customer's periods in scope, the last one first.
-    pub async fn by_customers(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        customers: &[CustomerId],
-    ) -> QueryResult<HashMap<CustomerId, Vec<Self>>> {
-        let rows: Vec<Self> = Self::query()
-            .filter(partner_accounts::tenant_id.eq(scope.tenant))
-            .filter(partner_accounts::customer_id.eq_any(customers))
-            .order((partner_accounts::managed_from.desc(), partner_accounts::id))
-            .load(&mut connection)
-            .await?;
-        let rows = rows.into_iter().filter(|row| scope.includes(row.partner_id));
-        Ok(group(rows.map(|row| (row.customer_id, row)).collect()))
-    }
-
-    /// The period that an instant falls into, and the partner's status now; a closed partner manages nobody.
-    pub async fn at(
-        mut connection: &AsyncPgConnection,
-        tenant: TenantId,
-        customer: CustomerId,
-        at: DateTime<Utc>,
-    ) -> QueryResult<Option<(Self, PartnerStatus)>> {
-        partner_accounts::table
-            .inner_join(
-                partners::table
-                    .on(partners::tenant_id.eq(partner_accounts::tenant_id).and(partners::id.eq(partner_accounts::partner_id))),
-            )
-            .filter(partners::status.ne(PartnerStatus::Closed))
-            .select((Self::as_select(), partners::status))
-            .filter(partner_accounts::tenant_id.eq(tenant))
-            .filter(partner_accounts::customer_id.eq(customer))
-            .filter(partner_accounts::managed_from.le(at))
-            .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at)))
-            .first(&mut connection)
-            .await
-            .optional()
-    }
-
-    /// The last period, those that never began left out.
-    pub async fn latest(mut connection: &AsyncPgConnection, tenant: TenantId, customer: CustomerId) -> QueryResult<Option<Self>> {
-        Self::query()
-            .filter(partner_accounts::tenant_id.eq(tenant))
-            .filter(partner_accounts::customer_id.eq(customer))
-            .filter(
-                partner_accounts::managed_to
-                    .is_null()
-                    .or(partner_accounts::managed_to.gt(partner_accounts::managed_from.nullable())),
-            )
-            .order(partner_accounts::managed_from.desc())
-            .first(&mut connection)
-            .await
-            .optional()
-    }
-
-    /// Adds a period.
-    pub async fn insert(mut connection: &AsyncPgConnection, new: &NewCustomerAccount) -> QueryResult<Self> {
-        let insert = diesel::insert_into(partner_accounts::table).values(new).returning(Self::as_returning());
-        insert.get_result(&mut connection).await
-    }
-
-    /// Ends the period, unless it has ended by then; one that has not begun by then never begins.
-    pub async fn end(&self, mut connection: &AsyncPgConnection, tenant: TenantId, at: DateTime<Utc>) -> QueryResult<()> {
-        diesel::update(
-            partner_accounts::table
-                .filter(partner_accounts::tenant_id.eq(tenant))
-                .filter(partner_accounts::id.eq(self.id))
-                .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at))),
-        )
-        .set(partner_accounts::managed_to.eq(at.max(self.managed_from)))
-        .execute(&mut connection)
-        .await
-        .map(drop)
-    }
-
-    /// Ends every period of a partner's or a customer's that has not ended by then; those that have not begun never begin. Whether there were
-    /// any.
-    pub async fn end_all(
-        mut connection: &AsyncPgConnection,
-        tenant: TenantId,
-        whose: Whose,
-        at: DateTime<Utc>,
-    ) -> QueryResult<bool> {
-        let mut query = Self::query()
-            .into_boxed::<Pg>()
-            .filter(partner_accounts::tenant_id.eq(tenant))
-            .filter(partner_accounts::managed_to.is_null().or(partner_accounts::managed_to.gt(at)));
-        query = match whose {
-            Whose::Partner(partner) => query.filter(partner_accounts::partner_id.eq(partner)),
-            Whose::Customer(customer) => query.filter(partner_accounts::customer_id.eq(customer)),
-        };
-        let open: Vec<Self> = query.load(&mut connection).await?;
-        for period in &open {
-            period.end(connection, tenant, at).await?;
-        }
-        // One that never began, and does not now either, ends when it begins.
-        Ok(open.iter().any(|period| period.managed_to.is_none_or(|end| end != at.max(period.managed_from))))
     }
 }

@@ -1,5 +1,6 @@
 //! Customers and their invoices, as the billing system reports them, and which partner manages whom.
 
+pub mod account;
 pub mod assignment;
 pub mod customer;
 pub mod invoice;

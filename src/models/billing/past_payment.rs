@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::{QueryResult, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{customer::CustomerAccount, invoice::Invoice};
+use super::{account::CustomerAccount, invoice::Invoice};
 use crate::{
     db::{schema::invoices, statement::condition},
     ids::{CustomerId, TenantId},
@@ -17,7 +17,7 @@ pub const MOST: usize = 1_000;
 
 /// A customer's paid invoices since an instant that have earned nobody anything, the first one first, one more than are booked at once; locked
 /// until the transaction ends, before any books are.
-pub(super) async fn lock_unearned(
+pub(in crate::models) async fn lock_unearned(
     mut connection: &AsyncPgConnection,
     tenant: TenantId,
     customer: CustomerId,
@@ -42,7 +42,7 @@ pub(super) async fn lock_unearned(
 impl Books<'_> {
     /// Books payments that earned nothing, each by the rule that held when it was paid, and what was refunded of them. The invoices and the
     /// partner's books are locked. Gives how many.
-    pub(super) async fn book_past_payments(
+    pub(in crate::models) async fn book_past_payments(
         &self,
         account: &CustomerAccount,
         status: PartnerStatus,

@@ -18,13 +18,15 @@ use crate::{
     ids::{CommissionId, CustomerId, PartnerId},
     models::{
         billing::{
-            customer::{Customer, CustomerAccount},
+            account::CustomerAccount,
+            customer::Customer,
             invoice::{Invoice, NewInvoice},
         },
         idempotency::Difference,
         leads::lead::Lead,
         ledger::{AccountKind, Posting, Source, TransferKind, books::Books},
         partners::status::PartnerStatus,
+        programmes::attribution::{AttributionOutcome, CameBy},
         scope::Scope,
     },
     money::{Money, stored_currency},
@@ -41,6 +43,8 @@ pub struct InvoicePayment {
     pub amount: Money,
     /// When.
     pub paid_at: DateTime<Utc>,
+    /// How the customer came to this purchase, where the shop says so.
+    pub came: Option<CameBy>,
 }
 
 /// What was booked.
@@ -48,6 +52,8 @@ pub struct InvoicePayment {
 pub struct Booked {
     /// The commission; `None` where nothing is earned or taken back.
     pub commission: Option<CommissionId>,
+    /// What was made of how the customer came, where that was said.
+    pub outcome: Option<AttributionOutcome>,
     /// Whether it had been booked before.
     pub is_replay: bool,
 }
@@ -93,6 +99,8 @@ pub enum BookingFault {
         /// What is payable; below zero for a debt.
         payable: Decimal,
     },
+    /// More payments of the customer since then earned nothing than are booked at once.
+    TooManyPayments,
     /// More was refunded than was paid.
     RefundsExceed {
         /// What was paid.
@@ -108,12 +116,12 @@ pub type Booking = Result<Booked, BookingFault>;
 impl Booked {
     /// Booked now.
     pub const fn new(commission: Option<CommissionId>) -> Self {
-        Self { commission, is_replay: false }
+        Self { commission, outcome: None, is_replay: false }
     }
 
     /// Booked before.
     pub const fn replay(commission: Option<CommissionId>) -> Self {
-        Self { commission, is_replay: true }
+        Self { commission, outcome: None, is_replay: true }
     }
 }
 
@@ -122,9 +130,13 @@ pub(super) fn differs(content: Content, first: impl ToString) -> Booking {
 }
 
 impl Books<'_> {
-    /// Books what a partner earns by a payment of a customer whom it manages.
+    /// Books what a partner earns by a payment of a customer whom it manages, or who came by its link to this very purchase.
     pub async fn record_payment(&self, report: &InvoicePayment) -> QueryResult<Booking> {
-        let Some(customer) = Customer::hold(self.connection, self.tenant, &report.customer).await? else {
+        let customer = match report.came {
+            Some(_) => Customer::lock_by_external_id(self.connection, self.tenant, &report.customer).await?,
+            None => Customer::hold(self.connection, self.tenant, &report.customer).await?,
+        };
+        let Some(customer) = customer else {
             return Ok(Err(BookingFault::UnknownCustomer));
         };
         let currency = report.amount.currency;
@@ -149,7 +161,7 @@ impl Books<'_> {
             invoice.pay(self.connection, self.tenant, customer.id, report.amount.amount, report.paid_at).await?;
         }
         let Some((account, _)) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
-            return Ok(Ok(Booked::new(None)));
+            return self.record_direct_sale(report, customer.id).await;
         };
         self.lock(&[account.partner_id]).await?;
         // The partner may have been closed or suspended meanwhile, which takes the same lock.
@@ -164,8 +176,27 @@ impl Books<'_> {
             amount: report.amount,
             at: report.paid_at,
         };
+        let outcome = match &report.came {
+            Some(came) => Some(self.visit(came, report.paid_at).await?.err().unwrap_or(AttributionOutcome::Kept)),
+            None => None,
+        };
         let commission = self.book_paid_invoice(payment, &account, status, &invoice).await?;
-        Ok(Ok(Booked::new(Some(commission))))
+        Ok(Ok(Booked { outcome, ..Booked::new(Some(commission)) }))
+    }
+
+    /// Books a payment, recorded already, of a customer whom nobody manages: who came by a link to it is its partner's from then on.
+    async fn record_direct_sale(&self, report: &InvoicePayment, customer: CustomerId) -> QueryResult<Booking> {
+        let Some(came) = &report.came else { return Ok(Ok(Booked::new(None))) };
+        let outcome = match self.visit(came, report.paid_at).await? {
+            Ok(visit) => self.attribute(customer, &visit, report.paid_at).await?,
+            Err(outcome) => Some(outcome),
+        };
+        let Some(outcome) = outcome else { return Ok(Err(BookingFault::TooManyPayments)) };
+        if outcome == AttributionOutcome::Attributed {
+            self.count_sign_ups(customer).await?;
+        }
+        let booked = Commission::by_invoice(self.connection, self.tenant, &report.invoice).await?;
+        Ok(Ok(Booked { outcome: Some(outcome), ..Booked::new(booked.map(|commission| commission.id)) }))
     }
 
     /// Books what a partner, whose status is this, earns by a paid invoice, less what was refunded of it already.
@@ -205,8 +236,14 @@ impl Books<'_> {
         if paid_at != report.paid_at {
             return Ok(differs(Content::PaidAt, clock::shown(paid_at)));
         }
-        let first = Commission::by_invoice(self.connection, self.tenant, &invoice.external_id).await?;
-        Ok(Ok(Booked::replay(first.map(|commission| commission.id))))
+        match Commission::by_invoice(self.connection, self.tenant, &invoice.external_id).await? {
+            Some(first) => Ok(Ok(Booked::replay(Some(first.id)))),
+            // The first report may not have said how the customer came.
+            None => Ok(self
+                .record_direct_sale(report, customer)
+                .await?
+                .map(|booked| Booked { is_replay: booked.commission.is_none(), ..booked })),
+        }
     }
 
     async fn book_payment(

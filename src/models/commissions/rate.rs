@@ -18,7 +18,7 @@ use crate::{
         statement::{Bind, statement},
     },
     ids::{CustomerId, TenantId},
-    models::billing::customer::CustomerAccount,
+    models::billing::account::CustomerAccount,
     money::Money,
 };
 

@@ -68,9 +68,12 @@ impl Books<'_> {
         if let Some(paid) = invoice.amount.filter(|paid| refunded > *paid) {
             return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
         }
+        if let Some(commission) = &commission {
+            // The figures of its link follow the invoice.
+            self.lock(&[commission.partner_id]).await?;
+        }
         invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
         let Some(commission) = commission else { return Ok(Ok(Booked::new(None))) };
-        self.lock(&[commission.partner_id]).await?;
         Ok(Ok(Booked::new(self.reverse(&commission, refunded, report.refunded_at).await?)))
     }
 

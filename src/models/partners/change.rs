@@ -10,7 +10,7 @@ use super::{
 use crate::{
     ids::PartnerId,
     models::{
-        billing::customer::{CustomerAccount, Whose},
+        billing::account::{CustomerAccount, Whose},
         idempotency::{Claim, Difference, Key, Operation},
         ledger::{self, Account, books::Books},
         scope::Scope,

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use diesel::{
     result::QueryResult,
-    sql_types::{BigInt, Uuid as SqlUuid},
+    sql_types::{BigInt, Numeric, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use iso_currency::Currency;
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::{
@@ -41,6 +43,21 @@ pub struct ClickFigures {
     pub visitors: i64,
 }
 
+/// What those who came by links have done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SaleFigures {
+    /// Sign-ups that count.
+    pub sign_ups: i64,
+    /// Customers by when they bought first by a link.
+    pub customers: i64,
+    /// Payments in the currency.
+    pub sales: i64,
+    /// What was paid, less what was refunded of it.
+    pub sale_amount: Decimal,
+    /// What the links' partners have earned, what was taken back included.
+    pub earned: Decimal,
+}
+
 /// A period of figures, to the quarter of an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Quarters {
@@ -65,20 +82,24 @@ impl Quarters {
     }
 }
 
-impl ClickFigures {
-    /// The figures of many, since the beginning or of a period. Where there are none, it is left out.
-    pub async fn by_ids(
-        mut connection: &AsyncPgConnection,
-        scope: Scope,
-        of: FiguresOf,
-        ids: &[Uuid],
-        period: Option<Quarters>,
-    ) -> QueryResult<HashMap<Uuid, Self>> {
-        // A programme's are those of the partners in it.
+/// The totals that figures are added up from.
+struct Totals {
+    /// The column of the id.
+    id: &'static str,
+    /// The tables.
+    from: String,
+    /// Which rows, with what is bound there.
+    condition: String,
+    binds: Vec<Bind>,
+}
+
+impl Totals {
+    /// Those of a table, since the beginning or of a period; a programme's are those of the partners in it.
+    fn of(table: &str, scope: Scope, of: FiguresOf, ids: &[Uuid], period: Option<Quarters>) -> Self {
         let (id, from) = match of {
-            FiguresOf::Link | FiguresOf::Enrolment | FiguresOf::Partner => ("t.scope_id", "link_click_totals t"),
+            FiguresOf::Link | FiguresOf::Enrolment | FiguresOf::Partner => ("t.scope_id", format!("{table} t")),
             FiguresOf::Programme => {
-                ("e.programme_id", "enrolments e JOIN link_click_totals t ON t.tenant_id = e.tenant_id AND t.scope_id = e.id")
+                ("e.programme_id", format!("enrolments e JOIN {table} t ON t.tenant_id = e.tenant_id AND t.scope_id = e.id"))
             }
         };
         let mut binds = vec![Bind::Uuid(scope.tenant.uuid()), Bind::Uuids(ids.to_vec())];
@@ -94,16 +115,56 @@ impl ClickFigures {
         };
         let own = if scope.partner.is_some() { " AND t.partner_id = ?" } else { "" };
         binds.extend(scope.partner.map(PartnerId::uuid).map(Bind::Uuid));
+        Self { id, from, condition: format!("t.tenant_id = ? AND {id} = ANY (?) AND {grains}{own}"), binds }
+    }
+}
+
+impl ClickFigures {
+    /// The figures of many, since the beginning or of a period. Where there are none, it is left out.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        of: FiguresOf,
+        ids: &[Uuid],
+        period: Option<Quarters>,
+    ) -> QueryResult<HashMap<Uuid, Self>> {
+        let Totals { id, from, condition, binds } = Totals::of("link_click_totals", scope, of, ids, period);
         let rows: Vec<(Uuid, i64, i64)> = statement::<(SqlUuid, BigInt, BigInt)>(
-            format!(
-                "SELECT {id}, sum(t.clicks)::bigint, sum(t.visitors)::bigint FROM {from}
-                    WHERE t.tenant_id = ? AND {id} = ANY (?) AND {grains}{own} GROUP BY 1"
-            ),
+            format!("SELECT {id}, sum(t.clicks)::bigint, sum(t.visitors)::bigint FROM {from} WHERE {condition} GROUP BY 1"),
             binds,
         )
         .load(&mut connection)
         .await?;
         Ok(rows.into_iter().map(|(id, clicks, visitors)| (id, Self { clicks, visitors })).collect())
+    }
+}
+
+impl SaleFigures {
+    /// The figures of many, with the amounts in one currency, since the beginning or of a period. Where there are none, it is left out.
+    pub async fn by_ids(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        of: FiguresOf,
+        ids: &[Uuid],
+        period: Option<Quarters>,
+        currency: Currency,
+    ) -> QueryResult<HashMap<Uuid, Self>> {
+        let Totals { id, from, condition, mut binds } = Totals::of("link_sale_totals", scope, of, ids, period);
+        binds.push(Bind::text(currency.code()));
+        let rows: Vec<(Uuid, i64, i64, i64, Decimal, Decimal)> =
+            statement::<(SqlUuid, BigInt, BigInt, BigInt, Numeric, Numeric)>(
+                format!(
+                    "SELECT {id}, sum(t.sign_ups)::bigint, sum(t.customers)::bigint, sum(t.sales)::bigint, sum(t.sale_amount), sum(t.earned)
+                     FROM {from} WHERE {condition} AND t.currency IN ('', ?) GROUP BY 1"
+                ),
+                binds,
+            )
+            .load(&mut connection)
+            .await?;
+        let figures = rows.into_iter().map(|(id, sign_ups, customers, sales, sale_amount, earned)| {
+            (id, Self { sign_ups, customers, sales, sale_amount, earned })
+        });
+        Ok(figures.collect())
     }
 }
 

@@ -21,6 +21,18 @@ pub const MAX_KEY: usize = 64;
 const RESERVED: [&str; 11] =
     ["admin", "api", "assets", "export", "exports", "graphql", "healthz", "l", "metrics", "readyz", "webhooks"];
 
+crate::pg_enum! {
+    /// How somebody came by a link.
+    pub enum LinkMeans {
+        /// They followed it.
+        Click = "click",
+        /// The shop named the link.
+        LinkKey = "link_key",
+        /// They gave its coupon code.
+        CouponCode = "coupon_code",
+    }
+}
+
 /// A link.
 #[derive(Debug, Clone, PartialEq, Eq, HasQuery)]
 #[diesel(table_name = links)]

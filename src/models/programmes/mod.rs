@@ -1,6 +1,7 @@
 //! Programmes: what a tenant offers for one shop, the partners that are enrolled, and the links that they share.
 
 pub mod address;
+pub mod attribution;
 pub mod click;
 pub mod enrolment;
 pub mod figures;
@@ -10,3 +11,4 @@ pub mod link_change;
 pub mod link_list;
 pub mod link_request;
 pub mod programme;
+pub mod sign_up;

@@ -53,6 +53,7 @@ struct Few {
     redemptions: Vec<String>,
     people: Vec<String>,
     links: Vec<String>,
+    keys: Vec<String>,
     programmes: Vec<String>,
     enrolments: Vec<String>,
 }
@@ -120,6 +121,7 @@ impl Few {
             rules: Vec::new(),
             redemptions: Vec::new(),
             links: Vec::new(),
+            keys: Vec::new(),
             programmes: Vec::new(),
             enrolments: Vec::new(),
         }
@@ -142,6 +144,9 @@ impl Few {
         let rules = found.data()["commissionRules"].as_array().expect("rules");
         self.rules = rules.iter().map(|rule| rule["id"].as_str().expect("an id").to_owned()).collect();
         (self.payouts, self.commissions, self.allocations) = (ids("payouts"), ids("commissions"), ids("creditAllocations"));
+        self.keys =
+            world.text("SELECT coalesce(string_agg(key, ','), '') FROM links").await.split(',').map(str::to_owned).collect();
+        self.keys.retain(|key| !key.is_empty());
         (self.links, self.programmes, self.enrolments) = (ids("links"), ids("programmes"), ids("enrolments"));
     }
 
@@ -312,6 +317,10 @@ impl Few {
                     json!({"status": (["APPROVED", "REJECTED", "SUSPENDED"][random.usize(..3)]), "reason": "R"}),
                 ),
             ),
+            "recordSignUp" => (
+                As::Service,
+                json!({"customerExternalId": format!("cus_{}", random.u8(..4)), "linkKey": of(random, &self.keys)?, "name": text(random)}),
+            ),
             other => panic!("no call of {other}: every mutation is thrown at every other"),
         })
     }
@@ -380,7 +389,10 @@ async fn every_mutation_at_every_other() {
     for task in join_all(tasks).await {
         done.extend(task.expect("a task"));
     }
-    assert_eq!(retried(&world), 0, "transactions waited for each other in a circle: {}", circles().await);
+    // What was overtaken by another is run again, which is as it should be; connections report what PostgreSQL ended a moment later.
+    tokio::time::sleep(std::time::Duration::from_millis(1_500)).await;
+    let ended = world.number("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").await;
+    assert_eq!(ended, 0, "transactions waited for each other in a circle: {}", circles().await);
     let missing: Vec<&String> = names.iter().map(|(name, _)| name).filter(|name| !done.contains(*name)).collect();
     assert_eq!(missing, Vec::<&String>::new(), "each of them succeeded at least once");
     assert_eq!(world.broken_rules().await, [""; 0]);

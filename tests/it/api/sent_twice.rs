@@ -139,7 +139,7 @@ async fn every_mutation_is_done_once() {
 
     // Programmes and links.
     let shoe = json!({"url": "https://shop.example.com/shoe", "title": "Shoe"});
-    let link = twice.send("owner_a", "createLink", shoe, "link { id updatedAt programme { id } }").await["link"].clone();
+    let link = twice.send("owner_a", "createLink", shoe, "link { id key updatedAt programme { id } }").await["link"].clone();
     let several = json!({"links": [{"url": "https://example.com/a"}, {"url": "https://example.com/b", "key": "b"}]});
     twice.send("owner_a", "createLinks", several, "results { link { id updatedAt } userErrors { code } }").await;
     let changes = json!({"id": link["id"], "title": "Boot", "utm": {"source": "mail"}});
@@ -152,6 +152,9 @@ async fn every_mutation_is_done_once() {
     let enrolment = id(&twice.send("operator", "enrolPartner", enrolled, "enrolment { id updatedAt }").await["enrolment"]);
     let decision = json!({"id": enrolment, "status": "SUSPENDED", "reason": "R"});
     twice.send("operator", "decideEnrolment", decision, "enrolment { id updatedAt history { id } }").await;
+
+    let sign_up = json!({"customerExternalId": "new", "linkKey": link["key"], "name": "Trial", "email": "new@example.com"});
+    twice.send("service", "recordSignUp", sign_up, "signUp { id isCounted } customer { id updatedAt }").await;
 
     // Money.
     let customer = json!({"externalId": "cus", "name": "C", "email": "cus@example.com"});

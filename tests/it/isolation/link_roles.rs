@@ -20,6 +20,8 @@ const TABLES: &[&str] = &[
     "link_clicks",
     "link_click_totals",
     "link_visitors",
+    "link_sign_ups",
+    "link_sale_totals",
 ];
 
 /// A world in which partners A, B and G have one link each, to one shop, with a click on it; and each tenant a host.
@@ -37,6 +39,13 @@ async fn linked() -> World {
         partner_portal::models::programmes::click::write(&world.owner().await, &[click]).await.expect("written");
     }
     world
+        .sql(
+            "INSERT INTO customers (tenant_id, id, external_id, name) SELECT tenant_id, id, id::text, 'C' FROM links;
+             INSERT INTO link_sign_ups (tenant_id, id, partner_id, programme_id, link_id, customer_id, name, means, at, is_counted)
+                 SELECT tenant_id, id, partner_id, programme_id, id, id, 'Sign-up', 'link_key', now(), true FROM links",
+        )
+        .await;
+    world
 }
 
 /// With no condition in the SQL at all, each database role sees its own rows and nobody else's; who visited a link when is nobody's to see.
@@ -49,7 +58,8 @@ async fn roles_see_their_own_links() {
     let seen = |programmes: i32, links: i32| {
         // Of each link its enrolment and its partner have totals too, each by three grains.
         json!({"programmes": programmes, "enrolments": links, "enrolment_changes": links, "link_hosts": programmes, "links": links,
-               "link_clicks": links, "link_click_totals": links * 9, "link_visitors": "denied"})
+               "link_clicks": links, "link_click_totals": links * 9, "link_visitors": "denied",
+               "link_sign_ups": links, "link_sale_totals": links * 9})
     };
     let (acme, globex, a, b, g) = (world.acme.uuid(), world.globex.uuid(), world.a.uuid(), world.b.uuid(), world.g.uuid());
     for (role, settings, expected) in [
@@ -137,6 +147,11 @@ async fn roles_write_their_own_links_only() {
         ("portal_operator", "UPDATE link_clicks SET is_bot = true".to_owned(), false),
         ("portal_operator", "UPDATE link_click_totals SET clicks = 9".to_owned(), false),
         ("portal_operator", "DELETE FROM enrolment_changes".to_owned(), false),
+        ("portal_operator", "UPDATE link_sale_totals SET earned = 9".to_owned(), false),
+        ("portal_operator", "UPDATE link_sign_ups SET at = now()".to_owned(), false),
+        ("portal_partner", "UPDATE link_sign_ups SET is_counted = false".to_owned(), false),
+        ("portal_partner", "INSERT INTO link_sign_ups SELECT * FROM link_sign_ups".to_owned(), false),
+        ("portal_service", format!("SELECT add_to_link_totals('{acme}', id, '', now(), 1, 0, 0, 0, 0) FROM links"), false),
     ] {
         let mut connection = world.owner().await;
         let who = format!("SET app.tenant_id = '{acme}'; SET app.partner_id = '{a}'; SET app.user_id = '{}'", uuid::Uuid::nil());

@@ -310,6 +310,14 @@ async fn programmes(world: &World) -> Vec<Row> {
             [true, true, true, false],
         ),
         (
+            "recordSignUp",
+            format!(
+                "recordSignUp(input: {{ customerExternalId: \"c_ROLE\", linkKey: {} }}) {{ userErrors {{ message }} }}",
+                made["key"]
+            ),
+            [false, false, false, true],
+        ),
+        (
             "createLinks",
             format!(
                 "createLinks(input: {{ links: [{{ partnerId: \"{a}\", url: \"https://example.com/x\" }}] }}) {{ userErrors {{ message }} }}"

@@ -5,7 +5,7 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use partner_portal::verify;
 use serde_json::json;
 
-use super::verify::{business, credits};
+use super::verify::{business, credits, sales_by_links};
 use crate::support::{World, world::number};
 
 /// Where money and credits, and what decides of them, are kept.
@@ -30,6 +30,8 @@ const TABLES: &[&str] = &[
     "credit_extensions",
     "credit_redemptions",
     "partner_credits",
+    "link_sign_ups",
+    "link_sale_totals",
 ];
 
 /// The columns that `verify` cannot see, each with the reason.
@@ -93,6 +95,21 @@ const UNSEEN: &[(&str, &str)] = &[
     ("partner_accounts.id", NAME),
     ("partner_moves.id", NAME),
     ("partner_payout_changes.id", NAME),
+    ("link_sign_ups.id", NAME),
+    ("link_sign_ups.name", TEXT),
+    ("link_sign_ups.metadata", TEXT),
+    ("link_sign_ups.created_at", WHEN),
+    ("link_sign_ups.created_by", WHO),
+    ("link_sign_ups.means", REPORTED),
+    ("link_sign_ups.click_id", REPORTED),
+    ("link_sign_ups.clicked_at", REPORTED),
+    ("partner_accounts.means", REPORTED),
+    ("partner_accounts.click_id", REPORTED),
+    ("partner_accounts.clicked_at", REPORTED),
+    (
+        "partner_commissions.enrolment_id",
+        "It is the one of partner and programme, which are checked: a foreign key of all three holds it",
+    ),
     ("partner_accounts.customer_id", HINDSIGHT),
     ("partner_accounts.commission_rate", HINDSIGHT),
     ("partner_accounts.managed_from", HINDSIGHT),
@@ -114,6 +131,7 @@ const UNSEEN: &[(&str, &str)] = &[
 
 const OLD_ADDRESS: &str = "What has ended keeps the address of then, which nothing else remembers";
 const ASKED_FOR: &str = "What was asked for, or followed from a setting of then: no other row says it again";
+const REPORTED: &str = "What the shop has said of a click, which is forgotten sooner";
 const KEY: &str = "What a request was known by; what it did is in the row beside it, and is checked";
 const WHO: &str = "Who did it is written once";
 const WHEN: &str = "When it was written down; what counts for money has columns of its own";
@@ -148,6 +166,7 @@ fn others(column: &Column) -> Vec<String> {
         "payment_method" => &["manual", "paypal"],
         "lead_status" => &["pending", "contacted", "lost", "converted", "qualified"],
         "credit_status" => &["available", "used", "expired", "revoked"],
+        "link_means" => &["link_key", "coupon_code", "click"],
         "total_grain" => &["day", "month"],
         _ => &[],
     };
@@ -215,6 +234,7 @@ async fn every_column_is_seen() {
     let world = World::new().await;
     business(&world).await;
     credits(&world).await;
+    sales_by_links(&world).await;
     corrections(&world).await;
     for history in ["partner_moves", "partner_payout_changes"] {
         world.sql(&format!("SET session_replication_role = replica; UPDATE {history} SET impersonator = 'user_support'")).await;

@@ -39,6 +39,38 @@ pub async fn business(world: &World) {
     world.operator(query, json!({"id": moved, "to": world.b.to_string()})).await.data();
 }
 
+/// Clicks on links, sign-ups by them that count and that do not, and sales: refunded, rejected, moved to another partner.
+pub async fn sales_by_links(world: &World) {
+    let link = world.link("https://example.com/").await;
+    world.clicks(&link, 3).await;
+    let now = world.app.clock.now();
+    let (clicked, signed_up) = (now - chrono::TimeDelta::days(2), now - chrono::TimeDelta::days(1));
+    let click = world.click_at(&link, clicked).await;
+    let report = json!({"customerExternalId": "cus_l", "clickId": click, "occurredAt": signed_up.to_rfc3339(), "metadata": "M"});
+    assert_eq!(world.sign_up(report).await["outcome"], "ATTRIBUTED");
+    let other = world.create_link("owner_b", json!({"url": "https://example.com/"})).await["link"].clone();
+    let late = json!({"customerExternalId": "cus_l", "linkKey": other["key"], "name": "Trial"});
+    assert_eq!(world.sign_up(late).await["outcome"], "KEPT");
+    let rule = json!({"programmeId": link["programme"]["id"], "kind": "PERCENTAGE", "rate": "0.2", "idempotencyKey": "FRESH_KEY", "validFrom": signed_up.to_rfc3339()});
+    world.decide_on("setCommissionRule", rule, "rule { id }").await;
+    let own = json!({"partnerId": world.a.to_string(), "programmeId": link["programme"]["id"], "currency": "EUR", "kind": "FLAT", "flatAmount": "3.00",
+        "idempotencyKey": "FRESH_KEY", "validFrom": signed_up.to_rfc3339()});
+    world.decide_on("setCommissionRule", own, "rule { id }").await;
+    world.pay_in("inv_l0", "cus_l", "50.00", "EUR", &now.to_rfc3339()).await;
+    let paid = now.to_rfc3339();
+    let mut commissions = Vec::new();
+    for number in 1..=4 {
+        commissions.push(world.pay(&format!("inv_l{number}"), "cus_l", "50.00", &paid).await["commission"]["id"].clone());
+    }
+    world.refund("inv_l2", "20.00").await;
+    world.sql("UPDATE tenants SET commission_hold_days = 30").await;
+    let pending = world.pay("inv_l5", "cus_l", "50.00", &paid).await["commission"]["id"].clone();
+    world.decide("rejectCommissions", &[&pending], false).await;
+    let query = "mutation ($id: ID!, $to: ID!) { moveCommission(input: { id: $id, partnerId: $to, reason: \"R\" }) { userErrors { code } } }";
+    let moved = world.operator(query, json!({"id": commissions[2], "to": world.b.to_string()})).await;
+    assert_eq!(moved.data()["moveCommission"]["userErrors"], json!([]));
+}
+
 /// Credits that are unassigned, with a member, used, expired and revoked.
 pub async fn credits(world: &World) {
     world.grant(world.a, 100, None).await;
@@ -118,13 +150,42 @@ fn faults_of_credits() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// Faults in programmes and links, and the rules that they break.
+fn faults_of_links() -> Vec<(&'static str, String)> {
+    vec![
+        ("enrolments_lead_here", "UPDATE enrolments SET status = 'suspended'".to_owned()),
+        ("enrolments_lead_here", "DELETE FROM enrolment_changes".to_owned()),
+        ("click_totals_equal_clicks", "UPDATE link_clicks SET is_repeat = true".to_owned()),
+        ("click_totals_equal_clicks", "UPDATE link_click_totals SET clicks = clicks + 1 WHERE grain = 'quarter_hour'".to_owned()),
+        ("click_totals_agree", "UPDATE link_click_totals SET visitors = visitors + 1 WHERE grain = 'all'".to_owned()),
+        ("click_totals_agree", "DELETE FROM link_click_totals WHERE scope_id = partner_id AND grain = 'day'".to_owned()),
+        ("click_totals_agree", "UPDATE link_click_totals SET partner_id = gen_random_uuid()".to_owned()),
+        (
+            "sale_totals_equal_sales",
+            "UPDATE link_sale_totals SET earned = earned + 0.01 WHERE grain = 'day' AND currency <> ''".to_owned(),
+        ),
+        ("sale_totals_equal_sales", "UPDATE link_sign_ups SET is_counted = NOT is_counted".to_owned()),
+        ("sale_totals_equal_sales", "UPDATE invoices SET refunded = 0 WHERE external_id = 'inv_l2'".to_owned()),
+        (
+            "sale_totals_equal_sales",
+            "DELETE FROM link_sale_totals WHERE grain = 'quarter_hour' AND scope_id = partner_id".to_owned(),
+        ),
+        ("links_customers_commissions_agree", "DELETE FROM partner_moves".to_owned()),
+        (
+            "links_customers_commissions_agree",
+            "UPDATE partner_accounts SET customer_id = gen_random_uuid() WHERE link_id IS NOT NULL".to_owned(),
+        ),
+        ("links_customers_commissions_agree", "UPDATE links SET programme_id = gen_random_uuid()".to_owned()),
+    ]
+}
+
 /// Each rule finds the fault that breaks it, planted by a superuser behind the back of constraints and triggers.
 #[tokio::test(flavor = "multi_thread")]
 async fn planted_faults_are_found() {
     let world = World::new().await;
     business(&world).await;
     credits(&world).await;
-    world.clicks(&world.link("https://example.com/").await, 3).await;
+    sales_by_links(&world).await;
     assert_eq!(world.broken_rules().await, [""; 0]);
     let paid = "(SELECT id FROM partner_commission_events WHERE status = 'paid' ORDER BY id LIMIT 1)";
     let mut faults = vec![
@@ -175,7 +236,7 @@ async fn planted_faults_are_found() {
         ("counters_equal_rows", "UPDATE partners SET total_referrals = total_referrals + 1".to_owned()),
         ("leads_have_commissions", "UPDATE partner_leads SET commission_paid = true".to_owned()),
         ("leads_have_commissions", "UPDATE partner_leads SET commission = 99.99, commission_fixed = true".to_owned()),
-        ("reversals_fit", "UPDATE partner_commission_events SET status = 'rejected', rejection_reason = 'R', payout_id = NULL WHERE event_type = 'invoice_payment' AND id = (SELECT reverses_id FROM partner_commission_events WHERE event_type = 'refund')".to_owned()),
+        ("reversals_fit", "UPDATE partner_commission_events SET status = 'rejected', rejection_reason = 'R', payout_id = NULL WHERE event_type = 'invoice_payment' AND id = (SELECT reverses_id FROM partner_commission_events WHERE event_type = 'refund' ORDER BY id LIMIT 1)".to_owned()),
         ("leads_have_commissions", "UPDATE partner_leads SET currency = 'EUR' WHERE status = 'converted'".to_owned()),
         ("histories_lead_here", "DELETE FROM partner_payout_changes WHERE to_status = 'completed'".to_owned()),
         ("histories_lead_here", "DELETE FROM lead_status_changes WHERE from_status IS NULL".to_owned()),
@@ -189,15 +250,7 @@ async fn planted_faults_are_found() {
         ("rows_have_partners", "UPDATE partner_members SET partner_id = gen_random_uuid()".to_owned()),
     ];
     faults.extend(faults_of_credits());
-    faults.extend([
-        ("enrolments_lead_here", "UPDATE enrolments SET status = 'suspended'".to_owned()),
-        ("enrolments_lead_here", "DELETE FROM enrolment_changes".to_owned()),
-        ("click_totals_equal_clicks", "UPDATE link_clicks SET is_repeat = true".to_owned()),
-        ("click_totals_equal_clicks", "UPDATE link_click_totals SET clicks = clicks + 1 WHERE grain = 'quarter_hour'".to_owned()),
-        ("click_totals_agree", "UPDATE link_click_totals SET visitors = visitors + 1 WHERE grain = 'all'".to_owned()),
-        ("click_totals_agree", "DELETE FROM link_click_totals WHERE scope_id = partner_id AND grain = 'day'".to_owned()),
-        ("click_totals_agree", "UPDATE link_click_totals SET partner_id = gen_random_uuid()".to_owned()),
-    ]);
+    faults.extend(faults_of_links());
     for rule in verify::rules() {
         assert!(faults.iter().any(|(name, _)| *name == rule.name), "no fault is planted for {}", rule.name);
     }

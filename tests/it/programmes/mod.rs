@@ -6,11 +6,13 @@ use serde_json::{Value, json};
 
 use crate::support::World;
 
+mod attribution;
 mod clicks;
 mod links;
 mod lost_clicks;
 mod programme;
 mod rewards;
+mod sales;
 
 /// Waits until so many clicks are in the database.
 async fn until_written(world: &World, count: i64) {

@@ -102,6 +102,24 @@ impl World {
         location.unwrap_or_else(|| panic!("{path}: {}", answer.status()))
     }
 
+    /// Writes a click on a link of Acme's at an instant; gives its id.
+    pub async fn click_at(&self, link: &Value, at: chrono::DateTime<chrono::Utc>) -> String {
+        let seconds = u64::try_from(at.timestamp()).expect("after 1970");
+        let timestamp = uuid::Timestamp::from_unix(uuid::NoContext, seconds, at.timestamp_subsec_nanos());
+        let click = Click { id: uuid::Uuid::new_v7(timestamp).into(), ..made_click(self, link) };
+        assert_eq!(click::write(&self.owner().await, std::slice::from_ref(&click)).await.expect("written"), 1);
+        click.id.to_string()
+    }
+
+    /// What becomes of a sign-up that the shop reports.
+    pub async fn sign_up(&self, input: Value) -> Value {
+        let query = "mutation ($input: RecordSignUpInput!) { recordSignUp(input: $input) {
+            signUp { id name means clickId clickedAt at isCounted metadata link { id } partner { id } customer { id } }
+            customer { id externalId name email partner { id } attribution { means clickId sentence link { id } } }
+            outcome replayed userErrors { code message field } } }";
+        self.service(query, json!({"input": input})).await.data()["recordSignUp"].clone()
+    }
+
     /// Writes clicks on a link of Acme's, each by a visitor of its own.
     pub async fn clicks(&self, link: &Value, count: u128) {
         let clicks: Vec<Click> =

@@ -10,7 +10,10 @@ use crate::{
     },
     ids::CustomerId,
     models::{
-        billing::customer::{self, Customer, CustomerAccount},
+        billing::{
+            account::CustomerAccount,
+            customer::{self, Customer},
+        },
         leads::{self, lead::Lead},
         list::List,
         members::{self, list::MemberFilter, member::Member},
