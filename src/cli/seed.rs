@@ -49,9 +49,9 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
     let outcome = fill(settings, &database, &keyring, &arguments).await;
     database.close().await;
     let filled = outcome?;
-    let Filled { tenant, partners, leads, commissions, payouts, members, links, clicks } = filled;
+    let Filled { tenant, partners, leads, commissions, payouts, members, links, clicks, sign_ups } = filled;
     say(&format!(
-        "{tenant} has {partners} more partners, {leads} more leads, {commissions} more commissions, {payouts} more payouts, {members} more members and {links} more links with {clicks} clicks.\n"
+        "{tenant} has {partners} more partners, {leads} more leads, {commissions} more commissions, {payouts} more payouts, {members} more members and {links} more links with {clicks} clicks and {sign_ups} sign-ups by them.\n"
     ));
     Ok(())
 }

@@ -59,10 +59,10 @@ pub struct LinkYear<'p> {
 }
 
 impl LinkYear<'_> {
-    /// Makes the links and their clicks; gives how many of each are new. A second run finds the links, and leaves them as they are.
-    pub async fn book(&self, connection: &mut AsyncPgConnection, progress: impl Fn(Progress)) -> Result<(usize, usize)> {
+    /// Makes the links and their clicks; gives how many links are new, and the clicks on them. A second run finds the links, and leaves them as they are.
+    pub async fn book(&self, connection: &mut AsyncPgConnection, progress: impl Fn(Progress)) -> Result<(usize, Vec<Click>)> {
         if self.partners.is_empty() || self.clicks == 0 {
-            return Ok((0, 0));
+            return Ok((0, Vec::new()));
         }
         let mut random = Rng::with_seed(self.seed ^ 0x006c_696e_6b73);
         let mut links = Vec::new();
@@ -92,7 +92,7 @@ impl LinkYear<'_> {
             click::write(connection, chunk).await?;
             progress(Progress::Done(chunk.len()));
         }
-        Ok((links.len(), clicks.len()))
+        Ok((links.len(), clicks))
     }
 
     /// Makes a link, if it is not there yet.

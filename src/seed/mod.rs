@@ -3,6 +3,7 @@
 mod books;
 mod credits;
 pub mod demo;
+mod link_sales;
 mod links;
 mod names;
 mod rows;
@@ -14,6 +15,7 @@ use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncC
 use self::{
     books::Year,
     credits::CreditYear,
+    link_sales::LinkSales,
     links::LinkYear,
     rows::{Generator, LeadRows, PartnerRows},
 };
@@ -67,6 +69,8 @@ pub struct Filled {
     pub links: usize,
     /// Clicks on them.
     pub clicks: usize,
+    /// Customers who signed up by them.
+    pub sign_ups: usize,
 }
 
 /// How far the filling has come.
@@ -102,6 +106,7 @@ pub async fn fill(
         members: 0,
         links: 0,
         clicks: 0,
+        sign_ups: 0,
     };
     for chunk in partners.chunks(CHUNK) {
         filled.partners += connection.transaction(async |connection| insert_partners(connection, chunk).await).await?;
@@ -129,7 +134,10 @@ pub async fn fill(
     let year = CreditYear { tenant: tenant.id, partners: &ids, members: amounts.members, seed: amounts.seed, now };
     filled.members = year.book(connection, &progress).await?;
     let year = LinkYear { tenant: tenant.id, partners: &ids, clicks: amounts.clicks, seed: amounts.seed, now };
-    (filled.links, filled.clicks) = year.book(connection, &progress).await?;
+    let (links, clicks) = year.book(connection, &progress).await?;
+    let sales = LinkSales { tenant: tenant.id, currency: generator.currency(), seed: amounts.seed, now };
+    filled.sign_ups = sales.book(connection, &clicks, &progress).await?;
+    (filled.links, filled.clicks) = (links, clicks.len());
     // The planner learns of the new rows now rather than when autovacuum comes by.
     diesel::sql_query("ANALYZE").execute(connection).await?;
     Ok(filled)

@@ -90,6 +90,21 @@ impl PeriodInput {
         Ok(span)
     }
 
+    /// The period that is asked for, or else the last two days; of no more hours than are shown over time.
+    pub fn or_recent_hours(ctx: &Context<'_>, asked: Option<Self>) -> Result<Span> {
+        let span = match asked {
+            Some(period) => period.span(ctx)?,
+            None => {
+                let today = ctx.viewer().tenant.time_zone.day_of(ctx.now());
+                Self::of_days(today - Days::new(1), today).span(ctx)?
+            }
+        };
+        if (span.before - span.from).num_hours() > MAX_POINTS {
+            return Err(wrong(format!("It has more than {MAX_POINTS} hours. Ask for a longer interval or a shorter period.")));
+        }
+        Ok(span)
+    }
+
     fn of_days(first: NaiveDate, last: NaiveDate) -> Self {
         let day = |day| Some(DateOrDateTime::Day(day));
         Self { from: day(first), before: day(last + Days::new(1)), time_zone: None }

@@ -129,6 +129,8 @@ impl Books<'_> {
         visit: &Visit,
         at: DateTime<Utc>,
     ) -> QueryResult<Option<AttributionOutcome>> {
+        // Billing systems date payments by the second: one in the same second comes after.
+        let at = at.duration_trunc(TimeDelta::seconds(1)).unwrap_or(at);
         let unearned = lock_unearned(self.connection, self.tenant, customer, at).await?;
         let scope = Scope::tenant(self.tenant);
         let periods = CustomerAccount::by_customers(self.connection, scope, &[customer]).await?.remove(&customer);

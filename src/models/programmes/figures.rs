@@ -72,6 +72,11 @@ impl Quarters {
         Self { from: floor(from), before: floor(before) }
     }
 
+    /// Its first instant, and its end.
+    pub fn bounds(self) -> (DateTime<Utc>, DateTime<Utc>) {
+        (self.from, self.before)
+    }
+
     /// The whole days (UTC) in it, for which there are totals; empty where there are none.
     fn days(self) -> (DateTime<Utc>, DateTime<Utc>) {
         let day = TimeDelta::days(1);
@@ -83,19 +88,30 @@ impl Quarters {
 }
 
 /// The totals that figures are added up from.
-struct Totals {
+pub(super) struct Totals {
     /// The column of the id.
-    id: &'static str,
+    pub id: &'static str,
     /// The tables.
-    from: String,
-    /// Which rows, with what is bound there.
-    condition: String,
-    binds: Vec<Bind>,
+    pub from: String,
+    /// Which rows.
+    pub condition: String,
+    /// What is bound there.
+    pub binds: Vec<Bind>,
 }
 
 impl Totals {
-    /// Those of a table, since the beginning or of a period; a programme's are those of the partners in it.
+    /// Those of a table, since the beginning or of a period.
     fn of(table: &str, scope: Scope, of: FiguresOf, ids: &[Uuid], period: Option<Quarters>) -> Self {
+        let Some(period) = period else { return Self::within(table, scope, of, ids, "t.grain = 'all'", &[]) };
+        let (first, end) = period.days();
+        let times = [first, end, period.from, first, end, period.before];
+        let grains = "(t.grain = 'day' AND t.starts_at >= ? AND t.starts_at < ?
+            OR t.grain = 'quarter_hour' AND (t.starts_at >= ? AND t.starts_at < ? OR t.starts_at >= ? AND t.starts_at < ?))";
+        Self::within(table, scope, of, ids, grains, &times)
+    }
+
+    /// Those of a table of which something is so, with the instants that are bound there; a programme's are those of the partners in it.
+    pub fn within(table: &str, scope: Scope, of: FiguresOf, ids: &[Uuid], grains: &str, times: &[DateTime<Utc>]) -> Self {
         let (id, from) = match of {
             FiguresOf::Link | FiguresOf::Enrolment | FiguresOf::Partner => ("t.scope_id", format!("{table} t")),
             FiguresOf::Programme => {
@@ -103,16 +119,7 @@ impl Totals {
             }
         };
         let mut binds = vec![Bind::Uuid(scope.tenant.uuid()), Bind::Uuids(ids.to_vec())];
-        let grains = match period {
-            None => "t.grain = 'all'",
-            Some(period) => {
-                let (first, end) = period.days();
-                let times = [first, end, period.from, first, end, period.before];
-                binds.extend(times.map(Bind::Time));
-                "(t.grain = 'day' AND t.starts_at >= ? AND t.starts_at < ?
-                    OR t.grain = 'quarter_hour' AND (t.starts_at >= ? AND t.starts_at < ? OR t.starts_at >= ? AND t.starts_at < ?))"
-            }
-        };
+        binds.extend(times.iter().copied().map(Bind::Time));
         let own = if scope.partner.is_some() { " AND t.partner_id = ?" } else { "" };
         binds.extend(scope.partner.map(PartnerId::uuid).map(Bind::Uuid));
         Self { id, from, condition: format!("t.tenant_id = ? AND {id} = ANY (?) AND {grains}{own}"), binds }

@@ -5,6 +5,7 @@ pub mod attribution;
 pub mod click;
 pub mod enrolment;
 pub mod figures;
+pub mod figures_over_time;
 pub mod host;
 pub mod link;
 pub mod link_change;

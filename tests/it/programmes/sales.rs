@@ -72,6 +72,74 @@ async fn figures_follow_every_change() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
+/// Figures over time have every part of the period, those without anything and those below zero too, and add up to the whole; days begin where
+/// the period's time zone says. Hours, weeks and months are the same sums.
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_over_time_have_no_gaps() {
+    let world = World::new().await;
+    let link = world.link("https://example.com/").await;
+    let at = |text: &str| text.parse::<chrono::DateTime<chrono::Utc>>().expect("an instant");
+    // 23:30 in UTC is the next day in Berlin.
+    world.click_at(&link, at("2026-06-01T23:30:00Z")).await;
+    world.click_at(&link, at("2026-06-03T10:20:00Z")).await;
+    let sign_up = json!({"customerExternalId": "c", "linkKey": link["key"], "occurredAt": "2026-06-03T11:00:00Z"});
+    assert_eq!(world.sign_up(sign_up).await["outcome"], "ATTRIBUTED");
+    world.pay("i", "c", "100.00", "2026-06-03T12:00:00Z").await;
+    world.refund_at("i", "100.00", "2026-06-05T09:00:00Z").await;
+    let over_time = async |interval: &str, from: &str, before: &str, zone: &str| {
+        let query = format!(
+            "query ($id: ID!) {{ link(id: $id) {{ figures(currency: \"USD\", period: {{ from: \"{from}\", before: \"{before}\", timeZone: \"{zone}\" }}) {{
+                clicks earnings {{ amount }} overTime(interval: {interval}) {{ start clicks signUps sales saleAmount {{ amount }} earnings {{ amount }} }} }} }} }}"
+        );
+        world.owner_a(&query, json!({"id": link["id"]})).await.data()["link"]["figures"].clone()
+    };
+    let row = |point: &Value| {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        format!(
+            "{} {} {} {} {}",
+            text(&point["start"]),
+            point["clicks"],
+            point["signUps"],
+            point["sales"],
+            text(&point["earnings"]["amount"])
+        )
+    };
+    let rows = |figures: &Value| figures["overTime"].as_array().expect("points").iter().map(row).collect::<Vec<_>>();
+    let days = over_time("DAY", "2026-06-01", "2026-06-06", "UTC").await;
+    assert_eq!(
+        rows(&days),
+        [
+            "2026-06-01T00:00:00Z 1 0 0 0.00",
+            "2026-06-02T00:00:00Z 0 0 0 0.00",
+            "2026-06-03T00:00:00Z 1 1 1 10.00",
+            "2026-06-04T00:00:00Z 0 0 0 0.00",
+            "2026-06-05T00:00:00Z 0 0 0 -10.00",
+        ]
+    );
+    assert_eq!((&days["clicks"], &days["earnings"]["amount"]), (&json!(2), &json!("0.00")));
+    // What was refunded is taken off the sale.
+    assert_eq!(days["overTime"][2]["saleAmount"]["amount"], "0.00");
+    let berlin = over_time("DAY", "2026-06-02", "2026-06-04", "Europe/Berlin").await;
+    assert_eq!(rows(&berlin), ["2026-06-01T22:00:00Z 1 0 0 0.00", "2026-06-02T22:00:00Z 1 1 1 10.00"]);
+    let hours = over_time("HOUR", "2026-06-03T10:00:00Z", "2026-06-03T13:00:00Z", "UTC").await;
+    assert_eq!(
+        rows(&hours),
+        ["2026-06-03T10:00:00Z 1 0 0 0.00", "2026-06-03T11:00:00Z 0 1 0 0.00", "2026-06-03T12:00:00Z 0 0 1 10.00"]
+    );
+    // The first week of the period begins with the period.
+    let weeks = over_time("WEEK", "2026-05-30", "2026-06-08", "UTC").await;
+    assert_eq!(rows(&weeks), ["2026-05-30T00:00:00Z 0 0 0 0.00", "2026-06-01T00:00:00Z 2 1 1 0.00"]);
+    let months = over_time("MONTH", "2026-05-01", "2026-07-01", "Asia/Kolkata").await;
+    assert_eq!(rows(&months), ["2026-04-30T18:30:00Z 0 0 0 0.00", "2026-05-31T18:30:00Z 2 1 1 0.00"]);
+    let refused = "query ($id: ID!) { link(id: $id) { figures(period: { from: \"2026-01-01\", before: \"2026-03-01\" }) { overTime(interval: HOUR) { start } } } }";
+    let refused = world.owner_a(refused, json!({"id": link["id"]})).await;
+    assert!(refused.body["errors"][0]["message"].as_str().expect("a message").contains("400 hours"), "{}", refused.body);
+    // Without a period it is the last days.
+    let recent = "query ($id: ID!) { link(id: $id) { figures { overTime { start } } } }";
+    let recent = world.owner_a(recent, json!({"id": link["id"]})).await.data()["link"]["figures"]["overTime"].clone();
+    assert_eq!(recent.as_array().map(Vec::len), Some(30));
+}
+
 /// Fifty links with all their figures are three statements, whatever the links have seen: one of the links, one of their clicks, one of their sales.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_links_with_figures_is_three_statements() {
