@@ -29,7 +29,7 @@ use crate::{
         people::user::User,
         programmes::link::Link,
     },
-    ids::{CommissionId, CustomerId, LeadId, PartnerId, PayoutId},
+    ids::{CommissionId, CustomerId, LeadId, LinkId, PartnerId, PayoutId, ProgrammeId},
     models::{
         self,
         commissions::{
@@ -251,6 +251,18 @@ impl Commission {
         lists::nested(ctx, customer, filter.unwrap_or_default().checked(ctx)?, page).await
     }
 
+    /// One page of the commissions by a link, fetched together with those of its siblings.
+    pub async fn of_link(
+        ctx: &Context<'_>,
+        link: LinkId,
+        arguments: PageArguments,
+        filter: Option<CommissionFilterInput>,
+        order: Option<CommissionOrder>,
+    ) -> Result<Connection<Self>> {
+        let page = order.unwrap_or_default().page(arguments)?;
+        lists::nested(ctx, link, filter.unwrap_or_default().checked(ctx)?, page).await
+    }
+
     /// One page of what a payout was made of, fetched together with those of its siblings.
     pub async fn of_payout(ctx: &Context<'_>, payout: PayoutId, arguments: PageArguments) -> Result<Connection<Self>> {
         lists::nested(ctx, payout, InPayout, Page::new(IN_PAYOUT, false, arguments)?).await
@@ -274,6 +286,10 @@ pub struct CommissionFilterInput {
     event_type: Option<Vec<CommissionEventType>>,
     /// Only those of this customer's payments, refunds included.
     customer_id: Option<CustomerId>,
+    /// Only those of customers who came by this link.
+    link_id: Option<LinkId>,
+    /// Only those of customers who came by a link of this programme.
+    programme_id: Option<ProgrammeId>,
     /// Only that of this lead.
     lead_id: Option<LeadId>,
     /// Only those that this payout holds, or has paid.
@@ -306,6 +322,8 @@ impl CommissionFilterInput {
             min_amount: input.min_amount.map(|amount| amount.0),
             max_amount: input.max_amount.map(|amount| amount.0),
             customer: input.customer_id,
+            link: input.link_id,
+            programme: input.programme_id,
             lead: input.lead_id,
             payout: input.payout_id,
             invoice: input.invoice_id,

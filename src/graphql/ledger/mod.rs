@@ -2,6 +2,7 @@
 
 pub mod balances;
 pub(super) mod books;
+mod earnings_by;
 pub(super) mod queries;
 pub mod revenue;
 pub mod transfer;

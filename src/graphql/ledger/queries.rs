@@ -2,7 +2,10 @@
 
 use async_graphql::{Context, Object};
 
-use super::revenue::{EarningsPoint, RevenueMetrics};
+use super::{
+    earnings_by::EarningsSeries,
+    revenue::{EarningsPoint, RevenueMetrics},
+};
 use crate::{
     error::{Error, Result},
     graphql::{
@@ -14,7 +17,9 @@ use crate::{
         partners::partner::Partner,
     },
     ids::PartnerId,
-    models::{period::Interval, scope::Scope},
+    models::{
+        commissions::earnings_by::EarningsGroup, period::Interval, programmes::figures_over_time::FiguresInterval, scope::Scope,
+    },
 };
 
 #[derive(Default)]
@@ -49,6 +54,27 @@ impl FigureQueries {
     ) -> Result<Option<Vec<EarningsPoint>>> {
         let scope = figures_scope(ctx, partner_id).await?;
         EarningsPoint::over_time(ctx, scope, currency_or_default(ctx, currency)?, interval, period).await.map(Some)
+    }
+
+    /// What was earned in a period by link, programme, customer or kind of event, in one currency: by the partner that you act for, or for
+    /// operators by all partners or one. Everything that was earned or taken back is in one of the series, the largest first; those beyond
+    /// `first` are one together.
+    async fn earnings_by(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "By what they are grouped.")] group: EarningsGroup,
+        #[graphql(default_with = "FiguresInterval::Day", desc = "How time is divided.")] interval: FiguresInterval,
+        #[graphql(
+            desc = "The period; the last 30 days, 12 weeks or 12 months, or yesterday and today by hour, where it is not given."
+        )]
+        period: Option<PeriodInput>,
+        #[graphql(desc = "In which currency; the tenant's default where it is not given.")] currency: Option<CurrencyCode>,
+        #[graphql(desc = "Only this partner's.")] partner_id: Option<PartnerId>,
+        #[graphql(desc = "How many series are shown by themselves: 1 to 50, 10 where it is not given.")] first: Option<i32>,
+    ) -> Result<Option<Vec<EarningsSeries>>> {
+        let scope = figures_scope(ctx, partner_id).await?;
+        let currency = currency_or_default(ctx, currency)?;
+        EarningsSeries::list(ctx, scope, group, currency, interval, (period, first)).await.map(Some)
     }
 }
 

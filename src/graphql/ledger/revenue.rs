@@ -120,7 +120,7 @@ impl EarningsPoint {
 }
 
 /// Figures that have to be added up, of more than are.
-fn too_many() -> Error {
+pub(super) fn too_many() -> Error {
     wrong(format!(
         "It has more than {MAX_SUMMED} commissions and payouts, which are not added up one by one. Ask for whole days in the tenant's time \
          zone, or for a shorter period."

@@ -8,6 +8,7 @@ use super::{figures::LinkFigures, programme::Programme};
 use crate::{
     error::Result,
     graphql::{
+        commissions::commission::{Commission, CommissionFilterInput, CommissionOrder},
         engine::{
             arguments::{OrderDirection, search_text},
             context::{ContextExt, missing},
@@ -113,6 +114,23 @@ impl Link {
     /// When it was archived: it leads nowhere since. Null while it is in use.
     async fn archived_at(&self) -> Option<DateTime> {
         self.0.archived_at.map(DateTime)
+    }
+
+    /// The commissions of customers who came by it, and what was taken back of them. The latest first where no order is given.
+    async fn commissions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which commissions to show; all of them where it is not given.")] filter: Option<CommissionFilterInput>,
+        #[graphql(desc = "How to order them.")] order_by: Option<CommissionOrder>,
+    ) -> Result<Option<Connection<Commission>>> {
+        Commission::of_link(ctx, self.0.id, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
     }
 
     /// What has come of it, since the beginning or in a period, whose bounds are rounded down to a quarter of an hour.

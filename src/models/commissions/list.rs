@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     db::{
-        schema::{customers, partner_commission_events, partner_leads, partner_payout_items},
+        schema::{customers, links, partner_commission_events, partner_leads, partner_payout_items},
         statement::{Bind, condition},
     },
-    ids::{CommissionId, CustomerId, LeadId, LinkId, PartnerId, PayoutId, TenantId},
+    ids::{CommissionId, CustomerId, LeadId, LinkId, PartnerId, PayoutId, ProgrammeId, TenantId},
     models::{
         list::{Conditions, Filter, ListBelow, Sum, SumColumns, SummedBelow, Sums, list, list_below, sums, sums_below},
         page::{
@@ -49,6 +49,10 @@ pub struct CommissionFilter {
     pub max_amount: Option<Decimal>,
     /// Those of this customer's payments.
     pub customer: Option<CustomerId>,
+    /// Those of customers who came by this link.
+    pub link: Option<LinkId>,
+    /// Those of customers who came by a link of this programme.
+    pub programme: Option<ProgrammeId>,
     /// That of this lead.
     pub lead: Option<LeadId>,
     /// Those that this payout holds.
@@ -113,6 +117,14 @@ impl CommissionFilter {
             .and_if(self.min_amount, |least| partner_commission_events::amount_sort.ge(at_least(least)))
             .and_if(self.max_amount, |most| partner_commission_events::amount_sort.le(at_most(most)))
             .and_if(self.customer, |customer| partner_commission_events::customer_id.assume_not_null().eq(customer))
+            .and_if(self.link, |link| partner_commission_events::link_id.assume_not_null().eq(link))
+            .and_if(self.programme, |programme| {
+                let of_programme = links::table
+                    .filter(links::tenant_id.eq(scope.tenant))
+                    .filter(links::programme_id.eq(programme))
+                    .filter(links::id.nullable().eq(partner_commission_events::link_id));
+                diesel::dsl::exists(of_programme)
+            })
             // Types are written out, for the indexes of one type alone.
             .and_if(self.lead, |lead| {
                 let is_lead = condition("partner_commission_events.event_type = 'lead_conversion'", Vec::new());
@@ -144,9 +156,11 @@ impl CommissionFilter {
 list!(CommissionFilter => Commission, or CommissionSummary; partner_commission_events);
 list_below!(CommissionFilter => Commission, or CommissionSummary; partner_commission_events; PartnerId, "partner_commission_events.partner_id");
 list_below!(CommissionFilter => Commission, or CommissionSummary; partner_commission_events; CustomerId, "partner_commission_events.customer_id");
+list_below!(CommissionFilter => Commission, or CommissionSummary; partner_commission_events; LinkId, "partner_commission_events.link_id");
 sums!(CommissionFilter => CommissionStatus; partner_commission_events: amount);
 sums_below!(CommissionFilter => CommissionStatus; partner_commission_events: amount; PartnerId, "partner_commission_events.partner_id");
 sums_below!(CommissionFilter => CommissionStatus; partner_commission_events: amount; CustomerId, "partner_commission_events.customer_id");
+sums_below!(CommissionFilter => CommissionStatus; partner_commission_events: amount; LinkId, "partner_commission_events.link_id");
 
 /// What is selected of a parent payout's items and their commissions, those in scope: one that was moved to another partner after its payout
 /// was cancelled is that partner's.

@@ -5,6 +5,7 @@ pub mod booking;
 pub mod calculation;
 pub mod commission;
 pub mod decision;
+pub mod earnings_by;
 pub mod explanation;
 pub mod list;
 pub mod partner_move;
