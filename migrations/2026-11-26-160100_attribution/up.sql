@@ -13,6 +13,16 @@ ALTER TABLE partner_accounts
 COMMENT ON COLUMN partner_accounts.means IS 'How the customer came by the link';
 COMMENT ON COLUMN partner_accounts.click_id IS 'The click that it came by; clicks are forgotten sooner than this';
 
+-- Where a partner turns out never to have managed a customer, its period is empty: it does not see that customer.
+ALTER POLICY customers_partner ON customers
+    USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid)
+        AND EXISTS (SELECT FROM partner_accounts a WHERE a.tenant_id = customers.tenant_id AND a.customer_id = customers.id
+            AND (a.managed_to IS NULL OR a.managed_to > a.managed_from)));
+ALTER POLICY invoices_partner ON invoices
+    USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid)
+        AND EXISTS (SELECT FROM partner_accounts a WHERE a.tenant_id = invoices.tenant_id AND a.customer_id = invoices.customer_id
+            AND (a.managed_to IS NULL OR a.managed_to > a.managed_from)));
+
 CREATE TABLE link_sign_ups (
     tenant_id uuid NOT NULL,
     id uuid NOT NULL,
@@ -186,49 +196,52 @@ COMMENT ON FUNCTION link_totals_of_refunds() IS 'Takes refunds off link_sale_tot
 CREATE TRIGGER invoices_link_refund AFTER UPDATE ON invoices FOR EACH ROW
     WHEN (NEW.refunded <> OLD.refunded AND OLD.amount IS NOT NULL) EXECUTE FUNCTION link_totals_of_refunds();
 
-CREATE FUNCTION relink_commissions(of_tenant uuid, of_customer uuid, from_link uuid, to_link uuid) RETURNS void
+CREATE FUNCTION relink_commissions(of_tenant uuid, of_customer uuid, from_link uuid, to_link uuid, since timestamptz, until timestamptz) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
+    chosen uuid[];
     moved record;
-    first_at timestamptz;
-    known_at timestamptz;
+    firsts record;
 BEGIN
-    IF of_tenant <> current_setting('app.tenant_id')::uuid OR NOT EXISTS (SELECT FROM links a JOIN links b ON b.tenant_id = a.tenant_id
+    -- A caller of a tenant's asks for that tenant; the owner of the tables may for any.
+    IF of_tenant <> nullif(current_setting('app.tenant_id', true), '')::uuid OR NOT EXISTS (SELECT FROM links a JOIN links b ON b.tenant_id = a.tenant_id
         AND b.partner_id = a.partner_id AND b.programme_id = a.programme_id
         WHERE a.tenant_id = of_tenant AND a.id = from_link AND b.id = to_link) THEN
         RAISE 'the links are not of one partner and programme of the tenant''s';
     END IF;
-    SELECT min(event_date) FILTER (WHERE link_id = from_link), min(event_date) FILTER (WHERE link_id = to_link) INTO first_at, known_at
-        FROM partner_commission_events
+    -- Payments of the period, and what took them back, however late.
+    SELECT coalesce(array_agg(e.id), '{}') INTO chosen FROM partner_commission_events e
+        LEFT JOIN partner_commission_events o ON o.tenant_id = e.tenant_id AND o.id = e.reverses_id
+        WHERE e.tenant_id = of_tenant AND e.customer_id = of_customer AND e.link_id = from_link
+            AND coalesce(o.event_date, e.event_date) >= since AND coalesce(o.event_date, e.event_date) < until;
+    SELECT min(event_date) FILTER (WHERE link_id = from_link) AS from_before,
+            min(event_date) FILTER (WHERE link_id = from_link AND id <> ALL (chosen)) AS from_after,
+            min(event_date) FILTER (WHERE link_id = to_link) AS to_before,
+            min(event_date) FILTER (WHERE link_id = to_link OR id = ANY (chosen)) AS to_after
+        INTO firsts FROM partner_commission_events
         WHERE tenant_id = of_tenant AND customer_id = of_customer AND link_id IN (from_link, to_link) AND event_type = 'invoice_payment';
     FOR moved IN
-        SELECT e.currency, e.event_date, e.event_type = 'invoice_payment' AS is_sale, e.base - least(i.refunded, i.amount) AS sale_amount,
+        SELECT e.currency, e.event_date, (e.event_type = 'invoice_payment')::integer AS sales,
+            CASE WHEN e.event_type = 'invoice_payment' THEN e.base - least(i.refunded, i.amount) ELSE 0 END AS sale_amount,
             CASE WHEN e.status <> 'rejected' AND e.partner_id = l.partner_id THEN e.amount ELSE 0 END AS earned
         FROM partner_commission_events e
         JOIN links l ON l.tenant_id = e.tenant_id AND l.id = e.link_id
         LEFT JOIN invoices i ON i.tenant_id = e.tenant_id AND i.external_id = e.invoice_id
-        WHERE e.tenant_id = of_tenant AND e.customer_id = of_customer AND e.link_id = from_link
+        WHERE e.tenant_id = of_tenant AND e.id = ANY (chosen)
     LOOP
-        IF NOT moved.is_sale THEN
-            moved.sale_amount := 0;
-        END IF;
-        PERFORM add_to_link_totals(of_tenant, from_link, moved.currency, moved.event_date, 0, 0, -moved.is_sale::integer, -moved.sale_amount, -moved.earned);
-        PERFORM add_to_link_totals(of_tenant, to_link, moved.currency, moved.event_date, 0, 0, moved.is_sale::integer, moved.sale_amount, moved.earned);
+        PERFORM add_to_link_totals(of_tenant, from_link, moved.currency, moved.event_date, 0, 0, -moved.sales, -moved.sale_amount, -moved.earned);
+        PERFORM add_to_link_totals(of_tenant, to_link, moved.currency, moved.event_date, 0, 0, moved.sales, moved.sale_amount, moved.earned);
     END LOOP;
-    IF first_at IS NOT NULL THEN
-        PERFORM add_to_link_totals(of_tenant, from_link, '', first_at, 0, -1, 0, 0, 0);
-        IF known_at IS NULL OR first_at < known_at THEN
-            PERFORM add_to_link_totals(of_tenant, to_link, '', first_at, 0, 1, 0, 0, 0);
-            IF known_at IS NOT NULL THEN
-                PERFORM add_to_link_totals(of_tenant, to_link, '', known_at, 0, -1, 0, 0, 0);
-            END IF;
-        END IF;
-    END IF;
-    UPDATE partner_commission_events SET link_id = to_link WHERE tenant_id = of_tenant AND customer_id = of_customer AND link_id = from_link;
+    FOR moved IN SELECT * FROM (VALUES (from_link, firsts.from_before, -1), (from_link, firsts.from_after, 1),
+            (to_link, firsts.to_before, -1), (to_link, firsts.to_after, 1)) AS first_sales (link, at, change) WHERE at IS NOT NULL
+    LOOP
+        PERFORM add_to_link_totals(of_tenant, moved.link, '', moved.at, 0, moved.change, 0, 0, 0);
+    END LOOP;
+    UPDATE partner_commission_events SET link_id = to_link WHERE tenant_id = of_tenant AND id = ANY (chosen);
 END $$;
-COMMENT ON FUNCTION relink_commissions(uuid, uuid, uuid, uuid)
-    IS 'Lets a customer''s commissions by one link be by another of the same partner and programme; runs as its owner because callers may not change a commission''s link';
+COMMENT ON FUNCTION relink_commissions(uuid, uuid, uuid, uuid, timestamptz, timestamptz)
+    IS 'Lets a customer''s commissions of a period by one link be by another of the same partner and programme; runs as its owner because callers may not change a commission''s link';
 
-REVOKE ALL ON FUNCTION relink_commissions(uuid, uuid, uuid, uuid), add_to_link_totals(uuid, uuid, text, timestamptz, bigint, bigint, bigint, numeric, numeric), link_totals_of_sign_ups(),
+REVOKE ALL ON FUNCTION relink_commissions(uuid, uuid, uuid, uuid, timestamptz, timestamptz), add_to_link_totals(uuid, uuid, text, timestamptz, bigint, bigint, bigint, numeric, numeric), link_totals_of_sign_ups(),
     link_totals_of_commissions(), link_totals_of_decisions(), link_totals_of_refunds() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION relink_commissions(uuid, uuid, uuid, uuid) TO portal_operator, portal_service;
+GRANT EXECUTE ON FUNCTION relink_commissions(uuid, uuid, uuid, uuid, timestamptz, timestamptz) TO portal_operator, portal_service;

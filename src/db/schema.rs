@@ -25,6 +25,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    commission_flags (tenant_id, commission_id, kind) {
+        tenant_id -> Uuid,
+        commission_id -> Uuid,
+        kind -> Text,
+        subject -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     commission_totals (tenant_id, partner_id, currency, grain, starts_on) {
         tenant_id -> Uuid,
         partner_id -> Uuid,
@@ -739,6 +749,7 @@ diesel::joinable!(users -> tenants (tenant_id));
 diesel::allow_tables_to_appear_in_same_query!(
     account_days,
     accounts,
+    commission_flags,
     commission_totals,
     credit_allocations,
     credit_extensions,

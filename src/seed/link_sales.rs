@@ -34,6 +34,15 @@ enum Happening {
     Refund(InvoiceRefund),
 }
 
+/// What was recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sold {
+    /// Sign-ups.
+    pub sign_ups: usize,
+    /// Commissions.
+    pub commissions: usize,
+}
+
 /// Whose sales, in which currency, until when, and what is drawn by lot.
 pub struct LinkSales {
     pub tenant: TenantId,
@@ -43,8 +52,8 @@ pub struct LinkSales {
 }
 
 impl LinkSales {
-    /// Records what came of clicks that are written; gives how many signed up.
-    pub async fn book(&self, connection: &mut AsyncPgConnection, clicks: &[Click], progress: impl Fn(Progress)) -> Result<usize> {
+    /// Records what came of clicks that are written.
+    pub async fn book(&self, connection: &mut AsyncPgConnection, clicks: &[Click], progress: impl Fn(Progress)) -> Result<Sold> {
         let mut random = Rng::with_seed(self.seed ^ 0x0073_616c_6573);
         let mut happenings = Vec::new();
         for click in clicks.iter().filter(|click| !click.is_bot && !click.is_prefetch) {
@@ -55,27 +64,30 @@ impl LinkSales {
         happenings.retain(|(at, _)| *at < self.now);
         happenings.sort_by_key(|(at, _)| *at);
         progress(Progress::Planned(happenings.len()));
-        let mut sign_ups = 0;
+        let mut sold = Sold::default();
         for (at, happening) in &happenings {
-            sign_ups += usize::from(matches!(happening, Happening::SignUp(_)));
-            let done = connection.transaction(async |connection| {
+            let booked = connection.transaction(async |connection| {
                 let books = Books { connection, tenant: self.tenant, by: None, at: *at, writing: None, clock: None };
                 Result::<_, QueryError>::Ok(match happening {
                     Happening::SignUp(report) => {
-                        books.record_sign_up(report).await?.map(drop).map_err(|fault| format!("{fault:?}"))
+                        books.record_sign_up(report).await?.map(|_| None).map_err(|fault| format!("{fault:?}"))
                     }
                     Happening::Payment(report) => {
-                        books.record_payment(report).await?.map(drop).map_err(|fault| format!("{fault:?}"))
+                        books.record_payment(report).await?.map(Some).map_err(|fault| format!("{fault:?}"))
                     }
                     Happening::Refund(report) => {
-                        books.record_refund(report).await?.map(drop).map_err(|fault| format!("{fault:?}"))
+                        books.record_refund(report).await?.map(Some).map_err(|fault| format!("{fault:?}"))
                     }
                 })
             });
-            done.await?.map_err(|fault| Error::internal(format!("what came of a link could not be recorded: {fault}")))?;
+            let booked = booked.await?;
+            match booked.map_err(|fault| Error::internal(format!("what came of a link could not be recorded: {fault}")))? {
+                None => sold.sign_ups += 1,
+                Some(booked) => sold.commissions += usize::from(booked.commission.is_some()),
+            }
             progress(Progress::Done(1));
         }
-        Ok(sign_ups)
+        Ok(sold)
     }
 
     /// What somebody does after a click: they sign up within a few days, and half of them pay for some months.

@@ -120,6 +120,12 @@ pub async fn fill(
     diesel::sql_query("ANALYZE").execute(connection).await?;
     let ids: Vec<_> = partners.iter().map(PartnerRows::id).collect();
     let now = clock.now().trunc_subsecs(6);
+    // What came of links is paid out with the rest of the year.
+    let year = LinkYear { tenant: tenant.id, partners: &ids, clicks: amounts.clicks, seed: amounts.seed, now };
+    let (links, clicks) = year.book(connection, &progress).await?;
+    let sales = LinkSales { tenant: tenant.id, currency: generator.currency(), seed: amounts.seed, now };
+    let sold = sales.book(connection, &clicks, &progress).await?;
+    (filled.links, filled.clicks, filled.sign_ups) = (links, clicks.len(), sold.sign_ups);
     let year = Year {
         tenant: tenant.id,
         currency: generator.currency(),
@@ -130,14 +136,9 @@ pub async fn fill(
         now,
     };
     let booked = year.book(connection, &progress).await?;
-    (filled.commissions, filled.payouts) = (booked.commissions, booked.payouts);
+    (filled.commissions, filled.payouts) = (sold.commissions + booked.commissions, booked.payouts);
     let year = CreditYear { tenant: tenant.id, partners: &ids, members: amounts.members, seed: amounts.seed, now };
     filled.members = year.book(connection, &progress).await?;
-    let year = LinkYear { tenant: tenant.id, partners: &ids, clicks: amounts.clicks, seed: amounts.seed, now };
-    let (links, clicks) = year.book(connection, &progress).await?;
-    let sales = LinkSales { tenant: tenant.id, currency: generator.currency(), seed: amounts.seed, now };
-    filled.sign_ups = sales.book(connection, &clicks, &progress).await?;
-    (filled.links, filled.clicks) = (links, clicks.len());
     // The planner learns of the new rows now rather than when autovacuum comes by.
     diesel::sql_query("ANALYZE").execute(connection).await?;
     Ok(filled)

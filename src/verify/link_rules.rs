@@ -126,4 +126,16 @@ pub const LINK_RULES: &[BookRule] = &[
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(what) FILTER (WHERE is_wrong) FROM found",
         ),
     },
+    BookRule {
+        name: "flags_are_decided",
+        sentence: "Every commission with a flag waits for a person: it is not approved by itself, and was decided before it went on",
+        check: Check::Sql(
+            "WITH sides AS (
+                 SELECT e.id, e.event_type <> 'invoice_payment' OR e.link_id IS NULL OR e.due_at IS NOT NULL
+                     OR e.status <> 'pending' AND e.decided_by IS NULL AS is_wrong
+                 FROM commission_flags f JOIN partner_commission_events e ON e.tenant_id = f.tenant_id AND e.id = f.commission_id
+                 WHERE f.tenant_id = ?)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('commission:%s', id)) FILTER (WHERE is_wrong) FROM sides",
+        ),
+    },
 ];

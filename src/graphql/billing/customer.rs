@@ -8,7 +8,10 @@ use rust_decimal::Decimal as Number;
 use crate::{
     error::Result,
     graphql::{
-        commissions::commission::{Commission, CommissionFilterInput, CommissionOrder},
+        commissions::{
+            commission::Commission,
+            list::{CommissionFilterInput, CommissionOrder},
+        },
         engine::{
             arguments::{OrderDirection, search_text},
             context::{ContextExt, missing},

@@ -2,24 +2,28 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use async_graphql::{Context, Enum, InputObject, Object};
+use async_graphql::{Context, Object};
 
-use super::{explanation::CommissionExplanation, partner_move::PartnerMove, rule::CommissionRule};
+use super::{
+    explanation::CommissionExplanation,
+    flag::CommissionFlag,
+    list::{CommissionFilterInput, CommissionOrder},
+    partner_move::PartnerMove,
+    rule::CommissionRule,
+};
 use crate::{
     db,
     error::Result,
     graphql::{
         billing::customer::Customer,
         engine::{
-            arguments::{OrderDirection, search_text},
             context::{ContextExt, missing},
             json::leaf_enums,
             lists::{self, Shown},
             loaders::{BatchKey, batch_key},
             pagination::{Connection, Listed},
-            period::{PeriodInput, bounds},
             row::{Row, plain},
-            scalars::{CurrencyCode, DateTime, Decimal, Money},
+            scalars::{DateTime, Decimal, Money},
             totals::beside,
         },
         leads::lead::Lead,
@@ -29,13 +33,13 @@ use crate::{
         people::user::User,
         programmes::link::Link,
     },
-    ids::{CommissionId, CustomerId, LeadId, LinkId, PartnerId, PayoutId, ProgrammeId},
+    ids::{CommissionId, CustomerId, LeadId, LinkId, PartnerId, PayoutId},
     models::{
         self,
         commissions::{
             commission::{self, CommissionEventType, CommissionStatus},
             explanation::Explanation,
-            list::{BY_AMOUNT, BY_EVENT_DATE, CommissionFilter, IN_PAYOUT, InPayout},
+            list::{BY_EVENT_DATE, CommissionFilter, IN_PAYOUT, InPayout},
         },
         page::{Page, PageArguments, SortKey},
         scope::Scope,
@@ -82,6 +86,11 @@ impl Commission {
     /// The link by which the customer came. Null where it came by none, and where the link is another partner's.
     async fn link(&self, ctx: &Context<'_>) -> Option<Result<Row<Link>>> {
         Link::by_id(ctx, self.0.link_id?).await.transpose()
+    }
+
+    /// What a person should look at before it is paid: it is pending until an operator has decided, however long. Partners are shown none.
+    async fn flags(&self, ctx: &Context<'_>) -> Result<Vec<CommissionFlag>> {
+        CommissionFlag::of(ctx, self.0.id).await
     }
 
     /// The invoice's id in the billing system. Null for lead conversions and adjustments.
@@ -274,95 +283,6 @@ impl Commission {
     }
 }
 
-/// Which commissions to show.
-#[derive(InputObject, Default)]
-#[graphql(name = "CommissionFilter")]
-pub struct CommissionFilterInput {
-    /// Only those of this partner.
-    partner_id: Option<PartnerId>,
-    /// Only those of one of these statuses; of an empty list there are none.
-    status: Option<Vec<CommissionStatus>>,
-    /// Only those made by one of these kinds of events; of an empty list there are none.
-    event_type: Option<Vec<CommissionEventType>>,
-    /// Only those of this customer's payments, refunds included.
-    customer_id: Option<CustomerId>,
-    /// Only those of customers who came by this link.
-    link_id: Option<LinkId>,
-    /// Only those of customers who came by a link of this programme.
-    programme_id: Option<ProgrammeId>,
-    /// Only that of this lead.
-    lead_id: Option<LeadId>,
-    /// Only those that this payout holds, or has paid.
-    payout_id: Option<PayoutId>,
-    /// Only that of this invoice's payment, by its id in the billing system; what takes it back is in its `reversals`.
-    invoice_id: Option<String>,
-    /// Only those of a customer or a lead that has every word of this text, as searches of these find them, and that of the invoice of this id.
-    search: Option<String>,
-    /// Only those in this currency.
-    currency: Option<CurrencyCode>,
-    /// Only those earned in this period.
-    earned: Option<PeriodInput>,
-    /// Only those of at least this amount.
-    min_amount: Option<Decimal>,
-    /// Only those of at most this amount.
-    max_amount: Option<Decimal>,
-}
-
-impl CommissionFilterInput {
-    fn checked(self, ctx: &Context<'_>) -> Result<CommissionFilter> {
-        let input = self;
-        let (earned_from, earned_before) = bounds(ctx, "earned", input.earned)?;
-        Ok(CommissionFilter {
-            partner: input.partner_id,
-            statuses: input.status,
-            event_types: input.event_type,
-            currency: input.currency.map(|currency| currency.0.code()),
-            earned_from,
-            earned_before,
-            min_amount: input.min_amount.map(|amount| amount.0),
-            max_amount: input.max_amount.map(|amount| amount.0),
-            customer: input.customer_id,
-            link: input.link_id,
-            programme: input.programme_id,
-            lead: input.lead_id,
-            payout: input.payout_id,
-            invoice: input.invoice_id,
-            search: search_text(input.search)?,
-            free_before: None,
-        })
-    }
-}
-
-/// How to order commissions.
-#[derive(InputObject, Default)]
-pub struct CommissionOrder {
-    /// By what.
-    field: CommissionOrderField,
-    /// In which direction.
-    #[graphql(default)]
-    direction: OrderDirection,
-}
-
-/// What commissions can be ordered by.
-#[derive(Enum, Clone, Copy, PartialEq, Eq, Default)]
-pub enum CommissionOrderField {
-    /// When they were earned.
-    #[default]
-    EventDate,
-    /// How much they are, whatever the currency.
-    Amount,
-}
-
-impl CommissionOrder {
-    fn page(&self, arguments: PageArguments) -> Result<Page> {
-        let sort: SortKey = match self.field {
-            CommissionOrderField::EventDate => BY_EVENT_DATE,
-            CommissionOrderField::Amount => BY_AMOUNT,
-        };
-        Page::new(sort, self.direction.is_descending(), arguments)
-    }
-}
-
 batch_key!(CommissionById(CommissionId) -> Arc<commission::Commission>, commission::Commission::by_ids);
 
 batch_key!(CommissionByLead(LeadId) -> Arc<commission::Commission>, commission::Commission::by_leads);
@@ -389,7 +309,20 @@ impl Listed for Commission {
 impl Shown for CommissionFilter {
     // Each of these fields is answered by the columns of the summary alone: a test reads every one by itself.
     const SUMMARY: (&'static [&'static str], Option<SortKey>) = (
-        &["__typename", "id", "partner", "eventType", "status", "lead", "customer", "payout", "amount", "eventDate"],
+        &[
+            "__typename",
+            "id",
+            "partner",
+            "eventType",
+            "status",
+            "lead",
+            "customer",
+            "link",
+            "flags",
+            "payout",
+            "amount",
+            "eventDate",
+        ],
         Some(BY_EVENT_DATE),
     );
 }

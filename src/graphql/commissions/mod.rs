@@ -4,6 +4,8 @@ pub(super) mod booking_mutations;
 pub mod commission;
 pub(super) mod decision_mutations;
 pub mod explanation;
+mod flag;
+pub mod list;
 pub(super) mod move_mutations;
 pub(super) mod partner_move;
 pub(super) mod queries;

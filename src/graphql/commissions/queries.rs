@@ -3,8 +3,9 @@
 use async_graphql::{Context, Object};
 
 use super::{
-    commission::{Commission, CommissionFilterInput, CommissionOrder},
+    commission::Commission,
     explanation::{CommissionExplanation, SaleToTry},
+    list::{CommissionFilterInput, CommissionOrder},
     rule::{CommissionRule, RuleSimulation, RuleValidity},
     rule_input::CommissionRuleInput,
 };

@@ -41,7 +41,7 @@ pub struct EarningsSeries {
 /// What one group has earned in a period.
 #[Object]
 impl EarningsSeries {
-    /// The link, of groups by link. Null for what was earned by none, for a link that is not yours any more, and for the rest.
+    /// The link, of groups by link. Null for what was earned by none, by one of another partner's (the commission was moved to you), and for the rest.
     async fn link(&self, ctx: &Context<'_>) -> Option<Result<Row<Link>>> {
         let id: LinkId = self.id(EarningsGroup::Link)?.into();
         Link::by_id(ctx, id).await.transpose()
@@ -114,11 +114,7 @@ impl EarningsSeries {
             Some(interval) => PeriodInput::or_recent(ctx, period, interval)?,
             None => PeriodInput::or_recent_hours(ctx, period)?,
         };
-        // Commissions have instants of their own: the first part begins just where the period does.
-        let mut starts = Parts::of(&span, interval).starts().to_vec();
-        if let Some(first) = starts.first_mut() {
-            *first = span.from;
-        }
+        let starts = Parts::exactly(&span, interval).starts().to_vec();
         let bounds = (starts.as_slice(), span.before);
         let reading = ctx.read().await?;
         let most = usize::try_from(first).unwrap_or(1);

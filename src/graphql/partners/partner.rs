@@ -11,7 +11,8 @@ use crate::{
     auth::Readable,
     error::Result,
     graphql::{
-        commissions::commission::{Commission, CommissionFilterInput, CommissionOrder},
+        commissions::commission::Commission,
+        commissions::list::{CommissionFilterInput, CommissionOrder},
         credits::{
             credit::{CreditAllocation, CreditAllocationFilter},
             ledger::{CreditFigures, CreditTransfer},

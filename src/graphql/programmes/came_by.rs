@@ -43,7 +43,9 @@ impl CameByInput {
             return None;
         }
         if ways[0] {
-            return Some(CameBy::Clicks(clicks.iter().filter_map(|id| id.trim().parse::<ClickId>().ok()).collect()));
+            return Some(CameBy::Clicks(
+                clicks.iter().filter_map(|id| id.trim().to_ascii_lowercase().parse::<ClickId>().ok()).collect(),
+            ));
         }
         if ways[1] {
             return faults.check("input.linkKey", line(&self.link_key?, MAX_KEY)).map(CameBy::LinkKey);

@@ -4,11 +4,18 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, InputObject, Object};
 
-use super::{figures::LinkFigures, programme::Programme};
+use super::{
+    figures::LinkFigures,
+    programme::Programme,
+    sign_up::{LinkSignUp, LinkSignUpFilterInput},
+};
 use crate::{
     error::Result,
     graphql::{
-        commissions::commission::{Commission, CommissionFilterInput, CommissionOrder},
+        commissions::{
+            commission::Commission,
+            list::{CommissionFilterInput, CommissionOrder},
+        },
         engine::{
             arguments::{OrderDirection, search_text},
             context::{ContextExt, missing},
@@ -114,6 +121,22 @@ impl Link {
     /// When it was archived: it leads nowhere since. Null while it is in use.
     async fn archived_at(&self) -> Option<DateTime> {
         self.0.archived_at.map(DateTime)
+    }
+
+    /// Who signed up by it, the latest first.
+    async fn sign_ups(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which sign-ups to show; all of them where it is not given.")] filter: Option<LinkSignUpFilterInput>,
+    ) -> Result<Option<Connection<LinkSignUp>>> {
+        LinkSignUp::of_link(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 
     /// The commissions of customers who came by it, and what was taken back of them. The latest first where no order is given.

@@ -6,6 +6,7 @@ use super::{
     enrolment::{Enrolment, EnrolmentFilterInput, EnrolmentOrder},
     link::{Link, LinkFilterInput, LinkOrder},
     programme::{Programme, ProgrammeFilterInput, ProgrammeOrder},
+    sign_up::{LinkSignUp, LinkSignUpFilterInput},
 };
 use crate::{
     error::{Error, Result},
@@ -87,5 +88,21 @@ impl ProgrammeQueries {
         #[graphql(desc = "How to order them.")] order_by: Option<LinkOrder>,
     ) -> Result<Option<Connection<Link>>> {
         Link::paginate(ctx, PageArguments { first, after, last, before }, filter, order_by).await.map(Some)
+    }
+
+    /// Who signed up by links of the partner that you act for; for operators and services those of all partners. The latest first.
+    async fn link_sign_ups(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which sign-ups to show; all of them where it is not given.")] filter: Option<LinkSignUpFilterInput>,
+    ) -> Result<Option<Connection<LinkSignUp>>> {
+        LinkSignUp::paginate(ctx, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Object};
+use async_graphql::{Context, InputObject, Object};
 
 use super::link::Link;
 use crate::{
@@ -12,16 +12,25 @@ use crate::{
         engine::{
             context::{ContextExt, missing},
             json::leaf_enums,
+            lists::{self, Shown},
             loaders::batch_key,
-            row::Row,
+            pagination::{Connection, Listed, TotalCount},
+            period::{PeriodInput, bounds},
+            row::{Row, plain},
             scalars::DateTime,
         },
         partners::partner::Partner,
     },
-    ids::{ClickId, SignUpId},
+    ids::{ClickId, LinkId, PartnerId, ProgrammeId, SignUpId},
     models::{
         billing::account::CustomerAccount,
-        programmes::{attribution::AttributionOutcome, link::LinkMeans, sign_up},
+        page::{Page, PageArguments},
+        programmes::{
+            attribution::AttributionOutcome,
+            link::LinkMeans,
+            sign_up,
+            sign_up_list::{BY_TIME, SignUpFilter},
+        },
     },
 };
 
@@ -47,7 +56,7 @@ impl LinkSignUp {
         Partner::by_id(ctx, self.0.partner_id).await?.ok_or_else(|| missing("a sign-up's partner"))
     }
 
-    /// Who signed up. Null for partners where another partner manages the customer.
+    /// Who signed up. Null for partners that have never managed the customer.
     async fn customer(&self, ctx: &Context<'_>) -> Option<Result<Row<Customer>>> {
         Customer::by_id(ctx, self.0.customer_id).await.transpose()
     }
@@ -98,6 +107,70 @@ impl LinkSignUp {
 }
 
 batch_key!(SignUpById(SignUpId) -> Arc<sign_up::SignUp>, sign_up::SignUp::by_ids);
+
+/// Which sign-ups to show.
+#[derive(InputObject)]
+#[graphql(name = "LinkSignUpFilter")]
+pub struct LinkSignUpFilterInput {
+    /// Only those by links of this partner.
+    partner_id: Option<PartnerId>,
+    /// Only those by links to the shop of this programme.
+    programme_id: Option<ProgrammeId>,
+    /// Only those by this link.
+    link_id: Option<LinkId>,
+    /// Only those that count, or only those that do not.
+    counted: Option<bool>,
+    /// Only those in this period.
+    at: Option<PeriodInput>,
+}
+
+impl LinkSignUp {
+    /// One page of the sign-ups that the viewer may see, the latest first.
+    pub async fn paginate(
+        ctx: &Context<'_>,
+        arguments: PageArguments,
+        filter: Option<LinkSignUpFilterInput>,
+    ) -> Result<Connection<Self>> {
+        lists::root(ctx, checked(ctx, filter)?, Page::new(BY_TIME, true, arguments)?).await
+    }
+
+    /// One page of the sign-ups by a link, fetched together with those of its siblings.
+    pub async fn of_link(
+        ctx: &Context<'_>,
+        link: LinkId,
+        arguments: PageArguments,
+        filter: Option<LinkSignUpFilterInput>,
+    ) -> Result<Connection<Self>> {
+        lists::nested(ctx, link, checked(ctx, filter)?, Page::new(BY_TIME, true, arguments)?).await
+    }
+}
+
+fn checked(ctx: &Context<'_>, filter: Option<LinkSignUpFilterInput>) -> Result<SignUpFilter> {
+    let Some(filter) = filter else { return Ok(SignUpFilter::default()) };
+    let (from, before) = bounds(ctx, "at", filter.at)?;
+    Ok(SignUpFilter {
+        partner: filter.partner_id,
+        programme: filter.programme_id,
+        link: filter.link_id,
+        is_counted: filter.counted,
+        from,
+        before,
+    })
+}
+
+plain!(LinkSignUp: id, name, means, click_id, clicked_at, at, is_counted, metadata);
+
+impl From<Arc<sign_up::SignUp>> for LinkSignUp {
+    fn from(row: Arc<sign_up::SignUp>) -> Self {
+        Self(row)
+    }
+}
+
+impl Listed for LinkSignUp {
+    type Beside = TotalCount;
+}
+
+impl Shown for SignUpFilter {}
 
 /// How a customer came to its partner.
 #[derive(Clone)]

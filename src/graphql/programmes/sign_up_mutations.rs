@@ -19,7 +19,7 @@ use crate::{
     models::{
         billing::{customer::CustomerReport, past_payment},
         programmes::{
-            attribution::AttributionOutcome,
+            attribution::{AttributionOutcome, CameBy},
             sign_up::{SignUpFault, SignUpReport},
         },
     },
@@ -77,8 +77,9 @@ pub struct SignUpMutations;
 #[Object]
 impl SignUpMutations {
     /// Records that somebody has signed up who came by a link. Where nobody manages the customer, it is the link's partner's from then on, who
-    /// earns by what it pays; payments since then that were reported before are booked. Reports may repeat and come in any order: the earliest
-    /// sign-up counts, unless another partner has earned something by the customer by then. Needs `EVENTS_INGEST`.
+    /// earns by what it pays; payments since then that were reported before are booked. Reports may repeat and come in any order: of several
+    /// sign-ups the earliest counts. One that becomes known after a later one has earned something, for another partner or in another
+    /// programme, counts until that one began. Needs `EVENTS_INGEST`.
     async fn record_sign_up(
         &self,
         ctx: &Context<'_>,
@@ -137,10 +138,10 @@ async fn record(ctx: &Context<'_>, input: RecordSignUpInput) -> Result<Recorded,
 }
 
 fn refusal(fault: &SignUpFault, report: &SignUpReport) -> Refusal {
-    use crate::models::programmes::attribution::CameBy;
     let (path, code, message) = match fault {
         SignUpFault::Unknown => {
-            let (path, message) = match report.came {
+            let (path, message) = match &report.came {
+                CameBy::Clicks(ids) if ids.is_empty() => ("input.clickId", "This is no click's id: one begins with \"click_\"."),
                 CameBy::Clicks(_) => (
                     "input.clickId",
                     "No click of this id is known. One that has just happened is known a moment later: send it again.",

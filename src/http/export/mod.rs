@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use self::{
     cells::push_row,
-    parameters::{Customers, Leads, Ledger},
+    parameters::{Customers, Leads, Ledger, SignUps},
 };
 use super::{Refused, graphql::negotiation::Media, origin, request_id::RequestId};
 use crate::{
@@ -39,6 +39,7 @@ use crate::{
         members::list::MemberFilter,
         page::{Cursor, MAX_PAGE, Page, PageArguments, Slice, SortKey},
         payouts::list::PayoutFilter,
+        programmes::link_list::LinkFilter,
     },
 };
 
@@ -55,9 +56,18 @@ pub fn routes() -> Router<Arc<App>> {
     fn route<E: Export>(router: Router<Arc<App>>) -> Router<Arc<App>> {
         router.route(&format!("/export/{}", E::NAME), get(export::<E>))
     }
-    [route::<CommissionFilter>, route::<PayoutFilter>, route::<Leads>, route::<MemberFilter>, route::<Customers>, route::<Ledger>]
-        .into_iter()
-        .fold(Router::new(), |router, route| route(router))
+    [
+        route::<CommissionFilter>,
+        route::<PayoutFilter>,
+        route::<Leads>,
+        route::<MemberFilter>,
+        route::<Customers>,
+        route::<Ledger>,
+        route::<LinkFilter>,
+        route::<SignUps>,
+    ]
+    .into_iter()
+    .fold(Router::new(), |router, route| route(router))
 }
 
 /// A list that can be exported: its filter, and what its file holds.

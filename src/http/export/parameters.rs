@@ -11,8 +11,12 @@ use crate::{
     graphql::engine::arguments::search_text,
     ids::{IdError, PartnerId},
     models::{
-        billing::customer::CustomerFilter, commissions::list::CommissionFilter, leads::list::LeadFilter,
-        members::list::MemberFilter, payouts::list::PayoutFilter,
+        billing::customer::CustomerFilter,
+        commissions::list::CommissionFilter,
+        leads::list::LeadFilter,
+        members::list::MemberFilter,
+        payouts::list::PayoutFilter,
+        programmes::{link_list::LinkFilter, sign_up_list::SignUpFilter},
     },
     money,
 };
@@ -43,6 +47,10 @@ fn currency(text: &str) -> Result<&'static str, String> {
 
 fn instant(name: &str, text: &str) -> Result<DateTime<Utc>, String> {
     value(name, text, "an instant such as 2026-11-20T09:30:00Z", clock::instant(text))
+}
+
+fn truth(name: &str, text: &str) -> Result<bool, String> {
+    value(name, text, "true or false", text.parse().ok())
 }
 
 fn amount(name: &str, text: &str) -> Result<Decimal, String> {
@@ -81,6 +89,9 @@ pub struct Leads {
 /// Which customers `customers.csv` holds.
 pub type Customers = CustomerFilter;
 
+/// Which sign-ups `sign-ups.csv` holds.
+pub type SignUps = SignUpFilter;
+
 /// Which transfers `ledger.csv` holds.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -116,6 +127,9 @@ filter!(
         "eventType" => filter.event_types = Some(words(name, text)?),
         "currency" => filter.currency = Some(currency(text)?),
         "customerId" => filter.customer = Some(id(name, text)?),
+        "linkId" => filter.link = Some(id(name, text)?),
+        "programmeId" => filter.programme = Some(id(name, text)?),
+        "flag" => filter.flags = Some(words(name, text)?),
         "leadId" => filter.lead = Some(id(name, text)?),
         "payoutId" => filter.payout = Some(id(name, text)?),
         "invoiceId" => filter.invoice = Some(text.to_owned()),
@@ -169,6 +183,28 @@ filter!(
     /// The filter of `customers.csv`.
     customers -> Customers, |filter, name, text| {
         "search" => filter.search = search(text)?,
+    }
+);
+
+filter!(
+    /// The filter of `links.csv`.
+    links -> LinkFilter, |filter, name, text| {
+        "partnerId" => filter.partner = Some(id(name, text)?),
+        "programmeId" => filter.programme = Some(id(name, text)?),
+        "archived" => filter.is_archived = Some(truth(name, text)?),
+        "search" => filter.search = search(text)?,
+    }
+);
+
+filter!(
+    /// The filter of `sign-ups.csv`.
+    sign_ups -> SignUps, |filter, name, text| {
+        "partnerId" => filter.partner = Some(id(name, text)?),
+        "programmeId" => filter.programme = Some(id(name, text)?),
+        "linkId" => filter.link = Some(id(name, text)?),
+        "counted" => filter.is_counted = Some(truth(name, text)?),
+        "signedUpFrom" => filter.from = Some(instant(name, text)?),
+        "signedUpBefore" => filter.before = Some(instant(name, text)?),
     }
 );
 

@@ -102,7 +102,8 @@ impl Books<'_> {
             }
         }
         // With another rate it is still the link's customer.
-        let same = last.as_ref().filter(|last| last.partner_id == to.partner);
+        let goes_on = |last: &&CustomerAccount| last.managed_to.is_none_or(|end| end == from);
+        let same = last.as_ref().filter(|last| last.partner_id == to.partner).filter(goes_on);
         let new = NewCustomerAccount {
             tenant_id: self.tenant,
             id: CustomerAccountId::new(),

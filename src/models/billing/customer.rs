@@ -77,7 +77,12 @@ impl CustomerFilter {
                 let managed = partner_accounts::table
                     .filter(partner_accounts::tenant_id.eq(scope.tenant))
                     .filter(partner_accounts::partner_id.eq(partner))
-                    .filter(partner_accounts::customer_id.eq(customers::id));
+                    .filter(partner_accounts::customer_id.eq(customers::id))
+                    .filter(
+                        partner_accounts::managed_to
+                            .is_null()
+                            .or(partner_accounts::managed_to.gt(partner_accounts::managed_from.nullable())),
+                    );
                 diesel::dsl::exists(managed)
             })
             .and_if(&self.search, |search| finds("customers", search))

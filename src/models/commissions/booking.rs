@@ -167,6 +167,10 @@ impl Books<'_> {
         // The partner may have been closed or suspended meanwhile, which takes the same lock.
         let Some((account, status)) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await?
         else {
+            if report.came.is_some() {
+                // Nobody manages the customer any more: how it came decides, in another order of locks.
+                self.still_of(&[], [account.partner_id])?;
+            }
             return Ok(Ok(Booked::new(None)));
         };
         let payment = Payment {
@@ -255,8 +259,9 @@ impl Books<'_> {
     ) -> QueryResult<Commission> {
         let assessment = Assessment::of(self.connection, self.tenant, payment, Some(account)).await?;
         let held_until = self.held_until(payment.at).await?;
-        // What comes for a partner that is not at work waits for an operator, however long.
-        let waits = status != PartnerStatus::Active;
+        let flags = self.find_flags(payment, account).await?;
+        // What comes for a partner that is not at work waits for an operator, however long; so does what is flagged.
+        let waits = status != PartnerStatus::Active || !flags.is_empty();
         let mut event = self.event(CommissionEventType::InvoicePayment, payment.partner, payment.amount.currency, payment.at);
         event.customer_id = Some(payment.customer);
         event.invoice_id = Some(invoice);
@@ -273,7 +278,11 @@ impl Books<'_> {
             event.status = CommissionStatus::Approved;
             event.decided_at = Some(self.at);
         }
-        self.book(&event, payment.amount.currency).await
+        let commission = self.book(&event, payment.amount.currency).await?;
+        if !flags.is_empty() {
+            self.flag(commission.id, &flags).await?;
+        }
+        Ok(commission)
     }
 
     /// Until when the tenant holds back what was earned at an instant; `None` where that is past.

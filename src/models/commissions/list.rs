@@ -11,11 +11,12 @@ use uuid::Uuid;
 
 use super::{
     commission::{Commission, CommissionEventType, CommissionStatus},
+    flag::CommissionFlagKind,
     rule::RateSource,
 };
 use crate::{
     db::{
-        schema::{customers, links, partner_commission_events, partner_leads, partner_payout_items},
+        schema::{commission_flags, customers, links, partner_commission_events, partner_leads, partner_payout_items},
         statement::{Bind, condition},
     },
     ids::{CommissionId, CustomerId, LeadId, LinkId, PartnerId, PayoutId, ProgrammeId, TenantId},
@@ -53,6 +54,8 @@ pub struct CommissionFilter {
     pub link: Option<LinkId>,
     /// Those of customers who came by a link of this programme.
     pub programme: Option<ProgrammeId>,
+    /// Those with one of these flags; no partner's filter finds any.
+    pub flags: Option<Vec<CommissionFlagKind>>,
     /// That of this lead.
     pub lead: Option<LeadId>,
     /// Those that this payout holds.
@@ -124,6 +127,13 @@ impl CommissionFilter {
                     .filter(links::programme_id.eq(programme))
                     .filter(links::id.nullable().eq(partner_commission_events::link_id));
                 diesel::dsl::exists(of_programme)
+            })
+            .and_if(&self.flags, |kinds| {
+                let flagged = commission_flags::table
+                    .filter(commission_flags::tenant_id.eq(scope.tenant))
+                    .filter(commission_flags::commission_id.eq(partner_commission_events::id))
+                    .filter(commission_flags::kind.eq_any(kinds));
+                diesel::dsl::exists(flagged)
             })
             // Types are written out, for the indexes of one type alone.
             .and_if(self.lead, |lead| {

@@ -7,6 +7,7 @@ pub mod commission;
 pub mod decision;
 pub mod earnings_by;
 pub mod explanation;
+pub mod flag;
 pub mod list;
 pub mod partner_move;
 pub mod rate;

@@ -15,6 +15,7 @@ use crate::{
     models::{
         billing::invoice::{Invoice, NewInvoice},
         ledger::books::Books,
+        programmes::link::Link,
         scope::Scope,
     },
     money::{Money, stored_currency},
@@ -69,8 +70,10 @@ impl Books<'_> {
             return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
         }
         if let Some(commission) = &commission {
-            // The figures of its link follow the invoice.
-            self.lock(&[commission.partner_id]).await?;
+            // The figures of its link follow the invoice; where it was moved, these are another partner's.
+            let link = Link::by_ids(self.connection, Scope::tenant(self.tenant), commission.link_id.as_slice()).await?;
+            let owner = commission.link_id.and_then(|id| Some(link.get(&id)?.partner_id));
+            self.lock(&[commission.partner_id, owner.unwrap_or(commission.partner_id)]).await?;
         }
         invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
         let Some(commission) = commission else { return Ok(Ok(Booked::new(None))) };

@@ -88,6 +88,16 @@ impl CameBy {
 impl Books<'_> {
     /// The link by which somebody came who did something at an instant; or why none counts.
     pub async fn visit(&self, came: &CameBy, at: DateTime<Utc>) -> QueryResult<Result<Visit, AttributionOutcome>> {
+        Ok(choose(came.means(), self.links_meant(came).await?, at))
+    }
+
+    /// Whether a report says that somebody came by a link, or by a click on it; whatever has become of both since.
+    pub(super) async fn names(&self, came: &CameBy, link: LinkId, click: Option<ClickId>) -> QueryResult<bool> {
+        let is_click = matches!(came, CameBy::Clicks(ids) if click.is_some_and(|click| ids.contains(&click)));
+        Ok(is_click || self.links_meant(came).await?.iter().any(|row| row.0 == link))
+    }
+
+    async fn links_meant(&self, came: &CameBy) -> QueryResult<Vec<Row>> {
         let tenant = Bind::Uuid(self.tenant.uuid());
         let (click, from, condition, bind) = match came {
             CameBy::Clicks(ids) => (
@@ -115,14 +125,13 @@ impl Books<'_> {
              JOIN enrolments e ON e.tenant_id = l.tenant_id AND e.partner_id = l.partner_id AND e.programme_id = l.programme_id
              WHERE {condition} ORDER BY l.host NULLS FIRST, l.id"
         );
-        let rows: Vec<Row> = statement::<Columns>(sql, vec![tenant, bind]).load(&mut &*self.connection).await?;
-        Ok(choose(came.means(), rows, at))
+        statement::<Columns>(sql, vec![tenant, bind]).load(&mut &*self.connection).await
     }
 
-    /// Makes a customer, whose row is locked, the partner's who came by a link at an instant, where nobody manages it then. An earlier visit that
-    /// becomes known later goes before, as long as no other partner has earned anything by the customer; what its partner has earned is by that
-    /// link then, where both are of one programme. Payments since then that earned
-    /// nobody anything are booked. `None` where those are more than [`past_payment::MOST`].
+    /// Makes a customer, whose row is locked, the partner's who came by a link at an instant, where nobody manages it then: until somebody else
+    /// begins to, or for good. One who came by another link later gives way, unless its partner is another one and has earned something; what
+    /// the same partner has earned in the same programme is by the earlier link then. Payments since then that earned nobody anything are
+    /// booked. `None` where those are more than [`past_payment::MOST`].
     pub async fn attribute(
         &self,
         customer: CustomerId,
@@ -133,14 +142,16 @@ impl Books<'_> {
         let at = at.duration_trunc(TimeDelta::seconds(1)).unwrap_or(at);
         let unearned = lock_unearned(self.connection, self.tenant, customer, at).await?;
         let scope = Scope::tenant(self.tenant);
-        let periods = CustomerAccount::by_customers(self.connection, scope, &[customer]).await?.remove(&customer);
-        let periods: Vec<CustomerAccount> = periods.unwrap_or_default().into_iter().filter(CustomerAccount::has_begun).collect();
         // Whose figures may change, beside the partner's whose customer it becomes.
         let mut partners = self.partners_of_sign_ups(customer).await?;
-        partners.extend(periods.iter().map(|period| period.partner_id).chain([visit.partner]));
+        let managers = self.periods_of(customer).await?.into_iter().map(|period| period.partner_id);
+        partners.extend(managers.chain([visit.partner]));
         self.lock(&partners).await?;
-        let partner = Partner::by_ids(self.connection, scope, &[visit.partner]).await?.remove(&visit.partner);
-        let Some(partner) = partner.filter(|partner| partner.status != PartnerStatus::Closed) else {
+        // Closing a partner takes the same lock, and ends its periods.
+        let periods = self.periods_of(customer).await?;
+        let known = Partner::by_ids(self.connection, scope, &partners).await?;
+        let is_open = |id: &PartnerId| known.get(id).is_some_and(|partner| partner.status != PartnerStatus::Closed);
+        let Some(partner) = known.get(&visit.partner).filter(|partner| is_open(&partner.id)) else {
             return Ok(Some(AttributionOutcome::NotTakingPart));
         };
         let mut new = NewCustomerAccount {
@@ -158,33 +169,35 @@ impl Books<'_> {
             managed_to: None,
         };
         let mut replaced = None;
-        let later: Vec<&CustomerAccount> = periods.iter().filter(|period| period.managed_to.is_none_or(|end| end > at)).collect();
+        let mut later: Vec<&CustomerAccount> =
+            periods.iter().filter(|period| period.managed_to.is_none_or(|end| end > at)).collect();
+        later.sort_by_key(|period| period.managed_from);
         match later[..] {
             [] => {}
-            [last] if last.link_id.is_some() && at < last.managed_from => {
+            [first, ..] if first.managed_from <= at => return Ok(Some(AttributionOutcome::Kept)),
+            // One that came by a link later gives way, unless another partner or another programme's rules have earned by it.
+            [last] if last.link_id.is_some() => {
                 let is_own = last.partner_id == visit.partner;
-                let has_earned = self.has_earned(customer).await?;
-                if has_earned && !is_own {
-                    return Ok(Some(AttributionOutcome::Kept));
-                }
-                new.commission_rate = last.commission_rate.filter(|_| is_own);
-                if has_earned && last.programme_id != Some(visit.programme) {
-                    // What was earned was earned by the rules of the other programme.
+                let has_earned = self.has_earned(last).await?;
+                if has_earned && !(is_own && last.programme_id == Some(visit.programme)) {
                     new.managed_to = Some(last.managed_from);
                 } else {
                     last.end(self.connection, self.tenant, last.managed_from).await?;
-                    new.managed_to = last.managed_to;
-                    replaced = last.link_id.filter(|link| has_earned && *link != visit.link);
+                    // What ended with a partner that was closed does not end for another.
+                    new.managed_to = last.managed_to.filter(|_| is_own || is_open(&last.partner_id));
+                    new.commission_rate = last.commission_rate.filter(|_| is_own);
+                    replaced = Some(last).filter(|last| has_earned && last.link_id != Some(visit.link));
                 }
             }
-            _ => return Ok(Some(AttributionOutcome::Kept)),
+            // Until somebody else begins to manage it.
+            [first, ..] => new.managed_to = Some(first.managed_from),
         }
         if unearned.len() > past_payment::MOST {
             return Ok(None);
         }
         let account = CustomerAccount::insert(self.connection, &new).await?;
         if let Some(replaced) = replaced {
-            self.relink(customer, replaced, visit.link).await?;
+            self.relink(replaced, visit.link).await?;
         }
         let covered: Vec<_> =
             unearned.into_iter().filter(|invoice| account.managed_to.is_none_or(|end| invoice.paid_at < Some(end))).collect();
@@ -192,27 +205,50 @@ impl Books<'_> {
         Ok(Some(AttributionOutcome::Attributed))
     }
 
-    /// Lets a customer's commissions by one link be by another of the same partner and programme, with the figures of both.
-    async fn relink(&self, customer: CustomerId, from: LinkId, to: LinkId) -> QueryResult<()> {
+    /// The periods of a customer that have begun.
+    async fn periods_of(&self, customer: CustomerId) -> QueryResult<Vec<CustomerAccount>> {
+        let scope = Scope::tenant(self.tenant);
+        let periods = CustomerAccount::by_customers(self.connection, scope, &[customer]).await?.remove(&customer);
+        Ok(periods.unwrap_or_default().into_iter().filter(CustomerAccount::has_begun).collect())
+    }
+
+    /// Lets the commissions of a period by its link be by another of the same partner and programme, with the figures of both.
+    async fn relink(&self, period: &CustomerAccount, to: LinkId) -> QueryResult<()> {
+        let ids = [self.tenant.uuid(), period.customer_id.uuid()].map(Bind::Uuid);
+        let links = [Bind::OptionalUuid(period.link_id.map(LinkId::uuid)), Bind::Uuid(to.uuid())];
         statement::<Text>(
-            "SELECT relink_commissions(?, ?, ?, ?)::text",
-            [self.tenant.uuid(), customer.uuid(), from.uuid(), to.uuid()].map(Bind::Uuid).into(),
+            "SELECT relink_commissions(?, ?, ?, ?, ?, ?::timestamptz)::text",
+            ids.into_iter().chain(links).chain([Bind::Time(period.managed_from), end(period)]).collect(),
         )
         .execute(&mut &*self.connection)
         .await
         .map(drop)
     }
 
-    async fn has_earned(&self, customer: CustomerId) -> QueryResult<bool> {
+    /// Whether a partner has earned something in a period.
+    async fn has_earned(&self, period: &CustomerAccount) -> QueryResult<bool> {
         let found: Option<bool> = statement::<Bool>(
-            "SELECT true FROM partner_commission_events WHERE tenant_id = ? AND customer_id = ? LIMIT 1",
-            vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuid(customer.uuid())],
+            "SELECT true FROM partner_commission_events
+             WHERE tenant_id = ? AND customer_id = ? AND event_type = 'invoice_payment' AND status <> 'rejected' AND link_id = ?
+                 AND event_date >= ? AND event_date < ?::timestamptz LIMIT 1",
+            vec![
+                Bind::Uuid(self.tenant.uuid()),
+                Bind::Uuid(period.customer_id.uuid()),
+                Bind::OptionalUuid(period.link_id.map(LinkId::uuid)),
+                Bind::Time(period.managed_from),
+                end(period),
+            ],
         )
         .get_result(&mut &*self.connection)
         .await
         .optional()?;
         Ok(found.unwrap_or(false))
     }
+}
+
+/// The end of a period, exclusive, as PostgreSQL takes it.
+fn end(period: &CustomerAccount) -> Bind {
+    Bind::text(period.managed_to.map_or_else(|| "infinity".to_owned(), |end| end.to_rfc3339()))
 }
 
 /// Which of several links counts: that of the last click, or the first, as the programme of the last one says, among those that are not too old.
@@ -225,19 +261,19 @@ fn choose(means: LinkMeans, rows: Vec<Row>, at: DateTime<Utc>) -> Result<Visit, 
         clicked_at.is_none_or(|clicked_at| clicked_at <= at + CLOCK_SKEW && at < clicked_at + TimeDelta::days(i64::from(days)))
     };
     let mut rows: Vec<Row> = rows.into_iter().filter(is_in_time).collect();
+    if rows.is_empty() {
+        return Err(AttributionOutcome::ClickTooOld);
+    }
+    rows.retain(|row| row.8);
     rows.sort_by_key(|row| (row.4, row.3));
-    let latest = rows.last().ok_or(AttributionOutcome::ClickTooOld)?;
+    let latest = rows.last().ok_or(AttributionOutcome::NotTakingPart)?;
     let row = match (means, latest.6) {
         (LinkMeans::Click, Attribution::LastClick) => latest,
         _ => &rows[0],
     };
-    let &(link, partner, programme, click, clicked_at, _, _, is_archived, takes_part) = row;
+    let &(link, partner, programme, click, clicked_at, _, _, is_archived, _) = row;
     if is_archived && means != LinkMeans::Click {
         return Err(AttributionOutcome::LinkArchived);
     }
-    if !takes_part {
-        return Err(AttributionOutcome::NotTakingPart);
-    }
-    let to_second = |at: DateTime<Utc>| at.duration_trunc(TimeDelta::milliseconds(1)).unwrap_or(at);
-    Ok(Visit { link, partner, programme, means, click: click.zip(clicked_at.map(to_second)) })
+    Ok(Visit { link, partner, programme, means, click: click.zip(clicked_at) })
 }

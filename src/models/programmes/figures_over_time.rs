@@ -65,16 +65,26 @@ impl FiguresInterval {
 impl Parts {
     /// Those of a period, whose bounds are rounded down to a quarter of an hour.
     pub fn of(span: &Span, interval: FiguresInterval) -> Self {
-        let (from, before) = Quarters::between(span.from, span.before).bounds();
+        Self::between(Quarters::between(span.from, span.before).bounds(), span, interval)
+    }
+
+    /// Those of a period to the instant, for what there are no totals of.
+    pub fn exactly(span: &Span, interval: FiguresInterval) -> Self {
+        Self::between((span.from, span.before), span, interval)
+    }
+
+    fn between((from, before): (DateTime<Utc>, DateTime<Utc>), span: &Span, interval: FiguresInterval) -> Self {
         let starts: Vec<DateTime<Utc>> = match interval.of_days() {
             Some(interval) => span.starts(interval),
             None => iter::successors(Some(from), |start| Some(*start + TimeDelta::hours(1)))
                 .take_while(|start| *start < before)
                 .collect(),
         };
-        // The first of them may have begun before the period.
+        // The first of them may have begun before the period; a day that a zone left out begins when the next one does.
         let starts = starts.into_iter().map(|start| start.max(from)).filter(|start| *start < before);
-        Self { starts: starts.collect(), before }
+        let mut starts: Vec<DateTime<Utc>> = starts.collect();
+        starts.dedup();
+        Self { starts: starts.into(), before }
     }
 
     /// Where each begins.

@@ -13,3 +13,4 @@ pub mod link_list;
 pub mod link_request;
 pub mod programme;
 pub mod sign_up;
+pub mod sign_up_list;

@@ -14,7 +14,7 @@ use crate::{
     clock,
     db::{
         schema::link_sign_ups,
-        statement::{Bind, statement},
+        statement::{Bind, condition, statement},
     },
     ids::{ClickId, CustomerId, LinkId, PartnerId, ProgrammeId, SignUpId},
     models::{
@@ -118,26 +118,26 @@ impl Books<'_> {
         let known: Option<SignUp> = SignUp::query()
             .filter(link_sign_ups::tenant_id.eq(self.tenant))
             .filter(link_sign_ups::customer_id.eq(customer))
-            .filter(lower(link_sign_ups::name).eq(report.name.to_lowercase()))
+            .filter(condition("lower(link_sign_ups.name) = lower(?)", vec![Bind::text(&report.name)]))
             .first(&mut &*self.connection)
             .await
             .optional()?;
-        let at = report.at.or(known.as_ref().map(|known| known.at)).unwrap_or(self.at);
-        let visit = match self.visit(&report.came, at).await? {
-            Ok(visit) => visit,
-            Err(AttributionOutcome::Unknown) => return Ok(Err(SignUpFault::Unknown)),
-            Err(outcome) => return Ok(Ok(SignUpRecorded { sign_up: None, customer, outcome, is_replay: known.is_some() })),
-        };
         if let Some(known) = known {
-            if known.link_id != visit.link {
+            if !self.names(&report.came, known.link_id, known.click_id).await? {
                 return Ok(Err(SignUpFault::OtherLink));
             }
-            if known.at != at {
+            if report.at.is_some_and(|at| at != known.at) {
                 return Ok(Err(SignUpFault::OtherTime(clock::shown(known.at))));
             }
             let outcome = if known.is_counted { AttributionOutcome::Attributed } else { AttributionOutcome::Kept };
             return Ok(Ok(SignUpRecorded { sign_up: Some(known.id), customer, outcome, is_replay: true }));
         }
+        let at = report.at.unwrap_or(self.at);
+        let visit = match self.visit(&report.came, at).await? {
+            Ok(visit) => visit,
+            Err(AttributionOutcome::Unknown) => return Ok(Err(SignUpFault::Unknown)),
+            Err(outcome) => return Ok(Ok(SignUpRecorded { sign_up: None, customer, outcome, is_replay: false })),
+        };
         let Some(outcome) = self.attribute(customer, &visit, at).await? else {
             return Ok(Err(SignUpFault::TooManyPayments));
         };
@@ -213,9 +213,4 @@ impl Books<'_> {
         }
         Ok(())
     }
-}
-
-diesel::define_sql_function! {
-    /// The text in lower case.
-    fn lower(value: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }

@@ -113,6 +113,9 @@ async fn every_list() {
     world.customer("cus_2", world.b).await;
     world.pay("inv_1", "cus_1", "100.00", DAY).await;
     world.member("ann@example.com").await;
+    let link = world.create_link("owner_b", json!({"url": "https://example.com/"})).await["link"].clone();
+    let sign_up = json!({"customerExternalId": "cus_2", "linkKey": link["key"], "occurredAt": "2026-01-01T00:00:00Z"});
+    assert_eq!(world.sign_up(sign_up).await["userErrors"], json!([]));
     let b = world.b.to_string();
     for (list, columns, all, owner_a, of_b) in [
         (
@@ -130,6 +133,20 @@ async fn every_list() {
             Some(0),
         ),
         ("customers", "id,external_id,name,email,partner_id,partner,managed_from,created_at,updated_at", 2, 1, None),
+        (
+            "links",
+            "id,partner_id,partner,programme,host,key,url,title,external_id,coupon_code,clicks,visitors,sign_ups,customers,sales,sale_amount,earnings,currency,created_at,expires_at,archived_at",
+            1,
+            0,
+            Some(1),
+        ),
+        (
+            "sign-ups",
+            "id,partner_id,partner,link_id,key,customer_id,name,means,click_id,clicked_at,signed_up_at,is_counted,metadata",
+            1,
+            0,
+            Some(1),
+        ),
         (
             "ledger",
             "entry,partner_id,partner,posted_at,kind,from,to,amount,currency,from_balance,to_balance,commission_id,payout_id",

@@ -67,6 +67,11 @@ pub async fn sales_by_links(world: &World) {
     let pending = world.pay("inv_l5", "cus_l", "50.00", &paid).await["commission"]["id"].clone();
     world.decide("rejectCommissions", &[&pending], false).await;
     let query = "mutation ($id: ID!, $to: ID!) { moveCommission(input: { id: $id, partnerId: $to, reason: \"R\" }) { userErrors { code } } }";
+    let own = json!({"customerExternalId": "cus_o", "linkKey": link["key"], "email": "owner@own.example", "occurredAt": signed_up.to_rfc3339()});
+    world.sql("UPDATE users SET email = 'owner@own.example' WHERE clerk_user_id = 'owner_a'").await;
+    world.sign_up(own).await;
+    let flagged = world.pay("inv_o", "cus_o", "50.00", &paid).await["commission"]["id"].clone();
+    world.decide("approveCommissions", &[&flagged], false).await;
     let moved = world.operator(query, json!({"id": commissions[2], "to": world.b.to_string()})).await;
     assert_eq!(moved.data()["moveCommission"]["userErrors"], json!([]));
 }
@@ -165,6 +170,16 @@ fn faults_of_links() -> Vec<(&'static str, String)> {
             "UPDATE link_sale_totals SET earned = earned + 0.01 WHERE grain = 'day' AND currency <> ''".to_owned(),
         ),
         ("sale_totals_equal_sales", "UPDATE link_sign_ups SET is_counted = NOT is_counted".to_owned()),
+        (
+            "flags_are_decided",
+            "UPDATE partner_commission_events SET due_at = now() WHERE id IN (SELECT commission_id FROM commission_flags)"
+                .to_owned(),
+        ),
+        (
+            "flags_are_decided",
+            "UPDATE partner_commission_events SET decided_by = NULL WHERE id IN (SELECT commission_id FROM commission_flags)"
+                .to_owned(),
+        ),
         ("sale_totals_equal_sales", "UPDATE invoices SET refunded = 0 WHERE external_id = 'inv_l2'".to_owned()),
         (
             "sale_totals_equal_sales",
@@ -241,7 +256,7 @@ async fn planted_faults_are_found() {
         ("histories_lead_here", "DELETE FROM partner_payout_changes WHERE to_status = 'completed'".to_owned()),
         ("histories_lead_here", "DELETE FROM lead_status_changes WHERE from_status IS NULL".to_owned()),
         ("histories_lead_here", "UPDATE partner_payouts SET payment_reference = 'X' WHERE status = 'completed'".to_owned()),
-        ("transfers_go_their_way", "UPDATE transfers SET kind = 'approve' WHERE kind = 'earn'".to_owned()),
+        ("transfers_go_their_way", "UPDATE transfers SET kind = 'approve' WHERE entry = (SELECT min(entry) FROM transfers WHERE kind = 'earn')".to_owned()),
         ("transfers_go_their_way", "UPDATE transfers SET attempt = 7 WHERE kind = 'pay'".to_owned()),
         ("sources_fit", "UPDATE partner_commission_events SET source = 'lead' WHERE event_type = 'adjustment'".to_owned()),
         ("rules_are_versions", "UPDATE partner_commissions SET version = version + 1".to_owned()),

@@ -196,6 +196,91 @@ async fn a_payment_may_say_how_the_customer_came() {
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
 
+/// What was recorded is answered again, whatever has become of the link since; names are compared as PostgreSQL's index does, in every script.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_recorded_is_answered_again() {
+    let world = World::new().await;
+    let link = world.link("https://example.com/").await;
+    let click = world.click_at(&link, ago(&world, 9)).await;
+    for name in ["ΟΔΟΣ", "İzmir", "Straße"] {
+        for _ in 0..2 {
+            let again = world.sign_up(json!({"customerExternalId": "names", "linkKey": link["key"], "name": name})).await;
+            assert_eq!((&again["userErrors"], again["signUp"]["name"].is_string()), (&json!([]), true), "{name}: {again}");
+        }
+    }
+    let report = json!({"customerExternalId": "c", "clickId": click.to_uppercase()});
+    let first = world.sign_up(report.clone()).await;
+    world.decide_on("updateProgramme", json!({"id": link["programme"]["id"], "cookieDays": 1}), "programme { id }").await;
+    let archive = "mutation ($id: ID!) { archiveLink(input: { id: $id }) { userErrors { code } } }";
+    world.owner_a(archive, json!({"id": link["id"]})).await.data();
+    world.sql("DELETE FROM link_clicks").await;
+    let by_key = json!({"customerExternalId": "c", "linkKey": link["key"]});
+    for again in [report, by_key] {
+        let again = world.sign_up(again).await;
+        assert_eq!(
+            (&again["signUp"]["id"], &again["outcome"], &again["replayed"]),
+            (&first["signUp"]["id"], &json!("ATTRIBUTED"), &json!(true))
+        );
+    }
+}
+
+/// An earlier visit that becomes known later changes the period that it precedes, and none that has ended: what was earned then stays by its link. It
+/// holds until somebody else began to manage the customer, and does not end with a partner that was closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn earlier_visits_leave_ended_periods_alone() {
+    let world = World::new().await;
+    let (one, two) = (world.link("https://example.com/1").await, world.link("https://example.com/2").await);
+    let other = link_of(&world, "owner_b", "https://example.com/").await;
+    let sign_up = async |customer: &str, link: &Value, name: &str, days: i64| {
+        let at = ago(&world, days).to_rfc3339();
+        let report = json!({"customerExternalId": customer, "linkKey": link["key"], "name": name, "occurredAt": at});
+        world.sign_up(report).await["outcome"].clone()
+    };
+    let paid = async |invoice: &str, customer: &str, days: i64| {
+        let at = ago(&world, days).to_rfc3339();
+        let input = json!({"invoiceId": invoice, "customerExternalId": customer, "amount": "100", "paidAt": at});
+        pay(&world, input).await["commission"]["link"]["id"].clone()
+    };
+    assert_eq!(sign_up("c", &one, "first", 30).await, "ATTRIBUTED");
+    assert_eq!(paid("old", "c", 29).await, one["id"]);
+    let customers = world.operator("{ customers { nodes { id } } }", json!({})).await;
+    let customer = customers.data()["customers"]["nodes"][0]["id"].clone();
+    let release =
+        "mutation ($id: ID!, $at: DateTime!) { releaseCustomer(input: { customerId: $id, at: $at }) { userErrors { code } } }";
+    world.service(release, json!({"id": customer, "at": ago(&world, 28).to_rfc3339()})).await.data();
+    assert_eq!(sign_up("c", &one, "second", 2).await, "ATTRIBUTED");
+    assert_eq!(paid("new", "c", 1).await, one["id"]);
+    assert_eq!(sign_up("c", &two, "third", 5).await, "ATTRIBUTED");
+    let links = "SELECT string_agg(e.invoice_id || ' ' || l.url, ', ' ORDER BY e.event_date)
+        FROM partner_commission_events e JOIN links l ON l.id = e.link_id";
+    assert_eq!(world.text(links).await, "old https://example.com/1, new https://example.com/2");
+    // Another partner's later visit, by which nothing was earned, gives way.
+    assert_eq!(sign_up("d", &other, "late", 3).await, "ATTRIBUTED");
+    assert_eq!(sign_up("d", &one, "early", 6).await, "ATTRIBUTED");
+    assert_eq!(paid("d", "d", 1).await, one["id"]);
+    // One by which something was earned does not: until then the customer was the other's.
+    assert_eq!(sign_up("e", &other, "late", 3).await, "ATTRIBUTED");
+    assert_eq!(paid("e2", "e", 1).await, other["id"]);
+    assert_eq!(sign_up("e", &one, "early", 6).await, "ATTRIBUTED");
+    assert_eq!((paid("e1", "e", 5).await, paid("e3", "e", 2).await), (one["id"].clone(), other["id"].clone()));
+    // A partner that turned out never to have managed a customer does not see it.
+    let seen = world.acme("owner_b", "{ customers { nodes { externalId } } }", json!({})).await;
+    assert_eq!(seen.data()["customers"]["nodes"], json!([{"externalId": "e"}]));
+    // Of several clicks those count whose partners take part.
+    let clicks = [world.click_at(&one, ago(&world, 4)).await, world.click_at(&other, ago(&world, 2)).await];
+    assert_eq!(sign_up("f", &other, "late", 1).await, "ATTRIBUTED");
+    assert_eq!(world.broken_rules().await, [""; 0]);
+    // Closed, as it is once its balance is settled: its periods end with it.
+    let b = world.b.uuid();
+    world.sql(&format!("UPDATE partners SET status = 'closed' WHERE id = '{b}'")).await;
+    world.sql(&format!("UPDATE partner_accounts SET managed_to = now() WHERE partner_id = '{b}' AND managed_to IS NULL")).await;
+    let both = json!({"customerExternalId": "g", "clickId": clicks[1], "otherClickIds": [clicks[0]]});
+    assert_eq!(world.sign_up(both).await["signUp"]["link"]["id"], one["id"]);
+    assert_eq!(sign_up("f", &one, "early", 6).await, "ATTRIBUTED");
+    let unended = "SELECT count(*) FROM partner_accounts a JOIN customers c ON c.id = a.customer_id WHERE c.external_id = 'f' AND a.managed_to IS NULL";
+    assert_eq!(world.number(unended).await, 1);
+}
+
 /// However many report one sign-up and one payment at once, there is one of each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn once_however_many_report_it_at_once() {

@@ -110,7 +110,7 @@ async fn commands_beside_a_running_server() {
         run(&folder.0, &["seed", "--partners", "2", "--leads", "50", "--invoices", "20", "--seed", "9", "--tenant", "kanto"]);
     assert_eq!(
         String::from_utf8_lossy(&again.stdout),
-        "kanto has 0 more partners, 0 more leads, 0 more commissions, 0 more payouts, 0 more members and 0 more links with 0 clicks.\n"
+        "kanto has 0 more partners, 0 more leads, 0 more commissions, 0 more payouts, 0 more members and 0 more links with 0 clicks and 0 sign-ups by them.\n"
     );
     let operator =
         String::from_utf8(run(&folder.0, &["token", "--role", "operator", "--tenant", "kanto"]).stdout).expect("a token");

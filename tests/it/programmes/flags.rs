@@ -1,0 +1,75 @@
+//! Flags: what a person looks at before a commission by a link is paid.
+
+use serde_json::{Value, json};
+
+use crate::support::World;
+
+async fn sign_up_and_pay(world: &World, customer: &str, email: &str, came: Value) -> Value {
+    let mut report = json!({"customerExternalId": customer, "email": email, "occurredAt": "2026-06-01T00:00:00Z"});
+    report.as_object_mut().expect("an object").extend(came.as_object().expect("an object").clone());
+    assert_eq!(world.sign_up(report).await["userErrors"], json!([]));
+    world.pay(&format!("inv_{customer}"), customer, "100.00", "2026-06-02T00:00:00Z").await["commission"].clone()
+}
+
+async fn flags(world: &World, commission: &Value) -> (Value, Vec<String>, Vec<String>) {
+    let query = "query ($id: ID!) { commission(id: $id) { status flags { kind reason } } }";
+    let found = world.operator(query, json!({"id": commission["id"]})).await.data()["commission"].clone();
+    let texts = |field: &str| {
+        let flags = found["flags"].as_array().expect("flags").iter();
+        flags.map(|flag| flag[field].as_str().expect("a text").to_owned()).collect()
+    };
+    (found["status"].clone(), texts("kind"), texts("reason"))
+}
+
+/// A partner that buys by its own link, a customer that another partner has sent too, a click that was a program's: the commission waits for an operator,
+/// however short the hold, who is told why and can look for such; the partner is not told. What is not suspicious is approved at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_suspicious_waits_for_a_person() {
+    let world = World::new().await;
+    let link = world.link("https://example.com/").await;
+    let by_link = json!({"linkKey": link["key"]});
+    let fine = sign_up_and_pay(&world, "fine", "ann@customer.example", by_link.clone()).await;
+    assert_eq!(flags(&world, &fine).await, (json!("APPROVED"), vec![], vec![]));
+
+    world.sql("UPDATE users SET email = 'Owner@partner.example' WHERE clerk_user_id = 'owner_a'").await;
+    let own = sign_up_and_pay(&world, "own", "owner@PARTNER.example", by_link.clone()).await;
+    let (status, kinds, reasons) = flags(&world, &own).await;
+    assert_eq!((status, kinds), (json!("PENDING"), vec!["OWN_PURCHASE".to_owned()]));
+    assert!(reasons[0].contains("owner@partner.example is that of one of the partner's own people"), "{reasons:?}");
+
+    let website = "mutation { updatePartnerProfile(input: { website: \"https://www.partner-site.example/shop\" }) { userErrors { code } } }";
+    assert_eq!(world.owner_a(website, json!({})).await.data()["updatePartnerProfile"]["userErrors"], json!([]));
+    let colleague = sign_up_and_pay(&world, "colleague", "bob@partner-site.example", by_link.clone()).await;
+    assert!(flags(&world, &colleague).await.2[0].contains("partner-site.example, the partner's own website"));
+
+    let lead = "mutation { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"Shared@customer.example\", service: \"S\", dealValue: \"1\" }) { userErrors { code } } }";
+    world.acme("owner_b", lead, json!({})).await.data();
+    let shared = sign_up_and_pay(&world, "shared", "shared@customer.example", by_link.clone()).await;
+    let (status, kinds, reasons) = flags(&world, &shared).await;
+    assert_eq!((status, kinds), (json!("PENDING"), vec!["OTHER_PARTNER".to_owned()]));
+    assert!(reasons[0].starts_with(&world.b.to_string()), "{reasons:?}");
+
+    let at = "2026-05-31T00:00:00Z".parse().expect("an instant");
+    let click = world.click_at(&link, at).await;
+    world.sql("UPDATE link_clicks SET is_bot = true").await;
+    let program = sign_up_and_pay(&world, "program", "carl@customer.example", json!({"clickId": click})).await;
+    assert_eq!(flags(&world, &program).await.1, ["NO_PERSON"]);
+    world.sql("UPDATE link_clicks SET is_bot = false").await;
+
+    // They stay pending when the hold is over; an operator finds them and decides.
+    partner_portal::jobs::run(&world.app.pool, &world.app.clock).await.expect("maintenance");
+    let list = "query ($flag: [CommissionFlagKind!]) { commissions(filter: { flag: $flag, status: [PENDING] }) { totalCount nodes { flags { kind } } } }";
+    let all = json!({"flag": ["OWN_PURCHASE", "OTHER_PARTNER", "NO_PERSON"]});
+    assert_eq!(world.operator(list, all.clone()).await.data()["commissions"]["totalCount"], 4);
+    let approved = world.decide("approveCommissions", &[&own["id"]], false).await;
+    assert_eq!(approved[0]["commission"]["status"], "APPROVED");
+    assert_eq!(flags(&world, &own).await.0, "APPROVED");
+    // The partner sees that they are pending, and not why.
+    assert_eq!(world.owner_a(list, all).await.data()["commissions"]["totalCount"], 0);
+    let seen =
+        world.owner_a("{ commissions { nodes { status flags { kind } } } }", json!({})).await.data()["commissions"]["nodes"]
+            .clone();
+    assert_eq!(seen.as_array().map(Vec::len), Some(5));
+    assert!(seen.as_array().expect("rows").iter().all(|row| row["flags"] == json!([])), "{seen}");
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
