@@ -92,13 +92,8 @@ impl PeriodInput {
 
     /// The period that is asked for, or else the last two days; of no more hours than are shown over time.
     pub fn or_recent_hours(ctx: &Context<'_>, asked: Option<Self>) -> Result<Span> {
-        let span = match asked {
-            Some(period) => period.span(ctx)?,
-            None => {
-                let today = ctx.viewer().tenant.time_zone.day_of(ctx.now());
-                Self::of_days(today - Days::new(1), today).span(ctx)?
-            }
-        };
+        let today = ctx.viewer().tenant.time_zone.day_of(ctx.now());
+        let span = asked.unwrap_or_else(|| Self::of_days(today - Days::new(1), today)).span(ctx)?;
         if (span.before - span.from).num_hours() > MAX_POINTS {
             return Err(wrong(format!("It has more than {MAX_POINTS} hours. Ask for a longer interval or a shorter period.")));
         }
