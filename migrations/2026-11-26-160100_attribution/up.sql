@@ -101,7 +101,8 @@ GRANT UPDATE (is_counted) ON link_sign_ups TO portal_operator, portal_service;
 -- Every total that a link has a part in. Whoever changes what is counted here holds the partner's books, so no two wait for each other.
 CREATE FUNCTION add_to_link_totals(of_tenant uuid, of_link uuid, of_currency text, at timestamptz, more_sign_ups bigint, more_customers bigint,
     more_sales bigint, more_sale_amount numeric, more_earned numeric) RETURNS void
-    LANGUAGE sql SET search_path = public, pg_temp AS $$
+    LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+BEGIN
     INSERT INTO link_sale_totals AS t (tenant_id, partner_id, scope_id, currency, grain, starts_at, sign_ups, customers, sales, sale_amount, earned)
         SELECT l.tenant_id, l.partner_id, s.scope_id, of_currency, g.grain, g.starts_at, more_sign_ups, more_customers, more_sales,
             more_sale_amount, more_earned
@@ -114,8 +115,8 @@ CREATE FUNCTION add_to_link_totals(of_tenant uuid, of_link uuid, of_currency tex
         ORDER BY s.scope_id, g.grain
         ON CONFLICT (tenant_id, scope_id, currency, grain, starts_at) DO UPDATE SET sign_ups = t.sign_ups + excluded.sign_ups,
             customers = t.customers + excluded.customers, sales = t.sales + excluded.sales,
-            sale_amount = t.sale_amount + excluded.sale_amount, earned = t.earned + excluded.earned
-$$;
+            sale_amount = t.sale_amount + excluded.sale_amount, earned = t.earned + excluded.earned;
+END $$;
 COMMENT ON FUNCTION add_to_link_totals(uuid, uuid, text, timestamptz, bigint, bigint, bigint, numeric, numeric)
     IS 'Adds to the totals of a link, its enrolment and its partner';
 
@@ -135,6 +136,9 @@ CREATE FUNCTION link_totals_of_commissions() RETURNS trigger LANGUAGE plpgsql SE
 DECLARE
     was record;
 BEGIN
+    IF NOT EXISTS (SELECT FROM added WHERE link_id IS NOT NULL) THEN
+        RETURN NULL;
+    END IF;
     FOR was IN
         SELECT a.tenant_id, a.link_id, a.currency, a.event_date, count(*) FILTER (WHERE a.event_type = 'invoice_payment') AS sales,
             coalesce(sum(a.base - least(i.refunded, i.amount)) FILTER (WHERE a.event_type = 'invoice_payment'), 0) AS sale_amount,
