@@ -98,7 +98,7 @@ GRANT SELECT ON link_sign_ups, link_sale_totals TO portal_partner, portal_operat
 GRANT INSERT ON link_sign_ups TO portal_operator, portal_service;
 GRANT UPDATE (is_counted) ON link_sign_ups TO portal_operator, portal_service;
 
--- Every total that a link has a part in. Whoever changes what is counted here holds the partner's books, so no two wait for each other.
+-- Adds to all totals of a link. Every caller holds the advisory lock of the link's partner, so two transactions cannot deadlock on these rows.
 CREATE FUNCTION add_to_link_totals(of_tenant uuid, of_link uuid, of_currency text, at timestamptz, more_sign_ups bigint, more_customers bigint,
     more_sales bigint, more_sale_amount numeric, more_earned numeric) RETURNS void
     LANGUAGE plpgsql SET search_path = public, pg_temp AS $$

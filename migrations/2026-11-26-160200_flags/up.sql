@@ -16,7 +16,7 @@ CREATE TABLE commission_flags (
 COMMENT ON TABLE commission_flags IS 'Why a commission waits for a person, however long; rows are only ever added';
 COMMENT ON COLUMN commission_flags.subject IS 'What gave the reason: an address or a domain, another partner, a click';
 ALTER TABLE commission_flags ENABLE ROW LEVEL SECURITY;
--- Partners may ask and are shown none: whoever tries to cheat does not learn how it was seen.
+-- Partners have the right to select, and no policy: they see no rows, so fraud does not learn how it is detected.
 CREATE POLICY commission_flags_staff ON commission_flags TO portal_operator, portal_service
     USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid));
 GRANT SELECT ON commission_flags TO portal_partner, portal_operator, portal_service;

@@ -20,7 +20,7 @@ use crate::{
     ids::{CommissionId, CustomerAccountId, LeadId, PartnerId, PayoutId, RuleId, TenantId, UserId},
     models::{
         billing::{
-            account::{CustomerAccount, NewCustomerAccount},
+            account::{CustomerAccount, NewCustomerAccount, Origin},
             customer::{Customer, CustomerReport},
         },
         calendar::{TimeZone, month_start},
@@ -153,11 +153,7 @@ impl Year<'_> {
                     id: CustomerAccountId::new(),
                     partner_id: *partner,
                     customer_id: id,
-                    link_id: None,
-                    programme_id: None,
-                    means: None,
-                    click_id: None,
-                    clicked_at: None,
+                    origin: Origin::default(),
                     // Every partner's last customer has a rate of its own.
                     commission_rate: (index + 1 == CUSTOMERS).then_some(Decimal::new(5, 2)),
                     managed_from: self.now - TimeDelta::days(400),

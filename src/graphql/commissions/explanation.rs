@@ -118,7 +118,7 @@ impl CommissionExplanation {
         let tenant = ctx.viewer().tenant.id;
         let account = CustomerAccount::at(&reading, tenant, customer, at).await?.map(|(account, _)| account);
         let managed = account.as_ref().filter(|account| account.partner_id == partner);
-        let programme = programme.or_else(|| managed.and_then(|account| account.programme_id));
+        let programme = programme.or_else(|| managed.and_then(|account| account.origin.programme_id));
         let payment = Payment { partner, programme, customer, amount, at };
         let assessment = Assessment::of(&reading, tenant, payment, account.as_ref()).await?;
         Ok(Some(Self(models::commissions::explanation::Explanation::of_assessment(assessment, amount))))

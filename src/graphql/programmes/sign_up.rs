@@ -181,7 +181,7 @@ pub struct CustomerAttribution(CustomerAccount);
 impl CustomerAttribution {
     /// The link.
     async fn link(&self, ctx: &Context<'_>) -> Option<Result<Row<Link>>> {
-        Link::by_id(ctx, self.0.link_id?).await.transpose()
+        Link::by_id(ctx, self.0.origin.link_id?).await.transpose()
     }
 
     /// Its partner.
@@ -191,17 +191,17 @@ impl CustomerAttribution {
 
     /// How the customer came by it.
     async fn means(&self) -> Option<LinkMeans> {
-        self.0.means
+        self.0.origin.means
     }
 
     /// The click's id. Null where it came otherwise.
     async fn click_id(&self) -> Option<ClickId> {
-        self.0.click_id
+        self.0.origin.click_id
     }
 
     /// When it followed the link. Null where it came otherwise.
     async fn clicked_at(&self) -> Option<DateTime> {
-        self.0.clicked_at.map(DateTime)
+        self.0.origin.clicked_at.map(DateTime)
     }
 
     /// Since when it is the partner's: when it signed up, or bought first.
@@ -218,6 +218,6 @@ impl CustomerAttribution {
 impl CustomerAttribution {
     /// That of a period; none where the customer did not come by a link.
     pub fn of(account: &CustomerAccount) -> Option<Self> {
-        account.link_id.map(|_| Self(account.clone()))
+        account.origin.link_id.map(|_| Self(account.clone()))
     }
 }

@@ -24,22 +24,31 @@ pub struct CustomerAccount {
     pub partner_id: PartnerId,
     /// The customer.
     pub customer_id: CustomerId,
-    /// The partner's link that the customer came by.
-    pub link_id: Option<LinkId>,
-    /// That link's programme.
-    pub programme_id: Option<ProgrammeId>,
-    /// How it came by the link.
-    pub means: Option<LinkMeans>,
-    /// The click.
-    pub click_id: Option<ClickId>,
-    /// When that was.
-    pub clicked_at: Option<DateTime<Utc>>,
+    /// How the customer came to the partner.
+    #[diesel(embed)]
+    pub origin: Origin,
     /// The customer's own rate, as a fraction.
     pub commission_rate: Option<Decimal>,
     /// Its first instant.
     pub managed_from: DateTime<Utc>,
     /// Its end, exclusive; `None` while it lasts.
     pub managed_to: Option<DateTime<Utc>>,
+}
+
+/// The partner's link by which a customer came; all of it is empty where it came by none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = partner_accounts)]
+pub struct Origin {
+    /// The link.
+    pub link_id: Option<LinkId>,
+    /// That link's programme.
+    pub programme_id: Option<ProgrammeId>,
+    /// How the customer came by it.
+    pub means: Option<LinkMeans>,
+    /// The click.
+    pub click_id: Option<ClickId>,
+    /// When that was.
+    pub clicked_at: Option<DateTime<Utc>>,
 }
 
 /// A period to be added.
@@ -54,16 +63,9 @@ pub struct NewCustomerAccount {
     pub partner_id: PartnerId,
     /// The customer.
     pub customer_id: CustomerId,
-    /// The partner's link that the customer came by.
-    pub link_id: Option<LinkId>,
-    /// That link's programme.
-    pub programme_id: Option<ProgrammeId>,
-    /// How it came by the link.
-    pub means: Option<LinkMeans>,
-    /// The click.
-    pub click_id: Option<ClickId>,
-    /// When that was.
-    pub clicked_at: Option<DateTime<Utc>>,
+    /// How the customer came to the partner.
+    #[diesel(embed)]
+    pub origin: Origin,
     /// The customer's own rate.
     pub commission_rate: Option<Decimal>,
     /// Its first instant.
@@ -95,7 +97,7 @@ impl CustomerAccount {
     /// How the customer came by a link, in one sentence for people; `None` where it did not.
     pub fn attribution_sentence(&self) -> Option<String> {
         let since = clock::shown(self.managed_from);
-        Some(match (self.means?, self.clicked_at) {
+        Some(match (self.origin.means?, self.origin.clicked_at) {
             (LinkMeans::Click, Some(clicked_at)) => {
                 let clicked = clock::shown(clicked_at);
                 format!("The customer followed the link at {clicked}, and is its partner's since {since}, by what came of that.")

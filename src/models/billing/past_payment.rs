@@ -55,7 +55,7 @@ impl Books<'_> {
             let amount = Money::rounded(amount, currency);
             let payment = Payment {
                 partner: account.partner_id,
-                programme: account.programme_id,
+                programme: account.origin.programme_id,
                 customer: account.customer_id,
                 amount,
                 at: paid_at,

@@ -175,7 +175,7 @@ impl Books<'_> {
         };
         let payment = Payment {
             partner: account.partner_id,
-            programme: account.programme_id,
+            programme: account.origin.programme_id,
             customer: customer.id,
             amount: report.amount,
             at: report.paid_at,
@@ -265,7 +265,7 @@ impl Books<'_> {
         let mut event = self.event(CommissionEventType::InvoicePayment, payment.partner, payment.amount.currency, payment.at);
         event.customer_id = Some(payment.customer);
         event.invoice_id = Some(invoice);
-        event.link_id = account.link_id;
+        event.link_id = account.origin.link_id;
         event.source = assessment.source;
         event.rule_id = assessment.rule.as_ref().map(|rule| rule.id);
         event.base = Some(payment.amount.amount);

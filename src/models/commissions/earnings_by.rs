@@ -1,6 +1,8 @@
 //! What was earned in a period, grouped: by link, programme, customer or kind of event. Everything that was earned or taken back is in one of the
 //! groups.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::{
     result::QueryResult,
@@ -9,7 +11,6 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
-use std::collections::HashMap;
 
 use crate::{
     db::statement::{Bind, statement},

@@ -86,7 +86,7 @@ impl Books<'_> {
         payment: Payment,
         account: &CustomerAccount,
     ) -> QueryResult<Vec<(CommissionFlagKind, String)>> {
-        if account.link_id.is_none() {
+        if account.origin.link_id.is_none() {
             return Ok(Vec::new());
         }
         statement::<(Text, Text)>(
@@ -95,7 +95,7 @@ impl Books<'_> {
                 Bind::Uuid(self.tenant.uuid()),
                 Bind::Uuid(payment.partner.uuid()),
                 Bind::Uuid(payment.customer.uuid()),
-                Bind::OptionalUuid(account.click_id.map(ClickId::uuid)),
+                Bind::OptionalUuid(account.origin.click_id.map(ClickId::uuid)),
             ],
         )
         .load(&mut &*self.connection)

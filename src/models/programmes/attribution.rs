@@ -14,7 +14,7 @@ use crate::{
     ids::{ClickId, CustomerAccountId, CustomerId, LinkId, PartnerId, ProgrammeId},
     models::{
         billing::{
-            account::{CustomerAccount, NewCustomerAccount},
+            account::{CustomerAccount, NewCustomerAccount, Origin},
             past_payment::{self, lock_unearned},
         },
         ledger::books::Books,
@@ -159,11 +159,13 @@ impl Books<'_> {
             id: CustomerAccountId::new(),
             partner_id: visit.partner,
             customer_id: customer,
-            link_id: Some(visit.link),
-            programme_id: Some(visit.programme),
-            means: Some(visit.means),
-            click_id: visit.click.map(|(id, _)| id),
-            clicked_at: visit.click.map(|(_, at)| at),
+            origin: Origin {
+                link_id: Some(visit.link),
+                programme_id: Some(visit.programme),
+                means: Some(visit.means),
+                click_id: visit.click.map(|(id, _)| id),
+                clicked_at: visit.click.map(|(_, at)| at),
+            },
             commission_rate: None,
             managed_from: at,
             managed_to: None,
@@ -176,17 +178,17 @@ impl Books<'_> {
             [] => {}
             [first, ..] if first.managed_from <= at => return Ok(Some(AttributionOutcome::Kept)),
             // One that came by a link later gives way, unless another partner or another programme's rules have earned by it.
-            [last] if last.link_id.is_some() => {
+            [last] if last.origin.link_id.is_some() => {
                 let is_own = last.partner_id == visit.partner;
                 let has_earned = self.has_earned(last).await?;
-                if has_earned && !(is_own && last.programme_id == Some(visit.programme)) {
+                if has_earned && !(is_own && last.origin.programme_id == Some(visit.programme)) {
                     new.managed_to = Some(last.managed_from);
                 } else {
                     last.end(self.connection, self.tenant, last.managed_from).await?;
                     // What ended with a partner that was closed does not end for another.
                     new.managed_to = last.managed_to.filter(|_| is_own || is_open(&last.partner_id));
                     new.commission_rate = last.commission_rate.filter(|_| is_own);
-                    replaced = Some(last).filter(|last| has_earned && last.link_id != Some(visit.link));
+                    replaced = Some(last).filter(|last| has_earned && last.origin.link_id != Some(visit.link));
                 }
             }
             // Until somebody else begins to manage it.
@@ -215,7 +217,7 @@ impl Books<'_> {
     /// Lets the commissions of a period by its link be by another of the same partner and programme, with the figures of both.
     async fn relink(&self, period: &CustomerAccount, to: LinkId) -> QueryResult<()> {
         let ids = [self.tenant.uuid(), period.customer_id.uuid()].map(Bind::Uuid);
-        let links = [Bind::OptionalUuid(period.link_id.map(LinkId::uuid)), Bind::Uuid(to.uuid())];
+        let links = [Bind::OptionalUuid(period.origin.link_id.map(LinkId::uuid)), Bind::Uuid(to.uuid())];
         statement::<Text>(
             "SELECT relink_commissions(?, ?, ?, ?, ?, ?::timestamptz)::text",
             ids.into_iter().chain(links).chain([Bind::Time(period.managed_from), end(period)]).collect(),
@@ -234,7 +236,7 @@ impl Books<'_> {
             vec![
                 Bind::Uuid(self.tenant.uuid()),
                 Bind::Uuid(period.customer_id.uuid()),
-                Bind::OptionalUuid(period.link_id.map(LinkId::uuid)),
+                Bind::OptionalUuid(period.origin.link_id.map(LinkId::uuid)),
                 Bind::Time(period.managed_from),
                 end(period),
             ],
