@@ -17,6 +17,7 @@ use crate::{
     graphql::{PortalSchema, engine::context::Shared},
     keyring::Keyring,
     live::Hub,
+    rates::CommissionRates,
     telemetry::metrics::Metrics,
 };
 
@@ -38,6 +39,8 @@ pub struct App {
     pub clicks: Arc<Clicks>,
     /// Where the server is reached from outside, without a slash at the end.
     pub public_url: Arc<str>,
+    /// Asks the commission-rate service.
+    pub rates: CommissionRates,
     /// What guards the server as a whole.
     pub edge: Edge,
     /// Counts what happens.
@@ -62,6 +65,7 @@ impl App {
             cursors: self.hub.cursors(),
             clock: self.clock.clone(),
             public_url: Arc::clone(&self.public_url),
+            rates: self.rates.clone(),
         }
     }
 }

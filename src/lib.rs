@@ -22,6 +22,8 @@ pub mod live;
 pub mod models;
 pub mod money;
 pub mod npm;
+pub mod outbound;
+pub mod rates;
 pub mod secret_file;
 pub mod seed;
 pub mod telemetry;

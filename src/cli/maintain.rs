@@ -11,15 +11,17 @@ use crate::{
 };
 
 pub async fn run(settings: &Settings) -> Result<(), Failure> {
+    let clock = Clock::default();
+    let rates = settings.rates(&clock).map_err(Failure)?;
     let database = Database::open_existing(settings).await?;
     let outcome = match db::Pool::new(database.login.clone(), settings.pool()) {
         Ok(pool) => {
-            let clock = Clock::default();
             let kept = clock.now() - TimeDelta::days(i64::from(settings.event_days));
             let outcome = async {
                 jobs::forget_events(&pool, kept).await?;
                 jobs::keep_clicks(&pool, &clock, clock.now() - TimeDelta::days(i64::from(settings.click_days))).await?;
-                jobs::run(&pool, &clock).await
+                let rated = jobs::ask_for_rates(&pool, &clock, &rates).await?;
+                Ok((jobs::run(&pool, &clock).await?, rated))
             };
             let outcome = outcome.await;
             pool.close();
@@ -28,7 +30,14 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
         Err(error) => Err(error),
     };
     database.close().await;
-    let Some(Done { approved, expired }) = outcome? else {
+    let (done, rated) = outcome?;
+    if rates.is_set() {
+        match rated {
+            1 => say("1 programme has a rate of the commission-rate service.\n"),
+            _ => say(&format!("{rated} programmes have rates of the commission-rate service.\n")),
+        }
+    }
+    let Some(Done { approved, expired }) = done else {
         say("Another server is doing it at this moment.\n");
         return Ok(());
     };

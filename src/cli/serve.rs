@@ -88,6 +88,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         clock: clock.clone(),
         clicks: Arc::clone(&clicks),
         public_url: settings.public_url().into(),
+        rates: settings.rates(&clock).map_err(Failure)?,
         metrics: Metrics::new().map_err(|error| Failure(error.to_string()))?,
         hub: Arc::new(Hub::of(&database.login).await?),
         files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
@@ -146,6 +147,7 @@ async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, clic
             jobs::run(&app.pool, &app.clock).await.map(drop),
             jobs::forget_events(&app.pool, now - event_days).await.map(drop),
             jobs::keep_clicks(&app.pool, &app.clock, now - click_days).await.map(drop),
+            jobs::ask_for_rates(&app.pool, &app.clock, &app.rates).await.map(drop),
         ];
         for error in outcomes.into_iter().filter_map(Result::err) {
             tracing::warn!(%error, "maintenance failed");

@@ -12,13 +12,18 @@ use url::Url;
 
 use self::{
     limits::Limits,
-    parse::{address, base_url, database_url, header_name, origin, parameter, party, pool_size, seconds, secure_url},
+    parse::{
+        address, base_url, database_url, header_name, origin, parameter, party, pool_size, seconds, secure_url, service_url,
+    },
 };
 use crate::{
     auth::verifier::AzpPolicy,
     clicks::ClickSettings,
+    clock::Clock,
     db::{self, PoolSettings, embedded::PostgresSource},
     keyring::Keyring,
+    outbound::Reach,
+    rates::{CommissionRates, service::HttpRateService},
 };
 
 /// How the log is written.
@@ -206,6 +211,18 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_COUNTRY_HEADER", global = true, value_name = "HEADER", value_parser = header_name)]
     pub country_header: Option<HeaderName>,
 
+    /// The commission-rate service that is asked for the rate of a shop whose first link is made. Without it the rules of the tenant hold.
+    #[arg(long, env = "PORTAL_RATE_URL", global = true, value_name = "URL", value_parser = service_url)]
+    pub rate_url: Option<Url>,
+
+    /// The bearer token for the commission-rate service.
+    #[arg(long, env = "PORTAL_RATE_TOKEN", global = true, hide_env_values = true, value_name = "TOKEN")]
+    pub rate_token: Option<String>,
+
+    /// Lets the commission-rate service be in the server's own network, and be asked without TLS.
+    #[arg(long, env = "PORTAL_RATE_ALLOW_PRIVATE", global = true)]
+    pub rate_allow_private: bool,
+
     /// The web origins (scheme and host) of the front ends that may call from a browser, separated by commas.
     #[arg(long, env = "PORTAL_CORS_ORIGINS", global = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
@@ -255,6 +272,15 @@ impl Settings {
         url.trim_end_matches('/').to_owned()
     }
 
+    /// The commission-rate service.
+    pub fn rates(&self, clock: &Clock) -> Result<CommissionRates, String> {
+        let Some(url) = self.rate_url.clone() else { return Ok(CommissionRates::default()) };
+        let reach = if self.rate_allow_private { Reach::Private } else { Reach::Public };
+        let service = HttpRateService::new(url, self.rate_token.clone(), reach);
+        let service = service.map_err(|error| format!("PORTAL_RATE_URL (--rate-url): {error}"))?;
+        Ok(CommissionRates::of(service, clock.clone()))
+    }
+
     /// Whether this is development: an embedded database, and nobody else's tokens.
     pub fn is_development(&self) -> bool {
         self.database_url.is_none() && self.issuer.is_empty()
@@ -276,6 +302,18 @@ impl Settings {
         }
         if self.database_url.is_none() && self.owner_url.is_some() {
             return Err("PORTAL_OWNER_URL (--owner-url) is set without DATABASE_URL".to_owned());
+        }
+        if let Some(url) = self
+            .rate_url
+            .as_ref()
+            .filter(|url| !self.rate_allow_private && (url.scheme() != "https" || !Reach::Public.allows(url)))
+        {
+            return Err(format!(
+                "PORTAL_RATE_URL (--rate-url): {url} is in the server's own network, or without TLS: set PORTAL_RATE_ALLOW_PRIVATE (--rate-allow-private) where that is meant"
+            ));
+        }
+        if self.rate_url.is_none() && self.rate_token.is_some() {
+            return Err("PORTAL_RATE_TOKEN (--rate-token) is set without PORTAL_RATE_URL".to_owned());
         }
         if self.issuer.len() != 1 && (self.jwks_url.is_some() || self.jwt_key.is_some()) {
             return Err("CLERK_JWKS_URL and CLERK_JWT_KEY are for a single issuer in CLERK_ISSUER (--issuer)".to_owned());

@@ -19,6 +19,14 @@ pub fn secure_url(text: &str) -> Result<Url, String> {
     }
 }
 
+/// The URL of a service that the server asks; whether it may be without TLS is for [`super::Settings::check`].
+pub fn service_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).map_err(|error| error.to_string())?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.fragment().is_none();
+    let has_credentials = !url.username().is_empty() || url.password().is_some();
+    (is_web && !has_credentials).then_some(url).ok_or_else(|| "expected an https URL without credentials".to_owned())
+}
+
 /// A URL that paths are added to.
 pub fn base_url(text: &str) -> Result<Url, String> {
     let url = secure_url(text)?;

@@ -641,6 +641,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    programme_rate_answers (tenant_id, rule_id) {
+        tenant_id -> Uuid,
+        rule_id -> Uuid,
+        programme_id -> Uuid,
+        answer -> Text,
+        valid_until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     programmes (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -656,6 +667,8 @@ diesel::table! {
         updated_at -> Timestamptz,
         name_sort -> Text,
         search_text -> Text,
+        rate_asked_at -> Nullable<Timestamptz>,
+        rate_until -> Nullable<Timestamptz>,
     }
 }
 
@@ -787,6 +800,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     partner_profiles,
     partner_users,
     partners,
+    programme_rate_answers,
     programmes,
     tenant_totals,
     tenants,

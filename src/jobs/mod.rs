@@ -2,6 +2,7 @@
 //! expire. One server does it at a time; it can be run by hand as well.
 
 use chrono::{DateTime, Months, Utc};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
@@ -13,9 +14,17 @@ use crate::{
     error::{Error, Result},
     ids::{TenantId, UserId},
     models::{
-        calendar::month_start, commissions::decision::tenants_with_due_commissions, credits::unit::tenants_with_due_credits,
-        event, ledger::books::Books, programmes::click,
+        calendar::month_start,
+        commissions::decision::tenants_with_due_commissions,
+        credits::unit::tenants_with_due_credits,
+        event,
+        ledger::books::Books,
+        programmes::{
+            click,
+            programme_rate::{self, Unrated},
+        },
     },
+    rates::{CommissionRates, PATIENCE},
 };
 
 /// The number of the lock that maintenance holds: any that nothing else uses.
@@ -108,6 +117,38 @@ pub async fn keep_clicks(pool: &Pool, clock: &Clock, before: DateTime<Utc>) -> R
     }
     click::prepare(&connection, &months).await?;
     Ok(click::forget(&connection, before).await?)
+}
+
+/// Asks the commission-rate service about programmes that have no rate of their own, and about those whose rate it stood by until now; gives how
+/// many have a rate by it now. Ends where the service fails; several servers may do it at once.
+pub async fn ask_for_rates(pool: &Pool, clock: &Clock, rates: &CommissionRates) -> Result<usize> {
+    const MOST: i64 = 100;
+    if !rates.is_set() || rates.is_failing() {
+        return Ok(0);
+    }
+    let first = async |connection: &db::Connection| programme_rate::unrated(connection, clock.now(), MOST).await;
+    let (session, unrated) = Session::open(pool, machine(TenantId::from(Uuid::nil())), first).await?;
+    let mut count = 0;
+    for Unrated { tenant, id, domain } in unrated {
+        session.rest().await?;
+        let quote = rates.quote(tenant, &domain, None, Instant::now() + PATIENCE).await;
+        if rates.is_failing() {
+            break;
+        }
+        session.proceed(machine(tenant), None).await?;
+        let rating = || async {
+            let writing = session.write().await?;
+            let books = Books { connection: &writing, tenant, by: None, at: clock.instant(), writing: None, clock: None };
+            let has_changed = books.rate_programme(id, &quote).await?;
+            writing.commit_alone().await?;
+            Result::<_>::Ok(has_changed)
+        };
+        count += usize::from(session.retry(rating).await?);
+    }
+    if count > 0 {
+        tracing::info!(count, "programmes have rates of the commission-rate service");
+    }
+    Ok(count)
 }
 
 fn machine(tenant: TenantId) -> Caller {

@@ -17,6 +17,7 @@ use crate::{
             address::ProductAddress,
             click::{self, Click, Device},
             link_request::{LinkDetails, LinkRequest},
+            quote::Quote,
         },
         scope::Scope,
     },
@@ -104,7 +105,7 @@ impl LinkYear<'_> {
     ) -> Result<Option<LinkId>> {
         let address = ProductAddress::parse(url).map_err(Error::internal)?;
         let details = LinkDetails { title: Some(title.to_owned()), ..LinkDetails::default() };
-        let request = LinkRequest { partner, address, key: None, details, idempotency_key: None };
+        let request = LinkRequest { partner, address, key: None, details, idempotency_key: None, quote: Quote::Unanswered };
         let made = connection.transaction(async |connection| {
             let books = Books { connection, tenant: self.tenant, by: None, at: self.now, writing: None, clock: None };
             Result::<_, QueryError>::Ok(books.create_link(Scope::tenant(self.tenant), &request).await?.ok())

@@ -50,7 +50,7 @@ impl Phase {
 
 pub(super) struct Line {
     pub(super) pool: Pool,
-    // Taken only when the session ends.
+    // None while the session rests, and once it has ended.
     pub(super) connection: Option<Taken>,
     pub(super) caller: Caller,
     /// Who acts in the caller's name.
@@ -60,7 +60,7 @@ pub(super) struct Line {
 
 impl Line {
     pub(super) fn connection(&self) -> &AsyncPgConnection {
-        self.connection.as_ref().expect("a session has its connection until it is dropped")
+        self.connection.as_ref().expect("a session takes its connection before it uses it")
     }
 
     /// Ends the transaction that is open and opens one for the caller, in one round trip.

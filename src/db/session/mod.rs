@@ -30,7 +30,11 @@ use tokio::{
 use self::line::{Line, Phase};
 pub use self::writing::Writing;
 pub use super::caller::{Announced, Caller, GATE, OPERATOR, PARTNER, SERVICE};
-use super::{caller::announce_impersonator, pool::Pool, spans::Statements};
+use super::{
+    caller::announce_impersonator,
+    pool::{Pool, Taken},
+    spans::Statements,
+};
 use crate::error::{Error, Result, Transient};
 
 /// How many statements enter a session: the start of its transaction, and the query that announces the caller.
@@ -95,20 +99,7 @@ impl Session {
         let (mut connection, is_open) = pool.take().await.map_err(Error::unavailable)?;
         let statements = Arc::new(AtomicU32::new(0));
         let under_way = Arc::new(AtomicI32::new(0));
-        let (counter, running) = (Arc::clone(&statements), Arc::clone(&under_way));
-        let mut spans = Statements::default();
-        connection.alone().set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
-            InstrumentationEvent::StartQuery { query, .. } => {
-                counter.fetch_add(1, Ordering::Relaxed);
-                running.fetch_add(1, Ordering::Relaxed);
-                spans.start(query);
-            }
-            InstrumentationEvent::FinishQuery { query, error, .. } => {
-                running.fetch_sub(1, Ordering::Relaxed);
-                spans.finish(query, error.is_some());
-            }
-            _ => {}
-        });
+        observe(&mut connection, &statements, &under_way);
         let phase = if is_open { Phase::Left } else { Phase::Idle };
         Ok(Self {
             line: RwLock::new(Line { pool: pool.clone(), connection: Some(connection), caller, impersonator: None, phase }),
@@ -221,6 +212,7 @@ impl Session {
         drop(line);
         let mut line = self.line.write().await;
         if line.phase != Phase::Reading {
+            self.wake(&mut line).await?;
             let before = self.statements();
             line.begin(BEGIN_READING).await?;
             line.phase = Phase::Reading;
@@ -236,6 +228,7 @@ impl Session {
         if line.phase == Phase::Fresh {
             line.phase = Phase::Abandoned;
         } else {
+            self.wake(&mut line).await?;
             line.begin(BEGIN_WRITING).await?;
         }
         if let Some(impersonator) = line.impersonator.clone() {
@@ -243,6 +236,31 @@ impl Session {
         }
         self.own.fetch_add(self.statements() - before, Ordering::Relaxed);
         Ok(Writing { line, session: self })
+    }
+
+    /// Gives the connection back until the session reads or writes again, so that others can work with it while something else is waited for.
+    /// What was not committed is undone.
+    pub async fn rest(&self) -> Result<()> {
+        let mut line = self.line.write().await;
+        if let Some(end) = line.phase.end() {
+            line.phase = Phase::Abandoned;
+            self.own.fetch_add(1, Ordering::Relaxed);
+            line.run(end).await?;
+            line.phase = Phase::Idle;
+        }
+        line.connection = None;
+        Ok(())
+    }
+
+    /// Takes a connection again where the session has rested.
+    async fn wake(&self, line: &mut Line) -> Result<()> {
+        if line.connection.is_none() {
+            let (mut connection, is_open) = line.pool.take().await.map_err(Error::unavailable)?;
+            observe(&mut connection, &self.statements, &self.under_way);
+            line.phase = if is_open { Phase::Left } else { Phase::Idle };
+            line.connection = Some(connection);
+        }
+        Ok(())
     }
 
     /// Runs a transaction, and runs it again where PostgreSQL aborted it because of another: then nothing of it was done.
@@ -289,6 +307,24 @@ impl Session {
     fn disregard_statements(&self) {
         self.own.store(self.statements.load(Ordering::Relaxed), Ordering::Relaxed);
     }
+}
+
+/// Counts and traces the statements on a connection.
+fn observe(connection: &mut Taken, statements: &Arc<AtomicU32>, under_way: &Arc<AtomicI32>) {
+    let (counter, running) = (Arc::clone(statements), Arc::clone(under_way));
+    let mut spans = Statements::default();
+    connection.alone().set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
+        InstrumentationEvent::StartQuery { query, .. } => {
+            counter.fetch_add(1, Ordering::Relaxed);
+            running.fetch_add(1, Ordering::Relaxed);
+            spans.start(query);
+        }
+        InstrumentationEvent::FinishQuery { query, error, .. } => {
+            running.fetch_sub(1, Ordering::Relaxed);
+            spans.finish(query, error.is_some());
+        }
+        _ => {}
+    });
 }
 
 impl Drop for Session {

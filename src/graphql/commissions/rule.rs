@@ -131,7 +131,7 @@ impl CommissionRule {
         self.0.formula.describe(self.0.currency.as_deref())
     }
 
-    /// Who set it. Null where it is a person of another organisation than yours.
+    /// Who set it. Null where the commission-rate service knew it, and where it is a person of another organisation than yours.
     async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
         User::by_id(ctx, self.0.created_by?).await.transpose()
     }

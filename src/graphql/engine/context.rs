@@ -25,6 +25,7 @@ use crate::{
     ids::PartnerId,
     keyring::Keyring,
     live::Cursors,
+    rates::CommissionRates,
 };
 
 /// The state of one request.
@@ -53,6 +54,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Where the server is reached from outside, without a slash at the end.
     pub public_url: Arc<str>,
+    /// Asks the commission-rate service.
+    pub rates: CommissionRates,
 }
 
 /// The errors of fields that are null for them, until they go into the answer.
@@ -155,6 +158,11 @@ pub trait ContextExt {
     /// Now.
     fn now(&self) -> DateTime<Utc> {
         self.request().shared.clock.instant()
+    }
+
+    /// Asks the commission-rate service.
+    fn rates(&self) -> &CommissionRates {
+        &self.request().shared.rates
     }
 
     /// The one instant as of which this request reads everything that changes with time alone.

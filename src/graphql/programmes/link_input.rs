@@ -18,6 +18,7 @@ use crate::{
             address::ProductAddress,
             link::{self, Utm, is_key, is_reserved},
             link_request::{LinkChanges, LinkDetailChanges, LinkDetails, LinkRequest, UtmChanges},
+            quote::Quote,
         },
     },
     validation::{FaultCode, Faults, MAX_NAME, Wrong, line},
@@ -140,7 +141,8 @@ impl CreateLinkInput {
             ];
             Key::new(sent, fields)
         });
-        Ok(LinkRequest { partner, address, key, details, idempotency_key })
+        let quote = if ctx.rates().is_set() { Quote::Unasked } else { Quote::Unanswered };
+        Ok(LinkRequest { partner, address, key, details, idempotency_key, quote })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Mutations of links.
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
+use tokio::time::Instant;
 
 use super::{
     link::Link,
@@ -8,7 +9,7 @@ use super::{
 };
 use crate::{
     auth::Permission,
-    error::Result,
+    error::{Error, Result},
     graphql::{
         engine::{
             context::ContextExt,
@@ -19,6 +20,7 @@ use crate::{
     },
     ids::LinkId,
     models::programmes::link_change::LinkFault,
+    rates::PATIENCE,
     validation::{Fault, FaultCode},
 };
 
@@ -114,7 +116,8 @@ impl LinkMutations {
         #[graphql(desc = "The link.")] input: CreateLinkInput,
     ) -> Result<Option<CreateLinkPayload>> {
         ctx.require(Permission::LinksManage)?;
-        let ((link, replayed), user_errors) = settle(ctx, || create(ctx, input.clone())).await?;
+        let deadline = Instant::now() + PATIENCE;
+        let ((link, replayed), user_errors) = settle(ctx, || create(ctx, input.clone(), deadline)).await?;
         Ok(Some(CreateLinkPayload { link, replayed, user_errors }))
     }
 
@@ -163,12 +166,20 @@ impl LinkMutations {
     }
 }
 
-async fn create(ctx: &Context<'_>, input: CreateLinkInput) -> Result<Outcome<Row<Link>>, Refusal> {
-    let request = input.request(ctx)?;
-    let writing = ctx.write().await?;
-    let created = ctx.books(&writing).create_link(ctx.viewer().scope(), &request).await?;
-    let (id, has_changed) = created.map_err(refusal)?;
-    Ok(outcome(writing, has_changed, Link::by_id(ctx, id)).await?)
+/// Makes a link. Where its shop has no programme yet, nothing is held while the commission-rate service is asked, until `deadline` at most.
+async fn create(ctx: &Context<'_>, input: CreateLinkInput, deadline: Instant) -> Result<Outcome<Row<Link>>, Refusal> {
+    let mut request = input.request(ctx)?;
+    loop {
+        let writing = ctx.write().await?;
+        match ctx.books(&writing).create_link(ctx.viewer().scope(), &request).await? {
+            Ok((id, has_changed)) => return Ok(outcome(writing, has_changed, Link::by_id(ctx, id)).await?),
+            Err(LinkFault::UnknownRate) => drop(writing),
+            Err(fault) => return Err(refusal(fault)),
+        }
+        let (address, tenant) = (&request.address, ctx.viewer().tenant.id);
+        ctx.request().session().rest().await?;
+        request.quote = ctx.rates().quote(tenant, address.domain(), Some(address.url()), deadline).await;
+    }
 }
 
 /// The results, and whether all links were there before.
@@ -178,8 +189,9 @@ async fn create_all(ctx: &Context<'_>, inputs: Vec<CreateLinkInput>) -> Result<(
         return Err(Refusal::fault("input.links", FaultCode::OutOfRange, message));
     }
     let mut results = Vec::with_capacity(inputs.len());
+    let deadline = Instant::now() + PATIENCE;
     for input in inputs {
-        results.push(match settle(ctx, || create(ctx, input.clone())).await {
+        results.push(match settle(ctx, || create(ctx, input.clone(), deadline)).await {
             Ok(((link, replayed), user_errors)) => CreateLinkPayload { link, replayed, user_errors },
             Err(error) if results.is_empty() => return Err(error.into()),
             // What was done stays and is in the answer; the others can be sent again.
@@ -216,6 +228,7 @@ fn refusal(fault: LinkFault) -> Refusal {
     let taken = |path, what: &str| Refusal::fault(path, FaultCode::Taken, format!("Another link has this {what}."));
     match fault {
         LinkFault::NotFound => Refusal::not_found("input.id", "link"),
+        LinkFault::UnknownRate => Error::internal("a link whose shop's rate was asked for and is still unknown").into(),
         LinkFault::UnknownPartner => Refusal::not_found("input.partnerId", "partner"),
         LinkFault::PartnerClosed => {
             Refusal::fault("input.partnerId", FaultCode::PartnerInactive, "The partner is closed, and makes no more links.")

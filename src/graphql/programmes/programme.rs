@@ -92,6 +92,11 @@ impl Programme {
         self.0.rate_source
     }
 
+    /// When the commission-rate service was last asked about the shop; null where it never was.
+    async fn rate_asked_at(&self) -> Option<DateTime> {
+        self.0.rate_asked_at.map(DateTime)
+    }
+
     /// For how many days after a click a sign-up counts for it.
     async fn cookie_days(&self) -> i32 {
         self.0.cookie_days
@@ -204,7 +209,7 @@ impl ProgrammeOrderField {
 }
 
 plain!(
-    Programme: id, key, name, domain, url, status, rate_source, cookie_days, attribution, enrolment_policy, created_at, updated_at
+    Programme: id, key, name, domain, url, status, rate_source, rate_asked_at, cookie_days, attribution, enrolment_policy, created_at, updated_at
 );
 leaf_enums!(ProgrammeStatus, ProgrammeRateSource, Attribution, EnrolmentPolicy);
 

@@ -32,6 +32,8 @@ use crate::{
 pub enum LinkFault {
     /// There is no such link.
     NotFound,
+    /// The shop has no programme yet, and the commission-rate service is to be asked before one is made.
+    UnknownRate,
     /// There is no such partner.
     UnknownPartner,
     /// The partner is closed.
@@ -161,7 +163,9 @@ impl Books<'_> {
         } else {
             // A partner sees no programme that it is not enrolled in, and enrols in none by itself.
             self.act_for_tenant().await?;
-            let programme = self.programme_of(&request.address).await?;
+            let Some(programme) = self.programme_of(&request.address, &request.quote).await? else {
+                return Ok(Err(LinkFault::UnknownRate));
+            };
             if programme.status == ProgrammeStatus::Paused {
                 return Ok(Err(LinkFault::ProgrammePaused(programme.name)));
             }

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use super::{
     address::ProductAddress,
     link::{Link, Utm},
+    quote::Quote,
 };
 use crate::{clock::shown, db::schema::links, ids::PartnerId, models::idempotency::Key};
 
@@ -22,6 +23,8 @@ pub struct LinkRequest {
     pub details: LinkDetails,
     /// The idempotency key: with one, the link is another one than those that there are of the address.
     pub idempotency_key: Option<Key>,
+    /// What is known of the shop's rate, in case its programme is to be made.
+    pub quote: Quote,
 }
 
 /// What can be said of a link, and left out.

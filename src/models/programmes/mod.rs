@@ -12,5 +12,7 @@ pub mod link_change;
 pub mod link_list;
 pub mod link_request;
 pub mod programme;
+pub mod programme_rate;
+pub mod quote;
 pub mod sign_up;
 pub mod sign_up_list;

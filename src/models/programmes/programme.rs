@@ -7,10 +7,9 @@ use diesel::{pg::Pg, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::address::{ProductAddress, programme_key};
+use super::address::ProductAddress;
 use crate::{
     db::{
-        QueryError,
         schema::{enrolments, programmes},
         statement::condition,
     },
@@ -40,7 +39,7 @@ crate::pg_enum! {
         Service = "service",
         /// An operator, who has set a rule for it; the commission-rate service is not asked any more.
         Operator = "operator",
-        /// It has none of its own: the rules for all programmes hold.
+        /// It has none of its own, and the rules for all programmes hold. The commission-rate service, where there is one, is asked again.
         Default = "default",
     }
 }
@@ -83,6 +82,8 @@ pub struct Programme {
     pub status: ProgrammeStatus,
     /// Where its reward comes from.
     pub rate_source: ProgrammeRateSource,
+    /// When the commission-rate service was last asked about the shop.
+    pub rate_asked_at: Option<DateTime<Utc>>,
     /// For how many days after a click a sign-up counts for it.
     pub cookie_days: i32,
     /// Which click a sign-up counts for.
@@ -203,37 +204,6 @@ impl ProgrammeChanges {
 }
 
 impl Books<'_> {
-    /// The programme of the shop that an address belongs to, made where there is none: one, however many ask for it at once.
-    pub(super) async fn programme_of(&self, address: &ProductAddress) -> QueryResult<Programme> {
-        let scope = Scope::tenant(self.tenant);
-        for attempt in 0..16 {
-            if let Some(programme) = Programme::of_address(self.connection, scope, address).await? {
-                return Ok(programme);
-            }
-            // Where nothing is inserted, either another has just made it, or another shop's programme has the key.
-            diesel::insert_into(programmes::table)
-                .values((
-                    programmes::tenant_id.eq(self.tenant),
-                    programmes::id.eq(ProgrammeId::new()),
-                    programmes::key.eq(programme_key(self.tenant, address.domain(), attempt)),
-                    programmes::name.eq(address.domain()),
-                    programmes::domain.eq(address.domain()),
-                ))
-                .on_conflict_do_nothing()
-                .execute(&mut &*self.connection)
-                .await?;
-        }
-        Programme::of_address(self.connection, scope, address).await?.ok_or(QueryError::NotFound)
-    }
-
-    /// Notes where a programme's reward comes from.
-    pub(in crate::models) async fn note_rate_source(&self, id: ProgrammeId, source: ProgrammeRateSource) -> QueryResult<()> {
-        let row = programmes::table.filter(programmes::tenant_id.eq(self.tenant)).filter(programmes::id.eq(id));
-        let update = diesel::update(row.filter(programmes::rate_source.ne(source)))
-            .set((programmes::rate_source.eq(source), programmes::updated_at.eq(self.at)));
-        update.execute(&mut &*self.connection).await.map(drop)
-    }
-
     /// Changes a programme, and gives whether anything was not so already. `expected` is its `updated_at` when the caller decided on it.
     pub async fn change_programme(
         &self,

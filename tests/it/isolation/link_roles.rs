@@ -23,6 +23,7 @@ const TABLES: &[&str] = &[
     "link_sign_ups",
     "link_sale_totals",
     "commission_flags",
+    "programme_rate_answers",
 ];
 
 /// A world in which partners A, B and G have one link each, to one shop, with a click on it; and each tenant a host.
@@ -60,7 +61,8 @@ async fn roles_see_their_own_links() {
         // Of each link its enrolment and its partner have totals too, each by three grains.
         json!({"programmes": programmes, "enrolments": links, "enrolment_changes": links, "link_hosts": programmes, "links": links,
                "link_clicks": links, "link_click_totals": links * 9, "link_visitors": "denied",
-               "link_sign_ups": links, "link_sale_totals": links * 9, "commission_flags": 0})
+               "link_sign_ups": links, "link_sale_totals": links * 9, "commission_flags": 0,
+               "programme_rate_answers": 0})
     };
     let (acme, globex, a, b, g) = (world.acme.uuid(), world.globex.uuid(), world.a.uuid(), world.b.uuid(), world.g.uuid());
     for (role, settings, expected) in [
@@ -76,6 +78,10 @@ async fn roles_see_their_own_links() {
         ("portal_operator", who(acme, a), seen(1, 2)),
         ("portal_service", who(globex, g), seen(1, 1)),
     ] {
+        let mut expected = expected;
+        if role == "portal_partner" {
+            expected["programme_rate_answers"] = json!("denied");
+        }
         assert_eq!(visible(&world, role, &settings, TABLES).await, expected, "{role} {settings}");
     }
     for role in ["portal_partner", "portal_operator", "portal_service", "portal_app"] {
@@ -135,6 +141,12 @@ async fn roles_write_their_own_links_only() {
                 SELECT '{acme}', gen_random_uuid(), '{partner}', id, {host}, '{key}', 'https://example.com/x' FROM programmes"
         )
     };
+    let rule = |whose: &str| {
+        format!(
+            "INSERT INTO partner_commissions (programme_id, partner_id, created_by, tenant_id, id, version, kind, rate, valid_from)
+                SELECT {whose}, '{acme}', gen_random_uuid(), 1, 'percentage', 0.9, now() FROM programmes"
+        )
+    };
     for (role, sql, may) in [
         ("portal_partner", insert(a, "'go.acme.example'", "own"), true),
         ("portal_partner", insert(a, "NULL", "servers"), true),
@@ -152,6 +164,12 @@ async fn roles_write_their_own_links_only() {
         ("portal_operator", "UPDATE link_sign_ups SET at = now()".to_owned(), false),
         ("portal_partner", "UPDATE link_sign_ups SET is_counted = false".to_owned(), false),
         ("portal_partner", "INSERT INTO link_sign_ups SELECT * FROM link_sign_ups".to_owned(), false),
+        // What the commission-rate service says is a rule of a programme for all, by nobody; a machine sets no other.
+        ("portal_service", rule("id, NULL, NULL"), true),
+        ("portal_service", rule("NULL, NULL, NULL"), false),
+        ("portal_service", rule(&format!("id, '{a}', NULL")), false),
+        ("portal_service", rule(&format!("id, NULL, '{}'", uuid::Uuid::nil())), false),
+        ("portal_partner", rule("id, NULL, NULL"), false),
         ("portal_service", format!("SELECT add_to_link_totals('{acme}', id, '', now(), 1, 0, 0, 0, 0) FROM links"), false),
     ] {
         let mut connection = world.owner().await;

@@ -6,8 +6,8 @@
 //! 2. A shop is one tenant's only, and fails for the second: the same.
 //! 3. A programme's key is drawn by lot, though it is said to follow: `programme::keys_follow_from_tenant_and_domain`.
 //! 4. Every link makes a programme of its own, or one for "unknown-domain.com": the same, and `models::programmes::address`.
-//! 5. A rate of 0 counts as none, and becomes 10%: `rewards::which_rule_of_a_programme_wins`.
-//! 6. One script writes 10 for 10%, the other 1000: `rewards::a_rate_is_never_a_hundred_times_too_high`.
+//! 5. A rate of 0 counts as none, and becomes 10%: `rewards::which_rule_of_a_programme_wins`, `rate_service::what_an_answer_makes_of_a_programme`.
+//! 6. One script writes 10 for 10%, the other 1000: `rewards::a_rate_is_never_a_hundred_times_too_high`, `rate_service::what_an_answer_makes_of_a_programme`.
 //! 7. Clicks are dropped where a cache or a database is away, or the process ends: `lost_clicks`.
 //! 8. A sign-up reported again after a week counts twice: `attribution::what_was_recorded_is_answered_again`.
 //! 9. Two reports of one sale at once pass a cache together: `attribution::once_however_many_report_it_at_once`.
@@ -32,6 +32,7 @@ mod flags;
 mod links;
 mod lost_clicks;
 mod programme;
+mod rate_service;
 mod rewards;
 mod sales;
 

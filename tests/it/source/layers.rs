@@ -12,10 +12,10 @@ const LAYERS: &[&[&str]] = &[
     &["app"],
     &["edge", "graphql", "seed", "verify", "telemetry", "jobs"],
     &["live", "imports", "config"],
-    &["auth", "clicks"],
+    &["auth", "clicks", "rates"],
     &["models"],
     &["db", "keyring", "validation", "secret_file"],
-    &["clock", "error", "ids", "money", "npm"],
+    &["clock", "error", "ids", "money", "npm", "outbound"],
 ];
 
 /// What only the models know: areas have folders of these names there and in `graphql`.

@@ -8,6 +8,7 @@ pub mod listening;
 pub mod log;
 pub mod money;
 pub mod programmes;
+pub mod rate_service;
 pub mod tokens;
 pub mod world;
 

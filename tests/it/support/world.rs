@@ -32,7 +32,7 @@ use partner_portal::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{cluster, log, programmes, tokens};
+use super::{cluster, log, programmes, rate_service, tokens};
 
 /// The tenant Acme: slug `acme`, US dollars.
 pub const ACME: &str = "acme";
@@ -87,6 +87,8 @@ pub struct Setup {
     pub linger: Duration,
     /// Another database than one of the run's cluster.
     pub database: Option<cluster::Database>,
+    /// Where the commission-rate service is, if there is one.
+    pub rates: Option<url::Url>,
 }
 
 impl Default for Setup {
@@ -106,6 +108,7 @@ impl Default for Setup {
             statement_timeout: Duration::from_secs(20),
             linger: db::LINGER,
             database: None,
+            rates: None,
         }
     }
 }
@@ -184,14 +187,16 @@ impl World {
             statement_timeout,
             linger,
             database,
+            rates,
         } = setup;
         log::gather();
         let database = match database {
             Some(database) => database,
             None => cluster::migrated_database().await,
         };
-        let settings = PoolSettings { size, wait: pool_wait, statement_timeout, linger };
         let clock = Clock::default();
+        let rates = rates.map_or_else(Default::default, |url| rate_service::client(url, &clock));
+        let settings = PoolSettings { size, wait: pool_wait, statement_timeout, linger };
         let issuer = TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(tokens::issuer().keys()) };
         let verifier = TokenVerifier::new(vec![issuer], vec![], AzpPolicy::WhenPresent, clock.clone());
         let mut schema = graphql::PortalSchema::new(limits.clone());
@@ -211,6 +216,7 @@ impl World {
             clock,
             clicks: Arc::new(clicks),
             public_url: "https://portal.example.com".into(),
+            rates,
             metrics: Metrics::new().expect("metrics"),
             hub: Arc::new(Hub::of(&database.login).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
