@@ -47,6 +47,28 @@ impl Money {
         Self { amount, currency }
     }
 
+    /// The parts of this amount, which is not negative and in whole minor units, by the largest remainder: each is its share rounded down, and the
+    /// minor units that are left go to those of which the most was cut off, of equal ones to the first. The shares sum to 1, and the parts to
+    /// this amount.
+    pub fn divide(self, shares: &[Decimal]) -> Vec<Self> {
+        let digits = minor_units(self.currency);
+        let unit = Decimal::new(1, digits);
+        let exact: Vec<Decimal> = shares.iter().map(|share| self.amount * share).collect();
+        let mut parts: Vec<Decimal> =
+            exact.iter().map(|part| part.round_dp_with_strategy(digits, RoundingStrategy::ToZero)).collect();
+        let mut by_remainder: Vec<usize> = (0..parts.len()).collect();
+        by_remainder.sort_by_key(|&index| std::cmp::Reverse(exact[index] - parts[index]));
+        let mut left = self.amount - parts.iter().sum::<Decimal>();
+        for index in by_remainder {
+            if left < unit {
+                break;
+            }
+            parts[index] += unit;
+            left -= unit;
+        }
+        parts.into_iter().map(|part| Self::rounded(part, self.currency)).collect()
+    }
+
     /// What a share of this amount is, rounded. `rate` is a fraction: `0.1` is ten per cent.
     ///
     /// `None` where the product exceeds what a decimal holds.
@@ -93,6 +115,23 @@ mod tests {
             prop_assert!(of(low) <= Some(whole.amount));
             prop_assert_eq!(of(0), Some(Decimal::ZERO));
             prop_assert_eq!(of(10_000), Some(whole.amount));
+        }
+
+        /// Parts sum to the whole, and none is a minor unit or more away from its share.
+        #[test]
+        fn parts_sum_to_the_whole(units in 0_i64..10_000_000_000, cuts in prop::collection::vec(0_i64..=10_000, 0..6), currency in 0_usize..3) {
+            let currency = [Currency::USD, Currency::JPY, Currency::KWD][currency];
+            let unit = Decimal::new(1, minor_units(currency));
+            let whole = Money::rounded(Decimal::from(units) * unit, currency);
+            let mut cuts = cuts;
+            cuts.extend([0, 10_000]);
+            cuts.sort_unstable();
+            let shares: Vec<Decimal> = cuts.windows(2).map(|pair| Decimal::new(pair[1] - pair[0], 4)).collect();
+            let parts = whole.divide(&shares);
+            prop_assert_eq!(parts.iter().map(|part| part.amount).sum::<Decimal>(), whole.amount);
+            for (part, share) in parts.iter().zip(&shares) {
+                prop_assert!((part.amount - whole.amount * share).abs() < unit);
+            }
         }
     }
 }

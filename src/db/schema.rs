@@ -35,6 +35,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    commission_splits (tenant_id, commission_id) {
+        tenant_id -> Uuid,
+        commission_id -> Uuid,
+        owners_id -> Uuid,
+        share -> Numeric,
+        whole -> Numeric,
+    }
+}
+
+diesel::table! {
     commission_totals (tenant_id, partner_id, currency, grain, starts_on) {
         tenant_id -> Uuid,
         partner_id -> Uuid,
@@ -275,6 +285,15 @@ diesel::table! {
         sales -> Int8,
         sale_amount -> Numeric,
         earned -> Numeric,
+    }
+}
+
+diesel::table! {
+    link_shares (tenant_id, link_id, partner_id) {
+        tenant_id -> Uuid,
+        link_id -> Uuid,
+        partner_id -> Uuid,
+        share -> Numeric,
     }
 }
 
@@ -763,6 +782,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     account_days,
     accounts,
     commission_flags,
+    commission_splits,
     commission_totals,
     credit_allocations,
     credit_extensions,
@@ -780,6 +800,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     link_clicks,
     link_hosts,
     link_sale_totals,
+    link_shares,
     link_sign_ups,
     link_visitors,
     links,

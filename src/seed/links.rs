@@ -105,7 +105,8 @@ impl LinkYear<'_> {
     ) -> Result<Option<LinkId>> {
         let address = ProductAddress::parse(url).map_err(Error::internal)?;
         let details = LinkDetails { title: Some(title.to_owned()), ..LinkDetails::default() };
-        let request = LinkRequest { partner, address, key: None, details, idempotency_key: None, quote: Quote::Unanswered };
+        let request =
+            LinkRequest { partner, address, key: None, details, split: None, idempotency_key: None, quote: Quote::Unanswered };
         let made = connection.transaction(async |connection| {
             let books = Books { connection, tenant: self.tenant, by: None, at: self.now, writing: None, clock: None };
             Result::<_, QueryError>::Ok(books.create_link(Scope::tenant(self.tenant), &request).await?.ok())

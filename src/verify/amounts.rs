@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
-use diesel::{pg::Pg, prelude::*};
+use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
 use rust_decimal::Decimal;
 
 use crate::{
-    db::schema::{invoices, partner_commission_events},
+    db::schema::{commission_splits, invoices, partner_commission_events},
     error::Result,
     ids::{RuleId, TenantId},
     models::{
@@ -30,25 +30,30 @@ const ALL: i64 = i64::MAX;
 pub async fn commissions(mut connection: &AsyncPgConnection, tenant: TenantId) -> Result<(i64, i64, Option<String>)> {
     let rules = Rule::list(connection, Scope::tenant(tenant), None, None, None, ALL).await?;
     let rules: HashMap<RuleId, Rule> = rules.into_iter().map(|rule| (rule.id, rule)).collect();
-    let query = Commission::query()
-        .into_boxed::<Pg>()
-        .filter(partner_commission_events::tenant_id.eq(tenant))
-        .filter(
-            partner_commission_events::event_type
-                .eq_any([CommissionEventType::InvoicePayment, CommissionEventType::LeadConversion]),
+    let query = partner_commission_events::table
+        .left_join(
+            commission_splits::table.on(commission_splits::tenant_id
+                .eq(partner_commission_events::tenant_id)
+                .and(commission_splits::commission_id.eq(partner_commission_events::id))),
         )
-        .filter(partner_commission_events::rate.is_not_null().or(partner_commission_events::rule_id.is_not_null()));
-    let rows = query.load_stream::<Commission>(&mut connection).await?;
+        .filter(partner_commission_events::tenant_id.eq(tenant))
+        .filter(partner_commission_events::event_type.eq_any([
+            CommissionEventType::InvoicePayment,
+            CommissionEventType::LeadConversion,
+            CommissionEventType::Split,
+        ]))
+        .filter(partner_commission_events::rate.is_not_null().or(partner_commission_events::rule_id.is_not_null()))
+        .select((Commission::as_select(), commission_splits::whole.nullable()));
+    let rows = query.load_stream::<(Commission, Option<Decimal>)>(&mut connection).await?;
     let start = (0, 0, None);
-    let counted = rows.map_err(Into::into).try_fold(start, async |(checked, faults, example), commission| {
+    let counted = rows.map_err(Into::into).try_fold(start, async |(checked, faults, example), (commission, whole)| {
         let rule = commission.rule_id.and_then(|id| rules.get(&id)).cloned();
-        let explained =
-            commission.money().map(|amount| Explanation::of_commission(&commission, rule, None, amount).amount.amount);
+        let explained = commission.money().map(|amount| Explanation::of_whole(&commission, rule, None, amount).amount.amount);
+        // Of a part, what it is a part of; that the parts are right is a rule of its own.
+        let said = whole.unwrap_or(commission.amount);
         let wrong = match explained {
-            Ok(explained) if explained == commission.amount => None,
-            Ok(explained) => {
-                Some(format!("{}: {}, its inputs come to {explained}", commission.id, commission.amount.normalize()))
-            }
+            Ok(explained) if explained == said => None,
+            Ok(explained) => Some(format!("{}: {}, its inputs come to {explained}", commission.id, said.normalize())),
             Err(_) => Some(format!("{}, in the currency {:?}", commission.id, commission.currency)),
         };
         Ok((checked + 1, faults + i64::from(wrong.is_some()), example.or(wrong)))
@@ -71,7 +76,7 @@ pub async fn refunds(mut connection: &AsyncPgConnection, tenant: TenantId) -> Re
                 .and(partner_commission_events::invoice_id.eq(invoices::external_id.nullable()))),
         )
         .filter(partner_commission_events::tenant_id.eq(tenant))
-        .filter(partner_commission_events::event_type.eq(CommissionEventType::InvoicePayment))
+        .filter(partner_commission_events::event_type.eq_any([CommissionEventType::InvoicePayment, CommissionEventType::Split]))
         .filter(partner_commission_events::status.ne(CommissionStatus::Rejected))
         .filter(invoices::refunded.gt(Decimal::ZERO).or(reversed.is_not_null()))
         .select((Commission::as_select(), invoices::refunded, reversed))

@@ -52,7 +52,7 @@ pub const COMMISSION_RULES: &[BookRule] = &[
                  SELECT e.id, e.base, i.amount, (e.base, e.currency, e.customer_id, e.event_date) IS DISTINCT FROM (i.amount, i.currency, i.customer_id, i.paid_at) AS is_wrong
                  FROM partner_commission_events e
                  LEFT JOIN invoices i ON i.tenant_id = e.tenant_id AND i.external_id = e.invoice_id
-                 WHERE e.tenant_id = ? AND e.event_type = 'invoice_payment')
+                 WHERE e.tenant_id = ? AND e.event_type IN ('invoice_payment', 'split'))
              SELECT count(*), count(*) FILTER (WHERE is_wrong),
                  min(format('commission:%s, of %s where its invoice says %s', id, base, amount)) FILTER (WHERE is_wrong)
              FROM sides",

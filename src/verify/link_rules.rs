@@ -127,11 +127,41 @@ pub const LINK_RULES: &[BookRule] = &[
         ),
     },
     BookRule {
+        name: "parts_sum_to_the_whole",
+        sentence: "Every commission that is shared is in parts that sum to the whole, each the share that its link says, and all of one payment",
+        check: Check::Sql(
+            "WITH parts AS (
+                 SELECT s.owners_id, s.share, s.whole, e.id, e.partner_id, e.event_type, e.amount, o.link_id,
+                     (e.invoice_id, e.customer_id, e.currency, e.event_date, e.base, e.source, e.rule_id, e.rate, e.month_base, e.is_past_duration)
+                     IS DISTINCT FROM (o.invoice_id, o.customer_id, o.currency, o.event_date, o.base, o.source, o.rule_id, o.rate, o.month_base, o.is_past_duration)
+                         AS is_other
+                 FROM commission_splits s
+                 LEFT JOIN partner_commission_events e ON e.tenant_id = s.tenant_id AND e.id = s.commission_id
+                 LEFT JOIN partner_commission_events o ON o.tenant_id = s.tenant_id AND o.id = s.owners_id
+                 WHERE s.tenant_id = ?
+                 UNION ALL
+                 SELECT e.id, NULL, NULL, e.id, e.partner_id, e.event_type, e.amount, NULL, true
+                 FROM partner_commission_events e WHERE e.tenant_id = ? AND e.event_type = 'split'
+                     AND NOT EXISTS (SELECT FROM commission_splits s WHERE s.tenant_id = e.tenant_id AND s.commission_id = e.id)),
+             sides AS (
+                 SELECT owners_id, sum(amount) IS DISTINCT FROM min(whole) OR min(whole) <> max(whole) OR sum(share) IS DISTINCT FROM 1
+                     OR bool_or(is_other) OR count(*) FILTER (WHERE id = owners_id AND event_type = 'invoice_payment') <> 1
+                     OR count(*) FILTER (WHERE id <> owners_id AND event_type <> 'split') > 0
+                     -- By the largest remainder no part is a whole minor unit away from its share.
+                     OR bool_or(abs(amount - whole * share) >= 1)
+                     OR bool_or(id <> owners_id AND NOT EXISTS (SELECT FROM link_shares l WHERE l.tenant_id = ? AND l.link_id = parts.link_id AND l.share = parts.share
+                         AND (l.partner_id = parts.partner_id OR EXISTS (SELECT FROM partner_moves m
+                             WHERE m.tenant_id = l.tenant_id AND m.commission_id = parts.id AND m.from_partner_id = l.partner_id)))) AS is_wrong
+                 FROM parts GROUP BY owners_id)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('commission:%s', owners_id)) FILTER (WHERE is_wrong) FROM sides",
+        ),
+    },
+    BookRule {
         name: "flags_are_decided",
         sentence: "Every commission with a flag waits for a person: it is not approved by itself, and was decided before it went on",
         check: Check::Sql(
             "WITH sides AS (
-                 SELECT e.id, e.event_type <> 'invoice_payment' OR e.link_id IS NULL OR e.due_at IS NOT NULL
+                 SELECT e.id, e.event_type <> 'split' AND (e.event_type <> 'invoice_payment' OR e.link_id IS NULL) OR e.due_at IS NOT NULL
                      OR e.status <> 'pending' AND e.decided_by IS NULL AS is_wrong
                  FROM commission_flags f JOIN partner_commission_events e ON e.tenant_id = f.tenant_id AND e.id = f.commission_id
                  WHERE f.tenant_id = ?)

@@ -10,6 +10,7 @@ use super::{
     list::{CommissionFilterInput, CommissionOrder},
     partner_move::PartnerMove,
     rule::CommissionRule,
+    split::CommissionSplit,
 };
 use crate::{
     db,
@@ -93,6 +94,11 @@ impl Commission {
         CommissionFlag::of(ctx, self.0.id).await
     }
 
+    /// Of which whole it is a part, where the link's partner shares what is earned by it. Null where it is no part.
+    async fn split(&self, ctx: &Context<'_>) -> Result<Option<CommissionSplit>> {
+        CommissionSplit::of_commission(ctx, self.0.id, &self.0.currency).await
+    }
+
     /// The invoice's id in the billing system. Null for lead conversions and adjustments.
     async fn invoice_id(&self) -> Option<&str> {
         self.0.invoice_id.as_deref()
@@ -147,7 +153,9 @@ impl Commission {
             None => None,
         };
         let original = original.as_ref().map(|original| original.0.0.as_ref());
-        Ok(CommissionExplanation(Explanation::of_commission(&self.0, rule, original, self.0.money()?)))
+        let split = CommissionSplit::of_commission(ctx, self.0.id, &self.0.currency).await?;
+        let split = split.as_ref().map(CommissionSplit::row);
+        Ok(CommissionExplanation(Explanation::of_commission(&self.0, rule, original, split, self.0.money()?)))
     }
 
     /// The transfers in the partner's ledger that it has made, in their order. What its payout moved is there: `payout { transfers }`.

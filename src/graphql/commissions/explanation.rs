@@ -116,7 +116,7 @@ impl CommissionExplanation {
         let at = at.map_or_else(|| ctx.now(), |at| at.0);
         let reading = ctx.read().await?;
         let tenant = ctx.viewer().tenant.id;
-        let account = CustomerAccount::at(&reading, tenant, customer, at).await?.map(|(account, _)| account);
+        let account = CustomerAccount::at(&reading, tenant, customer, at).await?.map(|managed| managed.account);
         let managed = account.as_ref().filter(|account| account.partner_id == partner);
         let programme = programme.or_else(|| managed.and_then(|account| account.origin.programme_id));
         let payment = Payment { partner, programme, customer, amount, at };

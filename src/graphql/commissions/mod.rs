@@ -12,3 +12,4 @@ pub(super) mod queries;
 pub mod rule;
 pub mod rule_input;
 pub(super) mod rule_mutations;
+pub mod split;

@@ -6,6 +6,7 @@ use async_graphql::{Context, Enum, InputObject, Object};
 
 use super::{
     figures::LinkFigures,
+    link_share::LinkShare,
     programme::Programme,
     sign_up::{LinkSignUp, LinkSignUpFilterInput},
 };
@@ -121,6 +122,11 @@ impl Link {
     /// When it was archived: it leads nowhere since. Null while it is in use.
     async fn archived_at(&self) -> Option<DateTime> {
         self.0.archived_at.map(DateTime)
+    }
+
+    /// With whom its partner shares what is earned by it; its partner has the rest. Fixed when it was made.
+    async fn split(&self, ctx: &Context<'_>) -> Result<Vec<LinkShare>> {
+        LinkShare::of(ctx, self.0.id).await
     }
 
     /// Who signed up by it, the latest first.

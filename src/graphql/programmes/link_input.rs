@@ -3,6 +3,8 @@
 use async_graphql::{Context, InputObject, MaybeUndefined};
 use serde_json::json;
 
+use super::link_share::{self, LinkShareInput};
+
 use crate::{
     auth::Role,
     clock,
@@ -56,6 +58,8 @@ pub struct CreateLinkInput {
     expires_at: Option<DateTime>,
     /// Where it leads from then on: another page of the same shop; a page that says that it has expired where it is left out.
     expired_url: Option<String>,
+    /// With whom the partner shares what is earned by it, at most five; the partner has the rest. It cannot be changed later.
+    split: Option<Vec<LinkShareInput>>,
     /// The idempotency key, of the partner's own, at most 200 characters. With one, the link is another one than those to the same address that
     /// there are; sent again, it answers with that link. Without one, and without a `key`, a partner has one link to one address.
     idempotency_key: Option<String>,
@@ -123,6 +127,7 @@ impl CreateLinkInput {
             expires_at: self.expires_at.map(|at| at.0),
             expired_url: faults.check_option("input.expiredUrl", self.expired_url.as_deref(), |url| product(ctx, url)),
         };
+        let split = self.split.as_deref().and_then(|split| link_share::checked(split, partner, &mut faults));
         let key = faults.check_option("input.key", self.key.as_deref(), chosen_key);
         let sent = faults.check_option("input.idempotencyKey", self.idempotency_key.as_deref(), |key| line(key, MAX_KEY));
         let (Some(partner), Some(address), true) = (partner, address, faults.is_empty()) else { return Err(faults.into()) };
@@ -138,11 +143,12 @@ impl CreateLinkInput {
                 ("utm", json!(Some(&utm).filter(|utm| !utm.is_empty()))),
                 ("expiresAt", json!(details.expires_at.map(clock::shown))),
                 ("expiredUrl", json!(details.expired_url.as_ref().map(ProductAddress::url))),
+                ("split", link_share::asked(split.as_deref())),
             ];
             Key::new(sent, fields)
         });
         let quote = if ctx.rates().is_set() { Quote::Unasked } else { Quote::Unanswered };
-        Ok(LinkRequest { partner, address, key, details, idempotency_key, quote })
+        Ok(LinkRequest { partner, address, key, details, split, idempotency_key, quote })
     }
 }
 

@@ -230,6 +230,10 @@ fn refusal(fault: LinkFault) -> Refusal {
         LinkFault::NotFound => Refusal::not_found("input.id", "link"),
         LinkFault::UnknownRate => Error::internal("a link whose shop's rate was asked for and is still unknown").into(),
         LinkFault::UnknownPartner => Refusal::not_found("input.partnerId", "partner"),
+        LinkFault::UnknownSharer(partner) => {
+            let message = format!("There is no partner {partner}, or it is closed.");
+            Refusal::fault("input.split", FaultCode::NotFound, message)
+        }
         LinkFault::PartnerClosed => {
             Refusal::fault("input.partnerId", FaultCode::PartnerInactive, "The partner is closed, and makes no more links.")
         }

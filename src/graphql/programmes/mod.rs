@@ -6,6 +6,7 @@ pub mod figures;
 pub mod link;
 mod link_input;
 pub(super) mod link_mutations;
+pub mod link_share;
 pub mod programme;
 pub(super) mod programme_mutations;
 pub(super) mod queries;

@@ -3,7 +3,12 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::{pg::Pg, prelude::*};
+use diesel::{
+    dsl::sql,
+    pg::Pg,
+    prelude::*,
+    sql_types::{Array, Uuid as SqlUuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 
@@ -49,6 +54,24 @@ pub struct Origin {
     pub click_id: Option<ClickId>,
     /// When that was.
     pub clicked_at: Option<DateTime<Utc>>,
+}
+
+/// A period that an instant falls into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Managed {
+    /// The period.
+    pub account: CustomerAccount,
+    /// The partner's status now.
+    pub status: PartnerStatus,
+    /// With whom the partner shares what is earned by the link that the customer came by.
+    pub sharers: Vec<PartnerId>,
+}
+
+impl Managed {
+    /// Whose books a payment in the period is booked in.
+    pub fn partners(&self) -> Vec<PartnerId> {
+        std::iter::once(self.account.partner_id).chain(self.sharers.iter().copied()).collect()
+    }
 }
 
 /// A period to be added.
@@ -138,20 +161,23 @@ impl CustomerAccount {
         Ok(group(rows.map(|row| (row.customer_id, row)).collect()))
     }
 
-    /// The period that an instant falls into, and the partner's status now; a closed partner manages nobody.
+    /// The period that an instant falls into, as it is now; a closed partner manages nobody.
     pub async fn at(
         mut connection: &AsyncPgConnection,
         tenant: TenantId,
         customer: CustomerId,
         at: DateTime<Utc>,
-    ) -> QueryResult<Option<(Self, PartnerStatus)>> {
+    ) -> QueryResult<Option<Managed>> {
+        let sharers = sql::<Array<SqlUuid>>(
+            "ARRAY(SELECT s.partner_id FROM link_shares s WHERE s.tenant_id = partner_accounts.tenant_id AND s.link_id = partner_accounts.link_id)",
+        );
         partner_accounts::table
             .inner_join(
                 partners::table
                     .on(partners::tenant_id.eq(partner_accounts::tenant_id).and(partners::id.eq(partner_accounts::partner_id))),
             )
             .filter(partners::status.ne(PartnerStatus::Closed))
-            .select((Self::as_select(), partners::status))
+            .select((Self::as_select(), partners::status, sharers))
             .filter(partner_accounts::tenant_id.eq(tenant))
             .filter(partner_accounts::customer_id.eq(customer))
             .filter(partner_accounts::managed_from.le(at))
@@ -159,6 +185,7 @@ impl CustomerAccount {
             .first(&mut connection)
             .await
             .optional()
+            .map(|found| found.map(|(account, status, sharers)| Managed { account, status, sharers }))
     }
 
     /// The last period, those that never began left out.

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     ids::{CustomerAccountId, CustomerId, PartnerId},
     models::{
+        commissions::split::Earner,
         ledger::books::Books,
         partners::{partner::Partner, status::PartnerStatus},
         scope::Scope,
@@ -118,7 +119,7 @@ impl Books<'_> {
         if unearned.len() > past_payment::MOST {
             return Ok(Err(CustomerAssignmentFault::TooManyPayments));
         }
-        let booked = self.book_past_payments(&account, status, &unearned).await?;
+        let booked = self.book_past_payments(Earner { account: &account, status, sharers: &[] }, &unearned).await?;
         Ok(Ok(CustomerAssigned { is_new: true, booked }))
     }
 

@@ -4,11 +4,14 @@ use chrono::{DateTime, Utc};
 use diesel::{QueryResult, prelude::*};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
-use super::{account::CustomerAccount, invoice::Invoice};
+use super::invoice::Invoice;
 use crate::{
     db::{schema::invoices, statement::condition},
     ids::{CustomerId, TenantId},
-    models::{commissions::rule::Payment, ledger::books::Books, partners::status::PartnerStatus},
+    models::{
+        commissions::{rule::Payment, split::Earner},
+        ledger::books::Books,
+    },
     money::{Money, stored_currency},
 };
 
@@ -41,13 +44,9 @@ pub(in crate::models) async fn lock_unearned(
 
 impl Books<'_> {
     /// Books payments that earned nothing, each by the rule that held when it was paid, and what was refunded of them. The invoices and the
-    /// partner's books are locked. Gives how many.
-    pub(in crate::models) async fn book_past_payments(
-        &self,
-        account: &CustomerAccount,
-        status: PartnerStatus,
-        unearned: &[Invoice],
-    ) -> QueryResult<usize> {
+    /// partners' books are locked. Gives how many.
+    pub(in crate::models) async fn book_past_payments(&self, earner: Earner<'_>, unearned: &[Invoice]) -> QueryResult<usize> {
+        let account = earner.account;
         let mut booked = 0;
         for invoice in unearned {
             let (Some(amount), Some(paid_at)) = (invoice.amount, invoice.paid_at) else { continue };
@@ -60,7 +59,7 @@ impl Books<'_> {
                 amount,
                 at: paid_at,
             };
-            self.book_paid_invoice(payment, account, status, invoice).await?;
+            self.book_paid_invoice(payment, earner, invoice).await?;
             booked += 1;
         }
         Ok(booked)

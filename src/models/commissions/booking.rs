@@ -11,6 +11,7 @@ use super::{
     commission::{Commission, CommissionEventType, CommissionStatus, NewCommission},
     rate::Assessment,
     rule::{Payment, RateSource},
+    split::Earner,
 };
 use crate::{
     clock,
@@ -160,19 +161,19 @@ impl Books<'_> {
         if !is_new {
             invoice.pay(self.connection, self.tenant, customer.id, report.amount.amount, report.paid_at).await?;
         }
-        let Some((account, _)) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
+        let Some(known) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
             return self.record_direct_sale(report, customer.id).await;
         };
-        self.lock(&[account.partner_id]).await?;
+        self.lock(&known.partners()).await?;
         // The partner may have been closed or suspended meanwhile, which takes the same lock.
-        let Some((account, status)) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await?
-        else {
+        let Some(managed) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
             if report.came.is_some() {
                 // Nobody manages the customer any more: how it came decides, in another order of locks.
-                self.still_of(&[], [account.partner_id])?;
+                self.still_of(&[], [known.account.partner_id])?;
             }
             return Ok(Ok(Booked::new(None)));
         };
+        let account = &managed.account;
         let payment = Payment {
             partner: account.partner_id,
             programme: account.origin.programme_id,
@@ -184,7 +185,12 @@ impl Books<'_> {
             Some(came) => Some(self.visit(came, report.paid_at).await?.err().unwrap_or(AttributionOutcome::Kept)),
             None => None,
         };
-        let commission = self.book_paid_invoice(payment, &account, status, &invoice).await?;
+        let sharers = match account.origin.link_id {
+            Some(link) if !managed.sharers.is_empty() => self.sharers(link).await?,
+            Some(_) | None => Vec::new(),
+        };
+        let earner = Earner { account, status: managed.status, sharers: &sharers };
+        let commission = self.book_paid_invoice(payment, earner, &invoice).await?;
         Ok(Ok(Booked { outcome, ..Booked::new(Some(commission)) }))
     }
 
@@ -203,19 +209,18 @@ impl Books<'_> {
         Ok(Ok(Booked { outcome: Some(outcome), ..Booked::new(booked.map(|commission| commission.id)) }))
     }
 
-    /// Books what a partner, whose status is this, earns by a paid invoice, less what was refunded of it already.
+    /// Books what a partner, and who it shares with, earn by a paid invoice, less what was refunded of it already. Their books are locked.
     pub(in crate::models) async fn book_paid_invoice(
         &self,
         payment: Payment,
-        account: &CustomerAccount,
-        status: PartnerStatus,
+        earner: Earner<'_>,
         invoice: &Invoice,
     ) -> QueryResult<CommissionId> {
-        let commission = self.book_payment(payment, account, status, &invoice.external_id).await?;
+        let commission = self.book_payment(payment, earner, &invoice.external_id).await?;
         // A refund that came first could not be compared with a payment yet: of more than that, it is of all of it.
         let refunded = invoice.refunded.min(payment.amount.amount);
         if !refunded.is_zero() {
-            self.reverse(&commission, refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
+            self.reverse_all(&commission, refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
         }
         Ok(commission.id)
     }
@@ -250,13 +255,8 @@ impl Books<'_> {
         }
     }
 
-    async fn book_payment(
-        &self,
-        payment: Payment,
-        account: &CustomerAccount,
-        status: PartnerStatus,
-        invoice: &str,
-    ) -> QueryResult<Commission> {
+    async fn book_payment(&self, payment: Payment, earner: Earner<'_>, invoice: &str) -> QueryResult<Commission> {
+        let Earner { account, status, sharers } = earner;
         let assessment = Assessment::of(self.connection, self.tenant, payment, Some(account)).await?;
         let held_until = self.held_until(payment.at).await?;
         let flags = self.find_flags(payment, account).await?;
@@ -278,9 +278,15 @@ impl Books<'_> {
             event.status = CommissionStatus::Approved;
             event.decided_at = Some(self.at);
         }
-        let commission = self.book(&event, payment.amount.currency).await?;
+        let (commission, parts) = if sharers.is_empty() {
+            let commission = self.book(&event, payment.amount.currency).await?;
+            let id = commission.id;
+            (commission, vec![id])
+        } else {
+            self.book_in_parts(event, payment.amount.currency, sharers).await?
+        };
         if !flags.is_empty() {
-            self.flag(commission.id, &flags).await?;
+            self.flag(&parts, &flags).await?;
         }
         Ok(commission)
     }

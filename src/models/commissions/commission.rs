@@ -49,6 +49,8 @@ crate::pg_enum! {
         Refund = "refund",
         /// An operator corrected what was earned.
         Adjustment = "adjustment",
+        /// A customer paid who came by a link whose partner shares what it earns.
+        Split = "split",
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     rate::Assessment,
     refund::reversal_target,
     rule::{RateSource, Rule},
+    split::CommissionSplit,
 };
 use crate::money::Money;
 
@@ -47,8 +48,25 @@ impl Explanation {
         Self { source, rule, base: Some(base.amount), rate, month_base, steps: calculation.steps, amount, sentence }
     }
 
-    /// Why a commission is what it is. `rule` and `original` are those that it names; `None` where they are not to be had.
-    pub fn of_commission(commission: &Commission, rule: Option<Rule>, original: Option<&Commission>, amount: Money) -> Self {
+    /// Why a commission is what it is. `rule` and `original` are those that it names, `split` says of which whole it is a part; `None` where they
+    /// are not to be had, and where it is none.
+    pub fn of_commission(
+        commission: &Commission,
+        rule: Option<Rule>,
+        original: Option<&Commission>,
+        split: Option<&CommissionSplit>,
+        amount: Money,
+    ) -> Self {
+        let Some(split) = split else { return Self::of_whole(commission, rule, original, amount) };
+        let whole = Money { amount: split.whole, ..amount };
+        let explained = Self::of_whole(commission, rule, original, whole);
+        let (part, of_it) = (percent(split.share), shown(amount.amount, amount.currency));
+        let sentence = format!("{} Of that, {part}, as the link is shared: {of_it}.", explained.sentence);
+        Self { amount, sentence, ..explained }
+    }
+
+    /// Why a commission is what it is, or what it is a part of.
+    pub fn of_whole(commission: &Commission, rule: Option<Rule>, original: Option<&Commission>, amount: Money) -> Self {
         let currency = amount.currency;
         let whole = |source, sentence: String| Self {
             source,
@@ -62,13 +80,15 @@ impl Explanation {
         };
         let base = Money { amount: commission.base.unwrap_or_default(), currency };
         match (commission.event_type, commission.rate, rule) {
-            (CommissionEventType::InvoicePayment, _, Some(rule)) => {
+            (CommissionEventType::InvoicePayment | CommissionEventType::Split, _, Some(rule)) => {
                 let month_base = commission.month_base.unwrap_or_default();
                 Self::of_assessment(Assessment::by_rule(rule, base, month_base, commission.is_past_duration), base)
             }
-            (CommissionEventType::InvoicePayment | CommissionEventType::LeadConversion, Some(rate), None) => {
-                Self::of_assessment(Assessment::by_rate(commission.source, rate, base), base)
-            }
+            (
+                CommissionEventType::InvoicePayment | CommissionEventType::Split | CommissionEventType::LeadConversion,
+                Some(rate),
+                None,
+            ) => Self::of_assessment(Assessment::by_rate(commission.source, rate, base), base),
             (CommissionEventType::LeadConversion, ..) => {
                 whole(commission.source, format!("An operator set {} for this lead.", shown(amount.amount, currency)))
             }
@@ -82,7 +102,7 @@ impl Explanation {
                 let reason = commission.notes.as_deref().unwrap_or_default();
                 whole(commission.source, format!("An operator {what} {}: {reason}", shown(much, currency)))
             }
-            (CommissionEventType::InvoicePayment, None, None) => {
+            (CommissionEventType::InvoicePayment | CommissionEventType::Split, None, None) => {
                 whole(commission.source, format!("{} by a rule that is not yours to see.", shown(amount.amount, currency)))
             }
         }

@@ -102,9 +102,10 @@ impl Books<'_> {
         .await
     }
 
-    /// Writes what was found of a commission.
-    pub(super) async fn flag(&self, commission: CommissionId, flags: &[(CommissionFlagKind, String)]) -> QueryResult<()> {
-        let rows = flags.iter().map(|(kind, subject)| {
+    /// Writes what was found of a commission, or of all the parts of one.
+    pub(super) async fn flag(&self, commissions: &[CommissionId], flags: &[(CommissionFlagKind, String)]) -> QueryResult<()> {
+        let each = commissions.iter().flat_map(|commission| flags.iter().map(move |flag| (commission, flag)));
+        let rows = each.map(|(commission, (kind, subject))| {
             (
                 commission_flags::tenant_id.eq(self.tenant),
                 commission_flags::commission_id.eq(commission),

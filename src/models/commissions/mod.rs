@@ -16,3 +16,4 @@ pub mod reward;
 pub mod rule;
 pub mod rule_version;
 pub mod simulation;
+pub mod split;

@@ -69,20 +69,44 @@ impl Books<'_> {
         if let Some(paid) = invoice.amount.filter(|paid| refunded > *paid) {
             return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
         }
-        if let Some(commission) = &commission {
+        let Some(commission) = commission else {
+            invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
+            return Ok(Ok(Booked::new(None)));
+        };
+        let mut parts = Vec::new();
+        let mut partners = vec![commission.partner_id];
+        if let Some(link) = commission.link_id {
             // The figures of its link follow the invoice; where it was moved, these are another partner's.
-            let link = Link::by_ids(self.connection, Scope::tenant(self.tenant), commission.link_id.as_slice()).await?;
-            let owner = commission.link_id.and_then(|id| Some(link.get(&id)?.partner_id));
-            self.lock(&[commission.partner_id, owner.unwrap_or(commission.partner_id)]).await?;
+            let links = Link::by_ids(self.connection, Scope::tenant(self.tenant), &[link]).await?;
+            parts = Commission::parts_of(self.connection, self.tenant, commission.id).await?;
+            partners.extend(links.values().map(|link| link.partner_id).chain(parts.iter().map(|part| part.partner_id)));
         }
+        self.lock(&partners).await?;
         invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
-        let Some(commission) = commission else { return Ok(Ok(Booked::new(None))) };
+        for part in &parts {
+            self.reverse(part, refunded, report.refunded_at).await?;
+        }
         Ok(Ok(Booked::new(self.reverse(&commission, refunded, report.refunded_at).await?)))
+    }
+
+    /// Takes back what has been refunded of a commission, and of the others' parts of what it is a part of.
+    pub(super) async fn reverse_all(
+        &self,
+        owners: &Commission,
+        refunded: Decimal,
+        refunded_at: DateTime<Utc>,
+    ) -> QueryResult<()> {
+        if owners.link_id.is_some() {
+            for part in Commission::parts_of(self.connection, self.tenant, owners.id).await? {
+                self.reverse(&part, refunded, refunded_at).await?;
+            }
+        }
+        self.reverse(owners, refunded, refunded_at).await.map(drop)
     }
 
     /// Takes back a commission's share of what has been refunded, less what is taken back already; where that is more by now, gives back
     /// the difference. A reversal follows its original while that is unpaid, and is for the next payout when it is paid.
-    pub(super) async fn reverse(
+    async fn reverse(
         &self,
         original: &Commission,
         refunded: Decimal,

@@ -8,7 +8,7 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 
-use super::{link::LinkMeans, programme::Attribution};
+use super::{link::LinkMeans, link_share::LinkShare, programme::Attribution};
 use crate::{
     db::statement::{Bind, statement},
     ids::{ClickId, CustomerAccountId, CustomerId, LinkId, PartnerId, ProgrammeId},
@@ -17,6 +17,7 @@ use crate::{
             account::{CustomerAccount, NewCustomerAccount, Origin},
             past_payment::{self, lock_unearned},
         },
+        commissions::split::Earner,
         ledger::books::Books,
         partners::{partner::Partner, status::PartnerStatus},
         scope::Scope,
@@ -146,6 +147,8 @@ impl Books<'_> {
         let mut partners = self.partners_of_sign_ups(customer).await?;
         let managers = self.periods_of(customer).await?.into_iter().map(|period| period.partner_id);
         partners.extend(managers.chain([visit.partner]));
+        let shares = LinkShare::by_links(self.connection, scope, &[visit.link]).await?;
+        partners.extend(shares.values().flatten().map(|share| share.partner_id));
         self.lock(&partners).await?;
         // Closing a partner takes the same lock, and ends its periods.
         let periods = self.periods_of(customer).await?;
@@ -181,7 +184,9 @@ impl Books<'_> {
             [last] if last.origin.link_id.is_some() => {
                 let is_own = last.partner_id == visit.partner;
                 let has_earned = self.has_earned(last).await?;
-                if has_earned && !(is_own && last.origin.programme_id == Some(visit.programme)) {
+                if has_earned
+                    && !(is_own && last.origin.programme_id == Some(visit.programme) && self.share_alike(last, visit).await?)
+                {
                     new.managed_to = Some(last.managed_from);
                 } else {
                     last.end(self.connection, self.tenant, last.managed_from).await?;
@@ -203,7 +208,9 @@ impl Books<'_> {
         }
         let covered: Vec<_> =
             unearned.into_iter().filter(|invoice| account.managed_to.is_none_or(|end| invoice.paid_at < Some(end))).collect();
-        self.book_past_payments(&account, partner.status, &covered).await?;
+        let sharers = if shares.is_empty() { Vec::new() } else { self.sharers(visit.link).await? };
+        let earner = Earner { account: &account, status: partner.status, sharers: &sharers };
+        self.book_past_payments(earner, &covered).await?;
         Ok(Some(AttributionOutcome::Attributed))
     }
 
@@ -212,6 +219,13 @@ impl Books<'_> {
         let scope = Scope::tenant(self.tenant);
         let periods = CustomerAccount::by_customers(self.connection, scope, &[customer]).await?.remove(&customer);
         Ok(periods.unwrap_or_default().into_iter().filter(CustomerAccount::has_begun).collect())
+    }
+
+    /// Whether the same partners have the same parts of what is earned by a period's link and by another.
+    async fn share_alike(&self, period: &CustomerAccount, visit: &Visit) -> QueryResult<bool> {
+        let Some(link) = period.origin.link_id else { return Ok(false) };
+        let shares = LinkShare::by_links(self.connection, Scope::tenant(self.tenant), &[link, visit.link]).await?;
+        Ok(shares.get(&link) == shares.get(&visit.link))
     }
 
     /// Lets the commissions of a period by its link be by another of the same partner and programme, with the figures of both.

@@ -10,6 +10,7 @@ use super::{
     host::{default_host, hosts},
     link::{Link, made_key},
     link_request::{LinkChanges, LinkRequest},
+    link_share::LinkShare,
     programme::{Programme, ProgrammeStatus},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub enum LinkFault {
     UnknownPartner,
     /// The partner is closed.
     PartnerClosed,
+    /// There is no such partner to share with, or it is closed.
+    UnknownSharer(PartnerId),
     /// The programme of this name takes no new links.
     ProgrammePaused(String),
     /// The partner does not take part in the programme of this name.
@@ -147,6 +150,16 @@ impl Books<'_> {
         if let Some((field, first)) = request.details.differs_from(&known) {
             return Ok(Err(LinkFault::Differs { link: known.id, field, first }));
         }
+        if let Some(split) = &request.split {
+            let known_split = LinkShare::by_links(self.connection, Scope::tenant(self.tenant), &[known.id]).await?;
+            let known_split = known_split.get(&known.id).map(Vec::as_slice).unwrap_or_default();
+            if split != known_split {
+                let said = |share: &LinkShare| format!("{} of {}", share.share.normalize(), share.partner_id);
+                let first = known_split.iter().map(said).collect::<Vec<_>>().join(", ");
+                let first = Some(first).filter(|first| !first.is_empty());
+                return Ok(Err(LinkFault::Differs { link: known.id, field: "input.split", first }));
+            }
+        }
         let restored = self.restore_link(Scope::tenant(self.tenant), known.id).await?;
         Ok(restored.map(|has_changed| (known.id, has_changed)))
     }
@@ -190,6 +203,10 @@ impl Books<'_> {
     ) -> QueryResult<Result<(), LinkFault>> {
         let details = &request.details;
         let key = request.key.clone().map_or_else(made_key, Ok)?;
+        let split = request.split.as_deref().unwrap_or_default();
+        if let Some(unknown) = self.unknown_sharer(split).await? {
+            return Ok(Err(LinkFault::UnknownSharer(unknown)));
+        }
         let is_by_nature = request.key.is_none() && request.idempotency_key.is_none();
         let at = self.after_locks().at;
         let insert = diesel::insert_into(links::table).values((
@@ -218,10 +235,27 @@ impl Books<'_> {
                 Err(run_again("a link was made at the same time"))
             }
             written => match unless_taken(written.map(drop))? {
-                Ok(()) => self.give_coupon_code(id, details.coupon_code.as_deref()).await,
+                Ok(()) if split.is_empty() => self.give_coupon_code(id, details.coupon_code.as_deref()).await,
+                Ok(()) => {
+                    LinkShare::insert(self.connection, self.tenant, id, split).await?;
+                    self.give_coupon_code(id, details.coupon_code.as_deref()).await
+                }
                 fault => Ok(fault),
             },
         }
+    }
+
+    /// The first of those that a link is to be shared with who cannot be: there is none of that id, or it is closed. A partner sees no others, so
+    /// that is found out, and written, in the tenant's name.
+    async fn unknown_sharer(&self, split: &[LinkShare]) -> QueryResult<Option<PartnerId>> {
+        if split.is_empty() {
+            return Ok(None);
+        }
+        self.act_for_tenant().await?;
+        let ids: Vec<PartnerId> = split.iter().map(|share| share.partner_id).collect();
+        let known = Partner::by_ids(self.connection, Scope::tenant(self.tenant), &ids).await?;
+        let is_open = |id: &PartnerId| known.get(id).is_some_and(|partner| partner.status != PartnerStatus::Closed);
+        Ok(ids.into_iter().find(|id| !is_open(id)))
     }
 
     /// Gives a new link its coupon code, which no partner may do.

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use super::{
     address::ProductAddress,
     link::{Link, Utm},
+    link_share::LinkShare,
     quote::Quote,
 };
 use crate::{clock::shown, db::schema::links, ids::PartnerId, models::idempotency::Key};
@@ -21,6 +22,8 @@ pub struct LinkRequest {
     pub key: Option<String>,
     /// What is said of it.
     pub details: LinkDetails,
+    /// With whom its partner shares what is earned by it, in the order of their ids; with nobody where it is left out.
+    pub split: Option<Vec<LinkShare>>,
     /// The idempotency key: with one, the link is another one than those that there are of the address.
     pub idempotency_key: Option<Key>,
     /// What is known of the shop's rate, in case its programme is to be made.

@@ -11,6 +11,7 @@ pub mod link;
 pub mod link_change;
 pub mod link_list;
 pub mod link_request;
+pub mod link_share;
 pub mod programme;
 pub mod programme_rate;
 pub mod quote;

@@ -24,6 +24,8 @@ const TABLES: &[&str] = &[
     "link_sale_totals",
     "commission_flags",
     "programme_rate_answers",
+    "link_shares",
+    "commission_splits",
 ];
 
 /// A world in which partners A, B and G have one link each, to one shop, with a click on it; and each tenant a host.
@@ -62,7 +64,7 @@ async fn roles_see_their_own_links() {
         json!({"programmes": programmes, "enrolments": links, "enrolment_changes": links, "link_hosts": programmes, "links": links,
                "link_clicks": links, "link_click_totals": links * 9, "link_visitors": "denied",
                "link_sign_ups": links, "link_sale_totals": links * 9, "commission_flags": 0,
-               "programme_rate_answers": 0})
+               "programme_rate_answers": 0, "link_shares": 0, "commission_splits": 0})
     };
     let (acme, globex, a, b, g) = (world.acme.uuid(), world.globex.uuid(), world.a.uuid(), world.b.uuid(), world.g.uuid());
     for (role, settings, expected) in [

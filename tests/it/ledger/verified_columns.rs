@@ -32,6 +32,8 @@ const TABLES: &[&str] = &[
     "partner_credits",
     "link_sign_ups",
     "link_sale_totals",
+    "link_shares",
+    "commission_splits",
 ];
 
 /// The columns that `verify` cannot see, each with the reason.
@@ -159,7 +161,7 @@ fn others(column: &Column) -> Vec<String> {
         "account_kind" => &["expense", "payable", "paid", "pending", "in_payout", "assigned", "used", "available"],
         "transfer_kind" => &["earn", "approve", "reject", "hold", "release", "pay", "return", "assign", "redeem", "expire"],
         "commission_status" => &["pending", "approved", "rejected", "paid"],
-        "commission_event_type" => &["adjustment", "lead_conversion", "invoice_payment", "refund"],
+        "commission_event_type" => &["adjustment", "lead_conversion", "invoice_payment", "refund", "split"],
         "commission_source" => &["manual", "lead", "partner_rate", "customer_rate", "reversal", "partner_rule"],
         "commission_rule_kind" => &["percentage", "flat", "tiered"],
         "payout_status" => &["pending", "ready", "processing", "completed", "failed", "cancelled"],

@@ -74,6 +74,12 @@ pub async fn sales_by_links(world: &World) {
     world.decide("approveCommissions", &[&flagged], false).await;
     let moved = world.operator(query, json!({"id": commissions[2], "to": world.b.to_string()})).await;
     assert_eq!(moved.data()["moveCommission"]["userErrors"], json!([]));
+    world.sql("UPDATE tenants SET commission_hold_days = 0").await;
+    let shared = json!({"url": "https://example.com/shared", "split": [{"partnerId": world.b.to_string(), "share": "0.3333"}]});
+    let shared = world.create_link("owner_a", shared).await["link"].clone();
+    world.sign_up(json!({"customerExternalId": "cus_s", "linkKey": shared["key"], "occurredAt": signed_up.to_rfc3339()})).await;
+    world.pay("inv_s", "cus_s", "50.00", &paid).await;
+    world.refund("inv_s", "20.00").await;
 }
 
 /// Credits that are unassigned, with a member, used, expired and revoked.
@@ -191,6 +197,9 @@ fn faults_of_links() -> Vec<(&'static str, String)> {
             "UPDATE partner_accounts SET customer_id = gen_random_uuid() WHERE link_id IS NOT NULL".to_owned(),
         ),
         ("links_customers_commissions_agree", "UPDATE links SET programme_id = gen_random_uuid()".to_owned()),
+        ("parts_sum_to_the_whole", "UPDATE commission_splits SET share = share / 2".to_owned()),
+        ("parts_sum_to_the_whole", "DELETE FROM commission_splits WHERE commission_id <> owners_id".to_owned()),
+        ("parts_sum_to_the_whole", "UPDATE link_shares SET share = 0.5".to_owned()),
     ]
 }
 

@@ -35,6 +35,7 @@ mod programme;
 mod rate_service;
 mod rewards;
 mod sales;
+mod splits;
 
 /// Waits until so many clicks are in the database.
 async fn until_written(world: &World, count: i64) {
