@@ -15,6 +15,8 @@ use crate::{
 
 /// How long to gather clicks before they are written: many cost little more than one.
 const GATHER: Duration = Duration::from_millis(100);
+/// How often those who watch are told that links have been followed, at most.
+const ANNOUNCE: Duration = Duration::from_secs(1);
 /// How often to look for the files of processes that have ended.
 const ADOPT: Duration = Duration::from_secs(10);
 /// How long the database may take for a batch before its connection is given up.
@@ -44,29 +46,39 @@ async fn write(clicks: &Clicks, config: &Config) -> Result<()> {
     let connecting = connect::establish(config, Some(STEP_DOWN));
     let connection = timeout(PATIENCE, connecting).await.map_err(Error::unavailable)?.map_err(Error::unavailable)?;
     let mut adopted = Instant::now();
+    let mut announced = None;
+    // Something may be left from before.
+    let mut has_news = true;
     loop {
         // Taken before it is looked: what comes in between wakes the next turn.
         let added = clicks.journal.added.notified();
-        write_all(clicks, &connection).await?;
+        has_news |= write_all(clicks, &connection).await?;
+        if has_news && announced.is_none_or(|at: Instant| at.elapsed() >= ANNOUNCE) {
+            has_news = in_time(click::announce(&connection)).await?? > 0;
+            announced = Some(Instant::now());
+        }
         if adopted.elapsed() >= ADOPT {
             clicks.journal.adopt().map_err(Error::internal)?;
             adopted = Instant::now();
         }
-        if timeout(ADOPT, added).await.is_ok() {
+        if timeout(if has_news { ANNOUNCE } else { ADOPT }, added).await.is_ok() {
             sleep(GATHER).await;
         }
     }
 }
 
-async fn write_all(clicks: &Clicks, connection: &Connection) -> Result<()> {
+/// Writes what is in the journal; gives whether there was anything.
+async fn write_all(clicks: &Clicks, connection: &Connection) -> Result<bool> {
+    let mut has_written = false;
     while let Some(batch) = clicks.journal.next().map_err(Error::internal)? {
         match in_time(click::write(connection, &batch.clicks)).await? {
             Err(error) if is_of_the_data(&error) => write_singly(connection, &batch.clicks).await?,
             written => drop(written?),
         }
         clicks.journal.finish(&batch).map_err(Error::internal)?;
+        has_written = true;
     }
-    Ok(())
+    Ok(has_written)
 }
 
 /// Writes clicks one by one, without those that PostgreSQL refuses: none keeps the others waiting.

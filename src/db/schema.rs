@@ -234,6 +234,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    link_click_news (tenant_id, partner_id) {
+        tenant_id -> Uuid,
+        partner_id -> Uuid,
+        is_new -> Bool,
+        announced_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    link_click_parts (tenant_id, scope_id, dimension, day, value) {
+        tenant_id -> Uuid,
+        partner_id -> Uuid,
+        scope_id -> Uuid,
+        day -> Date,
+        dimension -> Text,
+        value -> Text,
+        clicks -> Int8,
+    }
+}
+
+diesel::table! {
     link_click_totals (tenant_id, scope_id, grain, starts_at) {
         tenant_id -> Uuid,
         partner_id -> Uuid,
@@ -796,6 +817,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotency_keys,
     invoices,
     lead_status_changes,
+    link_click_news,
+    link_click_parts,
     link_click_totals,
     link_clicks,
     link_hosts,

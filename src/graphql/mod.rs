@@ -38,7 +38,7 @@ use self::{
     node::Node,
     partners::partner::Partner,
     payouts::payout::Payout,
-    programmes::{enrolment::Enrolment, link::Link, programme::Programme, sign_up::LinkSignUp},
+    programmes::{click::LinkClick, enrolment::Enrolment, link::Link, programme::Programme, sign_up::LinkSignUp},
     query::Query,
     subscription::Subscription,
 };
@@ -130,6 +130,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Connection<Programme>>("One page of programmes.")
         .override_output_type_description::<Connection<Enrolment>>("One page of enrolments.")
         .override_output_type_description::<Connection<Link>>("One page of links.")
+        .override_output_type_description::<Connection<LinkClick>>("One page of clicks.")
         .override_output_type_description::<Connection<LinkSignUp>>("One page of sign-ups.")
 }
 

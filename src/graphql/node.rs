@@ -16,6 +16,7 @@ use super::{
     payouts::payout::{Payout, PayoutStatusChange},
     people::{tenant::Tenant, user::User},
     programmes::{
+        click::LinkClick,
         enrolment::{Enrolment, EnrolmentStatusChange},
         link::Link,
         programme::Programme,
@@ -25,9 +26,9 @@ use super::{
 use crate::{
     error::{Error, Result},
     ids::{
-        self, AllocationId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId, EnrolmentId,
-        GrantId, LeadId, LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId,
-        RedemptionId, RuleId, SignUpId, TenantId, TransferId, UserId,
+        self, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId,
+        EnrolmentId, GrantId, LeadId, LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId,
+        ProgrammeId, RedemptionId, RuleId, SignUpId, TenantId, TransferId, UserId,
     },
 };
 
@@ -63,6 +64,8 @@ pub enum Node {
     Link(Link),
     /// A sign-up by a link.
     LinkSignUp(LinkSignUp),
+    /// A click.
+    LinkClick(LinkClick),
     /// A member.
     Member(Member),
     /// A partner.
@@ -108,6 +111,7 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         EnrolmentId::PREFIX => Enrolment::by_id(ctx, uuid.into()).await?.map(|row| Node::Enrolment(row.0)),
         EnrolmentChangeId::PREFIX => EnrolmentStatusChange::by_id(ctx, uuid.into()).await?.map(Node::EnrolmentStatusChange),
         LinkId::PREFIX => Link::by_id(ctx, uuid.into()).await?.map(|row| Node::Link(row.0)),
+        ClickId::PREFIX => LinkClick::by_id(ctx, uuid.into()).await?.map(Node::LinkClick),
         SignUpId::PREFIX => LinkSignUp::by_id(ctx, uuid.into()).await?.map(Node::LinkSignUp),
         TransferId::PREFIX => Transfer::by_id(ctx, uuid.into()).await?.map(Node::Transfer),
         CreditTransferId::PREFIX => CreditTransfer::by_id(ctx, uuid.into()).await?.map(Node::CreditTransfer),

@@ -19,6 +19,7 @@ use super::{
     leads::lead::Lead,
     partners::partner::Partner,
     payouts::payout::Payout,
+    programmes::sign_up::LinkSignUp,
 };
 use crate::{
     error::{Error, Result},
@@ -98,6 +99,43 @@ impl CreditBalanceChange {
     }
 }
 
+/// People have followed links of a partner's. It is sent to those who watch one partner, at most once a second, and says nothing of which links:
+/// figures are read anew.
+#[derive(SimpleObject)]
+pub struct ClicksChange {
+    /// Where in the order of changes it is. Subscribe with it as `since` to receive everything after it.
+    cursor: String,
+    /// When the transaction began that changed it; cursors, not times, say what came first.
+    at: DateTime,
+    /// The partner, with its figures as they are now.
+    partner: Row<Partner>,
+}
+
+impl ClicksChange {
+    async fn of(ctx: &Context<'_>, event: Event) -> Result<Option<Self>> {
+        let Some(partner) = Partner::by_id(ctx, event.partner_id).await? else { return Ok(None) };
+        Ok(Some(Self { cursor: cursor(ctx, event)?, at: DateTime(event.at), partner }))
+    }
+}
+
+/// Somebody who came by a link has signed up, or a sign-up counts now, or no longer.
+#[derive(SimpleObject)]
+pub struct SignUpChange {
+    /// Where in the order of changes it is. Subscribe with it as `since` to receive everything after it.
+    cursor: String,
+    /// When the transaction began that changed it; cursors, not times, say what came first.
+    at: DateTime,
+    /// The sign-up as it is now.
+    sign_up: Row<LinkSignUp>,
+}
+
+impl SignUpChange {
+    async fn of(ctx: &Context<'_>, event: Event) -> Result<Option<Self>> {
+        let Some(sign_up) = LinkSignUp::by_id(ctx, event.subject_id.into()).await? else { return Ok(None) };
+        Ok(Some(Self { cursor: cursor(ctx, event)?, at: DateTime(event.at), sign_up: Row(sign_up) }))
+    }
+}
+
 /// Something is new or has changed.
 #[derive(Interface)]
 #[graphql(
@@ -121,6 +159,10 @@ enum Change {
     Payout(PayoutChange),
     /// A partner's credits.
     CreditBalance(CreditBalanceChange),
+    /// Clicks on a partner's links.
+    Clicks(ClicksChange),
+    /// A sign-up.
+    SignUp(SignUpChange),
 }
 
 impl Change {
@@ -130,6 +172,8 @@ impl Change {
             EventKind::Commission => CommissionChange::of(ctx, event).await?.map(Self::Commission),
             EventKind::Payout => PayoutChange::of(ctx, event).await?.map(Self::Payout),
             EventKind::CreditBalance => CreditBalanceChange::of(ctx, event).await?.map(Self::CreditBalance),
+            EventKind::Clicks => ClicksChange::of(ctx, event).await?.map(Self::Clicks),
+            EventKind::SignUp => SignUpChange::of(ctx, event).await?.map(Self::SignUp),
         })
     }
 }
@@ -165,6 +209,14 @@ impl Subscription {
         }
         kinds.sort_unstable();
         kinds.dedup();
+        // Who watches all partners would be told as often as all of their links together are followed.
+        if partner_id.is_none() && ctx.viewer().scope().partner.is_none() {
+            kinds.retain(|kind| *kind != EventKind::Clicks);
+            if kinds.is_empty() {
+                let message = "kinds: clicks are told of to those who watch one partner. Name it as `partnerId`.";
+                return Err(Error::BadUserInput(message.to_owned()));
+            }
+        }
         resolve(step(ctx, kinds, partner_id, None, since)?, async |event| Change::of(ctx, event).await).await
     }
 

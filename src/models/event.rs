@@ -47,6 +47,10 @@ pg_enum! {
         Payout = "payout",
         /// A partner has more or fewer credits to assign.
         CreditBalance = "credit_balance",
+        /// People have followed a partner's links. Sent to those who watch one partner, at most once a second.
+        Clicks = "clicks",
+        /// Somebody who came by a link has signed up.
+        SignUp = "sign_up",
     }
 }
 
@@ -61,7 +65,7 @@ pub struct Event {
     pub partner_id: PartnerId,
     /// What has changed.
     pub kind: EventKind,
-    /// Which lead, commission or payout; for credits the partner.
+    /// Which lead, commission, payout or sign-up; for credits and clicks the partner.
     pub subject_id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
@@ -154,10 +158,9 @@ impl Publisher {
 
 /// The events of all tenants from a sequence number on, in their order.
 pub async fn published_from(mut connection: &AsyncPgConnection, first: i64, most: i64) -> QueryResult<Vec<Event>> {
-    let rows: Vec<Columns> =
-        statement::<Row>("SELECT * FROM published_events_from(?, ?)", vec![Bind::BigInt(first), Bind::BigInt(most)])
-            .load(&mut connection)
-            .await?;
+    let rows: Vec<Columns> = statement::<Row>("SELECT * FROM events_from(?, ?)", vec![Bind::BigInt(first), Bind::BigInt(most)])
+        .load(&mut connection)
+        .await?;
     rows.into_iter().map(Event::try_from).collect()
 }
 

@@ -70,6 +70,26 @@ pub const LINK_RULES: &[BookRule] = &[
         ),
     },
     BookRule {
+        name: "click_parts_equal_clicks",
+        sentence: "Every link's, enrolment's and partner's clicks by referrer, country, device and browser are those that count, of each day that is kept",
+        check: Check::Sql(
+            "WITH counted AS (
+                 SELECT c.partner_id, s.scope_id, (c.at AT TIME ZONE 'UTC')::date AS day, d.dimension, coalesce(d.value, '') AS value, count(*) AS said
+                 FROM link_clicks c
+                 JOIN enrolments e ON e.tenant_id = c.tenant_id AND e.partner_id = c.partner_id AND e.programme_id = c.programme_id
+                 CROSS JOIN LATERAL (VALUES (c.link_id), (e.id), (c.partner_id)) AS s (scope_id)
+                 CROSS JOIN LATERAL (VALUES ('referrer', c.referrer), ('country', c.country), ('device', c.device), ('browser', c.browser))
+                     AS d (dimension, value)
+                 WHERE c.tenant_id = ? AND NOT (is_bot OR is_prefetch OR is_repeat) GROUP BY 1, 2, 3, 4, 5),
+             sides AS (
+                 SELECT scope_id, day, dimension, value, clicks, said, clicks IS DISTINCT FROM said OR p.partner_id <> c.partner_id AS is_wrong
+                 FROM (SELECT * FROM link_click_parts WHERE tenant_id = ?) p FULL JOIN counted c USING (scope_id, day, dimension, value))
+             SELECT count(*), count(*) FILTER (WHERE is_wrong),
+                 min(format('%s on %s by %s “%s”, which says %s clicks where %s count', scope_id, day, dimension, value, clicks, said)) FILTER (WHERE is_wrong)
+             FROM sides",
+        ),
+    },
+    BookRule {
         name: "sale_totals_equal_sales",
         sentence: "Every link's, enrolment's and partner's sign-ups, customers, sales and earnings are those that are recorded",
         check: Check::Sql(

@@ -7,9 +7,10 @@ use iso_currency::Currency;
 use rust_decimal::{Decimal as Number, RoundingStrategy};
 use uuid::Uuid;
 
+use super::click::{LinkClickPart, PartsOfClicks};
 use crate::{
     db,
-    error::Result,
+    error::{Error, Result},
     graphql::engine::{
         context::ContextExt,
         loaders::BatchKey,
@@ -19,6 +20,7 @@ use crate::{
     models::{
         page::group,
         programmes::{
+            click_list::ClickDimension,
             figures::{ClickFigures, FiguresOf, Quarters, SaleFigures},
             figures_over_time::{FiguresInterval, PartFigures, Parts},
         },
@@ -91,6 +93,22 @@ impl LinkFigures {
         let figures = async { Ok((self.of_sales(ctx).await?.earned, self.of_clicks(ctx).await?.clicks)) };
         let per_click = |(earned, clicks)| (clicks != 0).then(|| Money::of(earned / Number::from(clicks), self.currency));
         figures.await.map(per_click).transpose()
+    }
+
+    /// From where most of the clicks came: the largest parts first, at most 100. A period is rounded to whole days (UTC); without one it is of all
+    /// clicks that are still kept.
+    async fn top(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "By what.")] by: ClickDimension,
+        #[graphql(default = 10, desc = "How many parts: 1 to 100.")] first: i32,
+    ) -> Result<Option<Vec<LinkClickPart>>> {
+        if !(1..=100).contains(&first) {
+            return Err(Error::BadUserInput(format!("first: must be from 1 to 100; it is {first}.")));
+        }
+        let days = self.period.map(Quarters::days_touched);
+        let parts = PartsOfClicks { of: self.of, id: self.id, dimension: by, days, most: i64::from(first) };
+        parts.read(ctx).await.map(Some)
     }
 
     /// The same in the parts of the period, those that brought nothing included; at most 400. Where no period is given: of the last 30 days, 12 weeks,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, InputObject, Object};
 
 use super::{
+    click::{LinkClick, LinkClickFilterInput},
     figures::LinkFigures,
     link_share::LinkShare,
     programme::Programme,
@@ -127,6 +128,22 @@ impl Link {
     /// With whom its partner shares what is earned by it; its partner has the rest. Fixed when it was made.
     async fn split(&self, ctx: &Context<'_>) -> Result<Vec<LinkShare>> {
         LinkShare::of(ctx, self.0.id).await
+    }
+
+    /// Each time it was followed, the latest first; kept for some time, unlike the figures.
+    async fn clicks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which clicks to show; all of them where it is not given.")] filter: Option<LinkClickFilterInput>,
+    ) -> Result<Option<Connection<LinkClick>>> {
+        LinkClick::of_link(ctx, self.0.id, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 
     /// Who signed up by it, the latest first.

@@ -1,6 +1,7 @@
 //! Programmes, enrolments and links in the schema.
 
 pub(super) mod came_by;
+pub mod click;
 pub mod enrolment;
 pub mod figures;
 pub mod link;

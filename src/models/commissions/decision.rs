@@ -154,8 +154,8 @@ impl Books<'_> {
         self.post(&postings).await
     }
 
-    /// Approves what has been held long enough, of one partner at a time; gives how many, or `None` when nothing is due. What is due to a
-    /// partner that is not at work waits until it is.
+    /// Approves what has been held long enough, of one partner at a time; gives how many were looked at, or `None` when nothing is due. What is due
+    /// to a partner that is not at work waits until it is, and what a person should look at by now waits for one.
     pub async fn approve_due(&self) -> QueryResult<Option<usize>> {
         let next: Option<PartnerId> = partner_commission_events::table
             .filter(partner_commission_events::tenant_id.eq(self.tenant))
@@ -179,12 +179,14 @@ impl Books<'_> {
             .limit(DUE_AT_ONCE)
             .load(&mut &*self.connection)
             .await?;
+        let flagged = self.flag_late(&due).await?;
+        let due: Vec<&Commission> = due.iter().filter(|row| !flagged.contains(&row.id)).collect();
         let ids: Vec<CommissionId> = due.iter().map(|row| row.id).collect();
         let reversals = Commission::reversals_of(self.connection, self.tenant, &ids).await?;
         let pending = reversals.iter().filter(|row| row.status == CommissionStatus::Pending);
-        let changed: Vec<&Commission> = due.iter().chain(pending).collect();
+        let changed: Vec<&Commission> = due.into_iter().chain(pending).collect();
         self.settle(&changed, &Decision::Approve).await?;
-        Ok(Some(changed.len()))
+        Ok(Some(changed.len() + flagged.len()))
     }
 }
 

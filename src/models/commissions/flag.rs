@@ -1,16 +1,22 @@
 //! Flags: what a person should look at of a commission by a link, before it is paid.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
-use diesel::{prelude::*, sql_types::Text};
+use diesel::{
+    prelude::*,
+    sql_types::{Text, Uuid as SqlUuid},
+};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::rule::Payment;
+use super::{
+    commission::{Commission, CommissionEventType},
+    rule::Payment,
+};
 use crate::{
     db::{
-        schema::commission_flags,
+        schema::{commission_flags, partner_commission_events},
         statement::{Bind, statement},
     },
     ids::{ClickId, CommissionId, PartnerId},
@@ -100,6 +106,44 @@ impl Books<'_> {
         )
         .load(&mut &*self.connection)
         .await
+    }
+
+    /// Looks once more at commissions that are about to be approved by time, whose books are locked: what another partner has sent meanwhile, or an
+    /// address that is known by now. What a person should look at waits for one from now on; gives which.
+    pub(super) async fn flag_late(&self, due: &[Commission]) -> QueryResult<HashSet<CommissionId>> {
+        let by_link = due.iter().filter(|row| row.link_id.is_some() || row.event_type == CommissionEventType::Split);
+        let ids: Vec<Uuid> = by_link.map(|row| row.id.uuid()).collect();
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        // Of a part, what there is of the commission of the link's partner. One that an operator has moved was looked at.
+        let found: Vec<(CommissionId, CommissionFlagKind, String)> = statement::<(SqlUuid, Text, Text)>(
+            "SELECT e.id, f.kind, f.subject
+             FROM partner_commission_events e
+             LEFT JOIN commission_splits s ON s.tenant_id = e.tenant_id AND s.commission_id = e.id
+             LEFT JOIN partner_commission_events o ON o.tenant_id = s.tenant_id AND o.id = s.owners_id
+             JOIN links l ON l.tenant_id = e.tenant_id AND l.id = coalesce(o.link_id, e.link_id) AND l.partner_id = coalesce(o.partner_id, e.partner_id)
+             LEFT JOIN LATERAL (SELECT a.click_id FROM partner_accounts a
+                 WHERE a.tenant_id = e.tenant_id AND a.customer_id = e.customer_id AND a.link_id = l.id ORDER BY a.managed_from DESC LIMIT 1) a ON true
+             CROSS JOIN LATERAL find_commission_flags(e.tenant_id, l.partner_id, e.customer_id, a.click_id) f
+             WHERE e.tenant_id = ? AND e.id = ANY (?)",
+            vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuids(ids)],
+        )
+        .load(&mut &*self.connection)
+        .await?;
+        for (commission, kind, subject) in &found {
+            self.flag(&[*commission], &[(*kind, subject.clone())]).await?;
+        }
+        let flagged: HashSet<CommissionId> = found.into_iter().map(|(id, ..)| id).collect();
+        if !flagged.is_empty() {
+            let rows = partner_commission_events::table
+                .filter(partner_commission_events::tenant_id.eq(self.tenant))
+                .filter(partner_commission_events::id.eq_any(flagged.clone()));
+            let waits = partner_commission_events::due_at.eq(None::<DateTime<Utc>>);
+            let update = diesel::update(rows).set((waits, partner_commission_events::updated_at.eq(self.at)));
+            update.execute(&mut &*self.connection).await?;
+        }
+        Ok(flagged)
     }
 
     /// Writes what was found of a commission, or of all the parts of one.

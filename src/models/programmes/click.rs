@@ -236,6 +236,12 @@ pub async fn write(mut connection: &AsyncPgConnection, clicks: &[Click]) -> Quer
     statement::<BigInt>(sql, binds).get_result(&mut connection).await
 }
 
+/// Tells those who watch of partners whose links have been followed since they were told last, at most once a second; gives of how many they are
+/// still to be told.
+pub async fn announce(mut connection: &AsyncPgConnection) -> QueryResult<i64> {
+    statement::<BigInt>("SELECT announce_clicks()", vec![]).get_result(&mut connection).await
+}
+
 /// Makes ready for the clicks of the months of these days.
 pub async fn prepare(mut connection: &AsyncPgConnection, days: &[NaiveDate]) -> QueryResult<()> {
     let days = Bind::Texts(days.iter().map(ToString::to_string).collect());

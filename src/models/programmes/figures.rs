@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono::{DateTime, Days, DurationRound, NaiveDate, TimeDelta, Utc};
 use diesel::{
     result::QueryResult,
     sql_types::{BigInt, Numeric, Uuid as SqlUuid},
@@ -75,6 +75,12 @@ impl Quarters {
     /// Its first instant, and its end.
     pub fn bounds(self) -> (DateTime<Utc>, DateTime<Utc>) {
         (self.from, self.before)
+    }
+
+    /// The days (UTC) that it has a part of: the first, and the one after the last.
+    pub fn days_touched(self) -> (NaiveDate, NaiveDate) {
+        let last = (self.before - QUARTER).max(self.from).date_naive();
+        (self.from.date_naive(), last + Days::new(1))
     }
 
     /// The whole days (UTC) in it, for which there are totals; empty where there are none.

@@ -3,6 +3,7 @@
 pub mod address;
 pub mod attribution;
 pub mod click;
+pub mod click_list;
 pub mod enrolment;
 pub mod figures;
 pub mod figures_over_time;

@@ -23,7 +23,7 @@ const EVERYTHING: &str = "{ me { tenant { __typename id } user { __typename id }
     commissions { nodes { __typename id } }
     payouts { nodes { __typename id history { __typename id } transfers { __typename id } } }
     members { nodes { __typename id } } creditAllocations { nodes { __typename id } }
-    links { nodes { __typename id } } linkSignUps { nodes { __typename id } } programmes { nodes { __typename id } } enrolments { nodes { __typename id history { __typename id } } } }";
+    links(first: 20) { nodes { __typename id clicks(first: 5) { nodes { __typename id } } } } linkSignUps { nodes { __typename id } } programmes { nodes { __typename id } } enrolments { nodes { __typename id history { __typename id } } } }";
 
 /// Gathers what has a type and an id.
 fn gather(value: &Value, found: &mut BTreeMap<String, String>) {
@@ -50,6 +50,7 @@ async fn whatever_has_an_id_is_fetched_again() {
     by_the_api::money(&world).await;
     by_the_api::credits(&world).await;
     let link = world.link("https://example.com/").await;
+    world.clicks(&link, 1).await;
     world.sign_up(json!({"customerExternalId": "new", "linkKey": link["key"]})).await;
     let mut found = BTreeMap::new();
     gather(world.operator(EVERYTHING, json!({})).await.data(), &mut found);

@@ -20,6 +20,8 @@ const TABLES: &[&str] = &[
     "link_clicks",
     "link_click_totals",
     "link_visitors",
+    "link_click_news",
+    "link_click_parts",
     "link_sign_ups",
     "link_sale_totals",
     "commission_flags",
@@ -62,7 +64,7 @@ async fn roles_see_their_own_links() {
     let seen = |programmes: i32, links: i32| {
         // Of each link its enrolment and its partner have totals too, each by three grains.
         json!({"programmes": programmes, "enrolments": links, "enrolment_changes": links, "link_hosts": programmes, "links": links,
-               "link_clicks": links, "link_click_totals": links * 9, "link_visitors": "denied",
+               "link_clicks": links, "link_click_totals": links * 9, "link_visitors": "denied", "link_click_news": "denied", "link_click_parts": links * 12,
                "link_sign_ups": links, "link_sale_totals": links * 9, "commission_flags": 0,
                "programme_rate_answers": 0, "link_shares": 0, "commission_splits": 0})
     };
@@ -96,6 +98,7 @@ async fn roles_see_their_own_links() {
             "visitor_key(current_date)",
             "prepare_click_months(ARRAY[current_date])",
             "forget_clicks('2020-01-01')",
+            "announce_clicks()",
             "record_clicks('{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
         ] {
             let ran = connection.batch_execute(&format!("SELECT * FROM {call}")).await;

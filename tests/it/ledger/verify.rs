@@ -168,6 +168,8 @@ fn faults_of_links() -> Vec<(&'static str, String)> {
         ("enrolments_lead_here", "DELETE FROM enrolment_changes".to_owned()),
         ("click_totals_equal_clicks", "UPDATE link_clicks SET is_repeat = true".to_owned()),
         ("click_totals_equal_clicks", "UPDATE link_click_totals SET clicks = clicks + 1 WHERE grain = 'quarter_hour'".to_owned()),
+        ("click_parts_equal_clicks", "UPDATE link_clicks SET referrer = 'other.example'".to_owned()),
+        ("click_parts_equal_clicks", "UPDATE link_click_parts SET clicks = clicks + 1".to_owned()),
         ("click_totals_agree", "UPDATE link_click_totals SET visitors = visitors + 1 WHERE grain = 'all'".to_owned()),
         ("click_totals_agree", "DELETE FROM link_click_totals WHERE scope_id = partner_id AND grain = 'day'".to_owned()),
         ("click_totals_agree", "UPDATE link_click_totals SET partner_id = gen_random_uuid()".to_owned()),

@@ -27,6 +27,7 @@ use serde_json::{Value, json};
 use crate::support::World;
 
 mod attribution;
+mod click_events;
 mod clicks;
 mod flags;
 mod links;
