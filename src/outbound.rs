@@ -157,7 +157,7 @@ mod tests {
             "ff02::1",
             "::7f00:1",
         ] {
-            assert!(!is_public(private.parse().unwrap()), "{private}");
+            assert!(!is_public(private.parse().expect("valid")), "{private}");
         }
         for public in [
             "1.1.1.1",
@@ -173,7 +173,7 @@ mod tests {
             "64:ff9b::808:808",
             "2002:808:808::",
         ] {
-            assert!(is_public(public.parse().unwrap()), "{public}");
+            assert!(is_public(public.parse().expect("valid")), "{public}");
         }
     }
 
@@ -189,7 +189,7 @@ mod tests {
             ("https://api.localhost/", false),
             ("https://169.254.169.254/latest/meta-data", false),
         ] {
-            let url = Url::parse(url).unwrap();
+            let url = Url::parse(url).expect("valid");
             assert_eq!(Reach::Public.allows(&url), is_allowed, "{url}");
             assert!(Reach::Private.allows(&url), "{url}");
         }
@@ -197,9 +197,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_into_the_own_network_is_not_connected_to() {
-        let client = client(Reach::Public, Duration::from_secs(5)).unwrap();
+        let client = client(Reach::Public, Duration::from_secs(5)).expect("valid");
         // `localhost` passes through the resolver here as any name would that an attacker points there.
-        let error = client.get("http://localhost:9/").send().await.unwrap_err();
+        let error = client.get("http://localhost:9/").send().await.expect_err("refused");
         let mut causes = vec![error.to_string()];
         let mut cause = std::error::Error::source(&error);
         while let Some(inner) = cause {

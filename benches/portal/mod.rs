@@ -98,6 +98,7 @@ impl Portal {
             keyring: Arc::new(keyring),
             clock: clock.clone(),
             public_url: "http://localhost".into(),
+            rates: partner_portal::rates::CommissionRates::default(),
             metrics: Metrics::new().expect("metrics"),
             hub: Arc::new(Hub::of(&database.login()).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),

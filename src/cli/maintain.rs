@@ -20,8 +20,8 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
             let outcome = async {
                 jobs::forget_events(&pool, kept).await?;
                 jobs::keep_clicks(&pool, &clock, clock.now() - TimeDelta::days(i64::from(settings.click_days))).await?;
-                let rated = jobs::ask_for_rates(&pool, &clock, &rates).await?;
-                Ok((jobs::run(&pool, &clock).await?, rated))
+                let done = jobs::run(&pool, &clock).await?;
+                Ok((done, jobs::ask_for_rates(&pool, &clock, &rates).await?))
             };
             let outcome = outcome.await;
             pool.close();
@@ -30,14 +30,14 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
         Err(error) => Err(error),
     };
     database.close().await;
-    let (done, rated) = outcome?;
+    let (approvals, with_rates) = outcome?;
     if rates.is_set() {
-        match rated {
+        match with_rates {
             1 => say("1 programme has a rate of the commission-rate service.\n"),
-            _ => say(&format!("{rated} programmes have rates of the commission-rate service.\n")),
+            _ => say(&format!("{with_rates} programmes have rates of the commission-rate service.\n")),
         }
     }
-    let Some(Done { approved, expired }) = done else {
+    let Some(Done { approved, expired }) = approvals else {
         say("Another server is doing it at this moment.\n");
         return Ok(());
     };

@@ -98,11 +98,11 @@ mod tests {
     use super::*;
 
     fn number(text: &str) -> Decimal {
-        text.parse().unwrap()
+        text.parse().expect("valid")
     }
 
     fn read(text: &str) -> Result<QuotedRate, Unusable> {
-        read_answer(text, "example.com", clock::instant("2026-11-20T12:00:00Z").unwrap())
+        read_answer(text, "example.com", clock::instant("2026-11-20T12:00:00Z").expect("valid"))
     }
 
     /// A percentage becomes a fraction once: 12.5 is an eighth, and nothing is a hundred times too high. Zero is a rate.
@@ -117,7 +117,7 @@ mod tests {
             ("0.5", number("0.005")),
             (r#""12.500""#, number("0.125")),
         ] {
-            let quoted = read(&format!(r#"{{"type": "PERCENTAGE", "value": {value}}}"#)).unwrap();
+            let quoted = read(&format!(r#"{{"type": "PERCENTAGE", "value": {value}}}"#)).expect("valid");
             assert_eq!(quoted.terms, Terms::Percentage(rate), "{value}");
         }
     }
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn amounts_need_a_currency_and_its_digits() {
         let flat = |value: &str, currency: &str| read(&format!(r#"{{"type": "FLAT", "value": {value}{currency}}}"#));
-        assert_eq!(flat("5", r#", "currency": "USD""#).unwrap().terms, Terms::Flat(number("5")));
+        assert_eq!(flat("5", r#", "currency": "USD""#).expect("valid").terms, Terms::Flat(number("5")));
         assert_eq!(flat("5", ""), Err(Unusable::Currency));
         assert_eq!(flat("5", r#", "currency": "ABC""#), Err(Unusable::Currency));
         assert!(matches!(flat("5.5", r#", "currency": "JPY""#), Err(Unusable::Value(..))));

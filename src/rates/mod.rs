@@ -23,6 +23,8 @@ use crate::{
 
 /// The longest that anyone waits for an answer, all tries included.
 pub const PATIENCE: Duration = Duration::from_secs(2);
+/// With less time than this left, nobody is asked: that the answer does not come in time would say nothing of the service.
+const SHORTEST: Duration = Duration::from_millis(1_500);
 /// The pause before the one further try.
 const PAUSE: Duration = Duration::from_millis(50);
 /// How many failures in a row end the asking for a while.
@@ -95,6 +97,9 @@ impl CommissionRates {
         let shop = shop.unwrap_or_default();
         let question = Question { tenant, domain, url };
         let deadline = deadline.min(Instant::now() + PATIENCE);
+        if deadline < Instant::now() + SHORTEST {
+            return shop.fresh(asking.clock.now()).unwrap_or_else(|| shop.despite_failure(asking.clock.now()));
+        }
         let asked = timeout_at(deadline, asking.answer(&shop, &question, deadline)).await;
         asked.unwrap_or_else(|_| shop.despite_failure(asking.clock.now()))
     }
@@ -182,7 +187,7 @@ impl Breaker {
 
     fn note(&mut self, failure: Option<&AskError>, now: DateTime<Utc>) {
         let Some(failure) = failure else {
-            *self = Self::default();
+            self.failures = 0;
             return;
         };
         self.failures = self.failures.saturating_add(1);
@@ -193,6 +198,6 @@ impl Breaker {
             _ => return,
         };
         tracing::warn!(seconds = pause.num_seconds(), "the commission-rate service is left alone for a while");
-        self.until = Some(now + pause);
+        self.until = self.until.max(Some(now + pause));
     }
 }

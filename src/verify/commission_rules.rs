@@ -28,7 +28,7 @@ pub const COMMISSION_RULES: &[BookRule] = &[
                  FROM partner_commission_events e
                  JOIN invoices i ON i.tenant_id = e.tenant_id AND i.external_id = e.invoice_id
                  LEFT JOIN partner_commission_events r ON r.tenant_id = e.tenant_id AND r.reverses_id = e.id
-                 WHERE e.tenant_id = ? AND e.event_type = 'invoice_payment' AND (i.refunded > 0 OR r.id IS NOT NULL)
+                 WHERE e.tenant_id = ? AND e.event_type IN ('invoice_payment', 'split') AND (i.refunded > 0 OR r.id IS NOT NULL)
                  GROUP BY e.tenant_id, e.id, i.refunded, i.amount),
              wrong AS (
                  SELECT *, coalesce(strays, false) OR (status <> 'rejected' AND (reversed NOT BETWEEN 0 AND amount OR (is_full AND reversed <> amount)))

@@ -167,8 +167,8 @@ pub const LINK_RULES: &[BookRule] = &[
                  SELECT owners_id, sum(amount) IS DISTINCT FROM min(whole) OR min(whole) <> max(whole) OR sum(share) IS DISTINCT FROM 1
                      OR bool_or(is_other) OR count(*) FILTER (WHERE id = owners_id AND event_type = 'invoice_payment') <> 1
                      OR count(*) FILTER (WHERE id <> owners_id AND event_type <> 'split') > 0
-                     -- By the largest remainder no part is a whole minor unit away from its share.
-                     OR bool_or(abs(amount - whole * share) >= 1)
+                     -- By the largest remainder no part is a minor unit away from its share; of most currencies that is a hundredth.
+                     OR bool_or(abs(amount - whole * share) >= CASE WHEN whole = trunc(whole) AND amount = trunc(amount) THEN 1 ELSE 0.01 END)
                      OR bool_or(id <> owners_id AND NOT EXISTS (SELECT FROM link_shares l WHERE l.tenant_id = ? AND l.link_id = parts.link_id AND l.share = parts.share
                          AND (l.partner_id = parts.partner_id OR EXISTS (SELECT FROM partner_moves m
                              WHERE m.tenant_id = l.tenant_id AND m.commission_id = parts.id AND m.from_partner_id = l.partner_id)))) AS is_wrong

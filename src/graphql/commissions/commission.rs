@@ -96,7 +96,7 @@ impl Commission {
 
     /// Of which whole it is a part, where the link's partner shares what is earned by it. Null where it is no part.
     async fn split(&self, ctx: &Context<'_>) -> Result<Option<CommissionSplit>> {
-        CommissionSplit::of_commission(ctx, self.0.id, &self.0.currency).await
+        CommissionSplit::of_commission(ctx, &self.0).await
     }
 
     /// The invoice's id in the billing system. Null for lead conversions and adjustments.
@@ -153,7 +153,7 @@ impl Commission {
             None => None,
         };
         let original = original.as_ref().map(|original| original.0.0.as_ref());
-        let split = CommissionSplit::of_commission(ctx, self.0.id, &self.0.currency).await?;
+        let split = CommissionSplit::of_commission(ctx, &self.0).await?;
         let split = split.as_ref().map(CommissionSplit::row);
         Ok(CommissionExplanation(Explanation::of_commission(&self.0, rule, original, split, self.0.money()?)))
     }

@@ -14,7 +14,10 @@ use crate::{
         scalars::{Decimal, Money},
     },
     ids::CommissionId,
-    models::commissions::split,
+    models::commissions::{
+        commission::{self, CommissionEventType},
+        split,
+    },
 };
 
 /// Of which whole a commission is a part, and its currency.
@@ -44,9 +47,14 @@ impl CommissionSplit {
 
 impl CommissionSplit {
     /// That of a commission, read together with its siblings'; `None` where it is no part.
-    pub async fn of_commission(ctx: &Context<'_>, commission: CommissionId, currency: &str) -> Result<Option<Self>> {
-        let split = ctx.load(SplitOf(commission)).await?;
-        Ok(split.map(|split| Self { split, currency: currency.to_owned() }))
+    pub async fn of_commission(ctx: &Context<'_>, commission: &commission::Commission) -> Result<Option<Self>> {
+        let can_be_part = commission.event_type == CommissionEventType::Split
+            || commission.event_type == CommissionEventType::InvoicePayment && commission.link_id.is_some();
+        if !can_be_part {
+            return Ok(None);
+        }
+        let split = ctx.load(SplitOf(commission.id)).await?;
+        Ok(split.map(|split| Self { split, currency: commission.currency.clone() }))
     }
 
     /// The row itself.

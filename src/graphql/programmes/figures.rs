@@ -71,7 +71,7 @@ impl LinkFigures {
         Ok(Money::of(self.of_sales(ctx).await?.sale_amount, self.currency))
     }
 
-    /// What the links' partners have earned by them, by when they did: what was taken back is in it, rejected commissions are not. A period in
+    /// What the links' own partners have earned by them, by when they did, without the parts of those with whom they share: what was taken back is in it, rejected commissions are not. A period in
     /// which more was taken back than earned is below zero.
     async fn earnings(&self, ctx: &Context<'_>) -> Result<Money> {
         Ok(Money::of(self.of_sales(ctx).await?.earned, self.currency))

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    dsl::sql,
     pg::Pg,
     prelude::*,
     sql_types::{Array, Uuid as SqlUuid},
@@ -14,7 +13,10 @@ use rust_decimal::Decimal;
 
 use crate::{
     clock,
-    db::schema::{partner_accounts, partners},
+    db::{
+        schema::{partner_accounts, partners},
+        statement::statement,
+    },
     ids::{ClickId, CustomerAccountId, CustomerId, LinkId, PartnerId, ProgrammeId, TenantId},
     models::{page::group, partners::status::PartnerStatus, programmes::link::LinkMeans, scope::Scope},
 };
@@ -168,8 +170,9 @@ impl CustomerAccount {
         customer: CustomerId,
         at: DateTime<Utc>,
     ) -> QueryResult<Option<Managed>> {
-        let sharers = sql::<Array<SqlUuid>>(
+        let sharers = statement::<Array<SqlUuid>>(
             "ARRAY(SELECT s.partner_id FROM link_shares s WHERE s.tenant_id = partner_accounts.tenant_id AND s.link_id = partner_accounts.link_id)",
+            Vec::new(),
         );
         partner_accounts::table
             .inner_join(

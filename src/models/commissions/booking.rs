@@ -220,7 +220,11 @@ impl Books<'_> {
         // A refund that came first could not be compared with a payment yet: of more than that, it is of all of it.
         let refunded = invoice.refunded.min(payment.amount.amount);
         if !refunded.is_zero() {
-            self.reverse_all(&commission, refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
+            let parts = match earner.sharers {
+                [] => Vec::new(),
+                _ => Commission::parts_of(self.connection, self.tenant, commission.id).await?,
+            };
+            self.reverse_all(&commission, &parts, refunded, invoice.refunded_at.unwrap_or(self.at)).await?;
         }
         Ok(commission.id)
     }

@@ -88,7 +88,7 @@ impl Explanation {
                 CommissionEventType::InvoicePayment | CommissionEventType::Split | CommissionEventType::LeadConversion,
                 Some(rate),
                 None,
-            ) => Self::of_assessment(Assessment::by_rate(commission.source, rate, base), base),
+            ) if commission.rule_id.is_none() => Self::of_assessment(Assessment::by_rate(commission.source, rate, base), base),
             (CommissionEventType::LeadConversion, ..) => {
                 whole(commission.source, format!("An operator set {} for this lead.", shown(amount.amount, currency)))
             }
@@ -102,7 +102,7 @@ impl Explanation {
                 let reason = commission.notes.as_deref().unwrap_or_default();
                 whole(commission.source, format!("An operator {what} {}: {reason}", shown(much, currency)))
             }
-            (CommissionEventType::InvoicePayment | CommissionEventType::Split, None, None) => {
+            (CommissionEventType::InvoicePayment | CommissionEventType::Split, _, None) => {
                 whole(commission.source, format!("{} by a rule that is not yours to see.", shown(amount.amount, currency)))
             }
         }

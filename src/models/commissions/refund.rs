@@ -83,25 +83,21 @@ impl Books<'_> {
         }
         self.lock(&partners).await?;
         invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
-        for part in &parts {
-            self.reverse(part, refunded, report.refunded_at).await?;
-        }
-        Ok(Ok(Booked::new(self.reverse(&commission, refunded, report.refunded_at).await?)))
+        Ok(Ok(Booked::new(self.reverse_all(&commission, &parts, refunded, report.refunded_at).await?)))
     }
 
-    /// Takes back what has been refunded of a commission, and of the others' parts of what it is a part of.
+    /// Takes back what has been refunded of a commission, and of the others' parts where it is shared. Gives what takes back the first.
     pub(super) async fn reverse_all(
         &self,
         owners: &Commission,
+        parts: &[Commission],
         refunded: Decimal,
         refunded_at: DateTime<Utc>,
-    ) -> QueryResult<()> {
-        if owners.link_id.is_some() {
-            for part in Commission::parts_of(self.connection, self.tenant, owners.id).await? {
-                self.reverse(&part, refunded, refunded_at).await?;
-            }
+    ) -> QueryResult<Option<CommissionId>> {
+        for part in parts {
+            self.reverse(part, refunded, refunded_at).await?;
         }
-        self.reverse(owners, refunded, refunded_at).await.map(drop)
+        self.reverse(owners, refunded, refunded_at).await
     }
 
     /// Takes back a commission's share of what has been refunded, less what is taken back already; where that is more by now, gives back

@@ -181,6 +181,10 @@ impl Books<'_> {
     pub async fn end_rule(&self, scope: Scope, id: RuleId, named: Option<DateTime<Utc>>) -> QueryResult<Result<bool, RuleFault>> {
         let found = Rule::by_ids(self.connection, scope, &[id]).await?;
         let Some(rule) = found.get(&id) else { return Ok(Err(RuleFault::NotFound)) };
+        // What an operator has ended, the commission-rate service does not begin again.
+        if let (Some(programme), None) = (rule.programme_id, rule.partner_id) {
+            self.note_rate_source(programme, ProgrammeRateSource::Operator).await?;
+        }
         let at = named.unwrap_or(self.at).max(rule.valid_from);
         match rule.valid_to {
             Some(end) if end <= at && named.is_some() && end != at => Ok(Err(RuleFault::Ended(end))),

@@ -98,7 +98,7 @@ impl NewRule {
 type Columns = (SqlUuid, Text, Numeric, Numeric, Nullable<SqlUuid>, Text, Bool, Timestamptz, Nullable<Timestamptz>);
 type Row = (PartnerId, String, Decimal, Decimal, Option<ProgrammeId>, RateSource, bool, DateTime<Utc>, Option<DateTime<Utc>>);
 
-/// Replays a period's payments, refunds left out of both sums. Tiers see each month from its first day, by the order of payment.
+/// Replays a period's payments, refunds left out of both sums; of a shared commission the whole. Tiers see each month from its first day, by the order of payment.
 pub async fn simulate(
     mut connection: &AsyncPgConnection,
     tenant: TenantId,
@@ -115,9 +115,10 @@ pub async fn simulate(
     };
     let rows = statement::<Columns>(
         format!(
-            "SELECT e.partner_id, e.currency, e.base, e.amount, l.programme_id, e.source, r.currency IS NOT NULL, e.event_date, {first_payment}
+            "SELECT e.partner_id, e.currency, e.base, coalesce(s.whole, e.amount), l.programme_id, e.source, r.currency IS NOT NULL, e.event_date, {first_payment}
              FROM partner_commission_events e LEFT JOIN partner_commissions r ON r.tenant_id = e.tenant_id AND r.id = e.rule_id
              LEFT JOIN links l ON l.tenant_id = e.tenant_id AND l.id = e.link_id
+             LEFT JOIN commission_splits s ON s.tenant_id = e.tenant_id AND s.commission_id = e.id
              WHERE e.tenant_id = ? AND e.event_date >= ? AND e.event_date < ? {partner}
                  AND e.event_type = 'invoice_payment' AND e.status <> 'rejected'
              ORDER BY e.partner_id, e.event_date, e.id"

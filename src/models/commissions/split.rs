@@ -59,12 +59,19 @@ impl CommissionSplit {
         scope: Scope,
         commissions: &[CommissionId],
     ) -> QueryResult<HashMap<CommissionId, Self>> {
-        let rows: Vec<Self> = Self::query()
+        let rows: Vec<(PartnerId, Self)> = commission_splits::table
+            .inner_join(
+                partner_commission_events::table.on(partner_commission_events::tenant_id
+                    .eq(commission_splits::tenant_id)
+                    .and(partner_commission_events::id.eq(commission_splits::commission_id))),
+            )
             .filter(commission_splits::tenant_id.eq(scope.tenant))
             .filter(commission_splits::commission_id.eq_any(commissions))
+            .select((partner_commission_events::partner_id, Self::as_select()))
             .load(&mut connection)
             .await?;
-        Ok(rows.into_iter().map(|row| (row.commission_id, row)).collect())
+        let visible = rows.into_iter().filter(|(partner, _)| scope.includes(*partner));
+        Ok(visible.map(|(_, row)| (row.commission_id, row)).collect())
     }
 }
 
@@ -116,11 +123,11 @@ impl Books<'_> {
         sharers: &[Sharer],
     ) -> QueryResult<(Commission, Vec<CommissionId>)> {
         let whole = Money::rounded(event.amount, currency);
-        let (shares, amounts) = divided(whole, sharers);
+        let (parts, amounts) = divided(whole, sharers);
         event.amount = amounts[0].amount;
         let owners = self.book(&event, currency).await?;
-        let mut rows = vec![(owners.id, shares[0])];
-        for ((sharer, amount), share) in sharers.iter().zip(&amounts[1..]).zip(&shares[1..]) {
+        let mut rows = vec![(owners.id, parts[0])];
+        for ((sharer, amount), share) in sharers.iter().zip(&amounts[1..]).zip(&parts[1..]) {
             let mut part = NewCommission {
                 id: CommissionId::new(),
                 partner_id: sharer.partner,
@@ -153,7 +160,7 @@ impl Books<'_> {
 /// The parts of a whole, the link's partner's first, which is the rest: as fractions, and as amounts.
 fn divided(whole: Money, sharers: &[Sharer]) -> (Vec<Decimal>, Vec<Money>) {
     let others: Decimal = sharers.iter().map(|sharer| sharer.share).sum();
-    let shares: Vec<Decimal> = std::iter::once(Decimal::ONE - others).chain(sharers.iter().map(|sharer| sharer.share)).collect();
-    let amounts = whole.divide(&shares);
-    (shares, amounts)
+    let parts: Vec<Decimal> = std::iter::once(Decimal::ONE - others).chain(sharers.iter().map(|sharer| sharer.share)).collect();
+    let amounts = whole.divide(&parts);
+    (parts, amounts)
 }

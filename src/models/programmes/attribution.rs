@@ -147,8 +147,8 @@ impl Books<'_> {
         let mut partners = self.partners_of_sign_ups(customer).await?;
         let managers = self.periods_of(customer).await?.into_iter().map(|period| period.partner_id);
         partners.extend(managers.chain([visit.partner]));
-        let shares = LinkShare::by_links(self.connection, scope, &[visit.link]).await?;
-        partners.extend(shares.values().flatten().map(|share| share.partner_id));
+        let split = LinkShare::by_links(self.connection, scope, &[visit.link]).await?;
+        partners.extend(split.values().flatten().map(|share| share.partner_id));
         self.lock(&partners).await?;
         // Closing a partner takes the same lock, and ends its periods.
         let periods = self.periods_of(customer).await?;
@@ -208,7 +208,7 @@ impl Books<'_> {
         }
         let covered: Vec<_> =
             unearned.into_iter().filter(|invoice| account.managed_to.is_none_or(|end| invoice.paid_at < Some(end))).collect();
-        let sharers = if shares.is_empty() { Vec::new() } else { self.sharers(visit.link).await? };
+        let sharers = if split.is_empty() { Vec::new() } else { self.sharers(visit.link).await? };
         let earner = Earner { account: &account, status: partner.status, sharers: &sharers };
         self.book_past_payments(earner, &covered).await?;
         Ok(Some(AttributionOutcome::Attributed))

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     db::{
         QueryError,
-        schema::{programme_rate_answers, programmes},
+        schema::{partner_commissions, programme_rate_answers, programmes},
         statement::{Bind, statement},
     },
     ids::{ProgrammeId, RuleId, TenantId},
@@ -97,17 +97,20 @@ impl Books<'_> {
         update.execute(&mut &*self.connection).await.map(drop)
     }
 
-    /// Gives a programme that has none of its own the rate that the service knows. Gives whether it has another rate now.
+    /// Gives a programme the rate that the service knows, where it is still to be asked for. Gives whether it has another rate now.
     pub async fn rate_programme(&self, id: ProgrammeId, quote: &Quote) -> QueryResult<bool> {
         let row = programmes::table.filter(programmes::tenant_id.eq(self.tenant)).filter(programmes::id.eq(id));
-        let locked = row.select(Programme::as_select()).for_no_key_update().first(&mut &*self.connection).await.optional()?;
-        // What an operator has decided meanwhile stays.
-        match locked {
-            Some(programme) if programme.rate_source != ProgrammeRateSource::Operator => {
-                self.settle_quote(&programme, quote).await
-            }
-            Some(_) | None => Ok(false),
-        }
+        let columns = (Programme::as_select(), programmes::rate_until);
+        let locked: Option<(Programme, Option<DateTime<Utc>>)> =
+            row.select(columns).for_no_key_update().first(&mut &*self.connection).await.optional()?;
+        let Some((programme, until)) = locked else { return Ok(false) };
+        // What an operator has decided meanwhile stays, and so does what another server was told.
+        let is_due = match programme.rate_source {
+            ProgrammeRateSource::Default => true,
+            ProgrammeRateSource::Service => until.is_some_and(|until| until <= self.at),
+            ProgrammeRateSource::Operator => false,
+        };
+        if is_due { self.settle_quote(&programme, quote).await } else { Ok(false) }
     }
 
     /// Notes that the service was asked about a programme's shop, and sets what it answered. The programme's row is locked, or its own.
@@ -128,6 +131,15 @@ impl Books<'_> {
             valid_from: self.at,
             valid_to: None,
         };
+        // What the service said before, of whichever currency, it says no longer.
+        let said = partner_commissions::table
+            .filter(partner_commissions::tenant_id.eq(self.tenant))
+            .filter(partner_commissions::programme_id.eq(programme.id))
+            .filter(partner_commissions::partner_id.is_null())
+            .filter(partner_commissions::created_by.is_null())
+            .filter(partner_commissions::valid_to.is_null())
+            .filter(partner_commissions::valid_from.lt(self.at));
+        diesel::update(said).set(partner_commissions::valid_to.eq(self.at)).execute(&mut &*self.connection).await?;
         // Nobody has set it: it is the service's. A version that begins later than now is an operator's, and stays.
         if (Books { by: None, ..*self }).add_rule_version(rule, &new).await?.is_err() {
             diesel::update(row).set(asked).execute(&mut &*self.connection).await?;

@@ -88,6 +88,7 @@ async fn keyed(world: &World) -> Vec<Keyed> {
             input: json!({
                 "partnerId": a, "url": "https://example.com/a", "key": "keyed", "title": "T", "externalId": "x", "couponCode": "C",
                 "utm": {"source": "s"}, "expiresAt": "2030-01-01T00:00:00Z", "expiredUrl": "https://example.com/over",
+                "split": [{"partnerId": b, "share": "0.1"}],
             }),
             others: vec![
                 ("url", json!("https://example.com/b")),
@@ -98,6 +99,7 @@ async fn keyed(world: &World) -> Vec<Keyed> {
                 ("utm", json!({"utm": {"source": "t"}})),
                 ("expiresAt", json!("2031-01-01T00:00:00Z")),
                 ("expiredUrl", json!("https://example.com/late")),
+                ("split", json!([{"partnerId": b, "share": "0.2"}])),
             ],
         },
         Keyed {

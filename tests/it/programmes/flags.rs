@@ -79,21 +79,28 @@ async fn what_is_suspicious_waits_for_a_person() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_turns_out_while_it_is_held() {
     let world = World::new().await;
-    world.sql("UPDATE tenants SET commission_hold_days = 365").await;
+    world.sql("UPDATE tenants SET commission_hold_days = 90").await;
     let shared = json!({"url": "https://example.com/", "split": [{"partnerId": world.b.to_string(), "share": "0.5"}]});
     let shared = world.create_link("owner_a", shared).await["link"].clone();
     let plain = world.link("https://example.com/plain").await;
-    let late = sign_up_and_pay(&world, "late", "late@customer.example", json!({"linkKey": shared["key"]})).await;
-    let fine = sign_up_and_pay(&world, "fine", "fine@customer.example", json!({"linkKey": plain["key"]})).await;
-    assert_eq!(flags(&world, &late).await, (json!("PENDING"), vec![], vec![]));
+    let now = world.app.clock.now().to_rfc3339();
+    let mut paid = Vec::new();
+    for (customer, link) in [("late", &shared), ("fine", &plain)] {
+        let email = format!("{customer}@customer.example");
+        let report = json!({"customerExternalId": customer, "email": email, "occurredAt": now, "linkKey": link["key"]});
+        assert_eq!(world.sign_up(report).await["outcome"], "ATTRIBUTED");
+        paid.push(world.pay(&format!("inv_{customer}"), customer, "100.00", &now).await["commission"].clone());
+    }
+    let [late, fine] = &paid[..] else { unreachable!("two payments") };
+    assert_eq!(flags(&world, late).await, (json!("PENDING"), vec![], vec![]));
     let lead = "mutation { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"late@customer.example\", service: \"S\", dealValue: \"1\" }) { userErrors { code } } }";
     world.acme("owner_b", lead, json!({})).await.data();
     world.sql("UPDATE partner_commission_events SET due_at = now() - interval '1 minute'").await;
     for _ in 0..2 {
         partner_portal::jobs::run(&world.app.pool, &world.app.clock).await.expect("maintenance");
     }
-    assert_eq!(flags(&world, &fine).await.0, "APPROVED");
-    let (status, kinds, _) = flags(&world, &late).await;
+    assert_eq!(flags(&world, fine).await.0, "APPROVED");
+    let (status, kinds, _) = flags(&world, late).await;
     assert_eq!((status, kinds), (json!("PENDING"), vec!["OTHER_PARTNER".to_owned()]));
     let parts = "(SELECT count(*) FROM partner_commission_events e JOIN commission_flags f ON f.commission_id = e.id WHERE e.status = 'pending' AND e.due_at IS NULL)";
     assert_eq!(world.number(parts).await, 2);

@@ -186,3 +186,27 @@ async fn without_a_service_nothing_is_asked() {
     assert_eq!(maintain(&world).await, 0);
     assert_eq!(programme(&world, "example.com").await["rateAskedAt"], Value::Null);
 }
+
+/// What the service says replaces all that it said before, of whichever currency; a rule of its that an operator has ended it does not begin again.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_word_is_one() {
+    let rates = FakeRates::start().await;
+    let world = world_with(&rates).await;
+    let until = partner_portal::clock::shown(world.app.clock.now() + TimeDelta::minutes(10));
+    let flat = format!(r#"{{"type": "FLAT", "value": "5", "currency": "USD", "validUntil": "{until}"}}"#);
+    rates.always(Reply::Says(200, flat));
+    world.link("https://changed.com/").await;
+    world.link("https://ended.com/").await;
+    let rule = "(SELECT format('%s', id) FROM partner_commissions WHERE programme_id = (SELECT id FROM programmes WHERE domain = 'ended.com'))";
+    let rule: uuid::Uuid = world.text(rule).await.parse().expect("an id");
+    let end = "mutation ($id: ID!) { endCommissionRule(input: { id: $id }) { userErrors { message } } }";
+    let ended = world.operator(end, json!({"id": partner_portal::ids::RuleId::from(rule).to_string()})).await;
+    assert_eq!(ended.data()["endCommissionRule"]["userErrors"], json!([]));
+    rates.asked();
+    rates.always(Reply::percentage("2"));
+    world.app.clock.advance(TimeDelta::minutes(11));
+    assert_eq!((maintain(&world).await, rates.asked().len()), (1, 1));
+    let open = "(SELECT string_agg(format('%s %s %s', p.domain, c.kind, c.rate), ', ') FROM partner_commissions c JOIN programmes p ON p.id = c.programme_id
+        WHERE c.valid_to IS NULL OR c.valid_to > now() + interval '12 minutes')";
+    assert_eq!(world.text(open).await, "changed.com percentage 0.0200");
+}
