@@ -36,7 +36,7 @@ INSERT INTO link_click_parts (tenant_id, partner_id, scope_id, day, dimension, v
     WHERE NOT (c.is_bot OR c.is_prefetch OR c.is_repeat)
     GROUP BY 1, 2, 3, 4, 5, 6;
 
--- Which partners' links have been followed since watchers were told, and when they were: at most once a second.
+-- The partners whose links have new clicks that no event has announced yet, and when one last did: at most once a second.
 CREATE TABLE link_click_news (
     tenant_id uuid NOT NULL,
     partner_id uuid NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE link_click_news (
     CONSTRAINT link_click_news_pkey PRIMARY KEY (tenant_id, partner_id)
 );
 CREATE INDEX link_click_news_new_idx ON link_click_news (announced_at) WHERE is_new;
-COMMENT ON TABLE link_click_news IS 'Whose links have been followed since watchers were told of it; no caller reads it';
+COMMENT ON TABLE link_click_news IS 'Partners whose links have clicks that no event has announced yet; no caller reads it';
 ALTER TABLE link_click_news ENABLE ROW LEVEL SECURITY;
 
 CREATE OR REPLACE FUNCTION forget_clicks(before date) RETURNS integer LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -148,7 +148,7 @@ BEGIN
     RETURN written;
 END $$;
 
--- A server of the version before knows four kinds of events: it is told of the others as of a commission that it does not find.
+-- A server of the previous version knows four kinds of events. It receives the new ones as events of a commission that does not exist, and skips them.
 ALTER DOMAIN event_kind DROP CONSTRAINT event_kind_check;
 ALTER DOMAIN event_kind ADD CONSTRAINT event_kind_known
     CHECK (VALUE IN ('lead', 'commission', 'payout', 'credit_balance', 'clicks', 'sign_up')) NOT VALID;
@@ -160,7 +160,7 @@ CREATE FUNCTION published_events_from(first bigint, most bigint)
     SELECT e.place, e.tenant_id, e.partner_id, CASE WHEN e.kind IN ('clicks', 'sign_up') THEN 'commission' ELSE e.kind END, e.subject_id, e.at, e.mark
     FROM events_from(first, most) e
 $$;
-COMMENT ON FUNCTION published_events_from(bigint, bigint) IS 'The events from a place on, as servers of the version before know them';
+COMMENT ON FUNCTION published_events_from(bigint, bigint) IS 'The events from a place on, with only the kinds that servers of the previous version know';
 
 CREATE TRIGGER link_sign_ups_event_insert AFTER INSERT ON link_sign_ups REFERENCING NEW TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION events_raise('sign_up');
@@ -189,7 +189,7 @@ BEGIN
     SELECT count(*) INTO left_over FROM link_click_news WHERE is_new;
     RETURN left_over;
 END $$;
-COMMENT ON FUNCTION announce_clicks() IS 'Adds an event for each partner whose links have been followed, at most one a second; gives how many are still to be told of';
+COMMENT ON FUNCTION announce_clicks() IS 'Adds an event for each partner whose links have been followed, at most one a second; returns the number of partners that are still to be announced';
 
 REVOKE ALL ON FUNCTION published_events_from(bigint, bigint), announce_clicks() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION published_events_from(bigint, bigint), announce_clicks() TO portal_app;

@@ -15,7 +15,7 @@ use crate::{
 
 /// How long to gather clicks before they are written: many cost little more than one.
 const GATHER: Duration = Duration::from_millis(100);
-/// How often those who watch are told that links have been followed, at most.
+/// How often new clicks are announced to subscribers, at most.
 const ANNOUNCE: Duration = Duration::from_secs(1);
 /// How often to look for the files of processes that have ended.
 const ADOPT: Duration = Duration::from_secs(10);

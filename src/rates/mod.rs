@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 use tokio::time::{Instant, timeout_at};
 
 pub use self::answer::{Unusable, read_answer};
-use self::service::{AskError, Question, RateService};
+use self::service::{AskError, Question, RateService, TRY_LIMIT};
 use crate::{
     clock::Clock,
     ids::TenantId,
@@ -23,13 +23,13 @@ use crate::{
 
 /// The longest that anyone waits for an answer, all tries included.
 pub const PATIENCE: Duration = Duration::from_secs(2);
-/// With less time than this left, nobody is asked: that the answer does not come in time would say nothing of the service.
-const SHORTEST: Duration = Duration::from_millis(1_500);
+/// With less time than this left, the service is not asked.
+const SHORTEST: Duration = Duration::from_millis(250);
 /// The pause before the one further try.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How many failures in a row end the asking for a while.
+/// How many failures in a row open the circuit breaker.
 const MOST_FAILURES: u32 = 3;
-/// For how long it is left alone then.
+/// For how long it stays open.
 const LEFT_ALONE: TimeDelta = TimeDelta::seconds(30);
 /// For how long a rate is taken as it is.
 const RATE_FRESH: TimeDelta = TimeDelta::hours(24);
@@ -65,7 +65,7 @@ struct Known {
     at: DateTime<Utc>,
 }
 
-/// Leaves the service alone while it fails.
+/// The circuit breaker: while it is open, the service is not asked.
 #[derive(Default)]
 struct Breaker {
     failures: u32,
@@ -84,7 +84,7 @@ impl CommissionRates {
         self.0.is_some()
     }
 
-    /// Whether the service is left alone because it fails.
+    /// Whether the circuit breaker is open, because the service fails.
     pub fn is_failing(&self) -> bool {
         self.0.as_ref().is_some_and(|asking| asking.breaker().is_open(asking.clock.now()))
     }
@@ -118,9 +118,13 @@ impl Asking {
         if self.breaker().is_open(now) {
             return shop.despite_failure(now);
         }
+        // A time-out counts as a failure only where the service had the time of a whole try.
+        let is_fair = deadline >= Instant::now() + TRY_LIMIT;
         let asked = timeout_at(deadline, self.ask(question)).await.unwrap_or(Err(AskError::TimedOut));
         let outcome = asked.map(|text| text.map_or(Ok(None), |text| read_answer(&text, question.domain, now).map(Some)));
-        self.breaker().note(outcome.as_ref().err(), now);
+        if is_fair || !matches!(outcome, Err(AskError::TimedOut)) {
+            self.breaker().note(outcome.as_ref().err(), now);
+        }
         match outcome {
             Ok(Ok(rate)) => {
                 shop.learn(Known { rate, at: now });
@@ -193,11 +197,11 @@ impl Breaker {
         self.failures = self.failures.saturating_add(1);
         let pause = match failure {
             AskError::TooManyRequests(pause) => pause.unwrap_or(LEFT_ALONE).clamp(LEFT_ALONE, NONE_FRESH),
-            // Once it was left alone, one more failure is enough.
+            // Once the circuit breaker was open, one more failure opens it again.
             _ if self.failures >= MOST_FAILURES => LEFT_ALONE,
             _ => return,
         };
-        tracing::warn!(seconds = pause.num_seconds(), "the commission-rate service is left alone for a while");
+        tracing::warn!(seconds = pause.num_seconds(), "the circuit breaker of the commission-rate service is open");
         self.until = self.until.max(Some(now + pause));
     }
 }

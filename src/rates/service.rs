@@ -18,7 +18,7 @@ use crate::{
 /// The longest answer, in bytes.
 const MOST_BYTES: usize = 8 * 1024;
 /// The longest that one try may take.
-const TRY_LIMIT: Duration = Duration::from_millis(1_500);
+pub(super) const TRY_LIMIT: Duration = Duration::from_millis(1_500);
 
 /// A question: which rate does this shop pay?
 #[derive(Debug, Clone, Copy)]

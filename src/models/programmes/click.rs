@@ -236,8 +236,8 @@ pub async fn write(mut connection: &AsyncPgConnection, clicks: &[Click]) -> Quer
     statement::<BigInt>(sql, binds).get_result(&mut connection).await
 }
 
-/// Tells those who watch of partners whose links have been followed since they were told last, at most once a second; gives of how many they are
-/// still to be told.
+/// Publishes an event for each partner whose links have new clicks, at most once a second for each; gives how many partners are still to be
+/// announced.
 pub async fn announce(mut connection: &AsyncPgConnection) -> QueryResult<i64> {
     statement::<BigInt>("SELECT announce_clicks()", vec![]).get_result(&mut connection).await
 }

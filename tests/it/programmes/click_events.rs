@@ -118,8 +118,8 @@ async fn tops_of_clicks() {
     assert_eq!(world.number("SELECT count(*) FROM link_click_parts").await, 0);
 }
 
-/// Who watches a partner is told of clicks on its links, once however many there are at once, and of sign-ups; nobody else is. Who watches all partners is told
-/// of sign-ups alone.
+/// Subscribers of one partner receive one event for its clicks, however many there are at once, and one for each sign-up; other partners receive none.
+/// Subscribers of all partners receive sign-ups alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn clicks_and_sign_ups_are_told_of() {
     let world = World::with(Setup { is_live: true, ..Setup::default() }).await;
