@@ -190,6 +190,8 @@ ids! {
     ClickId = "click", "A click's id";
     /// The id of a sign-up by a link.
     SignUpId = "signup", "A sign-up's id";
+    /// The id of a click, sign-up or sale among all that has come of links.
+    LinkEventId = "linkevent", "The id of something that has come of a link";
     /// The id of a transfer of money: it stands for the transfer's number.
     TransferId = "transfer", "A transfer's id";
     /// The id of a transfer of credits: it stands for the transfer's number.

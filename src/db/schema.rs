@@ -377,6 +377,29 @@ diesel::table! {
 }
 
 diesel::table! {
+    links_by_clicks (tenant_id, link_id) {
+        tenant_id -> Uuid,
+        link_id -> Uuid,
+        partner_id -> Uuid,
+        programme_id -> Uuid,
+        clicks -> Int8,
+    }
+}
+
+diesel::table! {
+    links_by_sales (tenant_id, link_id) {
+        tenant_id -> Uuid,
+        link_id -> Uuid,
+        partner_id -> Uuid,
+        programme_id -> Uuid,
+        sign_ups -> Int8,
+        sales -> Int8,
+        earned -> Numeric,
+        earned_sort -> Int8,
+    }
+}
+
+diesel::table! {
     member_accounts (tenant_id, member_id, kind) {
         tenant_id -> Uuid,
         partner_id -> Uuid,
@@ -827,6 +850,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     link_sign_ups,
     link_visitors,
     links,
+    links_by_clicks,
+    links_by_sales,
     member_accounts,
     member_counts,
     partner_accounts,

@@ -38,7 +38,9 @@ use self::{
     node::Node,
     partners::partner::Partner,
     payouts::payout::Payout,
-    programmes::{click::LinkClick, enrolment::Enrolment, link::Link, programme::Programme, sign_up::LinkSignUp},
+    programmes::{
+        click::LinkClick, enrolment::Enrolment, link::Link, link_event::LinkEvent, programme::Programme, sign_up::LinkSignUp,
+    },
     query::Query,
     subscription::Subscription,
 };
@@ -132,6 +134,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Connection<Link>>("One page of links.")
         .override_output_type_description::<Connection<LinkClick>>("One page of clicks.")
         .override_output_type_description::<Connection<LinkSignUp>>("One page of sign-ups.")
+        .override_output_type_description::<Connection<LinkEvent>>("One page of what has come of links.")
 }
 
 /// The schema in the schema definition language, as it is committed in `schema.graphql`.

@@ -19,6 +19,7 @@ use super::{
         click::LinkClick,
         enrolment::{Enrolment, EnrolmentStatusChange},
         link::Link,
+        link_event::LinkEvent,
         programme::Programme,
         sign_up::LinkSignUp,
     },
@@ -27,8 +28,8 @@ use crate::{
     error::{Error, Result},
     ids::{
         self, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId,
-        EnrolmentId, GrantId, LeadId, LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId,
-        ProgrammeId, RedemptionId, RuleId, SignUpId, TenantId, TransferId, UserId,
+        EnrolmentId, GrantId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId,
+        PayoutId, ProgrammeId, RedemptionId, RuleId, SignUpId, TenantId, TransferId, UserId,
     },
 };
 
@@ -66,6 +67,8 @@ pub enum Node {
     LinkSignUp(LinkSignUp),
     /// A click.
     LinkClick(LinkClick),
+    /// Something that has come of a link.
+    LinkEvent(LinkEvent),
     /// A member.
     Member(Member),
     /// A partner.
@@ -112,6 +115,7 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         EnrolmentChangeId::PREFIX => EnrolmentStatusChange::by_id(ctx, uuid.into()).await?.map(Node::EnrolmentStatusChange),
         LinkId::PREFIX => Link::by_id(ctx, uuid.into()).await?.map(|row| Node::Link(row.0)),
         ClickId::PREFIX => LinkClick::by_id(ctx, uuid.into()).await?.map(Node::LinkClick),
+        LinkEventId::PREFIX => LinkEvent::by_id(ctx, uuid.into()).await?.map(Node::LinkEvent),
         SignUpId::PREFIX => LinkSignUp::by_id(ctx, uuid.into()).await?.map(Node::LinkSignUp),
         TransferId::PREFIX => Transfer::by_id(ctx, uuid.into()).await?.map(Node::Transfer),
         CreditTransferId::PREFIX => CreditTransfer::by_id(ctx, uuid.into()).await?.map(Node::CreditTransfer),

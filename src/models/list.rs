@@ -205,10 +205,10 @@ impl<Q> Query for Sums<Q> {
 
 impl<Q, Conn> diesel::RunQueryDsl<Conn> for Sums<Q> {}
 
-/// Makes the list of a filter that has `conditions(scope)`, with rows that have `cursor(page)`. Where the rows have summaries, pages of
-/// no more than these are read as such.
+/// Makes the list of a filter that has `conditions(scope)`, with rows that have `query()` and `cursor(page)`. Where the rows have summaries,
+/// pages of no more than these are read as such. Of rows `by sort` the query is made for the order of the page.
 macro_rules! list {
-    ($filter:ty => $row:ty $(, or $summary:ty)?; $table:ident) => {
+    ($filter:ty => $row:ty $(, or $summary:ty)? $(, by $sort:ident)?; $table:ident) => {
         impl $crate::models::list::Filter for $filter {
             type Row = $row;
 
@@ -230,7 +230,7 @@ macro_rules! list {
                     let rows: Vec<$summary> = diesel_async::RunQueryDsl::load(query, &mut connection).await?;
                     return Ok(page.slice(rows.into_iter().map(Self::Row::from).collect()));
                 })?
-                let query = <$row>::query().into_boxed::<diesel::pg::Pg>();
+                let query = <$row>::query($(page.$sort())?).into_boxed::<diesel::pg::Pg>();
                 let query = page.apply(self.conditions(scope).narrow(query));
                 Ok(page.slice(diesel_async::RunQueryDsl::load(query, &mut connection).await?))
             }
@@ -250,7 +250,7 @@ pub(super) use list;
 
 /// The same below parents whose ids are in a column.
 macro_rules! list_below {
-    ($filter:ty => $row:ty $(, or $summary:ty)?; $table:ident; $parent:ty, $column:literal) => {
+    ($filter:ty => $row:ty $(, or $summary:ty)? $(, by $sort:ident)?; $table:ident; $parent:ty, $column:literal) => {
         impl $crate::models::list::ListBelow<$parent> for $filter {
             async fn pages(
                 &self,
@@ -268,7 +268,7 @@ macro_rules! list_below {
                     let rows = rows.into_iter().map(|(parent, row)| (parent, Self::Row::from(row))).collect();
                     return Ok(group(rows).into_iter().map(|(parent, rows)| (parent, page.slice(rows))).collect());
                 })?
-                let query = <$row>::query().into_boxed::<diesel::pg::Pg>();
+                let query = <$row>::query($(page.$sort())?).into_boxed::<diesel::pg::Pg>();
                 let query = page.apply(self.conditions(scope).narrow(query).filter(of_parent($column)));
                 let query = Lateral::new(parents, query);
                 let rows: Vec<($parent, $row)> = diesel_async::RunQueryDsl::load(query, &mut connection).await?;

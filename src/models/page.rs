@@ -1,8 +1,7 @@
 //! Pages by keyset: the one paginator of every list.
 //!
-//! A page begins after a row, not after a number of rows: its cursor holds that row's sort key and id. So a page costs the same
-//! wherever it lies, and rows that come or go meanwhile neither hide nor repeat others. For the same list below many parents
-//! there is [`Lateral`]: one statement that takes each parent's page.
+//! A page begins after a row, not after a number of rows: its cursor holds that row's sort key and id. So a page costs the same wherever
+//! it lies, and rows that come or go meanwhile neither hide nor repeat others. For lists below many parents see [`Lateral`].
 
 use std::{borrow::Cow, collections::HashMap, hash::Hash, sync::Arc};
 
@@ -50,6 +49,8 @@ pub enum KeyKind {
     Text,
     /// Whole numbers.
     Number,
+    /// Whole numbers of a table that is joined from the outside. A list in their order is of the rows that have one there.
+    NumberBeside,
 }
 
 /// The value of a sort key in one row.
@@ -75,11 +76,11 @@ pub struct Cursor {
 }
 
 impl Key {
-    fn kind(&self) -> KeyKind {
+    fn is_of(&self, kind: KeyKind) -> bool {
         match self {
-            Self::Time(_) => KeyKind::Time,
-            Self::Text(_) => KeyKind::Text,
-            Self::Number(_) => KeyKind::Number,
+            Self::Time(_) => kind == KeyKind::Time,
+            Self::Text(_) => kind == KeyKind::Text,
+            Self::Number(_) => matches!(kind, KeyKind::Number | KeyKind::NumberBeside),
         }
     }
 }
@@ -182,7 +183,7 @@ impl Page {
         let cursor = |name: &str, text: Option<String>| -> Result<Option<Cursor>> {
             let Some(text) = text else { return Ok(None) };
             match Cursor::decode(&text) {
-                Some(cursor) if cursor.order == sort.name && cursor.key.kind() == sort.kind => Ok(Some(cursor)),
+                Some(cursor) if cursor.order == sort.name && cursor.key.is_of(sort.kind) => Ok(Some(cursor)),
                 Some(_) => Err(Error::BadUserInput(format!("`{name}` is the cursor of a list in another order."))),
                 None => {
                     Err(Error::BadUserInput(format!("`{name}` is not a cursor. Use `endCursor` or `startCursor` of `pageInfo`.")))
@@ -221,7 +222,11 @@ impl Page {
     where
         Q: FilterDsl<Statement<Bool>, Output = Q> + OrderDsl<Statement<Untyped>, Output = Q> + LimitDsl<Output = Q>,
     {
-        let SortKey { column, id, .. } = self.sort;
+        let SortKey { column, id, kind, .. } = self.sort;
+        if kind == KeyKind::NumberBeside {
+            // PostgreSQL takes it for an inner join then, and reads in the order of that table's index.
+            query = query.filter(condition(format!("{column} IS NOT NULL"), vec![]));
+        }
         for (cursor, is_after) in [(&self.after, true), (&self.before, false)] {
             if let Some(cursor) = cursor {
                 let comparison = if is_after == self.descending { '<' } else { '>' };

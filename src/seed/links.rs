@@ -4,6 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel_async::{AsyncConnection, AsyncPgConnection};
 use fastrand::Rng;
+use rust_decimal::Decimal;
 use uuid::{Builder, Uuid};
 
 use super::Progress;
@@ -17,6 +18,7 @@ use crate::{
             address::ProductAddress,
             click::{self, Click, Device},
             link_request::{LinkDetails, LinkRequest},
+            link_share::LinkShare,
             quote::Quote,
         },
         scope::Scope,
@@ -67,13 +69,15 @@ impl LinkYear<'_> {
         }
         let mut random = Rng::with_seed(self.seed ^ 0x006c_696e_6b73);
         let mut links = Vec::new();
-        for &partner in self.partners {
+        for (index, &partner) in self.partners.iter().enumerate() {
             let first = random.usize(..PRODUCTS.len());
             for number in 0..random.usize(1..=4) {
                 let product = PRODUCTS[(first + number) % PRODUCTS.len()];
                 // A few links have most of the clicks.
                 let weight = random.u64(20..=100).pow(3);
-                if let Some(id) = self.link(connection, partner, product).await? {
+                // Every fourth partner shares what its first link earns with the one before it.
+                let sharer = (number == 0 && index % 4 == 1).then(|| self.partners[index - 1]);
+                if let Some(id) = self.link(connection, partner, sharer, product).await? {
                     links.push((id, weight));
                 }
             }
@@ -101,12 +105,14 @@ impl LinkYear<'_> {
         &self,
         connection: &mut AsyncPgConnection,
         partner: PartnerId,
+        sharer: Option<PartnerId>,
         (title, url): (&str, &str),
     ) -> Result<Option<LinkId>> {
         let address = ProductAddress::parse(url).map_err(Error::internal)?;
         let details = LinkDetails { title: Some(title.to_owned()), ..LinkDetails::default() };
+        let split = sharer.map(|partner_id| vec![LinkShare { partner_id, share: Decimal::new(25, 2) }]);
         let request =
-            LinkRequest { partner, address, key: None, details, split: None, idempotency_key: None, quote: Quote::Unanswered };
+            LinkRequest { partner, address, key: None, details, split, idempotency_key: None, quote: Quote::Unanswered };
         let made = connection.transaction(async |connection| {
             let books = Books { connection, tenant: self.tenant, by: None, at: self.now, writing: None, clock: None };
             Result::<_, QueryError>::Ok(books.create_link(Scope::tenant(self.tenant), &request).await?.ok())

@@ -126,6 +126,30 @@ pub const LINK_RULES: &[BookRule] = &[
         ),
     },
     BookRule {
+        name: "link_orders_follow_figures",
+        sentence: "Every link stands among the links by clicks and by sales with its figures",
+        check: Check::Sql(
+            "WITH said AS (
+                 SELECT l.id, l.partner_id, l.programme_id, coalesce(c.clicks, 0) AS clicks, coalesce(n.sign_ups, 0) AS sign_ups,
+                     coalesce(s.sales, 0) AS sales, coalesce(s.earned, 0) AS earned
+                 FROM links l JOIN tenants t ON t.id = l.tenant_id
+                 LEFT JOIN link_click_totals c ON c.tenant_id = l.tenant_id AND c.scope_id = l.id AND c.grain = 'all'
+                 LEFT JOIN link_sale_totals n ON n.tenant_id = l.tenant_id AND n.scope_id = l.id AND n.grain = 'all' AND n.currency = ''
+                 LEFT JOIN link_sale_totals s ON s.tenant_id = l.tenant_id AND s.scope_id = l.id AND s.grain = 'all' AND s.currency = t.default_currency
+                 WHERE l.tenant_id = ?),
+             found AS (
+                 SELECT link_id, c.partner_id = s.partner_id AND c.programme_id = s.programme_id AS agree, s.partner_id, s.programme_id, c.clicks,
+                     s.sign_ups, s.sales, s.earned
+                 FROM (SELECT * FROM links_by_clicks WHERE tenant_id = ?) c
+                 FULL JOIN (SELECT * FROM links_by_sales WHERE tenant_id = ?) s USING (link_id)),
+             sides AS (
+                 SELECT coalesce(s.id, f.link_id) AS id, f.agree IS NOT TRUE OR (s.partner_id, s.programme_id, s.clicks, s.sign_ups, s.sales, s.earned)
+                     IS DISTINCT FROM (f.partner_id, f.programme_id, f.clicks, f.sign_ups, f.sales, f.earned) AS is_wrong
+                 FROM said s FULL JOIN found f ON f.link_id = s.id)
+             SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('link:%s', id)) FILTER (WHERE is_wrong) FROM sides",
+        ),
+    },
+    BookRule {
         name: "links_customers_commissions_agree",
         sentence: "Every link, sign-up, customer and commission agree on their partner, or the commission was moved from it",
         check: Check::Sql(

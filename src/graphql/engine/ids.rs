@@ -10,7 +10,7 @@ use async_graphql::{
 use super::json::{displayed, leaf};
 use crate::ids::{
     AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId, EnrolmentId,
-    GrantId, LeadId, LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId,
+    GrantId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId,
     RedemptionId, RuleId, SignUpId, TenantId, TransferId, UserId,
 };
 
@@ -123,5 +123,6 @@ graphql_ids!(
     EnrolmentChangeId,
     LinkId,
     ClickId,
-    SignUpId
+    SignUpId,
+    LinkEventId
 );

@@ -38,7 +38,7 @@ use crate::{
         programmes::{
             figures::FiguresOf,
             link,
-            link_list::{BY_CREATED, LinkFilter},
+            link_list::{BY_CLICKS, BY_CREATED, BY_EARNINGS, BY_SALES, BY_SIGN_UPS, LinkFilter, ListedLink},
         },
     },
 };
@@ -265,21 +265,33 @@ pub enum LinkOrderField {
     /// When they were made.
     #[default]
     CreatedAt,
+    /// Their clicks since the beginning.
+    Clicks,
+    /// Their sign-ups since the beginning.
+    SignUps,
+    /// Their sales since the beginning, in the tenant's default currency.
+    Sales,
+    /// What their partners have earned by them since the beginning, in the tenant's default currency.
+    Earnings,
 }
 
 impl LinkOrderField {
     fn sort_key(self) -> SortKey {
         match self {
             Self::CreatedAt => BY_CREATED,
+            Self::Clicks => BY_CLICKS,
+            Self::SignUps => BY_SIGN_UPS,
+            Self::Sales => BY_SALES,
+            Self::Earnings => BY_EARNINGS,
         }
     }
 }
 
 plain!(Link: id, url, key, title, external_id, coupon_code, expires_at, expired_url, archived_at, created_at, updated_at);
 
-impl From<Arc<link::Link>> for Link {
-    fn from(row: Arc<link::Link>) -> Self {
-        Self(row)
+impl From<Arc<ListedLink>> for Link {
+    fn from(row: Arc<ListedLink>) -> Self {
+        Self(Arc::clone(&row.link))
     }
 }
 

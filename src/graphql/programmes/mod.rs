@@ -5,6 +5,7 @@ pub mod click;
 pub mod enrolment;
 pub mod figures;
 pub mod link;
+pub mod link_event;
 mod link_input;
 pub(super) mod link_mutations;
 pub mod link_share;

@@ -10,7 +10,7 @@ use super::{
     link::{Link, LinkFilterInput, LinkOrder},
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     graphql::{
         commissions::rule::CommissionRule,
         engine::{
@@ -29,6 +29,7 @@ use crate::{
     models::{
         page::{Page, PageArguments, SortKey},
         programmes::{
+            address::ProductAddress,
             figures::FiguresOf,
             programme::{
                 self, Attribution, BY_CREATED, BY_NAME, EnrolmentPolicy, ProgrammeFilter, ProgrammeRateSource, ProgrammeStatus,
@@ -223,6 +224,15 @@ impl Programme {
     /// The programme of that id, if the viewer may see it.
     pub async fn by_id(ctx: &Context<'_>, id: ProgrammeId) -> Result<Option<Row<Self>>> {
         Ok(ctx.load(ProgrammeById(id)).await?.map(|row| Row(Self(row))))
+    }
+
+    /// The programme of the shop at a domain, if the viewer may see it.
+    pub async fn by_domain(ctx: &Context<'_>, domain: &str) -> Result<Option<Row<Self>>> {
+        let address = ProductAddress::parse(&format!("https://{}", domain.trim()))
+            .map_err(|fault| Error::BadUserInput(format!("`domain` is not a shop's: {fault}")))?;
+        let reading = ctx.read().await?;
+        let found = programme::Programme::of_address(&reading, ctx.viewer().scope(), &address).await?;
+        Ok(found.map(|row| Row(Self(Arc::new(row)))))
     }
 
     /// One page of the programmes that the viewer may see.

@@ -5,6 +5,7 @@ use async_graphql::{Context, Object};
 use super::{
     enrolment::{Enrolment, EnrolmentFilterInput, EnrolmentOrder},
     link::{Link, LinkFilterInput, LinkOrder},
+    link_event::{LinkEvent, LinkEventFilterInput},
     programme::{Programme, ProgrammeFilterInput, ProgrammeOrder},
     sign_up::{LinkSignUp, LinkSignUpFilterInput},
 };
@@ -20,9 +21,18 @@ pub struct ProgrammeQueries;
 
 #[Object]
 impl ProgrammeQueries {
-    /// A programme. Null where there is no such programme, or your partner is not enrolled in it.
-    async fn programme(&self, ctx: &Context<'_>, #[graphql(desc = "Its id.")] id: ProgrammeId) -> Option<Result<Row<Programme>>> {
-        Programme::by_id(ctx, id).await.transpose()
+    /// A programme, by its id or by its shop. Null where there is no such programme, or your partner is not enrolled in it.
+    async fn programme(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its id.")] id: Option<ProgrammeId>,
+        #[graphql(desc = "The shop's domain, or a host below it: \"www.example.co.uk\".")] domain: Option<String>,
+    ) -> Option<Result<Row<Programme>>> {
+        match (id, domain) {
+            (Some(id), None) => Programme::by_id(ctx, id).await.transpose(),
+            (None, Some(domain)) => Programme::by_domain(ctx, &domain).await.transpose(),
+            _ => Some(Err(Error::BadUserInput("Give `id` or `domain`, one of the two.".to_owned()))),
+        }
     }
 
     /// The programmes that your partner is enrolled in; for operators and services all. The newest first where no order is given.
@@ -104,5 +114,22 @@ impl ProgrammeQueries {
         #[graphql(desc = "Which sign-ups to show; all of them where it is not given.")] filter: Option<LinkSignUpFilterInput>,
     ) -> Result<Option<Connection<LinkSignUp>>> {
         LinkSignUp::paginate(ctx, PageArguments { first, after, last, before }, filter).await.map(Some)
+    }
+
+    /// Clicks, sign-ups and sales by links of the partner that you act for, the latest first. Operators and services say of which partner or link,
+    /// or leave the clicks out.
+    async fn link_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+        #[graphql(desc = "Which events to show; all of them where it is not given.")] filter: Option<LinkEventFilterInput>,
+    ) -> Result<Option<Connection<LinkEvent>>> {
+        LinkEvent::paginate(ctx, PageArguments { first, after, last, before }, filter).await.map(Some)
     }
 }

@@ -39,7 +39,7 @@ use crate::{
         members::list::MemberFilter,
         page::{Cursor, MAX_PAGE, Page, PageArguments, Slice, SortKey},
         payouts::list::PayoutFilter,
-        programmes::link_list::LinkFilter,
+        programmes::{link_event::LinkEventFilter, link_list::LinkFilter},
     },
 };
 
@@ -65,6 +65,7 @@ pub fn routes() -> Router<Arc<App>> {
         route::<Ledger>,
         route::<LinkFilter>,
         route::<SignUps>,
+        route::<LinkEventFilter>,
     ]
     .into_iter()
     .fold(Router::new(), |router, route| route(router))
@@ -154,7 +155,10 @@ async fn start<E: Export>(
     let of_user = app.edge.exports.enter(&claims, "exports").map_err(Refused::from)?;
     let permit = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPermit)?;
     let (session, viewer) = app.known_callers.admit(&app.pool, &claims, id, Access::Read).await?;
-    filter.check(&viewer)?;
+    filter.check(&viewer).map_err(|error| match error {
+        Error::BadUserInput(message) => Refused::request(StatusCode::BAD_REQUEST, message),
+        error => error.into(),
+    })?;
     tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name = E::NAME, "export");
     let mut reader = Reader { app: Arc::clone(app), _permits: (permit, of_user), session, viewer, claims, filter, next: None };
     let mut first = if has_mark { MARK.to_vec() } else { Vec::new() };

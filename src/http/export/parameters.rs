@@ -16,7 +16,7 @@ use crate::{
         leads::list::LeadFilter,
         members::list::MemberFilter,
         payouts::list::PayoutFilter,
-        programmes::{link_list::LinkFilter, sign_up_list::SignUpFilter},
+        programmes::{link_event::LinkEventFilter, link_list::LinkFilter, sign_up_list::SignUpFilter},
     },
     money,
 };
@@ -205,6 +205,18 @@ filter!(
         "counted" => filter.is_counted = Some(truth(name, text)?),
         "signedUpFrom" => filter.from = Some(instant(name, text)?),
         "signedUpBefore" => filter.before = Some(instant(name, text)?),
+    }
+);
+
+filter!(
+    /// The filter of `link-events.csv`.
+    link_events -> LinkEventFilter, |filter, name, text| {
+        "kind" => filter.kinds = Some(words(name, text)?),
+        "partnerId" => filter.partner = Some(id(name, text)?),
+        "linkId" => filter.link = Some(id(name, text)?),
+        "counted" => filter.is_counted = Some(truth(name, text)?),
+        "from" => filter.from = Some(instant(name, text)?),
+        "before" => filter.before = Some(instant(name, text)?),
     }
 );
 

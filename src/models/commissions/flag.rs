@@ -26,11 +26,11 @@ use crate::{
 crate::pg_enum! {
     /// What a person should look at of a commission.
     pub enum CommissionFlagKind {
-        /// The buyer seems to be the partner: with an address of its people, or at its own website.
+        /// The buyer seems to be the partner, or one that has a share of the link: with an address of its people, or at its own website.
         OwnPurchase = "own_purchase",
         /// Another partner has sent the same customer, by a link or as a lead.
         OtherPartner = "other_partner",
-        /// A program, and not a person, followed the link.
+        /// A program, and not a person, followed the link; or the click was one of a burst in which there were hardly any people.
         NoPerson = "no_person",
     }
 }
@@ -43,7 +43,7 @@ pub struct CommissionFlag {
     pub commission_id: CommissionId,
     /// What should be looked at.
     pub kind: CommissionFlagKind,
-    /// What gave the reason: an address or a domain, another partner, a click.
+    /// What gave the reason: an address or a domain, another partner, a click, or people and clicks ("3/212").
     pub subject: String,
     /// Since when.
     pub created_at: DateTime<Utc>,
@@ -74,13 +74,20 @@ impl CommissionFlag {
         let id = || subject.parse::<Uuid>().unwrap_or_default();
         match self.kind {
             CommissionFlagKind::OwnPurchase if subject.contains('@') => {
-                format!("The customer's address {subject} is that of one of the partner's own people.")
+                format!("The customer's address {subject} is that of somebody who earns by the link.")
             }
-            CommissionFlagKind::OwnPurchase => format!("The customer's address is at {subject}, the partner's own website."),
+            CommissionFlagKind::OwnPurchase => {
+                format!("The customer's address is at {subject}, the website of a partner that earns by the link.")
+            }
             CommissionFlagKind::OtherPartner => format!("{} has sent the same customer.", PartnerId::from(id())),
-            CommissionFlagKind::NoPerson => {
-                format!("A program, and not a person, followed the link: {}.", ClickId::from(id()))
-            }
+            CommissionFlagKind::NoPerson => match subject.split_once('/') {
+                Some((people, clicks)) => {
+                    format!(
+                        "In the hour around the customer's click the link had {clicks} clicks, of which {people} were people's."
+                    )
+                }
+                None => format!("A program, and not a person, followed the link: {}.", ClickId::from(id())),
+            },
         }
     }
 }
@@ -92,16 +99,15 @@ impl Books<'_> {
         payment: Payment,
         account: &CustomerAccount,
     ) -> QueryResult<Vec<(CommissionFlagKind, String)>> {
-        if account.origin.link_id.is_none() {
-            return Ok(Vec::new());
-        }
+        let Some(link) = account.origin.link_id else { return Ok(Vec::new()) };
         statement::<(Text, Text)>(
-            "SELECT kind, subject FROM find_commission_flags(?, ?, ?, ?)",
+            "SELECT kind, subject FROM find_commission_flags(?, ?, ?, ?, ?)",
             vec![
                 Bind::Uuid(self.tenant.uuid()),
                 Bind::Uuid(payment.partner.uuid()),
                 Bind::Uuid(payment.customer.uuid()),
                 Bind::OptionalUuid(account.origin.click_id.map(ClickId::uuid)),
+                Bind::Uuid(link.uuid()),
             ],
         )
         .load(&mut &*self.connection)
@@ -125,7 +131,7 @@ impl Books<'_> {
              JOIN links l ON l.tenant_id = e.tenant_id AND l.id = coalesce(o.link_id, e.link_id) AND l.partner_id = coalesce(o.partner_id, e.partner_id)
              LEFT JOIN LATERAL (SELECT a.click_id FROM partner_accounts a
                  WHERE a.tenant_id = e.tenant_id AND a.customer_id = e.customer_id AND a.link_id = l.id ORDER BY a.managed_from DESC LIMIT 1) a ON true
-             CROSS JOIN LATERAL find_commission_flags(e.tenant_id, l.partner_id, e.customer_id, a.click_id) f
+             CROSS JOIN LATERAL find_commission_flags(e.tenant_id, l.partner_id, e.customer_id, a.click_id, l.id) f
              WHERE e.tenant_id = ? AND e.id = ANY (?)",
             vec![Bind::Uuid(self.tenant.uuid()), Bind::Uuids(ids)],
         )

@@ -10,6 +10,7 @@ pub mod figures_over_time;
 pub mod host;
 pub mod link;
 pub mod link_change;
+pub mod link_event;
 pub mod link_list;
 pub mod link_request;
 pub mod link_share;

@@ -147,6 +147,7 @@ async fn every_list() {
             0,
             Some(1),
         ),
+        ("link-events", "kind,at,partner_id,partner,link_id,key,is_counted,click_id,sign_up_id,commission_id", 1, 0, Some(1)),
         (
             "ledger",
             "entry,partner_id,partner,posted_at,kind,from,to,amount,currency,from_balance,to_balance,commission_id,payout_id",
@@ -155,7 +156,9 @@ async fn every_list() {
             Some(0),
         ),
     ] {
-        let file = export(&world, &operator, &format!("{list}.csv")).await;
+        // Of clicks there is no list of all partners.
+        let all_partners = if list == "link-events" { "?kind=SIGN_UP,SALE" } else { "" };
+        let file = export(&world, &operator, &format!("{list}.csv{all_partners}")).await;
         assert_eq!(file.text.lines().next(), Some(columns), "{list}");
         assert_eq!(rows(&file).len(), all, "{list}: {}", file.text);
         assert_eq!(rows(&export(&world, &token("owner_a", ACME), &format!("{list}.csv")).await).len(), owner_a, "{list}");
@@ -185,6 +188,8 @@ async fn every_list() {
         ),
         ("members.csv?status=LOST", "`status` must be one of the API's values"),
         ("ledger.csv?currency=CREDITS", "`currency` must be an ISO 4217 code"),
+        ("link-events.csv", "`partnerId` or `linkId`, or `kind` without CLICK"),
+        ("link-events.csv?kind=CLICK", "`partnerId` or `linkId`, or `kind` without CLICK"),
         ("customers.csv?bom=yes", "`bom` must be true or false"),
         ("customers.csv?bom=true&bom=true", "`bom` is given twice"),
     ] {

@@ -23,7 +23,7 @@ const EVERYTHING: &str = "{ me { tenant { __typename id } user { __typename id }
     commissions { nodes { __typename id } }
     payouts { nodes { __typename id history { __typename id } transfers { __typename id } } }
     members { nodes { __typename id } } creditAllocations { nodes { __typename id } }
-    links(first: 20) { nodes { __typename id clicks(first: 5) { nodes { __typename id } } } } linkSignUps { nodes { __typename id } } programmes { nodes { __typename id } } enrolments { nodes { __typename id history { __typename id } } } }";
+    links(first: 20) { nodes { __typename id clicks(first: 5) { nodes { __typename id } } } } linkSignUps { nodes { __typename id } } linkEvents(filter: { kind: [SIGN_UP, SALE] }) { nodes { __typename id } } programmes { nodes { __typename id } } enrolments { nodes { __typename id history { __typename id } } } }";
 
 /// Gathers what has a type and an id.
 fn gather(value: &Value, found: &mut BTreeMap<String, String>) {

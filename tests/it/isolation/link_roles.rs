@@ -24,6 +24,10 @@ const TABLES: &[&str] = &[
     "link_click_parts",
     "link_sign_ups",
     "link_sale_totals",
+    "links_by_clicks",
+    "links_by_sales",
+    "listed_links",
+    "link_events",
     "commission_flags",
     "programme_rate_answers",
     "link_shares",
@@ -65,7 +69,8 @@ async fn roles_see_their_own_links() {
         // Of each link its enrolment and its partner have totals too, each by three grains.
         json!({"programmes": programmes, "enrolments": links, "enrolment_changes": links, "link_hosts": programmes, "links": links,
                "link_clicks": links, "link_click_totals": links * 9, "link_visitors": "denied", "link_click_news": "denied", "link_click_parts": links * 12,
-               "link_sign_ups": links, "link_sale_totals": links * 9, "commission_flags": 0,
+               "link_sign_ups": links, "link_sale_totals": links * 9, "links_by_clicks": links, "links_by_sales": links,
+               "listed_links": links, "link_events": links * 2, "commission_flags": 0,
                "programme_rate_answers": 0, "link_shares": 0, "commission_splits": 0})
     };
     let (acme, globex, a, b, g) = (world.acme.uuid(), world.globex.uuid(), world.a.uuid(), world.b.uuid(), world.g.uuid());
@@ -166,6 +171,9 @@ async fn roles_write_their_own_links_only() {
         ("portal_operator", "UPDATE link_click_totals SET clicks = 9".to_owned(), false),
         ("portal_operator", "DELETE FROM enrolment_changes".to_owned(), false),
         ("portal_operator", "UPDATE link_sale_totals SET earned = 9".to_owned(), false),
+        ("portal_operator", "UPDATE links_by_sales SET earned = 9".to_owned(), false),
+        ("portal_operator", "UPDATE links_by_clicks SET clicks = 9".to_owned(), false),
+        ("portal_partner", "UPDATE listed_links SET title = 'x'".to_owned(), false),
         ("portal_operator", "UPDATE link_sign_ups SET at = now()".to_owned(), false),
         ("portal_partner", "UPDATE link_sign_ups SET is_counted = false".to_owned(), false),
         ("portal_partner", "INSERT INTO link_sign_ups SELECT * FROM link_sign_ups".to_owned(), false),

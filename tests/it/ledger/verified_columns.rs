@@ -32,6 +32,8 @@ const TABLES: &[&str] = &[
     "partner_credits",
     "link_sign_ups",
     "link_sale_totals",
+    "links_by_clicks",
+    "links_by_sales",
     "link_shares",
     "commission_splits",
 ];

@@ -172,6 +172,10 @@ fn faults_of_links() -> Vec<(&'static str, String)> {
         ("click_parts_equal_clicks", "UPDATE link_click_parts SET clicks = clicks + 1".to_owned()),
         ("click_totals_agree", "UPDATE link_click_totals SET visitors = visitors + 1 WHERE grain = 'all'".to_owned()),
         ("click_totals_agree", "DELETE FROM link_click_totals WHERE scope_id = partner_id AND grain = 'day'".to_owned()),
+        ("link_orders_follow_figures", "UPDATE links_by_clicks SET clicks = clicks + 1".to_owned()),
+        ("link_orders_follow_figures", "DELETE FROM links_by_sales".to_owned()),
+        ("link_orders_follow_figures", "UPDATE links_by_sales SET earned = earned + 0.01".to_owned()),
+        ("link_orders_follow_figures", "UPDATE links_by_sales SET partner_id = gen_random_uuid()".to_owned()),
         ("click_totals_agree", "UPDATE link_click_totals SET partner_id = gen_random_uuid()".to_owned()),
         (
             "sale_totals_equal_sales",

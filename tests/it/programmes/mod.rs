@@ -30,6 +30,7 @@ mod attribution;
 mod click_events;
 mod clicks;
 mod flags;
+mod link_lists;
 mod links;
 mod lost_clicks;
 mod programme;

@@ -1,4 +1,4 @@
-//! Links and sign-ups.
+//! Links, sign-ups, and what has come of links.
 
 use std::collections::HashMap;
 
@@ -6,6 +6,7 @@ use super::{amount, name, or_empty, partners, time};
 use crate::{
     auth::Viewer,
     db,
+    error::{self, Error},
     http::export::{
         Export,
         parameters::{self, SignUps},
@@ -17,7 +18,8 @@ use crate::{
         programmes::{
             figures::{ClickFigures, FiguresOf, SaleFigures},
             link::Link,
-            link_list::{self, LinkFilter},
+            link_event::{self, LinkEvent, LinkEventFilter},
+            link_list::{self, LinkFilter, ListedLink},
             programme::Programme,
             sign_up::SignUp,
             sign_up_list,
@@ -27,7 +29,7 @@ use crate::{
 };
 
 impl Export for LinkFilter {
-    type Row = Link;
+    type Row = ListedLink;
 
     const NAME: &'static str = "links.csv";
     const ORDER: SortKey = link_list::BY_CREATED;
@@ -59,23 +61,24 @@ impl Export for LinkFilter {
         parameters::links(parameters)
     }
 
-    fn cursor(row: &Link, page: &Page) -> Cursor {
+    fn cursor(row: &ListedLink, page: &Page) -> Cursor {
         row.cursor(page)
     }
 
-    async fn read(&self, connection: &db::Connection, viewer: &Viewer, page: &Page) -> db::QueryResult<Slice<Link>> {
+    async fn read(&self, connection: &db::Connection, viewer: &Viewer, page: &Page) -> db::QueryResult<Slice<ListedLink>> {
         self.page(connection, viewer.scope(), page).await
     }
 
     /// The figures are those since the beginning, amounts in the tenant's default currency.
-    async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[Link]) -> db::QueryResult<Vec<Vec<String>>> {
+    async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[ListedLink]) -> db::QueryResult<Vec<Vec<String>>> {
         let (scope, currency) = (viewer.scope(), stored_currency(&viewer.tenant.default_currency)?);
-        let ids: Vec<_> = rows.iter().map(|row| row.id.uuid()).collect();
-        let partners = partners(connection, viewer, rows.iter().map(|row| row.partner_id)).await?;
-        let programmes = programmes(connection, viewer, rows.iter().map(|row| row.programme_id)).await?;
+        let links = || rows.iter().map(|row| &row.link);
+        let ids: Vec<_> = links().map(|row| row.id.uuid()).collect();
+        let partners = partners(connection, viewer, links().map(|row| row.partner_id)).await?;
+        let programmes = programmes(connection, viewer, links().map(|row| row.programme_id)).await?;
         let clicks = ClickFigures::by_ids(connection, scope, FiguresOf::Link, &ids, None).await?;
         let sales = SaleFigures::by_ids(connection, scope, FiguresOf::Link, &ids, None, currency).await?;
-        let cells = rows.iter().map(|row| {
+        let cells = links().map(|row| {
             let clicks = clicks.get(&row.id.uuid()).copied().unwrap_or_default();
             let sales = sales.get(&row.id.uuid()).copied().unwrap_or_default();
             vec![
@@ -158,6 +161,57 @@ impl Export for SignUps {
                 time(row.at),
                 row.is_counted.to_string(),
                 or_empty(row.metadata.as_ref()),
+            ]
+        });
+        Ok(cells.collect())
+    }
+}
+
+impl Export for LinkEventFilter {
+    type Row = LinkEvent;
+
+    const NAME: &'static str = "link-events.csv";
+    const ORDER: SortKey = link_event::BY_TIME;
+    const COLUMNS: &'static [&'static str] =
+        &["kind", "at", "partner_id", "partner", "link_id", "key", "is_counted", "click_id", "sign_up_id", "commission_id"];
+
+    fn parse(parameters: &[(String, String)]) -> Result<Self, String> {
+        parameters::link_events(parameters)
+    }
+
+    fn check(&self, viewer: &Viewer) -> error::Result<()> {
+        if self.is_of_all_clicks(viewer.scope()) {
+            return Err(Error::BadUserInput(
+                "Clicks of all partners are not one list: give `partnerId` or `linkId`, or `kind` without CLICK.".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    fn cursor(row: &LinkEvent, page: &Page) -> Cursor {
+        row.cursor(page)
+    }
+
+    async fn read(&self, connection: &db::Connection, viewer: &Viewer, page: &Page) -> db::QueryResult<Slice<LinkEvent>> {
+        self.page(connection, viewer.scope(), page).await
+    }
+
+    async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[LinkEvent]) -> db::QueryResult<Vec<Vec<String>>> {
+        let partners = partners(connection, viewer, rows.iter().map(|row| row.partner_id)).await?;
+        let ids: Vec<LinkId> = rows.iter().map(|row| row.link_id).collect();
+        let links = Link::by_ids(connection, viewer.scope(), &ids).await?;
+        let cells = rows.iter().map(|row| {
+            vec![
+                row.kind.as_str().to_uppercase(),
+                time(row.at),
+                row.partner_id.to_string(),
+                name(&partners, row.partner_id),
+                row.link_id.to_string(),
+                or_empty(links.get(&row.link_id).map(|link| &link.key)),
+                row.is_counted.to_string(),
+                or_empty(row.click()),
+                or_empty(row.sign_up()),
+                or_empty(row.commission()),
             ]
         });
         Ok(cells.collect())

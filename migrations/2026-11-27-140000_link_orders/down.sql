@@ -1,0 +1,15 @@
+DROP TRIGGER tenants_link_orders ON tenants;
+DROP TRIGGER link_sale_totals_order_update ON link_sale_totals;
+DROP TRIGGER link_sale_totals_order_insert ON link_sale_totals;
+DROP TRIGGER link_click_totals_order_update ON link_click_totals;
+DROP TRIGGER link_click_totals_order_insert ON link_click_totals;
+DROP TRIGGER links_orders_start ON links;
+DROP FUNCTION link_orders_in_another_currency();
+DROP FUNCTION link_order_by_sales();
+DROP FUNCTION link_order_by_clicks();
+DROP FUNCTION link_orders_start();
+DROP VIEW listed_links;
+DROP TABLE links_by_sales;
+DROP TABLE links_by_clicks;
+DROP STATISTICS links_of_partners;
+ALTER TABLE links ALTER COLUMN partner_id RESET (n_distinct);

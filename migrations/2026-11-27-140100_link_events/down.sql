@@ -1,0 +1,4 @@
+DROP VIEW link_events;
+DROP INDEX partner_commission_events_partner_sales_idx;
+DROP INDEX partner_commission_events_sales_idx;
+DROP INDEX link_clicks_partner_idx;
