@@ -13,3 +13,4 @@ DROP TABLE links_by_sales;
 DROP TABLE links_by_clicks;
 DROP STATISTICS links_of_partners;
 ALTER TABLE links ALTER COLUMN partner_id RESET (n_distinct);
+ANALYZE links;

@@ -1,5 +1,5 @@
--- Lists of links by their figures. What links are ordered by stands in narrow tables of its own: a batch of clicks then writes no row of a link,
--- with its many indexes, and a sale no row that clicks are written to.
+-- Lists of links by their figures. The sort columns are in narrow tables, so that a batch of clicks writes no row of a link, with its many
+-- indexes, and a sale writes no row that clicks are written to.
 SET LOCAL lock_timeout = '60s';
 
 CREATE TABLE links_by_clicks (
@@ -43,7 +43,8 @@ COMMENT ON TABLE links_by_sales IS 'Each link with its sign-ups, and with its sa
 COMMENT ON COLUMN links_by_sales.earned_sort IS 'earned in ten-thousandths: bigint comparison is leakproof and so served by an index below row-level security, numeric comparison is not';
 
 -- Most partners have few links, and some have very many. A plan is made for all of them: it must look links up by their ids, and not read all of
--- a partner's, however few these are on average. (Beside 1,000 partners of 10 links, a page of a partner's 10,000 took 11 ms before, and 0.3 ms so.)
+-- a partner's, however few these are on average. (Beside 1,000 partners of 10 links, a page of a partner's 10,000 takes 0.3 ms
+-- with this, and 11 ms without.)
 ALTER TABLE links ALTER COLUMN partner_id SET (n_distinct = 20);
 ALTER TABLE links_by_clicks ALTER COLUMN partner_id SET (n_distinct = 20);
 ALTER TABLE links_by_sales ALTER COLUMN partner_id SET (n_distinct = 20);
@@ -63,7 +64,7 @@ CREATE POLICY links_by_sales_staff ON links_by_sales FOR SELECT TO portal_operat
     USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid));
 GRANT SELECT ON links_by_clicks, links_by_sales TO portal_partner, portal_operator, portal_service;
 
--- Joined from the outside: where nothing is selected or ordered by, PostgreSQL leaves a table out (a list counts its links alone). Each order has
+-- With left joins PostgreSQL leaves a table out whose columns are not used: counting links reads links alone. Each order has
 -- the id of its own table, so that a cursor is a condition of its index.
 CREATE VIEW listed_links WITH (security_invoker = true) AS
     SELECT l.*, c.clicks, c.link_id AS by_clicks_id, s.sign_ups, s.sales, s.earned_sort, s.link_id AS by_sales_id
@@ -95,7 +96,7 @@ CREATE TRIGGER link_click_totals_order_insert AFTER INSERT ON link_click_totals 
 CREATE TRIGGER link_click_totals_order_update AFTER UPDATE ON link_click_totals REFERENCING NEW TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION link_order_by_clicks();
 
--- Who writes totals of sales holds the advisory lock of the link's partner.
+-- Every writer of link_sale_totals holds the advisory lock of the link's partner.
 CREATE FUNCTION link_order_by_sales() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     UPDATE links_by_sales l SET sign_ups = c.sign_ups FROM changed c
@@ -110,13 +111,14 @@ CREATE TRIGGER link_sale_totals_order_insert AFTER INSERT ON link_sale_totals RE
 CREATE TRIGGER link_sale_totals_order_update AFTER UPDATE ON link_sale_totals REFERENCING NEW TABLE AS changed
     FOR EACH STATEMENT EXECUTE FUNCTION link_order_by_sales();
 
--- The lock waits for those who have written in the old currency, and who writes after it reads the new one.
+-- The lock waits for every transaction that has written with the old currency; those that come after it read the new one.
 CREATE FUNCTION link_orders_in_another_currency() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     LOCK TABLE links_by_sales IN SHARE ROW EXCLUSIVE MODE;
     UPDATE links_by_sales l SET sales = coalesce(t.sales, 0), earned = coalesce(t.earned, 0)
         FROM links k LEFT JOIN link_sale_totals t ON t.tenant_id = k.tenant_id AND t.scope_id = k.id AND t.grain = 'all' AND t.currency = NEW.default_currency
-        WHERE k.tenant_id = NEW.id AND l.tenant_id = k.tenant_id AND l.link_id = k.id;
+        WHERE k.tenant_id = NEW.id AND l.tenant_id = k.tenant_id AND l.link_id = k.id
+            AND (l.sales, l.earned) IS DISTINCT FROM (coalesce(t.sales, 0), coalesce(t.earned, 0));
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION link_orders_in_another_currency() IS 'Orders a tenant''s links by sales in its new default currency; runs as its owner because callers may not write links_by_sales';
@@ -133,3 +135,8 @@ INSERT INTO links_by_sales (tenant_id, link_id, partner_id, programme_id, sign_u
     JOIN tenants o ON o.id = l.tenant_id
     LEFT JOIN link_sale_totals n ON n.tenant_id = l.tenant_id AND n.scope_id = l.id AND n.grain = 'all' AND n.currency = ''
     LEFT JOIN link_sale_totals t ON t.tenant_id = l.tenant_id AND t.scope_id = l.id AND t.grain = 'all' AND t.currency = o.default_currency;
+
+REVOKE ALL ON FUNCTION link_orders_start(), link_order_by_clicks(), link_order_by_sales(), link_orders_in_another_currency() FROM PUBLIC;
+
+-- Only then the planner knows of the statistics above.
+ANALYZE links, links_by_clicks, links_by_sales;

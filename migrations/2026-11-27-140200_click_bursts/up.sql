@@ -1,20 +1,19 @@
--- A sale by a click that was one of very many, of which hardly any were people's, and a sale to somebody who has a share of the link.
+-- A sale by a click that was one of many, of which figures count hardly any, and a sale to somebody who has a share of the link.
 SET LOCAL lock_timeout = '60s';
 
--- The clicks on the link from half an hour before the one that counts to half an hour after it, 10,000 on each side at most, and how many of
--- them figures count.
+-- The clicks on the link nearest to one of them, within half an hour and 500 at most on each side, and how many of these figures count.
 CREATE FUNCTION clicks_around(of_tenant uuid, of_click uuid) RETURNS TABLE (clicks bigint, people bigint)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     WITH one AS (SELECT c.link_id, c.at FROM link_clicks c WHERE c.tenant_id = of_tenant AND c.id = of_click),
         found AS (
             (SELECT NOT (c.is_bot OR c.is_prefetch OR c.is_repeat) AS is_person FROM one o JOIN link_clicks c ON c.tenant_id = of_tenant
-                AND c.link_id = o.link_id AND c.at <= o.at AND c.at >= o.at - interval '30 minutes' ORDER BY c.at DESC LIMIT 10000)
+                AND c.link_id = o.link_id AND c.at <= o.at AND c.at >= o.at - interval '30 minutes' ORDER BY c.at DESC LIMIT 500)
             UNION ALL
             (SELECT NOT (c.is_bot OR c.is_prefetch OR c.is_repeat) FROM one o JOIN link_clicks c ON c.tenant_id = of_tenant
-                AND c.link_id = o.link_id AND c.at > o.at AND c.at <= o.at + interval '30 minutes' ORDER BY c.at LIMIT 10000))
+                AND c.link_id = o.link_id AND c.at > o.at AND c.at <= o.at + interval '30 minutes' ORDER BY c.at LIMIT 500))
     SELECT count(*), count(*) FILTER (WHERE is_person) FROM found
 $$;
-COMMENT ON FUNCTION clicks_around(uuid, uuid) IS 'How many clicks a link had in the hour around one of them, and how many of these are counted';
+COMMENT ON FUNCTION clicks_around(uuid, uuid) IS 'How many of a link''s clicks are near to one of them, and how many of these figures count';
 REVOKE ALL ON FUNCTION clicks_around(uuid, uuid) FROM PUBLIC;
 
 CREATE FUNCTION find_commission_flags(of_tenant uuid, of_partner uuid, of_customer uuid, of_click uuid, of_link uuid)
@@ -49,5 +48,5 @@ $$;
 COMMENT ON FUNCTION find_commission_flags(uuid, uuid, uuid, uuid, uuid) IS 'What a person should look at of a payment of a customer that came to a partner by a link';
 REVOKE ALL ON FUNCTION find_commission_flags(uuid, uuid, uuid, uuid, uuid) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION find_commission_flags(uuid, uuid, uuid, uuid, uuid) TO portal_operator, portal_service;
-COMMENT ON COLUMN commission_flags.subject IS 'What gave the reason: an address or a domain, another partner, a click, or people and clicks of the hour around it';
+COMMENT ON COLUMN commission_flags.subject IS 'What gave the reason: an address or a domain, another partner, a click, or of the clicks around it those that count and all';
 COMMENT ON FUNCTION find_commission_flags(uuid, uuid, uuid, uuid) IS 'What servers of the previous version look at';

@@ -49,7 +49,7 @@ pub enum KeyKind {
     Text,
     /// Whole numbers.
     Number,
-    /// Whole numbers of a table that is joined from the outside. A list in their order is of the rows that have one there.
+    /// Whole numbers of a table that is left-joined. A list in their order has the rows alone that have one.
     NumberBeside,
 }
 
@@ -224,7 +224,7 @@ impl Page {
     {
         let SortKey { column, id, kind, .. } = self.sort;
         if kind == KeyKind::NumberBeside {
-            // PostgreSQL takes it for an inner join then, and reads in the order of that table's index.
+            // It makes the left join an inner join, which is read in the order of that table's index.
             query = query.filter(condition(format!("{column} IS NOT NULL"), vec![]));
         }
         for (cursor, is_after) in [(&self.after, true), (&self.before, false)] {

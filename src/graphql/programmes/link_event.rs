@@ -50,7 +50,7 @@ impl LinkEvent {
         self.0.at.into()
     }
 
-    /// Whether figures count it.
+    /// Whether the figures of its link count it.
     async fn is_counted(&self) -> bool {
         self.0.is_counted
     }
@@ -77,7 +77,7 @@ impl LinkEvent {
         Some(found.map(Row))
     }
 
-    /// What the link's partner earned by the sale. Null for another kind of event.
+    /// What was earned by the sale, by the link's partner or by the one that the commission was moved to, whose event it then is. Null for another kind of event.
     async fn commission(&self, ctx: &Context<'_>) -> Option<Result<Row<Commission>>> {
         Commission::by_id(ctx, self.0.commission()?).await.transpose()
     }
@@ -110,7 +110,7 @@ pub struct LinkEventFilterInput {
     partner_id: Option<PartnerId>,
     /// Only those of this link.
     link_id: Option<LinkId>,
-    /// Only those that figures count, or only those that they do not.
+    /// Only those that the figures of their links count, or only those that they do not.
     counted: Option<bool>,
     /// Only those in this period.
     at: Option<PeriodInput>,

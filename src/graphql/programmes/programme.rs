@@ -228,8 +228,13 @@ impl Programme {
 
     /// The programme of the shop at a domain, if the viewer may see it.
     pub async fn by_domain(ctx: &Context<'_>, domain: &str) -> Result<Option<Row<Self>>> {
-        let address = ProductAddress::parse(&format!("https://{}", domain.trim()))
-            .map_err(|fault| Error::BadUserInput(format!("`domain` is not a shop's: {fault}")))?;
+        let domain = domain.trim();
+        // An address of the shop's names it as well.
+        let address = if domain.contains("://") { domain.to_owned() } else { format!("https://{domain}") };
+        let address = ProductAddress::parse(&address).map_err(|_| {
+            let shown: String = domain.chars().take(60).collect();
+            Error::BadUserInput(format!("`domain` must be that of a shop, such as \"example.com\"; it is {shown:?}."))
+        })?;
         let reading = ctx.read().await?;
         let found = programme::Programme::of_address(&reading, ctx.viewer().scope(), &address).await?;
         Ok(found.map(|row| Row(Self(Arc::new(row)))))

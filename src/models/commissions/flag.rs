@@ -30,7 +30,7 @@ crate::pg_enum! {
         OwnPurchase = "own_purchase",
         /// Another partner has sent the same customer, by a link or as a lead.
         OtherPartner = "other_partner",
-        /// A program, and not a person, followed the link; or the click was one of a burst in which there were hardly any people.
+        /// A program, and not a person, followed the link; or the click was one of many within an hour, of which figures count hardly any.
         NoPerson = "no_person",
     }
 }
@@ -43,7 +43,7 @@ pub struct CommissionFlag {
     pub commission_id: CommissionId,
     /// What should be looked at.
     pub kind: CommissionFlagKind,
-    /// What gave the reason: an address or a domain, another partner, a click, or people and clicks ("3/212").
+    /// What gave the reason: an address or a domain, another partner, a click, or of the clicks around it those that count and all ("3/212").
     pub subject: String,
     /// Since when.
     pub created_at: DateTime<Utc>,
@@ -83,7 +83,7 @@ impl CommissionFlag {
             CommissionFlagKind::NoPerson => match subject.split_once('/') {
                 Some((people, clicks)) => {
                     format!(
-                        "In the hour around the customer's click the link had {clicks} clicks, of which {people} were people's."
+                        "Of the {clicks} clicks on the link around the customer's, figures count {people}: the others are those of programs, prefetches and repeats."
                     )
                 }
                 None => format!("A program, and not a person, followed the link: {}.", ClickId::from(id())),

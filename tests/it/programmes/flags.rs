@@ -130,7 +130,12 @@ async fn bursts_without_people_and_sharers_who_buy() {
             assert_eq!((status, kinds), (json!("APPROVED"), vec![]));
         } else {
             assert_eq!((status, kinds), (json!("PENDING"), vec!["NO_PERSON".to_owned()]));
-            assert_eq!(reasons, ["In the hour around the customer's click the link had 50 clicks, of which 4 were people's."]);
+            assert_eq!(
+                reasons,
+                [
+                    "Of the 50 clicks on the link around the customer's, figures count 4: the others are those of programs, prefetches and repeats."
+                ]
+            );
         }
     }
     world.sql("UPDATE users SET email = 'sharer@partner.example' WHERE clerk_user_id = 'owner_b'").await;
@@ -138,4 +143,6 @@ async fn bursts_without_people_and_sharers_who_buy() {
     let shared = world.create_link("owner_a", shared).await["link"].clone();
     let own = sign_up_and_pay(&world, "own", "sharer@partner.example", json!({"linkKey": shared["key"]})).await;
     assert_eq!(flags(&world, &own).await.1, ["OWN_PURCHASE"]);
+    let waiting = "(SELECT count(*) FROM partner_commission_events e JOIN commission_flags f ON f.commission_id = e.id WHERE f.kind = 'own_purchase' AND e.status = 'pending')";
+    assert_eq!(world.number(waiting).await, 2, "the commission and the other's part of it");
 }

@@ -206,7 +206,7 @@ impl Export for LinkEventFilter {
                 time(row.at),
                 row.partner_id.to_string(),
                 name(&partners, row.partner_id),
-                row.link_id.to_string(),
+                or_empty(links.get(&row.link_id).map(|link| link.id)),
                 or_empty(links.get(&row.link_id).map(|link| &link.key)),
                 row.is_counted.to_string(),
                 or_empty(row.click()),
