@@ -192,3 +192,18 @@ async fn roles_write_their_own_links_only() {
         assert_eq!(written.is_ok(), may, "{role}: {sql}: {written:?}");
     }
 }
+
+/// Whatever runs as the owner of the tables is run by nobody but those to whom it was granted: a function that everybody may execute could be made the
+/// trigger of a table of one's own.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_as_the_owner_is_granted_one_by_one() {
+    let world = World::new().await;
+    let open = world
+        .text(
+            "SELECT coalesce(string_agg(p.proname, ' '), '') FROM pg_proc p
+             WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace
+                 AND EXISTS (SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee = 0)",
+        )
+        .await;
+    assert_eq!(open, "");
+}
