@@ -136,11 +136,8 @@ impl LinkEvent {
             }
             None => LinkEventFilter::default(),
         };
-        if filter.is_of_all_clicks(ctx.viewer().scope()) {
-            return Err(Error::BadUserInput(
-                "Clicks of all partners are not one list: give `filter.partnerId` or `filter.linkId`, or `filter.kind` without CLICK."
-                    .to_owned(),
-            ));
+        if let Some(refusal) = filter.refusal(ctx.viewer().scope(), "filter.") {
+            return Err(Error::BadUserInput(refusal));
         }
         lists::root(ctx, filter, Page::new(BY_TIME, true, arguments)?).await
     }

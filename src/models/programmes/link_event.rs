@@ -87,10 +87,15 @@ pub struct LinkEventFilter {
 pub const BY_TIME: SortKey = SortKey { name: "at", column: "link_events.at", id: "link_events.id", kind: KeyKind::Time };
 
 impl LinkEventFilter {
-    /// Whether it may show clicks of all partners, for which there is no index.
-    pub fn is_of_all_clicks(&self, scope: Scope) -> bool {
+    /// Why it is refused, if it is: there is no index of the clicks of all partners. `within` stands before the names of its fields.
+    pub fn refusal(&self, scope: Scope, within: &str) -> Option<String> {
         let has_clicks = self.kinds.as_ref().is_none_or(|kinds| kinds.contains(&LinkEventKind::Click));
-        has_clicks && self.link.is_none() && self.partner.or(scope.partner).is_none()
+        let is_of_all = has_clicks && self.link.is_none() && self.partner.or(scope.partner).is_none();
+        is_of_all.then(|| {
+            format!(
+                "Clicks of all partners are not one list: give `{within}partnerId` or `{within}linkId`, or `{within}kind` without CLICK."
+            )
+        })
     }
 
     /// What holds for each of them.

@@ -180,12 +180,7 @@ impl Export for LinkEventFilter {
     }
 
     fn check(&self, viewer: &Viewer) -> error::Result<()> {
-        if self.is_of_all_clicks(viewer.scope()) {
-            return Err(Error::BadUserInput(
-                "Clicks of all partners are not one list: give `partnerId` or `linkId`, or `kind` without CLICK.".to_owned(),
-            ));
-        }
-        Ok(())
+        self.refusal(viewer.scope(), "").map_or(Ok(()), |refusal| Err(Error::BadUserInput(refusal)))
     }
 
     fn cursor(row: &LinkEvent, page: &Page) -> Cursor {
