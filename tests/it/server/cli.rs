@@ -82,6 +82,7 @@ async fn no_port_is_opened_without_a_database() {
     unreachable
         .env("DATABASE_URL", format!("postgres://nobody@127.0.0.1:{port}/nothing"))
         .env("CLERK_ISSUER", "https://clerk.example.com")
+        .env("PORTAL_LISTEN", "127.0.0.1:0")
         .env("PORTAL_ENCRYPTION_KEYS", key);
     assert!(failure(unreachable).contains("the database cannot be reached"));
 
@@ -92,6 +93,7 @@ async fn no_port_is_opened_without_a_database() {
     failing
         .env("DATABASE_URL", url(&database.owner))
         .env("CLERK_ISSUER", "https://clerk.example.com")
+        .env("PORTAL_LISTEN", "127.0.0.1:0")
         .env("PORTAL_ENCRYPTION_KEYS", key);
     let output = failing.stdin(Stdio::null()).output().expect("the program runs");
     let said = String::from_utf8(output.stderr).expect("text");
