@@ -66,6 +66,7 @@ impl App {
             clock: self.clock.clone(),
             public_url: Arc::clone(&self.public_url),
             rates: self.rates.clone(),
+            invitations: Arc::clone(&self.edge.invitations),
         }
     }
 }

@@ -192,6 +192,16 @@ ids! {
     SignUpId = "signup", "A sign-up's id";
     /// The id of a click, sign-up or sale among all that has come of links.
     LinkEventId = "linkevent", "The id of something that has come of a link";
+    /// The id of a period in which a user is active as an affiliate.
+    AffiliatePeriodId = "affiliateperiod", "The id of an affiliate's period";
+    /// The id of one version of the terms for affiliates.
+    AffiliateTermsId = "affiliateterms", "The id of terms for affiliates";
+    /// The id of a person's referral by another.
+    ReferralId = "referral", "A referral's id";
+    /// The id of what a payment earns an affiliate.
+    RewardId = "reward", "A reward's id";
+    /// The id of one entry of a wallet.
+    WalletTransactionId = "wallettransaction", "The id of a wallet's transaction";
     /// The id of a transfer of money: it stands for the transfer's number.
     TransferId = "transfer", "A transfer's id";
     /// The id of a transfer of credits: it stands for the transfer's number.

@@ -19,6 +19,8 @@ use crate::{clock, money::MAX_AMOUNT};
 
 /// The longest name, in characters.
 pub const MAX_NAME: usize = 200;
+/// The longest invite code that is looked up; longer ones are nobody's.
+pub const MAX_INVITE_CODE: usize = 64;
 
 /// What kind of fault it is; the part that a program may depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, async_graphql::Enum)]
@@ -52,6 +54,8 @@ pub enum FaultCode {
     OpenBalance,
     /// The partner's profile does not say where a payment is to go.
     DestinationMissing,
+    /// There is less money than is asked for.
+    InsufficientFunds,
     /// There are fewer credits than are asked for.
     InsufficientCredits,
     /// There is no such member, or it is another partner's.
@@ -293,6 +297,22 @@ pub fn rate(value: Decimal) -> Result<Decimal, Wrong> {
         return wrong(FaultCode::Invalid, format!("Must have at most four digits after the point; {value} has more."));
     }
     Ok(value)
+}
+
+/// An invite code of one's own choice: 3 to 32 letters, digits and inner dashes of ASCII.
+pub fn invite_code(text: &str) -> Result<String, Wrong> {
+    let code = line(text, 32)?;
+    if code.len() < 3 {
+        return wrong(FaultCode::TooShort, "Must have at least 3 characters.");
+    }
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    if !code.chars().all(is_inner) || code.starts_with('-') || code.ends_with('-') {
+        return wrong(
+            FaultCode::Invalid,
+            format!("Must be letters A to Z, digits and dashes between them; it is {}.", quoted(&code)),
+        );
+    }
+    Ok(code)
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ pub struct Claims {
     pub is_email_verified: bool,
     /// `name`, a custom claim.
     pub name: Option<String>,
+    /// `invite_code`, a custom claim: with whose code the bearer signed up.
+    pub invite_code: Option<String>,
     /// Who acts in the bearer's name (`act.sub`): support staff impersonating a user.
     pub actor: Option<String>,
 }
@@ -71,6 +73,7 @@ impl From<&CoreClaims> for Claims {
             email: text(&rest["email"]),
             is_email_verified: rest["email_verified"] == true,
             name: text(&rest["name"]),
+            invite_code: text(&rest["invite_code"]),
             actor: rest.get("act").map(|act| text(&act["sub"]).unwrap_or_else(|| "unknown".to_owned())),
             expires_at: whole_seconds(core.exp),
             issuer: core.iss.clone(),

@@ -56,6 +56,8 @@ pub struct Bearer {
     pub email: Option<String>,
     /// `name`
     pub name: Option<String>,
+    /// `invite_code`
+    pub invite_code: Option<String>,
 }
 
 /// The key, and what is published of it.
@@ -121,6 +123,7 @@ impl DevelopmentIssuer {
         set("email", bearer.email.as_ref().map(|email| json!(email)));
         set("email_verified", bearer.email.as_ref().map(|_| json!(true)));
         set("name", bearer.name.as_ref().map(|name| json!(name)));
+        set("invite_code", bearer.invite_code.as_ref().map(|code| json!(code)));
         self.sign(&claims)
     }
 

@@ -25,6 +25,7 @@ use crate::{
         partner_user::PartnerUserRole,
         sign_in::{Identity, SignIn},
     },
+    validation::MAX_INVITE_CODE,
 };
 
 /// How many callers are remembered.
@@ -197,6 +198,7 @@ impl From<&Claims> for SignIn {
             email: claims.email.clone().filter(|email| email.chars().count() <= 254),
             is_email_verified: claims.is_email_verified,
             name: claims.name.clone().filter(|name| name.chars().count() <= 200 && !name.chars().any(char::is_control)),
+            invite_code: claims.invite_code.clone().filter(|code| code.len() <= MAX_INVITE_CODE),
             staff_role: staff_role(claims).and_then(|role| match role {
                 Role::Operator => Some(OPERATOR),
                 Role::Service => Some(SERVICE),

@@ -7,6 +7,7 @@ pub mod bearer;
 pub mod claims;
 pub mod development;
 pub mod guard;
+pub mod invitations;
 pub mod keys;
 pub mod permissions;
 pub mod verifier;

@@ -44,6 +44,17 @@ pub enum Permission {
     EventsIngest,
     /// Change the tenant's settings.
     SettingsManage,
+    /// Take part as an affiliate: the switch, the invite code, who invited one, and one's wallet. Also without an active partner.
+    AffiliateTakePart,
+    /// Set the terms for affiliates, and correct who referred whom and what wallets hold.
+    AffiliatesManage,
+}
+
+impl Permission {
+    /// Whether it is about the person alone, and so does not depend on the partner that they act for.
+    pub const fn is_personal(self) -> bool {
+        matches!(self, Self::AffiliateTakePart)
+    }
 }
 
 /// What only some roles may read. All else in a caller's scope is theirs to read, also while a partner is not active.
@@ -77,12 +88,15 @@ impl Role {
     /// What the role allows, for a partner's people only while the partner is active.
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, EventsIngest, LeadsWrite, LinksManage,
-            MembersManage, PartnersManage, PayoutsManage, ProfileWrite, ProgrammesManage, SettingsManage, UsersManage,
+            AffiliateTakePart, AffiliatesManage, CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, EventsIngest,
+            LeadsWrite, LinksManage, MembersManage, PartnersManage, PayoutsManage, ProfileWrite, ProgrammesManage,
+            SettingsManage, UsersManage,
         };
         match self {
-            Self::PartnerMember => &[LeadsWrite, LinksManage, CreditsAssign],
-            Self::PartnerOwner => &[LeadsWrite, LinksManage, CreditsAssign, ProfileWrite, MembersManage, UsersManage],
+            Self::PartnerMember => &[LeadsWrite, LinksManage, CreditsAssign, AffiliateTakePart],
+            Self::PartnerOwner => {
+                &[LeadsWrite, LinksManage, CreditsAssign, ProfileWrite, MembersManage, UsersManage, AffiliateTakePart]
+            }
             Self::Operator => &[
                 LeadsWrite,
                 LinksManage,
@@ -96,6 +110,7 @@ impl Role {
                 CreditsGrant,
                 CustomersManage,
                 SettingsManage,
+                AffiliatesManage,
             ],
             Self::Service => &[CreditsGrant, CustomersManage, EventsIngest],
         }

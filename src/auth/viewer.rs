@@ -38,11 +38,13 @@ pub struct Viewer {
 }
 
 impl Viewer {
-    /// The rows they may see: the whole tenant's or one partner's.
+    /// The rows they may see: the whole tenant's, or one partner's and their own.
     pub fn scope(&self) -> Scope {
         match self.role {
             Role::Operator | Role::Service => Scope::tenant(self.tenant.id),
-            Role::PartnerMember | Role::PartnerOwner => Scope::partner(self.tenant.id, self.partner.map(|partner| partner.id)),
+            Role::PartnerMember | Role::PartnerOwner => {
+                Scope::partner(self.tenant.id, self.partner.map(|partner| partner.id)).of_user(self.user)
+            }
         }
     }
 
@@ -64,8 +66,10 @@ impl Viewer {
     }
 
     /// What they may do now.
-    pub fn permissions(&self) -> &'static [Permission] {
-        if self.hindrance().is_some() { &[] } else { self.role.permissions() }
+    pub fn permissions(&self) -> Vec<Permission> {
+        let is_hindered = self.hindrance().is_some();
+        let all = self.role.permissions().iter().copied();
+        all.filter(|permission| !is_hindered || permission.is_personal()).collect()
     }
 
     /// Refuses, with the reason, a caller without the permission.
@@ -74,7 +78,8 @@ impl Viewer {
             let name = async_graphql::resolver_utils::enum_value(permission);
             return Err(Error::Forbidden(format!("Your role does not allow this; it needs the permission {name}.")));
         }
-        self.hindrance().map_or(Ok(()), |reason| Err(Error::Forbidden(reason.to_owned())))
+        let hindrance = self.hindrance().filter(|_| !permission.is_personal());
+        hindrance.map_or(Ok(()), |reason| Err(Error::Forbidden(reason.to_owned())))
     }
 
     /// Whether they may read what only some roles may, in their scope.

@@ -37,7 +37,7 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
             _ => say(&format!("{with_rates} programmes have rates of the commission-rate service.\n")),
         }
     }
-    let Some(Done { approved, expired }) = approvals else {
+    let Some(Done { approved, expired, released }) = approvals else {
         say("Another server is doing it at this moment.\n");
         return Ok(());
     };
@@ -48,6 +48,11 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
     match expired {
         1 => say("1 credit was past its time and is expired.\n"),
         _ => say(&format!("{expired} credits were past their time and are expired.\n")),
+    }
+    match released {
+        0 => {}
+        1 => say("1 reward was due and can be taken out.\n"),
+        _ => say(&format!("{released} rewards were due and can be taken out.\n")),
     }
     Ok(())
 }

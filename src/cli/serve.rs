@@ -153,6 +153,7 @@ async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, clic
             tracing::warn!(%error, "maintenance failed");
         }
         app.edge.budgets.forget_idle();
+        app.edge.invitations.forget_idle();
         tokio::time::sleep(interval).await;
     }
 }

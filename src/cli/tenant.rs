@@ -77,6 +77,9 @@ pub struct SetArguments {
     /// The least that is paid out at once, in the tenant's currency
     #[arg(long, value_parser = minimum_payout)]
     minimum_payout: Option<Decimal>,
+    /// The page on which people sign up, to which invite links lead; empty for none
+    #[arg(long, value_name = "URL", value_parser = sign_up_url)]
+    sign_up_url: Option<SignUpUrl>,
     /// The time zone by which its days and months begin (IANA): Europe/Berlin. All totals are written anew; bookings of the tenant wait
     /// meanwhile, as long as a request may take
     #[arg(long, value_name = "ZONE")]
@@ -91,6 +94,26 @@ fn slug(text: &str) -> Result<String, String> {
 
 fn name(text: &str) -> Result<String, String> {
     validation::line(text, 200).map_err(|wrong| wrong.message)
+}
+
+/// The address of a sign-up page, or none.
+#[derive(Clone)]
+struct SignUpUrl(Option<String>);
+
+fn sign_up_url(text: &str) -> Result<SignUpUrl, String> {
+    if text.is_empty() {
+        return Ok(SignUpUrl(None));
+    }
+    let url =
+        url::Url::parse(text).map_err(|error| format!("expected an address such as https://www.example.com/sign-up: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https")
+        || url.host_str().is_none()
+        || !url.username().is_empty()
+        || url.as_str().len() > 2_000
+    {
+        return Err("expected an address that begins with https:// or http://, without a user".to_owned());
+    }
+    Ok(SignUpUrl(Some(url.into())))
 }
 
 fn hold_days(text: &str) -> Result<i32, String> {
@@ -205,10 +228,11 @@ async fn set(connection: &AsyncPgConnection, arguments: SetArguments) -> Result<
         partner_on_signup: arguments.partner_on_signup,
         commission_hold_days: arguments.hold_days,
         minimum_payout,
+        sign_up_url: arguments.sign_up_url.as_ref().map(|url| url.0.as_deref()),
     };
     if changes.is_empty() && zone.is_none() {
         return Err(Failure::new(
-            "nothing to change: give --name, --tenant-issuer, --currency, --partner-on-signup, --hold-days, --minimum-payout or --time-zone",
+            "nothing to change: give --name, --tenant-issuer, --currency, --partner-on-signup, --hold-days, --minimum-payout, --sign-up-url or --time-zone",
         ));
     }
     let Some(tenant) = known else {

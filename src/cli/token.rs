@@ -37,6 +37,9 @@ pub struct Arguments {
     /// The user's e-mail address, which the token says is verified
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
+    /// The invite code with which the user signed up
+    #[arg(long, value_name = "CODE")]
+    invite_code: Option<String>,
     /// The tenant's slug
     #[arg(long, default_value = demo::FIRST_TENANT)]
     tenant: String,
@@ -74,7 +77,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
             "tokens are made in development only; with DATABASE_URL or CLERK_ISSUER set they come from your issuer",
         ));
     }
-    let Arguments { role, user, partner, email, tenant, expires_in } = arguments;
+    let Arguments { role, user, partner, email, invite_code, tenant, expires_in } = arguments;
     let database = Database::open_existing(settings)
         .await
         .map_err(|Failure(why)| Failure(format!("nobody would believe this token: {why}")))?;
@@ -82,7 +85,7 @@ pub async fn run(settings: &Settings, arguments: Arguments) -> Result<(), Failur
     database.close().await;
     let contact = found?;
     let named = user.is_some();
-    let mut bearer = Bearer { email, ..bearer(role, user, &tenant) };
+    let mut bearer = Bearer { email, invite_code, ..bearer(role, user, &tenant) };
     if let Some((partner, contact)) = contact {
         bearer.tenant = Some(contact.tenant);
         bearer.organization = contact.organization;

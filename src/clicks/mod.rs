@@ -30,7 +30,7 @@ use tokio::{
 use tokio_postgres::Config;
 use uuid::{NoContext, Timestamp, Uuid};
 
-pub use targets::Found;
+pub use targets::{Found, INVITATIONS};
 
 use self::{
     journal::Journal,
@@ -46,6 +46,8 @@ use crate::{
     models::programmes::click::{Click, LinkTarget},
 };
 
+/// The parameter in which the sign-up page gets the code of an invitation.
+pub const INVITE_PARAMETER: &str = "invite_code";
 /// The longest query of a visitor's that is passed on, in bytes.
 const MAX_QUERY: usize = 2_000;
 
@@ -195,13 +197,20 @@ impl Clicks {
             return Ok(target.expired_url.clone().map_or(Way::Expired, Way::To));
         }
         let query = if visit.query.len() > MAX_QUERY { "" } else { visit.query };
+        // With an invitation goes its code; with another link its click, where there is one.
+        let to = |click: Option<String>| {
+            Way::To(match &target.invite_code {
+                Some(code) => target.destination.address(query, INVITE_PARAMETER, Some(code)),
+                None => target.destination.address(query, &self.settings.parameter, click.as_deref()),
+            })
+        };
         // A visitor beyond the limit is on the way to the shop as well, and leaves no click.
         if !target.is_counted || origin.is_some_and(|origin| !self.limits.may_click(origin)) {
-            return Ok(Way::To(target.destination.address(query, &self.settings.parameter, None)));
+            return Ok(to(None));
         }
         let click = self.click(&target, &visit, now);
         match self.journal.append(&click) {
-            Ok(()) => Ok(Way::To(target.destination.address(query, &self.settings.parameter, Some(&click.id.to_string())))),
+            Ok(()) => Ok(to(Some(click.id.to_string()))),
             // The visitor is on the way to the shop; there is just no click of it, and none is promised.
             Err(error) => {
                 let lost = 1 + self.lost.fetch_add(1, Ordering::Relaxed);
@@ -209,7 +218,7 @@ impl Clicks {
                 if lost.is_power_of_two() {
                     tracing::error!(%error, lost, folder = %self.settings.folder.display(), "clicks could not be kept");
                 }
-                Ok(Way::To(target.destination.address(query, &self.settings.parameter, None)))
+                Ok(to(None))
             }
         }
     }

@@ -21,7 +21,7 @@ use crate::{
     db::Pool,
     error::{Error, Result},
     models::programmes::{
-        click::{LinkTarget, find_link},
+        click::{LinkTarget, find_invitation, find_link},
         link::is_key,
     },
 };
@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const RESPITE: Duration = Duration::from_secs(1);
 /// The generation of what has changed.
 const STALE: u64 = u64::MAX;
+/// In place of a host: keys are invite codes. No host is called so.
+pub const INVITATIONS: &str = "i";
 
 /// What is found under a key.
 #[derive(Debug, Clone)]
@@ -176,7 +178,12 @@ impl Targets {
         }
         let (generation, changes) = (self.generation.load(Ordering::SeqCst), self.changes.load(Ordering::SeqCst));
         let connection = self.pool.get().await.map_err(Error::unavailable)?;
-        let Some(target) = find_link(&connection, host, key).await?.map(Arc::new) else {
+        let found = if host == INVITATIONS {
+            find_invitation(&connection, key).await?
+        } else {
+            find_link(&connection, host, key).await?
+        };
+        let Some(target) = found.map(Arc::new) else {
             self.entries.remove(&name);
             return Ok(None);
         };

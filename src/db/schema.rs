@@ -25,6 +25,75 @@ diesel::table! {
 }
 
 diesel::table! {
+    affiliate_people (tenant_id, user_id, day) {
+        tenant_id -> Uuid,
+        user_id -> Uuid,
+        day -> Date,
+        people -> Int8,
+        paying -> Int8,
+    }
+}
+
+diesel::table! {
+    affiliate_periods (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        user_id -> Uuid,
+        active_from -> Timestamptz,
+        active_to -> Nullable<Timestamptz>,
+        started_by -> Nullable<Text>,
+        ended_by -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    affiliate_rewards (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        user_id -> Uuid,
+        referral_id -> Uuid,
+        terms_id -> Uuid,
+        invoice_id -> Text,
+        currency -> Text,
+        base -> Numeric,
+        refunded -> Numeric,
+        amount -> Numeric,
+        is_held -> Bool,
+        due_at -> Nullable<Timestamptz>,
+        paid_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    affiliate_terms (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        number -> Int4,
+        share -> Numeric,
+        validity_days -> Nullable<Int4>,
+        is_active -> Bool,
+        valid_from -> Timestamptz,
+        created_by -> Nullable<Uuid>,
+        impersonator -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    affiliate_totals (tenant_id, user_id, currency, day) {
+        tenant_id -> Uuid,
+        user_id -> Uuid,
+        currency -> Text,
+        day -> Date,
+        sales -> Numeric,
+        earned -> Numeric,
+        taken_out -> Numeric,
+        adjusted -> Numeric,
+    }
+}
+
+diesel::table! {
     commission_flags (tenant_id, commission_id, kind) {
         tenant_id -> Uuid,
         commission_id -> Uuid,
@@ -137,6 +206,10 @@ diesel::table! {
         updated_at -> Timestamptz,
         search_text -> Text,
         name_sort -> Text,
+        user_id -> Nullable<Uuid>,
+        invite_code -> Nullable<Text>,
+        invited_at -> Nullable<Timestamptz>,
+        are_rewards_due -> Bool,
     }
 }
 
@@ -199,6 +272,39 @@ diesel::table! {
         key -> Text,
         request -> Jsonb,
         subject_id -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invite_click_totals (tenant_id, user_id, day) {
+        tenant_id -> Uuid,
+        user_id -> Uuid,
+        day -> Date,
+        clicks -> Int8,
+    }
+}
+
+diesel::table! {
+    invite_clicks (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        user_id -> Uuid,
+        at -> Timestamptz,
+        visitor -> Uuid,
+        is_bot -> Bool,
+        is_prefetch -> Bool,
+        is_repeat -> Bool,
+    }
+}
+
+diesel::table! {
+    invite_codes (tenant_id, code_key) {
+        tenant_id -> Uuid,
+        code_key -> Text,
+        code -> Text,
+        user_id -> Uuid,
+        is_current -> Bool,
         created_at -> Timestamptz,
     }
 }
@@ -736,6 +842,29 @@ diesel::table! {
 }
 
 diesel::table! {
+    referrals (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        user_id -> Uuid,
+        referrer_id -> Uuid,
+        means -> Text,
+        code -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        signed_up_at -> Timestamptz,
+        valid_from -> Timestamptz,
+        valid_to -> Nullable<Timestamptz>,
+        first_paid_at -> Nullable<Timestamptz>,
+        initials -> Nullable<Text>,
+        decided_by -> Nullable<Uuid>,
+        impersonator -> Nullable<Text>,
+        end_reason -> Nullable<Text>,
+        ended_by -> Nullable<Uuid>,
+        end_impersonator -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     tenant_totals (tenant_id, currency, grain, starts_on, shard) {
         tenant_id -> Uuid,
         currency -> Text,
@@ -764,6 +893,7 @@ diesel::table! {
         minimum_payout -> Numeric,
         time_zone -> Text,
         version -> Int8,
+        sign_up_url -> Nullable<Text>,
     }
 }
 
@@ -771,7 +901,7 @@ diesel::table! {
     transfers (tenant_id, entry) {
         tenant_id -> Uuid,
         entry -> Int8,
-        partner_id -> Uuid,
+        partner_id -> Nullable<Uuid>,
         unit -> Text,
         from_kind -> Text,
         to_kind -> Text,
@@ -788,6 +918,20 @@ diesel::table! {
         grant_id -> Nullable<Uuid>,
         allocation_id -> Nullable<Uuid>,
         redemption_id -> Nullable<Uuid>,
+        user_id -> Nullable<Uuid>,
+        wallet_transaction_id -> Nullable<Uuid>,
+        reward_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    user_accounts (tenant_id, user_id, unit, kind) {
+        tenant_id -> Uuid,
+        user_id -> Uuid,
+        unit -> Text,
+        kind -> Text,
+        balance -> Numeric,
+        posted_at -> Timestamptz,
     }
 }
 
@@ -812,6 +956,29 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    wallet_transactions (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        user_id -> Uuid,
+        currency -> Text,
+        number -> Int8,
+        kind -> Text,
+        amount -> Numeric,
+        balance -> Numeric,
+        sales -> Numeric,
+        reward_id -> Nullable<Uuid>,
+        commission_id -> Nullable<Uuid>,
+        reason -> Nullable<Text>,
+        at -> Timestamptz,
+        idempotency_key -> Nullable<Text>,
+        request -> Nullable<Jsonb>,
+        created_by -> Nullable<Uuid>,
+        impersonator -> Nullable<Text>,
+        created_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(customers -> tenants (tenant_id));
 diesel::joinable!(idempotency_keys -> tenants (tenant_id));
 diesel::joinable!(invoices -> tenants (tenant_id));
@@ -825,6 +992,11 @@ diesel::joinable!(users -> tenants (tenant_id));
 diesel::allow_tables_to_appear_in_same_query!(
     account_days,
     accounts,
+    affiliate_people,
+    affiliate_periods,
+    affiliate_rewards,
+    affiliate_terms,
+    affiliate_totals,
     commission_flags,
     commission_splits,
     commission_totals,
@@ -838,6 +1010,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     event_cursor_keys,
     events,
     idempotency_keys,
+    invite_click_totals,
+    invite_clicks,
+    invite_codes,
     invoices,
     lead_status_changes,
     link_click_news,
@@ -871,9 +1046,12 @@ diesel::allow_tables_to_appear_in_same_query!(
     partners,
     programme_rate_answers,
     programmes,
+    referrals,
     tenant_totals,
     tenants,
     transfers,
+    user_accounts,
     users,
     visitor_keys,
+    wallet_transactions,
 );

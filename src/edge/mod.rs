@@ -11,7 +11,7 @@ use axum::http::HeaderName;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
 use crate::{
-    auth::{Role, claims::Claims, guard},
+    auth::{Role, claims::Claims, guard, invitations::Invitations},
     config::{Introspection, limits::Limits},
     edge::budgets::Budgets,
     error::{Error, Result},
@@ -38,6 +38,8 @@ pub struct Edge {
     pub limits: Limits,
     /// What callers may still spend.
     pub budgets: Budgets,
+    /// How many invite codes a person may guess.
+    pub invitations: Arc<Invitations>,
     /// The front ends that may call from a browser.
     pub front_ends: FrontEnds,
     /// How many exports each user has running.
@@ -73,6 +75,7 @@ impl Edge {
         }
         Self {
             budgets: Budgets::new(&limits),
+            invitations: Arc::default(),
             in_flight: Arc::new(Semaphore::new(limits.max_in_flight)),
             // All users together are bounded by the permits for files.
             exports: PerUser::new(EXPORTS_OF_A_USER, usize::MAX),

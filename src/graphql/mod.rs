@@ -1,6 +1,7 @@
 //! The public contract: GraphQL types over the models. What a field needs from the database it asks of a loader or a model;
 //! this module knows no SQL.
 
+pub mod affiliates;
 pub mod billing;
 pub mod commissions;
 pub mod credits;
@@ -24,6 +25,7 @@ use async_graphql::{Response, Schema, SchemaBuilder, ServerError, ValidationMode
 use futures_util::{StreamExt, try_join};
 
 use self::{
+    affiliates::{referral::Referral, wallet_transaction::WalletTransaction},
     billing::customer::Customer,
     commissions::commission::Commission,
     credits::{credit::CreditAllocation, ledger::CreditTransfer},
@@ -135,6 +137,10 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Connection<LinkClick>>("One page of clicks.")
         .override_output_type_description::<Connection<LinkSignUp>>("One page of sign-ups.")
         .override_output_type_description::<Connection<LinkEvent>>("One page of what has come of links.")
+        .override_output_type_description::<Connection<Referral>>("One page of referrals.")
+        .override_output_type_description::<Connection<WalletTransaction>>(
+            "One page of what has gone into wallets and out of them.",
+        )
 }
 
 /// The schema in the schema definition language, as it is committed in `schema.graphql`.

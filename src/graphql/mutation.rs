@@ -11,6 +11,9 @@
 use async_graphql::MergedObject;
 
 use super::{
+    affiliates::{
+        mutations::AffiliateMutations, operator_mutations::AffiliateOperatorMutations, wallet_mutations::WalletMutations,
+    },
     billing::mutations::CustomerMutations,
     commissions::{
         booking_mutations::BookingMutations, decision_mutations::DecisionMutations, move_mutations::PartnerMoveMutations,
@@ -53,4 +56,7 @@ pub struct Mutation(
     RedemptionMutations,
     LinkMutations,
     ProgrammeMutations,
+    AffiliateMutations,
+    AffiliateOperatorMutations,
+    WalletMutations,
 );

@@ -3,6 +3,7 @@
 use async_graphql::{Context, ID, Interface};
 
 use super::{
+    affiliates::{referral::Referral, terms::AffiliateTerms, wallet_transaction::WalletTransaction},
     billing::customer::{Customer, CustomerAccount},
     commissions::{commission::Commission, partner_move::PartnerMove, rule::CommissionRule},
     credits::{
@@ -27,9 +28,10 @@ use super::{
 use crate::{
     error::{Error, Result},
     ids::{
-        self, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId,
-        EnrolmentId, GrantId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId,
-        PayoutId, ProgrammeId, RedemptionId, RuleId, SignUpId, TenantId, TransferId, UserId,
+        self, AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId,
+        EnrolmentChangeId, EnrolmentId, GrantId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId, PartnerId,
+        PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId, TransferId, UserId,
+        WalletTransactionId,
     },
 };
 
@@ -37,6 +39,8 @@ use crate::{
 #[derive(Interface, Clone)]
 #[graphql(field(name = "id", ty = "ID", desc = "Its id, unique among everything here. Its prefix says what it is the id of."))]
 pub enum Node {
+    /// One version of the terms for affiliates.
+    AffiliateTerms(AffiliateTerms),
     /// A commission.
     Commission(Commission),
     /// A commission rule.
@@ -81,12 +85,16 @@ pub enum Node {
     PayoutStatusChange(PayoutStatusChange),
     /// A programme.
     Programme(Programme),
+    /// A person who was referred by an affiliate.
+    Referral(Referral),
     /// A tenant.
     Tenant(Tenant),
     /// A transfer of money.
     Transfer(Transfer),
     /// A user.
     User(User),
+    /// Something that went into a wallet or out of it.
+    WalletTransaction(WalletTransaction),
 }
 
 /// What has that id, if the viewer may see it.
@@ -120,6 +128,9 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         TransferId::PREFIX => Transfer::by_id(ctx, uuid.into()).await?.map(Node::Transfer),
         CreditTransferId::PREFIX => CreditTransfer::by_id(ctx, uuid.into()).await?.map(Node::CreditTransfer),
         TenantId::PREFIX => Tenant::by_id(ctx, uuid.into()).await?.map(Node::Tenant),
+        AffiliateTermsId::PREFIX => AffiliateTerms::by_id(ctx, uuid.into()).await?.map(Node::AffiliateTerms),
+        ReferralId::PREFIX => Referral::by_id(ctx, uuid.into()).await?.map(Node::Referral),
+        WalletTransactionId::PREFIX => WalletTransaction::by_id(ctx, uuid.into()).await?.map(Node::WalletTransaction),
         UserId::PREFIX => User::by_id(ctx, uuid.into()).await?.map(Node::User),
         _ => {
             return Err(Error::BadUserInput(format!(

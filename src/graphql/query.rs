@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, MergedObject, Object};
 use futures_util::future::join_all;
 
 use super::{
+    affiliates::queries::AffiliateQueries,
     billing::queries::CustomerQueries,
     commissions::queries::CommissionQueries,
     credits::queries::CreditQueries,
@@ -38,6 +39,7 @@ pub struct Query(
     MemberQueries,
     CreditQueries,
     ProgrammeQueries,
+    AffiliateQueries,
 );
 
 #[derive(Default)]

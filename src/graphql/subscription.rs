@@ -9,6 +9,7 @@ use futures_util::stream;
 use uuid::Uuid;
 
 use super::{
+    affiliates::affiliate::Affiliate,
     commissions::commission::Commission,
     engine::{
         context::ContextExt,
@@ -23,7 +24,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    ids::{CommissionId, LeadId, PartnerId, PayoutId},
+    ids::{CommissionId, LeadId, PartnerId, PayoutId, UserId},
     models::event::{Event, EventFilter, EventKind},
 };
 
@@ -136,6 +137,24 @@ impl SignUpChange {
     }
 }
 
+/// Something has gone into a person's wallet as an affiliate, or out of it, or is set free.
+#[derive(SimpleObject)]
+pub struct WalletChange {
+    /// Where in the order of changes it is. Subscribe with it as `since` to receive everything after it.
+    cursor: String,
+    /// When the transaction began that changed it; cursors, not times, say what came first.
+    at: DateTime,
+    /// The person as an affiliate, with the wallets as they are now.
+    affiliate: Affiliate,
+}
+
+impl WalletChange {
+    fn of(ctx: &Context<'_>, event: Event) -> Result<Option<Self>> {
+        let Some(affiliate) = Affiliate::of(ctx, event.subject_id.into()) else { return Ok(None) };
+        Ok(Some(Self { cursor: cursor(ctx, event)?, at: DateTime(event.at), affiliate }))
+    }
+}
+
 /// Something is new or has changed.
 #[derive(Interface)]
 #[graphql(
@@ -163,6 +182,8 @@ enum Change {
     Clicks(ClicksChange),
     /// A sign-up.
     SignUp(SignUpChange),
+    /// A wallet.
+    Wallet(WalletChange),
 }
 
 impl Change {
@@ -174,6 +195,7 @@ impl Change {
             EventKind::CreditBalance => CreditBalanceChange::of(ctx, event).await?.map(Self::CreditBalance),
             EventKind::Clicks => ClicksChange::of(ctx, event).await?.map(Self::Clicks),
             EventKind::SignUp => SignUpChange::of(ctx, event).await?.map(Self::SignUp),
+            EventKind::Wallet => WalletChange::of(ctx, event)?.map(Self::Wallet),
         })
     }
 }
@@ -283,6 +305,22 @@ impl Subscription {
     ) -> Result<OneOrNone<CreditBalanceChange>> {
         resolve(step(ctx, vec![EventKind::CreditBalance], partner_id, None, since)?, async |event| {
             CreditBalanceChange::of(ctx, event).await
+        })
+        .await
+    }
+
+    /// Wallets of affiliates that have changed: your own, or for operators and services all.
+    async fn wallet_changed(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only this person's. Null: all that you may see.")] user_id: Option<UserId>,
+        #[graphql(
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is sent first. Null: from now on."
+        )]
+        since: Option<String>,
+    ) -> Result<OneOrNone<WalletChange>> {
+        resolve(step(ctx, vec![EventKind::Wallet], None, user_id.map(UserId::uuid), since)?, async |event| {
+            WalletChange::of(ctx, event)
         })
         .await
     }

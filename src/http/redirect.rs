@@ -1,4 +1,4 @@
-//! Redirects: `/l/<key>`, and `/<key>` on hosts of tenants' own.
+//! Redirects: `/l/<key>`, `/i/<code>` of invitations, and `/<key>` on hosts of tenants' own.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -17,7 +17,7 @@ use qrcode::{QrCode, render::svg};
 use super::{Media, Refused, request_id::RequestId};
 use crate::{
     app::App,
-    clicks::{Found, Visit, Way},
+    clicks::{Found, INVITATIONS, Visit, Way},
     error::Error,
     models::programmes::link::short_url,
 };
@@ -37,7 +37,15 @@ pub struct Peer(pub SocketAddr);
 /// The addresses of links on the server's own host.
 pub fn routes() -> Router<Arc<App>> {
     // An answer to GET without its body is one to HEAD.
-    Router::new().route("/l/{key}", get(own_host)).route("/l/{key}/qr.svg", get(picture_on_own_host))
+    Router::new()
+        .route("/l/{key}", get(own_host))
+        .route("/l/{key}/qr.svg", get(picture_on_own_host))
+        .route("/i/{code}", get(invitation))
+}
+
+async fn invitation(State(app): State<Arc<App>>, request: Request) -> Response {
+    let (request, _) = request.into_parts();
+    if is_tenants(&app, &request) { unknown() } else { follow(&app, INVITATIONS, key(&request), &request).await }
 }
 
 async fn own_host(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -50,9 +58,9 @@ async fn picture_on_own_host(State(app): State<Arc<App>>, request: Request) -> R
     if is_tenants(&app, &request) { unknown() } else { picture(&app, "", key(&request), &request).await }
 }
 
-/// The key in `/l/<key>`, as it stands there: no key has a character that is written otherwise.
+/// The key in `/l/<key>` or `/i/<code>`, as it stands there: no key has a character that is written otherwise.
 fn key(request: &Parts) -> &str {
-    request.uri.path().trim_start_matches("/l/").split('/').next().unwrap_or_default()
+    request.uri.path().split('/').nth(2).unwrap_or_default()
 }
 
 /// Whether a host of a tenant's own is asked: other tenants' links are not to stand there.

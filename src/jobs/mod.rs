@@ -1,5 +1,5 @@
-//! What is due by time rather than by request: commissions that were held long enough are approved, credits that were not used in time
-//! expire. One server does it at a time; it can be run by hand as well.
+//! What is due by time rather than by request: commissions and rewards that were held long enough are approved, credits that were not used in
+//! time expire. One server does it at a time; it can be run by hand as well.
 
 use chrono::{DateTime, Months, Utc};
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use crate::{
     error::{Error, Result},
     ids::{TenantId, UserId},
     models::{
+        affiliates::past_reward::tenants_with_due_rewards,
         calendar::month_start,
         commissions::decision::tenants_with_due_commissions,
         credits::unit::tenants_with_due_credits,
@@ -37,6 +38,8 @@ pub struct Done {
     pub approved: usize,
     /// Credits expired.
     pub expired: usize,
+    /// Rewards of affiliates that were held long enough.
+    pub released: usize,
 }
 
 /// A kind of work for one tenant: does a part of it, and gives how much; none when nothing is left.
@@ -44,6 +47,10 @@ pub struct Done {
 enum Work {
     Approve,
     Expire,
+    /// Reward what customers paid before it was known which users they are.
+    Reward,
+    /// Let rewards be taken out that were held long enough.
+    Release,
 }
 
 impl Work {
@@ -51,6 +58,8 @@ impl Work {
         Ok(match self {
             Self::Approve => books.approve_due().await?.unwrap_or(0),
             Self::Expire => usize::try_from(books.expire_due().await?).unwrap_or(0),
+            Self::Reward => usize::from(books.reward_next_user().await?),
+            Self::Release => books.release_rewards().await?.unwrap_or(0),
         })
     }
 }
@@ -60,16 +69,23 @@ impl Work {
 pub async fn run(pool: &Pool, clock: &Clock) -> Result<Option<Done>> {
     let due_by = clock.now();
     let first = async |connection: &db::Connection| {
-        Ok((tenants_with_due_commissions(connection, due_by).await?, tenants_with_due_credits(connection, due_by).await?))
+        let approving = tenants_with_due_commissions(connection, due_by).await?;
+        let expiring = tenants_with_due_credits(connection, due_by).await?;
+        Ok((approving, expiring, tenants_with_due_rewards(connection, due_by).await?))
     };
-    let (session, (approving, expiring)) = Session::open(pool, machine(TenantId::from(Uuid::nil())), first).await?;
+    let (session, (approving, expiring, rewarding)) = Session::open(pool, machine(TenantId::from(Uuid::nil())), first).await?;
     let (mut done, mut failure, mut is_elsewhere) = (Done::default(), None, false);
-    let approving = approving.into_iter().map(|tenant| (tenant, Work::Approve));
-    for (tenant, work) in approving.chain(expiring.into_iter().map(|tenant| (tenant, Work::Expire))) {
+    let works = approving.into_iter().map(|tenant| (tenant, Work::Approve));
+    let works = works.chain(expiring.into_iter().map(|tenant| (tenant, Work::Expire)));
+    // What is rewarded late may be due already.
+    let works = works.chain(rewarding.into_iter().flat_map(|tenant| [(tenant, Work::Reward), (tenant, Work::Release)]));
+    for (tenant, work) in works {
         match finish(&session, tenant, work, due_by).await {
             Ok(Some(count)) => match work {
                 Work::Approve => done.approved += count,
                 Work::Expire => done.expired += count,
+                Work::Reward => {}
+                Work::Release => done.released += count,
             },
             Ok(None) => {
                 is_elsewhere = true;
@@ -86,6 +102,9 @@ pub async fn run(pool: &Pool, clock: &Clock) -> Result<Option<Done>> {
     }
     if done.expired > 0 {
         tracing::info!(done.expired, "credits were not used in time and are expired");
+    }
+    if done.released > 0 {
+        tracing::info!(done.released, "rewards were held long enough and can be taken out");
     }
     failure.map_or(Ok(Some(done).filter(|done| *done != Done::default() || !is_elsewhere)), Err)
 }

@@ -86,10 +86,7 @@ impl EventSource {
             match self.live.recv().await {
                 Ok(event) if event.sequence > self.after => {
                     self.after = event.sequence;
-                    if event.tenant_id == self.scope.tenant
-                        && self.scope.includes(event.partner_id)
-                        && self.filter.lets_through(&event)
-                    {
+                    if event.is_in(self.scope) && self.filter.lets_through(&event) {
                         return Ok(Some(event));
                     }
                 }

@@ -14,7 +14,7 @@ use crate::{
         QueryResult,
         statement::{Bind, statement},
     },
-    ids::{PartnerId, TenantId},
+    ids::{PartnerId, TenantId, UserId},
     pg_enum,
 };
 
@@ -51,6 +51,8 @@ pg_enum! {
         Clicks = "clicks",
         /// Somebody who came by a link has signed up.
         SignUp = "sign_up",
+        /// Something has gone into a person's wallet as an affiliate, or out of it, or is set free. Sent to that person, and to staff.
+        Wallet = "wallet",
     }
 }
 
@@ -61,11 +63,11 @@ pub struct Event {
     pub sequence: i64,
     /// Whose tenant's it is.
     pub tenant_id: TenantId,
-    /// Which partner's.
+    /// Which partner's; of a wallet its user's.
     pub partner_id: PartnerId,
     /// What has changed.
     pub kind: EventKind,
-    /// Which lead, commission, payout or sign-up; for credits and clicks the partner.
+    /// Which lead, commission, payout or sign-up; for credits and clicks the partner, for a wallet its user.
     pub subject_id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
@@ -77,6 +79,15 @@ impl Event {
     /// Whether it is the same event, in whichever history of the database.
     pub fn is(&self, other: &Self) -> bool {
         Self { mark: other.mark, ..*self } == *other
+    }
+
+    /// Whether it is among what may be seen in a scope.
+    pub fn is_in(&self, scope: Scope) -> bool {
+        let is_owned = match self.kind {
+            EventKind::Wallet => scope.includes_user(self.subject_id.into()),
+            _ => scope.includes(self.partner_id),
+        };
+        self.tenant_id == scope.tenant && is_owned
     }
 
     /// Its position.
@@ -115,6 +126,7 @@ impl EventFilter {
     /// Whether the event is among them. Whether the subscriber may see it is checked elsewhere.
     pub fn lets_through(&self, event: &Event) -> bool {
         self.kinds.contains(&event.kind)
+            // A wallet is no partner's: the ids never are the same.
             && self.partner.is_none_or(|partner| partner == event.partner_id)
             && self.subject.is_none_or(|subject| subject == event.subject_id)
     }
@@ -158,9 +170,10 @@ impl Publisher {
 
 /// The events of all tenants from a sequence number on, in their order.
 pub async fn published_from(mut connection: &AsyncPgConnection, first: i64, most: i64) -> QueryResult<Vec<Event>> {
-    let rows: Vec<Columns> = statement::<Row>("SELECT * FROM events_from(?, ?)", vec![Bind::BigInt(first), Bind::BigInt(most)])
-        .load(&mut connection)
-        .await?;
+    let rows: Vec<Columns> =
+        statement::<Row>("SELECT * FROM all_events_from(?, ?)", vec![Bind::BigInt(first), Bind::BigInt(most)])
+            .load(&mut connection)
+            .await?;
     rows.into_iter().map(Event::try_from).collect()
 }
 
@@ -193,11 +206,13 @@ pub async fn missed(
 fn one_kind(kind: EventKind, scope: Scope, filter: &EventFilter, after: i64, most: i64, binds: &mut Vec<Bind>) -> String {
     let mut text = "(SELECT * FROM events WHERE tenant_id = ? AND kind = ? AND place > ?".to_owned();
     binds.extend([Bind::Uuid(scope.tenant.uuid()), Bind::text(kind.as_str()), Bind::BigInt(after)]);
-    for (column, id) in [
-        ("partner_id", scope.partner.map(PartnerId::uuid)),
-        ("partner_id", filter.partner.map(PartnerId::uuid)),
-        ("subject_id", filter.subject),
-    ] {
+    let owner = match kind {
+        EventKind::Wallet => scope.user.map(UserId::uuid),
+        _ => scope.partner.map(PartnerId::uuid),
+    };
+    for (column, id) in
+        [("partner_id", owner), ("partner_id", filter.partner.map(PartnerId::uuid)), ("subject_id", filter.subject)]
+    {
         if let Some(id) = id {
             text.push_str(" AND ");
             text.push_str(column);

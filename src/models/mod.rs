@@ -10,6 +10,7 @@ macro_rules! differ {
     };
 }
 
+pub mod affiliates;
 pub mod billing;
 pub mod calendar;
 pub mod commissions;

@@ -34,12 +34,16 @@ pub async fn change_time_zone(
 ) -> QueryResult<()> {
     let own = || Bind::Uuid(tenant.uuid());
     connection.batch_execute("BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0").await?;
-    let changes: [(String, Vec<Bind>); 5] = [
+    let changes: [(String, Vec<Bind>); 9] = [
         (format!("SELECT pg_advisory_xact_lock({LOCK}, hashtext(?::text))"), vec![own()]),
         ("UPDATE tenants SET time_zone = ?, updated_at = now() WHERE id = ?".to_owned(), vec![Bind::text(zone.name()), own()]),
         ("DELETE FROM tenant_totals WHERE tenant_id = ?".to_owned(), vec![own()]),
         ("DELETE FROM commission_totals WHERE tenant_id = ?".to_owned(), vec![own()]),
         ("DELETE FROM account_days WHERE tenant_id = ?".to_owned(), vec![own()]),
+        ("DELETE FROM affiliate_totals WHERE tenant_id = ?".to_owned(), vec![own()]),
+        ("DELETE FROM affiliate_people WHERE tenant_id = ?".to_owned(), vec![own()]),
+        (AFFILIATE_TOTALS.to_owned(), vec![Bind::text(zone.name()), own()]),
+        (AFFILIATE_PEOPLE.to_owned(), vec![Bind::text(zone.name()), own(), Bind::text(zone.name()), own()]),
     ];
     for (sql, binds) in changes {
         statement::<Text>(sql, binds).execute(&mut connection).await?;
@@ -84,3 +88,20 @@ const ACCOUNT_DAYS: &str = "
         FROM transfers t CROSS JOIN LATERAL (VALUES (t.from_kind::text, t.amount, 0), (t.to_kind::text, 0, t.amount)) AS s (kind, debit, credit)
         WHERE t.tenant_id = ? AND t.partner_id = ANY (?)) AS sides
     GROUP BY 1, 2, 3, 4, 5";
+
+/// From the transactions of wallets.
+const AFFILIATE_TOTALS: &str = "
+    INSERT INTO affiliate_totals (tenant_id, user_id, currency, day, sales, earned, taken_out, adjusted)
+    SELECT tenant_id, user_id, currency, (at AT TIME ZONE ?)::date, sum(sales), coalesce(sum(amount) FILTER (WHERE kind IN ('reward', 'refund')), 0),
+        coalesce(-sum(amount) FILTER (WHERE kind IN ('take_out', 'give_back')), 0), coalesce(sum(amount) FILTER (WHERE kind = 'adjustment'), 0)
+    FROM wallet_transactions WHERE tenant_id = ? GROUP BY 1, 2, 3, 4";
+
+/// From the referrals.
+const AFFILIATE_PEOPLE: &str = "
+    INSERT INTO affiliate_people (tenant_id, user_id, day, people, paying)
+    SELECT tenant_id, referrer_id, day, sum(people), sum(paying) FROM (
+        SELECT tenant_id, referrer_id, (signed_up_at AT TIME ZONE ?)::date AS day, 1 AS people, 0 AS paying
+        FROM referrals WHERE tenant_id = ? AND valid_to IS NULL
+        UNION ALL SELECT tenant_id, referrer_id, (first_paid_at AT TIME ZONE ?)::date, 0, 1
+        FROM referrals WHERE tenant_id = ? AND first_paid_at IS NOT NULL AND valid_to IS NULL) AS each
+    GROUP BY 1, 2, 3";

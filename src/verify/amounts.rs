@@ -6,13 +6,15 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures_util::TryStreamExt;
+use iso_currency::Currency;
 use rust_decimal::Decimal;
 
 use crate::{
-    db::schema::{commission_splits, invoices, partner_commission_events},
+    db::schema::{affiliate_rewards, affiliate_terms, commission_splits, invoices, partner_commission_events},
     error::Result,
     ids::{RuleId, TenantId},
     models::{
+        affiliates::reward::{Reward, share_of},
         commissions::{
             commission::{Commission, CommissionEventType, CommissionStatus},
             explanation::Explanation,
@@ -21,6 +23,7 @@ use crate::{
         },
         scope::Scope,
     },
+    money::Money,
 };
 
 /// More rules than a tenant has.
@@ -95,5 +98,26 @@ pub async fn refunds(mut connection: &AsyncPgConnection, tenant: TenantId) -> Re
             };
             Ok((checked + 1, faults + i64::from(wrong.is_some()), example.or(wrong)))
         });
+    counted.await
+}
+
+/// How many rewards of affiliates were recalculated, how many come to another amount, and one of those.
+pub async fn rewards(mut connection: &AsyncPgConnection, tenant: TenantId) -> Result<(i64, i64, Option<String>)> {
+    let query = affiliate_rewards::table
+        .inner_join(affiliate_terms::table.on(
+            affiliate_terms::tenant_id.eq(affiliate_rewards::tenant_id).and(affiliate_terms::id.eq(affiliate_rewards::terms_id)),
+        ))
+        .filter(affiliate_rewards::tenant_id.eq(tenant))
+        .select((Reward::as_select(), affiliate_terms::share));
+    let rows = query.load_stream::<(Reward, Decimal)>(&mut connection).await?;
+    let counted = rows.map_err(Into::into).try_fold((0, 0, None), async |(checked, faults, example), (reward, share)| {
+        let said = Currency::from_code(&reward.currency)
+            .map(|currency| share_of(share, Money::rounded(reward.base - reward.refunded, currency)).amount);
+        let wrong = (said != Some(reward.amount)).then(|| {
+            let said = said.map_or("nothing".to_owned(), |said| said.to_string());
+            format!("{}: {}, its terms come to {said}", reward.id, reward.amount.normalize())
+        });
+        Ok((checked + 1, faults + i64::from(wrong.is_some()), example.or(wrong)))
+    });
     counted.await
 }

@@ -237,7 +237,7 @@ pub const COMMISSION_RULES: &[BookRule] = &[
                  UNION ALL SELECT 'credit_grants', partner_id FROM credit_grants WHERE tenant_id = ?
                  UNION ALL SELECT 'credit_allocations', partner_id FROM credit_allocations WHERE tenant_id = ?
                  UNION ALL SELECT 'partner_credits', partner_id FROM partner_credits WHERE tenant_id = ?
-                 UNION ALL SELECT 'transfers', partner_id FROM transfers WHERE tenant_id = ?),
+                 UNION ALL SELECT 'transfers', partner_id FROM transfers WHERE tenant_id = ? AND partner_id IS NOT NULL),
              sides AS (SELECT rows.*, p.id IS NULL AS is_wrong FROM rows LEFT JOIN partners p ON p.tenant_id = ? AND p.id = rows.partner_id)
              SELECT count(*), count(*) FILTER (WHERE is_wrong), min(format('a row of %s that names partner:%s', source, partner_id)) FILTER (WHERE is_wrong)
              FROM sides",

@@ -9,16 +9,22 @@ pub const LEDGER_RULES: &[BookRule] = &[
         sentence: "Every account equals its transfers",
         check: Check::Sql(
             "WITH sums AS (
-                 SELECT partner_id, unit, kind, sum(change) AS said, max(at) AS last FROM (
-                     SELECT partner_id, unit, to_kind AS kind, amount AS change, posted_at AS at FROM transfers WHERE tenant_id = ?
-                     UNION ALL SELECT partner_id, unit, from_kind, -amount, posted_at FROM transfers WHERE tenant_id = ?) AS moves
+                 SELECT owner, unit, kind, sum(change) AS said, max(at) AS last FROM (
+                     SELECT format('partner:%s', partner_id) AS owner, unit, to_kind AS kind, amount AS change, posted_at AS at
+                         FROM transfers WHERE tenant_id = ? AND partner_id IS NOT NULL
+                     UNION ALL SELECT format('partner:%s', partner_id), unit, from_kind, -amount, posted_at
+                         FROM transfers WHERE tenant_id = ? AND partner_id IS NOT NULL
+                     UNION ALL SELECT format('user:%s', user_id), unit, to_kind, amount, posted_at FROM transfers WHERE tenant_id = ? AND user_id IS NOT NULL
+                     UNION ALL SELECT format('user:%s', user_id), unit, from_kind, -amount, posted_at FROM transfers WHERE tenant_id = ? AND user_id IS NOT NULL
+                     ) AS moves
                  GROUP BY 1, 2, 3),
              sides AS (
                  SELECT *, (balance, posted_at) IS DISTINCT FROM (said, last) AS is_wrong
-                 FROM (SELECT partner_id, unit, kind::text AS kind, balance, posted_at FROM accounts WHERE tenant_id = ?) a
-                 FULL JOIN sums s USING (partner_id, unit, kind))
+                 FROM (SELECT format('partner:%s', partner_id) AS owner, unit, kind::text AS kind, balance, posted_at FROM accounts WHERE tenant_id = ?
+                     UNION ALL SELECT format('user:%s', user_id), unit, kind, balance, posted_at FROM user_accounts WHERE tenant_id = ?) a
+                 FULL JOIN sums s USING (owner, unit, kind))
              SELECT count(*), count(*) FILTER (WHERE is_wrong),
-                 min(format('the account %s of partner:%s in %s, which holds %s since %s and whose transfers say %s since %s', kind, partner_id, unit,
+                 min(format('the account %s of %s in %s, which holds %s since %s and whose transfers say %s since %s', kind, owner, unit,
                      balance, posted_at, said, last)) FILTER (WHERE is_wrong)
              FROM sides",
         ),
@@ -28,12 +34,13 @@ pub const LEDGER_RULES: &[BookRule] = &[
         sentence: "Every transfer's running balances follow from those before it",
         check: Check::Sql(
             "SELECT count(*), count(*) FILTER (WHERE stored <> ran),
-                 min(format('the transfer %s of partner:%s, after which %s holds %s and not %s', entry, partner_id, kind, ran, stored))
-                     FILTER (WHERE stored <> ran)
-             FROM (SELECT entry, partner_id, kind, stored, sum(change) OVER (PARTITION BY partner_id, unit, kind ORDER BY entry) AS ran FROM (
-                 SELECT entry, partner_id, unit, to_kind::text AS kind, amount AS change, to_balance AS stored FROM transfers WHERE tenant_id = ?
+                 min(format('the transfer %s of %s, after which %s holds %s and not %s', entry,
+                     coalesce('partner:' || partner_id, 'user:' || user_id), kind, ran, stored)) FILTER (WHERE stored <> ran)
+             FROM (SELECT entry, partner_id, user_id, kind, stored,
+                     sum(change) OVER (PARTITION BY partner_id, user_id, unit, kind ORDER BY entry) AS ran FROM (
+                 SELECT entry, partner_id, user_id, unit, to_kind::text AS kind, amount AS change, to_balance AS stored FROM transfers WHERE tenant_id = ?
                  UNION ALL
-                 SELECT entry, partner_id, unit, from_kind, -amount, from_balance FROM transfers WHERE tenant_id = ?) AS moves) AS run",
+                 SELECT entry, partner_id, user_id, unit, from_kind, -amount, from_balance FROM transfers WHERE tenant_id = ?) AS moves) AS run",
         ),
     },
     BookRule {
@@ -44,9 +51,9 @@ pub const LEDGER_RULES: &[BookRule] = &[
                  SELECT partner_id, unit, kind, day, sum(out) AS said_out, sum(come) AS said_come,
                      sum(sum(come - out)) OVER (PARTITION BY partner_id, unit, kind ORDER BY day) AS said_closing
                  FROM (
-                     SELECT partner_id, unit, to_kind::text AS kind, (posted_at AT TIME ZONE (SELECT time_zone FROM tenants WHERE id = ?))::date AS day, 0 AS out, amount AS come FROM transfers WHERE tenant_id = ?
+                     SELECT partner_id, unit, to_kind::text AS kind, (posted_at AT TIME ZONE (SELECT time_zone FROM tenants WHERE id = ?))::date AS day, 0 AS out, amount AS come FROM transfers WHERE tenant_id = ? AND partner_id IS NOT NULL
                      UNION ALL
-                     SELECT partner_id, unit, from_kind, (posted_at AT TIME ZONE (SELECT time_zone FROM tenants WHERE id = ?))::date, amount, 0 FROM transfers WHERE tenant_id = ?) AS moves
+                     SELECT partner_id, unit, from_kind, (posted_at AT TIME ZONE (SELECT time_zone FROM tenants WHERE id = ?))::date, amount, 0 FROM transfers WHERE tenant_id = ? AND partner_id IS NOT NULL) AS moves
                  GROUP BY 1, 2, 3, 4),
              sides AS (
                  SELECT *, (debits, credits, closing) IS DISTINCT FROM (said_out, said_come, said_closing) AS is_wrong
@@ -200,7 +207,7 @@ pub const LEDGER_RULES: &[BookRule] = &[
                      1 + count(*) FILTER (WHERE kind = 'restore') OVER (PARTITION BY allocation_id ORDER BY entry) AS after_restores
                  FROM transfers t WHERE tenant_id = ?),
              sides AS (
-                 SELECT t.entry, t.partner_id, t.kind, CASE
+                 SELECT t.entry, t.partner_id, t.user_id, t.kind, CASE
                      WHEN t.event_id IS NOT NULL THEN e.id IS NULL OR e.currency <> t.unit OR t.attempt <> t.of_kind
                          OR (t.kind, CASE WHEN e.amount > 0 THEN t.from_kind ELSE t.to_kind END, CASE WHEN e.amount > 0 THEN t.to_kind ELSE t.from_kind END) NOT IN (
                              ('earn', 'expense', 'pending'), ('earn', 'expense', 'payable'), ('approve', 'pending', 'payable'),
@@ -209,13 +216,18 @@ pub const LEDGER_RULES: &[BookRule] = &[
                      WHEN t.payout_id IS NOT NULL THEN p.id IS NULL OR (p.currency, p.partner_id) <> (t.unit, t.partner_id) OR t.attempt <> t.holds
                          OR (t.kind, t.from_kind, t.to_kind) NOT IN (('hold', 'payable', 'in_payout'), ('release', 'in_payout', 'payable'),
                              ('pay', 'in_payout', 'paid'), ('return', 'paid', 'payable'))
+                     WHEN t.user_id IS NOT NULL THEN t.attempt <> 1 OR (t.kind, t.from_kind, t.to_kind) NOT IN (
+                         ('earn', 'expense', 'pending'), ('earn', 'pending', 'expense'), ('earn', 'expense', 'wallet'), ('earn', 'wallet', 'expense'),
+                         ('approve', 'pending', 'wallet'), ('take_out', 'wallet', 'taken_out'), ('give_back', 'taken_out', 'wallet'),
+                         ('adjust', 'expense', 'wallet'), ('adjust', 'wallet', 'expense'))
                      WHEN t.kind IN ('revoke', 'expire') THEN t.attempt <> t.after_restores
                      ELSE t.attempt <> 1 END AS is_wrong
                  FROM numbered t
                  LEFT JOIN partner_commission_events e ON e.tenant_id = t.tenant_id AND e.id = t.event_id
                  LEFT JOIN partner_payouts p ON p.tenant_id = t.tenant_id AND p.id = t.payout_id)
              SELECT count(*), count(*) FILTER (WHERE is_wrong),
-                 min(format('the transfer %s of partner:%s, which is called %s', entry, partner_id, kind)) FILTER (WHERE is_wrong)
+                 min(format('the transfer %s of %s, which is called %s', entry, coalesce('partner:' || partner_id, 'user:' || user_id), kind))
+                     FILTER (WHERE is_wrong)
              FROM sides",
         ),
     },
@@ -228,6 +240,7 @@ pub const LEDGER_RULES: &[BookRule] = &[
                      WHEN 'adjustment' THEN e.source <> 'manual'
                      WHEN 'lead_conversion' THEN e.source <> 'lead'
                      WHEN 'refund' THEN e.source <> 'reversal'
+                     WHEN 'wallet' THEN e.source <> 'wallet'
                      ELSE e.source NOT IN ('customer_rate', 'enrolment_rule', 'partner_rule', 'programme_rule', 'tenant_rule', 'partner_rate') OR CASE
                          WHEN e.source LIKE '%\\_rule' THEN r.id IS NULL OR (r.partner_id IS NULL) <> (e.source IN ('programme_rule', 'tenant_rule'))
                              OR (r.programme_id IS NULL) <> (e.source IN ('partner_rule', 'tenant_rule')) OR r.programme_id <> l.programme_id

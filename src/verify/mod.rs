@@ -4,6 +4,7 @@
 //! The sums are PostgreSQL's, which keeps them on disk where they are large; what is recalculated here streams by. Runs as the
 //! owner of the tables, whom row-level security does not hold.
 
+mod affiliate_rules;
 mod amounts;
 mod commission_rules;
 mod credit_rules;
@@ -13,7 +14,10 @@ mod link_rules;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
-use self::{commission_rules::COMMISSION_RULES, credit_rules::CREDIT_RULES, ledger_rules::LEDGER_RULES, link_rules::LINK_RULES};
+use self::{
+    affiliate_rules::AFFILIATE_RULES, commission_rules::COMMISSION_RULES, credit_rules::CREDIT_RULES, ledger_rules::LEDGER_RULES,
+    link_rules::LINK_RULES,
+};
 use crate::{
     db::statement::{Bind, statement},
     error::{Error, Result},
@@ -40,11 +44,13 @@ enum Check {
     Amounts,
     /// Reversals recalculated from what has been refunded.
     Refunds,
+    /// Rewards recalculated from what has been paid and not refunded.
+    Rewards,
 }
 
 /// Every rule, in the order in which they are checked.
 pub fn rules() -> impl Iterator<Item = &'static BookRule> {
-    LEDGER_RULES.iter().chain(COMMISSION_RULES).chain(CREDIT_RULES).chain(LINK_RULES)
+    LEDGER_RULES.iter().chain(COMMISSION_RULES).chain(CREDIT_RULES).chain(LINK_RULES).chain(AFFILIATE_RULES)
 }
 
 /// What came out for a rule, over all tenants.
@@ -106,6 +112,7 @@ impl BookRule {
             }
             Check::Amounts => amounts::commissions(connection, tenant).await,
             Check::Refunds => amounts::refunds(connection, tenant).await,
+            Check::Rewards => amounts::rewards(connection, tenant).await,
         }
     }
 }

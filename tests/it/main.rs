@@ -1,5 +1,6 @@
 //! The rules of the product, proved from outside: the real router, the real database.
 
+mod affiliates;
 mod api;
 mod auth;
 mod commissions;

@@ -22,6 +22,7 @@ use crate::{
             scalars::{DateTime, Decimal, EmailAddress, Money},
         },
         partners::partner::Partner,
+        people::user::User,
         programmes::sign_up::CustomerAttribution,
     },
     ids::{CustomerAccountId, CustomerId},
@@ -109,6 +110,11 @@ impl Customer {
     async fn revenue(&self, ctx: &Context<'_>) -> Result<Vec<Money>> {
         let revenue = ctx.load(RevenueOfCustomer(self.0.id)).await?.unwrap_or_default();
         revenue.iter().map(|(currency, amount)| Money::stored(*amount, currency)).collect()
+    }
+
+    /// The user that the customer is. Null where that is not known, or you may not see them.
+    async fn user(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        User::by_id(ctx, self.0.user_id?).await.transpose()
     }
 
     /// When it was reported first.

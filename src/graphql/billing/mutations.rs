@@ -16,7 +16,8 @@ use crate::{
         },
         ledger::books::BooksExt,
     },
-    ids::{CustomerId, PartnerId},
+    ids::{CustomerId, PartnerId, UserId},
+    models::affiliates::past_reward::CustomerUserFault,
     models::billing::{
         assignment::{CustomerAssignment, CustomerAssignmentFault},
         customer::{self, CustomerReport},
@@ -32,8 +33,10 @@ struct UpsertCustomerInput {
     external_id: String,
     /// Its name, at most 200 characters.
     name: String,
-    /// Its e-mail address.
+    /// Its e-mail address. A user who signs in with this address, as verified by the sign-in service, is the customer.
     email: Option<EmailAddress>,
+    /// The user that the customer is, for affiliates: once it is one, it stays that.
+    user_id: Option<UserId>,
 }
 
 /// What became of `upsertCustomer`.
@@ -146,8 +149,21 @@ async fn upsert(ctx: &Context<'_>, input: UpsertCustomerInput) -> Result<Outcome
     let (Some(external_id), Some(name), true) = (external_id, name, faults.is_empty()) else { return Err(faults.into()) };
     let writing = ctx.write().await?;
     let report = CustomerReport { external_id, name, email };
-    let (id, has_changed) = customer::Customer::upsert(&writing, ctx.viewer().tenant.id, &report).await?;
+    let (id, mut has_changed) = customer::Customer::upsert(&writing, ctx.viewer().tenant.id, &report).await?;
+    if let Some(user) = input.user_id {
+        has_changed |= ctx.books(&writing).link_customer(id, user).await?.map_err(other_user)?;
+    }
     Ok(outcome(writing, has_changed, Customer::by_id(ctx, id)).await?)
+}
+
+/// What a person can put right of a customer that is not the user who is named.
+pub fn other_user(fault: CustomerUserFault) -> Refusal {
+    match fault {
+        CustomerUserFault::UnknownUser => Refusal::not_found("input.userId", "user"),
+        CustomerUserFault::OtherUser(other) => {
+            Refusal::fault("input.userId", FaultCode::Taken, format!("The customer is {other}, and stays that."))
+        }
+    }
 }
 
 /// The customer, and how many payments were booked.

@@ -131,7 +131,7 @@ impl CommissionExplanation {
 
 /// One step of a calculation.
 #[derive(SimpleObject)]
-struct CalculationStep {
+pub struct CalculationStep {
     /// What it does.
     kind: StepKind,
     /// In words.
@@ -145,7 +145,8 @@ struct CalculationStep {
 }
 
 impl CalculationStep {
-    fn new(step: &calculation::CalculationStep, currency: Currency) -> Self {
+    /// A step in a currency.
+    pub fn new(step: &calculation::CalculationStep, currency: Currency) -> Self {
         Self {
             kind: step.kind,
             description: step.to_string(),

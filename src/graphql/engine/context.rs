@@ -15,7 +15,7 @@ use super::{
     subscription_step::SubscriptionStep,
 };
 use crate::{
-    auth::{Permission, Viewer},
+    auth::{Permission, Viewer, invitations::Invitations},
     clock::Clock,
     db::{
         Connection,
@@ -56,6 +56,8 @@ pub struct Shared {
     pub public_url: Arc<str>,
     /// Asks the commission-rate service.
     pub rates: CommissionRates,
+    /// Limits how many invite codes a person may guess.
+    pub invitations: Arc<Invitations>,
 }
 
 /// The errors of fields that are null for them, until they go into the answer.

@@ -9,9 +9,9 @@ use async_graphql::{
 
 use super::json::{displayed, leaf};
 use crate::ids::{
-    AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId, EnrolmentId,
-    GrantId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId,
-    RedemptionId, RuleId, SignUpId, TenantId, TransferId, UserId,
+    AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId,
+    EnrolmentId, GrantId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId,
+    ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId, TransferId, UserId, WalletTransactionId,
 };
 
 /// The beginning of the name of an id's type, where kinds of ids are distinguished.
@@ -124,5 +124,8 @@ graphql_ids!(
     LinkId,
     ClickId,
     SignUpId,
-    LinkEventId
+    LinkEventId,
+    AffiliateTermsId,
+    ReferralId,
+    WalletTransactionId
 );

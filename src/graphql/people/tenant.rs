@@ -51,6 +51,11 @@ impl Tenant {
     async fn minimum_payout(&self, ctx: &Context<'_>) -> Result<Money> {
         Money::stored(self.settings(ctx).await?.minimum_payout, &self.0.default_currency)
     }
+
+    /// The page on which people sign up, to which the links of invitations lead. Null where there is none.
+    pub async fn sign_up_url(&self, ctx: &Context<'_>) -> Result<Option<String>> {
+        Ok(self.settings(ctx).await?.sign_up_url.clone())
+    }
 }
 
 impl Tenant {

@@ -9,6 +9,7 @@ use crate::{
     db,
     error::Result,
     graphql::{
+        affiliates::affiliate::Affiliate,
         engine::{
             context::ContextExt,
             loaders::{BatchKey, batch_key},
@@ -56,6 +57,11 @@ impl User {
         let ids = ctx.load(PartnersByUser(self.0.id)).await?.unwrap_or_default();
         let partners = futures_util::future::try_join_all(ids.iter().map(|&id| Partner::by_id(ctx, id))).await?;
         Ok(partners.into_iter().flatten().collect())
+    }
+
+    /// The person as an affiliate. Null for everyone but the person themselves and the company's staff.
+    async fn affiliate(&self, ctx: &Context<'_>) -> Option<Affiliate> {
+        Affiliate::of(ctx, self.0.id)
     }
 
     /// When they first signed in.

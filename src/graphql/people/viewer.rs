@@ -9,6 +9,7 @@ use crate::{
     auth::{Permission, Role},
     error::Result,
     graphql::{
+        affiliates::affiliate::Affiliate,
         engine::{
             context::{ContextExt, missing},
             row::Row,
@@ -40,13 +41,19 @@ impl Viewer {
         Partner::by_id(ctx, partner.id).await.transpose()
     }
 
+    /// The person as an affiliate, who invites others and earns by what these pay. Null for operators and services.
+    async fn affiliate(&self, ctx: &Context<'_>) -> Option<Affiliate> {
+        let viewer = ctx.viewer();
+        viewer.scope().user.and_then(|user| Affiliate::of(ctx, user))
+    }
+
     /// What kind of caller they are.
     async fn role(&self, ctx: &Context<'_>) -> Role {
         ctx.viewer().role
     }
 
-    /// What they may do now. Empty for the people of a partner that is not active.
+    /// What they may do now. For the people of a partner that is not active, and of none, only what is about themselves alone.
     async fn permissions(&self, ctx: &Context<'_>) -> Vec<Permission> {
-        ctx.viewer().permissions().to_vec()
+        ctx.viewer().permissions()
     }
 }

@@ -7,23 +7,25 @@ use crate::{
     auth::Permission,
     error::Result,
     graphql::{
-        billing::customer::Customer,
+        billing::{customer::Customer, mutations::other_user},
         engine::{
             context::ContextExt,
             row::Row,
             scalars::{DateTime, EmailAddress},
-            user_errors::{Refusal, UserError, settle},
+            user_errors::{Refusal, UserError, outcome, settle},
         },
         ledger::books::BooksExt,
     },
+    ids::UserId,
     models::{
+        affiliates::past_reward::{Invited, InvitedFault},
         billing::{customer::CustomerReport, past_payment},
         programmes::{
             attribution::{AttributionOutcome, CameBy},
             sign_up::{SignUpFault, SignUpReport},
         },
     },
-    validation::{FaultCode, Faults, MAX_NAME, email, line, paragraphs, past},
+    validation::{FaultCode, Faults, MAX_INVITE_CODE, MAX_NAME, email, line, paragraphs, past},
 };
 
 /// The most characters of metadata.
@@ -35,7 +37,7 @@ struct RecordSignUpInput {
     /// The customer's id in the billing system, at most 200 characters. A customer who is not known yet is added.
     customer_external_id: String,
     /// The click by which they came: the value of the parameter that the link added to the shop's address (`click_id`, where nothing else is set).
-    /// One of `clickId`, `linkKey` and `couponCode` is needed.
+    /// One of `clickId`, `linkKey`, `couponCode` and `inviteCode` is needed.
     click_id: Option<ID>,
     /// Further clicks of the same visitor, where the shop keeps them all, in any order; at most 20 in all. The programme says which one counts.
     other_click_ids: Option<Vec<ID>>,
@@ -43,6 +45,10 @@ struct RecordSignUpInput {
     link_key: Option<String>,
     /// The coupon code that they gave.
     coupon_code: Option<String>,
+    /// The code of the affiliate who invited them, where they came by an invitation. No click, link or coupon code is needed then.
+    invite_code: Option<String>,
+    /// The user that the customer is, where that is known. What an invitation earns its affiliate is booked once it is.
+    user_id: Option<UserId>,
     /// What they signed up for, at most 200 characters, compared without regard to case. Each is recorded once for a customer.
     #[graphql(default_with = "\"Sign-up\".to_owned()")]
     name: String,
@@ -63,7 +69,7 @@ struct RecordSignUpPayload {
     sign_up: Option<LinkSignUp>,
     /// The customer. Null where there are user errors.
     customer: Option<Row<Customer>>,
-    /// What it has led to. Null where there are user errors.
+    /// What it has led to. Null where neither click, link nor coupon code is named, and where there are user errors.
     outcome: Option<AttributionOutcome>,
     /// Whether it had been recorded before, so that this is the first result.
     replayed: bool,
@@ -115,14 +121,26 @@ async fn record(ctx: &Context<'_>, input: RecordSignUpInput) -> Result<Recorded,
         coupon_code: input.coupon_code,
     };
     let came = came.checked(&mut faults);
-    if came.is_none() && faults.is_empty() {
-        faults.add("input.clickId", FaultCode::Required, "Say by which click, link or coupon code they came.");
+    let code = faults.check_option("input.inviteCode", input.invite_code.as_deref(), |text| line(text, MAX_INVITE_CODE));
+    if came.is_none() && code.is_none() && faults.is_empty() {
+        faults.add("input.clickId", FaultCode::Required, "Say by which click, link, coupon code or invite code they came.");
     }
-    let (Some(external_id), Some(name), Some(came), true) = (external_id, name, came, faults.is_empty()) else {
-        return Err(faults.into());
-    };
+    let (Some(external_id), Some(name), true) = (external_id, name, faults.is_empty()) else { return Err(faults.into()) };
     let customer_name = given.or_else(|| email.clone()).unwrap_or_else(|| external_id.clone());
     let customer = CustomerReport { external_id, name: customer_name.chars().take(MAX_NAME).collect(), email };
+    let invited = Invited { user: input.user_id, code, at };
+    let mut is_noted = false;
+    if invited.code.is_some() || invited.user.is_some() {
+        // By itself: what is wrong with the rest keeps it from nothing.
+        let writing = ctx.write().await?;
+        let (id, noted) = ctx.books(&writing).note_invited(&customer, &invited).await?.map_err(uninvited)?;
+        is_noted = noted;
+        let customer = outcome(writing, noted, Customer::by_id(ctx, id)).await?.0;
+        if came.is_none() {
+            return Ok(Recorded { customer, replayed: !noted, ..Recorded::default() });
+        }
+    }
+    let Some(came) = came else { return Err(faults.into()) };
     let report = SignUpReport { customer, came, name, at, metadata };
     let writing = ctx.write().await?;
     let recorded = ctx.books(&writing).record_sign_up(&report).await?.map_err(|fault| refusal(&fault, &report))?;
@@ -134,7 +152,22 @@ async fn record(ctx: &Context<'_>, input: RecordSignUpInput) -> Result<Recorded,
         Ok((sign_up, Customer::by_id(ctx, recorded.customer).await?))
     };
     let (sign_up, customer) = writing.commit_and(read).await?;
-    Ok(Recorded { sign_up, customer, outcome: Some(recorded.outcome), replayed: recorded.is_replay })
+    Ok(Recorded { sign_up, customer, outcome: Some(recorded.outcome), replayed: recorded.is_replay && !is_noted })
+}
+
+fn uninvited(fault: InvitedFault) -> Refusal {
+    match fault {
+        InvitedFault::UnknownCode => Refusal::fault("input.inviteCode", FaultCode::NotFound, "Nobody has this invite code."),
+        InvitedFault::User(fault) => other_user(fault),
+        InvitedFault::OtherTime(first) => {
+            let message = format!("The customer's invitation was recorded before as of “{first}”, and what is recorded stays.");
+            Refusal::fault("input.occurredAt", FaultCode::KeyReused, message)
+        }
+        InvitedFault::OtherCode(first) => {
+            let message = format!("The customer was recorded with the invite code “{first}” before, and what is recorded stays.");
+            Refusal::fault("input.inviteCode", FaultCode::KeyReused, message)
+        }
+    }
 }
 
 fn refusal(fault: &SignUpFault, report: &SignUpReport) -> Refusal {

@@ -138,7 +138,7 @@ impl Feed {
     async fn resolve(&self, event: Event) -> Result<Option<Update>> {
         let _permit = self.app.edge.permit_to_resolve().await?;
         let (session, viewer) = admit(&self.app, &self.claims(), &self.id).await?;
-        if event.tenant_id != viewer.tenant.id || !viewer.scope().includes(event.partner_id) {
+        if !event.is_in(viewer.scope()) {
             session.finish();
             return Ok(None);
         }

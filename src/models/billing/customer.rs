@@ -17,7 +17,7 @@ use crate::{
         schema::{customers, partner_accounts},
         statement::{Bind, statement},
     },
-    ids::{CustomerId, TenantId},
+    ids::{CustomerId, TenantId, UserId},
     models::{
         list::{Conditions, list},
         page::{Cursor, Key, KeyKind, Page, SortKey, finds, group},
@@ -39,6 +39,8 @@ pub struct Customer {
     pub name_sort: String,
     /// Its e-mail address.
     pub email: Option<String>,
+    /// The user that it is, where that is known.
+    pub user_id: Option<UserId>,
     /// When it was reported first.
     pub created_at: DateTime<Utc>,
     /// When it last changed.

@@ -131,7 +131,8 @@ pub(super) fn differs(content: Content, first: impl ToString) -> Booking {
 }
 
 impl Books<'_> {
-    /// Books what a partner earns by a payment of a customer whom it manages, or who came by its link to this very purchase.
+    /// Books what a partner earns by a payment of a customer whom it manages, or who came by its link to this very purchase; and what the payment earns
+    /// the user who referred the customer's user.
     pub async fn record_payment(&self, report: &InvoicePayment) -> QueryResult<Booking> {
         let customer = match report.came {
             Some(_) => Customer::lock_by_external_id(self.connection, self.tenant, &report.customer).await?,
@@ -161,6 +162,16 @@ impl Books<'_> {
         if !is_new {
             invoice.pay(self.connection, self.tenant, customer.id, report.amount.amount, report.paid_at).await?;
         }
+        let booked = self.earn_by_payment(report, &customer, &invoice).await?;
+        if booked.is_ok() {
+            let paid = Invoice { amount: Some(report.amount.amount), paid_at: Some(report.paid_at), ..invoice };
+            self.reward(customer.user_id, &paid).await?;
+        }
+        Ok(booked)
+    }
+
+    /// Books what partners earn by a payment that is recorded.
+    async fn earn_by_payment(&self, report: &InvoicePayment, customer: &Customer, invoice: &Invoice) -> QueryResult<Booking> {
         let Some(known) = CustomerAccount::at(self.connection, self.tenant, customer.id, report.paid_at).await? else {
             return self.record_direct_sale(report, customer.id).await;
         };
@@ -190,7 +201,7 @@ impl Books<'_> {
             Some(_) | None => Vec::new(),
         };
         let earner = Earner { account, status: managed.status, sharers: &sharers };
-        let commission = self.book_paid_invoice(payment, earner, &invoice).await?;
+        let commission = self.book_paid_invoice(payment, earner, invoice).await?;
         Ok(Ok(Booked { outcome, ..Booked::new(Some(commission)) }))
     }
 
@@ -296,7 +307,7 @@ impl Books<'_> {
     }
 
     /// Until when the tenant holds back what was earned at an instant; `None` where that is past.
-    async fn held_until(&self, earned: DateTime<Utc>) -> QueryResult<Option<DateTime<Utc>>> {
+    pub(in crate::models) async fn held_until(&self, earned: DateTime<Utc>) -> QueryResult<Option<DateTime<Utc>>> {
         let query = tenants::table.filter(tenants::id.eq(self.tenant)).select(tenants::commission_hold_days);
         let days: i32 = query.first(&mut &*self.connection).await?;
         let until = earned + TimeDelta::days(i64::from(days));
@@ -320,7 +331,7 @@ impl Books<'_> {
     }
 
     /// A commission with what all kinds of it share; pending.
-    pub(super) fn event(
+    pub(in crate::models) fn event(
         &self,
         event_type: CommissionEventType,
         partner: PartnerId,
@@ -361,7 +372,7 @@ impl Books<'_> {
     }
 
     /// Writes a commission and its first transfer.
-    pub(super) async fn book(&self, event: &NewCommission<'_>, currency: Currency) -> QueryResult<Commission> {
+    pub(in crate::models) async fn book(&self, event: &NewCommission<'_>, currency: Currency) -> QueryResult<Commission> {
         let commission: Commission = diesel::insert_into(partner_commission_events::table)
             .values(event)
             .returning(Commission::as_returning())

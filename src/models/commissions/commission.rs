@@ -51,6 +51,8 @@ crate::pg_enum! {
         Adjustment = "adjustment",
         /// A customer paid who came by a link whose partner shares what it earns.
         Split = "split",
+        /// One of the partner's people took it out of their wallet as an affiliate.
+        Wallet = "wallet",
     }
 }
 

@@ -151,7 +151,11 @@ impl Books<'_> {
         let posting =
             |row: &&Commission| Ok(row.posting(stored_currency(&row.currency)?, row.status.account(), to, decision.kind()));
         let postings = commissions.iter().map(posting).collect::<QueryResult<Vec<_>>>()?;
-        self.post(&postings).await
+        self.post(&postings).await?;
+        match reason {
+            Some(reason) => self.give_back(commissions, reason).await,
+            None => Ok(()),
+        }
     }
 
     /// Approves what has been held long enough, of one partner at a time; gives how many were looked at, or `None` when nothing is due. What is due

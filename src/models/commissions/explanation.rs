@@ -35,7 +35,7 @@ pub struct Explanation {
 }
 
 /// An amount with its currency, in minor units.
-fn shown(amount: Decimal, currency: Currency) -> String {
+pub(in crate::models) fn shown(amount: Decimal, currency: Currency) -> String {
     format!("{} {}", Money::rounded(amount, currency).amount, currency.code())
 }
 
@@ -93,6 +93,9 @@ impl Explanation {
                 whole(commission.source, format!("An operator set {} for this lead.", shown(amount.amount, currency)))
             }
             (CommissionEventType::Refund, ..) => whole(commission.source, taken_back(commission, original, currency)),
+            (CommissionEventType::Wallet, ..) => {
+                whole(commission.source, format!("{} taken out of an affiliate's wallet.", shown(amount.amount, currency)))
+            }
             (CommissionEventType::Adjustment, ..) => {
                 let (what, much) = if commission.amount.is_sign_negative() {
                     ("took off", -commission.amount)

@@ -71,6 +71,7 @@ impl Books<'_> {
         }
         let Some(commission) = commission else {
             invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
+            self.refund_reward(&report.invoice, refunded, report.refunded_at).await?;
             return Ok(Ok(Booked::new(None)));
         };
         let mut parts = Vec::new();
@@ -83,7 +84,9 @@ impl Books<'_> {
         }
         self.lock(&partners).await?;
         invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
-        Ok(Ok(Booked::new(self.reverse_all(&commission, &parts, refunded, report.refunded_at).await?)))
+        let reversal = self.reverse_all(&commission, &parts, refunded, report.refunded_at).await?;
+        self.refund_reward(&report.invoice, refunded, report.refunded_at).await?;
+        Ok(Ok(Booked::new(reversal)))
     }
 
     /// Takes back what has been refunded of a commission, and of the others' parts where it is shared. Gives what takes back the first.

@@ -52,6 +52,8 @@ crate::pg_enum! {
         Reversal = "reversal",
         /// An operator set the amount.
         Manual = "manual",
+        /// It was taken out of an affiliate's wallet.
+        Wallet = "wallet",
     }
 }
 

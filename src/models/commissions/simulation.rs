@@ -87,7 +87,9 @@ impl NewRule {
             RateSource::ProgrammeRule => (false, true, payment.rule_has_currency),
             RateSource::TenantRule => (false, false, payment.rule_has_currency),
             RateSource::PartnerRate => (false, false, false),
-            RateSource::CustomerRate | RateSource::Lead | RateSource::Reversal | RateSource::Manual => return false,
+            RateSource::CustomerRate | RateSource::Lead | RateSource::Reversal | RateSource::Manual | RateSource::Wallet => {
+                return false;
+            }
         };
         self.currency.is_none_or(|currency| currency == payment.currency)
             && self.programme_id.is_none_or(|programme| Some(programme) == payment.programme)

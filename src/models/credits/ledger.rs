@@ -136,6 +136,7 @@ pub struct CreditTransfer {
     /// Its number: the order of posting.
     pub entry: i64,
     /// Whose accounts.
+    #[diesel(select_expression = transfers::partner_id.assume_not_null())]
     pub partner_id: PartnerId,
     /// From where.
     pub from_kind: CreditAccountKind,

@@ -2,7 +2,8 @@
 //!
 //! Everything that moves money is a method of [`Books`], beside the aggregate that it changes. Each locks the books of the partners that
 //! it touches, then reads, then writes rows and their transfers, all in the caller's transaction. Locks are always taken in one order: the
-//! row that causes it (a customer's and invoice's, a lead's), the books, then rows of partners, commissions and payouts. Credits have an order
+//! row that causes it (a customer's and invoice's, a lead's), the books, then rows of partners, commissions and payouts; then the tenant's referrals,
+//! users' wallets, and the terms for affiliates. Credits have an order
 //! of their own, after the books: the partner's unassigned balance, the member, single credits, their allocations, other accounts.
 
 use chrono::{DateTime, Utc};
@@ -40,6 +41,11 @@ pub struct Books<'c> {
     pub clock: Option<&'c Clock>,
 }
 
+/// What was read before a lock has changed by the time of the lock, so that other locks are needed: the transaction is to be run again.
+pub(in crate::models) fn overtaken(reason: &str) -> DieselError {
+    DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, Box::new(reason.to_owned()))
+}
+
 impl Books<'_> {
     /// The same books as of now. Waiting for locks takes time: what is written after them must not lie before what others wrote meanwhile.
     #[must_use]
@@ -61,18 +67,26 @@ impl Books<'_> {
         if partners.into_iter().all(|partner| locked.contains(&partner)) {
             return Ok(());
         }
-        let reason = "a commission was moved to another partner while its books were waited for".to_owned();
-        Err(DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, Box::new(reason)))
+        Err(overtaken("a commission was moved to another partner while its books were waited for"))
     }
 
     /// Waits until nobody else writes in these partners' books, and keeps others out until the transaction ends. The locks are
     /// taken in one order, so two writers never wait for each other.
     pub async fn lock(&self, partners: &[PartnerId]) -> QueryResult<()> {
-        let partners: Vec<Uuid> = partners.iter().map(|id| id.uuid()).collect();
+        self.lock_all(partners.iter().map(|id| id.uuid()).collect()).await
+    }
+
+    /// The same for users' wallets: after the books of partners.
+    pub async fn lock_wallets(&self, users: &[UserId]) -> QueryResult<()> {
+        self.lock_all(users.iter().map(|id| id.uuid()).collect()).await
+    }
+
+    /// Ids are never those of another kind of thing, so all share one kind of lock.
+    async fn lock_all(&self, ids: Vec<Uuid>) -> QueryResult<()> {
         statement::<Text>(
             "SELECT pg_advisory_xact_lock(key)::text FROM (
                  SELECT DISTINCT hashtextextended(id::text, 0) AS key FROM unnest(?) AS id ORDER BY 1) AS keys",
-            vec![Bind::Uuids(partners)],
+            vec![Bind::Uuids(ids)],
         )
         .execute(&mut &*self.connection)
         .await

@@ -34,7 +34,7 @@ use crate::{
 pub const CREDIT_UNIT: &str = "CREDIT";
 
 crate::pg_enum! {
-    /// What an account holds of a partner's money.
+    /// What an account holds of a partner's or a user's money.
     pub enum AccountKind {
         /// What the tenant has spent on the partner, below zero: where every amount comes from.
         Expense = "expense",
@@ -46,6 +46,10 @@ crate::pg_enum! {
         InPayout = "in_payout",
         /// What has been paid.
         Paid = "paid",
+        /// What a user can take out of their wallet. Below zero when what was taken out is refunded.
+        Wallet = "wallet",
+        /// What a user has taken out of their wallet.
+        TakenOut = "taken_out",
     }
 }
 
@@ -70,6 +74,12 @@ crate::pg_enum! {
         Pay = "pay",
         /// A completed payout came back.
         Return = "return",
+        /// A user takes money out of their wallet.
+        TakeOut = "take_out",
+        /// What was taken out of a wallet comes back.
+        GiveBack = "give_back",
+        /// An operator corrects a wallet.
+        Adjust = "adjust",
     }
 }
 
@@ -145,6 +155,7 @@ impl Balances {
             AccountKind::Payable => self.payable = balance,
             AccountKind::InPayout => self.in_payout = balance,
             AccountKind::Paid => self.paid = balance,
+            AccountKind::Wallet | AccountKind::TakenOut => {}
         }
     }
 }

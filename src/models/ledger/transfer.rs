@@ -25,6 +25,7 @@ pub struct Transfer {
     /// Its number: the order of posting.
     pub entry: i64,
     /// Whose accounts.
+    #[diesel(select_expression = transfers::partner_id.assume_not_null())]
     pub partner_id: PartnerId,
     /// The currency (ISO 4217).
     pub unit: String,
@@ -70,7 +71,8 @@ impl<Row> Ledger<Row> {
     /// What holds for each of them.
     pub(in crate::models) fn conditions(&self, scope: Scope) -> Conditions<'_, transfers::table> {
         Conditions::of(transfers::tenant_id.eq(scope.tenant))
-            .and_if(scope.partner, |partner| transfers::partner_id.eq(partner))
+            .and(transfers::partner_id.is_not_null())
+            .and_if(scope.partner, |partner| transfers::partner_id.assume_not_null().eq(partner))
             .and(transfers::unit.eq(&*self.unit))
     }
 }
@@ -94,6 +96,7 @@ macro_rules! reader {
                 let query = Self::query()
                     .filter(transfers::tenant_id.eq(scope.tenant))
                     .filter(transfers::entry.eq_any(ids.iter().filter_map(|id| id.number())))
+                    .filter(transfers::partner_id.is_not_null())
                     .filter($units);
                 let rows: Vec<Self> = diesel_async::RunQueryDsl::load(query, &mut connection).await?;
                 Ok(rows.into_iter().filter(|row| scope.includes(row.partner_id)).map(|row| (row.id(), row)).collect())

@@ -112,7 +112,7 @@ impl Known {
         partner: PartnerId,
         wanted: &Wanted,
     ) -> QueryResult<Self> {
-        let scope = Scope { tenant, partner: Some(partner) };
+        let scope = Scope::partner(tenant, Some(partner));
         // What is unassigned does not change with time alone.
         let balance = figures(connection, scope, &[partner], chrono::DateTime::UNIX_EPOCH).await?;
         let balance = balance.get(&partner).map_or(0, |figures| figures.balance);
@@ -122,7 +122,7 @@ impl Known {
     /// The same, locked until the transaction ends: the partner's balance first, then the members in one order.
     pub async fn lock(books: &Books<'_>, partner: PartnerId, wanted: &Wanted) -> QueryResult<Self> {
         let balance = books.lock_credits(partner).await?;
-        let scope = Scope { tenant: books.tenant, partner: Some(partner) };
+        let scope = Scope::partner(books.tenant, Some(partner));
         Self::of(books.connection, scope, partner, wanted, balance, true).await
     }
 

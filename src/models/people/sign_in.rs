@@ -14,12 +14,16 @@ use super::{
 };
 use crate::{
     db::{
-        schema::{partner_members, partner_profiles, partner_users, partners, users},
+        schema::{partner_members, partner_profiles, partner_users, partners, referrals, users},
         session::{Announced, PARTNER},
         statement::{Bind, condition, statement},
     },
-    ids::{PartnerId, UserId},
-    models::{members::member::MemberStatus, partners::status::PartnerStatus},
+    ids::{PartnerId, ReferralId, UserId},
+    models::{
+        affiliates::{invite_code::InviteCode, referral::ReferralMeans},
+        members::member::MemberStatus,
+        partners::status::PartnerStatus,
+    },
 };
 
 /// What a token says that matters for finding its bearer.
@@ -41,6 +45,8 @@ pub struct SignIn {
     pub is_email_verified: bool,
     /// The bearer's name.
     pub name: Option<String>,
+    /// With whose invite code the bearer signed up, where the token says so.
+    pub invite_code: Option<String>,
     /// The database role of staff and machines of the tenant, who belong to no partner.
     pub staff_role: Option<&'static str>,
 }
@@ -68,7 +74,7 @@ pub struct Identity {
     pub is_active_organization: bool,
     /// Whether the user was removed from it.
     pub is_removed: bool,
-    /// Whether the bearer's verified address is that of an invited member.
+    /// Whether the bearer's verified address is that of an invited member, or of a customer of whom no user is known.
     pub is_invited: bool,
     /// The version of all this, invitations left out: while it is the same, nothing has changed.
     pub version: Option<i64>,
@@ -181,6 +187,10 @@ impl SignIn {
         let mut default_partner = None;
         if self.staff_role.is_none() {
             self.link_members(connection, found, user).await?;
+            self.link_customers(connection, found, user).await?;
+            if is_new {
+                self.refer(connection, found, user).await?;
+            }
             let on_signup = match found.tenant.partner_on_signup {
                 PartnerOnSignup::None => None,
                 PartnerOnSignup::Pending => Some(PartnerStatus::Pending),
@@ -271,6 +281,37 @@ impl SignIn {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Customers of the bearer's verified address are the bearer.
+    async fn link_customers(&self, mut connection: &AsyncPgConnection, found: &Identity, user: UserId) -> QueryResult<()> {
+        let Some(email) = self.verified_email().filter(|_| found.is_invited) else { return Ok(()) };
+        let binds = vec![Bind::Uuid(found.tenant.id.uuid()), Bind::Uuid(user.uuid()), Bind::text(email)];
+        statement::<BigInt>("SELECT link_customers(?, ?, ?)", binds).execute(&mut connection).await.map(drop)
+    }
+
+    /// A new user was referred by the owner of the code that they signed up with; a code that is nobody's is none. Nobody can have been referred by
+    /// a user who is new, so there is no circle.
+    async fn refer(&self, mut connection: &AsyncPgConnection, found: &Identity, user: UserId) -> QueryResult<()> {
+        let Some(code) = &self.invite_code else { return Ok(()) };
+        let Some(referrer) = InviteCode::owner(connection, found.tenant.id, code).await? else {
+            tracing::info!(%user, "the token has an invite code that is nobody's");
+            return Ok(());
+        };
+        diesel::insert_into(referrals::table)
+            .values((
+                referrals::tenant_id.eq(found.tenant.id),
+                referrals::id.eq(ReferralId::new()),
+                referrals::user_id.eq(user),
+                referrals::referrer_id.eq(referrer),
+                referrals::means.eq(ReferralMeans::Claimed),
+                referrals::code.eq(code),
+                referrals::signed_up_at.eq(diesel::dsl::now),
+                referrals::valid_from.eq(diesel::dsl::now),
+            ))
+            .execute(&mut connection)
+            .await
+            .map(drop)
     }
 
     /// Makes the user one of the partner's people. A membership that came from an organisation comes from this one now, with this role; one that

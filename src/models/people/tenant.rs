@@ -83,18 +83,21 @@ pub struct TenantChanges<'a> {
     pub commission_hold_days: Option<i32>,
     /// The least that is paid out at once.
     pub minimum_payout: Option<Decimal>,
+    /// The page on which people sign up; `Some(None)` for none any more.
+    pub sign_up_url: Option<Option<&'a str>>,
 }
 
 impl TenantChanges<'_> {
     /// Whether nothing is to change.
     pub fn is_empty(&self) -> bool {
-        let Self { name, issuer, default_currency, partner_on_signup, commission_hold_days, minimum_payout } = self;
+        let Self { name, issuer, default_currency, partner_on_signup, commission_hold_days, minimum_payout, sign_up_url } = self;
         name.is_none()
             && issuer.is_none()
             && default_currency.is_none()
             && partner_on_signup.is_none()
             && commission_hold_days.is_none()
             && minimum_payout.is_none()
+            && sign_up_url.is_none()
     }
 }
 
@@ -113,6 +116,8 @@ pub struct TenantSettings {
     pub commission_hold_days: i32,
     /// The least that is paid out at once.
     pub minimum_payout: Decimal,
+    /// The page on which people sign up, to which invite links lead.
+    pub sign_up_url: Option<String>,
 }
 
 impl TenantSettings {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::link::Utm;
 use crate::{
     db::statement::{Bind, statement},
-    ids::{ClickId, LinkId, PartnerId, TenantId},
+    ids::{ClickId, LinkId, PartnerId, TenantId, UserId},
 };
 
 /// The channel on which changed links are notified, by host and key; a star for all of them.
@@ -38,10 +38,12 @@ crate::pg_enum! {
 pub struct LinkTarget {
     /// Its tenant.
     pub tenant: TenantId,
-    /// Its id.
+    /// Its id; of an invitation that of the user who invites.
     pub link: LinkId,
-    /// Its partner.
+    /// Its partner; of an invitation its tenant, by whose id all of them are notified.
     pub partner: PartnerId,
+    /// Of an invitation the code, which goes along; `None` of a link.
+    pub invite_code: Option<String>,
     /// Where it leads.
     pub destination: Destination,
     /// Until when it leads there.
@@ -72,7 +74,7 @@ pub struct Click {
     pub id: ClickId,
     /// The link's tenant.
     pub tenant: TenantId,
-    /// The link.
+    /// The link; of an invitation the user who invites.
     pub link: LinkId,
     /// The keyed hash of who followed it.
     pub visitor: Uuid,
@@ -200,7 +202,26 @@ pub async fn find_link(mut connection: &AsyncPgConnection, host: &str, key: &str
     };
     let utm = Utm { utm_source: source, utm_medium: medium, utm_campaign: campaign, utm_term: term, utm_content: content };
     let destination = Destination::new(&url, &utm);
-    Ok(Some(LinkTarget { tenant, link, partner, destination, expires_at, expired_url, is_archived, is_counted }))
+    let invite_code = None;
+    Ok(Some(LinkTarget { tenant, link, partner, invite_code, destination, expires_at, expired_url, is_archived, is_counted }))
+}
+
+/// The sign-up page that an invite code leads to.
+pub async fn find_invitation(mut connection: &AsyncPgConnection, code: &str) -> QueryResult<Option<LinkTarget>> {
+    let sql = "SELECT tenant_id, user_id, shown, url FROM find_invitation(?)";
+    let found: Option<(TenantId, UserId, String, String)> =
+        statement::<(SqlUuid, SqlUuid, Text, Text)>(sql, vec![Bind::text(code)]).get_result(&mut connection).await.optional()?;
+    Ok(found.map(|(tenant, user, code, url)| LinkTarget {
+        tenant,
+        link: user.uuid().into(),
+        partner: tenant.uuid().into(),
+        invite_code: Some(code),
+        destination: Destination::new(&url, &Utm::default()),
+        expires_at: None,
+        expired_url: None,
+        is_archived: false,
+        is_counted: true,
+    }))
 }
 
 /// The hosts of all tenants that lead to links.
@@ -232,7 +253,7 @@ pub async fn write(mut connection: &AsyncPgConnection, clicks: &[Click]) -> Quer
         texts(|click| click.country.as_deref()),
         texts(|click| click.referrer.as_deref()),
     ];
-    let sql = "SELECT record_clicks(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let sql = "SELECT record_visits(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     statement::<BigInt>(sql, binds).get_result(&mut connection).await
 }
 
@@ -251,7 +272,7 @@ pub async fn prepare(mut connection: &AsyncPgConnection, days: &[NaiveDate]) -> 
 /// Forgets the clicks of months that ended before a day, and the visitors of days gone by. Gives how many months were forgotten; none while
 /// somebody reads clicks, who is not waited for.
 pub async fn forget(mut connection: &AsyncPgConnection, before: NaiveDate) -> QueryResult<i32> {
-    statement::<Integer>("SELECT forget_clicks(?)", vec![Bind::Date(before)]).get_result(&mut connection).await
+    statement::<Integer>("SELECT forget_visits(?)", vec![Bind::Date(before)]).get_result(&mut connection).await
 }
 
 impl Click {

@@ -1,6 +1,9 @@
 //! Everything at once on few rows: no two changes wait for each other in a circle, and where PostgreSQL ends one to let another go on, it
 //! is run again.
 
+mod affiliates;
+mod programmes;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use futures_util::future::join_all;
@@ -56,6 +59,7 @@ struct Few {
     keys: Vec<String>,
     programmes: Vec<String>,
     enrolments: Vec<String>,
+    codes: Vec<String>,
 }
 
 /// One of a few texts.
@@ -109,7 +113,9 @@ impl Few {
             world.b.uuid()
         );
         world.sql(&of_b).await;
+        let codes = affiliates::referred_people(world).await;
         Self {
+            codes,
             people,
             partners: [world.a.to_string(), world.b.to_string()],
             leads: leads.iter().chain(&more).map(ToString::to_string).collect(),
@@ -279,49 +285,6 @@ impl Few {
                 (Service, with(who, json!({"count": random.u8(1..4), "idempotencyKey": random.u64(..).to_string()})))
             }
             other => return self.call_about_programmes(other, random),
-        })
-    }
-
-    fn call_about_programmes(&self, name: &str, random: &mut fastrand::Rng) -> Option<(As, Value)> {
-        use As::{Operator, Partner};
-        let partner = self.partners[random.usize(..2)].clone();
-        let product = |random: &mut fastrand::Rng| format!("https://shop{}.example.com/{}", random.u8(..2), text(random));
-        Some(match name {
-            "createLink" => (
-                Operator,
-                json!({"partnerId": partner, "url": product(random), "idempotencyKey": (["1", "2", "3"][random.usize(..3)])}),
-            ),
-            "createLinks" => {
-                (Partner, json!({"links": [{"url": product(random)}, {"url": product(random), "key": text(random)}]}))
-            }
-            "updateLink" => (
-                Operator,
-                with(
-                    id(&self.links, random)?,
-                    json!({"url": product(random), "couponCode": text(random), "title": text(random)}),
-                ),
-            ),
-            "archiveLink" | "restoreLink" => (Partner, id(&self.links, random)?),
-            "updateProgramme" => (
-                Operator,
-                with(
-                    id(&self.programmes, random)?,
-                    json!({"name": text(random), "enrolmentPolicy": (["AUTOMATIC", "BY_APPROVAL"][random.usize(..2)])}),
-                ),
-            ),
-            "enrolPartner" => (Operator, json!({"partnerId": partner, "programmeId": of(random, &self.programmes)?})),
-            "decideEnrolment" => (
-                Operator,
-                with(
-                    id(&self.enrolments, random)?,
-                    json!({"status": (["APPROVED", "REJECTED", "SUSPENDED"][random.usize(..3)]), "reason": "R"}),
-                ),
-            ),
-            "recordSignUp" => (
-                As::Service,
-                json!({"customerExternalId": format!("cus_{}", random.u8(..4)), "linkKey": of(random, &self.keys)?, "name": text(random)}),
-            ),
-            other => panic!("no call of {other}: every mutation is thrown at every other"),
         })
     }
 }

@@ -245,6 +245,19 @@ async fn every_mutation_is_done_once() {
     twice.send("owner_a", "deactivateMember", json!({"id": member}), "member { id status updatedAt }").await;
     twice.send("owner_a", "reactivateMember", json!({"id": member}), "member { id status updatedAt }").await;
 
+    // Affiliates.
+    let terms = json!({"share": "0.1", "validityDays": 30, "isActive": true});
+    twice.send("operator", "setAffiliateTerms", terms, "terms { id version }").await;
+    twice.send("owner_a", "setAffiliateActive", json!({"active": true}), "affiliate { isActive }").await;
+    twice.send("owner_a", "chooseInviteCode", json!({"code": "spring"}), "affiliate { inviteCode formerCodes }").await;
+    twice.send("invited", "acceptInvite", json!({"code": "SPR-ING"}), "affiliate { isReferred }").await;
+    let referrer = json!({"userId": person, "referrerId": both.to_string(), "reason": "R"});
+    twice.send("operator", "correctReferrer", referrer, "affiliate { referredBy { id } }").await;
+    let (affiliate, _) = world.invite_code("owner_a").await;
+    let goodwill = json!({"userId": affiliate, "amount": "9.00", "reason": "R"});
+    twice.send("operator", "adjustWallet", goodwill, "transaction { id balanceAfter { amount } }").await;
+    twice.send("owner_a", "takeOutOfWallet", json!({"amount": "2.50"}), "transaction { id commission { id } }").await;
+
     twice
         .send(
             "operator",

@@ -30,7 +30,7 @@ async fn a_newcomer_gets_a_pending_partner() {
     assert_eq!(
         me.data()["me"],
         json!({
-            "role": "PARTNER_OWNER", "permissions": [], "user": {"name": "New Comer", "email": "new@example.com"},
+            "role": "PARTNER_OWNER", "permissions": ["AFFILIATE_TAKE_PART"], "user": {"name": "New Comer", "email": "new@example.com"},
             "tenant": {"name": "Acme", "defaultCurrency": "USD"}, "partner": {"companyName": "New Comer", "status": "PENDING"},
         })
     );
@@ -48,7 +48,7 @@ async fn the_tenant_decides_what_a_sign_up_makes() {
     let world = World::new().await;
     world.sql("UPDATE tenants SET partner_on_signup = 'none' WHERE slug = 'acme'").await;
     let me = world.acme("guest", ME, json!({})).await;
-    assert_eq!((&me.data()["me"]["partner"], &me.data()["me"]["permissions"]), (&json!(null), &json!([])));
+    assert_eq!((&me.data()["me"]["partner"], &me.data()["me"]["permissions"]), (&json!(null), &json!(["AFFILIATE_TAKE_PART"])));
     assert_eq!(world.acme("guest", "{ dashboard { canAccessDashboard } }", json!({})).await.code(), "NOT_FOUND");
     assert_eq!(world.acme("guest", "{ leads { nodes { id } } }", json!({})).await.data()["leads"]["nodes"], json!([]));
     assert_eq!(world.acme("guest", SEND_LEAD, json!({})).await.code(), "FORBIDDEN");
@@ -201,7 +201,7 @@ async fn a_removed_member_acts_for_nobody() {
     let before =
         world.number("SELECT extract(epoch FROM updated_at) * 1000000 FROM users WHERE clerk_user_id = 'member_a'").await;
     let me = world.acme("member_a", "{ me { partner { id } permissions } leads { totalCount } }", json!({})).await;
-    assert_eq!(me.data(), &json!({"me": {"partner": null, "permissions": []}, "leads": {"totalCount": 0}}));
+    assert_eq!(me.data(), &json!({"me": {"partner": null, "permissions": ["AFFILIATE_TAKE_PART"]}, "leads": {"totalCount": 0}}));
     assert_eq!(world.acme("member_a", SEND_LEAD, json!({})).await.code(), "FORBIDDEN");
     let after = world.number("SELECT extract(epoch FROM updated_at) * 1000000 FROM users WHERE clerk_user_id = 'member_a'").await;
     assert_eq!(after, before);

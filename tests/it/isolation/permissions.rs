@@ -1,5 +1,8 @@
 //! Who may do what: every mutation, by every role.
 
+mod affiliates;
+mod programmes;
+
 use serde_json::json;
 
 use crate::support::{World, tokens::staff_token, world::ACME};
@@ -295,68 +298,6 @@ async fn members_and_credits(world: &World) -> Vec<Row> {
     ]
 }
 
-async fn programmes(world: &World) -> Vec<Row> {
-    let (a, b) = (world.a.to_string(), world.b.to_string());
-    let made = world.link("https://example.com/").await;
-    let (link, programme) = (made["id"].as_str().expect("an id"), made["programme"]["id"].as_str().expect("an id"));
-    let enrolled = "{ enrolments { nodes { id } } }";
-    let enrolment = world.operator(enrolled, json!({})).await.data()["enrolments"]["nodes"][0]["id"].clone();
-    vec![
-        (
-            "createLink",
-            format!(
-                "createLink(input: {{ partnerId: \"{a}\", url: \"https://example.com/ROLE\" }}) {{ userErrors {{ message }} }}"
-            ),
-            [true, true, true, false],
-        ),
-        (
-            "recordSignUp",
-            format!(
-                "recordSignUp(input: {{ customerExternalId: \"c_ROLE\", linkKey: {} }}) {{ userErrors {{ message }} }}",
-                made["key"]
-            ),
-            [false, false, false, true],
-        ),
-        (
-            "createLinks",
-            format!(
-                "createLinks(input: {{ links: [{{ partnerId: \"{a}\", url: \"https://example.com/x\" }}] }}) {{ userErrors {{ message }} }}"
-            ),
-            [true, true, true, false],
-        ),
-        (
-            "updateLink",
-            format!("updateLink(input: {{ id: \"{link}\", title: \"T\" }}) {{ userErrors {{ message }} }}"),
-            [true, true, true, false],
-        ),
-        (
-            "archiveLink",
-            format!("archiveLink(input: {{ id: \"{link}\" }}) {{ userErrors {{ message }} }}"),
-            [true, true, true, false],
-        ),
-        (
-            "restoreLink",
-            format!("restoreLink(input: {{ id: \"{link}\" }}) {{ userErrors {{ message }} }}"),
-            [true, true, true, false],
-        ),
-        (
-            "updateProgramme",
-            format!("updateProgramme(input: {{ id: \"{programme}\", name: \"N\" }}) {{ userErrors {{ message }} }}"),
-            [false, false, true, false],
-        ),
-        (
-            "enrolPartner",
-            format!("enrolPartner(input: {{ partnerId: \"{b}\", programmeId: \"{programme}\" }}) {{ userErrors {{ message }} }}"),
-            [false, false, true, false],
-        ),
-        (
-            "decideEnrolment",
-            format!("decideEnrolment(input: {{ id: {enrolment}, status: APPROVED }}) {{ userErrors {{ message }} }}"),
-            [false, false, true, false],
-        ),
-    ]
-}
-
 /// The schema's mutations are all in the tables, and each refuses anyone who may not run it, and nobody else.
 #[tokio::test(flavor = "multi_thread")]
 async fn permissions_of_every_mutation() {
@@ -366,7 +307,8 @@ async fn permissions_of_every_mutation() {
         customers_and_commissions(&world).await,
         payouts(&world).await,
         members_and_credits(&world).await,
-        programmes(&world).await,
+        programmes::rows(&world).await,
+        affiliates::rows(&world).await,
     ]
     .concat();
     let sdl = partner_portal::graphql::sdl();

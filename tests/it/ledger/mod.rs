@@ -1,5 +1,6 @@
 //! The books: that they hold, that `verify` finds what does not, and what is read of them.
 
+pub mod affiliates;
 pub mod figures;
 pub mod model;
 pub mod time_zones;

@@ -5,7 +5,10 @@ use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use partner_portal::verify;
 use serde_json::json;
 
-use super::verify::{business, credits, sales_by_links};
+use super::{
+    affiliates::affiliates,
+    verify::{business, credits, sales_by_links},
+};
 use crate::support::{World, world::number};
 
 /// Where money and credits, and what decides of them, are kept.
@@ -36,6 +39,13 @@ const TABLES: &[&str] = &[
     "links_by_sales",
     "link_shares",
     "commission_splits",
+    "affiliate_terms",
+    "affiliate_rewards",
+    "affiliate_totals",
+    "affiliate_people",
+    "referrals",
+    "user_accounts",
+    "wallet_transactions",
 ];
 
 /// The columns that `verify` cannot see, each with the reason.
@@ -130,6 +140,27 @@ const UNSEEN: &[(&str, &str)] = &[
         "partner_leads.commission",
         "Until it converts nothing is booked for it; set by hand it follows from nothing, elsewhere a CHECK holds it",
     ),
+    ("affiliate_rewards.due_at", ASKED_FOR),
+    ("affiliate_rewards.updated_at", WHEN),
+    ("affiliate_terms.validity_days", UNREACHED),
+    ("affiliate_terms.created_by", WHO),
+    ("affiliate_terms.impersonator", WHO),
+    ("referrals.means", ASKED_FOR),
+    ("referrals.code", ASKED_FOR),
+    ("referrals.reason", TEXT),
+    ("referrals.initials", TEXT),
+    ("referrals.decided_by", WHO),
+    ("referrals.impersonator", WHO),
+    ("referrals.created_at", WHEN),
+    ("referrals.end_reason", TEXT),
+    ("referrals.ended_by", WHO),
+    ("referrals.end_impersonator", WHO),
+    ("wallet_transactions.reason", TEXT),
+    ("wallet_transactions.idempotency_key", KEY),
+    ("wallet_transactions.request", KEY),
+    ("wallet_transactions.created_by", WHO),
+    ("wallet_transactions.impersonator", WHO),
+    ("wallet_transactions.created_at", WHEN),
     ("tenant_totals.shard", "One shard alone means nothing: only their sum does, and that is checked"),
 ];
 
@@ -160,7 +191,9 @@ struct Column {
 fn others(column: &Column) -> Vec<String> {
     let Column { name, kind, domain, .. } = column;
     let words: &[&str] = match domain.as_str() {
-        "account_kind" => &["expense", "payable", "paid", "pending", "in_payout", "assigned", "used", "available"],
+        "account_kind" => {
+            &["expense", "payable", "paid", "pending", "in_payout", "assigned", "used", "available", "wallet", "taken_out"]
+        }
         "transfer_kind" => &["earn", "approve", "reject", "hold", "release", "pay", "return", "assign", "redeem", "expire"],
         "commission_status" => &["pending", "approved", "rejected", "paid"],
         "commission_event_type" => &["adjustment", "lead_conversion", "invoice_payment", "refund", "split"],
@@ -170,6 +203,8 @@ fn others(column: &Column) -> Vec<String> {
         "payment_method" => &["manual", "paypal"],
         "lead_status" => &["pending", "contacted", "lost", "converted", "qualified"],
         "credit_status" => &["available", "used", "expired", "revoked"],
+        "referral_means" => &["accepted", "claimed", "reported", "corrected"],
+        "wallet_transaction_kind" => &["reward", "refund", "take_out", "give_back", "adjustment"],
         "link_means" => &["link_key", "coupon_code", "click"],
         "total_grain" => &["day", "month"],
         _ => &[],
@@ -240,6 +275,7 @@ async fn every_column_is_seen() {
     credits(&world).await;
     sales_by_links(&world).await;
     corrections(&world).await;
+    affiliates(&world).await;
     for history in ["partner_moves", "partner_payout_changes"] {
         world.sql(&format!("SET session_replication_role = replica; UPDATE {history} SET impersonator = 'user_support'")).await;
     }

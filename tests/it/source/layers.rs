@@ -19,8 +19,19 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// What only the models know: areas have folders of these names there and in `graphql`.
-const AREAS: &[&str] =
-    &["billing", "commissions", "credits", "leads", "ledger", "members", "partners", "payouts", "people", "programmes"];
+const AREAS: &[&str] = &[
+    "affiliates",
+    "billing",
+    "commissions",
+    "credits",
+    "leads",
+    "ledger",
+    "members",
+    "partners",
+    "payouts",
+    "people",
+    "programmes",
+];
 
 /// The longest file, in lines.
 const LONGEST: usize = 400;

@@ -1,6 +1,7 @@
 //! What the tests stand on: one throw-away PostgreSQL for the run, one database for each test, tokens, and a small world of
 //! tenants, partners and people.
 
+pub mod affiliates;
 pub mod binary;
 pub mod cluster;
 pub mod credits;
