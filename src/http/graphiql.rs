@@ -52,13 +52,14 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 
 const BOOT: &str = include_str!("graphiql.js");
 const PAGE: &str = include_str!("graphiql.html");
-const EXAMPLES: [&str; 7] = [
+const EXAMPLES: [&str; 8] = [
     include_str!("examples/dashboard.graphql"),
     include_str!("examples/earnings.graphql"),
     include_str!("examples/credits.graphql"),
     include_str!("examples/leads.graphql"),
     include_str!("examples/status.graphql"),
     include_str!("examples/links.graphql"),
+    include_str!("examples/affiliate.graphql"),
     include_str!("examples/live.graphql"),
 ];
 

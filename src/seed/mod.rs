@@ -1,5 +1,6 @@
 //! Made-up data: believable, and the same every time for the same seed. Inserted in bulk, as the tables' owner.
 
+mod affiliates;
 mod books;
 mod credits;
 pub mod demo;
@@ -13,6 +14,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncConnection, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use self::{
+    affiliates::AffiliateYear,
     books::Year,
     credits::CreditYear,
     link_sales::LinkSales,
@@ -137,6 +139,8 @@ pub async fn fill(
     };
     let booked = year.book(connection, &progress).await?;
     (filled.commissions, filled.payouts) = (sold.commissions + booked.commissions, booked.payouts);
+    let year = AffiliateYear { tenant: tenant.id, slug: &tenant.slug, currency: generator.currency(), seed: amounts.seed, now };
+    year.book(connection, &progress).await?;
     let year = CreditYear { tenant: tenant.id, partners: &ids, members: amounts.members, seed: amounts.seed, now };
     filled.members = year.book(connection, &progress).await?;
     // The planner learns of the new rows now rather than when autovacuum comes by.

@@ -35,6 +35,7 @@ use crate::{
     edge::UserPermit,
     error::{Error, Result},
     models::{
+        affiliates::{referral::ReferralFilter, wallet_transaction::WalletTransactionFilter},
         commissions::list::CommissionFilter,
         members::list::MemberFilter,
         page::{Cursor, MAX_PAGE, Page, PageArguments, Slice, SortKey},
@@ -66,6 +67,8 @@ pub fn routes() -> Router<Arc<App>> {
         route::<LinkFilter>,
         route::<SignUps>,
         route::<LinkEventFilter>,
+        route::<WalletTransactionFilter>,
+        route::<ReferralFilter>,
     ]
     .into_iter()
     .fold(Router::new(), |router, route| route(router))

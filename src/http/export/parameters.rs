@@ -11,6 +11,7 @@ use crate::{
     graphql::engine::arguments::search_text,
     ids::{IdError, PartnerId},
     models::{
+        affiliates::{referral::ReferralFilter, wallet_transaction::WalletTransactionFilter},
         billing::customer::CustomerFilter,
         commissions::list::CommissionFilter,
         leads::list::LeadFilter,
@@ -183,6 +184,26 @@ filter!(
     /// The filter of `customers.csv`.
     customers -> Customers, |filter, name, text| {
         "search" => filter.search = search(text)?,
+    }
+);
+
+filter!(
+    /// The filter of `wallet.csv`.
+    wallet -> WalletTransactionFilter, |filter, name, text| {
+        "userId" => filter.user = Some(id(name, text)?),
+        "currency" => filter.currency = Currency::from_code(currency(text)?),
+        "kind" => filter.kinds = Some(words(name, text)?),
+        "createdFrom" => filter.from = Some(instant(name, text)?),
+        "createdBefore" => filter.before = Some(instant(name, text)?),
+    }
+);
+
+filter!(
+    /// The filter of `referrals.csv`.
+    referrals -> ReferralFilter, |filter, name, text| {
+        "referrerId" => filter.referrer = Some(id(name, text)?),
+        "current" => filter.is_current = Some(truth(name, text)?),
+        "paid" => filter.has_paid = Some(truth(name, text)?),
     }
 );
 

@@ -1,5 +1,6 @@
 //! The rows of exported lists as cells, in the words of the API.
 
+mod affiliates;
 mod links;
 mod money;
 mod people;

@@ -116,6 +116,9 @@ async fn every_list() {
     let link = world.create_link("owner_b", json!({"url": "https://example.com/"})).await["link"].clone();
     let sign_up = json!({"customerExternalId": "cus_2", "linkKey": link["key"], "occurredAt": "2026-01-01T00:00:00Z"});
     assert_eq!(world.sign_up(sign_up).await["userErrors"], json!([]));
+    let (user, code) = world.invite_code("owner_a").await;
+    world.accept_invite("friend", &code).await;
+    world.adjust_wallet(&user, "5.00").await;
     let b = world.b.to_string();
     for (list, columns, all, owner_a, of_b) in [
         (
@@ -149,6 +152,14 @@ async fn every_list() {
         ),
         ("link-events", "kind,at,partner_id,partner,link_id,key,is_counted,click_id,sign_up_id,commission_id", 1, 0, Some(1)),
         (
+            "wallet",
+            "id,user_id,currency,number,kind,amount,balance_after,sales,at,created_at,invoice_id,referral_id,commission_id,reason",
+            1,
+            1,
+            None,
+        ),
+        ("referrals", "id,referrer_id,user_id,initials,joined_month,means,is_current,has_paid,earned,reason", 1, 1, None),
+        (
             "ledger",
             "entry,partner_id,partner,posted_at,kind,from,to,amount,currency,from_balance,to_balance,commission_id,payout_id",
             1,
@@ -181,6 +192,13 @@ async fn every_list() {
     assert_eq!(rows(&export(&world, &operator, "leads.csv?search=client%201&status=PENDING").await).len(), 2);
     assert_eq!(export(&world, &token("member_a", ACME), "ledger.csv").await.code(), "FORBIDDEN");
     assert_eq!(export(&world, &staff_token("service", ACME), "ledger.csv").await.code(), "FORBIDDEN");
+}
+
+/// A parameter that is unknown, wrong, missing or given twice is refused by its name.
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_parameters_are_named() {
+    let world = World::new().await;
+    let operator = staff_token("operator", ACME);
     for (path, word) in [
         (
             "leads.csv?state=LOST",
