@@ -17,7 +17,7 @@ CREATE FUNCTION events_from(first bigint, most bigint)
     SELECT e.place, e.tenant_id, e.partner_id, CASE e.kind WHEN 'wallet' THEN 'commission' ELSE e.kind END, e.subject_id, e.at, e.mark
     FROM all_events_from(first, most) e
 $$;
-COMMENT ON FUNCTION events_from(bigint, bigint) IS 'The events from a place on, with only the kinds that servers of the previous version know';
+COMMENT ON FUNCTION events_from(bigint, bigint) IS 'The events from a sequence number on, with only the kinds that servers of the previous version know';
 
 CREATE FUNCTION events_raise_wallet() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
