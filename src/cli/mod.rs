@@ -5,6 +5,7 @@ mod database;
 mod encryption_key;
 mod first_start;
 mod id;
+mod import;
 mod import_members;
 mod maintain;
 mod migrate;
@@ -55,6 +56,8 @@ enum Command {
     Tenant(tenant::Command),
     /// Fill a tenant with made-up partners and leads
     Seed(seed::Arguments),
+    /// Bring in what another system gave out: partners, people, links, commissions, payouts
+    Import(Box<import::Arguments>),
     /// Import a partner's members from a CSV file
     ImportMembers(import_members::Arguments),
     /// Do what is due by time, once: approve commissions that were held long enough, expire credits
@@ -111,7 +114,7 @@ pub fn main() -> ExitCode {
         outcome
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure(text)) if text.is_empty() => ExitCode::SUCCESS,
         Err(Failure(text)) => {
             eprintln!("partner-portal: {}", text.replace('\n', " "));
@@ -120,9 +123,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(Cli { command, settings }: Cli) -> Result<(), Failure> {
+async fn run(Cli { command, settings }: Cli) -> Result<ExitCode, Failure> {
     settings_hold(&settings, command.as_ref())?;
-    match command.unwrap_or(Command::Serve) {
+    let done = match command.unwrap_or(Command::Serve) {
+        Command::Import(arguments) => return import::run(&settings, *arguments).await,
         Command::Serve => serve::run(settings).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::Schema => {
@@ -138,7 +142,8 @@ async fn run(Cli { command, settings }: Cli) -> Result<(), Failure> {
         Command::Verify(arguments) => verify::run(&settings, arguments).await,
         Command::EncryptionKey(arguments) => encryption_key::run(&arguments),
         Command::RotateKeys => rotate_keys::run(&settings).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// The server and what it seals need all settings right; other commands need just a database.

@@ -86,7 +86,7 @@ impl Caller {
 
     /// Announces the caller to PostgreSQL for the rest of the transaction. Settings that this caller does not have are emptied: none is left over
     /// from another caller in the same transaction.
-    pub(super) async fn announce(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
+    pub(crate) async fn announce(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
         // Imported here alone: in scope of the whole file, its `load` would hide that of the atomic counters.
         use diesel_async::RunQueryDsl;
 

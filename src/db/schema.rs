@@ -277,6 +277,72 @@ diesel::table! {
 }
 
 diesel::table! {
+    import_files (tenant_id, source, file, kind) {
+        tenant_id -> Uuid,
+        source -> Text,
+        file -> Text,
+        kind -> Text,
+        run -> Int4,
+        lines -> Int8,
+    }
+}
+
+diesel::table! {
+    import_findings (tenant_id, source, kind, source_id, code, field) {
+        tenant_id -> Uuid,
+        source -> Text,
+        kind -> Text,
+        source_id -> Text,
+        code -> Text,
+        field -> Text,
+        value -> Nullable<Text>,
+        message -> Text,
+        is_left -> Bool,
+        run -> Int4,
+    }
+}
+
+diesel::table! {
+    import_rows (tenant_id, source, kind, source_id) {
+        tenant_id -> Uuid,
+        source -> Text,
+        kind -> Text,
+        source_id -> Text,
+        position -> Int8,
+        file -> Text,
+        line -> Int8,
+        run -> Int4,
+        digest -> Text,
+        state -> Text,
+        target_id -> Nullable<Uuid>,
+        facts -> Jsonb,
+        raw -> Nullable<Jsonb>,
+        decision -> Nullable<Jsonb>,
+        email_key -> Nullable<Text>,
+        user_ref -> Nullable<Text>,
+        customer_ref -> Nullable<Text>,
+        currency -> Nullable<Text>,
+        status -> Nullable<Text>,
+        amount -> Nullable<Numeric>,
+        partner_id -> Nullable<Uuid>,
+        link_id -> Nullable<Uuid>,
+        customer_id -> Nullable<Uuid>,
+        payout_key -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    import_runs (tenant_id, source) {
+        tenant_id -> Uuid,
+        source -> Text,
+        run -> Int4,
+        request -> Bytea,
+        started_at -> Timestamptz,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     invite_click_totals (tenant_id, user_id, day) {
         tenant_id -> Uuid,
         user_id -> Uuid,
@@ -396,6 +462,16 @@ diesel::table! {
         tenant_id -> Uuid,
         host -> Text,
         created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    link_imported_days (tenant_id, link_id, day) {
+        tenant_id -> Uuid,
+        link_id -> Uuid,
+        day -> Date,
+        clicks -> Int8,
+        sign_ups -> Int8,
     }
 }
 
@@ -1010,6 +1086,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     event_cursor_keys,
     events,
     idempotency_keys,
+    import_files,
+    import_findings,
+    import_rows,
+    import_runs,
     invite_click_totals,
     invite_clicks,
     invite_codes,
@@ -1020,6 +1100,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     link_click_totals,
     link_clicks,
     link_hosts,
+    link_imported_days,
     link_sale_totals,
     link_shares,
     link_sign_ups,

@@ -1,3 +1,5 @@
 //! What comes in files.
 
+pub mod history;
 pub mod members;
+mod text;

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, Datelike, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 use diesel::{
     deserialize::{self, FromSql, FromSqlRow},
@@ -34,6 +34,11 @@ impl TimeZone {
     /// The first day of the month that an instant falls into.
     pub fn month_of(self, at: DateTime<Utc>) -> NaiveDate {
         month_start(self.day_of(at))
+    }
+
+    /// The instant at which its clocks show a time; the earlier of two, and `None` where they skip it.
+    pub fn instant_of(self, local: NaiveDateTime) -> Option<DateTime<Utc>> {
+        self.0.from_local_datetime(&local).earliest().map(|at| at.to_utc())
     }
 
     /// A day's beginning: midnight, or where clocks are put forward over it, what comes after it; where they are put back over it, the first.

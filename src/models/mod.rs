@@ -17,6 +17,7 @@ pub mod commissions;
 pub mod credits;
 pub mod event;
 pub mod idempotency;
+pub mod imports;
 pub mod leads;
 pub mod ledger;
 pub mod list;

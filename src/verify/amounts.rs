@@ -69,6 +69,8 @@ pub async fn refunds(mut connection: &AsyncPgConnection, tenant: TenantId) -> Re
     let reversal = diesel::alias!(partner_commission_events as reversal);
     let reversed = reversal
         .filter(reversal.field(partner_commission_events::tenant_id).eq(partner_commission_events::tenant_id))
+        // Which the index of refunds needs.
+        .filter(reversal.field(partner_commission_events::event_type).eq(CommissionEventType::Refund))
         .filter(reversal.field(partner_commission_events::reverses_id).eq(partner_commission_events::id.nullable()))
         .select(diesel::dsl::sum(reversal.field(partner_commission_events::amount)))
         .single_value();

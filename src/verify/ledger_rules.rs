@@ -241,7 +241,9 @@ pub const LEDGER_RULES: &[BookRule] = &[
                      WHEN 'lead_conversion' THEN e.source <> 'lead'
                      WHEN 'refund' THEN e.source <> 'reversal'
                      WHEN 'wallet' THEN e.source <> 'wallet'
-                     ELSE e.source NOT IN ('customer_rate', 'enrolment_rule', 'partner_rule', 'programme_rule', 'tenant_rule', 'partner_rate') OR CASE
+                     WHEN 'imported' THEN e.source <> 'imported'
+                     ELSE e.source NOT IN ('customer_rate', 'enrolment_rule', 'partner_rule', 'programme_rule', 'tenant_rule', 'partner_rate', 'imported') OR CASE
+                         WHEN e.source = 'imported' THEN e.event_type <> 'invoice_payment' OR e.is_past_duration OR num_nonnulls(e.rate, e.rule_id, e.month_base) > 0
                          WHEN e.source LIKE '%\\_rule' THEN r.id IS NULL OR (r.partner_id IS NULL) <> (e.source IN ('programme_rule', 'tenant_rule'))
                              OR (r.programme_id IS NULL) <> (e.source IN ('partner_rule', 'tenant_rule')) OR r.programme_id <> l.programme_id
                              OR r.currency <> e.currency OR (e.is_past_duration AND r.duration_months IS NULL)

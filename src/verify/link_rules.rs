@@ -29,11 +29,19 @@ pub const LINK_RULES: &[BookRule] = &[
                  JOIN enrolments e ON e.tenant_id = c.tenant_id AND e.partner_id = c.partner_id AND e.programme_id = c.programme_id
                  CROSS JOIN LATERAL (VALUES (c.link_id), (e.id), (c.partner_id)) AS s (scope_id)
                  WHERE c.tenant_id = ? AND NOT (is_bot OR is_prefetch OR is_repeat) GROUP BY 1, 2),
+             said AS (
+                 SELECT scope_id, starts_at, sum(said) AS said FROM (
+                     SELECT * FROM counted
+                     UNION ALL SELECT s.scope_id, d.day::timestamp AT TIME ZONE 'UTC', d.clicks
+                     FROM link_imported_days d JOIN links l ON l.tenant_id = d.tenant_id AND l.id = d.link_id
+                     JOIN enrolments e ON e.tenant_id = l.tenant_id AND e.partner_id = l.partner_id AND e.programme_id = l.programme_id
+                     CROSS JOIN LATERAL (VALUES (l.id), (e.id), (l.partner_id)) AS s (scope_id)
+                     WHERE d.tenant_id = ? AND d.day::timestamp AT TIME ZONE 'UTC' >= (SELECT since FROM kept)) AS both_ways GROUP BY 1, 2),
              sides AS (
                  SELECT *, coalesce(clicks, 0) <> coalesce(said, 0) AS is_wrong
                  FROM (SELECT scope_id, starts_at, clicks FROM link_click_totals
                      WHERE tenant_id = ? AND grain = 'quarter_hour' AND starts_at >= (SELECT since FROM kept)) t
-                 FULL JOIN counted s USING (scope_id, starts_at))
+                 FULL JOIN said s USING (scope_id, starts_at))
              SELECT count(*), count(*) FILTER (WHERE is_wrong),
                  min(format('%s at %s, which says %s clicks where %s count', scope_id, starts_at, clicks, said)) FILTER (WHERE is_wrong)
              FROM sides",
@@ -96,6 +104,8 @@ pub const LINK_RULES: &[BookRule] = &[
             "WITH recorded AS (
                  SELECT link_id, '' AS currency, at, 1 AS sign_ups, 0 AS customers, 0 AS sales, 0::numeric AS sale_amount, 0::numeric AS earned
                      FROM link_sign_ups WHERE tenant_id = ? AND is_counted
+                 UNION ALL SELECT link_id, '', day::timestamp AT TIME ZONE 'UTC', sign_ups, 0, 0, 0, 0 FROM link_imported_days
+                     WHERE tenant_id = ? AND sign_ups > 0
                  UNION ALL SELECT link_id, '', min(event_date), 0, 1, 0, 0, 0 FROM partner_commission_events
                      WHERE tenant_id = ? AND link_id IS NOT NULL AND event_type = 'invoice_payment' GROUP BY link_id, customer_id
                  UNION ALL SELECT e.link_id, e.currency, e.event_date, 0, 0, (e.event_type = 'invoice_payment')::integer,
@@ -159,6 +169,9 @@ pub const LINK_RULES: &[BookRule] = &[
                      OR NOT EXISTS (SELECT FROM partner_accounts a
                          WHERE a.tenant_id = e.tenant_id AND a.customer_id = e.customer_id AND a.link_id = e.link_id) AS is_wrong
                      FROM partner_commission_events e JOIN links l ON l.tenant_id = e.tenant_id AND l.id = e.link_id WHERE e.tenant_id = ?
+                     -- Of what was imported there is a rule of its own; its refunds follow it.
+                     AND e.source <> 'imported' AND NOT EXISTS (SELECT FROM partner_commission_events o
+                         WHERE o.tenant_id = e.tenant_id AND o.id = e.reverses_id AND o.source = 'imported')
                  UNION ALL SELECT format('customeraccount:%s', a.id), l.id IS NULL OR a.partner_id <> l.partner_id OR a.programme_id <> l.programme_id
                      FROM partner_accounts a LEFT JOIN links l ON l.tenant_id = a.tenant_id AND l.id = a.link_id
                      WHERE a.tenant_id = ? AND a.link_id IS NOT NULL

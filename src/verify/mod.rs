@@ -8,6 +8,7 @@ mod affiliate_rules;
 mod amounts;
 mod commission_rules;
 mod credit_rules;
+mod import_rules;
 mod ledger_rules;
 mod link_rules;
 
@@ -15,8 +16,8 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use self::{
-    affiliate_rules::AFFILIATE_RULES, commission_rules::COMMISSION_RULES, credit_rules::CREDIT_RULES, ledger_rules::LEDGER_RULES,
-    link_rules::LINK_RULES,
+    affiliate_rules::AFFILIATE_RULES, commission_rules::COMMISSION_RULES, credit_rules::CREDIT_RULES, import_rules::IMPORT_RULES,
+    ledger_rules::LEDGER_RULES, link_rules::LINK_RULES,
 };
 use crate::{
     db::statement::{Bind, statement},
@@ -50,7 +51,7 @@ enum Check {
 
 /// Every rule, in the order in which they are checked.
 pub fn rules() -> impl Iterator<Item = &'static BookRule> {
-    LEDGER_RULES.iter().chain(COMMISSION_RULES).chain(CREDIT_RULES).chain(LINK_RULES).chain(AFFILIATE_RULES)
+    LEDGER_RULES.iter().chain(COMMISSION_RULES).chain(CREDIT_RULES).chain(LINK_RULES).chain(AFFILIATE_RULES).chain(IMPORT_RULES)
 }
 
 /// What came out for a rule, over all tenants.

@@ -6,6 +6,7 @@ mod auth;
 mod commissions;
 mod cost;
 mod credits;
+mod imports;
 mod isolation;
 mod leads;
 mod ledger;

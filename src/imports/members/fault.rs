@@ -1,7 +1,7 @@
 //! What is wrong with a file, or with one of its rows.
 
 use super::{MAX_ROWS, column::Column};
-use crate::validation::FaultCode;
+use crate::{imports::text::TextFault, validation::FaultCode};
 
 /// How much of a cell or a header is shown in a message.
 const SHOWN: usize = 80;
@@ -74,6 +74,15 @@ impl FileFault {
     /// It cannot be read, for this reason.
     pub fn unreadable(error: impl std::fmt::Display) -> Self {
         Self::Unreadable(error.to_string())
+    }
+}
+
+impl From<TextFault> for FileFault {
+    fn from(fault: TextFault) -> Self {
+        match fault {
+            TextFault::Workbook(extension) => Self::Workbook(extension),
+            TextFault::Unreadable(error) => Self::unreadable(error),
+        }
     }
 }
 

@@ -10,7 +10,6 @@ pub mod header;
 pub mod plan;
 mod source;
 pub mod table;
-mod text;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -16,10 +16,10 @@ use super::{
     MAX_BYTES,
     fault::FileFault,
     table::{FileLine, MemberRow, Table},
-    text::Rewindable,
 };
 use crate::{
     error::{Error, Result},
+    imports::text::Rewindable,
     models::{credits::assignment::MAX_CREDITS, members::member::email_key},
 };
 

@@ -9,9 +9,9 @@ use super::{
     column::Column,
     fault::{FileFault, RowFault, shortened},
     header::Header,
-    text::{self, Rewindable, Text},
 };
 use crate::{
+    imports::text::{self, Rewindable, Text},
     models::credits::assignment::MAX_CREDITS,
     validation::{FaultCode, MAX_NAME, Wrong, email, line},
 };
@@ -57,7 +57,7 @@ impl FileLine {
 
 /// A file whose header is read.
 pub struct Table<'s> {
-    reader: Reader<Chain<Text<'s>, &'static [u8]>>,
+    reader: Reader<Chain<Text<&'s mut dyn Rewindable>, &'static [u8]>>,
     record: ByteRecord,
     /// What the first row says.
     pub header: Header,
@@ -67,7 +67,7 @@ pub struct Table<'s> {
 impl<'s> Table<'s> {
     /// Reads the header, from the file's beginning.
     pub fn open(source: &'s mut dyn Rewindable) -> Result<Self, FileFault> {
-        let (text, separator) = text::open(source)?;
+        let (text, separator) = text::open(source, |record| Header::of(record).is_ok())?;
         // Rows of other lengths than the header's are rows at fault, and not the file's end.
         let mut builder = ReaderBuilder::new();
         builder.delimiter(separator).flexible(true).has_headers(false).trim(Trim::None);

@@ -53,6 +53,8 @@ crate::pg_enum! {
         Split = "split",
         /// One of the partner's people took it out of their wallet as an affiliate.
         Wallet = "wallet",
+        /// It was earned in another system, and brought along; that it is of a payment is not known.
+        Imported = "imported",
     }
 }
 

@@ -79,6 +79,13 @@ impl Explanation {
             sentence,
         };
         let base = Money { amount: commission.base.unwrap_or_default(), currency };
+        if commission.source == RateSource::Imported {
+            let whence = commission.notes.as_deref().unwrap_or_default();
+            return whole(
+                commission.source,
+                format!("{}, as another system calculated it. {whence}", shown(amount.amount, currency)),
+            );
+        }
         match (commission.event_type, commission.rate, rule) {
             (CommissionEventType::InvoicePayment | CommissionEventType::Split, _, Some(rule)) => {
                 let month_base = commission.month_base.unwrap_or_default();
@@ -96,7 +103,7 @@ impl Explanation {
             (CommissionEventType::Wallet, ..) => {
                 whole(commission.source, format!("{} taken out of an affiliate's wallet.", shown(amount.amount, currency)))
             }
-            (CommissionEventType::Adjustment, ..) => {
+            (CommissionEventType::Adjustment | CommissionEventType::Imported, ..) => {
                 let (what, much) = if commission.amount.is_sign_negative() {
                     ("took off", -commission.amount)
                 } else {

@@ -54,6 +54,8 @@ crate::pg_enum! {
         Manual = "manual",
         /// It was taken out of an affiliate's wallet.
         Wallet = "wallet",
+        /// Another system calculated it, and it was brought along.
+        Imported = "imported",
     }
 }
 

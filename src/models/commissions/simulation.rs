@@ -87,7 +87,12 @@ impl NewRule {
             RateSource::ProgrammeRule => (false, true, payment.rule_has_currency),
             RateSource::TenantRule => (false, false, payment.rule_has_currency),
             RateSource::PartnerRate => (false, false, false),
-            RateSource::CustomerRate | RateSource::Lead | RateSource::Reversal | RateSource::Manual | RateSource::Wallet => {
+            RateSource::CustomerRate
+            | RateSource::Lead
+            | RateSource::Reversal
+            | RateSource::Manual
+            | RateSource::Wallet
+            | RateSource::Imported => {
                 return false;
             }
         };

@@ -209,8 +209,11 @@ impl SignIn {
         self.update_user(connection, found, user, default_partner).await
     }
 
-    /// The new user, and whether it was added now rather than by a concurrent request.
+    /// The new user, and whether it was added now rather than by a concurrent request, or by an import that had the bearer's verified address.
     async fn add_user(&self, mut connection: &AsyncPgConnection, found: &Identity) -> QueryResult<(UserId, bool)> {
+        if let Some(imported) = self.claim_imported(connection, found).await? {
+            return Ok((imported, false));
+        }
         let fresh = UserId::new();
         let user: UserId = diesel::insert_into(users::table)
             .values((
@@ -227,6 +230,13 @@ impl SignIn {
             .get_result(&mut connection)
             .await?;
         Ok((user, user == fresh))
+    }
+
+    /// The imported user of the bearer's verified address, who is the bearer from now on.
+    async fn claim_imported(&self, mut connection: &AsyncPgConnection, found: &Identity) -> QueryResult<Option<UserId>> {
+        let Some(email) = self.verified_email() else { return Ok(None) };
+        let binds = vec![Bind::Uuid(found.tenant.id.uuid()), Bind::text(&self.subject), Bind::text(email)];
+        statement::<Nullable<SqlUuid>>("SELECT claim_imported_user(?, ?, ?)", binds).get_result(&mut connection).await
     }
 
     /// Takes up what the token says of the person; `partner` becomes the one that they act for if there was none.

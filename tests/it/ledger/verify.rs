@@ -5,7 +5,7 @@ use partner_portal::{clock::Clock, seed, verify};
 use serde_json::json;
 
 use super::affiliates;
-use crate::support::World;
+use crate::{imports, support::World};
 
 const DAY: &str = "2026-06-15T12:00:00Z";
 
@@ -218,6 +218,7 @@ async fn planted_faults_are_found() {
     credits(&world).await;
     sales_by_links(&world).await;
     affiliates::affiliates(&world).await;
+    imports::brought_along(&world).await;
     assert_eq!(world.broken_rules().await, [""; 0]);
     let paid = "(SELECT id FROM partner_commission_events WHERE status = 'paid' ORDER BY id LIMIT 1)";
     let mut faults = vec![
@@ -284,6 +285,7 @@ async fn planted_faults_are_found() {
     faults.extend(faults_of_credits());
     faults.extend(faults_of_links());
     faults.extend(affiliates::faults());
+    faults.extend(imports::faults());
     for rule in verify::rules() {
         assert!(faults.iter().any(|(name, _)| *name == rule.name), "no fault is planted for {}", rule.name);
     }

@@ -147,3 +147,16 @@ fn links() {
         }
     }
 }
+
+/// What imports say of rows, with the meaning of each code.
+#[test]
+fn import_codes() {
+    use partner_portal::models::imports::finding::FindingCode;
+
+    let mut table = "| code | | meaning |\n| --- | --- | --- |\n".to_owned();
+    for code in FindingCode::ALL {
+        let left = if code.is_left() { "left" } else { "noted" };
+        writeln!(table, "| `{}` | {left} | {} |", code.as_str(), code.meaning()).expect("memory");
+    }
+    assert_has("docs/imports.md", "codes", &table);
+}

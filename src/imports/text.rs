@@ -2,9 +2,8 @@
 
 use std::io::{self, Chain, Cursor, Read, Seek, SeekFrom};
 
+use csv::ByteRecord;
 use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
-
-use super::{fault::FileFault, header::Header};
 
 /// How much of the text's beginning is looked at for its separator.
 const BEGINNING: u64 = 4096;
@@ -14,33 +13,44 @@ const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 /// the older ones are ([MS-CFB], section 2.2).
 const WORKBOOKS: [(&[u8], &str); 2] = [(b"PK\x03\x04", ".xlsx"), (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ".xls")];
 
+/// Why a file's bytes are no text.
+#[derive(Debug, thiserror::Error)]
+pub enum TextFault {
+    /// It is a spreadsheet's workbook, with this extension.
+    #[error("it is a workbook ({0}) and no CSV file: save it as CSV UTF-8")]
+    Workbook(&'static str),
+    /// It cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] io::Error),
+}
+
 /// Something that can be read twice.
 pub trait Rewindable: Read + Seek + Send {}
 
 impl<T: Read + Seek + Send> Rewindable for T {}
 
 /// The text of a file, read to its end.
-pub type Text<'s> = Tidy<Chain<Cursor<Vec<u8>>, DecodeReaderBytes<&'s mut dyn Rewindable, Vec<u8>>>>;
+pub type Text<R> = Tidy<Chain<Cursor<Vec<u8>>, DecodeReaderBytes<R, Vec<u8>>>>;
 
-/// Opens a file from its beginning; gives its text and what separates its cells.
-pub fn open(source: &mut dyn Rewindable) -> Result<(Text<'_>, u8), FileFault> {
-    source.seek(SeekFrom::Start(0)).map_err(FileFault::unreadable)?;
+/// Opens a file from its beginning; gives its text and what separates its cells. `is_header` says whether a first row names the columns that are needed.
+pub fn open<R: Read + Seek>(mut source: R, is_header: impl Fn(&ByteRecord) -> bool) -> Result<(Text<R>, u8), TextFault> {
+    source.seek(SeekFrom::Start(0))?;
     let mut first = Vec::new();
-    source.take(8).read_to_end(&mut first).map_err(FileFault::unreadable)?;
+    source.by_ref().take(8).read_to_end(&mut first)?;
     if let Some((_, extension)) = WORKBOOKS.iter().find(|(magic, _)| first.starts_with(magic)) {
-        return Err(FileFault::Workbook(extension));
+        return Err(TextFault::Workbook(extension));
     }
-    source.seek(SeekFrom::Start(0)).map_err(FileFault::unreadable)?;
+    source.seek(SeekFrom::Start(0))?;
     // UTF-16 is known by its byte-order mark; without one it is UTF-8, and what is not is said of the cell.
     let mut rest = DecodeReaderBytesBuilder::new().bom_sniffing(true).strip_bom(true).utf8_passthru(true).build(source);
     let mut beginning = Vec::new();
-    rest.by_ref().take(BEGINNING).read_to_end(&mut beginning).map_err(FileFault::unreadable)?;
+    rest.by_ref().take(BEGINNING).read_to_end(&mut beginning)?;
     let separator = match named_separator(&beginning) {
         Some((separator, length)) => {
             beginning.drain(..length);
             separator
         }
-        None => likely_separator(&beginning),
+        None => likely_separator(&beginning, is_header),
     };
     Ok((Tidy::new(Cursor::new(beginning).chain(rest), separator), separator))
 }
@@ -62,13 +72,13 @@ fn named_separator(beginning: &[u8]) -> Option<(u8, usize)> {
 
 /// By which character the cells of a text that begins so are separated: the one under which its first row names the columns that are
 /// needed, or else the one that is most in it.
-fn likely_separator(beginning: &[u8]) -> u8 {
+fn likely_separator(beginning: &[u8], is_header: impl Fn(&ByteRecord) -> bool) -> u8 {
     let header = |separator: u8| {
-        let mut record = csv::ByteRecord::new();
+        let mut record = ByteRecord::new();
         let tidy = Tidy::new(beginning, separator);
         let mut reader = csv::ReaderBuilder::new().delimiter(separator).flexible(true).has_headers(false).from_reader(tidy);
         let is_read = reader.read_byte_record(&mut record).is_ok();
-        (is_read && Header::of(&record).is_ok(), record.len())
+        (is_read && is_header(&record), record.len())
     };
     // Of equals the last is the greatest.
     SEPARATORS.into_iter().rev().max_by_key(|&separator| header(separator)).unwrap_or(b',')

@@ -1,0 +1,239 @@
+//! What another system gives out, brought in: its files are read ([`folder`], `records`, [`reading`]) by what is known of the system ([`source`], [`sources`]),
+//! every row is kept, and then one kind after the other is settled ([`crate::models::imports`]). Each part is one transaction with its checkpoint, so an
+//! import that is stopped goes on where it was.
+
+mod cells;
+pub mod decisions;
+mod draft;
+pub mod folder;
+pub mod reading;
+mod records;
+pub mod source;
+pub mod sources;
+mod transactions;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use chrono::{DateTime, Utc};
+use diesel_async::AsyncPgConnection;
+
+use self::{
+    decisions::Decisions,
+    folder::{Folder, InputFile, hexadecimal},
+    reading::{ReadingOptions, Understanding},
+    source::SourceFacts,
+    transactions::Transactions,
+};
+use crate::{
+    error::Result,
+    ids::TenantId,
+    models::imports::{
+        facts::ImportKind,
+        proof::ProofLine,
+        run::{self, ImportRun, Orphans},
+        staged::ReadRow,
+    },
+};
+
+/// How many rows are kept in one transaction.
+const CHUNK: usize = 1_000;
+
+/// An import to be run.
+pub struct Import<'i> {
+    /// From which system.
+    pub source: &'static SourceFacts,
+    /// Its files.
+    pub folder: &'i Folder,
+    /// What else is said of them.
+    pub options: &'i ReadingOptions,
+    /// What becomes of links without owner.
+    pub orphans: Orphans,
+    /// What was decided about rows.
+    pub decisions: &'i Decisions,
+    /// Into which tenant.
+    pub tenant: TenantId,
+    /// Whether nothing is written in the end.
+    pub is_dry_run: bool,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Shows how far an import is.
+pub trait Progress {
+    /// A part begins, of about so many rows.
+    fn begins(&mut self, what: &str, rows: u64);
+    /// So many more rows are done.
+    fn done(&mut self, rows: u64);
+}
+
+/// What came of an import.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The number of the run.
+    pub run: i32,
+    /// Whether it went on with one that was stopped.
+    pub is_continued: bool,
+    /// By kind: how many rows are in, of how many.
+    pub counts: Vec<(ImportKind, i64, i64)>,
+    /// By code: whether rows are left because of it, and how many it was said of.
+    pub findings: Vec<(String, bool, i64)>,
+    /// Commissions by currency and status, there and here.
+    pub proof: Vec<ProofLine>,
+}
+
+/// Why an import did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportFault {
+    /// Another is running.
+    #[error("an import from {0} into this tenant is running already")]
+    Running(&'static str),
+    /// A file cannot be read.
+    #[error("{0}")]
+    File(String),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] crate::error::Error),
+}
+
+impl From<diesel::result::Error> for ImportFault {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+impl Import<'_> {
+    /// Brings everything in on a connection of its own, which is the caller's again afterwards. `report` is called within the last transaction, to read findings.
+    pub async fn run(
+        &self,
+        connection: &AsyncPgConnection,
+        progress: &mut dyn Progress,
+        report: impl AsyncFnOnce(&ImportRun<'_>) -> Result<()>,
+    ) -> Result<Outcome, ImportFault> {
+        if !run::lock(connection, self.tenant, self.source.name).await? {
+            return Err(ImportFault::Running(self.source.name));
+        }
+        let transactions = Transactions { connection, tenant: self.tenant, is_rehearsal: self.is_dry_run };
+        transactions.begin().await?;
+        let mut run = ImportRun {
+            connection,
+            tenant: self.tenant,
+            source: self.source.name,
+            run: 0,
+            at: self.at,
+            is_rehearsal: self.is_dry_run,
+            orphans: self.orphans,
+        };
+        let begun = run.begin(&self.request()).await?;
+        transactions.next().await?;
+        for file in &self.folder.files {
+            self.read(&run, &transactions, file, progress).await?;
+        }
+        self.settle(&run, &transactions, progress).await?;
+        run.finish().await?;
+        transactions.next().await?;
+        let mut counts: Vec<_> = run.counts().await?.into_iter().map(|(kind, (inside, all))| (kind, inside, all)).collect();
+        counts.sort_unstable();
+        let (findings, proof) = (run.findings_by_code().await?, run.proof().await?);
+        report(&run).await?;
+        transactions.end().await?;
+        run::unlock(connection, self.tenant, self.source.name).await?;
+        Ok(Outcome { run: begun.run, is_continued: begun.is_continued, counts, findings, proof })
+    }
+
+    /// SHA-256 of all that is asked for.
+    fn request(&self) -> String {
+        let mut digest = Context::new(&SHA256);
+        digest.update(&self.folder.digest);
+        digest.update(&self.decisions.digest);
+        digest.update(format!("{:?} {:?}", self.options, self.orphans).as_bytes());
+        hexadecimal(digest.finish().as_ref())
+    }
+
+    /// Keeps the rows of a file, from where an earlier turn of this run stopped.
+    async fn read(
+        &self,
+        run: &ImportRun<'_>,
+        transactions: &Transactions<'_>,
+        file: &InputFile,
+        progress: &mut dyn Progress,
+    ) -> Result<(), ImportFault> {
+        let has_link_days = self.folder.files.iter().any(|file| file.facts.iter().any(|facts| facts.kind == ImportKind::LinkDay));
+        for facts in &file.facts {
+            progress.begins(&format!("reading {}", file.name), file.lines);
+            let understanding = Understanding {
+                source: self.source,
+                file: facts,
+                format: file.format,
+                name: &file.name,
+                options: self.options,
+                decisions: self.decisions,
+                has_link_days,
+                now: self.at,
+            };
+            let before = run.lines_read(&file.name, facts.kind).await?;
+            let mut records = file.records().map_err(ImportFault::File)?;
+            let (mut rows, mut last) = (Vec::<ReadRow>::with_capacity(CHUNK), before);
+            while let Some(record) = records.read().map_err(|error| ImportFault::File(format!("{}: {error}", file.name)))? {
+                if record.line <= before {
+                    continue;
+                }
+                last = record.line;
+                rows.extend(understanding.rows(&record));
+                if rows.len() >= CHUNK {
+                    progress.done(rows.len() as u64);
+                    run.keep(std::mem::take(&mut rows)).await?;
+                    run.note_lines(&file.name, facts.kind, last).await?;
+                    transactions.next().await?;
+                }
+            }
+            progress.done(rows.len() as u64);
+            run.keep(rows).await?;
+            run.note_lines(&file.name, facts.kind, last).await?;
+            transactions.next().await?;
+        }
+        Ok(())
+    }
+
+    /// Settles one kind of row after the other, each when what it refers to is in.
+    async fn settle(
+        &self,
+        run: &ImportRun<'_>,
+        transactions: &Transactions<'_>,
+        progress: &mut dyn Progress,
+    ) -> Result<(), ImportFault> {
+        let waiting = run.waiting_count().await?;
+        progress.begins("bringing in", u64::try_from(waiting).unwrap_or_default());
+        macro_rules! all {
+            ($step:expr, $weight:expr) => {
+                loop {
+                    let count = $step.await?;
+                    transactions.next().await?;
+                    progress.done((count / $weight) as u64);
+                    if count == 0 {
+                        break;
+                    }
+                }
+            };
+        }
+        all!(run.settle_partners(), 1);
+        all!(run.settle_users(), 1);
+        all!(run.settle_memberships(), 1);
+        all!(run.give_owners(!self.source.has_users), usize::MAX);
+        all!(run.settle_programmes(), 1);
+        all!(run.settle_enrolments(), 1);
+        all!(run.settle_rules(), 1);
+        all!(run.settle_links(), 1);
+        // What links made of users who are gone.
+        all!(run.give_owners(!self.source.has_users), usize::MAX);
+        all!(run.settle_link_days(), 1);
+        all!(run.settle_customers(), 1);
+        run.name_payouts().await?;
+        transactions.next().await?;
+        all!(run.settle_payouts(), 1);
+        all!(run.resolve_commissions(), 2);
+        all!(run.write_commissions(), 2);
+        all!(run.settle_empty_payouts(), usize::MAX);
+        run.assign_customers().await?;
+        transactions.next().await?;
+        Ok(())
+    }
+}
