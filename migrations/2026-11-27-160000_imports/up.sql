@@ -66,7 +66,7 @@ CREATE TABLE import_rows (
     facts jsonb NOT NULL,
     raw jsonb,
     decision jsonb,
-    email_key text COLLATE "C" GENERATED ALWAYS AS (lower(btrim(facts ->> 'email'))) STORED,
+    email_key text COLLATE "C" GENERATED ALWAYS AS (email_key(btrim(facts ->> 'email'))) STORED,
     user_ref text GENERATED ALWAYS AS (facts ->> 'user') STORED,
     customer_ref text GENERATED ALWAYS AS (facts ->> 'customer') STORED,
     currency text GENERATED ALWAYS AS (facts ->> 'currency') STORED,

@@ -1,7 +1,6 @@
 //! A folder of files: which of them are what, and whether they have what they must have. Found out before anything is imported.
 
 use std::{
-    fmt::Write as _,
     fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
@@ -161,12 +160,4 @@ impl FileFacts {
         let stem = stem.trim_end_matches(|c: char| c.is_ascii_digit());
         self.names.iter().any(|name| plain(name) == stem)
     }
-}
-
-/// Bytes as hexadecimal digits.
-pub fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

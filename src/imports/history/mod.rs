@@ -18,7 +18,7 @@ use diesel_async::AsyncPgConnection;
 
 use self::{
     decisions::Decisions,
-    folder::{Folder, InputFile, hexadecimal},
+    folder::{Folder, InputFile},
     reading::{ReadingOptions, Understanding},
     source::SourceFacts,
     transactions::Transactions,
@@ -26,6 +26,7 @@ use self::{
 use crate::{
     error::Result,
     ids::TenantId,
+    imports::hexadecimal,
     models::imports::{
         facts::ImportKind,
         proof::ProofLine,

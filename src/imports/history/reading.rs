@@ -10,16 +10,18 @@ use super::{
     cells::{self, filled},
     decisions::Decisions,
     draft::{Cells, Draft, Fault},
-    folder::hexadecimal,
     records::{FileFormat, Record, find, find_all},
     source::{ColumnFacts, Field, FileFacts, MoneyForm, SourceFacts},
 };
-use crate::models::{
-    calendar::TimeZone,
-    imports::{
-        facts::ImportKind,
-        finding::{Finding, FindingCode},
-        staged::ReadRow,
+use crate::{
+    imports::hexadecimal,
+    models::{
+        calendar::TimeZone,
+        imports::{
+            facts::ImportKind,
+            finding::{Finding, FindingCode},
+            staged::ReadRow,
+        },
     },
 };
 

@@ -216,13 +216,6 @@ impl Field {
     }
 }
 
-impl SourceFacts {
-    /// Whether one of its kinds of rows has days of links of their own: then the totals of links count for nothing.
-    pub fn has(&self, kind: ImportKind) -> bool {
-        self.files.iter().any(|file| file.kind == kind)
-    }
-}
-
 /// A name as names are compared: in lower case, without blanks, hyphens and underscores.
 pub fn plain(name: &str) -> String {
     name.trim_start_matches('\u{feff}').chars().filter(|c| !matches!(c, ' ' | '_' | '-')).flat_map(char::to_lowercase).collect()

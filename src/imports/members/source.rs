@@ -1,7 +1,6 @@
 //! Where a file lies, and how it is read beside the work of the server: on a thread for what blocks.
 
 use std::{
-    fmt::Write,
     fs::File,
     io::{Cursor, Seek, SeekFrom},
 };
@@ -19,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    imports::text::Rewindable,
+    imports::{hexadecimal, text::Rewindable},
     models::{credits::assignment::MAX_CREDITS, members::member::email_key},
 };
 
@@ -80,10 +79,7 @@ pub fn scan(source: &mut dyn Rewindable) -> Result<Scan, FileFault> {
             digest.update(b"\n");
         }
     }
-    let digest = digest.finish().as_ref().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    });
+    let digest = hexadecimal(digest.finish().as_ref());
     Ok(Scan { rows, digest, ignored_columns: table.header.ignored })
 }
 

@@ -8,10 +8,11 @@ use uuid::Uuid;
 use super::{
     facts::{Facts, ImportKind},
     finding::{Finding, FindingCode},
-    refs::{Known, address_key},
+    refs::Known,
     run::ImportRun,
     staged::{Settled, WaitingRow},
 };
+use crate::models::members::member::email_key;
 
 /// What the commissions of a batch refer to.
 struct CommissionRefs {
@@ -56,7 +57,7 @@ impl CommissionRefs {
         let facts = &row.facts;
         let of = |code, message: String| Finding::of(ImportKind::Commission, &row.source_id, code, message);
         let named = facts.partner.as_ref().and_then(|id| self.partners.get(id)).and_then(Known::inside);
-        let by_address = || facts.partner_email.as_ref().and_then(|email| self.by_address.get(&address_key(email))?.1);
+        let by_address = || facts.partner_email.as_ref().and_then(|email| self.by_address.get(&email_key(email))?.1);
         let own = named.or_else(by_address);
         if own.is_none() {
             findings.push(match (&facts.partner, &facts.blank_partner) {

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     db::statement::statement,
     ids::LinkId,
+    models::members::member::email_key,
     models::programmes::{
         host::hosts,
         link::{is_key, made_key},
@@ -192,8 +193,7 @@ impl LinkRefs {
         let mut say = |code, message: String| findings.push(Finding::of(ImportKind::Link, &row.source_id, code, message));
         let facts = &row.facts;
         let named = facts.partner.as_ref().and_then(|id| self.partners.get(id)).and_then(Known::inside);
-        let by_address =
-            || facts.partner_email.as_ref().and_then(|email| self.by_address.get(&super::refs::address_key(email))?.1);
+        let by_address = || facts.partner_email.as_ref().and_then(|email| self.by_address.get(&email_key(email))?.1);
         if let Some(partner) = named.or_else(by_address) {
             return Some(partner);
         }

@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::{
     facts::{Facts, ImportKind},
     finding::{Finding, FindingCode},
-    refs::address_key,
     run::{ImportRun, json},
     staged::Settled,
 };
+use crate::models::members::member::email_key;
 use crate::{db::statement::statement, ids::PartnerId, validation::MAX_NAME};
 
 /// The source's id of the partner that has the links without owner.
@@ -46,7 +46,7 @@ impl ImportRun<'_> {
             }
             let mut partner = self.new_partner(&row.facts, id);
             if let Some(email) = &row.facts.email
-                && let Some((first, _)) = firsts.get(&address_key(email)).filter(|(first, _)| first != id)
+                && let Some((first, _)) = firsts.get(&email_key(email)).filter(|(first, _)| first != id)
             {
                 partner.email = None;
                 let message = format!("The partner {first:?} has this address, and was there before; this one has none here.");

@@ -6,11 +6,11 @@ use diesel_async::RunQueryDsl;
 use super::{
     facts::ImportKind,
     finding::{Finding, FindingCode},
-    refs::{Known, address_key},
+    refs::Known,
     run::ImportRun,
     staged::Settled,
 };
-use crate::db::statement::statement;
+use crate::{db::statement::statement, models::members::member::email_key};
 
 impl ImportRun<'_> {
     /// Finds whose some payouts are; gives how many. They are in once their commissions are.
@@ -30,7 +30,7 @@ impl ImportRun<'_> {
                 continue;
             }
             let named = row.facts.partner.as_ref().and_then(|id| partners.get(id)).and_then(Known::inside);
-            let partner = named.or_else(|| by_address.get(&address_key(row.facts.partner_email.as_deref()?))?.1);
+            let partner = named.or_else(|| by_address.get(&email_key(row.facts.partner_email.as_deref()?))?.1);
             settled.push(Settled { source_id: row.source_id.clone(), state: "ready", partner, ..Settled::default() });
         }
         self.settle(kind, &settled).await?;

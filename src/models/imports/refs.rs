@@ -16,7 +16,10 @@ use super::{
     run::ImportRun,
     staged::{Settled, WaitingRow, understood},
 };
-use crate::db::statement::{Bind, statement};
+use crate::{
+    db::statement::{Bind, statement},
+    models::members::member::email_key,
+};
 
 /// A row that others refer to.
 #[derive(Debug, Clone)]
@@ -70,7 +73,7 @@ impl ImportRun<'_> {
         kind: ImportKind,
         addresses: impl IntoIterator<Item = Option<&String>>,
     ) -> QueryResult<HashMap<String, (String, Option<Uuid>)>> {
-        let keys: HashSet<String> = addresses.into_iter().flatten().map(|address| address_key(address)).collect();
+        let keys: HashSet<String> = addresses.into_iter().flatten().map(|address| email_key(address.trim())).collect();
         if keys.is_empty() {
             return Ok(HashMap::new());
         }
@@ -109,9 +112,4 @@ impl ImportRun<'_> {
         self.report(&unknown.iter().map(said).collect::<Vec<_>>()).await?;
         Ok(known)
     }
-}
-
-/// How addresses are compared within a source.
-pub(super) fn address_key(address: &str) -> String {
-    address.trim().to_lowercase()
 }

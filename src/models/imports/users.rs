@@ -16,13 +16,14 @@ use uuid::Uuid;
 use super::{
     facts::{Facts, ImportKind},
     finding::{Finding, FindingCode},
-    refs::{Known, address_key},
+    refs::Known,
     run::{BATCH, ImportRun, json},
     staged::{Settled, WaitingRow, understood},
 };
 use crate::{
     db::statement::{Bind, statement},
     ids::UserId,
+    models::members::member::email_key,
 };
 
 /// The longest subject, in characters.
@@ -79,7 +80,7 @@ impl ImportRun<'_> {
         let mut plan = Plan::default();
         for row in &rows {
             let all = belongs.remove(&row.source_id).unwrap_or_default();
-            let first = row.facts.email.as_ref().and_then(|email| firsts.get(&address_key(email)));
+            let first = row.facts.email.as_ref().and_then(|email| firsts.get(&email_key(email)));
             let first = first.map(|(first, _)| first.as_str()).filter(|first| *first != row.source_id);
             let known = row.facts.existing.or_else(|| here.get(self.subject_of(row).as_str()).copied());
             let own = own.get(&format!("user:{}", row.source_id)).copied();

@@ -130,6 +130,8 @@ async fn people() {
                 json!({"id": "alone", "email": "alone@example.com", "createdAt": DAY}),
                 json!({"id": "silent", "name": "Silent"}),
                 json!({"id": "twin", "name": "Twin", "email": " ANN@example.com "}),
+                json!({"id": "jo_1", "name": "Jo", "email": "jo@bücher.example", "createdAt": DAY}),
+                json!({"id": "jo_2", "name": "Jo", "email": "jo@xn--bcher-kva.example"}),
                 json!({"id": "busy", "name": "Busy", "email": "busy@example.com", "defaultPartnerId": "pn_2"}),
                 json!({"id": "stray", "name": "Stray", "email": "stray@example.com", "defaultPartnerId": "pn_1"}),
             ],
@@ -147,6 +149,7 @@ async fn people() {
     assert_eq!(codes(&found, "alone"), ["USER_WITHOUT_NAME", "USER_WITHOUT_PARTNER"]);
     assert_eq!(codes(&found, "silent"), ["USER_WITHOUT_EMAIL", "USER_WITHOUT_PARTNER"]);
     assert_eq!(codes(&found, "twin"), ["DUPLICATE_EMAIL", "USER_WITHOUT_PARTNER"]);
+    assert_eq!(codes(&found, "jo_2"), ["DUPLICATE_EMAIL", "USER_WITHOUT_PARTNER"]);
     assert_eq!(codes(&found, "busy"), ["SEVERAL_PARTNERS"]);
     assert_eq!(codes(&found, "stray"), ["DEFAULT_NOT_THEIRS"]);
     assert_eq!(codes(&found, "nobody/pn_2"), ["MEMBERSHIP_DANGLING"]);
