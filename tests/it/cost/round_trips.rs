@@ -152,7 +152,7 @@ async fn measure() {
     let database = cluster::migrated_database().await;
     let (line, folder) = (Arc::new(Line::default()), tempfile::tempdir().expect("a folder"));
     let login = line.to(&database.login, folder.path());
-    let database = cluster::Database { owner: database.owner, login };
+    let database = database.with_login(login);
     let world = World::with(Setup { pool: 1, database: Some(database), ..Setup::default() }).await;
     let amounts = seed::Amounts { partners: 3, leads: 60, invoices: 150, members: 20, clicks: 0, pays_monthly: true, seed: 3 };
     let mut connection = world.owner().await;

@@ -41,7 +41,7 @@ async fn redirects_go_on_without_the_database() {
     let server = Embedded::start(&folder.0, &options).await.expect("PostgreSQL");
     migrations::run(&server.owner()).await.expect("migrations");
     server.grant_roles().await.expect("grants");
-    let database = Database { owner: server.owner(), login: server.login() };
+    let database = Database::of(&server);
     let world = World::with(Setup { database: Some(database), ..Setup::default() }).await;
     let tasks = world.follow_links().await;
     let link = world.link("https://example.com/1").await;

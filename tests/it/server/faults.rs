@@ -37,7 +37,7 @@ async fn the_database_goes_and_comes() {
     let server = Embedded::start(&folder.0, &options).await.expect("PostgreSQL");
     migrations::run(&server.owner()).await.expect("migrations");
     server.grant_roles().await.expect("grants");
-    let database = Database { owner: server.owner(), login: server.login() };
+    let database = Database::of(&server);
     let world = World::with(Setup { database: Some(database), is_live: true, ..Setup::default() }).await;
     let (done, failures) = (AtomicBool::new(false), AtomicUsize::new(0));
     let asks = (0..8).map(|_| async {

@@ -1,8 +1,12 @@
 //! One PostgreSQL server for the test run, and a database copied from a migrated template for each test.
 
 use std::{
+    collections::VecDeque,
     path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use diesel_async::SimpleAsyncConnection;
@@ -23,6 +27,10 @@ struct Cluster {
 
 static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
 static NUMBER: AtomicU32 = AtomicU32::new(0);
+/// Databases whose tests have ended, the oldest first.
+static ENDED: std::sync::Mutex<VecDeque<String>> = std::sync::Mutex::new(VecDeque::new());
+/// How many ended databases are left alone, since what their tests started may still be ending.
+const ENDED_KEPT: usize = 6;
 
 /// How a throw-away server is run.
 pub fn options() -> Options {
@@ -58,9 +66,33 @@ pub async fn log_file() -> PathBuf {
 }
 
 /// How to connect to a database of this test's own: as the owner of its tables, and as the server's login.
+///
+/// It is dropped some time after the last clone is: a whole run would need many gigabytes otherwise.
+#[derive(Clone)]
 pub struct Database {
     pub owner: Config,
     pub login: Config,
+    _lease: Option<Arc<Lease>>,
+}
+
+struct Lease(String);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        ENDED.lock().unwrap_or_else(PoisonError::into_inner).push_back(std::mem::take(&mut self.0));
+    }
+}
+
+impl Database {
+    /// The database of a server that the test started itself.
+    pub fn of(server: &Embedded) -> Self {
+        Self { owner: server.owner(), login: server.login(), _lease: None }
+    }
+
+    /// The same database with another login.
+    pub fn with_login(self, login: Config) -> Self {
+        Self { login, ..self }
+    }
 }
 
 /// A database with every migration applied and nothing in it.
@@ -76,11 +108,20 @@ pub async fn empty_database() -> Database {
 async fn database(template: &str) -> Database {
     let cluster = cluster().await;
     let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-    let turn = cluster.copying.lock().await;
     let mut connection = connect::establish(&cluster.server.owner_of("postgres"), None).await.expect("a connection");
+    while let Some(ended) = next_ended() {
+        let drop = format!("DROP DATABASE {ended} WITH (FORCE)");
+        connection.batch_execute(&drop).await.expect("the database of an ended test is dropped");
+    }
+    let turn = cluster.copying.lock().await;
     connection.batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}")).await.expect("a database");
     drop(turn);
     let mut login = cluster.server.login();
     login.dbname(&name);
-    Database { owner: cluster.server.owner_of(&name), login }
+    Database { owner: cluster.server.owner_of(&name), login, _lease: Some(Arc::new(Lease(name))) }
+}
+
+fn next_ended() -> Option<String> {
+    let mut ended = ENDED.lock().unwrap_or_else(PoisonError::into_inner);
+    if ended.len() > ENDED_KEPT { ended.pop_front() } else { None }
 }

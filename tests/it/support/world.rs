@@ -170,8 +170,8 @@ impl World {
 
     /// Another server on the same database.
     pub async fn twin(&self) -> Self {
-        let database = cluster::Database { owner: self.database.owner.clone(), login: self.database.login.clone() };
-        let twin = Self::unpopulated(Setup { database: Some(database), is_live: self.is_live, ..Setup::default() }).await;
+        let twin =
+            Self::unpopulated(Setup { database: Some(self.database.clone()), is_live: self.is_live, ..Setup::default() }).await;
         Self { acme: self.acme, globex: self.globex, a: self.a, b: self.b, g: self.g, ..twin }
     }
 
