@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     auth::{
@@ -47,6 +47,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Publishes changes to subscriptions.
     pub hub: Arc<Hub>,
+    /// Wakes what runs imports in the background.
+    pub data_imports: Arc<Notify>,
     /// How many exports and uploads may run at once: each keeps a connection for as long as it takes.
     pub files: Arc<Semaphore>,
     /// The longest that one operation may take.
@@ -67,6 +69,7 @@ impl App {
             public_url: Arc::clone(&self.public_url),
             rates: self.rates.clone(),
             invitations: Arc::clone(&self.edge.invitations),
+            data_imports: Arc::clone(&self.data_imports),
         }
     }
 }

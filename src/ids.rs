@@ -202,6 +202,10 @@ ids! {
     RewardId = "reward", "A reward's id";
     /// The id of one entry of a wallet.
     WalletTransactionId = "wallettransaction", "The id of a wallet's transaction";
+    /// The id of an import that runs in the background.
+    DataImportId = "dataimport", "The id of an import of data";
+    /// The id of something that such an import reported.
+    ImportFindingId = "importfinding", "The id of an import's finding";
     /// The id of a transfer of money: it stands for the transfer's number.
     TransferId = "transfer", "A transfer's id";
     /// The id of a transfer of credits: it stands for the transfer's number.

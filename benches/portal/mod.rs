@@ -100,6 +100,7 @@ impl Portal {
             public_url: "http://localhost".into(),
             rates: partner_portal::rates::CommissionRates::default(),
             metrics: Metrics::new().expect("metrics"),
+            data_imports: Arc::default(),
             hub: Arc::new(Hub::of(&database.login()).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout: limit,

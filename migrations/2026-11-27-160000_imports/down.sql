@@ -1,5 +1,5 @@
 SET LOCAL lock_timeout = '60s';
-DROP FUNCTION import_link_days(uuid, jsonb), import_commissions(uuid, timestamptz, jsonb, jsonb), claim_imported_user(uuid, text, text),
+DROP FUNCTION import_analyze(boolean), import_link_days(uuid, jsonb), import_commissions(uuid, timestamptz, jsonb, jsonb), claim_imported_user(uuid, text, text),
     import_users(uuid, jsonb, jsonb), import_partners(uuid, jsonb), import_guard(uuid);
 DROP INDEX users_imported_idx;
 DROP TRIGGER partner_payouts_total_insert ON partner_payouts;

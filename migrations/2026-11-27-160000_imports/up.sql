@@ -82,7 +82,7 @@ CREATE TABLE import_rows (
     CONSTRAINT import_rows_source_id_length CHECK (char_length(source_id) BETWEEN 1 AND 500)
 );
 CREATE INDEX import_rows_waiting_idx ON import_rows (tenant_id, source, kind, position) WHERE state = 'read';
-CREATE INDEX import_rows_ready_idx ON import_rows (tenant_id, source, kind, payout_key, position) WHERE state = 'ready';
+CREATE INDEX import_rows_ready_idx ON import_rows (tenant_id, source, kind, payout_key, link_id, position) WHERE state = 'ready';
 CREATE INDEX import_rows_target_idx ON import_rows (tenant_id, target_id) WHERE target_id IS NOT NULL;
 CREATE INDEX import_rows_email_idx ON import_rows (tenant_id, source, kind, email_key) WHERE kind IN ('partner', 'user') AND email_key IS NOT NULL;
 CREATE INDEX import_rows_memberships_idx ON import_rows (tenant_id, source, user_ref) WHERE kind = 'membership';
@@ -336,8 +336,24 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION import_link_days(uuid, jsonb) IS 'Adds the clicks and sign-ups that links had elsewhere, by day, to the totals';
 
-REVOKE ALL ON FUNCTION import_guard(uuid), import_partners(uuid, jsonb), import_users(uuid, jsonb, jsonb), claim_imported_user(uuid, text, text),
+-- An import fills these tables within minutes, and a rehearsal within one transaction, before anything else looks at them. What the planner
+-- believes to be empty it joins row by row.
+CREATE FUNCTION import_analyze(of_rows_alone boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+BEGIN
+    -- ANALYZE keeps others from it until the transaction ends, which a rehearsal's does late.
+    IF of_rows_alone THEN
+        ANALYZE (SKIP_LOCKED) public.import_rows;
+        RETURN;
+    END IF;
+    ANALYZE (SKIP_LOCKED) public.import_rows, public.partners, public.users, public.partner_users, public.programmes, public.enrolments, public.links,
+        public.links_by_clicks, public.links_by_sales, public.link_click_totals, public.link_sale_totals, public.customers, public.invoices,
+        public.partner_commission_events, public.partner_payouts, public.partner_payout_items, public.transfers, public.accounts;
+END $$;
+COMMENT ON FUNCTION import_analyze(boolean) IS 'Renews what the planner knows of the tables that imports fill, or of import_rows alone, but for those that somebody else is at';
+
+REVOKE ALL ON FUNCTION import_analyze(boolean), import_guard(uuid), import_partners(uuid, jsonb), import_users(uuid, jsonb, jsonb), claim_imported_user(uuid, text, text),
     import_commissions(uuid, timestamptz, jsonb, jsonb), import_link_days(uuid, jsonb) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION import_partners(uuid, jsonb), import_users(uuid, jsonb, jsonb), import_commissions(uuid, timestamptz, jsonb, jsonb),
+GRANT EXECUTE ON FUNCTION import_analyze(boolean), import_partners(uuid, jsonb), import_users(uuid, jsonb, jsonb), import_commissions(uuid, timestamptz, jsonb, jsonb),
     import_link_days(uuid, jsonb) TO portal_operator;
 GRANT EXECUTE ON FUNCTION claim_imported_user(uuid, text, text) TO portal_gate;

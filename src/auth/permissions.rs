@@ -48,6 +48,8 @@ pub enum Permission {
     AffiliateTakePart,
     /// Set the terms for affiliates, and correct who referred whom and what wallets hold.
     AffiliatesManage,
+    /// Import what other systems give out.
+    DataImport,
 }
 
 impl Permission {
@@ -68,6 +70,8 @@ pub enum Readable {
     Applications,
     /// Accounts' transfers, and what accounts held after them.
     Ledgers,
+    /// What was imported from other systems, and what was reported of it.
+    Imports,
 }
 
 impl Role {
@@ -76,11 +80,11 @@ impl Role {
 
     /// What the role may read that not every role may.
     pub const fn reads(self) -> &'static [Readable] {
-        use Readable::{AllPartners, Applications, Ledgers, Profiles};
+        use Readable::{AllPartners, Applications, Imports, Ledgers, Profiles};
         match self {
             Self::PartnerMember => &[],
             Self::PartnerOwner => &[Profiles, Applications, Ledgers],
-            Self::Operator => &[AllPartners, Profiles, Applications, Ledgers],
+            Self::Operator => &[AllPartners, Profiles, Applications, Ledgers, Imports],
             Self::Service => &[AllPartners],
         }
     }
@@ -88,8 +92,8 @@ impl Role {
     /// What the role allows, for a partner's people only while the partner is active.
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
-            AffiliateTakePart, AffiliatesManage, CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, EventsIngest,
-            LeadsWrite, LinksManage, MembersManage, PartnersManage, PayoutsManage, ProfileWrite, ProgrammesManage,
+            AffiliateTakePart, AffiliatesManage, CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, DataImport,
+            EventsIngest, LeadsWrite, LinksManage, MembersManage, PartnersManage, PayoutsManage, ProfileWrite, ProgrammesManage,
             SettingsManage, UsersManage,
         };
         match self {
@@ -111,6 +115,7 @@ impl Role {
                 CustomersManage,
                 SettingsManage,
                 AffiliatesManage,
+                DataImport,
             ],
             Self::Service => &[CreditsGrant, CustomersManage, EventsIngest],
         }

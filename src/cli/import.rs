@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use indicatif::ProgressBar;
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -29,11 +29,7 @@ use crate::{
     },
     models::{
         calendar::TimeZone,
-        imports::{
-            finding::FindingCode,
-            proof::ProofLine,
-            run::{ImportRun, Orphans},
-        },
+        imports::run::{ImportRun, Orphans},
         people::tenant::Tenant,
     },
     money::Money,
@@ -71,39 +67,16 @@ pub struct Arguments {
     zone: Option<TimeZone>,
     /// What rates are written in: 10, 1000 or 0.1 for ten per cent
     #[arg(long, value_enum)]
-    rate_unit: Option<RateUnitArgument>,
+    rate_unit: Option<RateUnit>,
     /// How amounts are written, where that is otherwise than this system does
     #[arg(long, value_enum)]
-    money: Option<MoneyArgument>,
+    money: Option<MoneyForm>,
     /// What becomes of links without a partner or user: reported and left, or held by a partner of their own
     #[arg(long, value_enum, default_value = "report")]
-    orphans: OrphansArgument,
+    orphans: Orphans,
     /// Where links lead that say no address, with {key} for their key: `https://example.com/?via={key}`
     #[arg(long, value_name = "URL")]
     link_url: Option<String>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum RateUnitArgument {
-    Percent,
-    BasisPoints,
-    Fraction,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum MoneyArgument {
-    /// In the smallest unit: 1250
-    Minor,
-    /// In the major unit: 12.50
-    Major,
-    /// As text: $1,250.00
-    Shown,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum OrphansArgument {
-    Report,
-    Hold,
 }
 
 fn source(name: &str) -> Result<&'static SourceFacts, String> {
@@ -141,26 +114,15 @@ async fn import(database: &Database, arguments: &Arguments, folder: &Folder, dec
     let options = ReadingOptions {
         currency: arguments.currency,
         zone: arguments.zone,
-        rate_unit: arguments.rate_unit.map(|unit| match unit {
-            RateUnitArgument::Percent => RateUnit::Percent,
-            RateUnitArgument::BasisPoints => RateUnit::BasisPoints,
-            RateUnitArgument::Fraction => RateUnit::Fraction,
-        }),
-        money: arguments.money.map(|form| match form {
-            MoneyArgument::Minor => MoneyForm::Minor,
-            MoneyArgument::Major => MoneyForm::Major,
-            MoneyArgument::Shown => MoneyForm::Shown,
-        }),
+        rate_unit: arguments.rate_unit,
+        money: arguments.money,
         link_url: arguments.link_url.clone(),
     };
     let import = Import {
         source: arguments.source,
         folder,
         options: &options,
-        orphans: match arguments.orphans {
-            OrphansArgument::Report => Orphans::Report,
-            OrphansArgument::Hold => Orphans::Hold,
-        },
+        orphans: arguments.orphans,
         decisions,
         tenant: tenant.id,
         is_dry_run: arguments.dry_run,
@@ -220,14 +182,15 @@ fn shown(arguments: &Arguments, outcome: &Outcome) -> ExitCode {
     } else if outcome.is_continued {
         say("The import went on where it had stopped.\n");
     }
-    for (kind, inside, all) in &outcome.counts {
-        say(&format!("{:<16} {inside:>9} of {all}\n", kind.plural()));
+    let Outcome { summary, .. } = outcome;
+    for count in &summary.counts {
+        say(&format!("{:<16} {:>9} of {}\n", count.kind.plural(), count.inside, count.all));
     }
-    for (code, is_left, count) in &outcome.findings {
-        say(&format!("{:<26} {count:>9} {}\n", code, if *is_left { "left" } else { "noted" }));
+    for count in &summary.findings {
+        say(&format!("{:<26} {:>9} {}\n", count.code, count.count, if count.is_left { "left" } else { "noted" }));
     }
     say("currency status     there: count          amount   here: count          amount\n");
-    for line in &outcome.proof {
+    for line in &summary.proof {
         let sign = if line.agrees() { "" } else { "  DIFFERS" };
         say(&format!(
             "{:<8} {:<10} {:>12} {:>15} {:>12} {:>15}{sign}\n",
@@ -239,30 +202,22 @@ fn shown(arguments: &Arguments, outcome: &Outcome) -> ExitCode {
             padded(&line.currency, line.here.amount)
         ));
     }
-    let is_anything_in = outcome.counts.iter().any(|(_, inside, _)| *inside > 0);
-    let is_proved = outcome.proof.iter().all(ProofLine::agrees);
-    match (is_anything_in, is_proved && outcome.findings.is_empty()) {
-        (false, _) => {
-            say("Nothing is in.\n");
-            ExitCode::FAILURE
-        }
-        (true, true) => {
-            say("Everything is in and proved: what the source says is what is here.\n");
-            ExitCode::SUCCESS
-        }
-        (true, false)
-            if is_proved
-                && outcome.findings.iter().all(|(code, is_left, _)| !is_left || code == FindingCode::LeftOut.as_str()) =>
-        {
-            say("Everything is in and proved; what was noted is worth a look.\n");
-            ExitCode::from(2)
-        }
-        (true, false) => {
-            let differs = if is_proved { "The sums agree." } else { "The sums differ by the rows that are left." };
-            say(&format!("{differs} Decide about the rows that are left, and run the same command with --decisions.\n"));
-            ExitCode::from(2)
-        }
+    let is_proved = summary.is_proved();
+    if !summary.is_anything_in() {
+        say("Nothing is in.\n");
+        return ExitCode::FAILURE;
     }
+    if is_proved && summary.findings.is_empty() {
+        say("Everything is in and proved: what the source says is what is here.\n");
+        return ExitCode::SUCCESS;
+    }
+    if is_proved && !summary.is_anything_left() {
+        say("Everything is in and proved; what was noted is worth a look.\n");
+    } else {
+        let differs = if is_proved { "The sums agree." } else { "The sums differ by the rows that are left." };
+        say(&format!("{differs} Decide about the rows that are left, and run the same command with --decisions.\n"));
+    }
+    ExitCode::from(2)
 }
 
 /// An amount with all digits of its currency.

@@ -4,7 +4,13 @@ use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration
 
 use chrono::TimeDelta;
 use jsonwebtoken::DecodingKey;
-use tokio::{net::TcpListener, signal, sync::Semaphore, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    signal,
+    sync::{Notify, Semaphore},
+    task::JoinHandle,
+};
+use tokio_postgres::Config;
 
 use super::{
     Failure,
@@ -27,7 +33,8 @@ use crate::{
     db::Pool,
     edge::{Edge, FrontEnds},
     graphql::PortalSchema,
-    http, jobs,
+    http,
+    jobs::{self, data_imports::DataImports},
     keyring::Keyring,
     live::Hub,
     seed::demo,
@@ -36,6 +43,8 @@ use crate::{
 
 /// How long the tokens of the start screen are good for.
 const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
+/// How long a server that stops waits until it has let go of an import.
+const IMPORT_END: Duration = Duration::from_secs(2);
 
 pub async fn run(settings: Settings) -> Result<(), Failure> {
     // Before anything is started: a port that is taken is the likeliest reason why nothing can be served.
@@ -91,6 +100,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         rates: settings.rates(&clock).map_err(Failure)?,
         metrics: Metrics::new().map_err(|error| Failure(error.to_string()))?,
         hub: Arc::new(Hub::of(&database.login).await?),
+        data_imports: Arc::new(Notify::new()),
         files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
         operation_timeout: settings.operation_timeout,
         upload_timeout: settings.upload_timeout,
@@ -107,11 +117,14 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let event_days = TimeDelta::days(i64::from(settings.event_days));
     let click_days = TimeDelta::days(i64::from(settings.click_days));
     let upkeep = tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days, click_days));
+    let importing = tokio::spawn(run_imports(Arc::clone(&app), database.login.clone()));
     let metrics = serve_metrics(settings, &app).await?;
     let live = app.hub.listen(database.login.clone()).await?;
     let clicking = clicks.run(&database.login).await?;
     until_stopped(listener, &app, settings).await;
     upkeep.abort();
+    // It says first that another server may go on.
+    let _ = tokio::time::timeout(IMPORT_END, importing).await;
     live.abort();
     clicks.close(clicking).await;
     if let Some(metrics) = metrics {
@@ -156,6 +169,12 @@ async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, clic
         app.edge.invitations.forget_idle();
         tokio::time::sleep(interval).await;
     }
+}
+
+/// Runs imports in the background until the server stops.
+async fn run_imports(app: Arc<App>, login: Config) {
+    let imports = DataImports { pool: app.pool.clone(), login, clock: app.clock.clone() };
+    imports.run(&app.data_imports, app.edge.stopped()).await;
 }
 
 /// Serves metrics beside the API, where a setting says so.

@@ -214,6 +214,59 @@ diesel::table! {
 }
 
 diesel::table! {
+    data_import_chunks (tenant_id, import_id, file, number) {
+        tenant_id -> Uuid,
+        import_id -> Uuid,
+        file -> Int4,
+        number -> Int4,
+        content -> Bytea,
+    }
+}
+
+diesel::table! {
+    data_import_findings (tenant_id, id) {
+        tenant_id -> Uuid,
+        import_id -> Uuid,
+        number -> Int8,
+        id -> Uuid,
+        kind -> Text,
+        source_id -> Text,
+        code -> Text,
+        field -> Text,
+        value -> Nullable<Text>,
+        message -> Text,
+        is_left -> Bool,
+        file -> Text,
+        line -> Int8,
+    }
+}
+
+diesel::table! {
+    data_imports (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        source -> Text,
+        is_dry_run -> Bool,
+        options -> Jsonb,
+        files -> Jsonb,
+        status -> Text,
+        step -> Nullable<Text>,
+        rows_done -> Int8,
+        rows_total -> Int8,
+        outcome -> Nullable<Jsonb>,
+        failure -> Nullable<Text>,
+        attempts -> Int4,
+        lease -> Nullable<Uuid>,
+        held_until -> Nullable<Timestamptz>,
+        created_by -> Uuid,
+        impersonator -> Nullable<Text>,
+        created_at -> Timestamptz,
+        started_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     enrolment_changes (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -1081,6 +1134,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     credit_grants,
     credit_redemptions,
     customers,
+    data_import_chunks,
+    data_import_findings,
+    data_imports,
     enrolment_changes,
     enrolments,
     event_cursor_keys,

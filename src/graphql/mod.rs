@@ -7,6 +7,7 @@ pub mod commissions;
 pub mod credits;
 pub mod document;
 pub mod engine;
+pub mod imports;
 pub mod leads;
 pub mod ledger;
 pub mod members;
@@ -33,6 +34,7 @@ use self::{
     engine::{
         context::RequestContext, null_on_error::FieldErrorExtension, pagination::Connection, subscription_step::SubscriptionStep,
     },
+    imports::{data_import::DataImport, finding::DataImportFinding},
     leads::lead::Lead,
     ledger::transfer::Transfer,
     members::member::Member,
@@ -138,6 +140,8 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Connection<LinkSignUp>>("One page of sign-ups.")
         .override_output_type_description::<Connection<LinkEvent>>("One page of what has come of links.")
         .override_output_type_description::<Connection<Referral>>("One page of referrals.")
+        .override_output_type_description::<Connection<DataImport>>("One page of imports.")
+        .override_output_type_description::<Connection<DataImportFinding>>("One page of what an import reported.")
         .override_output_type_description::<Connection<WalletTransaction>>(
             "One page of what has gone into wallets and out of them.",
         )

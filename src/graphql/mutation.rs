@@ -22,6 +22,7 @@ use super::{
     credits::{
         correction_mutations::CreditCorrectionMutations, mutations::CreditMutations, redemption_mutations::RedemptionMutations,
     },
+    imports::mutations::ImportMutations,
     leads::mutations::LeadMutations,
     members::{import_mutations::MemberImportMutations, mutations::MemberMutations},
     partners::{
@@ -59,4 +60,5 @@ pub struct Mutation(
     AffiliateMutations,
     AffiliateOperatorMutations,
     WalletMutations,
+    ImportMutations,
 );

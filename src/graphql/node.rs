@@ -10,6 +10,7 @@ use super::{
         credit::{CreditAllocation, CreditGrant, CreditRedemption},
         ledger::CreditTransfer,
     },
+    imports::{data_import::DataImport, finding::DataImportFinding},
     leads::lead::{Lead, LeadStatusChange},
     ledger::transfer::Transfer,
     members::member::Member,
@@ -29,9 +30,9 @@ use crate::{
     error::{Error, Result},
     ids::{
         self, AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId,
-        EnrolmentChangeId, EnrolmentId, GrantId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId, PartnerId,
-        PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId, TransferId, UserId,
-        WalletTransactionId,
+        DataImportId, EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, LeadId, LeadStatusChangeId, LinkEventId, LinkId,
+        MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId,
+        TransferId, UserId, WalletTransactionId,
     },
 };
 
@@ -57,6 +58,10 @@ pub enum Node {
     Customer(Customer),
     /// A period in which a partner manages a customer.
     CustomerAccount(CustomerAccount),
+    /// An import that runs in the background, or did.
+    DataImport(DataImport),
+    /// Something that an import reported.
+    DataImportFinding(DataImportFinding),
     /// A partner's part in a programme.
     Enrolment(Enrolment),
     /// A change of an enrolment's status.
@@ -127,6 +132,8 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         SignUpId::PREFIX => LinkSignUp::by_id(ctx, uuid.into()).await?.map(Node::LinkSignUp),
         TransferId::PREFIX => Transfer::by_id(ctx, uuid.into()).await?.map(Node::Transfer),
         CreditTransferId::PREFIX => CreditTransfer::by_id(ctx, uuid.into()).await?.map(Node::CreditTransfer),
+        DataImportId::PREFIX => DataImport::by_id(ctx, uuid.into()).await?.map(Node::DataImport),
+        ImportFindingId::PREFIX => DataImportFinding::by_id(ctx, uuid.into()).await?.map(Node::DataImportFinding),
         TenantId::PREFIX => Tenant::by_id(ctx, uuid.into()).await?.map(Node::Tenant),
         AffiliateTermsId::PREFIX => AffiliateTerms::by_id(ctx, uuid.into()).await?.map(Node::AffiliateTerms),
         ReferralId::PREFIX => Referral::by_id(ctx, uuid.into()).await?.map(Node::Referral),

@@ -9,6 +9,7 @@ use super::{
     commissions::queries::CommissionQueries,
     credits::queries::CreditQueries,
     engine::context::ContextExt,
+    imports::queries::ImportQueries,
     leads::queries::LeadQueries,
     ledger::queries::FigureQueries,
     members::queries::MemberQueries,
@@ -40,6 +41,7 @@ pub struct Query(
     CreditQueries,
     ProgrammeQueries,
     AffiliateQueries,
+    ImportQueries,
 );
 
 #[derive(Default)]

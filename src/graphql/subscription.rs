@@ -17,6 +17,7 @@ use super::{
         scalars::DateTime,
         subscription_step::{SubscriptionStep, Watched},
     },
+    imports::data_import::DataImport,
     leads::lead::Lead,
     partners::partner::Partner,
     payouts::payout::Payout,
@@ -24,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    ids::{CommissionId, LeadId, PartnerId, PayoutId, UserId},
+    ids::{CommissionId, DataImportId, LeadId, PartnerId, PayoutId, UserId},
     models::event::{Event, EventFilter, EventKind},
 };
 
@@ -155,6 +156,24 @@ impl WalletChange {
     }
 }
 
+/// An import that runs in the background is new, has come further, or has ended. It is sent at most once a second.
+#[derive(SimpleObject)]
+pub struct DataImportChange {
+    /// Where in the order of changes it is. Subscribe with it as `since` to receive everything after it.
+    cursor: String,
+    /// When the transaction began that changed it; cursors, not times, say what came first.
+    at: DateTime,
+    /// The import as it is now.
+    import: Row<DataImport>,
+}
+
+impl DataImportChange {
+    async fn of(ctx: &Context<'_>, event: Event) -> Result<Option<Self>> {
+        let Some(import) = DataImport::by_id(ctx, event.subject_id.into()).await? else { return Ok(None) };
+        Ok(Some(Self { cursor: cursor(ctx, event)?, at: DateTime(event.at), import: Row(import) }))
+    }
+}
+
 /// Something is new or has changed.
 #[derive(Interface)]
 #[graphql(
@@ -184,6 +203,8 @@ enum Change {
     SignUp(SignUpChange),
     /// A wallet.
     Wallet(WalletChange),
+    /// An import.
+    DataImport(DataImportChange),
 }
 
 impl Change {
@@ -196,6 +217,7 @@ impl Change {
             EventKind::Clicks => ClicksChange::of(ctx, event).await?.map(Self::Clicks),
             EventKind::SignUp => SignUpChange::of(ctx, event).await?.map(Self::SignUp),
             EventKind::Wallet => WalletChange::of(ctx, event)?.map(Self::Wallet),
+            EventKind::DataImport => DataImportChange::of(ctx, event).await?.map(Self::DataImport),
         })
     }
 }
@@ -321,6 +343,22 @@ impl Subscription {
     ) -> Result<OneOrNone<WalletChange>> {
         resolve(step(ctx, vec![EventKind::Wallet], None, user_id.map(UserId::uuid), since)?, async |event| {
             WalletChange::of(ctx, event)
+        })
+        .await
+    }
+
+    /// Imports in the background that are new, have come further, or have ended; for operators.
+    async fn data_import_changed(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Only this import. Null: all of the tenant's.")] id: Option<DataImportId>,
+        #[graphql(
+            desc = "The cursor of the last change that was received, or `eventCursor` of a query. What came after it is sent first. Null: from now on."
+        )]
+        since: Option<String>,
+    ) -> Result<OneOrNone<DataImportChange>> {
+        resolve(step(ctx, vec![EventKind::DataImport], None, id.map(DataImportId::uuid), since)?, async |event| {
+            DataImportChange::of(ctx, event).await
         })
         .await
     }

@@ -37,14 +37,12 @@ pub use graphiql::fetch_assets;
 use graphql::negotiation::Media;
 use request_id::RequestId;
 
-use crate::{app::App, error::Error, graphql::engine::error_codes, imports::members::MAX_BYTES};
+use crate::{app::App, error::Error, graphql::engine::error_codes};
 
 /// The largest body of a request, in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 /// The smallest answer that is compressed, in bytes.
 const MIN_COMPRESSED: u64 = 1024;
-/// The largest body of a request with a file: as large as a file may be, with its operation and what stands between them.
-const MAX_UPLOAD: usize = MAX_BODY + MAX_BYTES + 64 * 1024;
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {

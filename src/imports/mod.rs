@@ -7,7 +7,7 @@ mod text;
 use std::fmt::Write;
 
 /// Bytes as hexadecimal digits.
-fn hexadecimal(bytes: &[u8]) -> String {
+pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text

@@ -1,6 +1,8 @@
 //! What is due by time rather than by request: commissions and rewards that were held long enough are approved, credits that were not used in
 //! time expire. One server does it at a time; it can be run by hand as well.
 
+pub mod data_imports;
+
 use chrono::{DateTime, Months, Utc};
 use tokio::time::Instant;
 use uuid::Uuid;

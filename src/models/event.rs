@@ -53,6 +53,8 @@ pg_enum! {
         SignUp = "sign_up",
         /// Something has gone into a person's wallet as an affiliate, or out of it, or is set free. Sent to that person, and to staff.
         Wallet = "wallet",
+        /// An import that was asked for over the API is new, has come further, or has ended. Sent to operators.
+        DataImport = "data_import",
     }
 }
 
@@ -63,11 +65,11 @@ pub struct Event {
     pub sequence: i64,
     /// Whose tenant's it is.
     pub tenant_id: TenantId,
-    /// Which partner's; of a wallet its user's.
+    /// Which partner's; of a wallet its user's, of an import its own id.
     pub partner_id: PartnerId,
     /// What has changed.
     pub kind: EventKind,
-    /// Which lead, commission, payout or sign-up; for credits and clicks the partner, for a wallet its user.
+    /// Which lead, commission, payout, sign-up or import; for credits and clicks the partner, for a wallet its user.
     pub subject_id: Uuid,
     /// When.
     pub at: DateTime<Utc>,
@@ -85,6 +87,7 @@ impl Event {
     pub fn is_in(&self, scope: Scope) -> bool {
         let is_owned = match self.kind {
             EventKind::Wallet => scope.includes_user(self.subject_id.into()),
+            EventKind::DataImport => scope.partner.is_none() && scope.user.is_none(),
             _ => scope.includes(self.partner_id),
         };
         self.tenant_id == scope.tenant && is_owned
@@ -171,7 +174,7 @@ impl Publisher {
 /// The events of all tenants from a sequence number on, in their order.
 pub async fn published_from(mut connection: &AsyncPgConnection, first: i64, most: i64) -> QueryResult<Vec<Event>> {
     let rows: Vec<Columns> =
-        statement::<Row>("SELECT * FROM all_events_from(?, ?)", vec![Bind::BigInt(first), Bind::BigInt(most)])
+        statement::<Row>("SELECT * FROM events_of_all_kinds_from(?, ?)", vec![Bind::BigInt(first), Bind::BigInt(most)])
             .load(&mut connection)
             .await?;
     rows.into_iter().map(Event::try_from).collect()

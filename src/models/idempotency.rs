@@ -25,6 +25,8 @@ crate::pg_enum! {
         CreatePartner = "create_partner",
         /// `createPayoutBatches`.
         CreatePayoutBatches = "create_payout_batches",
+        /// `importData`.
+        ImportData = "import_data",
         /// `setCommissionRule`.
         SetCommissionRule = "set_commission_rule",
     }

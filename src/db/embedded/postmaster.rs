@@ -61,7 +61,8 @@ impl Postmaster {
         command.arg(if throw_away { folder.as_os_str() } else { "".as_ref() });
         command.arg(bin.join("postgres")).arg("-D").arg(data).arg("-k").arg(sockets);
         // No network port at all: a process that may enter the sockets' folder may connect.
-        let mut settings = vec!["listen_addresses=", "max_connections=100", "shared_buffers=64MB", "jit=off", "log_timezone=UTC"];
+        let mut settings =
+            vec!["listen_addresses=", "max_connections=100", "shared_buffers=256MB", "jit=off", "log_timezone=UTC"];
         if throw_away {
             settings.extend(["fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=400"]);
         }

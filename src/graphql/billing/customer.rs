@@ -21,6 +21,7 @@ use crate::{
             row::{Row, plain},
             scalars::{DateTime, Decimal, EmailAddress, Money},
         },
+        imports::imported::ImportedFrom,
         partners::partner::Partner,
         people::user::User,
         programmes::sign_up::CustomerAttribution,
@@ -31,6 +32,7 @@ use crate::{
             account,
             customer::{self, BY_CREATED, BY_NAME, CustomerFilter},
         },
+        imports::facts::ImportKind,
         page::{Page, PageArguments, SortKey},
     },
 };
@@ -115,6 +117,11 @@ impl Customer {
     /// The user that the customer is. Null where that is not known, or you may not see them.
     async fn user(&self, ctx: &Context<'_>) -> Option<Result<User>> {
         User::by_id(ctx, self.0.user_id?).await.transpose()
+    }
+
+    /// Which row of another system it was imported as. Null where it was not, and for all but operators.
+    async fn imported_from(&self, ctx: &Context<'_>) -> Option<Result<ImportedFrom>> {
+        ImportedFrom::of(ctx, ImportKind::Customer, self.0.id).await.transpose()
     }
 
     /// When it was reported first.

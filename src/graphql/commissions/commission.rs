@@ -27,6 +27,7 @@ use crate::{
             scalars::{DateTime, Decimal, Money},
             totals::beside,
         },
+        imports::imported::ImportedFrom,
         leads::lead::Lead,
         ledger::transfer::Transfer,
         partners::partner::Partner,
@@ -42,6 +43,7 @@ use crate::{
             explanation::Explanation,
             list::{BY_EVENT_DATE, CommissionFilter, IN_PAYOUT, InPayout},
         },
+        imports::facts::ImportKind,
         page::{Page, PageArguments, SortKey},
         scope::Scope,
     },
@@ -192,6 +194,11 @@ impl Commission {
     /// When it was approved or rejected. Null while it is pending.
     async fn decided_at(&self) -> Option<DateTime> {
         self.0.decided_at.map(DateTime)
+    }
+
+    /// Which row of another system it was imported as. Null where it was not, and for all but operators.
+    async fn imported_from(&self, ctx: &Context<'_>) -> Option<Result<ImportedFrom>> {
+        ImportedFrom::of(ctx, ImportKind::Commission, self.0.id).await.transpose()
     }
 
     /// When it was booked.

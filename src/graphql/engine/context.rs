@@ -8,6 +8,7 @@ use std::{
 
 use async_graphql::{Context, Response, ServerError};
 use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
 
 use super::{
     loaders::{BatchKey, Loaders},
@@ -58,6 +59,8 @@ pub struct Shared {
     pub rates: CommissionRates,
     /// Limits how many invite codes a person may guess.
     pub invitations: Arc<Invitations>,
+    /// Wakes what runs imports in the background.
+    pub data_imports: Arc<Notify>,
 }
 
 /// The errors of fields that are null for them, until they go into the answer.

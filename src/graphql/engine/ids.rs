@@ -9,9 +9,10 @@ use async_graphql::{
 
 use super::json::{displayed, leaf};
 use crate::ids::{
-    AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, EnrolmentChangeId,
-    EnrolmentId, GrantId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId,
-    ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId, TransferId, UserId, WalletTransactionId,
+    AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, DataImportId,
+    EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId,
+    PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId, TransferId, UserId,
+    WalletTransactionId,
 };
 
 /// The beginning of the name of an id's type, where kinds of ids are distinguished.
@@ -115,6 +116,8 @@ graphql_ids!(
     LeadStatusChangeId,
     PayoutChangeId,
     CustomerAccountId,
+    DataImportId,
+    ImportFindingId,
     MoveId,
     TransferId,
     CreditTransferId,

@@ -26,6 +26,7 @@ use crate::{
             row::{Row, plain},
             scalars::{CurrencyCode, Date, DateTime, Decimal},
         },
+        imports::imported::ImportedFrom,
         leads::lead::{Lead, LeadFilterInput, LeadOrder},
         ledger::{
             balances::{PartnerBalances, purse},
@@ -40,7 +41,9 @@ use crate::{
         },
     },
     ids::PartnerId,
-    models::{self, page::PageArguments, partners::status::PartnerStatus, programmes::figures::FiguresOf},
+    models::{
+        self, imports::facts::ImportKind, page::PageArguments, partners::status::PartnerStatus, programmes::figures::FiguresOf,
+    },
 };
 
 /// A partner.
@@ -82,25 +85,21 @@ impl Partner {
     }
 
     /// How it is paid and reached. Null to callers that may not read it: only its owners and operators may.
-    async fn profile(&self, ctx: &Context<'_>) -> Option<Result<PartnerProfile>> {
-        if let Err(error) = ctx.require_acting_for(self.0.id) {
-            return Some(Err(error));
-        }
+    async fn profile(&self, ctx: &Context<'_>) -> Result<Option<PartnerProfile>> {
+        ctx.require_acting_for(self.0.id)?;
         if !ctx.viewer().may_read(Readable::Profiles) {
-            return None;
+            return Ok(None);
         }
-        PartnerProfile::by_partner(ctx, self.0.id).await.transpose()
+        PartnerProfile::by_partner(ctx, self.0.id).await
     }
 
     /// What it said of itself when it applied. Null where it has not, and to callers that may not read it: only its owners and operators may.
-    async fn application(&self, ctx: &Context<'_>) -> Option<Result<PartnerApplication>> {
-        if let Err(error) = ctx.require_acting_for(self.0.id) {
-            return Some(Err(error));
-        }
+    async fn application(&self, ctx: &Context<'_>) -> Result<Option<PartnerApplication>> {
+        ctx.require_acting_for(self.0.id)?;
         if !ctx.viewer().may_read(Readable::Applications) {
-            return None;
+            return Ok(None);
         }
-        PartnerApplication::by_partner(ctx, self.0.id).await.transpose()
+        PartnerApplication::by_partner(ctx, self.0.id).await
     }
 
     /// The people who act for it, in the order in which they joined.
@@ -355,13 +354,15 @@ impl Partner {
         MemberCounts::of_partner(ctx, self.0.id).await
     }
 
-    /// Its rank among the tenant's partners by what they have earned in the tenant's default currency; equal amounts share
-    /// one. Null while it has earned nothing.
-    async fn rank(&self, ctx: &Context<'_>) -> Option<Result<i64>> {
-        if let Err(error) = ctx.require_acting_for(self.0.id) {
-            return Some(Err(error));
-        }
-        rank(ctx, self.0.id).await.transpose()
+    /// Its rank by what partners have earned in the tenant's default currency; equal amounts share one. Null while it has earned nothing.
+    async fn rank(&self, ctx: &Context<'_>) -> Result<Option<i64>> {
+        ctx.require_acting_for(self.0.id)?;
+        rank(ctx, self.0.id).await
+    }
+
+    /// Which row of another system it was imported as. Null where it was not, and for all but operators.
+    async fn imported_from(&self, ctx: &Context<'_>) -> Option<Result<ImportedFrom>> {
+        ImportedFrom::of(ctx, ImportKind::Partner, self.0.id).await.transpose()
     }
 
     /// When it joined.

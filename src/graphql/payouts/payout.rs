@@ -20,12 +20,14 @@ use crate::{
             scalars::{CurrencyCode, DateTime, Decimal, Money},
             totals::beside,
         },
+        imports::imported::ImportedFrom,
         ledger::transfer::Transfer,
         partners::partner::Partner,
         people::user::User,
     },
     ids::{PartnerId, PayoutChangeId, PayoutId},
     models::{
+        imports::facts::ImportKind,
         page::{Page, PageArguments},
         partners::profile::PaymentMethod,
         payouts::{
@@ -148,6 +150,11 @@ impl Payout {
     /// The transfers in the partner's ledger that it has made, in their order.
     async fn transfers(&self, ctx: &Context<'_>) -> Result<Vec<Transfer>> {
         Transfer::of_payout(ctx, self.0.id).await
+    }
+
+    /// Which row of another system it was imported as. Null where it was not, and for all but operators.
+    async fn imported_from(&self, ctx: &Context<'_>) -> Option<Result<ImportedFrom>> {
+        ImportedFrom::of(ctx, ImportKind::Payout, self.0.id).await.transpose()
     }
 
     /// When it was made.

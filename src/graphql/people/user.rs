@@ -16,10 +16,11 @@ use crate::{
             row::Row,
             scalars::{DateTime, EmailAddress},
         },
+        imports::imported::ImportedFrom,
         partners::partner::Partner,
     },
     ids::{PartnerId, UserId},
-    models::{self, people::partner_user, scope::Scope},
+    models::{self, imports::facts::ImportKind, people::partner_user, scope::Scope},
 };
 
 /// A user.
@@ -62,6 +63,11 @@ impl User {
     /// The person as an affiliate. Null for everyone but the person themselves and the company's staff.
     async fn affiliate(&self, ctx: &Context<'_>) -> Option<Affiliate> {
         Affiliate::of(ctx, self.0.id)
+    }
+
+    /// Which row of another system they were imported as. Null where they were not, and for all but operators.
+    async fn imported_from(&self, ctx: &Context<'_>) -> Option<Result<ImportedFrom>> {
+        ImportedFrom::of(ctx, ImportKind::User, self.0.id).await.transpose()
     }
 
     /// When they first signed in.

@@ -28,11 +28,13 @@ use crate::{
             row::{Row, plain},
             scalars::{CurrencyCode, DateTime},
         },
+        imports::imported::ImportedFrom,
         partners::partner::Partner,
         people::user::User,
     },
     ids::{LinkId, PartnerId, ProgrammeId},
     models::{
+        imports::facts::ImportKind,
         list::ListBelow,
         page::{Page, PageArguments, SortKey},
         programmes::{
@@ -189,6 +191,11 @@ impl Link {
         >,
     ) -> Result<Option<LinkFigures>> {
         LinkFigures::of(ctx, FiguresOf::Link, self.0.id, period, currency).map(Some)
+    }
+
+    /// Which row of another system it was imported as. Null where it was not, and for all but operators.
+    async fn imported_from(&self, ctx: &Context<'_>) -> Option<Result<ImportedFrom>> {
+        ImportedFrom::of(ctx, ImportKind::Link, self.0.id).await.transpose()
     }
 
     /// When it was made.

@@ -24,9 +24,11 @@ use crate::{
             row::{Row, plain},
             scalars::{CurrencyCode, DateTime},
         },
+        imports::imported::ImportedFrom,
     },
     ids::ProgrammeId,
     models::{
+        imports::facts::ImportKind,
         page::{Page, PageArguments, SortKey},
         programmes::{
             address::ProductAddress,
@@ -157,6 +159,11 @@ impl Programme {
         >,
     ) -> Result<Option<LinkFigures>> {
         LinkFigures::of(ctx, FiguresOf::Programme, self.0.id, period, currency).map(Some)
+    }
+
+    /// Which row of another system it was imported as. Null where it was not, and for all but operators.
+    async fn imported_from(&self, ctx: &Context<'_>) -> Option<Result<ImportedFrom>> {
+        ImportedFrom::of(ctx, ImportKind::Programme, self.0.id).await.transpose()
     }
 
     /// When it was made.

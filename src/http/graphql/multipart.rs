@@ -1,11 +1,11 @@
 //! An operation with a file: the GraphQL multipart request specification
-//! (<https://github.com/jaydenseric/graphql-multipart-request-spec>), for one file at most.
+//! (<https://github.com/jaydenseric/graphql-multipart-request-spec>).
 //!
-//! Its parts come in this order: `operations`, the operation as JSON; `map`, which says which variable the file is; the file. The file goes
-//! to disk as it arrives: memory does not grow with it.
+//! Its parts come in this order: `operations`, the operation as JSON; `map`, which says which variable each file is; the files. They go
+//! to disk as they arrive: memory does not grow with them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{Seek, SeekFrom},
 };
@@ -19,20 +19,23 @@ use super::parameters::parse;
 use crate::{
     error::Error,
     graphql::{document::Parameters, engine::scalars::Upload},
-    http::{MAX_BODY, MAX_UPLOAD, Refused},
-    imports::members::MAX_BYTES,
+    http::{MAX_BODY, Refused},
+    imports::history::upload::MAX_FILES,
 };
 
-/// The largest `map`, in bytes: it names one variable.
-const MAX_MAP: u64 = 4 * 1024;
+/// The largest `map`, in bytes: it names a variable for each file.
+const MAX_MAP: u64 = 16 * 1024;
+/// The largest size of what stands between the parts, in bytes.
+const MAX_BETWEEN: usize = 64 * 1024;
+const TOO_LARGE: &str = "The files are larger than may be sent: 100 MB together by operators, 10 MB by others.";
 
 type Parts = Multipart<'static>;
 
-/// Reads the operation and its files.
-pub async fn read(request: Request<Body>, boundary: String) -> Result<(Parameters, Vec<File>), Refused> {
+/// Reads the operation and its files, of so many bytes together at most.
+pub async fn read(request: Request<Body>, boundary: String, most: usize) -> Result<(Parameters, Vec<File>), Refused> {
     let limits = SizeLimit::new()
-        .whole_stream(MAX_UPLOAD as u64)
-        .per_field(MAX_BYTES as u64)
+        .whole_stream((MAX_BODY + most + MAX_BETWEEN) as u64)
+        .per_field(most as u64)
         .for_field("operations", MAX_BODY as u64)
         .for_field("map", MAX_MAP);
     let constraints = Constraints::new().size_limit(limits);
@@ -40,30 +43,37 @@ pub async fn read(request: Request<Body>, boundary: String) -> Result<(Parameter
     let operations = named(&mut parts, "operations").await?.bytes().await.map_err(broken)?;
     let mut operation = parse(&operations, "The part `operations`")?;
     let map = named(&mut parts, "map").await?.bytes().await.map_err(broken)?;
+    let mut names = HashSet::new();
     let map: HashMap<String, Vec<String>> = serde_json::from_slice(&map).map_err(|error| {
         bad(&format!(
             "The part `map` must say which variables the files are, such as {{\"0\": [\"variables.input.file\"]}}: {error}."
         ))
     })?;
-    let mut entries = map.into_iter();
-    let files = match (entries.next(), entries.next()) {
-        (Some((name, paths)), None) => vec![file(&mut parts, &mut operation, &name, &paths).await?],
-        (None, _) => Vec::new(),
-        (Some(_), Some(_)) => return Err(bad("The part `map` names several files; there may be one.")),
-    };
+    if map.len() > MAX_FILES {
+        return Err(bad(&format!("The part `map` names {} files; there may be {MAX_FILES}.", map.len())));
+    }
+    // They may come in any order.
+    let mut files = Vec::with_capacity(map.len());
+    while files.len() < map.len() {
+        let part = parts.next_field().await.map_err(broken)?;
+        let known = part.and_then(|part| Some((map.get_key_value(part.name()?)?, part)));
+        let Some(((name, paths), part)) = known else {
+            let missing = map.keys().find(|name| !names.contains(*name)).map(String::as_str).unwrap_or_default();
+            return Err(bad(&format!("The file {missing:?} is missing, which the part `map` names; the files follow `map`.")));
+        };
+        if !names.insert(name.clone()) {
+            return Err(bad(&format!("There are two files {name:?}.")));
+        }
+        let [path] = paths.as_slice() else { return Err(bad("The part `map` must name one variable for each file.")) };
+        let slot = variable(&mut operation, path)
+            .ok_or_else(|| bad(&format!("The part `map` names {path:?}, which is no variable of the operation that is null.")))?;
+        *slot = Upload::at(files.len()).to_value();
+        files.push(store(part).await?);
+    }
     if parts.next_field().await.map_err(broken)?.is_some() {
         return Err(bad("There is a part that the part `map` does not name."));
     }
     Ok((operation, files))
-}
-
-/// The file of that name, which becomes the value of a variable.
-async fn file(parts: &mut Parts, operation: &mut Parameters, name: &str, paths: &[String]) -> Result<File, Refused> {
-    let [path] = paths else { return Err(bad("The part `map` must name one variable for the file.")) };
-    let slot = variable(operation, path)
-        .ok_or_else(|| bad(&format!("The part `map` names {path:?}, which is no variable of the operation that is null.")))?;
-    *slot = Upload::at(0).to_value();
-    store(named(parts, name).await?).await
 }
 
 /// The next part, which must have this name.
@@ -71,7 +81,7 @@ async fn named(parts: &mut Parts, name: &str) -> Result<Field<'static>, Refused>
     let part = parts.next_field().await.map_err(broken)?;
     part.filter(|part| part.name() == Some(name)).ok_or_else(|| {
         bad(&format!(
-            "The part {name:?} is missing. The parts are `operations`, `map` and the file that it names, in this order."
+            "The part {name:?} is missing. The parts are `operations`, `map` and the files that it names, in this order."
         ))
     })
 }
@@ -111,14 +121,12 @@ fn broken(error: multer::Error) -> Refused {
         multer::Error::FieldSizeExceeded { field_name, .. } => {
             let message = match field_name.as_deref() {
                 Some("operations") => "The part `operations` is larger than 1 MB.",
-                Some("map") => "The part `map` is larger than 4 KB.",
-                _ => "The file is larger than 10 MB.",
+                Some("map") => "The part `map` is larger than 16 KB.",
+                _ => TOO_LARGE,
             };
             Refused::request(StatusCode::PAYLOAD_TOO_LARGE, message)
         }
-        multer::Error::StreamSizeExceeded { .. } => {
-            Refused::request(StatusCode::PAYLOAD_TOO_LARGE, "The file is larger than 10 MB.")
-        }
+        multer::Error::StreamSizeExceeded { .. } => Refused::request(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE),
         multer::Error::StreamReadFailed(_) => bad("The body could not be read."),
         _ => bad("The body is not multipart/form-data as RFC 7578 says."),
     }

@@ -16,6 +16,9 @@ const FIRST: i64 = 946_684_800;
 /// From here on a number is of milliseconds: as seconds it would be the year 5138.
 const MILLISECONDS: i64 = 100_000_000_000;
 
+/// The largest count: sums of millions of such ones are whole numbers still.
+const MAX_COUNT: i64 = 1_000_000_000_000;
+
 /// What is wrong with a cell, as a sentence.
 pub type Wrong = (FindingCode, String);
 
@@ -113,7 +116,10 @@ fn read_time(text: &str, numbers: NumericTime, zone: Option<TimeZone>) -> Result
     let local = forms.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
     let local = local.or_else(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0)).ok_or_else(invalid)?;
     let Some(zone) = zone else {
-        return Err((FindingCode::TimeWithoutZone, format!("{text:?} says no time zone; --zone names the one that it is in.")));
+        return Err((
+            FindingCode::TimeWithoutZone,
+            format!("{text:?} says no time zone; the import's option for the time zone names the one that it is in."),
+        ));
     };
     zone.instant_of(local).ok_or_else(invalid)
 }
@@ -127,8 +133,9 @@ pub fn day(text: &str) -> Result<NaiveDate, Wrong> {
 
 /// A count, from 0.
 pub fn count(text: &str) -> Result<i64, Wrong> {
-    let count = text.strip_suffix(".0").unwrap_or(text).replace(',', "").parse().ok().filter(|count| *count >= 0);
-    count.ok_or_else(|| (FindingCode::NumberInvalid, format!("{text:?} is no whole number from 0.")))
+    let count =
+        text.strip_suffix(".0").unwrap_or(text).replace(',', "").parse().ok().filter(|count| (0..=MAX_COUNT).contains(count));
+    count.ok_or_else(|| (FindingCode::NumberInvalid, format!("{text:?} is no whole number from 0 to {MAX_COUNT}.")))
 }
 
 /// Whether a cell says yes; a blank one does not.

@@ -78,7 +78,8 @@ impl Draft {
     pub fn amount(&mut self, field: Field, text: &str, form: MoneyForm) {
         let Some(currency) = self.facts.currency.as_deref().and_then(Currency::from_code) else {
             if !self.wrong.iter().any(|(code, ..)| matches!(code, FindingCode::CurrencyUnknown | FindingCode::CurrencyMissing)) {
-                let message = format!("{text:?} has no currency; --currency names the one that it is in.");
+                let message =
+                    format!("{text:?} has no currency; the import's option for the currency names the one that it is in.");
                 self.say(FindingCode::CurrencyMissing, Field::Currency, None, message);
             }
             return;

@@ -11,6 +11,7 @@ mod records;
 pub mod source;
 pub mod sources;
 mod transactions;
+pub mod upload;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use chrono::{DateTime, Utc};
@@ -28,9 +29,9 @@ use crate::{
     ids::TenantId,
     imports::hexadecimal,
     models::imports::{
+        data_import::DataImportOutcome,
         facts::ImportKind,
-        proof::ProofLine,
-        run::{self, ImportRun, Orphans},
+        run::{self, BATCH, ImportRun, Orphans},
         staged::ReadRow,
     },
 };
@@ -59,7 +60,7 @@ pub struct Import<'i> {
 }
 
 /// Shows how far an import is.
-pub trait Progress {
+pub trait Progress: Send {
     /// A part begins, of about so many rows.
     fn begins(&mut self, what: &str, rows: u64);
     /// So many more rows are done.
@@ -73,12 +74,8 @@ pub struct Outcome {
     pub run: i32,
     /// Whether it went on with one that was stopped.
     pub is_continued: bool,
-    /// By kind: how many rows are in, of how many.
-    pub counts: Vec<(ImportKind, i64, i64)>,
-    /// By code: whether rows are left because of it, and how many it was said of.
-    pub findings: Vec<(String, bool, i64)>,
-    /// Commissions by currency and status, there and here.
-    pub proof: Vec<ProofLine>,
+    /// What is in, what was reported, and the proof.
+    pub summary: DataImportOutcome,
 }
 
 /// Why an import did not run to its end.
@@ -131,13 +128,12 @@ impl Import<'_> {
         self.settle(&run, &transactions, progress).await?;
         run.finish().await?;
         transactions.next().await?;
-        let mut counts: Vec<_> = run.counts().await?.into_iter().map(|(kind, (inside, all))| (kind, inside, all)).collect();
-        counts.sort_unstable();
-        let (findings, proof) = (run.findings_by_code().await?, run.proof().await?);
+        let summary =
+            DataImportOutcome { counts: run.counts().await?, findings: run.findings_by_code().await?, proof: run.proof().await? };
         report(&run).await?;
         transactions.end().await?;
         run::unlock(connection, self.tenant, self.source.name).await?;
-        Ok(Outcome { run: begun.run, is_continued: begun.is_continued, counts, findings, proof })
+        Ok(Outcome { run: begun.run, is_continued: begun.is_continued, summary })
     }
 
     /// SHA-256 of all that is asked for.
@@ -159,7 +155,6 @@ impl Import<'_> {
     ) -> Result<(), ImportFault> {
         let has_link_days = self.folder.files.iter().any(|file| file.facts.iter().any(|facts| facts.kind == ImportKind::LinkDay));
         for facts in &file.facts {
-            progress.begins(&format!("reading {}", file.name), file.lines);
             let understanding = Understanding {
                 source: self.source,
                 file: facts,
@@ -172,9 +167,11 @@ impl Import<'_> {
             };
             let before = run.lines_read(&file.name, facts.kind).await?;
             let mut records = file.records().map_err(ImportFault::File)?;
+            progress.begins(&format!("reading {}", file.name), records.count().unwrap_or(file.lines));
             let (mut rows, mut last) = (Vec::<ReadRow>::with_capacity(CHUNK), before);
             while let Some(record) = records.read().map_err(|error| ImportFault::File(format!("{}: {error}", file.name)))? {
                 if record.line <= before {
+                    progress.done(1);
                     continue;
                 }
                 last = record.line;
@@ -203,10 +200,17 @@ impl Import<'_> {
     ) -> Result<(), ImportFault> {
         let waiting = run.waiting_count().await?;
         progress.begins("bringing in", u64::try_from(waiting).unwrap_or_default());
+        if waiting > BATCH {
+            run.analyze().await?;
+        }
         macro_rules! all {
             ($step:expr, $weight:expr) => {
-                loop {
+                for batch in 1_u32.. {
                     let count = $step.await?;
+                    // Once there is something to see, and when it has grown much.
+                    if batch == 4 || batch % 256 == 0 {
+                        run.analyze().await?;
+                    }
                     transactions.next().await?;
                     progress.done((count / $weight) as u64);
                     if count == 0 {

@@ -4,6 +4,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use chrono::{DateTime, Utc};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -27,9 +28,12 @@ use crate::{
 
 /// The longest id of a row, in characters.
 const MAX_ID: usize = 500;
+/// The longest text that is nobody's id, in characters.
+const MAX_TEXT: usize = 4_000;
 
 /// What a number is that says a share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, async_graphql::Enum, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum RateUnit {
     /// 10 is ten per cent.
     Percent,
@@ -191,6 +195,11 @@ impl Understanding<'_> {
             }
             return;
         };
+        let longest = if field.is_reference() { MAX_ID } else { MAX_TEXT };
+        if text.chars().count() > longest {
+            let message = format!("The {} has more than {longest} characters.", field.name());
+            return draft.say(FindingCode::ValueTooLong, field, Some(text), message);
+        }
         let facts = &mut draft.facts;
         match field {
             Field::Email => facts.email = Some(text),
@@ -341,7 +350,7 @@ impl Understanding<'_> {
                 draft.say(FindingCode::NumberInvalid, Field::Rate, Some(text.clone()), format!("{text:?} is no number."));
             }
             (_, None) => {
-                let message = format!("{text:?} may be per cent, basis points or a fraction; --rate-unit says which.");
+                let message = format!("{text:?} may be per cent, basis points or a fraction: the rate unit says which.");
                 draft.say(FindingCode::RateUnitUnknown, Field::Rate, Some(text), message);
             }
             (Some(number), Some(unit)) => {
@@ -349,7 +358,8 @@ impl Understanding<'_> {
                 if (Decimal::ZERO..=Decimal::ONE).contains(&rate) && rate.scale() <= 4 {
                     draft.facts.rate = Some(rate);
                 } else {
-                    let message = format!("{text:?} is {} per cent.", (rate * Decimal::ONE_HUNDRED).normalize());
+                    let percent = rate.checked_mul(Decimal::ONE_HUNDRED).unwrap_or(rate).normalize();
+                    let message = format!("{text:?} is {percent} per cent.");
                     draft.say(FindingCode::RateTooHigh, Field::Rate, Some(text), message);
                 }
             }

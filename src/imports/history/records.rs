@@ -14,7 +14,9 @@ use super::source::plain;
 use crate::imports::text;
 
 /// The largest page of JSON: it is read as a whole. Lines of JSON have no such bound.
-pub const MAX_PAGE: u64 = 64 * 1024 * 1024;
+pub const MAX_PAGE: u64 = 16 * 1024 * 1024;
+/// The longest line of JSON, in bytes.
+const MAX_LINE: u64 = 1024 * 1024;
 /// What stands behind a file's last row, unless a quotation mark is still open there.
 const END: &[u8] = b"\n\x03end of the file\x03\n";
 
@@ -77,7 +79,7 @@ impl Records {
     pub fn open(path: &Path, format: FileFormat, knows: impl Fn(&[String]) -> bool) -> Result<Self, String> {
         let file = File::open(path).map_err(|error| error.to_string())?;
         if format == FileFormat::Page && file.metadata().is_ok_and(|data| data.len() > MAX_PAGE) {
-            return Err("is larger than 64 MB: write its records as lines of JSON (.jsonl)".to_owned());
+            return Err("is larger than 16 MB: write its records as lines of JSON (.jsonl)".to_owned());
         }
         // UTF-16 is known by its byte-order mark; without one it is UTF-8.
         let decode = |file| DecodeReaderBytesBuilder::new().bom_sniffing(true).strip_bom(true).utf8_passthru(true).build(file);
@@ -87,7 +89,7 @@ impl Records {
             FileFormat::Page => {
                 let mut whole = String::new();
                 decode(file).read_to_string(&mut whole).map_err(|error| error.to_string())?;
-                let value = serde_json::from_str(&whole).map_err(|error| format!("is no JSON: {error}"))?;
+                let value = serde_json::from_str(&storable(whole)).map_err(|error| format!("is no JSON: {error}"))?;
                 Ok(Self::Page(page(value)?.into_iter().enumerate()))
             }
         }
@@ -103,6 +105,14 @@ impl Records {
             return Err("is empty: its first row must name the columns".to_owned());
         }
         Ok(Self::Csv { reader: Box::new(reader), names: names_of(&record), row: 1 })
+    }
+
+    /// How many there are, where that is known.
+    pub fn count(&self) -> Option<u64> {
+        match self {
+            Self::Page(values) => Some(values.len() as u64),
+            Self::Csv { .. } | Self::Lines { .. } => None,
+        }
     }
 
     /// The next record; `None` at the end. An error is a sentence.
@@ -122,18 +132,22 @@ impl Records {
                         break;
                     }
                 }
-                let text = |cell: &[u8]| Value::String(String::from_utf8_lossy(cell).into_owned());
+                let text = |cell: &[u8]| Value::String(String::from_utf8_lossy(cell).replace('\0', "\u{fffd}"));
                 let cells = names.iter().zip(&record).map(|(name, cell)| (name.clone(), text(cell))).collect::<Map<_, _>>();
                 Ok(Some(Record { line: *row, cells: Value::Object(cells) }))
             }
             Self::Lines { reader, line } => loop {
                 let mut text = String::new();
-                if reader.read_line(&mut text).map_err(|error| error.to_string())? == 0 {
+                if reader.by_ref().take(MAX_LINE).read_line(&mut text).map_err(|error| error.to_string())? == 0 {
                     return Ok(None);
                 }
                 *line += 1;
+                if text.len() as u64 == MAX_LINE {
+                    return Err(format!("line {line} has more than 1 MB"));
+                }
                 if !text.trim().is_empty() {
-                    let cells = serde_json::from_str(&text).map_err(|error| format!("line {line} is no JSON: {error}"))?;
+                    let cells =
+                        serde_json::from_str(&storable(text)).map_err(|error| format!("line {line} is no JSON: {error}"))?;
                     return Ok(Some(Record { line: *line, cells }));
                 }
             },
@@ -142,6 +156,11 @@ impl Records {
             }
         }
     }
+}
+
+/// JSON without the character NUL, which PostgreSQL's texts do not have: like bytes that are no text it becomes U+FFFD.
+fn storable(json: String) -> String {
+    if json.contains("\\u0000") { json.replace("\\u0000", "\\ufffd") } else { json }
 }
 
 fn names_of(record: &ByteRecord) -> Vec<String> {

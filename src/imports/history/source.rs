@@ -1,6 +1,8 @@
 //! What is known of a system that gives something out: its files, and how it writes names, amounts, times and statuses. Each system is one table of such
 //! facts in [`super::sources`]; nothing else knows one of them.
 
+use serde::{Deserialize, Serialize};
+
 use crate::models::imports::facts::ImportKind;
 
 /// A system.
@@ -95,7 +97,8 @@ pub const fn may(field: Field, names: &'static [&'static str]) -> ColumnFacts {
 }
 
 /// How amounts are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, async_graphql::Enum, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
 pub enum MoneyForm {
     /// In the currency's smallest unit, as a whole number: 1250 is 12.50 USD and 1250 JPY.
     Minor,
@@ -202,6 +205,24 @@ pub enum Field {
 }
 
 impl Field {
+    /// Whether it names a row, or a person by their address.
+    pub const fn is_reference(self) -> bool {
+        matches!(
+            self,
+            Self::Email
+                | Self::PartnerEmail
+                | Self::Subject
+                | Self::Partner
+                | Self::DefaultPartner
+                | Self::User
+                | Self::Programme
+                | Self::Link
+                | Self::Customer
+                | Self::Payout
+                | Self::Invoice
+        )
+    }
+
     /// Its name in reports and decisions' messages.
     pub fn name(self) -> String {
         let name = format!("{self:?}");

@@ -116,7 +116,7 @@ impl ImportRun<'_> {
         Ok(count)
     }
 
-    /// Those without a payout first, then payout by payout.
+    /// Those without a payout first, then payout by payout; each in the order of their links, whose totals are written once for many then.
     async fn ready_commissions(&self) -> QueryResult<Vec<ReadyCommission>> {
         type Columns = (Text, Jsonb, SqlUuid, Nullable<SqlUuid>, Nullable<SqlUuid>, Nullable<Text>);
         type Found = (String, Value, Uuid, Option<Uuid>, Option<Uuid>, Option<String>);
@@ -125,7 +125,7 @@ impl ImportRun<'_> {
         binds.push(Bind::BigInt(BATCH));
         let mut found: Vec<Found> = statement::<Columns>(
             "SELECT source_id, facts, partner_id, link_id, customer_id, payout_key FROM import_rows
-             WHERE tenant_id = ? AND source = ? AND kind = 'commission' AND state = 'ready' AND payout_key IS NULL ORDER BY position LIMIT ?",
+             WHERE tenant_id = ? AND source = ? AND kind = 'commission' AND state = 'ready' AND payout_key IS NULL ORDER BY payout_key, link_id, position LIMIT ?",
             binds,
         )
         .load(&mut &*self.connection)
@@ -138,7 +138,7 @@ impl ImportRun<'_> {
                 "SELECT source_id, facts, partner_id, link_id, customer_id, payout_key FROM import_rows
                  WHERE tenant_id = ? AND source = ? AND kind = 'commission' AND state = 'ready' AND payout_key = ANY (ARRAY(
                      SELECT payout_key FROM import_rows WHERE tenant_id = ? AND source = ? AND kind = 'commission' AND state = 'ready'
-                     ORDER BY payout_key, position LIMIT ?)) ORDER BY payout_key, position",
+                     ORDER BY payout_key, link_id, position LIMIT ?)) ORDER BY payout_key, link_id, position",
                 binds,
             )
             .load(&mut &*self.connection)

@@ -2,7 +2,7 @@
 
 use diesel::{QueryResult, sql_types::Text};
 use diesel_async::RunQueryDsl;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     facts::ImportKind,
@@ -16,7 +16,8 @@ pub type RowName = (ImportKind, String);
 macro_rules! codes {
     ($($variant:ident = $code:literal, $left:literal, $words:literal;)*) => {
         /// What there is to say of a row.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, async_graphql::Enum)]
+        #[graphql(name = "ImportFindingCode")]
         pub enum FindingCode {
             $(#[doc = $words] $variant,)*
         }
@@ -43,20 +44,33 @@ macro_rules! codes {
     };
 }
 
+impl std::str::FromStr for FindingCode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .iter()
+            .find(|code| code.as_str() == text)
+            .copied()
+            .ok_or_else(|| format!("{text:?} is no code of an import's findings"))
+    }
+}
+
 codes! {
     RowWithoutId = "ROW_WITHOUT_ID", true, "The row has no id, so nothing can refer to it and it could not be known again.";
     DuplicateId = "DUPLICATE_ID", true, "Another row of the file has this id and says something else; the first one counts.";
     RowChanged = "ROW_CHANGED", false, "The source says something else now than when the row was brought in; what is here stays.";
     MissingValue = "MISSING_VALUE", true, "A cell that is needed is empty.";
+    ValueTooLong = "VALUE_TOO_LONG", true, "A cell has more characters than it can have here.";
     AmountInvalid = "AMOUNT_INVALID", true, "An amount is not of the form that the source writes amounts in, or is out of range.";
-    CurrencyMissing = "CURRENCY_MISSING", true, "An amount has no currency; `--currency` names the one that such rows are in.";
+    CurrencyMissing = "CURRENCY_MISSING", true, "An amount has no currency; the import's option for the currency names the one that such rows are in.";
     CurrencyUnknown = "CURRENCY_UNKNOWN", true, "The currency is no code of ISO 4217.";
     TimeInvalid = "TIME_INVALID", true, "A time cannot be read.";
-    TimeWithoutZone = "TIME_WITHOUT_ZONE", true, "A time says no zone; `--zone` names the one that such times are in.";
+    TimeWithoutZone = "TIME_WITHOUT_ZONE", true, "A time says no zone; the import's option for the time zone names the one that such times are in.";
     TimeOutOfRange = "TIME_OUT_OF_RANGE", true, "A time is before the year 2000 or later than tomorrow.";
-    NumberInvalid = "NUMBER_INVALID", true, "A count is no whole number from 0.";
+    NumberInvalid = "NUMBER_INVALID", true, "A count is no whole number from 0 to 1,000,000,000,000.";
     StatusUnknown = "STATUS_UNKNOWN", true, "The source is not known to have this status.";
-    RateUnitUnknown = "RATE_UNIT_UNKNOWN", true, "It is not known whether 10 or 1000 is ten per cent; `--rate-unit` says so.";
+    RateUnitUnknown = "RATE_UNIT_UNKNOWN", true, "It is not known whether 10 or 1000 is ten per cent; the import's option for the rate unit says so.";
     RateTooHigh = "RATE_TOO_HIGH", true, "A rate is above 100 per cent, or below nothing.";
     UnitUnsupported = "UNIT_UNSUPPORTED", true, "It is not money: points, free months, discounts.";
     TestRow = "TEST_ROW", true, "The source says that it is a test.";
@@ -75,7 +89,7 @@ codes! {
     ProgrammeWithoutDomain = "PROGRAMME_WITHOUT_DOMAIN", true, "The programme names no domain of the public internet.";
     RuleDangling = "RULE_DANGLING", true, "The programme of the rule is not among those that came in.";
     UrlWithoutDomain = "URL_WITHOUT_DOMAIN", true, "The address that the link leads to has no domain of the public internet: no shop is known by it.";
-    LinkWithoutOwner = "LINK_WITHOUT_OWNER", true, "Neither a partner nor a user of the link is known; `--orphans hold` gives such links to a partner of their own.";
+    LinkWithoutOwner = "LINK_WITHOUT_OWNER", true, "Neither a partner nor a user of the link is known; the import's option for orphans gives such links to a partner of their own.";
     LinkHeld = "LINK_HELD", false, "Neither a partner nor a user of the link is known; it belongs to the partner of links without owner.";
     ProgrammeDiffers = "PROGRAMME_DIFFERS", false, "The link's programme is of another domain than its address; the programme stays.";
     KeyReplaced = "KEY_REPLACED", false, "The link's key is taken or cannot be one here, so it got another.";
@@ -97,11 +111,21 @@ codes! {
     PayoutDiffers = "PAYOUT_DIFFERS", false, "The payout's amount is not the sum of its commissions; the sum counts.";
 }
 
+/// How often a code was reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeCount {
+    /// The code.
+    pub code: String,
+    /// Whether rows are left because of it.
+    pub is_left: bool,
+    /// How often.
+    pub count: i64,
+}
+
 /// Something to say of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What the row is.
-    #[serde(serialize_with = "as_word")]
     pub kind: ImportKind,
     /// Its id there.
     pub source_id: String,
@@ -116,11 +140,6 @@ pub struct Finding {
     pub message: String,
     /// Whether the row waits for a decision.
     pub is_left: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-fn as_word<S: serde::Serializer>(kind: &ImportKind, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(kind.as_str())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]

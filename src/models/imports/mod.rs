@@ -7,8 +7,12 @@
 pub mod commission_batch;
 pub mod commissions;
 pub mod customers;
+pub mod data_import;
+pub mod data_import_finding;
+pub mod data_import_work;
 pub mod facts;
 pub mod finding;
+pub mod imported;
 pub mod link_days;
 pub mod links;
 pub mod partners;

@@ -8,12 +8,13 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
-use super::{facts::ImportKind, run::ImportRun};
+use super::{facts::ImportKind, finding::CodeCount, run::ImportRun};
 use crate::db::statement::{Bind, statement};
 
 /// The commissions of one currency and status.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sum {
     /// How many.
     pub count: i64,
@@ -22,7 +23,7 @@ pub struct Sum {
 }
 
 /// The commissions of one currency and status, there and here.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofLine {
     /// The currency (ISO 4217); empty where it could not be read.
     pub currency: String,
@@ -42,7 +43,7 @@ impl ProofLine {
 }
 
 /// A finding as it was kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeptFinding {
     /// What the row is.
     pub kind: ImportKind,
@@ -93,9 +94,11 @@ impl ImportRun<'_> {
     }
 
     /// How many findings there are of each code.
-    pub async fn findings_by_code(&self) -> QueryResult<Vec<(String, bool, i64)>> {
+    pub async fn findings_by_code(&self) -> QueryResult<Vec<CodeCount>> {
         let sql = "SELECT code, is_left, count(*) FROM import_findings WHERE tenant_id = ? AND source = ? GROUP BY 1, 2 ORDER BY 2 DESC, 1";
-        statement::<(Text, Bool, BigInt)>(sql, vec![self.tenant_bind(), self.source_bind()]).load(&mut &*self.connection).await
+        let binds = vec![self.tenant_bind(), self.source_bind()];
+        let rows: Vec<(String, bool, i64)> = statement::<(Text, Bool, BigInt)>(sql, binds).load(&mut &*self.connection).await?;
+        Ok(rows.into_iter().map(|(code, is_left, count)| CodeCount { code, is_left, count }).collect())
     }
 
     /// Some findings, after one by its kind, id, code and cell.

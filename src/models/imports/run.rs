@@ -1,6 +1,6 @@
 //! A run of an import: whether it is a new one or goes on with one that was stopped, and how far it is.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::{
@@ -8,7 +8,7 @@ use diesel::{
     sql_types::{BigInt, Bool, Integer, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::facts::ImportKind;
@@ -25,13 +25,26 @@ pub const BATCH: i64 = 1_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What becomes of links of which neither a partner nor a user is known.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, async_graphql::Enum, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+#[graphql(name = "ImportOrphans")]
 pub enum Orphans {
     /// They are reported and left.
     #[default]
     Report,
     /// They belong to a partner of their own.
     Hold,
+}
+
+/// How many rows of a kind have come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KindCount {
+    /// The kind.
+    pub kind: ImportKind,
+    /// How many are in.
+    pub inside: i64,
+    /// Of how many.
+    pub all: i64,
 }
 
 /// A run, on its connection: each of its methods works in the transaction that is open.
@@ -160,6 +173,12 @@ impl<'c> ImportRun<'c> {
         .map(drop)
     }
 
+    /// Lets PostgreSQL look at the tables that have grown: what it knows of them decides how rows are found.
+    pub async fn analyze(&self) -> QueryResult<()> {
+        let sql = if self.is_rehearsal { "SELECT import_analyze(true)::text" } else { "SELECT import_analyze(false)::text" };
+        statement::<Text>(sql, Vec::new()).execute(&mut &*self.connection).await.map(drop)
+    }
+
     /// How many rows wait for their turn.
     pub async fn waiting_count(&self) -> QueryResult<i64> {
         let binds = vec![self.tenant_bind(), self.source_bind()];
@@ -168,13 +187,14 @@ impl<'c> ImportRun<'c> {
     }
 
     /// How many rows of each kind have come in, of how many.
-    pub async fn counts(&self) -> QueryResult<HashMap<ImportKind, (i64, i64)>> {
+    pub async fn counts(&self) -> QueryResult<Vec<KindCount>> {
         let sql = "SELECT kind, count(*) FILTER (WHERE state = 'in'), count(*) FROM import_rows WHERE tenant_id = ? AND source = ? GROUP BY kind";
+        let binds = vec![self.tenant_bind(), self.source_bind()];
         let rows: Vec<(ImportKind, i64, i64)> =
-            statement::<(Text, BigInt, BigInt)>(sql, vec![self.tenant_bind(), self.source_bind()])
-                .load(&mut &*self.connection)
-                .await?;
-        Ok(rows.into_iter().map(|(kind, inside, all)| (kind, (inside, all))).collect())
+            statement::<(Text, BigInt, BigInt)>(sql, binds).load(&mut &*self.connection).await?;
+        let mut counts: Vec<_> = rows.into_iter().map(|(kind, inside, all)| KindCount { kind, inside, all }).collect();
+        counts.sort_unstable_by_key(|count| count.kind);
+        Ok(counts)
     }
 
     /// The tenant's books, as the run writes in them.

@@ -7,7 +7,7 @@ use diesel::{
     sql_types::{BigInt, Bool, Jsonb, Text},
 };
 use diesel_async::RunQueryDsl;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -27,7 +27,7 @@ pub struct ReadRow {
     pub source_id: String,
     /// In which file.
     pub file: String,
-    /// In which line of it; of pages of JSON the how many-th it is.
+    /// In which line of it; of pages of JSON its index, from 1.
     pub line: i64,
     /// Of its cells and the decision about it.
     pub digest: String,
@@ -226,10 +226,12 @@ impl ImportRun<'_> {
         let mut kept = HashMap::new();
         for kind in kinds {
             let ids = rows.iter().filter(|row| row.kind == kind).map(|row| row.source_id.clone()).collect();
-            let binds = vec![self.tenant_bind(), self.source_bind(), Bind::text(kind.as_str()), Bind::Texts(ids)];
+            let binds = vec![Bind::Texts(ids), self.tenant_bind(), self.source_bind(), Bind::text(kind.as_str())];
+            // One look-up by the whole key for each id, whatever PostgreSQL knows of a table that has just begun to grow.
             let found: Vec<(String, i64, String, bool, String, i64)> = statement::<(Text, BigInt, Text, Bool, Text, BigInt)>(
-                "SELECT source_id, run::bigint, digest, state = 'in', file, line FROM import_rows
-                 WHERE tenant_id = ? AND source = ? AND kind = ? AND source_id = ANY (?)",
+                "SELECT r.source_id, r.run::bigint, r.digest, r.state = 'in', r.file, r.line FROM unnest(?) AS w (id)
+                 CROSS JOIN LATERAL (SELECT * FROM import_rows
+                     WHERE tenant_id = ? AND source = ? AND kind = ? AND source_id = w.id LIMIT 1) AS r",
                 binds,
             )
             .load(&mut &*self.connection)
@@ -266,6 +268,6 @@ impl ImportRun<'_> {
 }
 
 /// The facts of a stored row.
-pub(super) fn understood(facts: Value) -> QueryResult<Facts> {
+pub(super) fn understood<T: DeserializeOwned>(facts: Value) -> QueryResult<T> {
     serde_json::from_value(facts).map_err(|error| diesel::result::Error::DeserializationError(Box::new(error)))
 }

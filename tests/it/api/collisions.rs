@@ -60,6 +60,7 @@ struct Few {
     programmes: Vec<String>,
     enrolments: Vec<String>,
     codes: Vec<String>,
+    imports: Vec<String>,
 }
 
 /// One of a few texts.
@@ -83,7 +84,7 @@ fn with(mut input: Value, more: Value) -> Value {
     input
 }
 
-const FOUND: &str = "{ payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } links(last: 6) { nodes { id } } programmes { nodes { id } } enrolments { nodes { id } } }";
+const FOUND: &str = "{ payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } links(last: 6) { nodes { id } } programmes { nodes { id } } enrolments { nodes { id } } dataImports(first: 6, filter: { status: [WAITING] }) { nodes { id } } }";
 
 impl Few {
     async fn of(world: &World) -> Self {
@@ -116,6 +117,7 @@ impl Few {
         let codes = affiliates::referred_people(world).await;
         Self {
             codes,
+            imports: Vec::new(),
             people,
             partners: [world.a.to_string(), world.b.to_string()],
             leads: leads.iter().chain(&more).map(ToString::to_string).collect(),
@@ -154,6 +156,7 @@ impl Few {
             world.text("SELECT coalesce(string_agg(key, ','), '') FROM links").await.split(',').map(str::to_owned).collect();
         self.keys.retain(|key| !key.is_empty());
         (self.links, self.programmes, self.enrolments) = (ids("links"), ids("programmes"), ids("enrolments"));
+        self.imports = ids("dataImports");
     }
 
     /// A call of a mutation, or nothing while there is nothing to call it for.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::{imports::background::small, support::World};
 
 /// A mutation with a key: its input, and for each other field of the input another good value.
 struct Keyed {
@@ -101,6 +101,38 @@ async fn keyed(world: &World) -> Vec<Keyed> {
                 ("expiresAt", json!("2031-01-01T00:00:00Z")),
                 ("expiredUrl", json!("https://example.com/late")),
                 ("split", json!([{"partnerId": b, "share": "0.2"}])),
+            ],
+        },
+        Keyed {
+            name: "importData",
+            input: {
+                let mut input = small();
+                input.as_object_mut().expect("an object").extend(
+                    json!({"dryRun": true, "currency": "USD", "timeZone": "Europe/Berlin", "rateUnit": "PERCENT", "moneyForm": "MINOR",
+                        "orphans": "HOLD", "linkUrl": "https://example.com/?via={key}"})
+                    .as_object()
+                    .expect("an object")
+                    .clone(),
+                );
+                input
+            },
+            others: vec![
+                (
+                    "source",
+                    json!({"source": "TOLT", "files": [{"name": "partners.csv", "text": "id,email\np_1,ann@shop.example\n"}]}),
+                ),
+                ("files", {
+                    let mut files = small()["files"].clone();
+                    files[0]["text"] = json!("id,name,email\nu_1,Ann,ann@shop.example\n");
+                    files
+                }),
+                ("dryRun", json!(false)),
+                ("currency", json!("EUR")),
+                ("timeZone", json!("Europe/Paris")),
+                ("rateUnit", json!("FRACTION")),
+                ("moneyForm", json!("MAJOR")),
+                ("orphans", json!("REPORT")),
+                ("linkUrl", json!("https://example.com/?by={key}")),
             ],
         },
         Keyed {

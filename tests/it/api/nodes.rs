@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use crate::{
+    imports::background::{run_waiting, small},
     isolation::by_the_api,
     support::{
         World, token,
         tokens::staff_token,
-        world::{ACME, GLOBEX},
+        world::{ACME, GLOBEX, keyed},
     },
 };
 
@@ -55,7 +56,13 @@ async fn whatever_has_an_id_is_fetched_again() {
     world.affiliate("owner_a").await;
     world.referred("friend", "owner_a", "cus_friend").await;
     world.pay_now("inv_friend", "cus_friend", "10.00").await;
+    let import = "mutation ($input: ImportDataInput!) { importData(input: $input) { userErrors { message } } }";
+    let asked = world.operator(import, json!({"input": keyed(small())})).await;
+    assert_eq!(asked.data()["importData"]["userErrors"], json!([]));
+    run_waiting(&world).await;
     let mut found = BTreeMap::new();
+    let imports = "{ dataImports { nodes { __typename id findings(first: 5) { nodes { __typename id } } } } }";
+    gather(world.operator(imports, json!({})).await.data(), &mut found);
     gather(world.operator(EVERYTHING, json!({})).await.data(), &mut found);
 
     let known = "{ __type(name: \"Node\") { possibleTypes { name } } }";

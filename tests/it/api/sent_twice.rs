@@ -5,10 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use crate::support::{
-    World, token,
-    tokens::staff_token,
-    world::{ACME, keyed},
+use crate::{
+    imports::background::small,
+    support::{
+        World, token,
+        tokens::staff_token,
+        world::{ACME, keyed},
+    },
 };
 
 /// Gives each table with a digest of its rows.
@@ -244,6 +247,10 @@ async fn every_mutation_is_done_once() {
     twice.send("owner_a", "revokeCredits", json!({"allocationId": allocation}), "allocation { id revoked }").await;
     twice.send("owner_a", "deactivateMember", json!({"id": member}), "member { id status updatedAt }").await;
     twice.send("owner_a", "reactivateMember", json!({"id": member}), "member { id status updatedAt }").await;
+
+    // What is moved in, by the files' texts.
+    let import = id(&twice.send("operator", "importData", small(), "import { id status files { name bytes } }").await["import"]);
+    twice.send("operator", "cancelDataImport", json!({"id": import}), "import { id status }").await;
 
     // Affiliates.
     let terms = json!({"share": "0.1", "validityDays": 30, "isActive": true});

@@ -1,10 +1,12 @@
 //! Moving in: what other systems give out, and what it becomes here.
 
+pub mod background;
 mod files;
 mod generator;
 mod legacy;
 mod sources;
 mod stopped;
+mod uploads;
 
 use std::path::Path;
 
@@ -93,13 +95,13 @@ fn now() -> DateTime<Utc> {
 
 /// What is here, by currency and status.
 fn here(outcome: &Outcome) -> Sums {
-    let lines = outcome.proof.iter().filter(|line| line.here.count > 0);
+    let lines = outcome.summary.proof.iter().filter(|line| line.here.count > 0);
     lines.map(|line| ((line.currency.clone(), line.status.clone()), (line.here.count, line.here.amount.normalize()))).collect()
 }
 
 /// Rows that are in, of a kind.
 fn inside(outcome: &Outcome, kind: &str) -> i64 {
-    outcome.counts.iter().find(|(known, ..)| known.as_str() == kind).map_or(0, |(_, inside, _)| *inside)
+    outcome.summary.counts.iter().find(|count| count.kind.as_str() == kind).map_or(0, |count| count.inside)
 }
 
 /// The codes that are said of a row.

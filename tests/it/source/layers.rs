@@ -24,6 +24,7 @@ const AREAS: &[&str] = &[
     "billing",
     "commissions",
     "credits",
+    "imports",
     "leads",
     "ledger",
     "members",

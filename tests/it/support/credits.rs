@@ -76,9 +76,14 @@ impl World {
 
     /// Sends a multipart request as partner A's owner: its parts with their names, the last with a file's name.
     pub async fn upload(&self, parts: &[(&str, &[u8])], preflight: bool) -> Answer {
+        self.upload_as(&tokens::token("owner_a", ACME), parts, preflight).await
+    }
+
+    /// The same by the holder of a token.
+    pub async fn upload_as(&self, bearer: &str, parts: &[(&str, &[u8])], preflight: bool) -> Answer {
         let mut body = Vec::new();
         for (name, content) in parts {
-            let file = if *name == "operations" || *name == "map" { "" } else { "; filename=\"members.csv\"" };
+            let file = if *name == "operations" || *name == "map" { "" } else { "; filename=\"file.csv\"" };
             body.extend(format!("--x\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n").bytes());
             body.extend(*content);
             body.extend(b"\r\n");
@@ -86,7 +91,7 @@ impl World {
         body.extend(b"--x--\r\n");
         let mut request = Request::post("/graphql")
             .header(header::CONTENT_TYPE, "multipart/form-data; boundary=x")
-            .header(header::AUTHORIZATION, format!("Bearer {}", tokens::token("owner_a", ACME)));
+            .header(header::AUTHORIZATION, format!("Bearer {bearer}"));
         if preflight {
             request = request.header("graphql-require-preflight", "1");
         }

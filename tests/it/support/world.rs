@@ -218,6 +218,7 @@ impl World {
             public_url: "https://portal.example.com".into(),
             rates,
             metrics: Metrics::new().expect("metrics"),
+            data_imports: Arc::default(),
             hub: Arc::new(Hub::of(&database.login).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout,
