@@ -188,9 +188,8 @@ async fn finish(session: &Session, tenant: TenantId, work: Work, due_by: DateTim
             }
             let some =
                 work.some(&Books { connection: &writing, tenant, by: None, at: due_by, writing: None, clock: None }).await?;
-            if some > 0 {
-                writing.commit_alone().await?;
-            }
+            // Also of nothing: a transaction that is given up may stay open for a moment, and would keep the lock from the next turn.
+            writing.commit_alone().await?;
             Result::<_>::Ok(Some(some))
         };
         match session.retry(part).await? {

@@ -1,4 +1,4 @@
-//! The map of ids as the API shows it: what here was made of which row elsewhere. The other way round is in [`super::imported_as`].
+//! The map of ids as the API shows it: what here was made of which row elsewhere. The other way round is in `imported_as`.
 
 use std::{collections::HashMap, sync::Arc};
 

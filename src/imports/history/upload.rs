@@ -84,6 +84,12 @@ pub fn check_name(name: &str) -> Result<(), String> {
 /// Opens the files in a folder. An error says everything that is missing, and what is none of the source's files: nothing of what somebody sends is left
 /// aside in silence.
 pub fn open(folder: &Path, source: &'static SourceFacts) -> Result<(Folder, Decisions), String> {
+    // Where the files lie concerns nobody.
+    let shown = folder.display().to_string();
+    open_there(folder, source).map_err(|message| message.replace(&format!(" in {shown}"), "").replace(&format!("{shown}/"), ""))
+}
+
+fn open_there(folder: &Path, source: &'static SourceFacts) -> Result<(Folder, Decisions), String> {
     let path = folder.join(DECISIONS);
     let decisions = match fs::metadata(&path) {
         Ok(data) if data.len() > MAX_DECISIONS => return Err(format!("{DECISIONS} has more than 5 MB")),
@@ -145,9 +151,7 @@ impl Stored {
             stored.push(DataImportFile { name, bytes });
         }
         if let Err(message) = open(folder.path(), source) {
-            // Where the files lie concerns nobody.
-            let shown = folder.path().display().to_string();
-            return Ok(Err(message.replace(&format!(" in {shown}"), "").replace(&format!("{shown}/"), "")));
+            return Ok(Err(message));
         }
         Ok(Ok(Self { folder, files: stored, digest: hexadecimal(digest.finish().as_ref()) }))
     }
