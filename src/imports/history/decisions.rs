@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::records::storable;
 use crate::{
     ids,
     models::imports::{facts::ImportKind, finding::RowName},
@@ -65,7 +66,7 @@ impl Decisions {
         let file = File::open(path).map_err(|error| format!("{shown}: {error}"))?;
         let (mut rows, mut whole) = (HashMap::new(), Vec::new());
         for (number, text) in (1..).zip(BufReader::new(file).lines()) {
-            let text = text.map_err(|error| format!("{shown}: {error}"))?;
+            let text = storable(text.map_err(|error| format!("{shown}: {error}"))?);
             whole.extend_from_slice(text.as_bytes());
             whole.push(b'\n');
             if !text.trim().is_empty() {

@@ -132,8 +132,11 @@ impl Records {
                         break;
                     }
                 }
-                let text = |cell: &[u8]| Value::String(String::from_utf8_lossy(cell).replace('\0', "\u{fffd}"));
-                let cells = names.iter().zip(&record).map(|(name, cell)| (name.clone(), text(cell))).collect::<Map<_, _>>();
+                let cells = names
+                    .iter()
+                    .zip(&record)
+                    .map(|(name, cell)| (name.clone(), Value::String(text_of(cell))))
+                    .collect::<Map<_, _>>();
                 Ok(Some(Record { line: *row, cells: Value::Object(cells) }))
             }
             Self::Lines { reader, line } => loop {
@@ -158,13 +161,18 @@ impl Records {
     }
 }
 
-/// JSON without the character NUL, which PostgreSQL's texts do not have: like bytes that are no text it becomes U+FFFD.
-fn storable(json: String) -> String {
+/// JSON without the character NUL, which becomes U+FFFD too.
+pub(super) fn storable(json: String) -> String {
     if json.contains("\\u0000") { json.replace("\\u0000", "\\ufffd") } else { json }
 }
 
 fn names_of(record: &ByteRecord) -> Vec<String> {
-    record.iter().map(|cell| plain(&String::from_utf8_lossy(cell))).collect()
+    record.iter().map(|cell| plain(&text_of(cell))).collect()
+}
+
+/// The text of a cell. What is no text, and the character NUL, which PostgreSQL's texts do not have, is U+FFFD.
+fn text_of(cell: &[u8]) -> String {
+    String::from_utf8_lossy(cell).replace('\0', "\u{fffd}")
 }
 
 fn is_end(record: &ByteRecord) -> bool {

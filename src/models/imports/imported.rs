@@ -62,6 +62,10 @@ impl ImportedRow {
         kind: ImportKind,
         source_id: &str,
     ) -> QueryResult<Option<Uuid>> {
+        // PostgreSQL's text holds no NUL, so no row has such an id.
+        if source_id.contains('\0') {
+            return Ok(None);
+        }
         let binds =
             vec![Bind::Uuid(tenant.uuid()), Bind::text(source.as_str()), Bind::text(kind.as_str()), Bind::text(source_id)];
         statement::<SqlUuid>(

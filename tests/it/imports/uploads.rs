@@ -76,7 +76,8 @@ async fn cells_that_cannot_be_held() {
     files["files"] = json!([
         {"name": "users.jsonl", "text": format!("{{\"id\": \"u_1\", \"name\": \"A\\u0000nn\", \"email\": \"ann@shop.example\"}}\n{{\"id\": \"u_2\", \"email\": \"{long}@shop.example\"}}\n")},
         {"name": "links.csv", "text": "id,userId,url,key,clicks,leads\nl_1,u_1,https://shop0.com/a,k-1,9000000000000000000,1\nl_2,u_1,https://shop0.com/b,k\0-2,5,9000000000000000000\n"},
-        {"name": "rewards.csv", "text": "id,programId,type,amount\nr_1,p_1,percentage,999999999999999999999999999\n"},
+        {"name": "decisions.jsonl", "text": "{\"kind\": \"link\", \"id\": \"l_2\", \"set\": {\"title\": \"a\\u0000\"}}\n"},
+        {"name": "rewards.csv", "text": "id,programId,type,amount,no\0te\nr_1,p_1,percentage,999999999999999999999999999,x\n"},
         {"name": "commissions.csv", "text": format!("id,linkId,partnerId,earnings,currency,status,createdAt,customerId\ncm_1,l_1,,100,USD,pending,2024-01-01T00:00:00Z,{long}\n")},
     ]);
     let query = "mutation ($input: ImportDataInput!) { importData(input: $input) { import { id } userErrors { message } } }";
@@ -105,6 +106,8 @@ async fn cells_that_cannot_be_held() {
     ] {
         assert!(found.iter().any(|(id, code)| (id.as_str(), code.as_str()) == expected), "{expected:?}: {found:?}");
     }
+    let nobody = "query ($id: String!) { imported(source: LEGACY, kind: USER, sourceId: $id) { id } }";
+    assert_eq!(world.operator(nobody, json!({"id": "u\0_1"})).await.data()["imported"], json!(null));
     assert_eq!(world.text("SELECT name FROM users WHERE email = 'ann@shop.example'").await, "A\u{fffd}nn");
     assert_eq!(world.broken_rules().await, [""; 0]);
 }
