@@ -193,6 +193,7 @@ mod tests {
         {
             assert!(check_name(bad).is_err(), "{bad}");
         }
-        assert!(check_name(&format!("{}.csv", "a".repeat(100))).is_err());
+        assert_eq!(check_name(&format!("{}.csv", "a".repeat(MAX_NAME - 4))), Ok(()));
+        assert!(check_name(&format!("{}.csv", "a".repeat(MAX_NAME - 3))).is_err());
     }
 }
