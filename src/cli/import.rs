@@ -4,10 +4,12 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::PathBuf,
+    pin::pin,
     process::ExitCode,
 };
 
 use clap::Args;
+use futures_util::TryStreamExt;
 use indicatif::ProgressBar;
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -37,8 +39,6 @@ use crate::{
 
 /// How many findings are printed; all are in the report.
 const PRINTED: usize = 20;
-/// How many findings are read at once.
-const PAGE: i64 = 1_000;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -141,31 +141,25 @@ async fn import(database: &Database, arguments: &Arguments, folder: &Folder, dec
 /// Writes the findings to a file, and the first of them to the terminal.
 async fn report(run: &ImportRun<'_>, mut file: Option<BufWriter<File>>) -> Result<()> {
     let failed = |error: std::io::Error| Error::internal(format!("the report cannot be written: {error}"));
-    let (mut printed, mut last) = (0, None);
-    loop {
-        let page = run.findings_after(last.as_ref(), PAGE).await?;
-        for finding in &page {
-            if printed < PRINTED {
-                let (kind, at) = (
-                    finding.kind.as_str(),
-                    if finding.line > 0 { format!(" ({}:{})", finding.file, finding.line) } else { String::new() },
-                );
-                let what = if finding.is_left { "left" } else { "noted" };
-                say(&format!("{what}: {kind} {:?}{at}: {}: {}\n", finding.source_id, finding.code, finding.message));
-            }
-            printed += 1;
-            if let Some(file) = &mut file {
-                let line = json!({
-                    "kind": finding.kind.as_str(), "id": finding.source_id, "code": finding.code, "field": finding.field, "value": finding.value,
-                    "message": finding.message, "left": finding.is_left, "file": finding.file, "line": finding.line,
-                });
-                writeln!(file, "{line}").map_err(failed)?;
-            }
+    let mut printed = 0;
+    let mut findings = pin!(run.findings().await?);
+    while let Some(finding) = findings.try_next().await? {
+        if printed < PRINTED {
+            let (kind, at) = (
+                finding.kind.as_str(),
+                if finding.line > 0 { format!(" ({}:{})", finding.file, finding.line) } else { String::new() },
+            );
+            let what = if finding.is_left { "left" } else { "noted" };
+            say(&format!("{what}: {kind} {:?}{at}: {}: {}\n", finding.source_id, finding.code, finding.message));
         }
-        if page.len() < usize::try_from(PAGE).unwrap_or_default() {
-            break;
+        printed += 1;
+        if let Some(file) = &mut file {
+            let line = json!({
+                "kind": finding.kind.as_str(), "id": finding.source_id, "code": finding.code, "field": finding.field, "value": finding.value,
+                "message": finding.message, "left": finding.is_left, "file": finding.file, "line": finding.line,
+            });
+            writeln!(file, "{line}").map_err(failed)?;
         }
-        last = page.into_iter().next_back();
     }
     if printed > PRINTED {
         say(&format!("… and {} more; --report FILE has all of them.\n", printed - PRINTED));

@@ -5,11 +5,12 @@ use std::{
     fs::File,
     io::Write,
     path::Path,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures_util::FutureExt;
+use futures_util::{FutureExt, TryStreamExt};
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
@@ -43,7 +44,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// Why an import is not tried any more.
 const GIVEN_UP: &str = "It failed on our side, again and again. What is in stays; the same files once more go on from there.";
 /// How many findings are kept at once.
-const PAGE: i64 = 1_000;
+const PAGE: usize = 1_000;
 
 /// What running imports takes.
 #[derive(Clone)]
@@ -60,6 +61,7 @@ impl DataImports {
     /// Runs what waits, again and again, until the server stops.
     pub async fn run(self, woken: &Notify, stopped: impl Future<Output = ()>) {
         let stopped = stopped.shared();
+        spawn_blocking(upload::remove_left);
         while stopped.peek().is_none() {
             let has_run = self.run_next(stopped.clone()).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "an import could not be run");
@@ -165,7 +167,7 @@ impl DataImports {
 
     /// Fetches the files and imports them; `None` where the lease was lost meanwhile.
     async fn import(&self, work: &DataImportWork, progress: &Arc<SharedProgress>) -> Result<Option<Outcome>, ImportFault> {
-        let folder = tempfile::tempdir().map_err(Error::internal)?;
+        let folder = upload::folder().map_err(Error::internal)?;
         if !self.fetch(work, folder.path()).await? {
             return Ok(None);
         }
@@ -205,17 +207,13 @@ impl DataImports {
 
     /// Keeps the findings. They are kept apart from those of the run: a dry run leaves nothing.
     async fn report(&self, work: &DataImportWork, run: &ImportRun<'_>) -> Result<()> {
-        let (mut kept, mut last) = (0, None);
-        loop {
-            let page = run.findings_after(last.as_ref(), PAGE).await?;
+        let mut kept = 0;
+        let mut pages = pin!(run.findings().await?.try_chunks(PAGE));
+        while let Some(page) = pages.try_next().await.map_err(|error| error.1)? {
             work.report(&*self.connection().await?, kept, &page).await?;
-            let count = i64::try_from(page.len()).unwrap_or(PAGE);
-            if count < PAGE {
-                return Ok(());
-            }
-            kept += count;
-            last = page.into_iter().next_back();
+            kept += i64::try_from(page.len()).unwrap_or_default();
         }
+        Ok(())
     }
 }
 

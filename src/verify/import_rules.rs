@@ -17,7 +17,7 @@ pub const IMPORT_RULES: &[BookRule] = &[
                              WHERE t.tenant_id = r.tenant_id AND t.partner_id = r.partner_id AND t.user_id = r.target_id)
                          WHEN 'programme' THEN EXISTS (SELECT FROM programmes t WHERE t.tenant_id = r.tenant_id AND t.id = r.target_id)
                          WHEN 'enrolment' THEN EXISTS (SELECT FROM enrolments t
-                             WHERE t.tenant_id = r.tenant_id AND t.partner_id = r.partner_id AND t.programme_id = r.target_id)
+                             WHERE t.tenant_id = r.tenant_id AND t.partner_id = r.partner_id AND t.id = r.target_id)
                          WHEN 'rule' THEN EXISTS (SELECT FROM partner_commissions t WHERE t.tenant_id = r.tenant_id AND t.id = r.target_id)
                          WHEN 'link' THEN EXISTS (SELECT FROM links t WHERE t.tenant_id = r.tenant_id AND t.id = r.target_id)
                          WHEN 'link_day' THEN EXISTS (SELECT FROM links t WHERE t.tenant_id = r.tenant_id AND t.id = r.target_id)

@@ -1,12 +1,13 @@
 //! Cells: what stands in one, and what it means.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use iso_currency::Currency;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::source::{MoneyForm, NumericTime};
 use crate::{
+    clock,
     models::{calendar::TimeZone, imports::finding::FindingCode},
     money::{MAX_AMOUNT, decimal, minor_units},
 };
@@ -54,7 +55,7 @@ pub fn money(text: &str, form: MoneyForm, currency: Currency) -> Result<Decimal,
             Decimal::try_new(units, digits).map_err(|_| wrong("it is out of range".to_owned()))?
         }
         MoneyForm::Major => decimal(text).ok_or_else(|| wrong("expected a decimal such as 12.50".to_owned()))?,
-        MoneyForm::Shown => shown(text).ok_or_else(|| wrong("expected an amount such as $1,250.00".to_owned()))?,
+        MoneyForm::Shown => shown(text, currency).ok_or_else(|| wrong("expected an amount such as $1,250.00".to_owned()))?,
     };
     if amount.normalize().scale() > digits {
         return Err(wrong(format!("the currency has {digits} digits after the point")));
@@ -65,18 +66,33 @@ pub fn money(text: &str, form: MoneyForm, currency: Currency) -> Result<Decimal,
     Ok(amount)
 }
 
-/// An amount as people read it, with a sign of a currency and commas at the thousands.
-fn shown(text: &str) -> Option<Decimal> {
+/// An amount as people read it, with the sign or code of its currency and commas at the thousands. Anything else beside the number is no amount: `1.2K`,
+/// another currency's sign.
+fn shown(text: &str, currency: Currency) -> Option<Decimal> {
     let (inner, is_negative) = match text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) {
         Some(inner) => (inner, true),
         None => (text, text.contains('-') || text.contains('\u{2212}')),
     };
     let number = inner.trim_matches(|c: char| !c.is_ascii_digit());
+    let (before, after) = inner.split_once(number)?;
+    let symbol = currency.symbol().to_string();
+    let is_beside = |text: &str| {
+        let text = text.replace(['-', '+', '\u{2212}'], "");
+        let text = text.trim();
+        text.is_empty() || text == symbol || text.eq_ignore_ascii_case(currency.code()) || (text == "$" && symbol.ends_with('$'))
+    };
+    if number.is_empty() || !is_beside(before) || !is_beside(after) {
+        return None;
+    }
     let (whole, fraction) = number.split_once('.').map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
     let mut groups = whole.split(',');
     let first = groups.next()?;
     let is_grouped = whole.contains(',');
     if first.is_empty() || is_grouped && first.len() > 3 || groups.any(|group| group.len() != 3) {
+        return None;
+    }
+    // `1.250` may be one and a quarter, or a thousand and more.
+    if fraction.is_some_and(|fraction| fraction.len() > minor_units(currency) as usize) {
         return None;
     }
     let digits: String = whole.chars().filter(|c| *c != ',').collect();
@@ -124,11 +140,15 @@ fn read_time(text: &str, numbers: NumericTime, zone: Option<TimeZone>) -> Result
     zone.instant_of(local).ok_or_else(invalid)
 }
 
-/// A day.
-pub fn day(text: &str) -> Result<NaiveDate, Wrong> {
-    let first: String = text.chars().take(10).collect();
-    NaiveDate::parse_from_str(&first, "%Y-%m-%d")
-        .map_err(|_| (FindingCode::TimeInvalid, format!("{text:?} is no day: expected one such as 2026-11-27.")))
+/// A day, or the day of a time, between 2000 and tomorrow.
+pub fn day(text: &str, now: DateTime<Utc>) -> Result<NaiveDate, Wrong> {
+    let (first, rest) = text.split_at_checked(10).unwrap_or((text, ""));
+    let day = clock::day(first).filter(|_| rest.is_empty() || rest.starts_with(['T', ' ']));
+    let day = day.ok_or_else(|| (FindingCode::TimeInvalid, format!("{text:?} is no day: expected one such as 2026-11-27.")))?;
+    if day.year() < 2000 || day > now.date_naive() + TimeDelta::days(1) {
+        return Err((FindingCode::TimeOutOfRange, format!("{text:?} is before 2000 or later than tomorrow.")));
+    }
+    Ok(day)
 }
 
 /// A count, from 0.

@@ -69,14 +69,20 @@ impl Decisions {
             let text = storable(text.map_err(|error| format!("{shown}: {error}"))?);
             whole.extend_from_slice(text.as_bytes());
             whole.push(b'\n');
+            let text = text.trim_start_matches('\u{feff}');
             if !text.trim().is_empty() {
-                let (name, decision) = decision(&text).map_err(|error| format!("{shown}, line {number}: {error}"))?;
+                let (name, decision) = decision(text).map_err(|error| format!("{shown}, line {number}: {error}"))?;
                 if rows.insert(name, decision).is_some() {
                     return Err(format!("{shown}, line {number}: the row has a decision already"));
                 }
             }
         }
         Ok(Self { rows, digest: digest(&SHA256, &whole).as_ref().to_vec() })
+    }
+
+    /// The rows that decisions are about.
+    pub fn names(&self) -> Vec<RowName> {
+        self.rows.keys().cloned().collect()
     }
 
     /// The decision about a row.
@@ -98,6 +104,9 @@ fn decision(text: &str) -> Result<(RowName, Decision), String> {
     };
     if line.set.is_empty() && existing.is_none() && !line.leave {
         return Err("it decides nothing: expected set, is or leave".to_owned());
+    }
+    if line.leave && (existing.is_some() || !line.set.is_empty()) {
+        return Err("it leaves the row out and says something of it: expected one of the two".to_owned());
     }
     let shown = serde_json::from_str(text).map_err(|error| error.to_string())?;
     Ok(((kind, line.id), Decision { set: line.set, existing, leave: line.leave, line: shown }))

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::{
     cells::{self, Wrong, filled, text_of},
-    records::find,
+    records::{find, find_all},
     source::{ColumnFacts, Field, MoneyForm},
 };
 use crate::models::{
@@ -24,6 +24,8 @@ pub struct Cells<'v> {
     pub own: &'v Value,
     /// The record around it.
     pub outer: Option<&'v Value>,
+    /// What a decision says in its stead, by columns of either.
+    pub set: Option<&'v Value>,
 }
 
 /// What is understood so far.
@@ -48,11 +50,21 @@ pub struct Draft {
 impl Cells<'_> {
     /// What stands in a column, blanks included. `None` for nothing.
     pub fn text(self, name: &str) -> Option<String> {
+        let column = name.strip_prefix("^.").unwrap_or(name);
+        if let Some(decided) = self.set.and_then(|set| find(set, name).or_else(|| find(set, column))) {
+            return text_of(decided);
+        }
         let found = match name.strip_prefix("^.") {
             Some(outer) => find(self.outer?, outer),
             None => find(self.own, name),
         };
         text_of(found?)
+    }
+
+    /// The texts of a list.
+    pub fn all(self, name: &str) -> Vec<String> {
+        let decided = self.set.map(|set| find_all(set, name)).filter(|all| !all.is_empty());
+        decided.unwrap_or_else(|| find_all(self.own, name))
     }
 }
 

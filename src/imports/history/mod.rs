@@ -31,6 +31,7 @@ use crate::{
     models::imports::{
         data_import::DataImportOutcome,
         facts::ImportKind,
+        refused::refusal,
         run::{self, BATCH, ImportRun, Orphans},
         staged::ReadRow,
     },
@@ -119,11 +120,17 @@ impl Import<'_> {
             at: self.at,
             is_rehearsal: self.is_dry_run,
             orphans: self.orphans,
+            batch: BATCH,
         };
         let begun = run.begin(&self.request()).await?;
         transactions.next().await?;
         for file in &self.folder.files {
             self.read(&run, &transactions, file, progress).await?;
+        }
+        let unknown = run.without_row(self.decisions.names()).await?;
+        if let Some((kind, id)) = unknown {
+            let kind = kind.as_str();
+            return Err(ImportFault::File(format!("a decision is about the {kind} {id:?}, which is in none of the files")));
         }
         self.settle(&run, &transactions, progress).await?;
         run.finish().await?;
@@ -203,42 +210,78 @@ impl Import<'_> {
         if waiting > BATCH {
             run.analyze().await?;
         }
-        macro_rules! all {
-            ($step:expr, $weight:expr) => {
-                for batch in 1_u32.. {
-                    let count = $step.await?;
-                    // Once there is something to see, and when it has grown much.
-                    if batch == 4 || batch % 256 == 0 {
-                        run.analyze().await?;
-                    }
-                    transactions.next().await?;
-                    progress.done((count / $weight) as u64);
-                    if count == 0 {
-                        break;
-                    }
-                }
-            };
-        }
-        all!(run.settle_partners(), 1);
-        all!(run.settle_users(), 1);
-        all!(run.settle_memberships(), 1);
-        all!(run.give_owners(!self.source.has_users), usize::MAX);
-        all!(run.settle_programmes(), 1);
-        all!(run.settle_enrolments(), 1);
-        all!(run.settle_rules(), 1);
-        all!(run.settle_links(), 1);
+        let mut steps = Steps { run, transactions, progress };
+        let owners = async |run: &ImportRun<'_>| run.give_owners(!self.source.has_users).await;
+        steps.all(Some(ImportKind::Partner), 1, async |run| run.settle_partners().await).await?;
+        steps.all(Some(ImportKind::User), 1, async |run| run.settle_users().await).await?;
+        steps.all(Some(ImportKind::Membership), 1, async |run| run.settle_memberships().await).await?;
+        steps.all(None, usize::MAX, owners).await?;
+        steps.all(Some(ImportKind::Programme), 1, async |run| run.settle_programmes().await).await?;
+        steps.all(Some(ImportKind::Enrolment), 1, async |run| run.settle_enrolments().await).await?;
+        steps.all(Some(ImportKind::Rule), 1, async |run| run.settle_rules().await).await?;
+        steps.all(Some(ImportKind::Link), 1, async |run| run.settle_links().await).await?;
         // What links made of users who are gone.
-        all!(run.give_owners(!self.source.has_users), usize::MAX);
-        all!(run.settle_link_days(), 1);
-        all!(run.settle_customers(), 1);
+        steps.all(None, usize::MAX, owners).await?;
+        steps.all(Some(ImportKind::LinkDay), 1, async |run| run.settle_link_days().await).await?;
+        steps.all(Some(ImportKind::Customer), 1, async |run| run.settle_customers().await).await?;
         run.name_payouts().await?;
         transactions.next().await?;
-        all!(run.settle_payouts(), 1);
-        all!(run.resolve_commissions(), 2);
-        all!(run.write_commissions(), 2);
-        all!(run.settle_empty_payouts(), usize::MAX);
+        steps.all(Some(ImportKind::Payout), 1, async |run| run.settle_payouts().await).await?;
+        steps.all(Some(ImportKind::Commission), 2, async |run| run.resolve_commissions().await).await?;
+        steps.all(Some(ImportKind::Commission), 2, async |run| run.write_commissions().await).await?;
+        steps.all(Some(ImportKind::Payout), usize::MAX, async |run| run.settle_empty_payouts().await).await?;
         run.assign_customers().await?;
         transactions.next().await?;
+        Ok(())
+    }
+}
+
+/// The steps of an import, each for all rows that it is about.
+struct Steps<'s, 'c> {
+    run: &'s ImportRun<'c>,
+    transactions: &'s Transactions<'c>,
+    progress: &'s mut dyn Progress,
+}
+
+impl<'c> Steps<'_, 'c> {
+    /// Runs a step until nothing is left to do. Where a rule of the database refuses a batch, it is done again in smaller ones, down to the row that is the
+    /// reason: that is reported and left, and all others come in.
+    async fn all(
+        &mut self,
+        kind: Option<ImportKind>,
+        weight: usize,
+        step: impl AsyncFn(&ImportRun<'c>) -> diesel::QueryResult<usize>,
+    ) -> Result<(), ImportFault> {
+        let mut run = *self.run;
+        for batch in 1_u32.. {
+            self.transactions.mark().await?;
+            let count = match (step(&run).await, kind) {
+                (Ok(count), _) => {
+                    self.transactions.forget_mark().await?;
+                    count
+                }
+                (Err(error), Some(kind)) => {
+                    let Some(why) = refusal(&error) else { return Err(error.into()) };
+                    self.transactions.back_to_mark().await?;
+                    if run.batch > 1 {
+                        run.batch = (run.batch / 8).max(1);
+                        continue;
+                    }
+                    run.refuse_next(kind, &why).await?
+                }
+                (Err(error), None) => return Err(error.into()),
+            };
+            run.batch = (run.batch * 2).min(BATCH);
+            // Once there is something to see, and when it has grown much.
+            if batch == 4 || batch % 256 == 0 {
+                run.analyze().await?;
+            }
+            self.transactions.next().await?;
+            self.progress.done((count / weight) as u64);
+            if count == 0 {
+                break;
+            }
+        }
         Ok(())
     }
 }

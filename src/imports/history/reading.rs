@@ -11,8 +11,8 @@ use super::{
     cells::{self, filled},
     decisions::Decisions,
     draft::{Cells, Draft, Fault},
-    records::{FileFormat, Record, find, find_all},
-    source::{ColumnFacts, Field, FileFacts, MoneyForm, SourceFacts},
+    records::{FileFormat, Record, find},
+    source::{ColumnFacts, Field, FileFacts, MoneyForm, SourceFacts, plain},
 };
 use crate::{
     imports::hexadecimal,
@@ -82,17 +82,18 @@ impl Understanding<'_> {
     /// The rows of a record.
     pub fn rows(&self, record: &Record) -> Vec<ReadRow> {
         let Some(list) = self.file.each else {
-            return self.row(Cells { own: &record.cells, outer: None }, record.line, 0).into_iter().collect();
+            return self.row(record, Cells { own: &record.cells, outer: None, set: None }, 0).into_iter().collect();
         };
         let entries = find(&record.cells, list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let rows = entries
             .iter()
             .enumerate()
-            .filter_map(|(index, own)| self.row(Cells { own, outer: Some(&record.cells) }, record.line, index));
+            .filter_map(|(index, own)| self.row(record, Cells { own, outer: Some(&record.cells), set: None }, index));
         rows.collect()
     }
 
-    fn row(&self, cells: Cells<'_>, line: i64, index: usize) -> Option<ReadRow> {
+    fn row(&self, record: &Record, cells: Cells<'_>, index: usize) -> Option<ReadRow> {
+        let line = record.line;
         if let Some((column, words)) = self.file.unless
             && let Some(word) = filled(cells.text(column))
             && words.contains(&word.to_lowercase().as_str())
@@ -102,13 +103,19 @@ impl Understanding<'_> {
         let kind = self.file.kind;
         let id = self.id(cells);
         let decision = id.as_ref().and_then(|id| self.decisions.of(kind, id));
-        let mut own = cells.own.clone();
-        if let (Some(decision), Some(fields)) = (decision, own.as_object_mut()) {
-            fields.extend(decision.set.iter().map(|(name, value)| (name.clone(), value.clone())));
-            // Of CSV the names are plain ones.
-            fields.extend(decision.set.iter().map(|(name, value)| (super::source::plain(name), value.clone())));
+        let set = decision.map(|decision| Value::Object(decision.set.clone()));
+        let mut draft = self.understand(Cells { set: set.as_ref(), ..cells });
+        if let Some(name) = decision.and_then(|decision| decision.set.keys().find(|name| !self.has_column(name))) {
+            let message = format!("The decision sets {name:?}, which is no column of {}.", self.file.kind.plural());
+            draft.say(FindingCode::DecisionUnknown, Field::Id, None, message);
         }
-        let mut draft = self.understand(Cells { own: &own, ..cells });
+        if let Some(message) = &record.fault {
+            draft.say(FindingCode::CellsDiffer, Field::Id, None, message.clone());
+        }
+        if record.is_replaced {
+            let message = "The row has bytes that are no characters in UTF-8: U+FFFD stands in their stead.";
+            draft.say(FindingCode::CharactersReplaced, Field::Id, None, message.to_owned());
+        }
         let place = if index == 0 { format!("{}:{line}", self.name) } else { format!("{}:{line}.{index}", self.name) };
         let source_id = id.unwrap_or_else(|| {
             draft.say(FindingCode::RowWithoutId, Field::Id, None, "The row has no id.".to_owned());
@@ -139,6 +146,12 @@ impl Understanding<'_> {
             decision: decision.map(|decision| decision.line.clone()),
             source_id,
         })
+    }
+
+    /// Whether a name that a decision uses is one of the columns that are read.
+    fn has_column(&self, name: &str) -> bool {
+        let same = |column: &str| plain(column.trim_start_matches("^.")) == plain(name.trim_start_matches("^."));
+        self.file.columns.iter().any(|column| column.names.iter().any(|column| same(column)))
     }
 
     /// A row's id there; of several columns joined.
@@ -182,7 +195,7 @@ impl Understanding<'_> {
     fn cell(&self, column: &ColumnFacts, cells: Cells<'_>, draft: &mut Draft) {
         let field = column.field;
         if field == Field::Commissions {
-            let all: Vec<String> = column.names.iter().flat_map(|name| find_all(cells.own, name)).collect();
+            let all: Vec<String> = column.names.iter().flat_map(|name| cells.all(name)).collect();
             draft.facts.commissions = Some(all).filter(|all| !all.is_empty());
             return;
         }
@@ -228,7 +241,14 @@ impl Understanding<'_> {
             Field::Key => facts.key = Some(text),
             Field::Amount | Field::Base => draft.amount(field, &text, self.money()),
             Field::Rate => draft.rate = Some(text),
-            Field::RateKind => draft.is_share = matches!(text.to_lowercase().as_str(), "percentage" | "percent"),
+            Field::RateKind => match text.to_lowercase().as_str() {
+                "percentage" | "percent" => draft.is_share = true,
+                "flat" | "fixed" => {}
+                _ => draft.say(FindingCode::RuleNotOfSales, field, Some(text), "The kind of reward is not known.".to_owned()),
+            },
+            Field::RateEvent if text.to_lowercase() != "sale" => {
+                draft.say(FindingCode::RuleNotOfSales, field, Some(text), "The reward is not for sales.".to_owned());
+            }
             Field::Role => match text.to_lowercase().as_str() {
                 "owner" | "admin" => facts.role = Some("owner".to_owned()),
                 "member" | "viewer" | "user" => facts.role = Some("member".to_owned()),
@@ -238,7 +258,7 @@ impl Understanding<'_> {
             Field::PaidAt => facts.paid_at = self.time(field, &text, &mut draft.wrong),
             Field::PeriodStart => facts.period_start = self.time(field, &text, &mut draft.wrong),
             Field::PeriodEnd => facts.period_end = self.time(field, &text, &mut draft.wrong),
-            Field::Day => draft.facts.day = draft.wrong_or(field, &text, cells::day(&text)),
+            Field::Day => draft.facts.day = draft.wrong_or(field, &text, cells::day(&text, self.now)),
             Field::Clicks => draft.facts.clicks = draft.wrong_or(field, &text, cells::count(&text)),
             Field::SignUps => draft.facts.sign_ups = draft.wrong_or(field, &text, cells::count(&text)),
             Field::Archived => facts.is_archived = Some(cells::is_yes(&text)),
@@ -255,6 +275,7 @@ impl Understanding<'_> {
             | Field::BaseCurrency
             | Field::Commissions
             | Field::Unit
+            | Field::RateEvent
             | Field::IsTest => {}
         }
     }

@@ -50,6 +50,10 @@ pub struct Record {
     pub line: i64,
     /// An object. Of CSV its names are [`plain`] ones.
     pub cells: Value,
+    /// What is wrong with it as a whole, as a sentence.
+    pub fault: Option<String>,
+    /// Whether it has bytes that are no characters.
+    pub is_replaced: bool,
 }
 
 /// The records of a file.
@@ -62,6 +66,8 @@ pub enum Records {
         names: Vec<String>,
         /// The number of the last row that was read.
         row: i64,
+        /// What separates cells.
+        separator: u8,
     },
     /// Of lines of JSON.
     Lines {
@@ -104,7 +110,15 @@ impl Records {
         if is_end(&record) {
             return Err("is empty: its first row must name the columns".to_owned());
         }
-        Ok(Self::Csv { reader: Box::new(reader), names: names_of(&record), row: 1 })
+        let names = names_of(&record);
+        if let Some(name) = names
+            .iter()
+            .enumerate()
+            .find_map(|(at, name)| names[..at].contains(name).then_some(name).filter(|name| !name.is_empty()))
+        {
+            return Err(format!("has two columns called {name:?} (without case and signs): which of them counts is not known"));
+        }
+        Ok(Self::Csv { reader: Box::new(reader), names, row: 1, separator })
     }
 
     /// How many there are, where that is known.
@@ -118,7 +132,7 @@ impl Records {
     /// The next record; `None` at the end. An error is a sentence.
     pub fn read(&mut self) -> Result<Option<Record>, String> {
         match self {
-            Self::Csv { reader, names, row } => {
+            Self::Csv { reader, names, row, separator } => {
                 let mut record = ByteRecord::new();
                 loop {
                     if !reader.read_byte_record(&mut record).map_err(|error| error.to_string())? {
@@ -132,12 +146,17 @@ impl Records {
                         break;
                     }
                 }
+                if record.as_slice().len() as u64 > MAX_LINE {
+                    return Err(format!("row {row} has more than 1 MB"));
+                }
+                let (fault, is_replaced) =
+                    (shape(&record, names.len(), *separator), std::str::from_utf8(record.as_slice()).is_err());
                 let cells = names
                     .iter()
                     .zip(&record)
                     .map(|(name, cell)| (name.clone(), Value::String(text_of(cell))))
                     .collect::<Map<_, _>>();
-                Ok(Some(Record { line: *row, cells: Value::Object(cells) }))
+                Ok(Some(Record { line: *row, cells: Value::Object(cells), fault, is_replaced }))
             }
             Self::Lines { reader, line } => loop {
                 let mut text = String::new();
@@ -151,14 +170,35 @@ impl Records {
                 if !text.trim().is_empty() {
                     let cells =
                         serde_json::from_str(&storable(text)).map_err(|error| format!("line {line} is no JSON: {error}"))?;
-                    return Ok(Some(Record { line: *line, cells }));
+                    return Ok(Some(Record { line: *line, cells, fault: None, is_replaced: false }));
                 }
             },
-            Self::Page(values) => {
-                Ok(values.next().map(|(index, cells)| Record { line: i64::try_from(index).unwrap_or(i64::MAX) + 1, cells }))
-            }
+            Self::Page(values) => Ok(values.next().map(|(index, cells)| {
+                let line = i64::try_from(index).unwrap_or(i64::MAX) + 1;
+                Record { line, cells, fault: None, is_replaced: false }
+            })),
         }
     }
+}
+
+/// What is wrong with the shape of a row of CSV: another number of cells than there are columns, or a cell that holds what looks like whole rows, because
+/// a quotation mark was opened that belongs to the text.
+fn shape(record: &ByteRecord, columns: usize, separator: u8) -> Option<String> {
+    let cells = record.iter().collect::<Vec<_>>();
+    let filled = cells.iter().rposition(|cell| !cell.trim_ascii().is_empty()).map_or(0, |last| last + 1);
+    if cells.len() < columns || filled > columns {
+        let count = cells.len();
+        return Some(format!(
+            "The row has {count} cells, and the file {columns} columns: a cell with a separator in it stands in quotation marks."
+        ));
+    }
+    let separators = columns.saturating_sub(1).max(1);
+    let holds_row = |line: &[u8]| line.split(|byte| *byte == separator).count() > separators;
+    let holds_rows = |cell: &&[u8]| cell.split(|byte| *byte == b'\n').skip(1).any(holds_row);
+    cells.iter().any(holds_rows).then(|| {
+        "A cell of the row holds what looks like other rows: a quotation mark that belongs to the text is written twice."
+            .to_owned()
+    })
 }
 
 /// JSON without the character NUL, which becomes U+FFFD too.

@@ -176,8 +176,10 @@ pub enum Field {
     Currency,
     /// A share: see `--rate-unit`.
     Rate,
-    /// What a share is of: `percentage`, else an amount for each payment.
+    /// What a share is of: `percentage`, or `flat` for an amount for each payment.
     RateKind,
+    /// What a share is for: `sale`.
+    RateEvent,
     /// A membership's role.
     Role,
     /// When it came to be.

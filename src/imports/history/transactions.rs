@@ -40,6 +40,21 @@ impl Transactions<'_> {
         self.begin().await
     }
 
+    /// Marks where the transaction is, to come back to.
+    pub async fn mark(&self) -> QueryResult<()> {
+        (&mut &*self.connection).batch_execute("SAVEPOINT batch").await
+    }
+
+    /// Keeps what was done since the mark.
+    pub async fn forget_mark(&self) -> QueryResult<()> {
+        (&mut &*self.connection).batch_execute("RELEASE SAVEPOINT batch").await
+    }
+
+    /// Undoes what was done since the mark.
+    pub async fn back_to_mark(&self) -> QueryResult<()> {
+        (&mut &*self.connection).batch_execute("ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch").await
+    }
+
     /// Ends the last: commits, or rolls everything back.
     pub async fn end(&self) -> QueryResult<()> {
         let sql = if self.is_rehearsal { "ROLLBACK" } else { "COMMIT" };

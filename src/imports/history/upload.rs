@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::Path,
+    time::Duration,
 };
 
 use aws_lc_rs::digest::{Context as Digest, SHA256};
@@ -33,8 +34,28 @@ const MAX_NAME: usize = 200;
 const MAX_DECISIONS: u64 = 5 * 1024 * 1024;
 /// How much of a file is read at once, in bytes.
 const PART: usize = 1024 * 1024;
+/// What the names of folders begin with in which files lie while they are read.
+const PREFIX: &str = "partner-portal-import-";
+/// When such a folder is no running server's: one that was killed has left it.
+const LEFT: Duration = Duration::from_hours(24);
 /// The file that holds decisions about rows.
 pub const DECISIONS: &str = "decisions.jsonl";
+
+/// A folder for files, which ends with what is returned.
+pub fn folder() -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix(PREFIX).tempdir()
+}
+
+/// Removes the folders that servers have left behind which were killed.
+pub fn remove_left() {
+    let folders = fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten();
+    for folder in folders.filter(|folder| folder.file_name().to_string_lossy().starts_with(PREFIX)) {
+        let is_left = folder.metadata().and_then(|data| data.modified()).is_ok_and(|at| at.elapsed().is_ok_and(|age| age > LEFT));
+        if is_left && let Err(error) = fs::remove_dir_all(folder.path()) {
+            tracing::warn!(folder = %folder.path().display(), %error, "a folder of an import that was cut off cannot be removed");
+        }
+    }
+}
 
 /// What is said of files beside them, as it is kept until a server runs the import.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +148,7 @@ pub struct Stored {
 impl Stored {
     /// Puts files into a folder; a sentence where they lack something. Names are checked before.
     pub fn of(files: Vec<(String, Content)>, source: &'static SourceFacts) -> io::Result<Result<Self, String>> {
-        let folder = tempfile::tempdir()?;
+        let folder = folder()?;
         let (mut stored, mut digest, mut total) = (Vec::with_capacity(files.len()), Digest::new(&SHA256), 0);
         for (name, content) in files {
             let path = folder.path().join(&name);

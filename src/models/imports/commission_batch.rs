@@ -17,7 +17,7 @@ use super::{
     facts::{Facts, ImportKind},
     finding::{Finding, FindingCode},
     refs::Known,
-    run::{BATCH, ImportRun, json},
+    run::{ImportRun, json},
     staged::{Settled, understood},
 };
 use crate::{
@@ -116,24 +116,34 @@ impl ImportRun<'_> {
         Ok(count)
     }
 
-    /// Those without a payout first, then payout by payout; each in the order of their links, whose totals are written once for many then.
+    /// The ids of those that are written next.
+    pub(super) async fn ready_ids(&self) -> QueryResult<Vec<String>> {
+        Ok(self.ready_commissions().await?.into_iter().map(|row| row.source_id).collect())
+    }
+
+    /// Those without a payout first, then payout by payout; each in the order of their links, whose totals are written once for many then. Last what takes
+    /// something back, so that there is something to take it from.
     async fn ready_commissions(&self) -> QueryResult<Vec<ReadyCommission>> {
         type Columns = (Text, Jsonb, SqlUuid, Nullable<SqlUuid>, Nullable<SqlUuid>, Nullable<Text>);
         type Found = (String, Value, Uuid, Option<Uuid>, Option<Uuid>, Option<String>);
         let scope = || vec![self.tenant_bind(), self.source_bind()];
-        let mut binds = scope();
-        binds.push(Bind::BigInt(BATCH));
-        let mut found: Vec<Found> = statement::<Columns>(
-            "SELECT source_id, facts, partner_id, link_id, customer_id, payout_key FROM import_rows
-             WHERE tenant_id = ? AND source = ? AND kind = 'commission' AND state = 'ready' AND payout_key IS NULL ORDER BY payout_key, link_id, position LIMIT ?",
-            binds,
-        )
-        .load(&mut &*self.connection)
-        .await?;
+        let unpaid = async |is_negative: bool| -> QueryResult<Vec<Found>> {
+            let mut binds = scope();
+            binds.extend([Bind::Bools(vec![is_negative]), Bind::BigInt(self.batch)]);
+            statement::<Columns>(
+                "SELECT source_id, facts, partner_id, link_id, customer_id, payout_key FROM import_rows
+                 WHERE tenant_id = ? AND source = ? AND kind = 'commission' AND state = 'ready' AND payout_key IS NULL AND (amount < 0) = ANY (?)
+                 ORDER BY payout_key, link_id, position LIMIT ?",
+                binds,
+            )
+            .load(&mut &*self.connection)
+            .await
+        };
+        let mut found = unpaid(false).await?;
         if found.is_empty() {
             let mut binds = scope();
             binds.extend(scope());
-            binds.push(Bind::BigInt(BATCH));
+            binds.push(Bind::BigInt(self.batch));
             found = statement::<Columns>(
                 "SELECT source_id, facts, partner_id, link_id, customer_id, payout_key FROM import_rows
                  WHERE tenant_id = ? AND source = ? AND kind = 'commission' AND state = 'ready' AND payout_key = ANY (ARRAY(
@@ -143,6 +153,9 @@ impl ImportRun<'_> {
             )
             .load(&mut &*self.connection)
             .await?;
+        }
+        if found.is_empty() {
+            found = unpaid(true).await?;
         }
         let ready = |(source_id, facts, partner, link, customer, payout_key): Found| {
             Ok(ReadyCommission { source_id, facts: understood(facts)?, partner, link, customer, payout_key })
@@ -267,7 +280,7 @@ impl ImportRun<'_> {
     /// Reports the payouts that no commission named; gives how many.
     pub async fn settle_empty_payouts(&self) -> QueryResult<usize> {
         let sql = "SELECT source_id FROM import_rows WHERE tenant_id = ? AND source = ? AND kind = 'payout' AND state = 'ready' ORDER BY position LIMIT ?";
-        let binds = vec![self.tenant_bind(), self.source_bind(), Bind::BigInt(BATCH)];
+        let binds = vec![self.tenant_bind(), self.source_bind(), Bind::BigInt(self.batch)];
         let found: Vec<String> = statement::<Text>(sql, binds).load(&mut &*self.connection).await?;
         let message = "No commission that came in names the payout.";
         let finding = |id: &String| Finding::of(ImportKind::Payout, id, FindingCode::PayoutWithoutCommissions, message);

@@ -124,7 +124,7 @@ impl ImportRun<'_> {
         };
         self.report(&several.into_iter().map(said).collect::<Vec<_>>()).await?;
         let candidates: Vec<Uuid> = statement::<SqlUuid>(
-            "SELECT r.target_id FROM import_rows r WHERE r.tenant_id = ? AND r.source = ? AND r.kind = 'customer' AND r.state = 'in'
+            "SELECT DISTINCT r.target_id FROM import_rows r WHERE r.tenant_id = ? AND r.source = ? AND r.kind = 'customer' AND r.state = 'in'
                  AND NOT EXISTS (SELECT FROM partner_accounts a WHERE a.tenant_id = r.tenant_id AND a.customer_id = r.target_id)",
             vec![self.tenant_bind(), self.source_bind()],
         )
@@ -148,7 +148,7 @@ impl ImportRun<'_> {
                      WHERE r.tenant_id = ? AND r.source = ? AND r.kind = 'customer' AND r.target_id = n.customer
                      GROUP BY r.tenant_id HAVING count(r.partner_id) > 0 OR count(DISTINCT c.partner_id) = 1) AS f ON true
                  LEFT JOIN links l ON l.tenant_id = f.tenant_id AND l.id = f.link_id AND l.partner_id = f.partner_id
-                 WHERE f.partner_id IS NOT NULL",
+                 WHERE f.partner_id IS NOT NULL ON CONFLICT DO NOTHING",
                 vec![Bind::Uuids(customers), Bind::Uuids(accounts), self.tenant_bind(), self.source_bind()],
             )
             .execute(&mut &*self.connection)

@@ -59,6 +59,11 @@ impl std::str::FromStr for FindingCode {
 codes! {
     RowWithoutId = "ROW_WITHOUT_ID", true, "The row has no id, so nothing can refer to it and it could not be known again.";
     DuplicateId = "DUPLICATE_ID", true, "Another row of the file has this id and says something else; the first one counts.";
+    RowRefused = "ROW_REFUSED", true, "A rule of this system refuses the row; the message says which.";
+    CellsDiffer = "CELLS_DIFFER", true, "The row has more or fewer cells than its file has columns, or a quotation mark has taken other rows into a cell.";
+    CharactersReplaced = "CHARACTERS_REPLACED", false, "The file is not in UTF-8: what is no character is written as U+FFFD.";
+    SourceDiffers = "SOURCE_DIFFERS", true, "The source says another amount, currency or status now than when the row was brought in; what is here stays, and is changed here.";
+    DecisionTooLate = "DECISION_TOO_LATE", false, "The row was in already when the decision came, which changes nothing; what is here is changed here.";
     RowChanged = "ROW_CHANGED", false, "The source says something else now than when the row was brought in; what is here stays.";
     MissingValue = "MISSING_VALUE", true, "A cell that is needed is empty.";
     ValueTooLong = "VALUE_TOO_LONG", true, "A cell has more characters than it can have here.";
@@ -87,6 +92,7 @@ codes! {
     MembershipDangling = "MEMBERSHIP_DANGLING", true, "The user or the partner of the membership is not among those that came in.";
     EnrolmentDangling = "ENROLMENT_DANGLING", true, "The partner or the programme of the enrolment is not among those that came in.";
     ProgrammeWithoutDomain = "PROGRAMME_WITHOUT_DOMAIN", true, "The programme names no domain of the public internet.";
+    RuleNotOfSales = "RULE_NOT_OF_SALES", true, "The reward is for something else than sales, such as clicks, or of a kind that is not known.";
     RuleDangling = "RULE_DANGLING", true, "The programme of the rule is not among those that came in.";
     UrlWithoutDomain = "URL_WITHOUT_DOMAIN", true, "The address that the link leads to has no domain of the public internet: no shop is known by it.";
     LinkWithoutOwner = "LINK_WITHOUT_OWNER", true, "Neither a partner nor a user of the link is known; the import's option for orphans gives such links to a partner of their own.";
@@ -151,7 +157,8 @@ impl Finding {
     /// Of a whole row.
     pub fn of(kind: ImportKind, source_id: &str, code: FindingCode, message: impl Into<String>) -> Self {
         let (field, value) = (String::new(), None);
-        Self { kind, source_id: source_id.to_owned(), code, field, value, message: message.into(), is_left: code.is_left() }
+        let message = shortened(message.into());
+        Self { kind, source_id: source_id.to_owned(), code, field, value, message, is_left: code.is_left() }
     }
 
     /// Of a cell of that name, and what is in it.
@@ -161,6 +168,12 @@ impl Finding {
         self.value = value.map(|value| value.chars().take(200).collect());
         self
     }
+}
+
+/// A message that quotes what stands in a cell, however long that is.
+fn shortened(message: String) -> String {
+    const LONGEST: usize = 1_000;
+    if message.chars().count() <= LONGEST { message } else { message.chars().take(LONGEST).chain(['…']).collect() }
 }
 
 impl ImportRun<'_> {

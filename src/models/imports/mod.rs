@@ -20,6 +20,7 @@ pub mod payouts;
 pub mod programmes;
 pub mod proof;
 pub mod refs;
+pub mod refused;
 pub mod run;
 pub mod staged;
 pub mod users;

@@ -38,13 +38,15 @@ impl ImportRun<'_> {
         Ok(rows.len())
     }
 
-    /// Notes with commissions that do not name their payout which payout names them.
+    /// Notes with commissions that do not name their payout which payout names them: of several the first that did not fail, since what has failed is paid by another.
     pub async fn name_payouts(&self) -> QueryResult<()> {
         statement::<Text>(
-            "UPDATE import_rows c SET facts = c.facts || jsonb_build_object('payout', p.source_id)
-             FROM import_rows p CROSS JOIN LATERAL jsonb_array_elements_text(p.facts -> 'commissions') AS paid (id)
-             WHERE p.tenant_id = ? AND p.source = ? AND p.kind = 'payout' AND p.facts -> 'commissions' IS NOT NULL
-                 AND c.tenant_id = p.tenant_id AND c.source = p.source AND c.kind = 'commission' AND c.source_id = paid.id AND c.state = 'read'
+            "UPDATE import_rows c SET facts = c.facts || jsonb_build_object('payout', p.payout)
+             FROM (SELECT DISTINCT ON (p.tenant_id, p.source, paid.id) p.tenant_id, p.source, paid.id, p.source_id AS payout
+                   FROM import_rows p CROSS JOIN LATERAL jsonb_array_elements_text(p.facts -> 'commissions') AS paid (id)
+                   WHERE p.tenant_id = ? AND p.source = ? AND p.kind = 'payout' AND p.facts -> 'commissions' IS NOT NULL
+                   ORDER BY p.tenant_id, p.source, paid.id, coalesce(p.status IN ('failed', 'cancelled'), false), p.position) AS p
+             WHERE c.tenant_id = p.tenant_id AND c.source = p.source AND c.kind = 'commission' AND c.source_id = p.id AND c.state = 'read'
                  AND c.facts -> 'payout' IS NULL",
             vec![self.tenant_bind(), self.source_bind()],
         )

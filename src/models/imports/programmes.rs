@@ -161,7 +161,7 @@ impl ImportRun<'_> {
         let rows = self.waiting(kind).await?;
         let partners = self.known(ImportKind::Partner, rows.iter().map(|row| row.facts.partner.as_ref())).await?;
         let programmes = self.known(ImportKind::Programme, rows.iter().map(|row| row.facts.programme.as_ref())).await?;
-        let (mut added, mut settled, mut findings) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut added, mut settled, mut left, mut findings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for row in &rows {
             let partner = row.facts.partner.as_ref().and_then(|id| partners.get(id)).and_then(Known::inside);
             let programme = row.facts.programme.as_ref().and_then(|id| programmes.get(id)).and_then(Known::inside);
@@ -171,17 +171,35 @@ impl ImportRun<'_> {
                 let message = format!("There is no {what} {:?} among those that came in.", value.as_deref().unwrap_or_default());
                 findings
                     .push(Finding::of(kind, &row.source_id, FindingCode::EnrolmentDangling, message).at(what, value.as_deref()));
-                settled.push(Settled::left(&row.source_id));
+                left.push(Settled::left(&row.source_id));
                 continue;
             };
             let status = row.facts.status.as_deref().unwrap_or("approved");
             added.push(WantedEnrolment::new(partner, programme, status, row.facts.at.unwrap_or(self.at)));
-            settled.push(Settled { partner: Some(partner), ..Settled::inside(&row.source_id, programme) });
+            settled.push((&row.source_id, partner, programme));
         }
         self.enrol_all(&added).await?;
-        self.settle(kind, &settled).await?;
+        let here = self.enrolments_here(&added).await?;
+        left.extend(settled.into_iter().filter_map(|(id, partner, programme)| {
+            Some(Settled { partner: Some(partner), ..Settled::inside(id, *here.get(&(partner, programme))?) })
+        }));
+        self.settle(kind, &left).await?;
         self.report(&findings).await?;
         Ok(rows.len())
+    }
+
+    /// The enrolments of these partners in these programmes.
+    async fn enrolments_here(&self, wanted: &[WantedEnrolment]) -> QueryResult<HashMap<(Uuid, Uuid), Uuid>> {
+        let (partners, programmes) = wanted.iter().map(|wanted| (wanted.partner, wanted.programme)).unzip();
+        let binds = vec![Bind::Uuids(partners), Bind::Uuids(programmes), self.tenant_bind()];
+        let found: Vec<(Uuid, Uuid, Uuid)> = statement::<(SqlUuid, SqlUuid, SqlUuid)>(
+            "SELECT e.partner_id, e.programme_id, e.id FROM unnest(?, ?) AS w (partner, programme)
+             JOIN enrolments e ON e.tenant_id = ? AND e.partner_id = w.partner AND e.programme_id = w.programme",
+            binds,
+        )
+        .load(&mut &*self.connection)
+        .await?;
+        Ok(found.into_iter().map(|(partner, programme, id)| ((partner, programme), id)).collect())
     }
 
     /// Settles some rules; gives how many. They hold for programmes from when they came to be; the last one that a programme has stays.

@@ -7,11 +7,12 @@ use diesel::{
     sql_types::{BigInt, Bool, Nullable, Numeric, Text},
 };
 use diesel_async::RunQueryDsl;
+use futures_util::{Stream, TryStreamExt};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::{facts::ImportKind, finding::CodeCount, run::ImportRun};
-use crate::db::statement::{Bind, statement};
+use crate::db::statement::statement;
 
 /// The commissions of one currency and status.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -66,20 +67,21 @@ pub struct KeptFinding {
 }
 
 impl ImportRun<'_> {
-    /// Commissions by currency and status, there and here; without those that a decision leaves out.
+    /// The commissions of this run's files by currency and status, there and here; without those that a decision leaves out. What has become of one since
+    /// it came in is not the import's: it counts under the status that it came with.
     pub async fn proof(&self) -> QueryResult<Vec<ProofLine>> {
         let there: Vec<(String, String, i64, Decimal)> = statement::<(Text, Text, BigInt, Numeric)>(
             "SELECT coalesce(currency, ''), coalesce(status, ''), count(*), coalesce(sum(amount), 0) FROM import_rows
-             WHERE tenant_id = ? AND source = ? AND kind = 'commission' AND decision -> 'leave' IS DISTINCT FROM 'true'::jsonb GROUP BY 1, 2",
-            vec![self.tenant_bind(), self.source_bind()],
+             WHERE tenant_id = ? AND source = ? AND run = ?::integer AND kind = 'commission' AND decision -> 'leave' IS DISTINCT FROM 'true'::jsonb GROUP BY 1, 2",
+            vec![self.tenant_bind(), self.source_bind(), self.run_bind()],
         )
         .load(&mut &*self.connection)
         .await?;
         let here: Vec<(String, String, i64, Decimal)> = statement::<(Text, Text, BigInt, Numeric)>(
-            "SELECT e.currency, e.status, count(*), sum(e.amount) FROM import_rows r
+            "SELECT e.currency, CASE WHEN e.updated_at > e.created_at THEN r.status ELSE e.status END, count(*), sum(e.amount) FROM import_rows r
              JOIN partner_commission_events e ON e.tenant_id = r.tenant_id AND e.id = r.target_id
-             WHERE r.tenant_id = ? AND r.source = ? AND r.kind = 'commission' AND r.state = 'in' GROUP BY 1, 2",
-            vec![self.tenant_bind(), self.source_bind()],
+             WHERE r.tenant_id = ? AND r.source = ? AND r.run = ?::integer AND r.kind = 'commission' AND r.state = 'in' GROUP BY 1, 2",
+            vec![self.tenant_bind(), self.source_bind(), self.run_bind()],
         )
         .load(&mut &*self.connection)
         .await?;
@@ -101,27 +103,20 @@ impl ImportRun<'_> {
         Ok(rows.into_iter().map(|(code, is_left, count)| CodeCount { code, is_left, count }).collect())
     }
 
-    /// Some findings, after one by its kind, id, code and cell.
-    pub async fn findings_after(&self, after: Option<&KeptFinding>, most: i64) -> QueryResult<Vec<KeptFinding>> {
+    /// All findings, by kind, id, code and cell. One statement, of which rows come as they are read: by pages, each would begin anew, because
+    /// row-level security lets no index serve a comparison of texts.
+    pub async fn findings(&self) -> QueryResult<impl Stream<Item = QueryResult<KeptFinding>>> {
         type Columns = (Text, Text, Text, Text, Nullable<Text>, Text, Bool, Text, BigInt);
         type Found = (ImportKind, String, String, String, Option<String>, String, bool, String, i64);
-        let from = after.map_or_else(
-            || [String::new(), String::new(), String::new(), String::new()],
-            |after| [after.kind.as_str().to_owned(), after.source_id.clone(), after.code.clone(), after.field.clone()],
-        );
-        let mut binds = vec![self.tenant_bind(), self.source_bind()];
-        binds.extend(from.map(Bind::text));
-        binds.push(Bind::BigInt(most));
-        let found: Vec<Found> = statement::<Columns>(
+        let found = statement::<Columns>(
             "SELECT f.kind, f.source_id, f.code, f.field, f.value, f.message, f.is_left, r.file, r.line FROM import_findings f
              JOIN import_rows r USING (tenant_id, source, kind, source_id)
-             WHERE f.tenant_id = ? AND f.source = ? AND (f.kind::text, f.source_id, f.code, f.field) > (?, ?, ?, ?)
-             ORDER BY f.kind::text, f.source_id, f.code, f.field LIMIT ?",
-            binds,
+             WHERE f.tenant_id = ? AND f.source = ? ORDER BY f.kind, f.source_id, f.code, f.field",
+            vec![self.tenant_bind(), self.source_bind()],
         )
-        .load(&mut &*self.connection)
+        .load_stream::<Found>(&mut &*self.connection)
         .await?;
-        let kept = |(kind, source_id, code, field, value, message, is_left, file, line)| KeptFinding {
+        Ok(found.map_ok(|(kind, source_id, code, field, value, message, is_left, file, line)| KeptFinding {
             kind,
             source_id,
             code,
@@ -131,7 +126,6 @@ impl ImportRun<'_> {
             is_left,
             file,
             line,
-        };
-        Ok(found.into_iter().map(kept).collect())
+        }))
     }
 }

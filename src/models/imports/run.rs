@@ -18,7 +18,7 @@ use crate::{
     models::ledger::books::Books,
 };
 
-/// How many rows are settled in one transaction, at most; payouts are settled whole.
+/// How many rows are settled in one transaction, unless one of them is refused; payouts are settled whole.
 pub const BATCH: i64 = 1_000;
 
 /// How long an import that seems to be running is waited for.
@@ -64,6 +64,8 @@ pub struct ImportRun<'c> {
     pub is_rehearsal: bool,
     /// What becomes of links without owner.
     pub orphans: Orphans,
+    /// How many rows are settled at once.
+    pub batch: i64,
 }
 
 /// How a run began.

@@ -4,9 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::{
     QueryResult,
-    sql_types::{BigInt, Bool, Jsonb, Text},
+    sql_types::{BigInt, Bool, Jsonb, Nullable, Numeric, Text},
 };
 use diesel_async::RunQueryDsl;
+use rust_decimal::Decimal;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 use super::{
     facts::{Facts, ImportKind},
     finding::{Finding, FindingCode, RowName},
-    run::{BATCH, ImportRun, json},
+    run::{ImportRun, json},
 };
 use crate::db::statement::{Bind, statement};
 
@@ -103,6 +104,48 @@ struct Kept {
     is_in: bool,
     file: String,
     line: i64,
+    /// Its currency, status and amount.
+    said: Said,
+}
+
+/// A commission's currency, status and amount, by which imports are proved.
+type Said = (Option<String>, Option<String>, Option<Decimal>);
+
+impl Kept {
+    /// What there is to say where a row that is in comes again and says something else.
+    fn change(&self, row: &ReadRow, said: &Said) -> Option<Finding> {
+        let of = |code, message: String| Some(Finding::of(row.kind, &row.source_id, code, message));
+        if self.digest == row.digest {
+            return None;
+        }
+        if row.decision.is_some() {
+            return of(
+                FindingCode::DecisionTooLate,
+                "The row is in already, and the decision changes nothing. Change it here.".to_owned(),
+            );
+        }
+        let (before, now) = (&self.said, said);
+        let is_same = (&before.0, &before.1) == (&now.0, &now.1)
+            && before.2.map(|amount| amount.normalize()) == now.2.map(|amount| amount.normalize());
+        if row.kind != ImportKind::Commission || is_same {
+            return of(
+                FindingCode::RowChanged,
+                "The source says something else now than when the row was brought in. Change it here.".to_owned(),
+            );
+        }
+        let shown = |(currency, status, amount): &Said| {
+            let amount = amount.map(|amount| amount.normalize().to_string()).unwrap_or_default();
+            format!("{amount} {}, {}", currency.as_deref().unwrap_or_default(), status.as_deref().unwrap_or_default())
+        };
+        of(
+            FindingCode::SourceDiffers,
+            format!(
+                "The source said {} when the row was brought in, and says {} now. Change it here.",
+                shown(before),
+                shown(now)
+            ),
+        )
+    }
 }
 
 impl ImportRun<'_> {
@@ -111,26 +154,36 @@ impl ImportRun<'_> {
     pub async fn keep(&self, rows: Vec<ReadRow>) -> QueryResult<()> {
         let mut kept = self.kept(&rows).await?;
         let (mut findings, mut inserted, mut again) = (Vec::new(), Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
         for mut row in rows {
             let name: RowName = (row.kind, row.source_id.clone());
-            let now = |is_in| Kept { run: self.run, digest: row.digest.clone(), is_in, file: row.file.clone(), line: row.line };
+            // Two of one record are in one call.
+            let is_second = !seen.insert(name.clone());
+            let said = || (row.facts.currency.clone(), row.facts.status.clone(), row.facts.amount);
+            let now = |is_in| Kept {
+                run: self.run,
+                digest: row.digest.clone(),
+                is_in,
+                file: row.file.clone(),
+                line: row.line,
+                said: said(),
+            };
             match kept.get(&name) {
-                Some(first) if first.run == self.run && (&first.file, first.line) != (&row.file, row.line) => {
+                Some(first) if first.run == self.run && (is_second || (&first.file, first.line) != (&row.file, row.line)) => {
                     if first.digest == row.digest {
                         continue;
                     }
                     let message = format!("{}:{} has this id already, and says something else.", first.file, first.line);
-                    let own = format!("{}:{}", row.file, row.line);
+                    let is_same_line = (&first.file, first.line) == (&row.file, row.line);
+                    let index = if is_same_line { format!(".{}", inserted.len()) } else { String::new() };
+                    let own = format!("{}:{}{index}", row.file, row.line);
                     let finding = Finding::of(row.kind, &own, FindingCode::DuplicateId, message);
                     row.findings.push(finding.at("id", Some(&name.1)));
                     row.source_id = own;
                     row.findings.iter_mut().for_each(|finding| finding.source_id.clone_from(&row.source_id));
                 }
                 Some(before) if before.is_in => {
-                    if before.digest != row.digest {
-                        let message = "The source says something else now than when the row was brought in. Change it here.";
-                        findings.push(Finding::of(row.kind, &row.source_id, FindingCode::RowChanged, message));
-                    }
+                    findings.extend(before.change(&row, &said()));
                     again.push(name.clone());
                     kept.insert(name, now(true));
                     continue;
@@ -222,23 +275,25 @@ impl ImportRun<'_> {
     }
 
     async fn kept(&self, rows: &[ReadRow]) -> QueryResult<HashMap<RowName, Kept>> {
+        type Columns = (Text, BigInt, Text, Bool, Text, BigInt, Nullable<Text>, Nullable<Text>, Nullable<Numeric>);
+        type Found = (String, i64, String, bool, String, i64, Option<String>, Option<String>, Option<Decimal>);
         let kinds: HashSet<ImportKind> = rows.iter().map(|row| row.kind).collect();
         let mut kept = HashMap::new();
         for kind in kinds {
             let ids = rows.iter().filter(|row| row.kind == kind).map(|row| row.source_id.clone()).collect();
             let binds = vec![Bind::Texts(ids), self.tenant_bind(), self.source_bind(), Bind::text(kind.as_str())];
             // One look-up by the whole key for each id, whatever PostgreSQL knows of a table that has just begun to grow.
-            let found: Vec<(String, i64, String, bool, String, i64)> = statement::<(Text, BigInt, Text, Bool, Text, BigInt)>(
-                "SELECT r.source_id, r.run::bigint, r.digest, r.state = 'in', r.file, r.line FROM unnest(?) AS w (id)
+            let found: Vec<Found> = statement::<Columns>(
+                "SELECT r.source_id, r.run::bigint, r.digest, r.state = 'in', r.file, r.line, r.currency, r.status, r.amount FROM unnest(?) AS w (id)
                  CROSS JOIN LATERAL (SELECT * FROM import_rows
                      WHERE tenant_id = ? AND source = ? AND kind = ? AND source_id = w.id LIMIT 1) AS r",
                 binds,
             )
             .load(&mut &*self.connection)
             .await?;
-            kept.extend(found.into_iter().map(|(id, run, digest, is_in, file, line)| {
+            kept.extend(found.into_iter().map(|(id, run, digest, is_in, file, line, currency, status, amount)| {
                 let run = i32::try_from(run).unwrap_or(i32::MAX);
-                ((kind, id), Kept { run, digest, is_in, file, line })
+                ((kind, id), Kept { run, digest, is_in, file, line, said: (currency, status, amount) })
             }));
         }
         Ok(kept)
@@ -246,7 +301,7 @@ impl ImportRun<'_> {
 
     /// The rows of a kind whose turn it is, as many as are settled at once.
     pub(super) async fn waiting(&self, kind: ImportKind) -> QueryResult<Vec<WaitingRow>> {
-        let binds = vec![self.tenant_bind(), self.source_bind(), Bind::text(kind.as_str()), Bind::BigInt(BATCH)];
+        let binds = vec![self.tenant_bind(), self.source_bind(), Bind::text(kind.as_str()), Bind::BigInt(self.batch)];
         let sql = "SELECT source_id, facts FROM import_rows WHERE tenant_id = ? AND source = ? AND kind = ? AND state = 'read' ORDER BY position LIMIT ?";
         let rows: Vec<(String, Value)> = statement::<(Text, Jsonb)>(sql, binds).load(&mut &*self.connection).await?;
         rows.into_iter().map(|(source_id, facts)| Ok(WaitingRow { source_id, facts: understood(facts)? })).collect()

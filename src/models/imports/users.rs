@@ -17,7 +17,7 @@ use super::{
     facts::{Facts, ImportKind},
     finding::{Finding, FindingCode},
     refs::Known,
-    run::{BATCH, ImportRun, json},
+    run::{ImportRun, json},
     staged::{Settled, WaitingRow, understood},
 };
 use crate::{
@@ -238,7 +238,7 @@ impl ImportRun<'_> {
              WHERE r.tenant_id = ? AND r.source = ? AND r.kind = 'partner' AND r.state = 'in' AND NOT EXISTS (SELECT FROM partner_users o
                  WHERE o.tenant_id = r.tenant_id AND o.partner_id = r.target_id AND o.role = 'owner')
              ORDER BY r.position LIMIT ?",
-            vec![self.tenant_bind(), self.source_bind(), Bind::BigInt(BATCH)],
+            vec![self.tenant_bind(), self.source_bind(), Bind::BigInt(self.batch)],
         )
         .load(&mut &*self.connection)
         .await?;

@@ -4,6 +4,7 @@ pub mod background;
 mod files;
 mod generator;
 mod legacy;
+mod refused;
 mod sources;
 mod stopped;
 mod uploads;
@@ -11,6 +12,7 @@ mod uploads;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use partner_portal::{
     db::connect,
     ids::TenantId,
@@ -80,7 +82,7 @@ impl<'f> Given<'f> {
         let mut found = Vec::new();
         let outcome = import
             .run(&connection, &mut Unseen, async |run| {
-                found = run.findings_after(None, 100_000).await?;
+                found = run.findings().await?.try_collect().await?;
                 Ok(())
             })
             .await;

@@ -129,6 +129,7 @@ pub const LEGACY: SourceFacts = SourceFacts {
                 must(Field::Id, &["id"]),
                 must(Field::Programme, &["programId", "programmeId"]),
                 must(Field::RateKind, &["type"]),
+                may(Field::RateEvent, &["event"]),
                 must(Field::Rate, &["amount"]),
                 may(Field::Currency, &["currency"]),
             ],
