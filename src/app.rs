@@ -19,6 +19,7 @@ use crate::{
     live::Hub,
     rates::CommissionRates,
     telemetry::metrics::Metrics,
+    webhooks::Webhooks,
 };
 
 /// The parts of a running server.
@@ -49,6 +50,8 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Wakes what runs imports in the background.
     pub data_imports: Arc<Notify>,
+    /// Wakes what sends webhooks, and says where they may go.
+    pub webhooks: Arc<Webhooks>,
     /// How many exports and uploads may run at once: each keeps a connection for as long as it takes.
     pub files: Arc<Semaphore>,
     /// The longest that one operation may take.
@@ -70,6 +73,7 @@ impl App {
             rates: self.rates.clone(),
             invitations: Arc::clone(&self.edge.invitations),
             data_imports: Arc::clone(&self.data_imports),
+            webhooks: Arc::clone(&self.webhooks),
         }
     }
 }

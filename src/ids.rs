@@ -206,6 +206,16 @@ ids! {
     DataImportId = "dataimport", "The id of an import of data";
     /// The id of something that such an import reported.
     ImportFindingId = "importfinding", "The id of an import's finding";
+    /// The id of an endpoint that events are sent to.
+    WebhookEndpointId = "webhook", "The id of a webhook's endpoint";
+    /// The id of a secret of such an endpoint.
+    WebhookSecretId = "whsecret", "The id of a webhook's secret";
+    /// The id of an event that is sent.
+    WebhookEventId = "whevent", "The id of a webhook's event";
+    /// The id of such an event's way to one endpoint.
+    WebhookDeliveryId = "whdelivery", "The id of a webhook's delivery";
+    /// The id of one request on that way.
+    WebhookAttemptId = "whattempt", "The id of a webhook's attempt";
     /// The id of a transfer of money: it stands for the transfer's number.
     TransferId = "transfer", "A transfer's id";
     /// The id of a transfer of credits: it stands for the transfer's number.

@@ -1,7 +1,7 @@
-//! The keys that seal a partner's tax id and bank account before they reach the database.
+//! The keys that seal a partner's tax id and bank account, and the secrets of webhooks, before they reach the database.
 //!
 //! AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce. A sealed value is `version (4 bytes, big-endian) ‖ nonce (12) ‖
-//! ciphertext ‖ tag (16)`; where it belongs (tenant, partner, field) is authenticated with it, so that a value copied to another
+//! ciphertext ‖ tag (16)`; where it belongs (tenant, row, field) is authenticated with it, so that a value copied to another
 //! row does not open. New values are sealed with the highest version; older versions stay to open what they sealed, until
 //! `partner-portal rotate-keys` has sealed it anew.
 
@@ -12,8 +12,9 @@ use aws_lc_rs::{
     rand,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use uuid::Uuid;
 
-use crate::ids::{PartnerId, TenantId};
+use crate::ids::TenantId;
 
 const KEY_LENGTH: usize = 32;
 const VERSION_LENGTH: usize = 4;
@@ -25,16 +26,19 @@ pub enum SealedField {
     TaxId,
     /// `partner_profiles.bank_account_sealed`
     BankAccount,
+    /// `webhook_secrets.sealed`
+    WebhookSecret,
 }
 
 impl SealedField {
-    fn context(self, tenant: TenantId, partner: PartnerId) -> Aad<Vec<u8>> {
+    fn context(self, tenant: TenantId, row: Uuid) -> Aad<Vec<u8>> {
         let mut context = Vec::with_capacity(33);
         context.extend_from_slice(tenant.uuid().as_bytes());
-        context.extend_from_slice(partner.uuid().as_bytes());
+        context.extend_from_slice(row.as_bytes());
         context.push(match self {
             Self::TaxId => 1,
             Self::BankAccount => 2,
+            Self::WebhookSecret => 3,
         });
         Aad::from(context)
     }
@@ -90,13 +94,13 @@ impl Keyring {
         sealed.first_chunk::<VERSION_LENGTH>().map(|v| u32::from_be_bytes(*v))
     }
 
-    /// Seals `plain` for one field of one partner.
-    pub fn seal(&self, plain: &str, field: SealedField, tenant: TenantId, partner: PartnerId) -> Result<Vec<u8>, KeyringError> {
+    /// Seals `plain` for one field of one row, which is a partner's profile or a webhook's secret.
+    pub fn seal(&self, plain: &str, field: SealedField, tenant: TenantId, row: impl Into<Uuid>) -> Result<Vec<u8>, KeyringError> {
         let key = self.keys.get(&self.active).ok_or(KeyringError::UnknownVersion(self.active))?;
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).map_err(|_| KeyringError::Random)?;
         let mut body = plain.as_bytes().to_vec();
-        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), field.context(tenant, partner), &mut body)
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), field.context(tenant, row.into()), &mut body)
             .map_err(|_| KeyringError::Corrupt)?;
         let mut sealed = self.active.to_be_bytes().to_vec();
         sealed.extend_from_slice(&nonce);
@@ -104,14 +108,20 @@ impl Keyring {
         Ok(sealed)
     }
 
-    /// Opens what [`Keyring::seal`] made for the same field of the same partner.
-    pub fn open(&self, sealed: &[u8], field: SealedField, tenant: TenantId, partner: PartnerId) -> Result<String, KeyringError> {
+    /// Opens what [`Keyring::seal`] made for the same field of the same row.
+    pub fn open(
+        &self,
+        sealed: &[u8],
+        field: SealedField,
+        tenant: TenantId,
+        row: impl Into<Uuid>,
+    ) -> Result<String, KeyringError> {
         let version = Self::version_of(sealed).ok_or(KeyringError::Corrupt)?;
         let key = self.keys.get(&version).ok_or(KeyringError::UnknownVersion(version))?;
         let (nonce, body) = sealed[VERSION_LENGTH..].split_first_chunk::<NONCE_LEN>().ok_or(KeyringError::Corrupt)?;
         let mut body = body.to_vec();
         let plain = key
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), field.context(tenant, partner), &mut body)
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), field.context(tenant, row.into()), &mut body)
             .map_err(|_| KeyringError::Corrupt)?;
         String::from_utf8(plain.to_vec()).map_err(|_| KeyringError::Corrupt)
     }
@@ -147,6 +157,7 @@ impl FromStr for Keyring {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::PartnerId;
 
     fn keys(setting: &str) -> Keyring {
         setting.parse().expect("a keyring")

@@ -29,5 +29,6 @@ pub mod seed;
 pub mod telemetry;
 pub mod validation;
 pub mod verify;
+pub mod webhooks;
 
 pub use error::Error;

@@ -30,8 +30,10 @@ use partner_portal::{
     http,
     keyring::Keyring,
     live::Hub,
+    outbound::Reach,
     seed::{self, Amounts, demo},
     telemetry::metrics::Metrics,
+    webhooks::Webhooks,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -101,6 +103,7 @@ impl Portal {
             rates: partner_portal::rates::CommissionRates::default(),
             metrics: Metrics::new().expect("metrics"),
             data_imports: Arc::default(),
+            webhooks: Arc::new(Webhooks::new(Reach::Public)),
             hub: Arc::new(Hub::of(&database.login()).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout: limit,

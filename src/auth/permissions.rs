@@ -50,6 +50,8 @@ pub enum Permission {
     AffiliatesManage,
     /// Import what other systems give out.
     DataImport,
+    /// Say which other systems hear of what happens.
+    WebhooksManage,
 }
 
 impl Permission {
@@ -72,6 +74,8 @@ pub enum Readable {
     Ledgers,
     /// What was imported from other systems, and what was reported of it.
     Imports,
+    /// Which other systems hear of what happens, and what was sent to them.
+    Webhooks,
 }
 
 impl Role {
@@ -80,11 +84,11 @@ impl Role {
 
     /// What the role may read that not every role may.
     pub const fn reads(self) -> &'static [Readable] {
-        use Readable::{AllPartners, Applications, Imports, Ledgers, Profiles};
+        use Readable::{AllPartners, Applications, Imports, Ledgers, Profiles, Webhooks};
         match self {
             Self::PartnerMember => &[],
             Self::PartnerOwner => &[Profiles, Applications, Ledgers],
-            Self::Operator => &[AllPartners, Profiles, Applications, Ledgers, Imports],
+            Self::Operator => &[AllPartners, Profiles, Applications, Ledgers, Imports, Webhooks],
             Self::Service => &[AllPartners],
         }
     }
@@ -94,7 +98,7 @@ impl Role {
         use Permission::{
             AffiliateTakePart, AffiliatesManage, CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, DataImport,
             EventsIngest, LeadsWrite, LinksManage, MembersManage, PartnersManage, PayoutsManage, ProfileWrite, ProgrammesManage,
-            SettingsManage, UsersManage,
+            SettingsManage, UsersManage, WebhooksManage,
         };
         match self {
             Self::PartnerMember => &[LeadsWrite, LinksManage, CreditsAssign, AffiliateTakePart],
@@ -116,6 +120,7 @@ impl Role {
                 SettingsManage,
                 AffiliatesManage,
                 DataImport,
+                WebhooksManage,
             ],
             Self::Service => &[CreditsGrant, CustomersManage, EventsIngest],
         }

@@ -39,12 +39,15 @@ use crate::{
     live::Hub,
     seed::demo,
     telemetry::metrics::Metrics,
+    webhooks::{PATIENCE, Sender, Webhooks},
 };
 
 /// How long the tokens of the start screen are good for.
 const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
 /// How long a server that stops waits until it has let go of an import.
 const IMPORT_END: Duration = Duration::from_secs(2);
+/// How long webhooks that are under way may take to be answered when the server stops.
+const WEBHOOK_END: Duration = Duration::from_secs(5);
 
 pub async fn run(settings: Settings) -> Result<(), Failure> {
     // Before anything is started: a port that is taken is the likeliest reason why nothing can be served.
@@ -101,6 +104,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         metrics: Metrics::new().map_err(|error| Failure(error.to_string()))?,
         hub: Arc::new(Hub::of(&database.login).await?),
         data_imports: Arc::new(Notify::new()),
+        webhooks: Arc::new(Webhooks::new(settings.webhook_reach())),
         files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
         operation_timeout: settings.operation_timeout,
         upload_timeout: settings.upload_timeout,
@@ -118,6 +122,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let click_days = TimeDelta::days(i64::from(settings.click_days));
     let upkeep = tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days, click_days));
     let importing = tokio::spawn(run_imports(Arc::clone(&app), database.login.clone()));
+    let sending = tokio::spawn(send_webhooks(Arc::clone(&app)));
     let metrics = serve_metrics(settings, &app).await?;
     let live = app.hub.listen(database.login.clone()).await?;
     let clicking = clicks.run(&database.login).await?;
@@ -125,6 +130,8 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     upkeep.abort();
     // It says first that another server may go on.
     let _ = tokio::time::timeout(IMPORT_END, importing).await;
+    // What was not answered by then is sent again by another.
+    let _ = tokio::time::timeout(WEBHOOK_END, sending).await;
     live.abort();
     clicks.close(clicking).await;
     if let Some(metrics) = metrics {
@@ -160,6 +167,7 @@ async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, clic
             jobs::run(&app.pool, &app.clock).await.map(drop),
             jobs::forget_events(&app.pool, now - event_days).await.map(drop),
             jobs::keep_clicks(&app.pool, &app.clock, now - click_days).await.map(drop),
+            jobs::forget_webhooks(&app.pool, now).await.map(drop),
             jobs::ask_for_rates(&app.pool, &app.clock, &app.rates).await.map(drop),
         ];
         for error in outcomes.into_iter().filter_map(Result::err) {
@@ -175,6 +183,15 @@ async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, clic
 async fn run_imports(app: Arc<App>, login: Config) {
     let imports = DataImports { pool: app.pool.clone(), login, clock: app.clock.clone() };
     imports.run(&app.data_imports, app.edge.stopped()).await;
+}
+
+/// Sends webhooks until the server stops.
+async fn send_webhooks(app: Arc<App>) {
+    let (pool, clock, keyring) = (app.pool.clone(), app.clock.clone(), Arc::clone(&app.keyring));
+    let sender = Sender { pool, clock, keyring, webhooks: Arc::clone(&app.webhooks), patience: PATIENCE };
+    if let Err(error) = sender.run(&app.hub, app.edge.stopped()).await {
+        tracing::error!(%error, "webhooks are not sent");
+    }
 }
 
 /// Serves metrics beside the API, where a setting says so.

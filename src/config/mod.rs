@@ -223,6 +223,10 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_RATE_ALLOW_PRIVATE", global = true)]
     pub rate_allow_private: bool,
 
+    /// Lets webhooks be sent into the server's own network, and without TLS. In development they are.
+    #[arg(long, env = "PORTAL_WEBHOOK_ALLOW_PRIVATE", global = true)]
+    pub webhook_allow_private: bool,
+
     /// The web origins (scheme and host) of the front ends that may call from a browser, separated by commas.
     #[arg(long, env = "PORTAL_CORS_ORIGINS", global = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
@@ -248,6 +252,11 @@ impl Settings {
     /// What the pool of connections needs to know.
     pub fn pool(&self) -> PoolSettings {
         PoolSettings { size: self.pool_size, wait: self.pool_wait, statement_timeout: self.statement_timeout, linger: db::LINGER }
+    }
+
+    /// Where webhooks may be sent.
+    pub fn webhook_reach(&self) -> Reach {
+        if self.webhook_allow_private || self.is_development() { Reach::Private } else { Reach::Public }
     }
 
     /// What redirects need to know.

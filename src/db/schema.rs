@@ -1108,6 +1108,84 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    webhook_attempts (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        delivery_id -> Uuid,
+        number -> Int4,
+        at -> Timestamptz,
+        milliseconds -> Int4,
+        url -> Text,
+        status -> Nullable<Int4>,
+        response -> Nullable<Text>,
+        fault -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    webhook_deliveries (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        endpoint_id -> Uuid,
+        event_id -> Uuid,
+        status -> Text,
+        event_type -> Text,
+        tries -> Int4,
+        attempts -> Int4,
+        next_at -> Nullable<Timestamptz>,
+        lease -> Nullable<Uuid>,
+        held_until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    webhook_endpoints (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        url -> Text,
+        description -> Nullable<Text>,
+        types -> Array<Nullable<Text>>,
+        disabled_at -> Nullable<Timestamptz>,
+        disabled_reason -> Nullable<Text>,
+        failing_since -> Nullable<Timestamptz>,
+        failures -> Int4,
+        is_slow -> Bool,
+        last_success_at -> Nullable<Timestamptz>,
+        paused_until -> Nullable<Timestamptz>,
+        created_by -> Uuid,
+        impersonator -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        removed_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    webhook_events (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        event_type -> Text,
+        at -> Timestamptz,
+        facts -> Nullable<Jsonb>,
+        body -> Nullable<Text>,
+        endpoint_id -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
+    webhook_secrets (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        endpoint_id -> Uuid,
+        sealed -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
 diesel::joinable!(customers -> tenants (tenant_id));
 diesel::joinable!(idempotency_keys -> tenants (tenant_id));
 diesel::joinable!(invoices -> tenants (tenant_id));
@@ -1117,6 +1195,8 @@ diesel::joinable!(partners -> tenants (tenant_id));
 diesel::joinable!(programmes -> tenants (tenant_id));
 diesel::joinable!(tenant_totals -> tenants (tenant_id));
 diesel::joinable!(users -> tenants (tenant_id));
+diesel::joinable!(webhook_endpoints -> tenants (tenant_id));
+diesel::joinable!(webhook_events -> tenants (tenant_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     account_days,
@@ -1191,4 +1271,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     users,
     visitor_keys,
     wallet_transactions,
+    webhook_attempts,
+    webhook_deliveries,
+    webhook_endpoints,
+    webhook_events,
+    webhook_secrets,
 );

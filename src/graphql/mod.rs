@@ -19,6 +19,7 @@ pub mod people;
 pub mod programmes;
 pub mod query;
 pub mod subscription;
+pub mod webhooks;
 
 use std::{path::Path, sync::Arc};
 
@@ -47,6 +48,7 @@ use self::{
     },
     query::Query,
     subscription::Subscription,
+    webhooks::{attempt::WebhookAttempt, delivery::WebhookDelivery, endpoint::WebhookEndpoint},
 };
 use crate::config::{TrustedMode, limits::Limits};
 
@@ -142,6 +144,9 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Connection<Referral>>("One page of referrals.")
         .override_output_type_description::<Connection<DataImport>>("One page of imports.")
         .override_output_type_description::<Connection<DataImportFinding>>("One page of what an import reported.")
+        .override_output_type_description::<Connection<WebhookAttempt>>("One page of a delivery's attempts.")
+        .override_output_type_description::<Connection<WebhookDelivery>>("One page of deliveries to an endpoint.")
+        .override_output_type_description::<Connection<WebhookEndpoint>>("One page of endpoints.")
         .override_output_type_description::<Connection<WalletTransaction>>(
             "One page of what has gone into wallets and out of them.",
         )

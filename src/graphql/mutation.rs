@@ -31,6 +31,7 @@ use super::{
     payouts::{mutations::PayoutMutations, step_mutations::PayoutStepMutations},
     people::{mutations::TenantMutations, partner_user_mutations::PartnerUserMutations},
     programmes::{link_mutations::LinkMutations, programme_mutations::ProgrammeMutations, sign_up_mutations::SignUpMutations},
+    webhooks::{delivery_mutations::WebhookDeliveryMutations, endpoint_mutations::WebhookEndpointMutations},
 };
 
 /// Everything that can be changed. Each mutation is done whole or not at all, but for those that answer with a result for each of many.
@@ -61,4 +62,6 @@ pub struct Mutation(
     AffiliateOperatorMutations,
     WalletMutations,
     ImportMutations,
+    WebhookEndpointMutations,
+    WebhookDeliveryMutations,
 );

@@ -25,6 +25,7 @@ use super::{
         programme::Programme,
         sign_up::LinkSignUp,
     },
+    webhooks::{attempt::WebhookAttempt, delivery::WebhookDelivery, endpoint::WebhookEndpoint},
 };
 use crate::{
     error::{Error, Result},
@@ -32,7 +33,7 @@ use crate::{
         self, AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId,
         DataImportId, EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, LeadId, LeadStatusChangeId, LinkEventId, LinkId,
         MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId,
-        TransferId, UserId, WalletTransactionId,
+        TransferId, UserId, WalletTransactionId, WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId,
     },
 };
 
@@ -100,6 +101,12 @@ pub enum Node {
     User(User),
     /// Something that went into a wallet or out of it.
     WalletTransaction(WalletTransaction),
+    /// A request that was made for a webhook's delivery.
+    WebhookAttempt(WebhookAttempt),
+    /// An event on its way to an endpoint.
+    WebhookDelivery(WebhookDelivery),
+    /// An address that events are sent to.
+    WebhookEndpoint(WebhookEndpoint),
 }
 
 /// What has that id, if the viewer may see it.
@@ -138,6 +145,9 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         AffiliateTermsId::PREFIX => AffiliateTerms::by_id(ctx, uuid.into()).await?.map(Node::AffiliateTerms),
         ReferralId::PREFIX => Referral::by_id(ctx, uuid.into()).await?.map(Node::Referral),
         WalletTransactionId::PREFIX => WalletTransaction::by_id(ctx, uuid.into()).await?.map(Node::WalletTransaction),
+        WebhookAttemptId::PREFIX => WebhookAttempt::by_id(ctx, uuid.into()).await?.map(Node::WebhookAttempt),
+        WebhookDeliveryId::PREFIX => WebhookDelivery::by_id(ctx, uuid.into()).await?.map(Node::WebhookDelivery),
+        WebhookEndpointId::PREFIX => WebhookEndpoint::by_id(ctx, uuid.into()).await?.map(Node::WebhookEndpoint),
         UserId::PREFIX => User::by_id(ctx, uuid.into()).await?.map(Node::User),
         _ => {
             return Err(Error::BadUserInput(format!(

@@ -18,6 +18,7 @@ use super::{
     payouts::queries::PayoutQueries,
     people::viewer::Viewer,
     programmes::queries::ProgrammeQueries,
+    webhooks::queries::WebhookQueries,
 };
 use crate::{
     error::{Error, Result},
@@ -42,6 +43,7 @@ pub struct Query(
     ProgrammeQueries,
     AffiliateQueries,
     ImportQueries,
+    WebhookQueries,
 );
 
 #[derive(Default)]

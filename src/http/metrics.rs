@@ -29,6 +29,8 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         postings: postings(&app).await,
         click_backlog: app.clicks.backlog(),
         lost_clicks: app.clicks.lost(),
+        webhooks_taken: app.webhooks.taken(),
+        webhooks_failed: app.webhooks.failed(),
     };
     match app.metrics.text(now) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),

@@ -3,7 +3,7 @@
 
 pub mod data_imports;
 
-use chrono::{DateTime, Months, Utc};
+use chrono::{DateTime, Months, TimeDelta, Utc};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -26,12 +26,16 @@ use crate::{
             click,
             programme_rate::{self, Unrated},
         },
+        webhooks,
     },
     rates::{CommissionRates, PATIENCE},
 };
 
 /// The number of the lock that maintenance holds: any that nothing else uses.
 const LOCK: i64 = 0x706f_7274_616c_0003;
+
+/// How long webhooks' events are kept, with their deliveries and attempts.
+const WEBHOOKS_KEPT: TimeDelta = TimeDelta::days(30);
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -118,6 +122,19 @@ pub async fn forget_events(pool: &Pool, before: DateTime<Utc>) -> Result<i64> {
     let mut count = 0;
     loop {
         let forgotten = event::forget(&connection, before, MOST).await?;
+        count += forgotten;
+        if forgotten < MOST {
+            return Ok(count);
+        }
+    }
+}
+
+/// Forgets what was sent by webhooks more than thirty days ago, some in each transaction; gives how many events. Several servers may do it at once.
+pub async fn forget_webhooks(pool: &Pool, now: DateTime<Utc>) -> Result<i64> {
+    const MOST: i64 = 1_000;
+    let (connection, mut count) = (pool.get().await.map_err(Error::unavailable)?, 0);
+    loop {
+        let forgotten = webhooks::work::forget(&connection, now - WEBHOOKS_KEPT, MOST).await?;
         count += forgotten;
         if forgotten < MOST {
             return Ok(count);

@@ -53,7 +53,7 @@ impl Hub {
     }
 
     /// Every event from now on.
-    fn watch(&self) -> broadcast::Receiver<Event> {
+    pub fn watch(&self) -> broadcast::Receiver<Event> {
         self.shared.read().unwrap_or_else(PoisonError::into_inner).events.subscribe()
     }
 

@@ -25,8 +25,14 @@ crate::pg_enum! {
         CreatePartner = "create_partner",
         /// `createPayoutBatches`.
         CreatePayoutBatches = "create_payout_batches",
+        /// `createWebhookEndpoint`.
+        CreateWebhookEndpoint = "create_webhook_endpoint",
         /// `importData`.
         ImportData = "import_data",
+        /// `rotateWebhookSecret`.
+        RotateWebhookSecret = "rotate_webhook_secret",
+        /// `sendTestWebhook`.
+        SendTestWebhook = "send_test_webhook",
         /// `setCommissionRule`.
         SetCommissionRule = "set_commission_rule",
     }

@@ -30,3 +30,4 @@ pub mod period;
 pub mod programmes;
 pub mod scope;
 pub mod totals;
+pub mod webhooks;

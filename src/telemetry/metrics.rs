@@ -34,6 +34,7 @@ pub struct Metrics {
     postings: IntGauge,
     click_backlog: IntGauge,
     lost_clicks: IntCounter,
+    webhooks: IntCounterVec,
 }
 
 /// The figures that are looked up when somebody asks.
@@ -55,6 +56,10 @@ pub struct Now {
     pub click_backlog: u64,
     /// Clicks that could not be kept, since the server began.
     pub lost_clicks: u64,
+    /// Attempts to send webhooks that were taken, since the server began.
+    pub webhooks_taken: u64,
+    /// Those that failed.
+    pub webhooks_failed: u64,
 }
 
 impl Metrics {
@@ -115,6 +120,11 @@ impl Metrics {
                 "portal_click_backlog_bytes",
                 "Clicks that were answered and are not in the database yet, in bytes.",
             )?,
+            webhooks: counters(
+                "portal_webhook_attempts_total",
+                "Attempts to send webhooks, by what came of them.",
+                &["outcome"],
+            )?,
             connections,
             lost_clicks,
             delivered,
@@ -161,6 +171,10 @@ impl Metrics {
         self.websockets.set(whole(now.websockets));
         self.click_backlog.set(i64::try_from(now.click_backlog).unwrap_or(i64::MAX));
         self.lost_clicks.inc_by(now.lost_clicks.saturating_sub(self.lost_clicks.get()));
+        for (outcome, count) in [("taken", now.webhooks_taken), ("failed", now.webhooks_failed)] {
+            let counter = self.webhooks.with_label_values(&[outcome]);
+            counter.inc_by(count.saturating_sub(counter.get()));
+        }
         if let Some(postings) = now.postings {
             self.postings.set(postings);
         }

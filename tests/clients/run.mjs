@@ -5,7 +5,7 @@ import { start } from "./server.mjs";
 
 const built = process.env.CARGO_TARGET_DIR ?? new URL("../../target", import.meta.url).pathname;
 const program = process.argv[2] ?? `${built}/debug/partner-portal`;
-const checks = process.argv[3]?.split(",") ?? ["audit", "contract", "reference", "apollo", "urql", "streams", "deploy", "relay", "codegen", "page", "screen", "recipes"];
+const checks = process.argv[3]?.split(",") ?? ["audit", "contract", "reference", "apollo", "urql", "streams", "deploy", "relay", "codegen", "page", "screen", "recipes", "webhooks"];
 
 let [passed, failed] = [0, 0];
 await rm(new URL("./generated", import.meta.url), { recursive: true, force: true });

@@ -19,3 +19,4 @@ mod programmes;
 mod server;
 mod source;
 mod support;
+mod webhooks;

@@ -27,6 +27,7 @@ use crate::{
     keyring::Keyring,
     live::Cursors,
     rates::CommissionRates,
+    webhooks::Webhooks,
 };
 
 /// The state of one request.
@@ -61,6 +62,8 @@ pub struct Shared {
     pub invitations: Arc<Invitations>,
     /// Wakes what runs imports in the background.
     pub data_imports: Arc<Notify>,
+    /// Wakes what sends webhooks, and says where they may go.
+    pub webhooks: Arc<Webhooks>,
 }
 
 /// The errors of fields that are null for them, until they go into the answer.

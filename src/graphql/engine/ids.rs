@@ -12,7 +12,7 @@ use crate::ids::{
     AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, DataImportId,
     EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId,
     PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId, TransferId, UserId,
-    WalletTransactionId,
+    WalletTransactionId, WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId, WebhookEventId, WebhookSecretId,
 };
 
 /// The beginning of the name of an id's type, where kinds of ids are distinguished.
@@ -130,5 +130,10 @@ graphql_ids!(
     LinkEventId,
     AffiliateTermsId,
     ReferralId,
-    WalletTransactionId
+    WalletTransactionId,
+    WebhookEndpointId,
+    WebhookSecretId,
+    WebhookEventId,
+    WebhookDeliveryId,
+    WebhookAttemptId
 );

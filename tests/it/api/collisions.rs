@@ -2,7 +2,9 @@
 //! is run again.
 
 mod affiliates;
+mod imports;
 mod programmes;
+mod webhooks;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -61,6 +63,8 @@ struct Few {
     enrolments: Vec<String>,
     codes: Vec<String>,
     imports: Vec<String>,
+    endpoints: Vec<String>,
+    deliveries: Vec<String>,
 }
 
 /// One of a few texts.
@@ -84,7 +88,7 @@ fn with(mut input: Value, more: Value) -> Value {
     input
 }
 
-const FOUND: &str = "{ payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } links(last: 6) { nodes { id } } programmes { nodes { id } } enrolments { nodes { id } } dataImports(first: 6, filter: { status: [WAITING] }) { nodes { id } } }";
+const FOUND: &str = "{ payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } links(last: 6) { nodes { id } } programmes { nodes { id } } enrolments { nodes { id } } dataImports(first: 6, filter: { status: [WAITING] }) { nodes { id } } webhookEndpoints(first: 6) { nodes { id deliveries(first: 6) { nodes { id } } } } }";
 
 impl Few {
     async fn of(world: &World) -> Self {
@@ -118,6 +122,8 @@ impl Few {
         Self {
             codes,
             imports: Vec::new(),
+            endpoints: Vec::new(),
+            deliveries: Vec::new(),
             people,
             partners: [world.a.to_string(), world.b.to_string()],
             leads: leads.iter().chain(&more).map(ToString::to_string).collect(),
@@ -157,6 +163,7 @@ impl Few {
         self.keys.retain(|key| !key.is_empty());
         (self.links, self.programmes, self.enrolments) = (ids("links"), ids("programmes"), ids("enrolments"));
         self.imports = ids("dataImports");
+        self.look_at_webhooks(found.data());
     }
 
     /// A call of a mutation, or nothing while there is nothing to call it for.

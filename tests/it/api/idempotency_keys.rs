@@ -29,6 +29,7 @@ async fn keyed(world: &World) -> Vec<Keyed> {
     }
     let preview = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", period: { from: \"2026-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" }) { fingerprint previewedAt } }";
     let seen = world.operator(preview, json!({"id": a})).await.data()["previewPayout"].clone();
+    let hooks = crate::webhooks::two_endpoints(world).await;
     vec![
         Keyed {
             name: "adjustCommission",
@@ -135,6 +136,21 @@ async fn keyed(world: &World) -> Vec<Keyed> {
                 ("linkUrl", json!("https://example.com/?by={key}")),
             ],
         },
+        Keyed {
+            name: "createWebhookEndpoint",
+            input: json!({"url": "https://hooks.example.com/", "eventTypes": ["LEAD_CREATED"], "description": "D"}),
+            others: vec![
+                ("url", json!("https://hooks.example.com/other")),
+                ("eventTypes", json!(["LEAD_UPDATED"])),
+                ("description", json!("E")),
+            ],
+        },
+        Keyed {
+            name: "rotateWebhookSecret",
+            input: json!({"id": hooks[0], "expireOldAfterHours": 1}),
+            others: vec![("id", json!(hooks[1])), ("expireOldAfterHours", json!(2))],
+        },
+        Keyed { name: "sendTestWebhook", input: json!({"id": hooks[0]}), others: vec![("id", json!(hooks[1]))] },
         Keyed {
             name: "createPartner",
             input: json!({"companyName": "C", "commissionRate": "0.2", "clerkOrgId": "org_c", "status": "PENDING"}),

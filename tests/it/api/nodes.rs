@@ -60,7 +60,9 @@ async fn whatever_has_an_id_is_fetched_again() {
     let asked = world.operator(import, json!({"input": keyed(small())})).await;
     assert_eq!(asked.data()["importData"]["userErrors"], json!([]));
     run_waiting(&world).await;
+    let sent = crate::webhooks::one_of_each(&world).await;
     let mut found = BTreeMap::new();
+    gather(&sent, &mut found);
     let imports = "{ dataImports { nodes { __typename id findings(first: 5) { nodes { __typename id } } } } }";
     gather(world.operator(imports, json!({})).await.data(), &mut found);
     gather(world.operator(EVERYTHING, json!({})).await.data(), &mut found);

@@ -155,6 +155,7 @@ async fn table_definitions_follow_the_migrations() {
             "bool" => "Bool",
             "bytea" => "Bytea",
             "jsonb" => "Jsonb",
+            "_text" => "Array<Nullable<Text>>",
             other => panic!("{in_table}.{name} has a type that this test does not know: {other}"),
         };
         let rust = if nullable { format!("Nullable<{rust}>") } else { rust.to_owned() };

@@ -1,5 +1,7 @@
 //! A client that has lost an answer sends the mutation again: it does its work once, and answers with the object and `replayed`.
 
+mod webhooks;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
@@ -251,6 +253,8 @@ async fn every_mutation_is_done_once() {
     // What is moved in, by the files' texts.
     let import = id(&twice.send("operator", "importData", small(), "import { id status files { name bytes } }").await["import"]);
     twice.send("operator", "cancelDataImport", json!({"id": import}), "import { id status }").await;
+
+    webhooks::webhooks(&mut twice).await;
 
     // Affiliates.
     let terms = json!({"share": "0.1", "validityDays": 30, "isActive": true});

@@ -1,7 +1,9 @@
 //! Who may do what: every mutation, by every role.
 
 mod affiliates;
+mod imports;
 mod programmes;
+mod webhooks;
 
 use serde_json::json;
 
@@ -309,6 +311,8 @@ async fn permissions_of_every_mutation() {
         members_and_credits(&world).await,
         programmes::rows(&world).await,
         affiliates::rows(&world).await,
+        imports::rows(&world).await,
+        webhooks::rows(&world).await,
     ]
     .concat();
     let sdl = partner_portal::graphql::sdl();

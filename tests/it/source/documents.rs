@@ -160,3 +160,17 @@ fn import_codes() {
     }
     assert_has("docs/imports.md", "codes", &table);
 }
+
+/// The types of webhooks' events, with the fields of their data.
+#[test]
+fn webhook_types() {
+    use partner_portal::models::webhooks::event::WebhookEventType;
+
+    let mut table = "| type | of | fields of `data` |\n| --- | --- | --- |\n".to_owned();
+    for event in WebhookEventType::ALL {
+        let fields: Vec<String> = event.field_names().iter().map(|name| format!("`{name}`")).collect();
+        let subject = event.subject().map(|subject| format!("`{subject}`")).unwrap_or_default();
+        writeln!(table, "| `{}` | {subject} | {} |", event.as_str(), fields.join(" ")).expect("memory");
+    }
+    assert_has("docs/webhooks.md", "types", &table);
+}

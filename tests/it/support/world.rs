@@ -219,6 +219,7 @@ impl World {
             rates,
             metrics: Metrics::new().expect("metrics"),
             data_imports: Arc::default(),
+            webhooks: crate::webhooks::anywhere(),
             hub: Arc::new(Hub::of(&database.login).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout,

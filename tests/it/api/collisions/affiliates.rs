@@ -1,9 +1,9 @@
-//! Calls about affiliates, and about what is moved in.
+//! Calls about affiliates.
 
 use serde_json::{Value, json};
 
-use super::{As, Few, of, text, with};
-use crate::{imports::background::small, support::World};
+use super::{As, Few, of, text};
+use crate::support::World;
 
 /// Lets owner A have referred `x` and `y` since the beginning of the year, who are the two customers, by terms and a switch that are on since then. Gives
 /// codes of others.
@@ -46,10 +46,7 @@ impl Few {
             "setAffiliateActive" => (Partner, json!({"active": random.u8(..4) > 0})),
             "setAffiliateTerms" => (Operator, json!({"share": format!("0.{}", random.u8(1..9)), "isActive": random.u8(..4) > 0})),
             "takeOutOfWallet" => (Partner, json!({"amount": amount(random), "idempotencyKey": "FRESH_KEY"})),
-            // What is moved in: nothing runs it here.
-            "importData" => (Operator, with(small(), json!({"idempotencyKey": text(random), "dryRun": random.bool()}))),
-            "cancelDataImport" => (Operator, json!({"id": of(random, &self.imports)?})),
-            other => panic!("no call of {other}: every mutation is thrown at every other"),
+            _ => return self.call_about_imports(name, random),
         })
     }
 }

@@ -1,12 +1,7 @@
-//! Mutations of affiliates, and of what is moved in.
-
-use serde_json::json;
+//! Mutations of affiliates.
 
 use super::Row;
-use crate::{
-    imports::background::small,
-    support::{World, world::keyed},
-};
+use crate::support::World;
 
 pub async fn rows(world: &World) -> Vec<Row> {
     let (_, code) = world.invite_code("owner_b").await;
@@ -15,15 +10,6 @@ pub async fn rows(world: &World) -> Vec<Row> {
         let (user, _) = world.invite_code(subject).await;
         world.adjust_wallet(&user, "5.00").await;
     }
-    let files: Vec<String> = small()["files"]
-        .as_array()
-        .expect("files")
-        .iter()
-        .map(|file| format!("{{ name: {}, text: {} }}", file["name"], file["text"]))
-        .collect();
-    let files = files.join(" ");
-    let query = "mutation ($input: ImportDataInput!) { importData(input: $input) { import { id } } }";
-    let import = world.operator(query, json!({"input": keyed(small())})).await.data()["importData"]["import"]["id"].clone();
     vec![
         (
             "setAffiliateActive",
@@ -48,18 +34,6 @@ pub async fn rows(world: &World) -> Vec<Row> {
         (
             "setAffiliateTerms",
             "setAffiliateTerms(input: { share: \"0.1\", isActive: true }) { userErrors { message } }".to_owned(),
-            [false, false, true, false],
-        ),
-        (
-            "importData",
-            format!(
-                "importData(input: {{ source: LEGACY, idempotencyKey: \"FRESH_KEY\", files: [{files}] }}) {{ userErrors {{ message }} }}"
-            ),
-            [false, false, true, false],
-        ),
-        (
-            "cancelDataImport",
-            format!("cancelDataImport(input: {{ id: {import} }}) {{ userErrors {{ message }} }}"),
             [false, false, true, false],
         ),
         (
