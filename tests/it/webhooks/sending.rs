@@ -274,10 +274,11 @@ async fn whose_and_when() {
     }
     world.sql("UPDATE webhook_endpoints SET is_slow = true").await;
     send(&world).await;
-    let names: Vec<_> = one.received().iter().map(|message| message.body["data"]["clientName"].clone()).collect();
-    assert_eq!(names.len(), 5);
-    // Two at once: the order holds from pair to pair.
-    assert!(names[4] == json!("e") && (names[0] == json!("a") || names[1] == json!("a")), "{names:?}");
+    let mut names: Vec<_> =
+        one.received().iter().map(|message| message.body["data"]["clientName"].as_str().expect("a name").to_owned()).collect();
+    // A slow one gets two at once: the first two of all.
+    names[..2].sort_unstable();
+    assert_eq!((&names[..2], names.len()), (&["a".to_owned(), "b".to_owned()][..], 5));
 }
 
 /// A new secret signs beside the former one, until that expires.
