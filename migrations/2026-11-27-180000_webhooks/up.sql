@@ -45,7 +45,7 @@ CREATE TABLE webhook_secrets (
     CONSTRAINT webhook_secrets_endpoint_fkey FOREIGN KEY (tenant_id, endpoint_id) REFERENCES webhook_endpoints (tenant_id, id) ON DELETE RESTRICT
 );
 CREATE INDEX webhook_secrets_endpoint_idx ON webhook_secrets (tenant_id, endpoint_id, created_at);
-COMMENT ON TABLE webhook_secrets IS 'The secrets that messages to an endpoint are signed with, each sealed; several while one takes the other''s turn';
+COMMENT ON TABLE webhook_secrets IS 'The secrets that messages to an endpoint are signed with, each sealed; several while one replaces another';
 
 CREATE TABLE webhook_events (
     tenant_id uuid NOT NULL CONSTRAINT webhook_events_tenant_id_fkey REFERENCES tenants (id) ON DELETE RESTRICT,
@@ -366,7 +366,7 @@ DECLARE
     kept bigint;
     lost record;
 BEGIN
-    -- Endpoints first and in one order, as whoever changes one does: nobody waits in a circle.
+    -- Endpoints first and in one order, as those do who change one: no deadlock.
     PERFORM FROM webhook_endpoints p
         WHERE (p.tenant_id, p.id) IN (SELECT g.tenant_id, g.endpoint_id FROM jsonb_to_recordset(given) AS g (tenant_id uuid, endpoint_id uuid))
         ORDER BY p.tenant_id, p.id FOR NO KEY UPDATE;

@@ -116,7 +116,7 @@ impl Requests {
         Ok(Answer { status: response.status().as_u16(), retry_after, body: beginning(response).await })
     }
 
-    /// A signature by each secret that holds, the latest first.
+    /// A signature by each valid secret, the latest first.
     fn signatures(&self, delivery: &ClaimedDelivery, id: &str, seconds: i64) -> Result<String, String> {
         let signatures: Option<Vec<String>> = delivery
             .secrets

@@ -27,7 +27,7 @@ use crate::{
 
 /// How many endpoints a tenant may have.
 pub const MAX_ENDPOINTS: i64 = 20;
-/// How many secrets of an endpoint may hold at once.
+/// How many secrets of an endpoint may be valid at once.
 pub const MAX_SECRETS: usize = 3;
 /// Why an endpoint is disabled that somebody has switched off.
 pub const SWITCHED_OFF: &str = "Somebody has switched it off.";
@@ -70,7 +70,7 @@ pub struct WebhookSecret {
     pub id: WebhookSecretId,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// Until when messages are signed with it; `None`: until another takes its turn.
+    /// Until when messages are signed with it; `None`: until another replaces it.
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -133,7 +133,7 @@ impl WebhookEndpoint {
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }
 
-    /// The secrets of endpoints, the latest first. Which of them hold depends on the time.
+    /// The secrets of endpoints, the latest first. Which of them are valid depends on the time.
     pub async fn secrets_of(
         mut connection: &AsyncPgConnection,
         scope: Scope,
@@ -197,7 +197,7 @@ pub enum EndpointFault {
     NotFound,
     /// The tenant has [`MAX_ENDPOINTS`].
     TooMany,
-    /// It has [`MAX_SECRETS`] secrets that hold.
+    /// It has [`MAX_SECRETS`] valid secrets.
     TooManySecrets,
     /// The key was used for another request.
     KeyReused {
@@ -357,7 +357,7 @@ impl Books<'_> {
         Ok(count > 0)
     }
 
-    /// Gives an endpoint another secret, once for each key; the others hold for so many hours more. Gives whether it is new.
+    /// Gives an endpoint another secret, once for each key; the others stay valid for a while. Gives whether it is new.
     pub async fn rotate_secret(
         &self,
         key: &IdempotencyKey,
@@ -381,14 +381,14 @@ impl Books<'_> {
             .set(webhook_secrets::expires_at.eq(Some(until)))
             .execute(&mut &*self.connection)
             .await?;
-        let holding: i64 = webhook_secrets::table
+        let valid: i64 = webhook_secrets::table
             .filter(webhook_secrets::tenant_id.eq(self.tenant))
             .filter(webhook_secrets::endpoint_id.eq(endpoint))
             .filter(webhook_secrets::expires_at.gt(self.at))
             .count()
             .get_result(&mut &*self.connection)
             .await?;
-        if usize::try_from(holding).unwrap_or(usize::MAX) >= MAX_SECRETS {
+        if usize::try_from(valid).unwrap_or(usize::MAX) >= MAX_SECRETS {
             return Ok(Err(EndpointFault::TooManySecrets));
         }
         self.insert_secret(endpoint, secret).await?;

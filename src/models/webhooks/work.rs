@@ -78,7 +78,7 @@ pub struct ClaimedDelivery {
     pub body: String,
     /// How many attempts of its schedule have been made.
     pub tries: i32,
-    /// The secrets that hold, the latest first, sealed.
+    /// The valid secrets, the latest first, sealed.
     pub secrets: Vec<(WebhookSecretId, Vec<u8>)>,
 }
 
