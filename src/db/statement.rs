@@ -2,7 +2,7 @@
 //!
 //! diesel's own `sql_query` is parsed and planned at every execution; these are cached by their text.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use diesel::{
     expression::{AppearsOnTable, Expression, SelectableExpression, TypedExpressionType, ValidGrouping, is_aggregate},
@@ -12,6 +12,7 @@ use diesel::{
     sql_types::{Array, BigInt, Bool, Date, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid},
 };
 use rust_decimal::Decimal;
+use serde::Serialize;
 use uuid::Uuid;
 
 /// A value to bind.
@@ -51,6 +52,16 @@ impl Bind {
     /// A text.
     pub fn text(value: impl Into<String>) -> Self {
         Self::Text(Some(value.into()))
+    }
+
+    /// Rows as the text of JSON, for `jsonb_to_recordset`.
+    pub fn json(rows: &impl Serialize) -> Self {
+        Self::text(serde_json::to_string(rows).expect("maps with text keys become JSON"))
+    }
+
+    /// A length of time in whole seconds.
+    pub fn seconds(time: Duration) -> Self {
+        Self::BigInt(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
     }
 
     fn push<'b>(&'b self, out: &mut AstPass<'_, 'b, Pg>) -> QueryResult<()> {

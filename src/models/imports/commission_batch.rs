@@ -17,7 +17,7 @@ use super::{
     facts::{Facts, ImportKind},
     finding::{Finding, FindingCode},
     refs::Known,
-    run::{ImportRun, json},
+    run::ImportRun,
     staged::{Settled, understood},
 };
 use crate::{
@@ -105,7 +105,7 @@ impl ImportRun<'_> {
         }
         let taken = self.invoices_here(&plan.written).await?;
         let commissions = self.plan_commissions(&mut plan, taken);
-        let binds = vec![self.tenant_bind(), Bind::Time(self.at), json(&commissions), json(&plan.payouts)];
+        let binds = vec![self.tenant_bind(), Bind::Time(self.at), Bind::json(&commissions), Bind::json(&plan.payouts)];
         statement::<Text>("SELECT import_commissions(?, ?, ?::jsonb, ?::jsonb)::text", binds)
             .execute(&mut &*self.connection)
             .await?;

@@ -16,7 +16,7 @@ use super::{
     finding::{Finding, FindingCode},
     partners::shortened,
     refs::Known,
-    run::{ImportRun, json},
+    run::ImportRun,
     staged::Settled,
 };
 use crate::{
@@ -78,7 +78,7 @@ impl ImportRun<'_> {
             "INSERT INTO customers (tenant_id, id, external_id, name, email, created_at, updated_at)
              SELECT ?, c.id, c.external_id, c.name, c.email, c.at, c.at
              FROM jsonb_to_recordset(?::jsonb) AS c (id uuid, external_id text, name text, email text, at timestamptz) ON CONFLICT DO NOTHING",
-            vec![self.tenant_bind(), json(&added)],
+            vec![self.tenant_bind(), Bind::json(&added)],
         )
         .execute(&mut &*self.connection)
         .await?;

@@ -15,7 +15,6 @@ use uuid::Uuid;
 use super::{
     data_import::{DataImportFile, DataImportOutcome, DataSource},
     proof::KeptFinding,
-    run::json,
     staged::understood,
 };
 use crate::{
@@ -52,7 +51,7 @@ impl DataImportWork {
         let holder = Uuid::now_v7();
         let found: Option<Found> = statement::<Columns>(
             "SELECT tenant_id, id, source, is_dry_run, options, files, attempts FROM claim_data_import(?, ?, ?)",
-            vec![Bind::Uuid(holder), seconds(lease), Bind::Time(at)],
+            vec![Bind::Uuid(holder), Bind::seconds(lease), Bind::Time(at)],
         )
         .get_result(&mut connection)
         .await
@@ -83,19 +82,19 @@ impl DataImportWork {
         total: u64,
     ) -> QueryResult<bool> {
         let number = |rows: u64| Bind::BigInt(i64::try_from(rows).unwrap_or(i64::MAX));
-        let binds = vec![seconds(lease), Bind::text(step), number(done), number(total)];
+        let binds = vec![Bind::seconds(lease), Bind::text(step), number(done), number(total)];
         self.act(connection, "SELECT hold_data_import(?, ?, ?, ?, ?)", binds).await
     }
 
     /// Lets another turn go on with it, at the earliest after a time. A turn that has failed counts as an attempt.
     pub async fn put_back(&self, connection: &AsyncPgConnection, after: Duration, has_failed: bool) -> QueryResult<bool> {
         let sql = if has_failed { "SELECT put_back_data_import(?, ?, true)" } else { "SELECT put_back_data_import(?, ?, false)" };
-        self.act(connection, sql, vec![seconds(after)]).await
+        self.act(connection, sql, vec![Bind::seconds(after)]).await
     }
 
     /// Keeps what was found, after so many findings; what was kept behind these is forgotten.
     pub async fn report(&self, connection: &AsyncPgConnection, after: i64, findings: &[KeptFinding]) -> QueryResult<bool> {
-        self.act(connection, "SELECT report_data_import(?, ?, ?::jsonb)", vec![Bind::BigInt(after), json(&findings)]).await
+        self.act(connection, "SELECT report_data_import(?, ?, ?::jsonb)", vec![Bind::BigInt(after), Bind::json(&findings)]).await
     }
 
     /// Ends it with what came of it.
@@ -105,7 +104,7 @@ impl DataImportWork {
         outcome: &DataImportOutcome,
         at: DateTime<Utc>,
     ) -> QueryResult<bool> {
-        self.act(connection, "SELECT end_data_import(?, ?::jsonb, NULL, ?)", vec![json(outcome), Bind::Time(at)]).await
+        self.act(connection, "SELECT end_data_import(?, ?::jsonb, NULL, ?)", vec![Bind::json(outcome), Bind::Time(at)]).await
     }
 
     /// Ends it with why it failed.
@@ -117,8 +116,4 @@ impl DataImportWork {
         let binds = std::iter::once(Bind::Uuid(self.lease)).chain(binds).collect();
         statement::<Bool>(sql, binds).get_result(&mut connection).await
     }
-}
-
-fn seconds(time: Duration) -> Bind {
-    Bind::BigInt(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
 }

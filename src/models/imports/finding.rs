@@ -4,11 +4,8 @@ use diesel::{QueryResult, sql_types::Text};
 use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    facts::ImportKind,
-    run::{ImportRun, json},
-};
-use crate::db::statement::statement;
+use super::{facts::ImportKind, run::ImportRun};
+use crate::db::statement::{Bind, statement};
 
 /// A row's name in reports: its kind, and its id there.
 pub type RowName = (ImportKind, String);
@@ -187,7 +184,7 @@ impl ImportRun<'_> {
              SELECT ?, ?, f.kind, f.source_id, f.code, f.field, f.value, f.message, f.is_left, ?::integer
              FROM jsonb_to_recordset(?::jsonb) AS f (kind text, source_id text, code text, field text, value text, message text, is_left boolean)
              ON CONFLICT (tenant_id, source, kind, source_id, code, field) DO UPDATE SET run = EXCLUDED.run",
-            vec![self.tenant_bind(), self.source_bind(), self.run_bind(), json(&findings)],
+            vec![self.tenant_bind(), self.source_bind(), self.run_bind(), Bind::json(&findings)],
         )
         .execute(&mut &*self.connection)
         .await

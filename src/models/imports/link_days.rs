@@ -10,10 +10,10 @@ use super::{
     finding::{Finding, FindingCode},
     links::LinkDays,
     refs::Known,
-    run::{ImportRun, json},
+    run::ImportRun,
     staged::Settled,
 };
-use crate::db::statement::statement;
+use crate::db::statement::{Bind, statement};
 
 impl ImportRun<'_> {
     /// Settles some days of links; gives how many.
@@ -54,7 +54,7 @@ impl ImportRun<'_> {
         }
         let days: Vec<LinkDays> =
             sums.into_iter().map(|((link, day), (clicks, sign_ups))| LinkDays { link, day, clicks, sign_ups }).collect();
-        let binds = vec![self.tenant_bind(), json(&days)];
+        let binds = vec![self.tenant_bind(), Bind::json(&days)];
         statement::<Text>("SELECT import_link_days(?, ?::jsonb)::text", binds).execute(&mut &*self.connection).await.map(drop)
     }
 }

@@ -17,11 +17,11 @@ use super::{
     partners::HELD,
     programmes::WantedEnrolment,
     refs::Known,
-    run::{ImportRun, Orphans, json},
+    run::{ImportRun, Orphans},
     staged::{Settled, WaitingRow},
 };
 use crate::{
-    db::statement::statement,
+    db::statement::{Bind, statement},
     ids::LinkId,
     models::members::member::email_key,
     models::programmes::{
@@ -166,7 +166,7 @@ impl ImportRun<'_> {
         if links.is_empty() {
             return Ok(Vec::new());
         }
-        let binds = vec![self.tenant_bind(), json(&links)];
+        let binds = vec![self.tenant_bind(), Bind::json(&links)];
         let inserted = statement::<SqlUuid>(
             "INSERT INTO links (tenant_id, id, partner_id, user_id, programme_id, host, key, url, created_at, updated_at)
              SELECT ?, l.id, l.partner, l.\"user\", l.programme, l.host, l.key, l.url, l.at, l.at
@@ -178,7 +178,7 @@ impl ImportRun<'_> {
         .await?;
         let archived: Vec<&NewLink> = links.iter().filter(|link| link.archived_at.is_some()).collect();
         if !archived.is_empty() {
-            let binds = vec![json(&archived), self.tenant_bind()];
+            let binds = vec![Bind::json(&archived), self.tenant_bind()];
             let sql = "UPDATE links l SET archived_at = a.archived_at FROM jsonb_to_recordset(?::jsonb) AS a (id uuid, archived_at timestamptz)
                  WHERE l.tenant_id = ? AND l.id = a.id";
             statement::<Text>(sql, binds).execute(&mut &*self.connection).await?;

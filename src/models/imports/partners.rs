@@ -9,11 +9,15 @@ use uuid::Uuid;
 use super::{
     facts::{Facts, ImportKind},
     finding::{Finding, FindingCode},
-    run::{ImportRun, json},
+    run::ImportRun,
     staged::Settled,
 };
 use crate::models::members::member::email_key;
-use crate::{db::statement::statement, ids::PartnerId, validation::MAX_NAME};
+use crate::{
+    db::statement::{Bind, statement},
+    ids::PartnerId,
+    validation::MAX_NAME,
+};
 
 /// The source's id of the partner that has the links without owner.
 pub(super) const HELD: &str = "links without owner";
@@ -81,7 +85,7 @@ impl ImportRun<'_> {
         if partners.is_empty() {
             return Ok(());
         }
-        let binds = vec![self.tenant_bind(), json(&partners)];
+        let binds = vec![self.tenant_bind(), Bind::json(&partners)];
         statement::<Text>("SELECT import_partners(?, ?::jsonb)::text", binds).execute(&mut &*self.connection).await.map(drop)
     }
 

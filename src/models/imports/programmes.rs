@@ -17,7 +17,7 @@ use super::{
     finding::{Finding, FindingCode},
     partners::shortened,
     refs::Known,
-    run::{ImportRun, json},
+    run::ImportRun,
     staged::Settled,
 };
 use crate::{
@@ -112,7 +112,7 @@ impl ImportRun<'_> {
             if missing.is_empty() {
                 return Ok(found);
             }
-            let binds = vec![self.tenant_bind(), json(&missing)];
+            let binds = vec![self.tenant_bind(), Bind::json(&missing)];
             statement::<Text>(
                 "INSERT INTO programmes (tenant_id, id, key, name, domain, created_at, updated_at)
                  SELECT ?, p.id, p.key, p.name, p.domain, p.at, p.at
@@ -137,7 +137,7 @@ impl ImportRun<'_> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let binds = vec![self.tenant_bind(), json(&wanted), self.tenant_bind(), json(&wanted)];
+        let binds = vec![self.tenant_bind(), Bind::json(&wanted), self.tenant_bind(), Bind::json(&wanted)];
         statement::<Text>(
             "WITH added AS (
                  INSERT INTO enrolments (tenant_id, id, partner_id, programme_id, status, created_at, updated_at)

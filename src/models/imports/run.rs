@@ -221,8 +221,3 @@ impl<'c> ImportRun<'c> {
         Bind::BigInt(i64::from(self.run))
     }
 }
-
-/// Rows as JSON, for `jsonb_to_recordset`.
-pub(super) fn json(rows: &impl Serialize) -> Bind {
-    Bind::text(serde_json::to_string(rows).expect("maps with text keys become JSON"))
-}

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     facts::{Facts, ImportKind},
     finding::{Finding, FindingCode, RowName},
-    run::{ImportRun, json},
+    run::ImportRun,
 };
 use crate::db::statement::{Bind, statement};
 
@@ -267,7 +267,7 @@ impl ImportRun<'_> {
              ON CONFLICT (tenant_id, source, kind, source_id) DO UPDATE SET run = EXCLUDED.run, file = EXCLUDED.file, line = EXCLUDED.line,
                  digest = EXCLUDED.digest, state = EXCLUDED.state, facts = EXCLUDED.facts, raw = EXCLUDED.raw, decision = EXCLUDED.decision
              WHERE import_rows.state <> 'in'",
-            vec![self.tenant_bind(), self.source_bind(), self.run_bind(), json(&rows)],
+            vec![self.tenant_bind(), self.source_bind(), self.run_bind(), Bind::json(&rows)],
         )
         .execute(&mut &*self.connection)
         .await
@@ -314,7 +314,7 @@ impl ImportRun<'_> {
                  link_id = coalesce(s.link, r.link_id), customer_id = coalesce(s.customer, r.customer_id), payout_key = coalesce(s.payout_key, r.payout_key)
              FROM jsonb_to_recordset(?::jsonb) AS s (source_id text, state text, target uuid, partner uuid, link uuid, customer uuid, payout_key text)
              WHERE r.tenant_id = ? AND r.source = ? AND r.kind = ? AND r.source_id = s.source_id",
-            vec![json(&rows), self.tenant_bind(), self.source_bind(), Bind::text(kind.as_str())],
+            vec![Bind::json(&rows), self.tenant_bind(), self.source_bind(), Bind::text(kind.as_str())],
         )
         .execute(&mut &*self.connection)
         .await

@@ -17,7 +17,7 @@ use super::{
     facts::{Facts, ImportKind},
     finding::{Finding, FindingCode},
     refs::Known,
-    run::{ImportRun, json},
+    run::ImportRun,
     staged::{Settled, WaitingRow, understood},
 };
 use crate::{
@@ -192,7 +192,7 @@ impl ImportRun<'_> {
     }
 
     async fn add_users(&self, users: &[NewUser], memberships: &[NewMembership]) -> QueryResult<()> {
-        let binds = vec![self.tenant_bind(), json(&users), json(&memberships)];
+        let binds = vec![self.tenant_bind(), Bind::json(&users), Bind::json(&memberships)];
         statement::<Text>("SELECT import_users(?, ?::jsonb, ?::jsonb)::text", binds)
             .execute(&mut &*self.connection)
             .await

@@ -55,7 +55,7 @@ async fn make_some(mut connection: &AsyncPgConnection, most: i64, at: DateTime<U
         made.push(Made { tenant_id, id, body: body(event, WebhookEventId::from(id), happened_at, &facts) });
     }
     if !made.is_empty() {
-        let binds = vec![json(&made), Bind::Time(at)];
+        let binds = vec![Bind::json(&made), Bind::Time(at)];
         statement::<BigInt>("SELECT send_webhook_events(?::jsonb, ?)", binds).execute(&mut connection).await?;
     }
     Ok(made.len())
@@ -92,7 +92,8 @@ pub async fn claim(
 ) -> QueryResult<Vec<ClaimedDelivery>> {
     type Columns = (SqlUuid, SqlUuid, SqlUuid, Text, SqlUuid, Text, Integer, Nullable<Array<SqlUuid>>, Nullable<Array<Binary>>);
     type Found = (Uuid, Uuid, Uuid, String, Uuid, String, i32, Option<Vec<Uuid>>, Option<Vec<Vec<u8>>>);
-    let binds = vec![Bind::Uuid(holder), Bind::BigInt(i64::try_from(most).unwrap_or(i64::MAX)), seconds(lease), Bind::Time(at)];
+    let binds =
+        vec![Bind::Uuid(holder), Bind::BigInt(i64::try_from(most).unwrap_or(i64::MAX)), Bind::seconds(lease), Bind::Time(at)];
     let sql = "SELECT tenant_id, id, endpoint_id, url, event_id, body, tries, secret_ids, secrets FROM claim_webhook_deliveries(?, ?, ?, ?)";
     let found: Vec<Found> = statement::<Columns>(sql, binds).load(&mut connection).await?;
     Ok(found
@@ -176,9 +177,9 @@ pub async fn end(
 ) -> QueryResult<()> {
     let binds = vec![
         Bind::Uuid(holder),
-        json(&results),
+        Bind::json(&results),
         Bind::Time(at),
-        seconds(giving_up.after),
+        Bind::seconds(giving_up.after),
         Bind::text(giving_up.gone),
         Bind::text(giving_up.failed),
     ];
@@ -189,12 +190,4 @@ pub async fn end(
 pub async fn forget(mut connection: &AsyncPgConnection, before: DateTime<Utc>, most: i64) -> QueryResult<i64> {
     let binds = vec![Bind::Time(before), Bind::BigInt(most)];
     statement::<BigInt>("SELECT forget_webhook_events(?, ?)", binds).get_result(&mut connection).await
-}
-
-fn seconds(time: Duration) -> Bind {
-    Bind::BigInt(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
-}
-
-fn json(value: &impl Serialize) -> Bind {
-    Bind::text(serde_json::to_string(value).unwrap_or_default())
 }
