@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use diesel::{
     QueryResult,
-    sql_types::{BigInt, Text, Uuid as SqlUuid},
+    sql_types::{Text, Uuid as SqlUuid},
 };
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     facts::{Facts, ImportKind},
-    finding::{Finding, FindingCode},
+    finding::FindingCode,
     partners::shortened,
     refs::Known,
     run::ImportRun,
@@ -108,21 +108,28 @@ impl ImportRun<'_> {
     /// Lets partners manage the customers that came in and nobody manages: the partner that the source names, else the one that earned by them. Where
     /// several did, that is to be decided. Gives whether there were any.
     pub async fn assign_customers(&self) -> QueryResult<usize> {
-        let several: Vec<(String, i64)> = statement::<(Text, BigInt)>(
-            "SELECT r.source_id, count(DISTINCT c.partner_id) FROM import_rows r
+        // Within the database: there may be many.
+        let code = FindingCode::CustomerOfSeveral;
+        statement::<Text>(
+            "INSERT INTO import_findings (tenant_id, source, kind, source_id, code, field, message, is_left, run)
+             SELECT r.tenant_id, r.source, r.kind, r.source_id, ?, '', count(DISTINCT c.partner_id)
+                 || ' partners earned by the customer; who manages them now is to be decided.', ?::boolean, ?::integer
+             FROM import_rows r
              JOIN import_rows c ON c.tenant_id = r.tenant_id AND c.source = r.source AND c.kind = 'commission' AND c.customer_ref = r.source_id AND c.state = 'in'
              WHERE r.tenant_id = ? AND r.source = ? AND r.kind = 'customer' AND r.state = 'in' AND r.partner_id IS NULL
                  AND NOT EXISTS (SELECT FROM partner_accounts a WHERE a.tenant_id = r.tenant_id AND a.customer_id = r.target_id)
-             GROUP BY 1 HAVING count(DISTINCT c.partner_id) > 1",
-            vec![self.tenant_bind(), self.source_bind()],
+             GROUP BY 1, 2, 3, 4 HAVING count(DISTINCT c.partner_id) > 1
+             ON CONFLICT (tenant_id, source, kind, source_id, code, field) DO UPDATE SET run = EXCLUDED.run",
+            vec![
+                Bind::text(code.as_str()),
+                Bind::text(code.is_left().to_string()),
+                self.run_bind(),
+                self.tenant_bind(),
+                self.source_bind(),
+            ],
         )
-        .load(&mut &*self.connection)
+        .execute(&mut &*self.connection)
         .await?;
-        let said = |(id, count): (String, i64)| {
-            let message = format!("{count} partners earned by the customer; who manages them now is to be decided.");
-            Finding::of(ImportKind::Customer, &id, FindingCode::CustomerOfSeveral, message)
-        };
-        self.report(&several.into_iter().map(said).collect::<Vec<_>>()).await?;
         let candidates: Vec<Uuid> = statement::<SqlUuid>(
             "SELECT DISTINCT r.target_id FROM import_rows r WHERE r.tenant_id = ? AND r.source = ? AND r.kind = 'customer' AND r.state = 'in'
                  AND NOT EXISTS (SELECT FROM partner_accounts a WHERE a.tenant_id = r.tenant_id AND a.customer_id = r.target_id)",
@@ -130,9 +137,8 @@ impl ImportRun<'_> {
         )
         .load(&mut &*self.connection)
         .await?;
-        let ids: Vec<(Uuid, Uuid)> = candidates.into_iter().map(|customer| (customer, CustomerAccountId::new().uuid())).collect();
-        for some in ids.chunks(1_000) {
-            let (customers, accounts) = some.iter().copied().unzip();
+        for some in candidates.chunks(1_000) {
+            let (customers, accounts) = some.iter().map(|customer| (*customer, CustomerAccountId::new().uuid())).unzip();
             statement::<Text>(
                 "INSERT INTO partner_accounts (tenant_id, id, partner_id, customer_id, managed_from, created_at, link_id, programme_id, means)
                  SELECT f.tenant_id, n.account, f.partner_id, n.customer, f.since, f.since, l.id, l.programme_id, CASE WHEN l.id IS NOT NULL THEN 'link_key' END
@@ -154,6 +160,6 @@ impl ImportRun<'_> {
             .execute(&mut &*self.connection)
             .await?;
         }
-        Ok(ids.len())
+        Ok(candidates.len())
     }
 }
