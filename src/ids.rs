@@ -216,6 +216,12 @@ ids! {
     WebhookDeliveryId = "whdelivery", "The id of a webhook's delivery";
     /// The id of one request on that way.
     WebhookAttemptId = "whattempt", "The id of a webhook's attempt";
+    /// The id of a service that reports what happens there.
+    WebhookSourceId = "whsource", "The id of a webhook's source";
+    /// The id of a secret that such a service signs with.
+    WebhookSourceSecretId = "whsourcesecret", "The id of the secret of a webhook's source";
+    /// The id of an event that such a service has reported.
+    WebhookReceiptId = "whreceipt", "The id of a webhook's receipt";
     /// The id of a transfer of money: it stands for the transfer's number.
     TransferId = "transfer", "A transfer's id";
     /// The id of a transfer of credits: it stands for the transfer's number.

@@ -28,6 +28,8 @@ pub enum SealedField {
     BankAccount,
     /// `webhook_secrets.sealed`
     WebhookSecret,
+    /// `webhook_source_secrets.sealed`
+    WebhookSourceSecret,
 }
 
 impl SealedField {
@@ -39,6 +41,7 @@ impl SealedField {
             Self::TaxId => 1,
             Self::BankAccount => 2,
             Self::WebhookSecret => 3,
+            Self::WebhookSourceSecret => 4,
         });
         Aad::from(context)
     }

@@ -151,10 +151,7 @@ fn only(mut found: Vec<Identity>) -> Result<Identity> {
 
 /// What the bearer is in the active organisation, as far as the token says.
 fn organization_role(claims: &Claims) -> Option<PartnerUserRole> {
-    claims.organization.as_ref()?.role.as_deref().map(|role| match role {
-        "org:admin" => PartnerUserRole::Owner,
-        _ => PartnerUserRole::Member,
-    })
+    claims.organization.as_ref()?.role.as_deref().map(PartnerUserRole::in_organization)
 }
 
 /// The role that the issuer's administrators give by `metadata.role`.

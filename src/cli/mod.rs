@@ -16,6 +16,7 @@ mod tenant;
 mod tenant_host;
 mod token;
 mod verify;
+mod webhook;
 mod welcome;
 
 use std::{fmt, io::Write, process::ExitCode};
@@ -64,6 +65,9 @@ enum Command {
     Maintain,
     /// Recompute every balance and total, and print PASS or FAIL for each rule
     Verify(verify::Arguments),
+    /// Try out the addresses that webhooks come in at
+    #[command(subcommand)]
+    Webhook(webhook::Command),
     /// Decode an id to its UUID, or encode a UUID
     Id(id::Arguments),
     /// Print a fresh encryption key, for the setting of the keys that seal tax ids and bank accounts
@@ -140,6 +144,7 @@ async fn run(Cli { command, settings }: Cli) -> Result<ExitCode, Failure> {
         Command::ImportMembers(arguments) => import_members::run(&settings, arguments).await,
         Command::Maintain => maintain::run(&settings).await,
         Command::Verify(arguments) => verify::run(&settings, arguments).await,
+        Command::Webhook(command) => webhook::run(command).await,
         Command::EncryptionKey(arguments) => encryption_key::run(&arguments),
         Command::RotateKeys => rotate_keys::run(&settings).await,
     };

@@ -8,7 +8,10 @@ use super::{
 use crate::{
     config::Settings,
     error::Error,
-    models::{partners::profile::Profile, webhooks::endpoint::WebhookSecret},
+    models::{
+        partners::profile::Profile,
+        webhooks::{endpoint::WebhookSecret, source::WebhookSourceSecret},
+    },
 };
 
 pub async fn run(settings: &Settings) -> Result<(), Failure> {
@@ -17,7 +20,8 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
     let outcome = match database.connect_as_owner().await {
         Ok(connection) => async {
             let profiles = Profile::rotate_keys(&connection, &keyring).await?;
-            Ok((profiles, WebhookSecret::rotate_keys(&connection, &keyring).await?))
+            let sent = WebhookSecret::rotate_keys(&connection, &keyring).await?;
+            Ok((profiles, sent + WebhookSourceSecret::rotate_keys(&connection, &keyring).await?))
         }
         .await
         .map_err(|error: Error| Failure::from(error)),

@@ -39,14 +39,14 @@ use crate::{
     live::Hub,
     seed::demo,
     telemetry::metrics::Metrics,
-    webhooks::{PATIENCE, Sender, Webhooks},
+    webhooks::{PATIENCE, Sender, Webhooks, receiving::Receiver},
 };
 
 /// How long the tokens of the start screen are good for.
 const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
 /// How long a server that stops waits until it has let go of an import.
 const IMPORT_END: Duration = Duration::from_secs(2);
-/// How long webhooks that are under way may take to be answered when the server stops.
+/// How long webhooks that are under way may take when the server stops.
 const WEBHOOK_END: Duration = Duration::from_secs(5);
 
 pub async fn run(settings: Settings) -> Result<(), Failure> {
@@ -123,6 +123,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let upkeep = tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days, click_days));
     let importing = tokio::spawn(run_imports(Arc::clone(&app), database.login.clone()));
     let sending = tokio::spawn(send_webhooks(Arc::clone(&app)));
+    let receiving = tokio::spawn(apply_webhooks(Arc::clone(&app)));
     let metrics = serve_metrics(settings, &app).await?;
     let live = app.hub.listen(database.login.clone()).await?;
     let clicking = clicks.run(&database.login).await?;
@@ -132,6 +133,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let _ = tokio::time::timeout(IMPORT_END, importing).await;
     // What was not answered by then is sent again by another.
     let _ = tokio::time::timeout(WEBHOOK_END, sending).await;
+    let _ = tokio::time::timeout(WEBHOOK_END, receiving).await;
     live.abort();
     clicks.close(clicking).await;
     if let Some(metrics) = metrics {
@@ -192,6 +194,12 @@ async fn send_webhooks(app: Arc<App>) {
     if let Err(error) = sender.run(&app.hub, app.edge.stopped()).await {
         tracing::error!(%error, "webhooks are not sent");
     }
+}
+
+/// Applies webhooks that were received until the server stops.
+async fn apply_webhooks(app: Arc<App>) {
+    let receiver = Receiver { pool: app.pool.clone(), clock: app.clock.clone(), webhooks: Arc::clone(&app.webhooks) };
+    receiver.run(app.edge.stopped()).await;
 }
 
 /// Serves metrics beside the API, where a setting says so.

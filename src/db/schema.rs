@@ -267,6 +267,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    directory_objects (tenant_id, object_id) {
+        tenant_id -> Uuid,
+        object_id -> Text,
+        as_of -> Timestamptz,
+        sent_at -> Timestamptz,
+        is_deleted -> Bool,
+        is_blocked -> Bool,
+        subject -> Nullable<Text>,
+        organization -> Nullable<Text>,
+        role -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     enrolment_changes (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -939,6 +953,48 @@ diesel::table! {
 }
 
 diesel::table! {
+    processor_customers (tenant_id, customer_id) {
+        tenant_id -> Uuid,
+        customer_id -> Text,
+        as_of -> Timestamptz,
+        step -> Int4,
+    }
+}
+
+diesel::table! {
+    processor_invoices (tenant_id, invoice_id) {
+        tenant_id -> Uuid,
+        invoice_id -> Text,
+        currency -> Text,
+        gross -> Numeric,
+        net -> Numeric,
+    }
+}
+
+diesel::table! {
+    processor_payments (tenant_id, payment_id, invoice_id) {
+        tenant_id -> Uuid,
+        payment_id -> Text,
+        invoice_id -> Text,
+    }
+}
+
+diesel::table! {
+    processor_reversals (tenant_id, object_id) {
+        tenant_id -> Uuid,
+        object_id -> Text,
+        payment_id -> Text,
+        kind -> Text,
+        currency -> Text,
+        amount -> Numeric,
+        is_taken -> Bool,
+        created_at -> Timestamptz,
+        as_of -> Timestamptz,
+        step -> Int4,
+    }
+}
+
+diesel::table! {
     programme_rate_answers (tenant_id, rule_id) {
         tenant_id -> Uuid,
         rule_id -> Uuid,
@@ -967,6 +1023,7 @@ diesel::table! {
         search_text -> Text,
         rate_asked_at -> Nullable<Timestamptz>,
         rate_until -> Nullable<Timestamptz>,
+        includes_tax -> Bool,
     }
 }
 
@@ -1176,6 +1233,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    webhook_receipts (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        source_id -> Uuid,
+        event_id -> Text,
+        event_type -> Text,
+        body -> Nullable<Text>,
+        status -> Text,
+        attempts -> Int4,
+        reason -> Nullable<Text>,
+        waits_for -> Nullable<Text>,
+        received_at -> Timestamptz,
+        tried_since -> Timestamptz,
+        next_at -> Nullable<Timestamptz>,
+        ended_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
     webhook_secrets (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -1183,6 +1259,30 @@ diesel::table! {
         sealed -> Bytea,
         created_at -> Timestamptz,
         expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    webhook_source_secrets (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        source_id -> Uuid,
+        sealed -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    webhook_sources (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        kind -> Text,
+        description -> Nullable<Text>,
+        created_by -> Uuid,
+        impersonator -> Nullable<Text>,
+        created_at -> Timestamptz,
+        removed_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -1217,6 +1317,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     data_import_chunks,
     data_import_findings,
     data_imports,
+    directory_objects,
     enrolment_changes,
     enrolments,
     event_cursor_keys,
@@ -1261,6 +1362,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     partner_profiles,
     partner_users,
     partners,
+    processor_customers,
+    processor_invoices,
+    processor_payments,
+    processor_reversals,
     programme_rate_answers,
     programmes,
     referrals,
@@ -1275,5 +1380,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     webhook_deliveries,
     webhook_endpoints,
     webhook_events,
+    webhook_receipts,
     webhook_secrets,
+    webhook_source_secrets,
+    webhook_sources,
 );

@@ -48,7 +48,7 @@ use self::{
     },
     query::Query,
     subscription::Subscription,
-    webhooks::{attempt::WebhookAttempt, delivery::WebhookDelivery, endpoint::WebhookEndpoint},
+    webhooks::{attempt::WebhookAttempt, delivery::WebhookDelivery, endpoint::WebhookEndpoint, receipt::WebhookReceipt},
 };
 use crate::config::{TrustedMode, limits::Limits};
 
@@ -147,6 +147,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Connection<WebhookAttempt>>("One page of a delivery's attempts.")
         .override_output_type_description::<Connection<WebhookDelivery>>("One page of deliveries to an endpoint.")
         .override_output_type_description::<Connection<WebhookEndpoint>>("One page of endpoints.")
+        .override_output_type_description::<Connection<WebhookReceipt>>("One page of what a source has reported.")
         .override_output_type_description::<Connection<WalletTransaction>>(
             "One page of what has gone into wallets and out of them.",
         )

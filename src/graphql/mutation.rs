@@ -31,7 +31,10 @@ use super::{
     payouts::{mutations::PayoutMutations, step_mutations::PayoutStepMutations},
     people::{mutations::TenantMutations, partner_user_mutations::PartnerUserMutations},
     programmes::{link_mutations::LinkMutations, programme_mutations::ProgrammeMutations, sign_up_mutations::SignUpMutations},
-    webhooks::{delivery_mutations::WebhookDeliveryMutations, endpoint_mutations::WebhookEndpointMutations},
+    webhooks::{
+        delivery_mutations::WebhookDeliveryMutations, endpoint_mutations::WebhookEndpointMutations,
+        source_mutations::WebhookSourceMutations,
+    },
 };
 
 /// Everything that can be changed. Each mutation is done whole or not at all, but for those that answer with a result for each of many.
@@ -64,4 +67,5 @@ pub struct Mutation(
     ImportMutations,
     WebhookEndpointMutations,
     WebhookDeliveryMutations,
+    WebhookSourceMutations,
 );

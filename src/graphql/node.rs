@@ -25,7 +25,10 @@ use super::{
         programme::Programme,
         sign_up::LinkSignUp,
     },
-    webhooks::{attempt::WebhookAttempt, delivery::WebhookDelivery, endpoint::WebhookEndpoint},
+    webhooks::{
+        attempt::WebhookAttempt, delivery::WebhookDelivery, endpoint::WebhookEndpoint, receipt::WebhookReceipt,
+        source::WebhookSource,
+    },
 };
 use crate::{
     error::{Error, Result},
@@ -33,7 +36,8 @@ use crate::{
         self, AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId,
         DataImportId, EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, LeadId, LeadStatusChangeId, LinkEventId, LinkId,
         MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId,
-        TransferId, UserId, WalletTransactionId, WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId,
+        TransferId, UserId, WalletTransactionId, WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId, WebhookReceiptId,
+        WebhookSourceId,
     },
 };
 
@@ -107,6 +111,10 @@ pub enum Node {
     WebhookDelivery(WebhookDelivery),
     /// An address that events are sent to.
     WebhookEndpoint(WebhookEndpoint),
+    /// An event that a service has reported.
+    WebhookReceipt(WebhookReceipt),
+    /// A service that reports what happens there.
+    WebhookSource(WebhookSource),
 }
 
 /// What has that id, if the viewer may see it.
@@ -148,6 +156,8 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         WebhookAttemptId::PREFIX => WebhookAttempt::by_id(ctx, uuid.into()).await?.map(Node::WebhookAttempt),
         WebhookDeliveryId::PREFIX => WebhookDelivery::by_id(ctx, uuid.into()).await?.map(Node::WebhookDelivery),
         WebhookEndpointId::PREFIX => WebhookEndpoint::by_id(ctx, uuid.into()).await?.map(Node::WebhookEndpoint),
+        WebhookReceiptId::PREFIX => WebhookReceipt::by_id(ctx, uuid.into()).await?.map(Node::WebhookReceipt),
+        WebhookSourceId::PREFIX => WebhookSource::by_id(ctx, uuid.into()).await?.map(Node::WebhookSource),
         UserId::PREFIX => User::by_id(ctx, uuid.into()).await?.map(Node::User),
         _ => {
             return Err(Error::BadUserInput(format!(

@@ -1,4 +1,4 @@
-//! The server's faces to the outside: `/graphql`, redirects, the pages for developers, health.
+//! The server's faces to the outside: `/graphql`, redirects, webhooks that come in, the pages for developers, health.
 
 mod caching;
 mod export;
@@ -10,6 +10,7 @@ mod origin;
 mod redirect;
 mod request_id;
 pub mod server;
+mod webhooks;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -46,7 +47,8 @@ const MIN_COMPRESSED: u64 = 1024;
 
 /// The whole service.
 pub fn router(app: Arc<App>) -> Router {
-    let mut router = Router::new().route("/graphql", post(graphql::post).get(graphql::get)).merge(export::routes());
+    let mut router =
+        Router::new().route("/graphql", post(graphql::post).get(graphql::get)).merge(export::routes()).merge(webhooks::routes());
     if app.development.is_some() {
         router = router
             .route("/", get(graphiql::page))

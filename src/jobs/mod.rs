@@ -36,6 +36,8 @@ const LOCK: i64 = 0x706f_7274_616c_0003;
 
 /// How long webhooks' events are kept, with their deliveries and attempts.
 const WEBHOOKS_KEPT: TimeDelta = TimeDelta::days(30);
+/// How long receipts of webhooks are kept, the last sixty days of that without what was sent.
+const RECEIPTS_KEPT: TimeDelta = TimeDelta::days(90);
 
 /// What was done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -129,12 +131,16 @@ pub async fn forget_events(pool: &Pool, before: DateTime<Utc>) -> Result<i64> {
     }
 }
 
-/// Forgets what was sent by webhooks more than thirty days ago, some in each transaction; gives how many events. Several servers may do it at once.
+/// Forgets what was sent and received by webhooks more than thirty days ago, some in each transaction; gives how many events. Several servers may do
+/// it at once.
 pub async fn forget_webhooks(pool: &Pool, now: DateTime<Utc>) -> Result<i64> {
     const MOST: i64 = 1_000;
     let (connection, mut count) = (pool.get().await.map_err(Error::unavailable)?, 0);
     loop {
-        let forgotten = webhooks::work::forget(&connection, now - WEBHOOKS_KEPT, MOST).await?;
+        let sent = webhooks::work::forget(&connection, now - WEBHOOKS_KEPT, MOST).await?;
+        let bodies = webhooks::inbox::forget_bodies(&connection, now - WEBHOOKS_KEPT, now, MOST).await?;
+        let receipts = webhooks::inbox::forget(&connection, now - RECEIPTS_KEPT, MOST).await?;
+        let forgotten = sent.max(bodies).max(receipts);
         count += forgotten;
         if forgotten < MOST {
             return Ok(count);

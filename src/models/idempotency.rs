@@ -27,10 +27,14 @@ crate::pg_enum! {
         CreatePayoutBatches = "create_payout_batches",
         /// `createWebhookEndpoint`.
         CreateWebhookEndpoint = "create_webhook_endpoint",
+        /// `createWebhookSource`.
+        CreateWebhookSource = "create_webhook_source",
         /// `importData`.
         ImportData = "import_data",
         /// `rotateWebhookSecret`.
         RotateWebhookSecret = "rotate_webhook_secret",
+        /// `rotateWebhookSourceSecret`.
+        RotateWebhookSourceSecret = "rotate_webhook_source_secret",
         /// `sendTestWebhook`.
         SendTestWebhook = "send_test_webhook",
         /// `setCommissionRule`.

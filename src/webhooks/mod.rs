@@ -1,10 +1,12 @@
-//! Webhooks that leave the server: from the events that changes have written to the endpoints of the tenant's other systems.
+//! Webhooks that leave the server, from the events that changes have written to the endpoints of the tenant's other systems; and those that come in
+//! ([`receiving`]).
 //!
 //! The database's triggers write events in the transactions of the changes. A [`Sender`] on each server makes their bodies, and
 //! deliveries to the endpoints that are for them; it claims deliveries that are due by a lease, makes the requests outside of
 //! any transaction, and keeps what came of them. A server that is killed in between leaves a lease that ends: another sends the same event again,
 //! under the same id.
 
+pub mod receiving;
 pub mod schedule;
 mod sending;
 pub mod signature;
@@ -19,7 +21,7 @@ use std::{
 
 use futures_util::{FutureExt, future::join_all};
 use tokio::{
-    sync::{Notify, broadcast::error::RecvError, mpsc},
+    sync::{Notify, Semaphore, broadcast::error::RecvError, mpsc},
     task::JoinSet,
 };
 use uuid::Uuid;
@@ -47,16 +49,22 @@ const MOST: usize = 512;
 const BODIES: i64 = 500;
 /// How long a result waits for others, so that several are kept in one transaction.
 const GATHER: Duration = Duration::from_millis(5);
+/// How many events are received at once: each takes a connection for two short statements.
+const RECEIVED_AT_ONCE: usize = 4;
 /// How often it is tried to keep results.
 const KEEPING: u32 = 5;
 
-/// What the API and the sender share.
+/// What the requests, the sender and the receiver share.
 #[derive(Debug)]
 pub struct Webhooks {
     /// Where endpoints may be.
     pub reach: Reach,
     /// Wakes the sender.
     pub woken: Notify,
+    /// Wakes what applies events that were received.
+    pub received: Notify,
+    /// How many events may be received at once.
+    pub receiving: Semaphore,
     taken: AtomicU64,
     failed: AtomicU64,
 }
@@ -64,7 +72,14 @@ pub struct Webhooks {
 impl Webhooks {
     /// With endpoints within reach.
     pub fn new(reach: Reach) -> Self {
-        Self { reach, woken: Notify::new(), taken: AtomicU64::new(0), failed: AtomicU64::new(0) }
+        Self {
+            reach,
+            woken: Notify::new(),
+            received: Notify::new(),
+            receiving: Semaphore::new(RECEIVED_AT_ONCE),
+            taken: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+        }
     }
 
     /// How many attempts of this server were taken.

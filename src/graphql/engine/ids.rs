@@ -12,7 +12,8 @@ use crate::ids::{
     AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, DataImportId,
     EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, LeadId, LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId,
     PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId, TransferId, UserId,
-    WalletTransactionId, WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId, WebhookEventId, WebhookSecretId,
+    WalletTransactionId, WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId, WebhookEventId, WebhookReceiptId,
+    WebhookSecretId, WebhookSourceId,
 };
 
 /// The beginning of the name of an id's type, where kinds of ids are distinguished.
@@ -135,5 +136,7 @@ graphql_ids!(
     WebhookSecretId,
     WebhookEventId,
     WebhookDeliveryId,
-    WebhookAttemptId
+    WebhookAttemptId,
+    WebhookSourceId,
+    WebhookReceiptId
 );

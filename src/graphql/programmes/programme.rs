@@ -115,6 +115,12 @@ impl Programme {
         self.0.enrolment_policy
     }
 
+    /// Whether partners earn by what customers pay with tax. It matters for payments that a webhook's source reports: others come with the amount that
+    /// is earned by.
+    async fn includes_tax(&self) -> bool {
+        self.0.includes_tax
+    }
+
     /// The partners that take part, or wait to; partners see themselves. The newest first where no order is given.
     async fn enrolments(
         &self,
@@ -217,7 +223,7 @@ impl ProgrammeOrderField {
 }
 
 plain!(
-    Programme: id, key, name, domain, url, status, rate_source, rate_asked_at, cookie_days, attribution, enrolment_policy, created_at, updated_at
+    Programme: id, key, name, domain, url, status, rate_source, rate_asked_at, cookie_days, attribution, enrolment_policy, includes_tax, created_at, updated_at
 );
 leaf_enums!(ProgrammeStatus, ProgrammeRateSource, Attribution, EnrolmentPolicy);
 

@@ -41,6 +41,8 @@ struct UpdateProgrammeInput {
     attribution: MaybeUndefined<Attribution>,
     /// How partners come into it. Those that are in it stay.
     enrolment_policy: MaybeUndefined<EnrolmentPolicy>,
+    /// Whether partners earn by what customers pay with tax, of payments that a webhook's source reports from now on.
+    includes_tax: MaybeUndefined<bool>,
     /// The programme's `updatedAt` when these changes were decided on: where somebody has changed it since, it is left as it is.
     expected_updated_at: Option<DateTime>,
 }
@@ -146,6 +148,7 @@ async fn update(ctx: &Context<'_>, input: UpdateProgrammeInput) -> Result<Outcom
         cookie_days: given(input.cookie_days, "input.cookieDays", &mut faults, cookie_days),
         attribution: given(input.attribution, "input.attribution", &mut faults, Ok),
         enrolment_policy: given(input.enrolment_policy, "input.enrolmentPolicy", &mut faults, Ok),
+        includes_tax: given(input.includes_tax, "input.includesTax", &mut faults, Ok),
     };
     if !faults.is_empty() {
         return Err(faults.into());

@@ -126,13 +126,13 @@ impl WebhookEndpoint {
     }
 }
 
-/// A secret of an endpoint, without what is in it.
+/// A secret of an endpoint or a source, without what is in it.
 #[derive(SimpleObject)]
 pub struct WebhookSecret {
-    /// When it was made.
-    created_at: DateTime,
-    /// Until when messages are signed with it. Null where no newer one replaces it.
-    expires_at: Option<DateTime>,
+    /// When it was made or given.
+    pub created_at: DateTime,
+    /// Until when messages are signed with it, or taken that are. Null where no newer one replaces it.
+    pub expires_at: Option<DateTime>,
 }
 
 impl WebhookEndpoint {

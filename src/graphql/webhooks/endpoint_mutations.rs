@@ -33,9 +33,9 @@ use crate::{
 /// The longest address.
 const MAX_URL: usize = 2_000;
 /// The longest description.
-const MAX_DESCRIPTION: usize = 200;
+pub(super) const MAX_DESCRIPTION: usize = 200;
 /// The longest that a secret stays valid beside a newer one, in hours.
-const MAX_OVERLAP: i32 = 168;
+pub(super) const MAX_OVERLAP: i32 = 168;
 
 /// An endpoint that events are to be sent to.
 #[derive(InputObject, Clone)]

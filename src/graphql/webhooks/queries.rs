@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, Object};
 
-use super::endpoint::WebhookEndpoint;
+use super::{endpoint::WebhookEndpoint, source::WebhookSource};
 use crate::{
     auth::Readable,
     error::{Error, Result},
@@ -41,5 +41,13 @@ impl WebhookQueries {
             return Err(Error::Forbidden("Only operators see where events are sent.".to_owned()));
         }
         WebhookEndpoint::paginate(ctx, PageArguments { first, after, last, before }).await.map(Some)
+    }
+
+    /// The services that report what happens there, in the order in which they were made; for operators.
+    async fn webhook_sources(&self, ctx: &Context<'_>) -> Result<Option<Vec<WebhookSource>>> {
+        if !ctx.viewer().may_read(Readable::Webhooks) {
+            return Err(Error::Forbidden("Only operators see which services report.".to_owned()));
+        }
+        WebhookSource::all(ctx).await.map(Some)
     }
 }

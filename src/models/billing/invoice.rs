@@ -68,6 +68,11 @@ impl Invoice {
             .await
     }
 
+    /// How much was paid, as it is by now in this transaction.
+    pub async fn amount_now(&self, mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<Option<Decimal>> {
+        invoices::table.find((tenant, &self.external_id)).select(invoices::amount).first(&mut connection).await
+    }
+
     /// Notes its payment.
     pub async fn pay(
         &self,

@@ -5,3 +5,5 @@ pub mod assignment;
 pub mod customer;
 pub mod invoice;
 pub mod past_payment;
+pub mod processor;
+pub mod reversal;

@@ -47,8 +47,10 @@ impl Books<'_> {
     /// partners' books are locked. Gives how many.
     pub(in crate::models) async fn book_past_payments(&self, earner: Earner<'_>, unearned: &[Invoice]) -> QueryResult<usize> {
         let account = earner.account;
+        let mut unearned = unearned.to_vec();
+        self.price(account.origin.programme_id, &mut unearned).await?;
         let mut booked = 0;
-        for invoice in unearned {
+        for invoice in &unearned {
             let (Some(amount), Some(paid_at)) = (invoice.amount, invoice.paid_at) else { continue };
             let currency = stored_currency(&invoice.currency)?;
             let amount = Money::rounded(amount, currency);

@@ -164,7 +164,12 @@ impl Books<'_> {
         }
         let booked = self.earn_by_payment(report, &customer, &invoice).await?;
         if booked.is_ok() {
-            let paid = Invoice { amount: Some(report.amount.amount), paid_at: Some(report.paid_at), ..invoice };
+            // Who came by a link may have made what is earned by another: with tax, or without.
+            let amount = match report.came {
+                Some(_) => invoice.amount_now(self.connection, self.tenant).await?,
+                None => Some(report.amount.amount),
+            };
+            let paid = Invoice { amount, paid_at: Some(report.paid_at), ..invoice };
             self.reward(customer.user_id, &paid).await?;
         }
         Ok(booked)

@@ -1,6 +1,6 @@
 //! Refunds: what of a commission is taken back when its payment is, and given back where a refund has failed.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use diesel::QueryResult;
 use iso_currency::Currency;
 use rust_decimal::Decimal;
@@ -69,10 +69,51 @@ impl Books<'_> {
         if let Some(paid) = invoice.amount.filter(|paid| refunded > *paid) {
             return Ok(Err(BookingFault::RefundsExceed { paid, refunded }));
         }
+        self.refund_invoice(&invoice, commission, refunded, report.refunded_at).await.map(|reversal| Ok(Booked::new(reversal)))
+    }
+
+    /// Books what is refunded in all of an invoice, whatever was reported before; for reports whose order the caller knows by other means, and who has
+    /// locked the invoice. What is refunded of an invoice that has not been paid is noted, and taken back when it is. Gives whether anything was not so
+    /// already.
+    pub(in crate::models) async fn set_refunded(
+        &self,
+        invoice: &str,
+        refunded: Money,
+        refunded_at: DateTime<Utc>,
+    ) -> QueryResult<bool> {
+        let reported = NewInvoice {
+            tenant_id: self.tenant,
+            external_id: invoice,
+            customer_id: None,
+            currency: refunded.currency.code(),
+            amount: None,
+            paid_at: None,
+            refunded: Decimal::ZERO,
+            refunded_at: None,
+        };
+        let (known, _) = Invoice::add(self.connection, &reported).await?;
+        if known.refunded == refunded.amount {
+            return Ok(false);
+        }
+        let commission = Commission::by_invoice(self.connection, self.tenant, invoice).await?;
+        // Each change is later than the last: what is taken back is once for each sum and time.
+        let next = |before: DateTime<Utc>| refunded_at.max(before + TimeDelta::microseconds(1));
+        let refunded_at = known.refunded_at.map_or(refunded_at, next);
+        self.refund_invoice(&known, commission, refunded.amount, refunded_at).await.map(|_| true)
+    }
+
+    /// Books what is refunded of an invoice, which is locked. Gives what takes back its commission.
+    async fn refund_invoice(
+        &self,
+        invoice: &Invoice,
+        commission: Option<Commission>,
+        refunded: Decimal,
+        refunded_at: DateTime<Utc>,
+    ) -> QueryResult<Option<CommissionId>> {
         let Some(commission) = commission else {
-            invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
-            self.refund_reward(&report.invoice, refunded, report.refunded_at).await?;
-            return Ok(Ok(Booked::new(None)));
+            invoice.refund(self.connection, self.tenant, refunded, refunded_at).await?;
+            self.refund_reward(&invoice.external_id, refunded, refunded_at).await?;
+            return Ok(None);
         };
         let mut parts = Vec::new();
         let mut partners = vec![commission.partner_id];
@@ -83,10 +124,10 @@ impl Books<'_> {
             partners.extend(links.values().map(|link| link.partner_id).chain(parts.iter().map(|part| part.partner_id)));
         }
         self.lock(&partners).await?;
-        invoice.refund(self.connection, self.tenant, refunded, report.refunded_at).await?;
-        let reversal = self.reverse_all(&commission, &parts, refunded, report.refunded_at).await?;
-        self.refund_reward(&report.invoice, refunded, report.refunded_at).await?;
-        Ok(Ok(Booked::new(reversal)))
+        invoice.refund(self.connection, self.tenant, refunded, refunded_at).await?;
+        let reversal = self.reverse_all(&commission, &parts, refunded, refunded_at).await?;
+        self.refund_reward(&invoice.external_id, refunded, refunded_at).await?;
+        Ok(reversal)
     }
 
     /// Takes back what has been refunded of a commission, and of the others' parts where it is shared. Gives what takes back the first.

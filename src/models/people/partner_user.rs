@@ -30,6 +30,13 @@ crate::pg_enum! {
     }
 }
 
+impl PartnerUserRole {
+    /// What a member of a partner's organisation is in it, by the role there: its administrators are owners.
+    pub fn in_organization(role: &str) -> Self {
+        if role == "org:admin" { Self::Owner } else { Self::Member }
+    }
+}
+
 /// A person in a partner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartnerUser {

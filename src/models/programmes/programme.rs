@@ -90,6 +90,8 @@ pub struct Programme {
     pub attribution: Attribution,
     /// How partners come into it.
     pub enrolment_policy: EnrolmentPolicy,
+    /// Whether partners earn by what customers pay with tax; of payments that the payment service reports.
+    pub includes_tax: bool,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -110,6 +112,8 @@ pub struct ProgrammeChanges {
     pub attribution: Option<Attribution>,
     /// How partners come into it.
     pub enrolment_policy: Option<EnrolmentPolicy>,
+    /// Whether partners earn by what customers pay with tax.
+    pub includes_tax: Option<bool>,
 }
 
 /// Why a programme was left as it is.
@@ -199,7 +203,7 @@ impl Programme {
 
 impl ProgrammeChanges {
     fn differ_from(&self, programme: &Programme) -> bool {
-        differ!(self, programme; name, status, cookie_days, attribution, enrolment_policy)
+        differ!(self, programme; name, status, cookie_days, attribution, enrolment_policy, includes_tax)
     }
 }
 

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use crate::{
-    db::schema::webhook_attempts,
+    db::schema::{webhook_attempts, webhook_deliveries, webhook_endpoints},
     ids::{WebhookAttemptId, WebhookDeliveryId},
     models::{
         list::{Conditions, Filter, list_below},
@@ -65,13 +65,26 @@ impl Filter for WebhookAttemptFilter {
 list_below!(WebhookAttemptFilter => WebhookAttempt; webhook_attempts; WebhookDeliveryId, "webhook_attempts.delivery_id");
 
 impl WebhookAttempt {
-    /// Those of `ids` that are in scope.
+    /// Those of `ids` that are in scope, and whose endpoints were not removed.
     pub async fn by_ids(
         mut connection: &AsyncPgConnection,
         scope: Scope,
         ids: &[WebhookAttemptId],
     ) -> QueryResult<HashMap<WebhookAttemptId, Self>> {
-        let query = Self::query().filter(webhook_attempts::tenant_id.eq(scope.tenant)).filter(webhook_attempts::id.eq_any(ids));
+        let query = Self::query()
+            .filter(webhook_attempts::tenant_id.eq(scope.tenant))
+            .filter(webhook_attempts::id.eq_any(ids))
+            .filter(diesel::dsl::exists(
+                webhook_deliveries::table
+                    .inner_join(
+                        webhook_endpoints::table.on(webhook_endpoints::tenant_id
+                            .eq(webhook_deliveries::tenant_id)
+                            .and(webhook_endpoints::id.eq(webhook_deliveries::endpoint_id))),
+                    )
+                    .filter(webhook_deliveries::tenant_id.eq(webhook_attempts::tenant_id))
+                    .filter(webhook_deliveries::id.eq(webhook_attempts::delivery_id))
+                    .filter(webhook_endpoints::removed_at.is_null()),
+            ));
         let rows: Vec<Self> = query.load(&mut connection).await?;
         Ok(rows.into_iter().map(|row| (row.id, row)).collect())
     }

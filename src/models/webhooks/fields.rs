@@ -80,6 +80,7 @@ const PROGRAMME: &[Field] = &[
     Field("cookieDays", "cookie_days", Number),
     Field("attribution", "attribution", Enum),
     Field("enrolmentPolicy", "enrolment_policy", Enum),
+    Field("includesTax", "includes_tax", Truth),
     CREATED_AT,
     UPDATED_AT,
 ];

@@ -63,8 +63,7 @@ struct Few {
     enrolments: Vec<String>,
     codes: Vec<String>,
     imports: Vec<String>,
-    endpoints: Vec<String>,
-    deliveries: Vec<String>,
+    hooks: webhooks::Hooks,
 }
 
 /// One of a few texts.
@@ -88,7 +87,7 @@ fn with(mut input: Value, more: Value) -> Value {
     input
 }
 
-const FOUND: &str = "{ payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } links(last: 6) { nodes { id } } programmes { nodes { id } } enrolments { nodes { id } } dataImports(first: 6, filter: { status: [WAITING] }) { nodes { id } } webhookEndpoints(first: 6) { nodes { id deliveries(first: 6) { nodes { id } } } } }";
+const FOUND: &str = "{ payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } links(last: 6) { nodes { id } } programmes { nodes { id } } enrolments { nodes { id } } dataImports(first: 6, filter: { status: [WAITING] }) { nodes { id } } webhookEndpoints(first: 6) { nodes { id deliveries(first: 6) { nodes { id } } } } webhookSources { id receipts(first: 6) { nodes { id } } } }";
 
 impl Few {
     async fn of(world: &World) -> Self {
@@ -122,8 +121,7 @@ impl Few {
         Self {
             codes,
             imports: Vec::new(),
-            endpoints: Vec::new(),
-            deliveries: Vec::new(),
+            hooks: webhooks::Hooks::default(),
             people,
             partners: [world.a.to_string(), world.b.to_string()],
             leads: leads.iter().chain(&more).map(ToString::to_string).collect(),
@@ -142,6 +140,7 @@ impl Few {
     }
 
     async fn look(&mut self, world: &World) {
+        webhooks::report(world).await;
         let found = world.operator(FOUND, json!({})).await;
         let ids = |list: &str| {
             let nodes = found.data()[list]["nodes"].as_array().expect("rows");

@@ -30,6 +30,7 @@ async fn keyed(world: &World) -> Vec<Keyed> {
     let preview = "query ($id: ID!) { previewPayout(partnerId: $id, currency: \"USD\", period: { from: \"2026-01-01T00:00:00Z\", before: \"2100-01-01T00:00:00Z\" }) { fingerprint previewedAt } }";
     let seen = world.operator(preview, json!({"id": a})).await.data()["previewPayout"].clone();
     let hooks = crate::webhooks::two_endpoints(world).await;
+    let sources = crate::webhooks::two_sources(world).await;
     vec![
         Keyed {
             name: "adjustCommission",
@@ -149,6 +150,24 @@ async fn keyed(world: &World) -> Vec<Keyed> {
             name: "rotateWebhookSecret",
             input: json!({"id": hooks[0], "expireOldAfterHours": 1}),
             others: vec![("id", json!(hooks[1])), ("expireOldAfterHours", json!(2))],
+        },
+        Keyed {
+            name: "createWebhookSource",
+            input: json!({"kind": "CLERK", "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "description": "D"}),
+            others: vec![
+                ("kind", json!("STRIPE")),
+                ("secret", json!("whsec_plJ3nmyCDGBKInavdOK15jsl")),
+                ("description", json!("E")),
+            ],
+        },
+        Keyed {
+            name: "rotateWebhookSourceSecret",
+            input: json!({"id": sources[0], "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "expireOldAfterHours": 1}),
+            others: vec![
+                ("id", json!(sources[1])),
+                ("secret", json!("whsec_plJ3nmyCDGBKInavdOK15jsl")),
+                ("expireOldAfterHours", json!(2)),
+            ],
         },
         Keyed { name: "sendTestWebhook", input: json!({"id": hooks[0]}), others: vec![("id", json!(hooks[1]))] },
         Keyed {

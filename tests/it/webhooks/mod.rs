@@ -1,27 +1,38 @@
-//! Webhooks: what happens is sent to other systems.
+//! Webhooks: what happens is sent to other systems, and what happens there is taken up.
 
+mod clerk;
 mod endpoints;
 mod events;
+mod feeds;
+mod incoming;
+mod killed;
 mod receiver;
 mod sending;
+mod stripe;
 
 use std::sync::Arc;
 
 use chrono::TimeDelta;
 use partner_portal::{
     clock::Clock,
+    models::webhooks::source::WebhookSourceKind,
     outbound::Reach,
     webhooks::{PATIENCE, Sender, Webhooks},
 };
 use serde_json::{Value, json};
 
-use self::receiver::Receiver;
+use self::{incoming::Source, receiver::Receiver};
 use crate::support::{World, world::keyed};
 
 const ENDPOINT: &str = "endpoint { id url description eventTypes isEnabled disabledAt disabledReason failingSince lastSuccessAt secrets { createdAt expiresAt } }";
 const DELIVERIES: &str = "query ($id: ID!) { webhookEndpoint(id: $id) { id isEnabled disabledReason failingSince lastSuccessAt
     deliveries(first: 100) { totalCount nodes { id eventId eventType happenedAt body status attemptCount nextAttemptAt endedAt
         attempts(first: 20) { totalCount nodes { number status response fault url milliseconds } } } } } }";
+
+/// Now, by a clock of this file's own.
+fn now() -> chrono::DateTime<chrono::Utc> {
+    Clock::default().now()
+}
 
 /// Where webhooks may go in tests: also to this machine.
 pub fn anywhere() -> Arc<Webhooks> {
@@ -93,13 +104,16 @@ fn public_sender(world: &World) -> Sender {
     Sender { webhooks: Arc::new(Webhooks::new(Reach::Public)), ..sender(world) }
 }
 
-/// An endpoint with a delivery and an attempt, as the API shows them.
+/// An endpoint with a delivery and an attempt, and a source with a receipt, as the API shows them.
 pub async fn one_of_each(world: &World) -> Value {
     let receiver = Receiver::start().await;
     let (id, _) = endpoint(world, &receiver, &["LEAD_CREATED"]).await;
     done(world, "sendTestWebhook", keyed(json!({"id": id})), "delivery { id }").await;
     send(world).await;
-    let query = "query ($id: ID!) { webhookEndpoint(id: $id) { __typename id deliveries { nodes { __typename id attempts { nodes { __typename id } } } } } }";
+    let source = Source::new(world, WebhookSourceKind::Stripe).await;
+    source.send(world, "evt_1", &json!({"id": "evt_1", "type": "ping", "created": 1_790_000_000})).await;
+    let query = "query ($id: ID!) { webhookEndpoint(id: $id) { __typename id deliveries { nodes { __typename id attempts { nodes { __typename id } } } } }
+        webhookSources { __typename id receipts { nodes { __typename id } } } }";
     world.operator(query, json!({"id": id})).await.data().clone()
 }
 
@@ -111,4 +125,9 @@ pub async fn two_endpoints(world: &World) -> Vec<String> {
         ids.push(endpoint(world, &receiver, &types).await.0);
     }
     ids
+}
+
+/// The ids of two sources.
+pub async fn two_sources(world: &World) -> Vec<String> {
+    vec![Source::new(world, WebhookSourceKind::Clerk).await.id, Source::new(world, WebhookSourceKind::Clerk).await.id]
 }

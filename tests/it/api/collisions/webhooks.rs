@@ -3,6 +3,28 @@
 use serde_json::{Value, json};
 
 use super::{As, Few, id, of, text, with};
+use crate::support::World;
+
+/// What the mutations of webhooks are about.
+#[derive(Default)]
+pub(super) struct Hooks {
+    endpoints: Vec<String>,
+    deliveries: Vec<String>,
+    sources: Vec<String>,
+    receipts: Vec<String>,
+}
+
+/// Lets each source have reported something that has failed, and some deliveries have failed.
+pub(super) async fn report(world: &World) {
+    world
+        .sql(
+            "INSERT INTO webhook_receipts (tenant_id, id, source_id, event_id, event_type, body, status, received_at, tried_since, ended_at)
+             SELECT tenant_id, gen_random_uuid(), id, gen_random_uuid()::text, 'session.created', '{}', 'failed', now(), now(), now()
+             FROM webhook_sources WHERE removed_at IS NULL;
+             UPDATE webhook_deliveries SET status = 'failed', next_at = NULL, ended_at = now() WHERE status = 'waiting' AND random() < 0.5",
+        )
+        .await;
+}
 
 impl Few {
     /// Takes up the endpoints and deliveries that there are.
@@ -11,8 +33,11 @@ impl Few {
             nodes.as_array().into_iter().flatten().filter_map(|node| node["id"].as_str().map(str::to_owned)).collect()
         };
         let endpoints = found["webhookEndpoints"]["nodes"].as_array().expect("endpoints");
-        self.endpoints = ids(&found["webhookEndpoints"]["nodes"]);
-        self.deliveries = endpoints.iter().flat_map(|endpoint| ids(&endpoint["deliveries"]["nodes"])).collect();
+        self.hooks.endpoints = ids(&found["webhookEndpoints"]["nodes"]);
+        let sources = found["webhookSources"].as_array().expect("sources");
+        self.hooks.sources = ids(&found["webhookSources"]);
+        self.hooks.receipts = sources.iter().flat_map(|source| ids(&source["receipts"]["nodes"])).collect();
+        self.hooks.deliveries = endpoints.iter().flat_map(|endpoint| ids(&endpoint["deliveries"]["nodes"])).collect();
     }
 
     pub(super) fn call_about_webhooks(&self, name: &str, random: &mut fastrand::Rng) -> Option<(As, Value)> {
@@ -25,13 +50,24 @@ impl Few {
             }
             "updateWebhookEndpoint" => {
                 let changes = json!({"eventTypes": types, "enabled": random.u8(..4) > 0, "description": text(random)});
-                (Operator, with(id(&self.endpoints, random)?, changes))
+                (Operator, with(id(&self.hooks.endpoints, random)?, changes))
             }
-            "removeWebhookEndpoint" => (Operator, id(&self.endpoints, random)?),
-            "rotateWebhookSecret" => (Operator, with(with(id(&self.endpoints, random)?, key), json!({"expireOldAfterHours": 0}))),
-            "sendTestWebhook" => (Operator, with(id(&self.endpoints, random)?, key)),
-            "redeliverWebhook" => (Operator, id(&self.deliveries, random)?),
-            "recoverWebhooks" => (Operator, json!({"endpointId": of(random, &self.endpoints)?, "since": "2026-01-01T00:00:00Z"})),
+            "removeWebhookEndpoint" => (Operator, id(&self.hooks.endpoints, random)?),
+            "rotateWebhookSecret" => {
+                (Operator, with(with(id(&self.hooks.endpoints, random)?, key), json!({"expireOldAfterHours": 0})))
+            }
+            "sendTestWebhook" => (Operator, with(id(&self.hooks.endpoints, random)?, key)),
+            "redeliverWebhook" => (Operator, id(&self.hooks.deliveries, random)?),
+            "recoverWebhooks" => {
+                (Operator, json!({"endpointId": of(random, &self.hooks.endpoints)?, "since": "2026-01-01T00:00:00Z"}))
+            }
+            "createWebhookSource" => (Operator, with(json!({"kind": "CLERK"}), key)),
+            "removeWebhookSource" => (Operator, id(&self.hooks.sources, random)?),
+            "rotateWebhookSourceSecret" => {
+                let secret = json!({"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "expireOldAfterHours": 0});
+                (Operator, with(with(id(&self.hooks.sources, random)?, key), secret))
+            }
+            "applyWebhookReceipts" => (Operator, json!({"ids": [of(random, &self.hooks.receipts)?]})),
             other => panic!("no call of {other}: every mutation is thrown at every other"),
         })
     }
