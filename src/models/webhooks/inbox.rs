@@ -243,6 +243,7 @@ impl Books<'_> {
             .await
             .map(drop)
     }
+
     /// What a receipt waits for may have been reported while it was parked: then it is tried at once.
     async fn wake_if_known(&self, receipt: &Claimed, name: &str) -> QueryResult<()> {
         statement::<Text>(

@@ -3,8 +3,6 @@
 //! All of them are HMAC-SHA256 over the time, the body's bytes and, but for Stripe, the event's id. <https://docs.svix.com/receiving/verifying-payloads/how-manual>,
 //! <https://docs.stripe.com/webhooks#verify-manually>.
 
-use std::fmt::Write;
-
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
@@ -12,6 +10,7 @@ use serde_json::Value;
 
 use super::fields::Object;
 use crate::{
+    imports::hexadecimal,
     models::webhooks::{inbox::Received, source::WebhookSourceKind},
     webhooks::signature::Secret,
 };
@@ -125,13 +124,6 @@ fn hex(text: &str) -> Option<Vec<u8>> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
 }
 
-fn hex_of(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// The headers of an event, as its sender would sign it now.
 pub fn sign(
     kind: WebhookSourceKind,
@@ -150,7 +142,7 @@ pub fn sign(
         WebhookSourceKind::Stripe => {
             let key = hmac::Key::new(HMAC_SHA256, secret.as_bytes());
             let tag = hmac::sign(&key, &[seconds.to_string().as_bytes(), b".", body].concat());
-            vec![("stripe-signature", format!("t={seconds},v1={}", hex_of(tag.as_ref())))]
+            vec![("stripe-signature", format!("t={seconds},v1={}", hexadecimal(tag.as_ref())))]
         }
     })
 }
