@@ -33,6 +33,9 @@ pub enum SealedField {
 }
 
 impl SealedField {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::TaxId, Self::BankAccount, Self::WebhookSecret, Self::WebhookSourceSecret];
+
     fn context(self, tenant: TenantId, row: Uuid) -> Aad<Vec<u8>> {
         let mut context = Vec::with_capacity(33);
         context.extend_from_slice(tenant.uuid().as_bytes());

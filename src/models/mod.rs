@@ -29,5 +29,6 @@ pub mod people;
 pub mod period;
 pub mod programmes;
 pub mod scope;
+pub mod sealed;
 pub mod totals;
 pub mod webhooks;

@@ -53,9 +53,7 @@ const MAX_FAULTS: usize = 20;
 
 /// The SHA-256 of a text, in hexadecimal.
 fn digest(text: &str) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
-    hash(&SHA256, text.as_bytes()).as_ref().iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    hex::encode(hash(&SHA256, text.as_bytes()))
 }
 
 /// A valid document.

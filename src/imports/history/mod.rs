@@ -27,7 +27,6 @@ use self::{
 use crate::{
     error::Result,
     ids::TenantId,
-    imports::hexadecimal,
     models::imports::{
         data_import::DataImportOutcome,
         facts::ImportKind,
@@ -149,7 +148,7 @@ impl Import<'_> {
         digest.update(&self.folder.digest);
         digest.update(&self.decisions.digest);
         digest.update(format!("{:?} {:?}", self.options, self.orphans).as_bytes());
-        hexadecimal(digest.finish().as_ref())
+        hex::encode(digest.finish().as_ref())
     }
 
     /// Keeps the rows of a file, from where an earlier turn of this run stopped.

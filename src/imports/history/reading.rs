@@ -14,15 +14,12 @@ use super::{
     records::{FileFormat, Record, find},
     source::{ColumnFacts, Field, FileFacts, MoneyForm, SourceFacts, plain},
 };
-use crate::{
-    imports::hexadecimal,
-    models::{
-        calendar::TimeZone,
-        imports::{
-            facts::ImportKind,
-            finding::{Finding, FindingCode},
-            staged::ReadRow,
-        },
+use crate::models::{
+    calendar::TimeZone,
+    imports::{
+        facts::ImportKind,
+        finding::{Finding, FindingCode},
+        staged::ReadRow,
     },
 };
 
@@ -139,7 +136,7 @@ impl Understanding<'_> {
             kind,
             file: self.name.to_owned(),
             line,
-            digest: hexadecimal(&digest(&SHA256, whole.as_bytes()).as_ref()[..16]),
+            digest: hex::encode(&digest(&SHA256, whole.as_bytes()).as_ref()[..16]),
             findings: findings.collect(),
             facts: draft.facts,
             raw: cells.own.clone(),

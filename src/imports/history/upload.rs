@@ -19,10 +19,7 @@ use super::{
     records::FileFormat,
     source::{MoneyForm, SourceFacts},
 };
-use crate::{
-    imports::hexadecimal,
-    models::imports::{data_import::DataImportFile, run::Orphans},
-};
+use crate::models::imports::{data_import::DataImportFile, run::Orphans};
 
 /// The largest size of all files together, in bytes.
 pub const MAX_BYTES: usize = 100 * 1024 * 1024;
@@ -174,7 +171,7 @@ impl Stored {
         if let Err(message) = open(folder.path(), source) {
             return Ok(Err(message));
         }
-        Ok(Ok(Self { folder, files: stored, digest: hexadecimal(digest.finish().as_ref()) }))
+        Ok(Ok(Self { folder, files: stored, digest: hex::encode(digest.finish().as_ref()) }))
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    imports::{hexadecimal, text::Rewindable},
+    imports::text::Rewindable,
     models::{credits::assignment::MAX_CREDITS, members::member::email_key},
 };
 
@@ -79,7 +79,7 @@ pub fn scan(source: &mut dyn Rewindable) -> Result<Scan, FileFault> {
             digest.update(b"\n");
         }
     }
-    let digest = hexadecimal(digest.finish().as_ref());
+    let digest = hex::encode(digest.finish().as_ref());
     Ok(Scan { rows, digest, ignored_columns: table.header.ignored })
 }
 

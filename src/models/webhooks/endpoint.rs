@@ -13,9 +13,7 @@ use crate::{
         schema::{webhook_endpoints, webhook_secrets},
         statement::{Bind, statement},
     },
-    error::{Error, Result},
-    ids::{TenantId, UserId, WebhookEndpointId, WebhookSecretId},
-    keyring::{Keyring, SealedField},
+    ids::{UserId, WebhookEndpointId, WebhookSecretId},
     models::{
         idempotency::{Claim, Difference, Key as IdempotencyKey, Operation},
         ledger::books::Books,
@@ -72,32 +70,6 @@ pub struct WebhookSecret {
     pub created_at: DateTime<Utc>,
     /// Until when messages are signed with it; `None`: until another replaces it.
     pub expires_at: Option<DateTime<Utc>>,
-}
-
-impl WebhookSecret {
-    /// Seals anew, with the active key, what older keys have sealed; for the command line, as the tables' owner. Gives how many.
-    pub async fn rotate_keys(mut connection: &AsyncPgConnection, keyring: &Keyring) -> Result<usize> {
-        let rows: Vec<(TenantId, WebhookSecretId, Vec<u8>)> = webhook_secrets::table
-            .select((webhook_secrets::tenant_id, webhook_secrets::id, webhook_secrets::sealed))
-            .load(&mut connection)
-            .await?;
-        let mut changed = 0;
-        for (tenant, id, old) in rows {
-            if Keyring::version_of(&old) == Some(keyring.active_version()) {
-                continue;
-            }
-            let failed = |error| Error::internal(format!("{id}: {error}"));
-            let plain = keyring.open(&old, SealedField::WebhookSecret, tenant, id).map_err(failed)?;
-            let sealed = keyring.seal(&plain, SealedField::WebhookSecret, tenant, id).map_err(failed)?;
-            changed += diesel::update(
-                webhook_secrets::table.filter(webhook_secrets::tenant_id.eq(tenant)).filter(webhook_secrets::id.eq(id)),
-            )
-            .set(webhook_secrets::sealed.eq(sealed))
-            .execute(&mut connection)
-            .await?;
-        }
-        Ok(changed)
-    }
 }
 
 /// All endpoints of a tenant.

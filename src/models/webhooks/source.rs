@@ -12,9 +12,7 @@ use crate::{
         schema::{webhook_source_secrets, webhook_sources},
         statement::{Bind, statement},
     },
-    error::{Error, Result},
-    ids::{TenantId, UserId, WebhookSourceId, WebhookSourceSecretId},
-    keyring::{Keyring, SealedField},
+    ids::{UserId, WebhookSourceId, WebhookSourceSecretId},
     models::{
         idempotency::{Claim, Difference, Key as IdempotencyKey, Operation},
         ledger::books::Books,
@@ -65,34 +63,6 @@ pub struct WebhookSourceSecret {
     pub created_at: DateTime<Utc>,
     /// Until when what is signed with it is accepted; `None`: until another replaces it.
     pub expires_at: Option<DateTime<Utc>>,
-}
-
-impl WebhookSourceSecret {
-    /// Seals anew, with the active key, what older keys have sealed; for the command line, as the tables' owner. Gives how many.
-    pub async fn rotate_keys(mut connection: &AsyncPgConnection, keyring: &Keyring) -> Result<usize> {
-        let rows: Vec<(TenantId, WebhookSourceSecretId, Vec<u8>)> = webhook_source_secrets::table
-            .select((webhook_source_secrets::tenant_id, webhook_source_secrets::id, webhook_source_secrets::sealed))
-            .load(&mut connection)
-            .await?;
-        let mut changed = 0;
-        for (tenant, id, old) in rows {
-            if Keyring::version_of(&old) == Some(keyring.active_version()) {
-                continue;
-            }
-            let failed = |error| Error::internal(format!("{id}: {error}"));
-            let plain = keyring.open(&old, SealedField::WebhookSourceSecret, tenant, id).map_err(failed)?;
-            let sealed = keyring.seal(&plain, SealedField::WebhookSourceSecret, tenant, id).map_err(failed)?;
-            changed += diesel::update(
-                webhook_source_secrets::table
-                    .filter(webhook_source_secrets::tenant_id.eq(tenant))
-                    .filter(webhook_source_secrets::id.eq(id)),
-            )
-            .set(webhook_source_secrets::sealed.eq(sealed))
-            .execute(&mut connection)
-            .await?;
-        }
-        Ok(changed)
-    }
 }
 
 impl WebhookSource {

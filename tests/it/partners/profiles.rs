@@ -4,11 +4,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use diesel_async::RunQueryDsl;
 use partner_portal::{
     keyring::{Keyring, SealedField},
-    models::partners::profile::Profile,
+    models::sealed::seal_anew,
 };
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{KEYS, World};
 
 const UPDATE: &str = "mutation ($input: UpdatePartnerProfileInput!) { updatePartnerProfile(input: $input) {
     partner { profile { paymentEmail paymentMethod taxIdMasked bankAccountMasked contactName website
@@ -140,26 +140,27 @@ async fn account_numbers_are_sealed() {
     assert!(open(world.b).is_err());
 }
 
-/// Rotation seals anew what older keys sealed, and leaves the rest alone.
+/// What any table holds sealed is sealed anew once, with the active key, by the rotation of keys; what opens with it already is left alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_rotate() {
     let world = World::new().await;
-    let key = |version: u32, byte: u8| format!("{version}:{}", STANDARD.encode([byte; 32]));
-    let old: Keyring = key(1, 1).parse().expect("a keyring");
-    let both: Keyring = format!("{},{}", key(1, 1), key(2, 2)).parse().expect("a keyring");
-    let new: Keyring = key(2, 2).parse().expect("a keyring");
-    let value = old.seal("DE123456789", SealedField::TaxId, world.acme, world.a).expect("sealed");
-    let hex = value.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
-    world
-        .sql(&format!(
-            "UPDATE partner_profiles SET tax_id_sealed = '\\x{hex}', tax_id_last4 = '6789' WHERE partner_id = '{}'",
-            world.a.uuid()
-        ))
-        .await;
+    update(&world, json!({"taxId": "DE123456789", "bankAccount": "DE89370400440532013000"})).await;
+    for made in [
+        "createWebhookEndpoint(input: { url: \"https://hooks.example.com/\", eventTypes: [PING], idempotencyKey: \"FRESH_KEY\" })",
+        "createWebhookSource(input: { kind: STRIPE, secret: \"whsec_1234567890abcdef\", idempotencyKey: \"FRESH_KEY\" })",
+    ] {
+        let answer = world.operator(&format!("mutation {{ made: {made} {{ userErrors {{ message }} }} }}"), json!({})).await;
+        assert_eq!(answer.data()["made"]["userErrors"], json!([]));
+    }
+    let later: Keyring = format!("2:{}", STANDARD.encode([2; 32])).parse().expect("a keyring");
+    let both: Keyring = format!("{},2:{}", KEYS, STANDARD.encode([2; 32])).parse().expect("a keyring");
     let owner = world.owner().await;
-    assert_eq!(Profile::rotate_keys(&owner, &both).await.expect("rotated"), 1);
-    assert_eq!(new.open(&sealed(&world).await, SealedField::TaxId, world.acme, world.a).as_deref(), Ok("DE123456789"));
-    assert_eq!(Profile::rotate_keys(&owner, &both).await.expect("nothing to do"), 0);
+    assert_eq!(seal_anew(&owner, &both).await.expect("rotated"), 4);
+    assert_eq!(later.open(&sealed(&world).await, SealedField::TaxId, world.acme, world.a).as_deref(), Ok("DE123456789"));
+    assert_eq!(seal_anew(&owner, &both).await.expect("nothing to do"), 0);
+    // No column that holds sealed values is forgotten.
+    let columns = "SELECT count(*) FROM information_schema.columns WHERE table_schema = 'public' AND column_name LIKE '%sealed'";
+    assert_eq!(world.number(columns).await, 4);
 }
 
 /// A number that no key opens any longer does not keep its partner from giving another, or the same once more.

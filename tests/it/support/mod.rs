@@ -17,3 +17,6 @@ pub use self::{
     tokens::{sign, token},
     world::World,
 };
+
+/// The key that values are sealed with, as the setting has it.
+pub const KEYS: &str = "1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";

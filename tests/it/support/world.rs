@@ -25,7 +25,6 @@ use partner_portal::{
     edge::{Edge, FrontEnds},
     graphql, http,
     ids::{LeadId, PartnerId, TenantId, UserId},
-    keyring::Keyring,
     live::Hub,
     telemetry::metrics::Metrics,
 };
@@ -212,7 +211,7 @@ impl World {
             edge: Edge::new(limits, size, front_ends, introspection, false),
             known_callers: KnownCallers::default(),
             verifier,
-            keyring: Arc::new(Keyring::generate().expect("a key").0),
+            keyring: Arc::new(super::KEYS.parse().expect("a keyring")),
             clock,
             clicks: Arc::new(clicks),
             public_url: "https://portal.example.com".into(),
