@@ -782,6 +782,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    partner_invitations (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        partner_id -> Uuid,
+        email -> Text,
+        role -> Text,
+        token_hash -> Bytea,
+        created_by -> Uuid,
+        impersonator -> Nullable<Text>,
+        created_at -> Timestamptz,
+        sent_at -> Timestamptz,
+        expires_at -> Timestamptz,
+        accepted_at -> Nullable<Timestamptz>,
+        accepted_by -> Nullable<Uuid>,
+        revoked_at -> Nullable<Timestamptz>,
+        revoked_by -> Nullable<Uuid>,
+    }
+}
+
+diesel::table! {
     partner_leads (tenant_id, id) {
         tenant_id -> Uuid,
         id -> Uuid,
@@ -1353,6 +1373,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     partner_commission_tiers,
     partner_commissions,
     partner_credits,
+    partner_invitations,
     partner_leads,
     partner_members,
     partner_moves,

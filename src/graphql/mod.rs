@@ -43,6 +43,7 @@ use self::{
     node::Node,
     partners::partner::Partner,
     payouts::payout::Payout,
+    people::invitation::Invitation,
     programmes::{
         click::LinkClick, enrolment::Enrolment, link::Link, link_event::LinkEvent, programme::Programme, sign_up::LinkSignUp,
     },
@@ -144,6 +145,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Connection<Referral>>("One page of referrals.")
         .override_output_type_description::<Connection<DataImport>>("One page of imports.")
         .override_output_type_description::<Connection<DataImportFinding>>("One page of what an import reported.")
+        .override_output_type_description::<Connection<Invitation>>("One page of who was invited to act for a partner.")
         .override_output_type_description::<Connection<WebhookAttempt>>("One page of a delivery's attempts.")
         .override_output_type_description::<Connection<WebhookDelivery>>("One page of deliveries to an endpoint.")
         .override_output_type_description::<Connection<WebhookEndpoint>>("One page of endpoints.")

@@ -29,7 +29,9 @@ use super::{
         application_mutations::PartnerApplicationMutations, mutations::PartnerMutations, profile_mutations::ProfileMutations,
     },
     payouts::{mutations::PayoutMutations, step_mutations::PayoutStepMutations},
-    people::{mutations::TenantMutations, partner_user_mutations::PartnerUserMutations},
+    people::{
+        invitation_mutations::InvitationMutations, mutations::TenantMutations, partner_user_mutations::PartnerUserMutations,
+    },
     programmes::{link_mutations::LinkMutations, programme_mutations::ProgrammeMutations, sign_up_mutations::SignUpMutations},
     webhooks::{
         delivery_mutations::WebhookDeliveryMutations, endpoint_mutations::WebhookEndpointMutations,
@@ -58,6 +60,7 @@ pub struct Mutation(
     PartnerMoveMutations,
     SignUpMutations,
     PartnerUserMutations,
+    InvitationMutations,
     RedemptionMutations,
     LinkMutations,
     ProgrammeMutations,

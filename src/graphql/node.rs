@@ -16,7 +16,7 @@ use super::{
     members::member::Member,
     partners::partner::Partner,
     payouts::payout::{Payout, PayoutStatusChange},
-    people::{tenant::Tenant, user::User},
+    people::{invitation::Invitation, tenant::Tenant, user::User},
     programmes::{
         click::LinkClick,
         enrolment::{Enrolment, EnrolmentStatusChange},
@@ -34,10 +34,10 @@ use crate::{
     error::{Error, Result},
     ids::{
         self, AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId,
-        DataImportId, EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, LeadId, LeadStatusChangeId, LinkEventId, LinkId,
-        MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId,
-        TransferId, UserId, WalletTransactionId, WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId, WebhookReceiptId,
-        WebhookSourceId,
+        DataImportId, EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, InvitationId, LeadId, LeadStatusChangeId,
+        LinkEventId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId,
+        RuleId, SignUpId, TenantId, TransferId, UserId, WalletTransactionId, WebhookAttemptId, WebhookDeliveryId,
+        WebhookEndpointId, WebhookReceiptId, WebhookSourceId,
     },
 };
 
@@ -105,6 +105,8 @@ pub enum Node {
     User(User),
     /// Something that went into a wallet or out of it.
     WalletTransaction(WalletTransaction),
+    /// Somebody who is invited to act for a partner.
+    Invitation(Invitation),
     /// A request that was made for a webhook's delivery.
     WebhookAttempt(WebhookAttempt),
     /// An event on its way to an endpoint.
@@ -153,6 +155,7 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         AffiliateTermsId::PREFIX => AffiliateTerms::by_id(ctx, uuid.into()).await?.map(Node::AffiliateTerms),
         ReferralId::PREFIX => Referral::by_id(ctx, uuid.into()).await?.map(Node::Referral),
         WalletTransactionId::PREFIX => WalletTransaction::by_id(ctx, uuid.into()).await?.map(Node::WalletTransaction),
+        InvitationId::PREFIX => Invitation::by_id(ctx, uuid.into()).await?.map(Node::Invitation),
         WebhookAttemptId::PREFIX => WebhookAttempt::by_id(ctx, uuid.into()).await?.map(Node::WebhookAttempt),
         WebhookDeliveryId::PREFIX => WebhookDelivery::by_id(ctx, uuid.into()).await?.map(Node::WebhookDelivery),
         WebhookEndpointId::PREFIX => WebhookEndpoint::by_id(ctx, uuid.into()).await?.map(Node::WebhookEndpoint),

@@ -31,6 +31,8 @@ crate::pg_enum! {
         CreateWebhookSource = "create_webhook_source",
         /// `importData`.
         ImportData = "import_data",
+        /// `resendInvitation`.
+        ResendInvitation = "resend_invitation",
         /// `rotateWebhookSecret`.
         RotateWebhookSecret = "rotate_webhook_secret",
         /// `rotateWebhookSourceSecret`.

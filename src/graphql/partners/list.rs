@@ -1,5 +1,7 @@
 //! Which partners a list shows, and in which order.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Enum, InputObject};
 
 use super::partner::Partner;
@@ -7,9 +9,13 @@ use crate::{
     error::Result,
     graphql::engine::{
         arguments::{OrderDirection, search_text},
+        context::ContextExt,
         lists::{self, Shown},
+        loaders::batch_key,
         pagination::{Connection, Listed, TotalCount},
+        row::Row,
     },
+    ids::PartnerId,
     models::{
         self,
         page::{Page, PageArguments},
@@ -70,6 +76,11 @@ impl PartnerOrderField {
 }
 
 impl Partner {
+    /// The partner of that id, if the viewer may see it.
+    pub async fn by_id(ctx: &Context<'_>, id: PartnerId) -> Result<Option<Row<Self>>> {
+        Ok(ctx.load(PartnerById(id)).await?.map(|row| Row(Self(row))))
+    }
+
     /// One page of the partners that the viewer may see.
     pub async fn paginate(
         ctx: &Context<'_>,
@@ -89,3 +100,11 @@ impl Listed for Partner {
 }
 
 impl Shown for PartnerFilter {}
+
+batch_key!(PartnerById(PartnerId) -> Arc<models::partners::partner::Partner>, models::partners::partner::Partner::by_ids);
+
+impl From<Arc<models::partners::partner::Partner>> for Partner {
+    fn from(row: Arc<models::partners::partner::Partner>) -> Self {
+        Self(row)
+    }
+}

@@ -20,7 +20,6 @@ use crate::{
         engine::{
             context::ContextExt,
             json::leaf_enums,
-            loaders::batch_key,
             pagination::Connection,
             period::PeriodInput,
             row::{Row, plain},
@@ -34,6 +33,7 @@ use crate::{
         },
         members::member::{Member, MemberCounts, MemberFilterInput, MemberOrder},
         payouts::payout::{Payout, PayoutFilterInput, PayoutOrder},
+        people::invitation::Invitation,
         programmes::{
             enrolment::{Enrolment, EnrolmentFilterInput, EnrolmentOrder},
             figures::LinkFigures,
@@ -110,6 +110,22 @@ impl Partner {
     ) -> Result<Vec<PartnerUser>> {
         ctx.require_acting_for(self.0.id)?;
         PartnerUser::of_partner(ctx, self.0.id, include_removed).await
+    }
+
+    /// Who was invited to act for it, the latest first.
+    async fn invitations(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "How many, counted from the start or from `after`: 1 to 500. 100 where neither `first` nor `last` is given."
+        )]
+        first: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes after it.")] after: Option<String>,
+        #[graphql(desc = "How many, counted from the end or from `before`: 1 to 500.")] last: Option<i32>,
+        #[graphql(desc = "A cursor: only what comes before it.")] before: Option<String>,
+    ) -> Result<Option<Connection<Invitation>>> {
+        ctx.require_acting_for(self.0.id)?;
+        Invitation::of_partner(ctx, self.0.id, PageArguments { first, after, last, before }).await.map(Some)
     }
 
     /// The leads that it has sent. The newest first where no order is given.
@@ -378,23 +394,3 @@ impl Partner {
 
 plain!(Partner: id, company_name, status, status_reason, commission_rate, created_at, updated_at);
 leaf_enums!(PartnerStatus);
-
-impl From<Arc<models::partners::partner::Partner>> for Partner {
-    fn from(row: Arc<models::partners::partner::Partner>) -> Self {
-        Self(row)
-    }
-}
-
-impl Partner {
-    /// The partner of that id, if the viewer may see it.
-    pub async fn by_id(ctx: &Context<'_>, id: PartnerId) -> Result<Option<Row<Self>>> {
-        Ok(ctx.load(PartnerById(id)).await?.map(|row| Row(Self(row))))
-    }
-
-    /// What it has achieved so far.
-    pub fn achievements(&self) -> PartnerStats {
-        PartnerStats(Arc::clone(&self.0))
-    }
-}
-
-batch_key!(PartnerById(PartnerId) -> Arc<models::partners::partner::Partner>, models::partners::partner::Partner::by_ids);

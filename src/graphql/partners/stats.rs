@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Object};
 
+use super::partner::Partner;
 use crate::{
     error::Result,
     graphql::{
@@ -18,6 +19,13 @@ use crate::{
 
 /// What a partner has achieved.
 pub struct PartnerStats(pub(super) Arc<models::partners::partner::Partner>);
+
+impl Partner {
+    /// What it has achieved so far.
+    pub fn achievements(&self) -> PartnerStats {
+        PartnerStats(Arc::clone(&self.0))
+    }
+}
 
 /// What a partner has achieved so far.
 #[Object]

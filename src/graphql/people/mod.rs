@@ -1,5 +1,7 @@
-//! Users and tenants in the schema, and who acts for which partner.
+//! Users and tenants in the schema, who acts for which partner, and who is invited to.
 
+pub mod invitation;
+pub(super) mod invitation_mutations;
 pub(super) mod mutations;
 pub(super) mod partner_user_mutations;
 pub mod tenant;

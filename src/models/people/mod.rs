@@ -1,7 +1,9 @@
 //! People who sign in: tenants, users, which partners they act for, and how a token becomes a caller.
 
 pub mod directory;
+pub mod invitation;
 pub mod partner_user;
 pub mod sign_in;
 pub mod tenant;
 pub mod user;
+mod verified_address;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use diesel::{
     prelude::*,
-    sql_types::{Bool, Integer, Nullable, Numeric, Text, Timestamptz, Uuid as SqlUuid},
+    sql_types::{Bool, Integer, Nullable, Numeric, Text, Timestamptz, Untyped, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
@@ -149,7 +149,8 @@ impl LockedMemberships {
         Ok(true)
     }
 
-    /// Removes someone: whatever their token says, they act for the partner no more. Whether they were not removed before.
+    /// Removes someone: whatever their token says, they act for the partner no more, and no invitation of their address lets them in again.
+    /// Whether they were not removed before.
     pub async fn remove(
         &self,
         connection: &AsyncPgConnection,
@@ -165,6 +166,7 @@ impl LockedMemberships {
             self.check_owner_without(user)?;
         }
         membership.set_removal(connection, Some((at, by))).await?;
+        membership.revoke_invitations(connection, by, at).await?;
         Ok(true)
     }
 
@@ -183,6 +185,15 @@ impl Membership {
     async fn set_role(&self, mut connection: &AsyncPgConnection, role: PartnerUserRole) -> QueryResult<()> {
         let row = partner_users::table.find((self.tenant_id, self.partner_id, self.user_id));
         diesel::update(row).set(partner_users::role.eq(role)).execute(&mut connection).await.map(drop)
+    }
+
+    async fn revoke_invitations(&self, mut connection: &AsyncPgConnection, by: UserId, at: DateTime<Utc>) -> QueryResult<()> {
+        let sql = "UPDATE partner_invitations i SET revoked_at = ?, revoked_by = ? FROM users u
+             WHERE u.tenant_id = ? AND u.id = ? AND i.tenant_id = u.tenant_id AND i.partner_id = ? AND email_key(i.email) = email_key(u.email)
+                 AND i.accepted_at IS NULL AND i.revoked_at IS NULL";
+        let person = [self.tenant_id.uuid(), self.user_id.uuid(), self.partner_id.uuid()].map(Bind::Uuid);
+        let binds = [Bind::Time(at), Bind::Uuid(by.uuid())].into_iter().chain(person).collect();
+        statement::<Untyped>(sql, binds).execute(&mut connection).await.map(drop)
     }
 
     async fn set_removal(&self, mut connection: &AsyncPgConnection, removal: Option<(DateTime<Utc>, UserId)>) -> QueryResult<()> {

@@ -14,14 +14,13 @@ use super::{
 };
 use crate::{
     db::{
-        schema::{partner_members, partner_profiles, partner_users, partners, referrals, users},
+        schema::{partner_profiles, partner_users, partners, referrals, users},
         session::{Announced, PARTNER},
-        statement::{Bind, condition, statement},
+        statement::{Bind, statement},
     },
     ids::{PartnerId, ReferralId, UserId},
     models::{
         affiliates::{invite_code::InviteCode, referral::ReferralMeans},
-        members::member::MemberStatus,
         partners::status::PartnerStatus,
     },
 };
@@ -74,7 +73,7 @@ pub struct Identity {
     pub is_active_organization: bool,
     /// Whether the user was removed from it.
     pub is_removed: bool,
-    /// Whether the bearer's verified address is that of an invited member, or of a customer of whom no user is known.
+    /// Whether the bearer's verified address is that of an invited member or person, or of a customer of whom no user is known.
     pub is_invited: bool,
     /// The version of all this, invitations left out: while it is the same, nothing has changed.
     pub version: Option<i64>,
@@ -175,7 +174,7 @@ impl SignIn {
 
     /// Registers the bearer in the tenant of `found`, or brings what is stored up to date: the user; membership of the partner
     /// whose organisation the token vouches for, with the role that it says; or, for a new user without one, a partner of their own if the
-    /// tenant wants it. Members that were invited under the bearer's verified address become the bearer.
+    /// tenant wants it and nobody has invited them. Members that were invited under the bearer's verified address become the bearer.
     ///
     /// Two first requests at once make one user and one partner: the second waits at the user's unique key and then finds them. A user who
     /// was there before is locked last, as in every change of a membership, so that the two cannot deadlock.
@@ -196,6 +195,8 @@ impl SignIn {
                 PartnerOnSignup::Pending => Some(PartnerStatus::Pending),
                 PartnerOnSignup::Active => Some(PartnerStatus::Active),
             };
+            let is_invited = self.accept_invitations(connection, found, user).await?;
+            let on_signup = on_signup.filter(|_| !is_invited);
             default_partner = match (found.partner_id.filter(|_| found.joins(self)), on_signup.filter(|_| is_new)) {
                 (Some(partner), _) => {
                     let role = self.organization_role.unwrap_or(PartnerUserRole::Member);
@@ -263,41 +264,6 @@ impl SignIn {
                 .await?;
         }
         Ok(())
-    }
-
-    async fn link_members(&self, mut connection: &AsyncPgConnection, found: &Identity, user: UserId) -> QueryResult<()> {
-        let Some(email) = self.verified_email().filter(|_| found.is_invited) else { return Ok(()) };
-        let tenant = found.tenant.id;
-        let invited = || {
-            partner_members::table
-                .filter(partner_members::tenant_id.eq(tenant))
-                .filter(condition("partner_members.email_key = email_key(?)", vec![Bind::text(email)]))
-                .filter(partner_members::user_id.is_null())
-                .filter(partner_members::status.eq(MemberStatus::Invited))
-        };
-        // In the lock order of redemptions by address, so that the two cannot deadlock.
-        let members = invited().order(partner_members::id).select(partner_members::partner_id).for_no_key_update();
-        let mut partners: Vec<PartnerId> = members.load(&mut connection).await?;
-        partners.sort_unstable();
-        // Then one after the other: each changes its partner's counts, and two who sign in at once must do so in one order.
-        for partner in partners {
-            diesel::update(invited().filter(partner_members::partner_id.eq(partner)))
-                .set((
-                    partner_members::user_id.eq(user),
-                    partner_members::status.eq(MemberStatus::Active),
-                    partner_members::updated_at.eq(diesel::dsl::now),
-                ))
-                .execute(&mut connection)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Customers of the bearer's verified address are the bearer.
-    async fn link_customers(&self, mut connection: &AsyncPgConnection, found: &Identity, user: UserId) -> QueryResult<()> {
-        let Some(email) = self.verified_email().filter(|_| found.is_invited) else { return Ok(()) };
-        let binds = vec![Bind::Uuid(found.tenant.id.uuid()), Bind::Uuid(user.uuid()), Bind::text(email)];
-        statement::<BigInt>("SELECT link_customers(?, ?, ?)", binds).execute(&mut connection).await.map(drop)
     }
 
     /// A new user was referred by the owner of the code that they signed up with; a code that is nobody's is none. Nobody can have been referred by

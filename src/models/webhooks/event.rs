@@ -20,6 +20,8 @@ crate::pg_enum! {
         PartnerUserRemoved = "partner_user.removed",
         /// `partner_user.role_changed`: A person is an owner now, or a member.
         PartnerUserRoleChanged = "partner_user.role_changed",
+        /// `invitation.created`: Somebody is invited to act for a partner, or invited again: `token` and `url` are for the mail to them.
+        InvitationCreated = "invitation.created",
         /// `programme.created`: There is a programme for a shop.
         ProgrammeCreated = "programme.created",
         /// `programme.updated`: A programme's name, status or terms have changed.

@@ -2,8 +2,8 @@
 
 use super::event::WebhookEventType;
 use crate::ids::{
-    AllocationId, ClickId, CommissionId, CustomerAccountId, CustomerId, EnrolmentId, GrantId, LeadId, LinkId, MemberId,
-    PartnerId, PayoutId, ProgrammeId, RedemptionId, SignUpId, UserId, WalletTransactionId, WebhookEndpointId,
+    AllocationId, ClickId, CommissionId, CustomerAccountId, CustomerId, EnrolmentId, GrantId, InvitationId, LeadId, LinkId,
+    MemberId, PartnerId, PayoutId, ProgrammeId, RedemptionId, SignUpId, UserId, WalletTransactionId, WebhookEndpointId,
 };
 
 /// How a column is written.
@@ -69,6 +69,16 @@ const PARTNER_USER: &[Field] = &[
     Field("clerkOrgId", "clerk_org_id", Text),
     CREATED_AT,
     Field("removedAt", "removed_at", Time),
+];
+const INVITATION: &[Field] = &[
+    id(InvitationId::PREFIX),
+    PARTNER_ID,
+    Field("email", "email", Text),
+    Field("role", "role", Enum),
+    Field("token", "token", Text),
+    Field("url", "url", Text),
+    CREATED_AT,
+    Field("expiresAt", "expires_at", Time),
 ];
 const PROGRAMME: &[Field] = &[
     id(ProgrammeId::PREFIX),
@@ -292,6 +302,7 @@ impl WebhookEventType {
             Self::PartnerCreated | Self::PartnerUpdated | Self::PartnerStatusChanged => "Partner",
             Self::ApplicationSubmitted => "PartnerApplication",
             Self::PartnerUserAdded | Self::PartnerUserRoleChanged | Self::PartnerUserRemoved => "PartnerUser",
+            Self::InvitationCreated => "Invitation",
             Self::ProgrammeCreated | Self::ProgrammeUpdated => "Programme",
             Self::EnrolmentCreated | Self::EnrolmentStatusChanged => "Enrolment",
             Self::LinkCreated | Self::LinkUpdated => "Link",
@@ -329,6 +340,7 @@ impl WebhookEventType {
             Self::PartnerCreated | Self::PartnerUpdated | Self::PartnerStatusChanged => PARTNER,
             Self::ApplicationSubmitted => APPLICATION,
             Self::PartnerUserAdded | Self::PartnerUserRoleChanged | Self::PartnerUserRemoved => PARTNER_USER,
+            Self::InvitationCreated => INVITATION,
             Self::ProgrammeCreated | Self::ProgrammeUpdated => PROGRAMME,
             Self::EnrolmentCreated | Self::EnrolmentStatusChanged => ENROLMENT,
             Self::LinkCreated | Self::LinkUpdated => LINK,

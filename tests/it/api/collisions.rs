@@ -3,6 +3,7 @@
 
 mod affiliates;
 mod imports;
+mod people;
 mod programmes;
 mod webhooks;
 
@@ -57,6 +58,7 @@ struct Few {
     rules: Vec<String>,
     redemptions: Vec<String>,
     people: Vec<String>,
+    invitations: Vec<String>,
     links: Vec<String>,
     keys: Vec<String>,
     programmes: Vec<String>,
@@ -87,7 +89,7 @@ fn with(mut input: Value, more: Value) -> Value {
     input
 }
 
-const FOUND: &str = "{ payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } links(last: 6) { nodes { id } } programmes { nodes { id } } enrolments { nodes { id } } dataImports(first: 6, filter: { status: [WAITING] }) { nodes { id } } webhookEndpoints(first: 6) { nodes { id deliveries(first: 6) { nodes { id } } } } webhookSources { id receipts(first: 6) { nodes { id } } } }";
+const FOUND: &str = "{ partners { nodes { invitations(first: 3) { nodes { id } } } } payouts(first: 6, filter: { status: [PENDING, READY, PROCESSING, FAILED, COMPLETED] }) { nodes { id } } commissions(last: 8) { nodes { id } } creditAllocations(first: 6) { nodes { id } } commissionRules { id } links(last: 6) { nodes { id } } programmes { nodes { id } } enrolments { nodes { id } } dataImports(first: 6, filter: { status: [WAITING] }) { nodes { id } } webhookEndpoints(first: 6) { nodes { id deliveries(first: 6) { nodes { id } } } } webhookSources { id receipts(first: 6) { nodes { id } } } }";
 
 impl Few {
     async fn of(world: &World) -> Self {
@@ -123,6 +125,7 @@ impl Few {
             imports: Vec::new(),
             hooks: webhooks::Hooks::default(),
             people,
+            invitations: Vec::new(),
             partners: [world.a.to_string(), world.b.to_string()],
             leads: leads.iter().chain(&more).map(ToString::to_string).collect(),
             members,
@@ -162,6 +165,7 @@ impl Few {
         self.keys.retain(|key| !key.is_empty());
         (self.links, self.programmes, self.enrolments) = (ids("links"), ids("programmes"), ids("enrolments"));
         self.imports = ids("dataImports");
+        self.look_at_people(world, found.data()).await;
         self.look_at_webhooks(found.data());
     }
 
@@ -233,18 +237,10 @@ impl Few {
                 json!({"partnerId": partner, "kind": "PERCENTAGE", "rate": format!("0.{}", random.u8(1..9)), "idempotencyKey": "FRESH_KEY"}),
             ),
             "endCommissionRule" => (Operator, json!({"id": of(random, &self.rules)?})),
-            "changePartnerUserRole" => (
-                Operator,
-                json!({"partnerId": self.partners[0], "userId": of(random, &self.people)?, "role": (["OWNER", "MEMBER"][random.usize(..2)])}),
-            ),
-            "removePartnerUser" | "restorePartnerUser" => {
-                (As::Partner, json!({"partnerId": self.partners[0], "userId": of(random, &self.people)?}))
-            }
             "submitPartnerApplication" => (
                 As::Newcomer,
                 json!({"companyName": text(random), "country": "DE", "salesPlan": text(random), "bankAccount": "DE89 3704 0044 0532 0130 00"}),
             ),
-            "setDefaultPartner" => (As::Both, json!({"partnerId": partner})),
             "updateTenantSettings" => (Operator, json!({"minimumPayout": format!("{}.00", random.u8(..3))})),
             other => return self.call_about_credits(other, random),
         })

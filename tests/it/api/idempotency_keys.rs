@@ -31,6 +31,7 @@ async fn keyed(world: &World) -> Vec<Keyed> {
     let seen = world.operator(preview, json!({"id": a})).await.data()["previewPayout"].clone();
     let hooks = crate::webhooks::two_endpoints(world).await;
     let sources = crate::webhooks::two_sources(world).await;
+    let invitations = [world.invited("ann@example.com").await, world.invited("bo@example.com").await];
     vec![
         Keyed {
             name: "adjustCommission",
@@ -169,6 +170,7 @@ async fn keyed(world: &World) -> Vec<Keyed> {
                 ("expireOldAfterHours", json!(2)),
             ],
         },
+        Keyed { name: "resendInvitation", input: json!({"id": invitations[0]}), others: vec![("id", json!(invitations[1]))] },
         Keyed { name: "sendTestWebhook", input: json!({"id": hooks[0]}), others: vec![("id", json!(hooks[1]))] },
         Keyed {
             name: "createPartner",

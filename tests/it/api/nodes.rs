@@ -16,7 +16,7 @@ use crate::{
 
 /// Everything of partner A's that implements `Node`, with its type and id.
 const EVERYTHING: &str = "{ affiliateTerms { __typename id } referrals { nodes { __typename id } } walletTransactions { nodes { __typename id } } me { tenant { __typename id } user { __typename id } }
-    partners { nodes { __typename id
+    partners { nodes { __typename id invitations(first: 5) { nodes { __typename id } }
         ledger { nodes { __typename id } } creditLedger { nodes { __typename id grant { __typename id } redemption { __typename id } } } } }
     leads { nodes { __typename id history { __typename id } moves { __typename id } } }
     customers { nodes { __typename id accounts { __typename id } } }
@@ -50,6 +50,7 @@ async fn whatever_has_an_id_is_fetched_again() {
     world.operator(query, json!({"id": lead.to_string()})).await;
     by_the_api::money(&world).await;
     by_the_api::credits(&world).await;
+    world.invited("ann@example.com").await;
     let link = world.link("https://example.com/").await;
     world.clicks(&link, 1).await;
     world.sign_up(json!({"customerExternalId": "new", "linkKey": link["key"]})).await;

@@ -1,5 +1,6 @@
 //! A client that has lost an answer sends the mutation again: it does its work once, and answers with the object and `replayed`.
 
+mod people;
 mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,12 +110,7 @@ async fn every_mutation_is_done_once() {
             "partner { id companyName application { updatedAt } profile { updatedAt } }",
         )
         .await;
-    let of_person = json!({"userId": person});
-    let owner = json!({"userId": person, "role": "OWNER"});
-    twice.send("owner_a", "changePartnerUserRole", owner, "partner { users { role } }").await;
-    twice.send("owner_a", "removePartnerUser", of_person.clone(), "partner { users(includeRemoved: true) { removedAt } }").await;
-    twice.send("owner_a", "restorePartnerUser", of_person, "partner { users { role } }").await;
-    twice.send("both", "setDefaultPartner", json!({"partnerId": b}), "user { id }").await;
+    people::people(&mut twice, &person, &b).await;
 
     // Partners and the tenant.
     twice

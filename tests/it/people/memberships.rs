@@ -92,23 +92,6 @@ async fn each_token_says_what_it_may() {
     }
 }
 
-/// A person who is registered by a server of the version before, which does not say where they come from, comes from the partner's organisation.
-#[tokio::test(flavor = "multi_thread")]
-async fn registered_by_the_version_before() {
-    let world = World::new().await;
-    let (tenant, a) = (world.acme.uuid(), world.a.uuid());
-    let user = uuid::Uuid::now_v7();
-    world.sql(&format!("INSERT INTO users (tenant_id, id, clerk_user_id, default_partner_id) VALUES ('{tenant}', '{user}', 'colleague', '{a}')")).await;
-    let gate = format!(
-        "BEGIN; SELECT set_config('app.issuer', '{}', true), set_config('app.subject', 'colleague', true); SET LOCAL ROLE portal_gate;
-         INSERT INTO partner_users (tenant_id, partner_id, user_id, role) VALUES ('{tenant}', '{a}', '{user}', 'owner'); COMMIT",
-        partner_portal::auth::development::ISSUER
-    );
-    world.sql(&gate).await;
-    assert_eq!(acts(&world, &sign(&good_claims("colleague", ACME))).await.0, json!(null));
-    assert_eq!(acts(&world, &in_organization("colleague", "org_a", "admin")).await, (json!("Partner A"), json!("PARTNER_OWNER")));
-}
-
 /// An owner by an organisation that the partner has no longer is none who stays, and can be removed.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_who_cannot_act_is_none() {

@@ -1,4 +1,5 @@
 //! Who belongs to a partner, and acts for it.
 
 pub mod acting;
+mod invitations;
 pub mod memberships;

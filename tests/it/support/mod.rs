@@ -8,6 +8,7 @@ pub mod credits;
 pub mod listening;
 pub mod log;
 pub mod money;
+mod people;
 pub mod programmes;
 pub mod rate_service;
 pub mod tokens;

@@ -77,6 +77,31 @@ async fn what_is_not_sent() {
     assert_eq!((send(&world).await, receiver.received().len()), (1, 1));
 }
 
+/// What is to be mailed to somebody who is invited is sent, with the token that the table does not keep; and again, when there is another link.
+#[tokio::test(flavor = "multi_thread")]
+async fn invitations_are_mailed_by_others() {
+    let world = World::new().await;
+    let receiver = Receiver::start().await;
+    let person = json!({"partnerId": world.a.to_string(), "email": "ann@example.com", "role": "OWNER"});
+    done(&world, "inviteUser", person.clone(), "invitation { id }").await;
+    endpoint(&world, &receiver, &["INVITATION_CREATED"]).await;
+    assert_eq!(done(&world, "inviteUser", person, "invitation { id }").await["replayed"], true);
+    let other = json!({"partnerId": world.a.to_string(), "email": "bo@example.com", "role": "MEMBER"});
+    let made = done(&world, "inviteUser", other, "invitation { id expiresAt } link { token }").await;
+    let again = keyed(json!({"id": made["invitation"]["id"]}));
+    let resent = done(&world, "resendInvitation", again, "link { token }").await;
+    send(&world).await;
+    let messages = receiver.received();
+    let tokens: BTreeSet<_> = messages.iter().map(|message| message.body["data"]["token"].as_str()).collect();
+    assert_eq!(tokens, BTreeSet::from([made["link"]["token"].as_str(), resent["link"]["token"].as_str()]));
+    let data = &messages[0].body["data"];
+    assert_eq!(
+        (&data["id"], &data["email"], &data["role"]),
+        (&made["invitation"]["id"], &json!("bo@example.com"), &json!("MEMBER"))
+    );
+    assert!(data.get("tokenHash").is_none() && data["url"].is_null(), "{data}");
+}
+
 /// Each type is raised by a trigger of the database's, apart from tests; and none is raised that is not in the schema.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_type_has_its_trigger() {
@@ -90,7 +115,11 @@ async fn every_type_has_its_trigger() {
     let raised: BTreeSet<&str> = raised.split_whitespace().collect();
     let known: BTreeSet<&str> = WebhookEventType::ALL.iter().map(|event| event.as_str()).collect();
     let others: Vec<_> = known.difference(&raised).copied().collect();
-    assert_eq!((others, raised.difference(&known).count()), (vec!["link.clicked", "ping"], 0), "{raised:?}");
+    assert_eq!(
+        (others, raised.difference(&known).count()),
+        (vec!["invitation.created", "link.clicked", "ping"], 0),
+        "{raised:?}"
+    );
 }
 
 /// The fields of what is sent are those of the schema's types: `partnerId` is the id of `partner`.
@@ -122,6 +151,8 @@ fn fields_are_the_schemas() {
         "CustomerAccount.linkId",
         "CustomerAccount.programmeId",
         "Enrolment.previousStatus",
+        "Invitation.token",
+        "Invitation.url",
         "Lead.currency",
         "Lead.previousStatus",
         "LinkClick.partnerId",

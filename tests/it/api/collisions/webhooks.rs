@@ -68,7 +68,7 @@ impl Few {
                 (Operator, with(with(id(&self.hooks.sources, random)?, key), secret))
             }
             "applyWebhookReceipts" => (Operator, json!({"ids": [of(random, &self.hooks.receipts)?]})),
-            other => panic!("no call of {other}: every mutation is thrown at every other"),
+            other => return self.call_about_people(other, random),
         })
     }
 }
