@@ -206,6 +206,8 @@ ids! {
     DataImportId = "dataimport", "The id of an import of data";
     /// The id of something that such an import reported.
     ImportFindingId = "importfinding", "The id of an import's finding";
+    /// The id of an entry of the audit trail.
+    AuditEntryId = "audit", "The id of an entry of the audit trail";
     /// The id of an invitation to act for a partner.
     InvitationId = "invitation", "An invitation's id";
     /// The id of an endpoint that events are sent to.

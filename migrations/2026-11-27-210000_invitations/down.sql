@@ -1,16 +1,14 @@
 SET LOCAL lock_timeout = '60s';
-CREATE OR REPLACE FUNCTION portal_is_invited(of_tenant uuid, verified_email text) RETURNS boolean
-    LANGUAGE sql STABLE STRICT SECURITY DEFINER SET search_path = pg_catalog, public AS $$
-    SELECT EXISTS (SELECT FROM public.partner_members m
-            WHERE m.tenant_id = of_tenant AND m.email_key = public.email_key(verified_email) AND m.user_id IS NULL AND m.status = 'invited')
-        OR EXISTS (SELECT FROM public.customers c
-            WHERE c.tenant_id = of_tenant AND public.email_key(c.email) = public.email_key(verified_email) AND c.user_id IS NULL AND c.email IS NOT NULL)
-$$;
-COMMENT ON FUNCTION portal_is_invited(uuid, text) IS 'Whether an address, which the issuer has verified, is that of an invited member, or of a customer of whom no user is known';
-DROP FUNCTION accept_invitation(bytea, timestamptz), accept_invitations_of_address(uuid, uuid, text, timestamptz), join_by_invitation(uuid, uuid, uuid, timestamptz);
+DO $$
+BEGIN
+    EXECUTE replace(pg_get_functiondef('portal_caller(text, text, text, text, text)'::regprocedure),
+        ' OR coalesce(public.portal_is_awaited(t.id, verified_email, u.id), false)', '');
+END $$;
+DROP FUNCTION portal_is_awaited(uuid, text, uuid);
+DROP FUNCTION accept_invitation(bytea), accept_invitations_of_address(uuid, uuid, text), join_by_invitation(uuid, uuid, uuid), is_same_mailbox(text, text);
 DROP TABLE partner_invitations;
 DROP FUNCTION webhook_raise_invitation();
-DELETE FROM idempotency_keys WHERE operation = 'resend_invitation';
+DELETE FROM idempotency_keys WHERE operation IN ('invite_user', 'resend_invitation');
 ALTER DOMAIN keyed_operation DROP CONSTRAINT keyed_operation_known;
 ALTER DOMAIN keyed_operation ADD CONSTRAINT keyed_operation_known CHECK (VALUE IN (
     'create_lead', 'create_link', 'create_partner', 'create_payout_batches', 'create_webhook_endpoint', 'create_webhook_source', 'import_data',

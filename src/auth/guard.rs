@@ -18,7 +18,7 @@ use super::{Role, Viewer, claims::Claims, verifier::TokenFault, viewer::ActivePa
 use crate::{
     db::{
         Pool,
-        session::{Access, Caller, OPERATOR, SERVICE, Session},
+        session::{Access, Act, Actor, Caller, OPERATOR, SERVICE, Session},
     },
     error::{Error, Result},
     models::people::{
@@ -64,7 +64,7 @@ impl KnownCallers {
         let lookup = SignIn::from(&**claims);
         let session = Session::take(pool, gate(&lookup), Some(request)).await?;
         if let Some(identity) = self.known.get(&lookup) {
-            if session.enter(access, async |connection| identity.is_current(connection, &lookup).await).await? {
+            if session.enter(access.clone(), async |connection| identity.is_current(connection, &lookup).await).await? {
                 let viewer = viewer(&identity, claims)?;
                 session.proceed(viewer.caller(), Some(&identity.announced)).await?;
                 session.name_impersonator(claims.actor.clone()).await;
@@ -100,6 +100,8 @@ impl KnownCallers {
         let found = session.enter(access, async |connection| Identity::find(connection, &lookup).await).await?;
         let mut identity = only(found)?;
         if identity.must_sign_in(&lookup) {
+            session.name_impersonator(claims.actor.clone()).await;
+            session.perform(Act::new(Actor::SignIn, "signIn"));
             let register = || async {
                 let writing = session.write().await?;
                 lookup.register(&writing, &identity).await?;

@@ -1,5 +1,7 @@
 //! What each role may do, and may read that not every role may.
 
+use crate::db::session::Actor;
+
 /// What kind of caller it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, async_graphql::Enum)]
 pub enum Role {
@@ -76,19 +78,30 @@ pub enum Readable {
     Imports,
     /// Which other systems hear of what happens, and what was sent to them.
     Webhooks,
+    /// Who has changed what, and why.
+    Audit,
 }
 
 impl Role {
+    /// The role as the audit trail has it.
+    pub const fn actor(self) -> Actor {
+        match self {
+            Self::PartnerMember | Self::PartnerOwner => Actor::Partner,
+            Self::Operator => Actor::Operator,
+            Self::Service => Actor::Service,
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 4] = [Self::PartnerMember, Self::PartnerOwner, Self::Operator, Self::Service];
 
     /// What the role may read that not every role may.
     pub const fn reads(self) -> &'static [Readable] {
-        use Readable::{AllPartners, Applications, Imports, Ledgers, Profiles, Webhooks};
+        use Readable::{AllPartners, Applications, Audit, Imports, Ledgers, Profiles, Webhooks};
         match self {
             Self::PartnerMember => &[],
-            Self::PartnerOwner => &[Profiles, Applications, Ledgers],
-            Self::Operator => &[AllPartners, Profiles, Applications, Ledgers, Imports, Webhooks],
+            Self::PartnerOwner => &[Profiles, Applications, Ledgers, Audit],
+            Self::Operator => &[AllPartners, Profiles, Applications, Ledgers, Imports, Webhooks, Audit],
             Self::Service => &[AllPartners],
         }
     }

@@ -5,13 +5,20 @@ use super::{
     database::{self, Database},
     say,
 };
-use crate::{config::Settings, models::sealed::seal_anew};
+use crate::{
+    config::Settings,
+    db::session::{Act, Actor},
+    models::sealed::seal_anew,
+};
 
 pub async fn run(settings: &Settings) -> Result<(), Failure> {
     let keyring = database::keyring(settings)?;
     let database = Database::open_existing(settings).await?;
     let outcome = match database.connect_as_owner().await {
-        Ok(connection) => seal_anew(&connection, &keyring).await.map_err(Failure::from),
+        Ok(connection) => {
+            Act::new(Actor::Command, "rotate-keys").announce_for_connection(&connection).await?;
+            seal_anew(&connection, &keyring).await.map_err(Failure::from)
+        }
         Err(failure) => Err(failure),
     };
     database.close().await;

@@ -9,6 +9,7 @@ use super::{Failure, bar::bar, database::Database, say, tenant_host};
 use crate::{
     auth::development,
     config::{Issuer, Settings},
+    db::session::{Act, Actor},
     ids::TenantId,
     models::{
         calendar::TimeZone,
@@ -31,6 +32,18 @@ pub enum Command {
     /// Add, list or remove hosts of a tenant's own that its links are on
     #[command(subcommand)]
     Host(tenant_host::Command),
+}
+
+impl Command {
+    /// What it is called.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Add(_) => "tenant add",
+            Self::List => "tenant list",
+            Self::Set(_) => "tenant set",
+            Self::Host(_) => "tenant host",
+        }
+    }
 }
 
 #[derive(Args)]
@@ -148,7 +161,10 @@ pub async fn run(settings: &Settings, command: Command) -> Result<(), Failure> {
         Command::List | Command::Set(_) | Command::Host(_) => Database::open_existing(settings).await?,
     };
     let outcome = match database.connect_as_owner().await {
-        Ok(connection) => carry_out(&connection, settings, command).await,
+        Ok(connection) => {
+            Act::new(Actor::Command, command.name()).announce_for_connection(&connection).await?;
+            carry_out(&connection, settings, command).await
+        }
         Err(failure) => Err(failure),
     };
     database.close().await;

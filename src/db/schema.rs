@@ -94,6 +94,35 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_changes (tenant_id, entry_id, number) {
+        tenant_id -> Uuid,
+        entry_id -> Uuid,
+        number -> Int8,
+        partner_id -> Nullable<Uuid>,
+        change -> Text,
+        subject -> Text,
+        subject_id -> Nullable<Uuid>,
+        row_count -> Int8,
+        fields -> Jsonb,
+    }
+}
+
+diesel::table! {
+    audit_entries (tenant_id, id) {
+        tenant_id -> Uuid,
+        id -> Uuid,
+        at -> Timestamptz,
+        action -> Text,
+        actor_role -> Text,
+        actor_id -> Nullable<Uuid>,
+        impersonator -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        operation_name -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
     commission_flags (tenant_id, commission_id, kind) {
         tenant_id -> Uuid,
         commission_id -> Uuid,
@@ -790,7 +819,6 @@ diesel::table! {
         role -> Text,
         token_hash -> Bytea,
         created_by -> Uuid,
-        impersonator -> Nullable<Text>,
         created_at -> Timestamptz,
         sent_at -> Timestamptz,
         expires_at -> Timestamptz,
@@ -1326,6 +1354,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     affiliate_rewards,
     affiliate_terms,
     affiliate_totals,
+    audit_changes,
+    audit_entries,
     commission_flags,
     commission_splits,
     commission_totals,

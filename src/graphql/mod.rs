@@ -2,6 +2,7 @@
 //! this module knows no SQL.
 
 pub mod affiliates;
+pub mod audit;
 pub mod billing;
 pub mod commissions;
 pub mod credits;
@@ -28,6 +29,7 @@ use futures_util::{StreamExt, try_join};
 
 use self::{
     affiliates::{referral::Referral, wallet_transaction::WalletTransaction},
+    audit::entry::AuditEntry,
     billing::customer::Customer,
     commissions::commission::Commission,
     credits::{credit::CreditAllocation, ledger::CreditTransfer},
@@ -145,6 +147,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
         .override_output_type_description::<Connection<Referral>>("One page of referrals.")
         .override_output_type_description::<Connection<DataImport>>("One page of imports.")
         .override_output_type_description::<Connection<DataImportFinding>>("One page of what an import reported.")
+        .override_output_type_description::<Connection<AuditEntry>>("One page of the audit trail.")
         .override_output_type_description::<Connection<Invitation>>("One page of who was invited to act for a partner.")
         .override_output_type_description::<Connection<WebhookAttempt>>("One page of a delivery's attempts.")
         .override_output_type_description::<Connection<WebhookDelivery>>("One page of deliveries to an endpoint.")

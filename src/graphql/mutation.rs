@@ -28,7 +28,7 @@ use super::{
     partners::{
         application_mutations::PartnerApplicationMutations, mutations::PartnerMutations, profile_mutations::ProfileMutations,
     },
-    payouts::{mutations::PayoutMutations, step_mutations::PayoutStepMutations},
+    payouts::{mutations::PayoutMutations, reveal_mutation::RevealMutations, step_mutations::PayoutStepMutations},
     people::{
         invitation_mutations::InvitationMutations, mutations::TenantMutations, partner_user_mutations::PartnerUserMutations,
     },
@@ -52,6 +52,7 @@ pub struct Mutation(
     DecisionMutations,
     PayoutMutations,
     PayoutStepMutations,
+    RevealMutations,
     TenantMutations,
     MemberMutations,
     MemberImportMutations,

@@ -4,6 +4,7 @@ use async_graphql::{Context, ID, Interface};
 
 use super::{
     affiliates::{referral::Referral, terms::AffiliateTerms, wallet_transaction::WalletTransaction},
+    audit::entry::AuditEntry,
     billing::customer::{Customer, CustomerAccount},
     commissions::{commission::Commission, partner_move::PartnerMove, rule::CommissionRule},
     credits::{
@@ -33,11 +34,11 @@ use super::{
 use crate::{
     error::{Error, Result},
     ids::{
-        self, AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId,
-        DataImportId, EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, InvitationId, LeadId, LeadStatusChangeId,
-        LinkEventId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId,
-        RuleId, SignUpId, TenantId, TransferId, UserId, WalletTransactionId, WebhookAttemptId, WebhookDeliveryId,
-        WebhookEndpointId, WebhookReceiptId, WebhookSourceId,
+        self, AffiliateTermsId, AllocationId, AuditEntryId, ClickId, CommissionId, CreditTransferId, CustomerAccountId,
+        CustomerId, DataImportId, EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, InvitationId, LeadId,
+        LeadStatusChangeId, LinkEventId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId,
+        RedemptionId, ReferralId, RuleId, SignUpId, TenantId, TransferId, UserId, WalletTransactionId, WebhookAttemptId,
+        WebhookDeliveryId, WebhookEndpointId, WebhookReceiptId, WebhookSourceId,
     },
 };
 
@@ -47,6 +48,8 @@ use crate::{
 pub enum Node {
     /// One version of the terms for affiliates.
     AffiliateTerms(AffiliateTerms),
+    /// An entry of the audit trail.
+    AuditEntry(AuditEntry),
     /// A commission.
     Commission(Commission),
     /// A commission rule.
@@ -155,6 +158,7 @@ pub async fn fetch(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
         AffiliateTermsId::PREFIX => AffiliateTerms::by_id(ctx, uuid.into()).await?.map(Node::AffiliateTerms),
         ReferralId::PREFIX => Referral::by_id(ctx, uuid.into()).await?.map(Node::Referral),
         WalletTransactionId::PREFIX => WalletTransaction::by_id(ctx, uuid.into()).await?.map(Node::WalletTransaction),
+        AuditEntryId::PREFIX => AuditEntry::by_id(ctx, uuid.into()).await?.map(Node::AuditEntry),
         InvitationId::PREFIX => Invitation::by_id(ctx, uuid.into()).await?.map(Node::Invitation),
         WebhookAttemptId::PREFIX => WebhookAttempt::by_id(ctx, uuid.into()).await?.map(Node::WebhookAttempt),
         WebhookDeliveryId::PREFIX => WebhookDelivery::by_id(ctx, uuid.into()).await?.map(Node::WebhookDelivery),

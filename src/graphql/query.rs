@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 
 use super::{
     affiliates::queries::AffiliateQueries,
+    audit::queries::AuditQueries,
     billing::queries::CustomerQueries,
     commissions::queries::CommissionQueries,
     credits::queries::CreditQueries,
@@ -44,6 +45,7 @@ pub struct Query(
     AffiliateQueries,
     ImportQueries,
     WebhookQueries,
+    AuditQueries,
 );
 
 #[derive(Default)]

@@ -31,8 +31,12 @@ crate::pg_enum! {
         CreateWebhookSource = "create_webhook_source",
         /// `importData`.
         ImportData = "import_data",
+        /// `inviteUser`.
+        InviteUser = "invite_user",
         /// `resendInvitation`.
         ResendInvitation = "resend_invitation",
+        /// `revealPayoutDestination`.
+        RevealPayoutDestination = "reveal_payout_destination",
         /// `rotateWebhookSecret`.
         RotateWebhookSecret = "rotate_webhook_secret",
         /// `rotateWebhookSourceSecret`.

@@ -11,6 +11,7 @@ macro_rules! differ {
 }
 
 pub mod affiliates;
+pub mod audit;
 pub mod billing;
 pub mod calendar;
 pub mod commissions;

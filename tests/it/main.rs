@@ -2,6 +2,7 @@
 
 mod affiliates;
 mod api;
+mod audit;
 mod auth;
 mod commissions;
 mod cost;

@@ -55,6 +55,8 @@ pub(super) struct Line {
     pub(super) caller: Caller,
     /// Who acts in the caller's name.
     pub(super) impersonator: Option<String>,
+    /// What the transaction was announced to be for that the session began in.
+    pub(super) announcement: Option<String>,
     pub(super) phase: Phase,
 }
 

@@ -5,6 +5,7 @@
 //! after which reading starts afresh. Each transaction begins by announcing the caller to PostgreSQL, and row-level security
 //! holds it to that.
 
+mod act;
 mod line;
 mod writing;
 
@@ -13,7 +14,7 @@ use std::{
     mem,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering},
     },
     time::Duration,
@@ -28,7 +29,10 @@ use tokio::{
 };
 
 use self::line::{Line, Phase};
-pub use self::writing::Writing;
+pub use self::{
+    act::{Act, Actor},
+    writing::Writing,
+};
 pub use super::caller::{Announced, Caller, GATE, OPERATOR, PARTNER, SERVICE};
 use super::{
     caller::announce_impersonator,
@@ -44,15 +48,17 @@ const RETRIES: u32 = 8;
 /// The longest pause before the first retry, doubled for each further one. The pause itself is a random part of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const BEGIN_READING: &str = "BEGIN READ ONLY ISOLATION LEVEL REPEATABLE READ";
+/// What announces that nothing is to be recorded in the audit trail.
+const NO_ACT: &str = "SET LOCAL app.audit = ''";
 const BEGIN_WRITING: &str = "BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED";
 
 /// What a session's first transaction is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Access {
     /// For an answer from one instant.
     Read,
     /// For a mutation's first field; what is read before it or after it is read in another.
-    Write,
+    Write(Option<Act>),
 }
 
 /// A request's connection. Dropping it, at any point, ends its transaction and gives the connection back.
@@ -72,6 +78,8 @@ pub struct Session {
     is_finished: AtomicBool,
     /// The id of the request that it serves, for the log.
     request: Option<Arc<str>>,
+    /// What the next transaction that writes is for.
+    act: Mutex<Option<Act>>,
 }
 
 /// The right to read. Several can be held at once; what is polled together is sent together.
@@ -102,7 +110,14 @@ impl Session {
         observe(&mut connection, &statements, &under_way);
         let phase = if is_open { Phase::Left } else { Phase::Idle };
         Ok(Self {
-            line: RwLock::new(Line { pool: pool.clone(), connection: Some(connection), caller, impersonator: None, phase }),
+            line: RwLock::new(Line {
+                pool: pool.clone(),
+                connection: Some(connection),
+                caller,
+                impersonator: None,
+                announcement: None,
+                phase,
+            }),
             statements,
             under_way,
             own: AtomicU32::new(0),
@@ -111,6 +126,7 @@ impl Session {
             may_be_done: AtomicBool::new(false),
             is_finished: AtomicBool::new(false),
             request: request.map(Arc::from),
+            act: Mutex::new(None),
         })
     }
 
@@ -119,10 +135,13 @@ impl Session {
     pub async fn enter<T>(&self, access: Access, first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>) -> Result<T> {
         let mut line = self.line.write().await;
         let (begin, phase) = match access {
-            Access::Read => (BEGIN_READING, Phase::Reading),
-            Access::Write => (BEGIN_WRITING, Phase::Begun),
+            Access::Read => (BEGIN_READING.to_owned(), Phase::Reading),
+            Access::Write(act) => {
+                line.announcement = act.map(|act| act.announcement(self.request()));
+                (begin_writing(line.announcement.as_deref()), Phase::Begun)
+            }
         };
-        let begin = mem::replace(&mut line.phase, Phase::Abandoned).then(begin);
+        let begin = mem::replace(&mut line.phase, Phase::Abandoned).then(&begin);
         let ((), answer) = try_join!(line.run(&begin), first(line.connection()))?;
         line.phase = phase;
         drop(line);
@@ -185,6 +204,11 @@ impl Session {
         self.line.write().await.impersonator = impersonator;
     }
 
+    /// Says what is written from now on, for the audit trail; where it is not said, nothing is recorded.
+    pub fn perform(&self, act: Act) {
+        *self.act.lock().unwrap_or_else(PoisonError::into_inner) = Some(act);
+    }
+
     /// The id of the request that it serves, for the log.
     pub fn request(&self) -> Option<&str> {
         self.request.as_deref()
@@ -225,11 +249,16 @@ impl Session {
     pub async fn write(&self) -> Result<Writing<'_>> {
         let mut line = self.line.write().await;
         let before = self.statements();
+        let act = self.act.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let announcement = act.map(|act| act.announcement(self.request()));
         if line.phase == Phase::Fresh {
             line.phase = Phase::Abandoned;
+            if line.announcement != announcement {
+                line.run(announcement.as_deref().unwrap_or(NO_ACT)).await?;
+            }
         } else {
             self.wake(&mut line).await?;
-            line.begin(BEGIN_WRITING).await?;
+            line.begin(&begin_writing(announcement.as_deref())).await?;
         }
         if let Some(impersonator) = line.impersonator.clone() {
             announce_impersonator(line.connection(), impersonator).await?;
@@ -307,6 +336,11 @@ impl Session {
     fn disregard_statements(&self) {
         self.own.store(self.statements.load(Ordering::Relaxed), Ordering::Relaxed);
     }
+}
+
+/// Begins a transaction that writes, and tells PostgreSQL what it is for.
+fn begin_writing(announcement: Option<&str>) -> String {
+    announcement.map_or_else(|| BEGIN_WRITING.to_owned(), |announcement| format!("{BEGIN_WRITING}; {announcement}"))
 }
 
 /// Counts and traces the statements on a connection.

@@ -9,6 +9,7 @@ use tokio::sync::RwLockWriteGuard;
 
 use super::{
     BEGIN_READING, FIRST_STATEMENTS, Session,
+    act::Act,
     line::{Line, Phase},
 };
 use crate::{
@@ -29,6 +30,12 @@ impl Writing<'_> {
         let Caller::Partner { tenant, user, .. } = self.line.caller else { return Ok(()) };
         self.session.own.fetch_add(1, Ordering::Relaxed);
         Caller::Service { tenant, user }.announce(self.line.connection()).await
+    }
+
+    /// Says what is written from now on, for the audit trail.
+    pub async fn perform(&self, act: &Act) -> QueryResult<()> {
+        self.session.own.fetch_add(1, Ordering::Relaxed);
+        self.line.run(&act.announcement(self.session.request())).await
     }
 
     /// Commits, and reads the result in a fresh transaction that begins in the same round trip. An error of the COMMIT means that nothing was

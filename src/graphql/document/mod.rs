@@ -25,7 +25,7 @@ use std::{
 
 use async_graphql::{
     Name, OutputType, Positioned, Request, ServerError, SubscriptionType, Variables,
-    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType},
+    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection},
     registry::{MetaTypeName, Registry},
 };
 use aws_lc_rs::digest::{SHA256, digest as hash};
@@ -34,7 +34,7 @@ use quick_cache::{Weighter, sync::Cache};
 pub use self::parameters::Parameters;
 use self::{validation::Validator, values::Usage};
 use super::{
-    engine::{error_codes, ids},
+    engine::{act::act, error_codes, ids},
     mutation::Mutation,
     query::Query,
     sdl,
@@ -42,6 +42,7 @@ use super::{
 };
 use crate::{
     config::{TrustedMode, limits::Limits},
+    db::session::{Act, Actor},
     error::Error,
 };
 
@@ -85,6 +86,19 @@ impl Prepared {
     /// Whether it selects from one object at several points, whose answers the engine has to merge.
     pub fn merges(&self) -> bool {
         self.merges
+    }
+
+    /// What the first field of a mutation does; `None` where that is not known before it runs.
+    pub fn first_act(&self, actor: Actor) -> Option<Act> {
+        let document = self.rewritten.as_ref().unwrap_or(&self.document.parsed);
+        let operation = match &document.operations {
+            DocumentOperations::Single(operation) => operation,
+            DocumentOperations::Multiple(operations) => operations.get(self.name.as_deref()?)?,
+        };
+        match &operation.node.selection_set.node.items.first()?.node {
+            Selection::Field(field) => Some(act(&field.node, &self.variables, actor, self.name.as_deref())),
+            _ => None,
+        }
     }
 
     /// The same for the engine.

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use super::{
+    act::act,
     loaders::{BatchKey, Loaders},
     quiet::{Quiet, UnderWay},
     subscription_step::SubscriptionStep,
@@ -42,6 +43,8 @@ pub struct RequestContext {
     as_of: DateTime<Utc>,
     uploads: Mutex<Vec<Option<File>>>,
     field_errors: FieldErrors,
+    /// The operation's name.
+    operation: Option<String>,
     /// What it shares with all others.
     pub shared: Shared,
 }
@@ -85,7 +88,15 @@ impl RequestContext {
         let loaders = Mutex::new(Arc::new(Loaders::new(Arc::clone(&session), viewer.scope(), Arc::clone(&quiet))));
         let as_of = shared.clock.instant();
         let uploads = Mutex::new(uploads.into_iter().map(Some).collect());
-        Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, field_errors: FieldErrors::default(), shared }
+        let field_errors = FieldErrors::default();
+        Self { session, viewer, loaders, quiet, merges: false, as_of, uploads, field_errors, operation: None, shared }
+    }
+
+    /// The same for an operation of that name.
+    #[must_use]
+    pub fn named(mut self, operation: Option<String>) -> Self {
+        self.operation = operation;
+        self
     }
 
     /// The same for an operation whose answers are to be merged.
@@ -214,12 +225,16 @@ pub trait ContextExt {
         }
     }
 
+    /// Says that what is written from now on is this field's, for the audit trail. A transaction of [`ContextExt::write`] is.
+    fn perform(&self);
+
     /// A transaction that writes. What is read after its commit is read anew.
     fn write(&self) -> impl Future<Output = Result<Writing<'_>>> + Send
     where
         Self: Sync,
     {
         async move {
+            self.perform();
             let request = self.request();
             let writing = request.session.write().await?;
             request.renew_loaders();
@@ -231,6 +246,12 @@ pub trait ContextExt {
 impl ContextExt for Context<'_> {
     fn request(&self) -> &RequestContext {
         self.data_unchecked::<RequestContext>()
+    }
+
+    fn perform(&self) {
+        let request = self.request();
+        let actor = request.viewer.role.actor();
+        request.session.perform(act(&self.item.node, &self.query_env.variables, actor, request.operation.as_deref()));
     }
 
     fn step(&self) -> &SubscriptionStep {

@@ -9,11 +9,11 @@ use async_graphql::{
 
 use super::json::{displayed, leaf};
 use crate::ids::{
-    AffiliateTermsId, AllocationId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId, DataImportId,
-    EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, InvitationId, LeadId, LeadStatusChangeId, LinkEventId, LinkId,
-    MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId,
-    TransferId, UserId, WalletTransactionId, WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId, WebhookEventId,
-    WebhookReceiptId, WebhookSecretId, WebhookSourceId,
+    AffiliateTermsId, AllocationId, AuditEntryId, ClickId, CommissionId, CreditTransferId, CustomerAccountId, CustomerId,
+    DataImportId, EnrolmentChangeId, EnrolmentId, GrantId, ImportFindingId, InvitationId, LeadId, LeadStatusChangeId,
+    LinkEventId, LinkId, MemberId, MoveId, PartnerId, PayoutChangeId, PayoutId, ProgrammeId, RedemptionId, ReferralId, RuleId,
+    SignUpId, TenantId, TransferId, UserId, WalletTransactionId, WebhookAttemptId, WebhookDeliveryId, WebhookEndpointId,
+    WebhookEventId, WebhookReceiptId, WebhookSecretId, WebhookSourceId,
 };
 
 /// The beginning of the name of an id's type, where kinds of ids are distinguished.
@@ -132,6 +132,7 @@ graphql_ids!(
     AffiliateTermsId,
     ReferralId,
     WalletTransactionId,
+    AuditEntryId,
     InvitationId,
     WebhookEndpointId,
     WebhookSecretId,

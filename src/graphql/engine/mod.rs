@@ -1,5 +1,6 @@
 //! What the types of the schema are made with, and knows none of them: rows and lists, loaders, pages, scalars, ids, errors, and how answers are written.
 
+pub mod act;
 pub mod arguments;
 pub mod context;
 pub mod error_codes;

@@ -259,6 +259,7 @@ async fn import(ctx: &Context<'_>, input: ImportMembersInput) -> Result<Option<M
         is_dry_run: input.dry_run,
     };
     let mut kept = Kept(Vec::new());
+    ctx.perform();
     let request = ctx.request();
     let outcome = import.run(request.session(), &request.shared.clock, source, &mut kept).await;
     request.renew_loaders();

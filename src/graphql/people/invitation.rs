@@ -33,8 +33,9 @@ use crate::{
 #[derive(Clone)]
 pub struct Invitation(pub Arc<invitation::Invitation>);
 
-/// Somebody who is invited to act for a partner. Who signs in with the address, verified by the sign-in service, has accepted it, and so has who gives the
-/// token of its link (`acceptInvitation`). It is open for fourteen days.
+/// An invitation of a person to act for a partner. It is accepted when the person first signs in with the address, verified by the sign-in service; a person
+/// who acts for a partner already, or signs in with another address, accepts it by the token of its link (`acceptInvitation`). It expires fourteen days after
+/// its link was made.
 #[Object]
 impl Invitation {
     /// Its id.
@@ -52,17 +53,17 @@ impl Invitation {
         &self.0.email
     }
 
-    /// What they will be in the partner.
+    /// The role that it gives.
     async fn role(&self) -> PartnerUserRole {
         self.0.role
     }
 
-    /// What became of it.
+    /// Its status.
     async fn status(&self, ctx: &Context<'_>) -> InvitationStatus {
         self.0.status(ctx.now())
     }
 
-    /// Who invites. Null where you do not see them.
+    /// Who made its link. Null where you do not see them.
     async fn created_by(&self, ctx: &Context<'_>) -> Option<Result<User>> {
         User::by_id(ctx, self.0.created_by).await.transpose()
     }
@@ -72,12 +73,12 @@ impl Invitation {
         self.0.created_at.into()
     }
 
-    /// When its link was made; one that was made before is good for nothing.
+    /// When its link was made; earlier ones are void.
     async fn sent_at(&self) -> DateTime {
         self.0.sent_at.into()
     }
 
-    /// Until when it can be accepted.
+    /// When it expires.
     async fn expires_at(&self) -> DateTime {
         self.0.expires_at.into()
     }

@@ -2,6 +2,7 @@
 
 use async_graphql::{Context, InputObject, Object, SimpleObject};
 use serde_json::json;
+use url::Url;
 
 use super::{invitation::Invitation, tenant::Tenant};
 use crate::{
@@ -20,7 +21,8 @@ use crate::{
     models::{
         idempotency::Key,
         people::{
-            invitation::{Acceptance, InvitationFault, InvitationToken, MAX_OPEN, NewInvitation, accept},
+            invitation::InvitationToken,
+            inviting::{Acceptance, InvitationFault, MAX_OPEN, NewInvitation, accept},
             partner_user::PartnerUserRole,
         },
     },
@@ -34,8 +36,10 @@ struct InviteUserInput {
     partner_id: Option<PartnerId>,
     /// The person's address.
     email: EmailAddress,
-    /// What they will be in the partner.
+    /// The role that it gives.
     role: PartnerUserRole,
+    /// A name for this request, at most 200 characters: sent again with it, it invites nobody again.
+    idempotency_key: String,
 }
 
 /// What became of `inviteUser`.
@@ -43,7 +47,7 @@ struct InviteUserInput {
 struct InviteUserPayload {
     /// The invitation. Null where there are user errors.
     invitation: Option<Invitation>,
-    /// What is to be sent to the person. Null where they were invited before: `resendInvitation` makes another.
+    /// The link to send to the person. Null where they were invited before: `resendInvitation` makes another.
     link: Option<InvitationLink>,
     /// Whether they were invited before, and nothing was changed this time.
     replayed: bool,
@@ -51,12 +55,12 @@ struct InviteUserPayload {
     user_errors: Vec<UserError>,
 }
 
-/// The way to accept an invitation without its address. It is shown this once; the event `invitation.created` carries it too. The server itself sends no mail.
+/// What a person accepts an invitation by who signs in with another address. It is shown this once, and in the event `invitation.created`. The server itself sends no mail.
 #[derive(SimpleObject)]
 struct InvitationLink {
     /// The token that `acceptInvitation` takes, once the person has signed in.
     token: String,
-    /// The tenant's sign-up page with the token as `invitation`. Null where the tenant has no such page.
+    /// The tenant's sign-up page with the token as the parameter `invitation`. Null where the tenant has no such page.
     url: Option<String>,
 }
 
@@ -74,7 +78,7 @@ struct ResendInvitationInput {
 struct ResendInvitationPayload {
     /// The invitation as it is now. Null where there are user errors.
     invitation: Option<Invitation>,
-    /// What is to be sent to the person. Null where it was made before.
+    /// The link to send to the person. Null where it was made before.
     link: Option<InvitationLink>,
     /// Whether it was made before, and nothing was changed this time.
     replayed: bool,
@@ -110,7 +114,7 @@ struct AcceptInvitationInput {
 /// What became of `acceptInvitation`.
 #[derive(SimpleObject)]
 struct AcceptInvitationPayload {
-    /// The partner that you act for from the next request on, if you acted for none before; else `setDefaultPartner` chooses it. Null where there are
+    /// The partner. You act for it from the next request on if you acted for none before; else `setDefaultPartner` chooses it. Null where there are
     /// user errors.
     partner_id: Option<PartnerId>,
     /// Whether you have accepted it before, and nothing was changed this time.
@@ -124,7 +128,7 @@ pub struct InvitationMutations;
 
 #[Object]
 impl InvitationMutations {
-    /// Invites somebody to act for a partner, for fourteen days. Needs `USERS_MANAGE`.
+    /// Invites a person to act for a partner. The invitation expires after fourteen days. Needs `USERS_MANAGE`.
     async fn invite_user(
         &self,
         ctx: &Context<'_>,
@@ -137,7 +141,7 @@ impl InvitationMutations {
         Ok(Some(InviteUserPayload { invitation, link, replayed, user_errors }))
     }
 
-    /// Makes another link for an invitation, and begins its fourteen days anew; the link before is good for nothing. Needs `USERS_MANAGE`.
+    /// Makes another link for an invitation, which expires fourteen days from now; earlier links are void. Needs `USERS_MANAGE`.
     async fn resend_invitation(
         &self,
         ctx: &Context<'_>,
@@ -161,7 +165,8 @@ impl InvitationMutations {
         Ok(Some(RevokeInvitationPayload { invitation, replayed, user_errors }))
     }
 
-    /// Makes you one of a partner's people by the token of an invitation's link, whatever your address. For people who act for partners, or for none yet.
+    /// Accepts a partner's invitation by the token of its link, whatever your address: you become one of the partner's people. For people who act for partners,
+    /// or for none yet. (`acceptInvite` is for the invite codes of affiliates.)
     async fn accept_invitation(
         &self,
         ctx: &Context<'_>,
@@ -185,7 +190,10 @@ async fn link(ctx: &Context<'_>, token: &InvitationToken, is_new: bool) -> Resul
         Some(tenant) => tenant.sign_up_url(ctx).await?,
         None => None,
     };
-    let url = page.map(|page| format!("{page}{}invitation={}", if page.contains('?') { '&' } else { '?' }, token.text()));
+    let url = page.and_then(|page| Url::parse(&page).ok()).map(|mut url| {
+        url.query_pairs_mut().append_pair("invitation", token.text());
+        url.to_string()
+    });
     Ok(Some(InvitationLink { token: token.text().to_owned(), url }))
 }
 
@@ -193,10 +201,15 @@ async fn invite(ctx: &Context<'_>, token: &InvitationToken, input: InviteUserInp
     let mut faults = Faults::default();
     let partner = own_partner(ctx, input.partner_id, &mut faults);
     let email = faults.check("input.email", email(&input.email.0));
-    let (Some(partner), Some(email), true) = (partner, email, faults.is_empty()) else { return Err(faults.into()) };
+    let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
+    let (Some(partner), Some(email), Some(key), true) = (partner, email, key, faults.is_empty()) else {
+        return Err(faults.into());
+    };
+    let key =
+        Key::new(key, [("partnerId", json!(partner.to_string())), ("email", json!(email)), ("role", json!(input.role.as_str()))]);
     let new = NewInvitation { id: InvitationId::new(), partner, email, role: input.role };
     let writing = ctx.write().await?;
-    let (id, is_new) = ctx.books(&writing).invite(ctx.viewer().scope(), &new, token).await?.map_err(refused)?;
+    let (id, is_new) = ctx.books(&writing).invite(ctx.viewer().scope(), &key, &new, token).await?.map_err(refused)?;
     Ok(outcome(writing, is_new, Invitation::by_id(ctx, id)).await?)
 }
 
@@ -208,9 +221,9 @@ async fn resend(
     let mut faults = Faults::default();
     let key = faults.check("input.idempotencyKey", line(&input.idempotency_key, MAX_KEY));
     let Some(key) = key else { return Err(faults.into()) };
-    let key = Key::new(key, [("id", json!(input.id.to_string()))]);
+    let (key, scope) = (Key::new(key, [("id", json!(input.id.to_string()))]), ctx.viewer().scope());
     let writing = ctx.write().await?;
-    let is_new = ctx.books(&writing).resend_invitation(&key, input.id, token).await?.map_err(refused)?;
+    let is_new = ctx.books(&writing).resend_invitation(scope, &key, input.id, token).await?.map_err(refused)?;
     Ok(outcome(writing, is_new, Invitation::by_id(ctx, input.id)).await?)
 }
 
@@ -223,7 +236,7 @@ async fn revoke(ctx: &Context<'_>, id: InvitationId) -> Result<Outcome<Invitatio
 async fn join(ctx: &Context<'_>, input: AcceptInvitationInput) -> Result<Outcome<PartnerId>, Refusal> {
     let wrong = |code, message: &str| Err(Refusal::fault("input.token", code, message.to_owned()));
     let writing = ctx.write().await?;
-    match accept(&writing, &InvitationToken::given(&input.token), ctx.request().shared.clock.instant()).await? {
+    match accept(&writing, &InvitationToken::given(&input.token)).await? {
         Acceptance::Joined(partner) => {
             writing.commit_alone().await?;
             Ok((Some(partner), false))
@@ -231,6 +244,9 @@ async fn join(ctx: &Context<'_>, input: AcceptInvitationInput) -> Result<Outcome
         Acceptance::Replayed(partner) => Ok((Some(partner), true)),
         Acceptance::Unknown => {
             wrong(FaultCode::NotFound, "There is no invitation of this token. A newer link may have replaced it.")
+        }
+        Acceptance::Removed => {
+            wrong(FaultCode::InvalidTransition, "You were removed from the partner since. Ask to be invited again.")
         }
         Acceptance::Taken => wrong(FaultCode::Taken, "Somebody else has accepted this invitation."),
         Acceptance::Revoked => wrong(FaultCode::InvalidTransition, "The invitation was taken back."),

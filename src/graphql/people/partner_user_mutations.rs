@@ -174,7 +174,7 @@ async fn change(
 
 async fn change_role(ctx: &Context<'_>, input: ChangePartnerUserRoleInput) -> Result<Outcome<Row<Partner>>, Refusal> {
     change(ctx, input.partner_id, async |memberships, connection| {
-        memberships.change_role(connection, input.user_id, input.role).await
+        memberships.change_role(connection, input.user_id, input.role, ctx.viewer().user, ctx.now()).await
     })
     .await
 }

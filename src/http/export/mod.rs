@@ -36,6 +36,7 @@ use crate::{
     error::{Error, Result},
     models::{
         affiliates::{referral::ReferralFilter, wallet_transaction::WalletTransactionFilter},
+        audit::entry::AuditFilter,
         commissions::list::CommissionFilter,
         members::list::MemberFilter,
         page::{Cursor, MAX_PAGE, Page, PageArguments, Slice, SortKey},
@@ -69,6 +70,7 @@ pub fn routes() -> Router<Arc<App>> {
         route::<LinkEventFilter>,
         route::<WalletTransactionFilter>,
         route::<ReferralFilter>,
+        route::<AuditFilter>,
     ]
     .into_iter()
     .fold(Router::new(), |router, route| route(router))

@@ -9,9 +9,10 @@ use rust_decimal::Decimal;
 use crate::{
     clock,
     graphql::engine::arguments::search_text,
-    ids::{IdError, PartnerId},
+    ids::{IdError, PartnerId, parse_any},
     models::{
         affiliates::{referral::ReferralFilter, wallet_transaction::WalletTransactionFilter},
+        audit::entry::{AuditFilter, action},
         billing::customer::CustomerFilter,
         commissions::list::CommissionFilter,
         leads::list::LeadFilter,
@@ -195,6 +196,19 @@ filter!(
         "kind" => filter.kinds = Some(words(name, text)?),
         "createdFrom" => filter.from = Some(instant(name, text)?),
         "createdBefore" => filter.before = Some(instant(name, text)?),
+    }
+);
+
+filter!(
+    /// The filter of `audit.csv`.
+    audit -> AuditFilter, |filter, name, text| {
+        "partnerId" => filter.partner = Some(id(name, text)?),
+        "subjectId" => filter.subject = Some(value(name, text, "an id", parse_any(text))?.1),
+        "actorId" => filter.actor = Some(id(name, text)?),
+        "actorKind" => filter.roles = Some(words(name, text)?),
+        "action" => filter.actions = Some(text.split(',').map(action).collect::<Result<_, _>>()?),
+        "from" => filter.from = Some(instant(name, text)?),
+        "before" => filter.before = Some(instant(name, text)?),
     }
 );
 

@@ -1,6 +1,7 @@
 //! The rows of exported lists as cells, in the words of the API.
 
 mod affiliates;
+mod audit;
 mod links;
 mod money;
 mod people;

@@ -14,9 +14,13 @@ use tracing::Instrument;
 
 use crate::{
     app::App,
-    auth::{Viewer, claims::Claims, guard::Unconfirmed},
+    auth::{
+        Role, Viewer,
+        claims::Claims,
+        guard::{Unconfirmed, staff_role},
+    },
     db::{
-        session::{Access, Session},
+        session::{Access, Actor, Session},
         spans,
     },
     error::{Error, Result},
@@ -137,13 +141,17 @@ async fn run_known(
     limit: Duration,
     is_paid: bool,
 ) -> Result<Answered, Refused> {
-    let access = if prepared.kind == OperationType::Mutation { Access::Write } else { Access::Read };
+    let access = if prepared.kind == OperationType::Mutation {
+        Access::Write(prepared.first_act(actor(&call.claims)))
+    } else {
+        Access::Read
+    };
     let (session, viewer) = app.known_callers.admit(&app.pool, &call.claims, &call.id, access).await?;
     if !is_paid {
         app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost)?;
     }
     let (session, viewer) = (Arc::new(session), Arc::new(viewer));
-    let context = context(app, &session, &viewer, files);
+    let context = context(app, &session, &viewer, files).named(prepared.name.clone());
     let answer = within(limit, app.schema.execute(prepared, context)).await;
     let answer = answer.unwrap_or_else(|error| error_codes::alone(&session.judge(error)));
     Ok((session, viewer, answer))
@@ -184,6 +192,11 @@ async fn read(
 
 fn context(app: &App, session: &Arc<Session>, viewer: &Arc<Viewer>, files: Vec<File>) -> RequestContext {
     RequestContext::new(Arc::clone(session), Arc::clone(viewer), files, app.shared())
+}
+
+/// Who acts, as far as the token says.
+fn actor(claims: &Claims) -> Actor {
+    staff_role(claims).map_or(Actor::Partner, Role::actor)
 }
 
 /// What the engine gives, in time and without a panic.

@@ -2,6 +2,7 @@
 
 pub mod directory;
 pub mod invitation;
+pub mod inviting;
 pub mod partner_user;
 pub mod sign_in;
 pub mod tenant;

@@ -128,12 +128,15 @@ impl LockedMemberships {
         if self.rows.iter().any(stays) { Ok(()) } else { Err(MembershipFault::LastOwner) }
     }
 
-    /// Gives someone another role; the one that they have already changes nothing. Whether it is another.
+    /// Gives someone another role; the one that they have already changes nothing. Who is an owner no more has made no invitations. Whether it is
+    /// another.
     pub async fn change_role(
         &self,
         connection: &AsyncPgConnection,
         user: UserId,
         role: PartnerUserRole,
+        by: UserId,
+        at: DateTime<Utc>,
     ) -> Result<bool, MembershipFault> {
         let membership = self.present(user)?;
         if membership.role == role {
@@ -146,10 +149,13 @@ impl LockedMemberships {
             self.check_owner_without(user)?;
         }
         membership.set_role(connection, role).await?;
+        if role != PartnerUserRole::Owner {
+            membership.revoke_invitations(connection, by, at).await?;
+        }
         Ok(true)
     }
 
-    /// Removes someone: whatever their token says, they act for the partner no more, and no invitation of their address lets them in again.
+    /// Removes someone: whatever their token says, they act for the partner no more, and no invitation from before lets them in again.
     /// Whether they were not removed before.
     pub async fn remove(
         &self,
@@ -160,7 +166,7 @@ impl LockedMemberships {
     ) -> Result<bool, MembershipFault> {
         let membership = self.of(user)?;
         if membership.removed_at.is_some() {
-            return Ok(false);
+            return membership.revoke_invitations(connection, by, at).await.map_err(Into::into);
         }
         if self.is_owners(membership) {
             self.check_owner_without(user)?;
@@ -187,13 +193,15 @@ impl Membership {
         diesel::update(row).set(partner_users::role.eq(role)).execute(&mut connection).await.map(drop)
     }
 
-    async fn revoke_invitations(&self, mut connection: &AsyncPgConnection, by: UserId, at: DateTime<Utc>) -> QueryResult<()> {
+    /// Takes back the open invitations of the person's address, and those that the person has made: nobody comes back by a token of their own. Gives
+    /// whether there was one.
+    async fn revoke_invitations(&self, mut connection: &AsyncPgConnection, by: UserId, at: DateTime<Utc>) -> QueryResult<bool> {
         let sql = "UPDATE partner_invitations i SET revoked_at = ?, revoked_by = ? FROM users u
-             WHERE u.tenant_id = ? AND u.id = ? AND i.tenant_id = u.tenant_id AND i.partner_id = ? AND email_key(i.email) = email_key(u.email)
-                 AND i.accepted_at IS NULL AND i.revoked_at IS NULL";
+             WHERE u.tenant_id = ? AND u.id = ? AND i.tenant_id = u.tenant_id AND i.partner_id = ?
+                 AND (i.created_by = u.id OR email_key(i.email) = email_key(u.email)) AND i.accepted_at IS NULL AND i.revoked_at IS NULL";
         let person = [self.tenant_id.uuid(), self.user_id.uuid(), self.partner_id.uuid()].map(Bind::Uuid);
         let binds = [Bind::Time(at), Bind::Uuid(by.uuid())].into_iter().chain(person).collect();
-        statement::<Untyped>(sql, binds).execute(&mut connection).await.map(drop)
+        statement::<Untyped>(sql, binds).execute(&mut connection).await.map(|count| count > 0)
     }
 
     async fn set_removal(&self, mut connection: &AsyncPgConnection, removal: Option<(DateTime<Utc>, UserId)>) -> QueryResult<()> {

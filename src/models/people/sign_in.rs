@@ -129,12 +129,13 @@ impl Identity {
     pub async fn is_current(&self, mut connection: &AsyncPgConnection, says: &SignIn) -> QueryResult<bool> {
         let Announced { role, tenant, partner, user } = &self.announced;
         let [tenant, partner, user] = [tenant, partner, user].map(Bind::text);
+        let address = Bind::Text(says.verified_email().filter(|_| says.staff_role.is_none()).map(str::to_owned));
         statement::<(Bool, Text, Text, Text, Text)>(
             "SELECT is_current, set_config('role', ?, true),
                  set_config('app.tenant_id', CASE WHEN is_current THEN ? ELSE '00000000-0000-0000-0000-000000000000' END, true),
                  set_config('app.partner_id', ?, true), set_config('app.user_id', ?, true)
              FROM (SELECT coalesce((SELECT version = ? FROM caller_versions WHERE tenant_id = ? AND user_id = ?), false)
-                 AND NOT coalesce(portal_is_invited(?, ?), false) AS is_current OFFSET 0) AS seen",
+                 AND NOT coalesce(portal_is_invited(?, ?), false) AND NOT coalesce(portal_is_awaited(?, ?, ?), false) AS is_current OFFSET 0) AS seen",
             vec![
                 Bind::text(role),
                 tenant,
@@ -144,7 +145,10 @@ impl Identity {
                 Bind::Uuid(self.tenant.id.uuid()),
                 Bind::OptionalUuid(self.user_id.map(UserId::uuid)),
                 Bind::Uuid(self.tenant.id.uuid()),
-                Bind::Text(says.verified_email().filter(|_| says.staff_role.is_none()).map(str::to_owned)),
+                address.clone(),
+                Bind::Uuid(self.tenant.id.uuid()),
+                address,
+                Bind::OptionalUuid(self.user_id.map(UserId::uuid)),
             ],
         )
         .get_result::<(bool, String, String, String, String)>(&mut connection)
@@ -185,6 +189,7 @@ impl SignIn {
         };
         let mut default_partner = None;
         if self.staff_role.is_none() {
+            let is_invited = self.accept_invitations(connection, found, user).await?;
             self.link_members(connection, found, user).await?;
             self.link_customers(connection, found, user).await?;
             if is_new {
@@ -195,7 +200,6 @@ impl SignIn {
                 PartnerOnSignup::Pending => Some(PartnerStatus::Pending),
                 PartnerOnSignup::Active => Some(PartnerStatus::Active),
             };
-            let is_invited = self.accept_invitations(connection, found, user).await?;
             let on_signup = on_signup.filter(|_| !is_invited);
             default_partner = match (found.partner_id.filter(|_| found.joins(self)), on_signup.filter(|_| is_new)) {
                 (Some(partner), _) => {

@@ -48,7 +48,7 @@ impl SignIn {
         Ok(())
     }
 
-    /// Who was invited to act for partners, under the bearer's verified address, is the bearer. Gives whether there was an invitation.
+    /// Accepts the open invitations of the bearer's verified address, if the bearer acts for nobody yet. Gives whether there was one.
     pub(super) async fn accept_invitations(
         &self,
         mut connection: &AsyncPgConnection,
@@ -57,7 +57,7 @@ impl SignIn {
     ) -> QueryResult<bool> {
         let Some(email) = self.verified_email().filter(|_| found.is_invited) else { return Ok(false) };
         let binds = vec![Bind::Uuid(found.tenant.id.uuid()), Bind::Uuid(user.uuid()), Bind::text(email)];
-        let accepted = statement::<BigInt>("SELECT accept_invitations_of_address(?, ?, ?, now())", binds);
+        let accepted = statement::<BigInt>("SELECT accept_invitations_of_address(?, ?, ?)", binds);
         Ok(accepted.get_result::<i64>(&mut connection).await? > 0)
     }
 

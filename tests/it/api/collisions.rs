@@ -119,6 +119,10 @@ impl Few {
             world.b.uuid()
         );
         world.sql(&of_b).await;
+        let account = "mutation ($id: ID!) { updatePartnerProfile(input: { partnerId: $id, bankAccount: \"DE89370400440532013000\" }) { replayed } }";
+        for partner in [world.a, world.b] {
+            world.operator(account, json!({"id": partner.to_string()})).await.data();
+        }
         let codes = affiliates::referred_people(world).await;
         Self {
             codes,
@@ -217,6 +221,9 @@ impl Few {
             ),
             "createPayoutBatch" => (Operator, with(period(), json!({"partnerId": partner, "idempotencyKey": "FRESH_KEY"}))),
             "createPayoutBatches" => (Operator, with(period(), json!({"idempotencyKey": "FRESH_KEY"}))),
+            "revealPayoutDestination" => {
+                (Operator, json!({"payoutId": of(random, &self.payouts)?, "reason": "R", "idempotencyKey": "FRESH_KEY"}))
+            }
             "releasePayout" | "retryPayout" | "startPayout" => (Operator, id(&self.payouts, random)?),
             // Seldom: it is final.
             "cancelPayout" => (Operator, id(&self.payouts, random).filter(|_| random.u8(..4) == 0)?),

@@ -284,3 +284,29 @@ async fn what_an_export_costs() {
     assert_eq!((refused.status, refused.code()), (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"));
     assert!(refused.headers.contains_key(header::RETRY_AFTER));
 }
+
+/// The audit trail has a line for each change, with the fields as JSON; operators have all of it, a partner's owners what is their partner's.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_trail() {
+    let world = World::new().await;
+    let profile =
+        "mutation { updatePartnerProfile(input: { contactName: \"Ann\", taxId: \"DE123456789\" }) { userErrors { code } } }";
+    world.owner_a(profile, json!({})).await.data();
+    world.adjust(world.b, "9.00", None).await;
+    let all = rows(&export(&world, &staff_token("operator", ACME), "audit.csv?actorKind=PARTNER,OPERATOR").await);
+    let actions: Vec<&str> = all.iter().map(|row| &row[2]).collect();
+    assert_eq!(actions, ["updatePartnerProfile", "adjustCommission"]);
+    let profile = &all[0];
+    assert_eq!(
+        (&profile[3], &profile[9], &profile[10], &profile[11]),
+        ("PARTNER", "UPDATED", "PartnerProfile", world.a.to_string().as_str())
+    );
+    assert_eq!(&profile[14], "{\"contactName\":[null,\"Ann\"],\"taxId\":\"changed\"}");
+    let own = rows(&export(&world, &token("owner_b", ACME), "audit.csv?action=adjustCommission,updatePartnerProfile").await);
+    assert_eq!(own.iter().map(|row| &row[2]).collect::<Vec<_>>(), ["adjustCommission"]);
+    let of_subject = format!("audit.csv?subjectId={}", world.a);
+    assert_eq!(rows(&export(&world, &staff_token("operator", ACME), &of_subject).await).len(), 1);
+    for bearer in [token("member_a", ACME), staff_token("service", ACME)] {
+        assert_eq!(export(&world, &bearer, "audit.csv").await.status, StatusCode::FORBIDDEN);
+    }
+}

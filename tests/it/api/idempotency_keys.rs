@@ -31,6 +31,14 @@ async fn keyed(world: &World) -> Vec<Keyed> {
     let seen = world.operator(preview, json!({"id": a})).await.data()["previewPayout"].clone();
     let hooks = crate::webhooks::two_endpoints(world).await;
     let sources = crate::webhooks::two_sources(world).await;
+    let account = "mutation ($id: ID!) { updatePartnerProfile(input: { partnerId: $id, bankAccount: \"DE89370400440532013000\" }) { replayed } }";
+    let mut paid = Vec::new();
+    for partner in [world.a, world.b] {
+        world.operator(account, json!({"id": partner.to_string()})).await.data();
+        let adjust = "mutation ($id: ID!) { adjustCommission(input: { partnerId: $id, amount: \"9.00\", currency: \"GBP\", reason: \"R\", idempotencyKey: \"FRESH_KEY\" }) { replayed } }";
+        world.operator(adjust, json!({"id": partner.to_string()})).await.data();
+        paid.push(world.batch_with(json!({"partnerId": partner.to_string(), "currency": "GBP"})).await["payout"]["id"].clone());
+    }
     let invitations = [world.invited("ann@example.com").await, world.invited("bo@example.com").await];
     vec![
         Keyed {
@@ -169,6 +177,16 @@ async fn keyed(world: &World) -> Vec<Keyed> {
                 ("secret", json!("whsec_plJ3nmyCDGBKInavdOK15jsl")),
                 ("expireOldAfterHours", json!(2)),
             ],
+        },
+        Keyed {
+            name: "inviteUser",
+            input: json!({"partnerId": a, "email": "cy@example.com", "role": "MEMBER"}),
+            others: vec![("partnerId", json!(b)), ("email", json!("di@example.com")), ("role", json!("OWNER"))],
+        },
+        Keyed {
+            name: "revealPayoutDestination",
+            input: json!({"payoutId": paid[0], "reason": "R"}),
+            others: vec![("payoutId", json!(paid[1])), ("reason", json!("S"))],
         },
         Keyed { name: "resendInvitation", input: json!({"id": invitations[0]}), others: vec![("id", json!(invitations[1]))] },
         Keyed { name: "sendTestWebhook", input: json!({"id": hooks[0]}), others: vec![("id", json!(hooks[1]))] },

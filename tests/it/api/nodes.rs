@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Everything of partner A's that implements `Node`, with its type and id.
-const EVERYTHING: &str = "{ affiliateTerms { __typename id } referrals { nodes { __typename id } } walletTransactions { nodes { __typename id } } me { tenant { __typename id } user { __typename id } }
+const EVERYTHING: &str = "{ auditLog(first: 3) { nodes { __typename id } } affiliateTerms { __typename id } referrals { nodes { __typename id } } walletTransactions { nodes { __typename id } } me { tenant { __typename id } user { __typename id } }
     partners { nodes { __typename id invitations(first: 5) { nodes { __typename id } }
         ledger { nodes { __typename id } } creditLedger { nodes { __typename id grant { __typename id } redemption { __typename id } } } } }
     leads { nodes { __typename id history { __typename id } moves { __typename id } } }

@@ -152,6 +152,8 @@ async fn customers_and_commissions(world: &World) -> Vec<Row> {
 
 async fn payouts(world: &World) -> Vec<Row> {
     let a = world.a.to_string();
+    let account = "mutation { updatePartnerProfile(input: { bankAccount: \"DE89370400440532013000\" }) { replayed } }";
+    world.owner_a(account, json!({})).await.data();
     world.adjust(world.a, "9.00", None).await;
     world.adjust(world.b, "9.00", None).await;
     let payout = world.batch(world.b).await["payout"]["id"].as_str().expect("an id").to_owned();
@@ -170,6 +172,11 @@ async fn payouts(world: &World) -> Vec<Row> {
         (
             "createPayoutBatches",
             "createPayoutBatches(input: { idempotencyKey: \"FRESH_KEY\", period: { from: \"2026-01-01T00:00:00Z\", before: \"2027-01-01T00:00:00Z\" } }) { userErrors { message } }".to_owned(),
+            [false, false, true, false],
+        ),
+        (
+            "revealPayoutDestination",
+            format!("revealPayoutDestination(input: {{ payoutId: \"{sent}\", reason: \"R\", idempotencyKey: \"FRESH_KEY\" }}) {{ userErrors {{ message }} }}"),
             [false, false, true, false],
         ),
         ("releasePayout", format!("releasePayout(input: {{ id: \"{payout}\" }}) {{ userErrors {{ message }} }}"), [false, false, true, false]),

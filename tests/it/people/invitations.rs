@@ -31,7 +31,7 @@ async fn world() -> World {
 }
 
 async fn invite(world: &World, input: Value) -> Value {
-    by(world, &token("owner_a", ACME), "inviteUser", input, &format!("{INVITATION} link {{ token url }}")).await
+    by(world, &token("owner_a", ACME), "inviteUser", keyed(input), &format!("{INVITATION} link {{ token url }}")).await
 }
 
 async fn accept(world: &World, token: &str, secret: &Value) -> Value {
@@ -158,7 +158,7 @@ async fn what_lets_nobody_in() {
         &world,
         &crate::support::tokens::staff_token("operator", ACME),
         "inviteUser",
-        json!({"partnerId": world.a.to_string(), "email": "new@example.com", "role": "MEMBER"}),
+        keyed(json!({"partnerId": world.a.to_string(), "email": "new@example.com", "role": "MEMBER"})),
         "link { token }",
     )
     .await;
@@ -194,9 +194,10 @@ async fn who_invites_whom() {
     );
     // Operators name the partner; partners are named no other.
     let staff = crate::support::tokens::staff_token("operator", ACME);
-    let unnamed = by(&world, &staff, "inviteUser", json!({"email": "bo@example.com", "role": "MEMBER"}), "link { token }").await;
+    let unnamed =
+        by(&world, &staff, "inviteUser", keyed(json!({"email": "bo@example.com", "role": "MEMBER"})), "link { token }").await;
     assert_eq!(unnamed["userErrors"][0]["field"], json!(["input", "partnerId"]));
-    let of_b = json!({"partnerId": world.b.to_string(), "email": "bo@example.com", "role": "MEMBER"});
+    let of_b = keyed(json!({"partnerId": world.b.to_string(), "email": "bo@example.com", "role": "MEMBER"}));
     assert_eq!(
         by(&world, &owner, "inviteUser", of_b.clone(), "link { token }").await["userErrors"][0]["field"],
         json!(["input", "partnerId"])
@@ -213,7 +214,7 @@ async fn who_invites_whom() {
     assert_eq!(accepted["userErrors"][0]["code"], "INVALID_TRANSITION");
     let members = world.acme(
         "member_a",
-        "mutation { inviteUser(input: { email: \"x@example.com\", role: OWNER }) { replayed } }",
+        "mutation { inviteUser(input: { email: \"x@example.com\", role: OWNER, idempotencyKey: \"FRESH_KEY\" }) { replayed } }",
         json!({}),
     );
     assert_eq!(members.await.code(), "FORBIDDEN");
@@ -269,4 +270,72 @@ async fn two_at_once() {
     }
     let query = "SELECT count(*) FROM partner_users WHERE role = 'owner' AND user_id IN (SELECT id FROM users WHERE clerk_user_id ~ '^[xy][0-7]$')";
     assert_eq!(world.number(query).await, 8);
+}
+
+/// Nobody who was removed, or is an owner no more, has their rights again by a token from before, be it one that they made themselves; and an
+/// invitation as a member gives no role that an organisation's token gave.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_from_before() {
+    let world = world().await;
+    let (owner, rogue) = (token("owner_a", ACME), token("rogue", ACME));
+    world.add_user(world.acme, world.a, "rogue", "owner").await;
+    let person = user(&world, "rogue").await;
+    let own = async |email: &str| {
+        let input = keyed(json!({"email": email, "role": "OWNER"}));
+        by(&world, &rogue, "inviteUser", input, "link { token }").await["link"]["token"].clone()
+    };
+    let kept = own("sock@example.com").await;
+    by(&world, &owner, "changePartnerUserRole", json!({"userId": person, "role": "MEMBER"}), "partner { id }").await;
+    assert_eq!(accept(&world, &rogue, &kept).await["userErrors"][0]["message"], "The invitation was taken back.");
+    assert_eq!(acts(&world, &rogue).await.1, "PARTNER_MEMBER");
+    // One that another owner made, for another address, before the removal.
+    let made = invite(&world, json!({"email": "another@example.com", "role": "OWNER"})).await;
+    by(&world, &owner, "removePartnerUser", json!({"userId": person}), "partner { id }").await;
+    let refused = accept(&world, &rogue, &made["link"]["token"]).await;
+    assert_eq!(refused["userErrors"][0]["message"], "You were removed from the partner since. Ask to be invited again.");
+    assert_eq!(acts(&world, &rogue).await.0, json!(null));
+    // An owner by the organisation alone, whose token names it no more.
+    assert_eq!(acts(&world, &in_organization("former", "org_a", "admin")).await.1, "PARTNER_OWNER");
+    let invited = invite(&world, json!({"email": "former@example.com", "role": "MEMBER"})).await;
+    accept(&world, &token("former", ACME), &invited["link"]["token"]).await;
+    assert_eq!(acts(&world, &token("former", ACME)).await, (json!("Partner A"), json!("PARTNER_MEMBER")));
+}
+
+/// Somebody who acts for a partner is made nobody's else unasked: they accept by the token. Whoever was removed from the partner that they acted for acts
+/// for the one whose invitation they accept.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_acts_already_is_asked() {
+    let world = world().await;
+    let busy = bearer("owner_b", "busy@example.com", true);
+    let made = invite(&world, json!({"email": "busy@example.com", "role": "MEMBER"})).await;
+    for _ in 0..2 {
+        assert_eq!(acts(&world, &busy).await.0, "Partner B");
+    }
+    assert_eq!(listed(&world).await["nodes"][0]["status"], "OPEN");
+    world
+        .sql("UPDATE partner_users SET removed_at = now() WHERE user_id = (SELECT id FROM users WHERE clerk_user_id = 'owner_b')")
+        .await;
+    assert_eq!(accept(&world, &token("owner_b", ACME), &made["link"]["token"]).await["partnerId"], world.a.to_string());
+    assert_eq!(acts(&world, &token("owner_b", ACME)).await.0, "Partner A");
+    // Accepted once, it says nothing of a membership that has ended since.
+    world
+        .sql("UPDATE partner_users SET removed_at = now() WHERE user_id = (SELECT id FROM users WHERE clerk_user_id = 'owner_b')")
+        .await;
+    let again = accept(&world, &token("owner_b", ACME), &made["link"]["token"]).await;
+    assert_eq!(again["userErrors"][0]["code"], "INVALID_TRANSITION");
+}
+
+/// Another mailbox's address is not the one that was invited, however alike they are written.
+#[tokio::test(flavor = "multi_thread")]
+async fn mailboxes_that_are_alike() {
+    let world = world().await;
+    for (index, (invited, alike)) in
+        [("strasse@e.com", "stra\u{df}e@e.com"), ("mark@e.com", "mar\u{212a}@e.com"), ("office@e.com", "o\u{fb03}ce@e.com")]
+            .into_iter()
+            .enumerate()
+    {
+        invite(&world, json!({"email": invited, "role": "OWNER"})).await;
+        assert_eq!(acts(&world, &bearer(&format!("alike{index}"), alike, true)).await.0, json!(null), "{alike}");
+        assert_eq!(acts(&world, &bearer(&format!("same{index}"), &invited.to_uppercase(), true)).await.0, "Partner A");
+    }
 }

@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
 /// What only the models know: areas have folders of these names there and in `graphql`.
 const AREAS: &[&str] = &[
     "affiliates",
+    "audit",
     "billing",
     "commissions",
     "credits",

@@ -81,13 +81,14 @@ async fn what_is_not_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn invitations_are_mailed_by_others() {
     let world = World::new().await;
+    world.sql("UPDATE tenants SET sign_up_url = 'https://www.example.com/app?by=us#/sign-up'").await;
     let receiver = Receiver::start().await;
     let person = json!({"partnerId": world.a.to_string(), "email": "ann@example.com", "role": "OWNER"});
-    done(&world, "inviteUser", person.clone(), "invitation { id }").await;
+    done(&world, "inviteUser", keyed(person.clone()), "invitation { id }").await;
     endpoint(&world, &receiver, &["INVITATION_CREATED"]).await;
-    assert_eq!(done(&world, "inviteUser", person, "invitation { id }").await["replayed"], true);
+    assert_eq!(done(&world, "inviteUser", keyed(person), "invitation { id }").await["replayed"], true);
     let other = json!({"partnerId": world.a.to_string(), "email": "bo@example.com", "role": "MEMBER"});
-    let made = done(&world, "inviteUser", other, "invitation { id expiresAt } link { token }").await;
+    let made = done(&world, "inviteUser", keyed(other), "invitation { id expiresAt } link { token url }").await;
     let again = keyed(json!({"id": made["invitation"]["id"]}));
     let resent = done(&world, "resendInvitation", again, "link { token }").await;
     send(&world).await;
@@ -99,7 +100,10 @@ async fn invitations_are_mailed_by_others() {
         (&data["id"], &data["email"], &data["role"]),
         (&made["invitation"]["id"], &json!("bo@example.com"), &json!("MEMBER"))
     );
-    assert!(data.get("tokenHash").is_none() && data["url"].is_null(), "{data}");
+    assert!(data.get("tokenHash").is_none(), "{data}");
+    let first = messages.iter().find(|message| message.body["data"]["token"] == made["link"]["token"]).expect("the first");
+    assert_eq!(first.body["data"]["url"], made["link"]["url"]);
+    assert!(made["link"]["url"].as_str().is_some_and(|url| url.ends_with("#/sign-up") && url.contains("?by=us&invitation=")));
 }
 
 /// Each type is raised by a trigger of the database's, apart from tests; and none is raised that is not in the schema.

@@ -28,9 +28,10 @@ impl Few {
                 (As::Partner, json!({"partnerId": self.partners[0], "userId": of(random, &self.people)?}))
             }
             "setDefaultPartner" => (As::Both, json!({"partnerId": partner})),
-            "inviteUser" => {
-                (Operator, json!({"partnerId": partner, "email": format!("{}@example.com", text(random)), "role": "MEMBER"}))
-            }
+            "inviteUser" => (
+                Operator,
+                json!({"partnerId": partner, "email": format!("{}@example.com", text(random)), "role": "MEMBER", "idempotencyKey": "FRESH_KEY"}),
+            ),
             "resendInvitation" => (Operator, with(id(&self.invitations, random)?, json!({"idempotencyKey": "FRESH_KEY"}))),
             "revokeInvitation" => (Operator, id(&self.invitations, random)?),
             "acceptInvitation" => {

@@ -42,7 +42,7 @@ pub async fn rows(world: &World) -> Vec<Row> {
         (
             "inviteUser",
             format!(
-                "inviteUser(input: {{ partnerId: \"{a}\", email: \"cy@example.com\", role: MEMBER }}) {{ userErrors {{ message }} }}"
+                "inviteUser(input: {{ partnerId: \"{a}\", email: \"cy@example.com\", role: MEMBER, idempotencyKey: \"FRESH_KEY\" }}) {{ userErrors {{ message }} }}"
             ),
             [false, true, true, false],
         ),

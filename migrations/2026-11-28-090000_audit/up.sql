@@ -1,0 +1,269 @@
+-- The audit trail: who changed what, and why. Triggers write it in the transaction of the change, as the tables' owner; nobody else may write it.
+SET LOCAL lock_timeout = '60s';
+
+CREATE TABLE audit_entries (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    at timestamptz NOT NULL DEFAULT now(),
+    action text NOT NULL,
+    actor_role text NOT NULL,
+    actor_id uuid,
+    impersonator text,
+    reason text,
+    request_id text,
+    operation_name text,
+    CONSTRAINT audit_entries_pkey PRIMARY KEY (tenant_id, id),
+    CONSTRAINT audit_entries_role_known CHECK (actor_role IN ('operator', 'partner', 'service', 'sign_in', 'webhook', 'command'))
+);
+CREATE INDEX audit_entries_at_idx ON audit_entries (tenant_id, at, id);
+COMMENT ON TABLE audit_entries IS 'One row for each transaction that changed something for a person, a machine or a command';
+COMMENT ON COLUMN audit_entries.action IS 'The mutation''s name, or the command''s, or the type of the received event';
+COMMENT ON COLUMN audit_entries.actor_id IS 'The user; NULL where there is none. No foreign key: what is recorded stays as it is';
+COMMENT ON COLUMN audit_entries.reason IS 'What was given as the reason';
+
+CREATE TABLE audit_changes (
+    tenant_id uuid NOT NULL,
+    entry_id uuid NOT NULL,
+    number bigint GENERATED ALWAYS AS IDENTITY,
+    partner_id uuid,
+    change text NOT NULL,
+    subject text NOT NULL,
+    subject_id uuid,
+    row_count bigint NOT NULL DEFAULT 1,
+    fields jsonb NOT NULL,
+    CONSTRAINT audit_changes_pkey PRIMARY KEY (tenant_id, entry_id, number),
+    CONSTRAINT audit_changes_change_known CHECK (change IN ('created', 'updated', 'removed', 'revealed'))
+);
+CREATE INDEX audit_changes_subject_idx ON audit_changes (tenant_id, subject_id, entry_id) WHERE subject_id IS NOT NULL;
+CREATE INDEX audit_changes_partner_idx ON audit_changes (tenant_id, partner_id, entry_id) WHERE partner_id IS NOT NULL;
+COMMENT ON TABLE audit_changes IS 'What an entry of the audit trail has changed: one row for each row, or for many of one table';
+COMMENT ON COLUMN audit_changes.subject IS 'What was changed, by the name of its type in the API';
+COMMENT ON COLUMN audit_changes.row_count IS 'How many rows it stands for; more than one where a statement has changed many';
+COMMENT ON COLUMN audit_changes.fields IS 'By column: the values before and after, as texts; true where the value is a secret';
+
+ALTER TABLE audit_entries ENABLE ROW LEVEL SECURITY;
+ALTER TABLE audit_changes ENABLE ROW LEVEL SECURITY;
+CREATE POLICY audit_changes_staff ON audit_changes FOR SELECT TO portal_operator USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid));
+CREATE POLICY audit_changes_partner ON audit_changes FOR SELECT TO portal_partner
+    USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid) AND partner_id = (SELECT current_setting('app.partner_id')::uuid));
+CREATE POLICY audit_entries_staff ON audit_entries FOR SELECT TO portal_operator USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid));
+CREATE POLICY audit_entries_partner ON audit_entries FOR SELECT TO portal_partner
+    USING (tenant_id = (SELECT current_setting('app.tenant_id')::uuid) AND EXISTS (
+        SELECT FROM audit_changes c WHERE c.tenant_id = audit_entries.tenant_id AND c.entry_id = audit_entries.id
+            AND c.partner_id = (SELECT current_setting('app.partner_id')::uuid)));
+-- Services have no policy, and see none.
+GRANT SELECT ON audit_entries, audit_changes TO portal_operator, portal_partner, portal_service;
+
+-- `app.audit` is what the transaction is for, as JSON. It is set by what begins the transaction; where it is not set, nothing is recorded.
+CREATE FUNCTION audit_entry(of_tenant uuid) RETURNS uuid LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+    known text := current_setting('app.audit_entry', true);
+    -- What another transaction has set is not this one's entry.
+    own CONSTANT text := of_tenant || ' ' || pg_current_xact_id();
+    act jsonb;
+    entry uuid;
+BEGIN
+    IF known LIKE own || ' %' THEN
+        RETURN split_part(known, ' ', 3)::uuid;
+    END IF;
+    act := current_setting('app.audit')::jsonb;
+    entry := gen_random_uuid();
+    INSERT INTO public.audit_entries (tenant_id, id, action, actor_role, actor_id, impersonator, reason, request_id, operation_name)
+    VALUES (of_tenant, entry, act ->> 'action', act ->> 'role', CASE act ->> 'role'
+            WHEN 'sign_in' THEN (SELECT u.id FROM public.users u WHERE u.tenant_id = of_tenant AND u.clerk_user_id = current_setting('app.subject', true))
+            ELSE nullif(nullif(current_setting('app.user_id', true), ''), '00000000-0000-0000-0000-000000000000')::uuid END,
+        nullif(current_setting('app.impersonator', true), ''), act ->> 'reason', act ->> 'request', act ->> 'operation');
+    PERFORM set_config('app.audit_entry', own || ' ' || entry, true);
+    RETURN entry;
+END $$;
+COMMENT ON FUNCTION audit_entry(uuid) IS 'The transaction''s entry in a tenant''s audit trail, which is made by the first change';
+
+-- Its arguments: the subject, the column that names it, the column of its partner, the columns that name the row, those that are left out. Everything is within
+-- this one function: a function in SQL would be planned anew at every call.
+CREATE FUNCTION audit_record() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+    -- Of a statement that changes more rows than this, how many they are is recorded, and not each.
+    most CONSTANT bigint := 50;
+    subject CONSTANT text := TG_ARGV[0];
+    id_column CONSTANT text := TG_ARGV[1];
+    partner_column CONSTANT text := TG_ARGV[2];
+    -- What is written beside every change, and what follows from other columns.
+    ignored CONSTANT text[] := string_to_array('tenant_id id created_at created_by updated_at version impersonator idempotency_key request search_text email_key '
+        || 'company_name_sort deal_value_sort client_name_sort amount_sort total_sort name_sort tax_id_last4 bank_account_last4 ' || TG_ARGV[4], ' ');
+    done CONSTANT text := CASE TG_OP WHEN 'INSERT' THEN 'created' WHEN 'UPDATE' THEN 'updated' ELSE 'removed' END;
+    -- In the address of an endpoint there may be a password of another system's.
+    secret CONSTANT text := CASE subject WHEN 'WebhookEndpoint' THEN 'url' ELSE '' END;
+    keys text[];
+    total bigint;
+    before jsonb;
+    after jsonb;
+    tenant uuid;
+BEGIN
+    IF coalesce(current_setting('app.audit', true), '') = '' THEN
+        RETURN NULL;
+    END IF;
+    -- That a received event was decided is not what it has changed.
+    IF subject = 'WebhookReceipt' AND current_setting('app.audit')::jsonb ->> 'role' = 'webhook' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_LEVEL = 'ROW' THEN
+        total := 1;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT count(*) INTO total FROM old_rows;
+    ELSE
+        SELECT count(*) INTO total FROM new_rows;
+    END IF;
+    IF total = 0 THEN
+        RETURN NULL;
+    END IF;
+    -- One row, as nearly always: without a join, and without more where nothing has changed that counts.
+    IF total = 1 THEN
+        IF TG_OP <> 'INSERT' AND TG_LEVEL = 'ROW' THEN
+            before := to_jsonb(OLD);
+        ELSIF TG_OP <> 'INSERT' THEN
+            SELECT to_jsonb(o) INTO before FROM old_rows o;
+        END IF;
+        IF TG_OP <> 'DELETE' AND TG_LEVEL = 'ROW' THEN
+            after := to_jsonb(NEW);
+        ELSIF TG_OP <> 'DELETE' THEN
+            SELECT to_jsonb(n) INTO after FROM new_rows n;
+        END IF;
+        IF before - ignored = after - ignored THEN
+            RETURN NULL;
+        END IF;
+        tenant := coalesce(coalesce(after, before) ->> 'tenant_id', coalesce(after, before) ->> 'id')::uuid;
+        -- Where it goes from one partner to another, it is a change of both.
+        INSERT INTO public.audit_changes (tenant_id, entry_id, partner_id, change, subject, subject_id, fields)
+        SELECT tenant, public.audit_entry(tenant), p.id, done, subject, (coalesce(after, before) ->> id_column)::uuid,
+            coalesce((SELECT jsonb_object_agg(c.key, CASE WHEN c.key LIKE '%sealed' OR c.key LIKE '%\_hash' OR c.key = secret THEN 'true'::jsonb
+                    ELSE jsonb_build_array(before ->> c.key, after ->> c.key) END)
+                FROM jsonb_each_text(coalesce(after, before) - ignored) AS c WHERE before ->> c.key IS DISTINCT FROM after ->> c.key), '{}')
+        FROM (SELECT (coalesce(after, before) ->> partner_column)::uuid AS id
+            UNION SELECT (coalesce(before, after) ->> partner_column)::uuid) AS p;
+        RETURN NULL;
+    END IF;
+    IF total > most THEN
+        EXECUTE format('INSERT INTO public.audit_changes (tenant_id, entry_id, partner_id, change, subject, row_count, fields)
+            SELECT %3$I, public.audit_entry(%3$I), %1$s, %4$L, %5$L, count(*), ''{}'' FROM %2$I GROUP BY 1, 3',
+            CASE WHEN partner_column = '' THEN 'NULL::uuid' ELSE quote_ident(partner_column) END,
+            CASE TG_OP WHEN 'DELETE' THEN 'old_rows' ELSE 'new_rows' END, 'tenant_id', done, subject);
+        RETURN NULL;
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        keys := string_to_array(TG_ARGV[3], ' ');
+        INSERT INTO public.audit_changes (tenant_id, entry_id, partner_id, change, subject, subject_id, fields)
+        SELECT coalesce(a.row ->> 'tenant_id', a.row ->> 'id')::uuid, public.audit_entry(coalesce(a.row ->> 'tenant_id', a.row ->> 'id')::uuid),
+            p.id, done, subject, (a.row ->> id_column)::uuid, f.fields
+        FROM (SELECT to_jsonb(n) AS row FROM new_rows n OFFSET 0) AS a
+        JOIN (SELECT to_jsonb(o) AS row FROM old_rows o OFFSET 0) AS b
+            ON (SELECT bool_and(a.row -> key = b.row -> key) FROM unnest(keys) AS key)
+        CROSS JOIN LATERAL (SELECT jsonb_object_agg(c.key, CASE WHEN c.key LIKE '%sealed' OR c.key LIKE '%\_hash' OR c.key = secret THEN 'true'::jsonb
+                ELSE jsonb_build_array(b.row ->> c.key, c.value) END) AS fields
+            FROM jsonb_each_text(a.row) AS c WHERE c.value IS DISTINCT FROM b.row ->> c.key AND c.key <> ALL (ignored)) AS f
+        CROSS JOIN LATERAL (SELECT (a.row ->> partner_column)::uuid AS id UNION SELECT (b.row ->> partner_column)::uuid) AS p
+        WHERE f.fields IS NOT NULL;
+    ELSIF TG_OP = 'INSERT' THEN
+        INSERT INTO public.audit_changes (tenant_id, entry_id, partner_id, change, subject, subject_id, fields)
+        SELECT coalesce(a.row ->> 'tenant_id', a.row ->> 'id')::uuid, public.audit_entry(coalesce(a.row ->> 'tenant_id', a.row ->> 'id')::uuid),
+            (a.row ->> partner_column)::uuid, done, subject, (a.row ->> id_column)::uuid, coalesce(f.fields, '{}')
+        FROM (SELECT to_jsonb(n) AS row FROM new_rows n OFFSET 0) AS a
+        CROSS JOIN LATERAL (SELECT jsonb_object_agg(c.key, CASE WHEN c.key LIKE '%sealed' OR c.key LIKE '%\_hash' OR c.key = secret THEN 'true'::jsonb
+                ELSE jsonb_build_array(NULL, c.value) END) AS fields
+            FROM jsonb_each_text(a.row) AS c WHERE c.value IS NOT NULL AND c.key <> ALL (ignored)) AS f;
+    ELSE
+        INSERT INTO public.audit_changes (tenant_id, entry_id, partner_id, change, subject, subject_id, fields)
+        SELECT coalesce(b.row ->> 'tenant_id', b.row ->> 'id')::uuid, public.audit_entry(coalesce(b.row ->> 'tenant_id', b.row ->> 'id')::uuid),
+            (b.row ->> partner_column)::uuid, done, subject, (b.row ->> id_column)::uuid, coalesce(f.fields, '{}')
+        FROM (SELECT to_jsonb(o) AS row FROM old_rows o OFFSET 0) AS b
+        CROSS JOIN LATERAL (SELECT jsonb_object_agg(c.key, CASE WHEN c.key LIKE '%sealed' OR c.key LIKE '%\_hash' OR c.key = secret THEN 'true'::jsonb
+                ELSE jsonb_build_array(c.value, NULL) END) AS fields
+            FROM jsonb_each_text(b.row) AS c WHERE c.value IS NOT NULL AND c.key <> ALL (ignored)) AS f;
+    END IF;
+    RETURN NULL;
+END $$;
+COMMENT ON FUNCTION audit_record() IS 'Records in the audit trail what a statement has changed, where the transaction says what it is for';
+
+DO $$
+DECLARE
+    audited record;
+BEGIN
+    FOR audited IN SELECT * FROM (VALUES
+        ('partner_profiles', 'PartnerProfile', 'partner_id', 'partner_id', 'partner_id', ''),
+        ('partner_applications', 'PartnerApplication', 'partner_id', 'partner_id', 'partner_id', ''),
+        ('partner_users', 'PartnerUser', 'user_id', 'partner_id', 'partner_id user_id', ''),
+        ('partner_invitations', 'Invitation', 'id', 'partner_id', 'id', ''),
+        ('partner_leads', 'Lead', 'id', 'partner_id', 'id', ''),
+        ('partner_commission_events', 'Commission', 'id', 'partner_id', 'id', ''),
+        ('partner_commissions', 'CommissionRule', 'id', 'partner_id', 'id', 'scope_currency scope_id'),
+        ('partner_commission_tiers', 'CommissionRuleTier', 'rule_id', '', 'rule_id above', 'rule_id'),
+        ('partner_payouts', 'Payout', 'id', 'partner_id', 'id', 'fingerprint'),
+        ('partner_members', 'Member', 'id', 'partner_id', 'id', 'credits_assigned'),
+        ('credit_grants', 'CreditGrant', 'id', 'partner_id', 'id', ''),
+        ('credit_allocations', 'CreditAllocation', 'id', 'partner_id', 'id', 'available'),
+        ('credit_redemptions', 'CreditRedemption', 'id', '', 'id', 'reversal_key reversal_request'),
+        ('customers', 'Customer', 'id', '', 'id', 'are_rewards_due'),
+        ('partner_accounts', 'CustomerAccount', 'id', 'partner_id', 'id', ''),
+        ('invoices', 'Sale', '', '', 'external_id', ''),
+        ('programmes', 'Programme', 'id', '', 'id', 'rate_asked_at rate_until'),
+        ('enrolments', 'Enrolment', 'id', 'partner_id', 'id', ''),
+        ('links', 'Link', 'id', 'partner_id', 'id', ''),
+        ('link_hosts', 'LinkHost', '', '', 'host', ''),
+        ('link_shares', 'LinkShare', 'link_id', 'partner_id', 'link_id partner_id', ''),
+        ('link_sign_ups', 'LinkSignUp', 'id', 'partner_id', 'id', ''),
+        ('affiliate_terms', 'AffiliateTerms', 'id', '', 'id', ''),
+        ('affiliate_periods', 'Affiliate', 'user_id', '', 'user_id', ''),
+        ('invite_codes', 'InviteCode', 'user_id', '', 'code', 'code_key'),
+        ('referrals', 'Referral', 'id', '', 'id', ''),
+        ('wallet_transactions', 'WalletTransaction', 'id', '', 'id', 'balance'),
+        ('data_imports', 'DataImport', 'id', '', 'id', 'files lease held_until'),
+        ('webhook_endpoints', 'WebhookEndpoint', 'id', '', 'id', 'failing_since failures is_slow paused_until last_success_at'),
+        ('webhook_secrets', 'WebhookSecret', 'endpoint_id', '', 'id', ''),
+        ('webhook_deliveries', 'WebhookDelivery', 'id', '', 'id', 'lease held_until'),
+        ('webhook_sources', 'WebhookSource', 'id', '', 'id', ''),
+        ('webhook_source_secrets', 'WebhookSourceSecret', 'source_id', '', 'id', ''),
+        ('webhook_receipts', 'WebhookReceipt', 'id', '', 'id', 'body')
+    ) AS known (name, subject, id_column, partner_column, keys, ignored)
+    LOOP
+        EXECUTE format('CREATE TRIGGER %1$s_audit_insert AFTER INSERT ON %1$I REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_record(%2$L, %3$L, %4$L, %5$L, %6$L)',
+            audited.name, audited.subject, audited.id_column, audited.partner_column, audited.keys, audited.ignored);
+        EXECUTE format('CREATE TRIGGER %1$s_audit_update AFTER UPDATE ON %1$I REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_record(%2$L, %3$L, %4$L, %5$L, %6$L)',
+            audited.name, audited.subject, audited.id_column, audited.partner_column, audited.keys, audited.ignored);
+        EXECUTE format('CREATE TRIGGER %1$s_audit_delete AFTER DELETE ON %1$I REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_record(%2$L, %3$L, %4$L, %5$L, %6$L)',
+            audited.name, audited.subject, audited.id_column, audited.partner_column, audited.keys, audited.ignored);
+    END LOOP;
+END $$;
+
+-- These have counters and versions beside what people change: row by row, and only where a statement names a column that people change.
+DO $$
+DECLARE
+    audited record;
+BEGIN
+    FOR audited IN SELECT * FROM (VALUES
+        ('tenants', 'Tenant', '', 'slug, name, issuer, default_currency, default_commission_rate, partner_on_signup, commission_hold_days, minimum_payout, time_zone, sign_up_url'),
+        ('users', 'User', '', 'clerk_user_id, email, name, default_partner_id'),
+        ('partners', 'Partner', 'id', 'company_name, status, status_reason, commission_rate, clerk_org_id')
+    ) AS known (name, subject, partner_column, columns)
+    LOOP
+        EXECUTE format('CREATE TRIGGER %1$s_audit AFTER INSERT OR DELETE OR UPDATE OF %4$s ON %1$I FOR EACH ROW EXECUTE FUNCTION audit_record(%2$L, ''id'', %3$L, ''id'', ''total_referrals converted_referrals'')',
+            audited.name, audited.subject, audited.partner_column, audited.columns);
+    END LOOP;
+END $$;
+
+-- What is shown rather than changed.
+CREATE FUNCTION audit_reveal(of_payout uuid, shown text[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+DECLARE
+    of_tenant uuid := current_setting('app.tenant_id')::uuid;
+BEGIN
+    INSERT INTO public.audit_changes (tenant_id, entry_id, partner_id, change, subject, subject_id, fields)
+    SELECT of_tenant, public.audit_entry(of_tenant), p.partner_id, 'revealed', 'Payout', p.id, (SELECT jsonb_object_agg(name, true) FROM unnest(shown) AS name)
+    FROM public.partner_payouts p WHERE p.tenant_id = of_tenant AND p.id = of_payout;
+END $$;
+COMMENT ON FUNCTION audit_reveal(uuid, text[]) IS 'Records that secret fields of the one who is paid by a payout were shown in full';
+
+REVOKE ALL ON FUNCTION audit_entry(uuid), audit_record(), audit_reveal(uuid, text[]) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit_reveal(uuid, text[]) TO portal_operator;
+
+ALTER DOMAIN keyed_operation DROP CONSTRAINT keyed_operation_known;
+ALTER DOMAIN keyed_operation ADD CONSTRAINT keyed_operation_known CHECK (VALUE IN (
+    'create_lead', 'create_link', 'create_partner', 'create_payout_batches', 'create_webhook_endpoint', 'create_webhook_source', 'import_data',
+    'invite_user', 'resend_invitation', 'reveal_payout_destination', 'rotate_webhook_secret', 'rotate_webhook_source_secret', 'send_test_webhook', 'set_commission_rule')) NOT VALID;

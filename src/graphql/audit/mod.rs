@@ -1,0 +1,4 @@
+//! The audit trail, as the API shows it.
+
+pub mod entry;
+pub(super) mod queries;

@@ -1,0 +1,3 @@
+//! The audit trail: who has changed what, and why.
+
+mod trail;
