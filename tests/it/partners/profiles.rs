@@ -146,7 +146,7 @@ async fn keys_rotate() {
     let world = World::new().await;
     update(&world, json!({"taxId": "DE123456789", "bankAccount": "DE89370400440532013000"})).await;
     for made in [
-        "createWebhookEndpoint(input: { url: \"https://hooks.example.com/\", eventTypes: [PING], idempotencyKey: \"FRESH_KEY\" })",
+        "createWebhookEndpoint(input: { url: \"https://hooks.example.com/\", eventTypes: [LEAD_CREATED], idempotencyKey: \"FRESH_KEY\" })",
         "createWebhookSource(input: { kind: STRIPE, secret: \"whsec_1234567890abcdef\", idempotencyKey: \"FRESH_KEY\" })",
     ] {
         let answer = world.operator(&format!("mutation {{ made: {made} {{ userErrors {{ message }} }} }}"), json!({})).await;
