@@ -34,7 +34,7 @@ CREATE INDEX partner_invitations_email_idx ON partner_invitations (tenant_id, em
 CREATE INDEX partner_invitations_expires_idx ON partner_invitations (tenant_id, partner_id, expires_at) WHERE accepted_at IS NULL AND revoked_at IS NULL;
 CREATE INDEX partner_invitations_created_idx ON partner_invitations (tenant_id, partner_id, created_at, id);
 COMMENT ON TABLE partner_invitations IS 'People who are invited to act for a partner';
-COMMENT ON COLUMN partner_invitations.token_hash IS 'SHA-256 of the token in the invitation''s link: whoever has the token can accept it';
+COMMENT ON COLUMN partner_invitations.token_hash IS 'SHA-256 of the token in the invitation''s link: its bearer can accept the invitation';
 COMMENT ON COLUMN partner_invitations.created_by IS 'Who has made its token: with their membership it ends too';
 COMMENT ON COLUMN partner_invitations.sent_at IS 'When its token was made';
 
@@ -58,7 +58,7 @@ ALTER DOMAIN keyed_operation ADD CONSTRAINT keyed_operation_known CHECK (VALUE I
     'create_lead', 'create_link', 'create_partner', 'create_payout_batches', 'create_webhook_endpoint', 'create_webhook_source', 'import_data',
     'invite_user', 'resend_invitation', 'rotate_webhook_secret', 'rotate_webhook_source_secret', 'send_test_webhook', 'set_commission_rule')) NOT VALID;
 
--- Servers say themselves, since long, which organisation a membership comes from; one by invitation comes from none.
+-- Servers state which organisation a membership comes from; one by invitation comes from none.
 DROP TRIGGER partner_users_origin ON partner_users;
 DROP FUNCTION partner_users_origin();
 

@@ -22,7 +22,7 @@ pub enum Actor {
     SignIn,
     /// A source of webhooks.
     Webhook,
-    /// A command of whoever runs the server.
+    /// A command, run on the server.
     Command,
 }
 

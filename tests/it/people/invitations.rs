@@ -301,7 +301,7 @@ async fn tokens_from_before() {
     assert_eq!(acts(&world, &token("former", ACME)).await, (json!("Partner A"), json!("PARTNER_MEMBER")));
 }
 
-/// Somebody who acts for a partner is made nobody's else unasked: they accept by the token. Whoever was removed from the partner that they acted for acts
+/// Somebody who acts for a partner joins another by the token alone, not by signing in. Somebody who was removed from the partner that they acted for acts
 /// for the one whose invitation they accept.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_acts_already_is_asked() {
