@@ -18,7 +18,7 @@ use super::{Role, Viewer, claims::Claims, verifier::TokenFault, viewer::ActivePa
 use crate::{
     db::{
         Pool,
-        session::{Access, Act, Actor, Caller, OPERATOR, SERVICE, Session},
+        session::{Access, Act, AuditActor, Caller, OPERATOR, SERVICE, Session},
     },
     error::{Error, Result},
     models::people::{
@@ -101,7 +101,7 @@ impl KnownCallers {
         let mut identity = only(found)?;
         if identity.must_sign_in(&lookup) {
             session.name_impersonator(claims.actor.clone()).await;
-            session.perform(Act::new(Actor::SignIn, "signIn"));
+            session.perform(Act::new(AuditActor::SignIn, "signIn"));
             let register = || async {
                 let writing = session.write().await?;
                 lookup.register(&writing, &identity).await?;

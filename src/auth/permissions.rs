@@ -1,6 +1,6 @@
 //! What each role may do, and may read that not every role may.
 
-use crate::db::session::Actor;
+use crate::db::session::AuditActor;
 
 /// What kind of caller it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, async_graphql::Enum)]
@@ -84,11 +84,11 @@ pub enum Readable {
 
 impl Role {
     /// The role as the audit trail has it.
-    pub const fn actor(self) -> Actor {
+    pub const fn actor(self) -> AuditActor {
         match self {
-            Self::PartnerMember | Self::PartnerOwner => Actor::Partner,
-            Self::Operator => Actor::Operator,
-            Self::Service => Actor::Service,
+            Self::PartnerMember | Self::PartnerOwner => AuditActor::Partner,
+            Self::Operator => AuditActor::Operator,
+            Self::Service => AuditActor::Service,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     config::Settings,
     db::{
         self,
-        session::{Act, Actor, Caller, Session},
+        session::{Act, AuditActor, Caller, Session},
     },
     ids::{PartnerId, TenantId, UserId},
     imports::members::{
@@ -83,7 +83,7 @@ async fn import(settings: &Settings, database: &Database, file: File, arguments:
 async fn on_session(pool: &db::Pool, tenant: TenantId, file: File, arguments: &Arguments) -> Result<Summary, Failure> {
     let machine = Caller::Service { tenant, user: UserId::from(Uuid::nil()) };
     let (session, ()) = Session::open(pool, machine, async |_| Ok(())).await?;
-    session.perform(Act::new(Actor::Command, "import-members"));
+    session.perform(Act::new(AuditActor::Command, "import-members"));
     let import = Import {
         tenant,
         partner: arguments.partner,

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    db::session::{Act, Actor},
+    db::session::{Act, AuditActor},
     models::sealed::seal_anew,
 };
 
@@ -16,7 +16,7 @@ pub async fn run(settings: &Settings) -> Result<(), Failure> {
     let database = Database::open_existing(settings).await?;
     let outcome = match database.connect_as_owner().await {
         Ok(connection) => {
-            Act::new(Actor::Command, "rotate-keys").announce_for_connection(&connection).await?;
+            Act::new(AuditActor::Command, "rotate-keys").announce_for_connection(&connection).await?;
             seal_anew(&connection, &keyring).await.map_err(Failure::from)
         }
         Err(failure) => Err(failure),

@@ -9,7 +9,7 @@ use super::{Failure, bar::bar, database::Database, say, tenant_host};
 use crate::{
     auth::development,
     config::{Issuer, Settings},
-    db::session::{Act, Actor},
+    db::session::{Act, AuditActor},
     ids::TenantId,
     models::{
         calendar::TimeZone,
@@ -162,7 +162,7 @@ pub async fn run(settings: &Settings, command: Command) -> Result<(), Failure> {
     };
     let outcome = match database.connect_as_owner().await {
         Ok(connection) => {
-            Act::new(Actor::Command, command.name()).announce_for_connection(&connection).await?;
+            Act::new(AuditActor::Command, command.name()).announce_for_connection(&connection).await?;
             carry_out(&connection, settings, command).await
         }
         Err(failure) => Err(failure),

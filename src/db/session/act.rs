@@ -9,33 +9,21 @@ const MAX_REASON: usize = 2_000;
 /// The longest name of an operation that is recorded, in characters.
 const MAX_NAME: usize = 100;
 
-/// Who does something, as the audit trail calls them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Actor {
-    /// Staff of the tenant.
-    Operator,
-    /// Somebody who acts for a partner, or for none yet.
-    Partner,
-    /// A machine of the tenant.
-    Service,
-    /// A bearer who is being registered.
-    SignIn,
-    /// A source of webhooks.
-    Webhook,
-    /// A command, run on the server.
-    Command,
-}
-
-impl Actor {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Partner => "partner",
-            Self::Service => "service",
-            Self::SignIn => "sign_in",
-            Self::Webhook => "webhook",
-            Self::Command => "command",
-        }
+crate::pg_enum! {
+    /// Who has changed something.
+    pub enum AuditActor {
+        /// Staff of the tenant.
+        Operator = "operator",
+        /// A person who acts for a partner, or for none yet.
+        Partner = "partner",
+        /// A back-end system of the tenant.
+        Service = "service",
+        /// A person, by signing in for the first time or with something new in their token.
+        SignIn = "sign_in",
+        /// A source of webhooks, which has reported an event.
+        Webhook = "webhook",
+        /// A command of those who run the server.
+        Command = "command",
     }
 }
 
@@ -43,7 +31,7 @@ impl Actor {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Act {
     /// By whom.
-    pub actor: Actor,
+    pub actor: AuditActor,
     /// The mutation's name, or what else it is.
     pub action: String,
     /// The reason that was given.
@@ -54,18 +42,22 @@ pub struct Act {
 
 impl Act {
     /// One without a reason and an operation.
-    pub fn new(actor: Actor, action: &str) -> Self {
+    pub fn new(actor: AuditActor, action: &str) -> Self {
         Self { actor, action: action.to_owned(), reason: None, operation: None }
     }
 
     /// Tells PostgreSQL, for as long as a connection lasts that is no session's.
     pub async fn announce_for_connection(&self, mut connection: &AsyncPgConnection) -> QueryResult<()> {
-        connection.batch_execute(&self.announcement(None).replacen("LOCAL", "SESSION", 1)).await
+        connection.batch_execute(&format!("SET SESSION app.audit = {}", self.literal(None))).await
     }
 
     /// The statement that tells PostgreSQL, for the rest of the transaction: the triggers of the migration `audit` read it. It takes no
     /// parameters, so that it can go with BEGIN.
     pub(super) fn announcement(&self, request: Option<&str>) -> String {
+        format!("SET LOCAL app.audit = {}", self.literal(request))
+    }
+
+    fn literal(&self, request: Option<&str>) -> String {
         let most = |text: &Option<String>, most| {
             // jsonb has no NUL; what has one is refused by the mutation.
             text.as_ref().map(|text| text.chars().filter(|c| *c != '\0').take(most).collect::<String>())
@@ -78,7 +70,7 @@ impl Act {
             "operation": most(&self.operation, MAX_NAME),
         });
         // A literal of standard SQL: nothing but the quote has a meaning in it.
-        format!("SET LOCAL app.audit = '{}'", act.to_string().replace('\'', "''"))
+        format!("'{}'", act.to_string().replace('\'', "''"))
     }
 }
 
@@ -89,7 +81,8 @@ mod tests {
     /// A reason cannot end the literal that it is in.
     #[test]
     fn quotes_are_doubled() {
-        let act = Act { reason: Some("'; DROP TABLE partners; --\\'\0".to_owned()), ..Act::new(Actor::Operator, "moveLead") };
+        let act =
+            Act { reason: Some("'; DROP TABLE partners; --\\'\0".to_owned()), ..Act::new(AuditActor::Operator, "moveLead") };
         let sql = act.announcement(Some("r"));
         let literal = sql.strip_prefix("SET LOCAL app.audit = '").and_then(|rest| rest.strip_suffix('\'')).expect("a literal");
         assert_eq!(literal.replace("''", "").matches('\'').count(), 0);

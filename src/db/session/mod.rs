@@ -30,7 +30,7 @@ use tokio::{
 
 use self::line::{Line, Phase};
 pub use self::{
-    act::{Act, Actor},
+    act::{Act, AuditActor},
     writing::Writing,
 };
 pub use super::caller::{Announced, Caller, GATE, OPERATOR, PARTNER, SERVICE};

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, InputObject, Object};
 
 use crate::{
-    error::Result,
+    auth::Readable,
+    db::session::AuditActor,
+    error::{Error, Result},
     graphql::{
         engine::{
             context::ContextExt,
@@ -24,7 +26,7 @@ use crate::{
     models::{
         audit::{
             change::{self, AuditChangeKind},
-            entry::{self, AuditActor, AuditFilter, BY_TIME, action},
+            entry::{self, AuditFilter, BY_TIME, action},
         },
         page::{Page, PageArguments},
     },
@@ -181,8 +183,8 @@ impl AuditFilterInput {
             ids::parse_any(&id).map(|(_, uuid)| uuid).ok_or(malformed)
         });
         let actions = self.action.map(|names| names.iter().map(|name| action(name)).collect::<Result<_, _>>()).transpose();
-        let actions = actions.map_err(crate::error::Error::BadUserInput)?;
-        let subject = subject.transpose().map_err(|error| crate::error::Error::BadUserInput(error.to_string()))?;
+        let actions = actions.map_err(Error::BadUserInput)?;
+        let subject = subject.transpose().map_err(|error| Error::BadUserInput(error.to_string()))?;
         Ok(AuditFilter { partner: self.partner_id, subject, actor: self.actor_id, roles: self.actor_kind, actions, from, before })
     }
 }
@@ -190,7 +192,7 @@ impl AuditFilterInput {
 impl AuditEntry {
     /// The entry of that id, if the viewer may see it.
     pub async fn by_id(ctx: &Context<'_>, id: AuditEntryId) -> Result<Option<Self>> {
-        if !ctx.viewer().may_read(crate::auth::Readable::Audit) {
+        if !ctx.viewer().may_read(Readable::Audit) {
             return Ok(None);
         }
         Ok(ctx.load(EntryById(id)).await?.map(Self))

@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     config::{TrustedMode, limits::Limits},
-    db::session::{Act, Actor},
+    db::session::{Act, AuditActor},
     error::Error,
 };
 
@@ -89,7 +89,7 @@ impl Prepared {
     }
 
     /// What the first field of a mutation does; `None` where that is not known before it runs.
-    pub fn first_act(&self, actor: Actor) -> Option<Act> {
+    pub fn first_act(&self, actor: AuditActor) -> Option<Act> {
         let document = self.rewritten.as_ref().unwrap_or(&self.document.parsed);
         let operation = match &document.operations {
             DocumentOperations::Single(operation) => operation,

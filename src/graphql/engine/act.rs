@@ -3,10 +3,10 @@
 use async_graphql::{Name, Value as ConstValue, Variables, parser::types::Field};
 use async_graphql_value::Value;
 
-use crate::db::session::{Act, Actor};
+use crate::db::session::{Act, AuditActor};
 
 /// What a field of a mutation does.
-pub fn act(field: &Field, variables: &Variables, actor: Actor, operation: Option<&str>) -> Act {
+pub fn act(field: &Field, variables: &Variables, actor: AuditActor, operation: Option<&str>) -> Act {
     let given = |name: &Name| variables.get(name);
     let constant = |value: &ConstValue| match value {
         ConstValue::String(text) => Some(text.clone()),

@@ -20,7 +20,7 @@ use crate::{
         guard::{Unconfirmed, staff_role},
     },
     db::{
-        session::{Access, Actor, Session},
+        session::{Access, AuditActor, Session},
         spans,
     },
     error::{Error, Result},
@@ -195,8 +195,8 @@ fn context(app: &App, session: &Arc<Session>, viewer: &Arc<Viewer>, files: Vec<F
 }
 
 /// Who acts, as far as the token says.
-fn actor(claims: &Claims) -> Actor {
-    staff_role(claims).map_or(Actor::Partner, Role::actor)
+fn actor(claims: &Claims) -> AuditActor {
+    staff_role(claims).map_or(AuditActor::Partner, Role::actor)
 }
 
 /// What the engine gives, in time and without a panic.

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     db::{
         schema::audit_entries,
+        session::AuditActor,
         statement::{Bind, condition},
     },
     ids::{AuditEntryId, PartnerId, UserId},
@@ -22,24 +23,6 @@ use crate::{
 
 /// The longest name of an action.
 const MAX_ACTION: usize = 100;
-
-crate::pg_enum! {
-    /// Who has changed something.
-    pub enum AuditActor {
-        /// Staff of the tenant.
-        Operator = "operator",
-        /// A person who acts for a partner, or for none yet.
-        Partner = "partner",
-        /// A back-end system of the tenant.
-        Service = "service",
-        /// A person, by signing in for the first time or with something new in their token.
-        SignIn = "sign_in",
-        /// A source of webhooks, which has reported an event.
-        Webhook = "webhook",
-        /// A command of those who run the server.
-        Command = "command",
-    }
-}
 
 /// An entry.
 #[derive(Debug, Clone, PartialEq, Eq, HasQuery)]

@@ -22,7 +22,7 @@ use crate::{
     clock::Clock,
     db::{
         Pool,
-        session::{Act, Actor, Caller, Session},
+        session::{Act, AuditActor, Caller, Session},
     },
     error::{Error, Result},
     ids::{TenantId, UserId, WebhookReceiptId},
@@ -120,7 +120,7 @@ impl Receiver {
         let at = self.clock.instant();
         let books = Books { connection: &writing, tenant, by: None, at, writing: None, clock: None };
         let Some(receipt) = books.claim_receipt(id).await? else { return Ok(false) };
-        writing.perform(&Act::new(Actor::Webhook, &receipt.event_type)).await?;
+        writing.perform(&Act::new(AuditActor::Webhook, &receipt.event_type)).await?;
         let disposition = match decided {
             Some(disposition) => disposition.clone(),
             None => read(&books, &receipt).await?,

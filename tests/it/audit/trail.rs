@@ -1,6 +1,6 @@
 //! What is recorded, for whom, and that nobody can change it.
 
-use partner_portal::db::session::{Act, Actor};
+use partner_portal::db::session::{Act, AuditActor};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -233,7 +233,7 @@ async fn many_are_counted() {
     let others = world.add_leads(world.acme, world.b, 10).await;
     let ids: Vec<String> = leads.iter().chain(&others).map(ToString::to_string).collect();
     let owner = world.owner().await;
-    Act::new(Actor::Command, "tenant set").announce_for_connection(&owner).await.expect("announced");
+    Act::new(AuditActor::Command, "tenant set").announce_for_connection(&owner).await.expect("announced");
     let mut connection = owner;
     diesel_async::SimpleAsyncConnection::batch_execute(&mut connection, "UPDATE partner_leads SET notes = 'N'")
         .await

@@ -147,7 +147,7 @@ async fn keys_rotate() {
     update(&world, json!({"taxId": "DE123456789", "bankAccount": "DE89370400440532013000"})).await;
     for made in [
         "createWebhookEndpoint(input: { url: \"https://hooks.example.com/\", eventTypes: [LEAD_CREATED], idempotencyKey: \"FRESH_KEY\" })",
-        "createWebhookSource(input: { kind: STRIPE, secret: \"whsec_1234567890abcdef\", idempotencyKey: \"FRESH_KEY\" })",
+        "createWebhookSource(input: { kind: STRIPE, secret: \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\", idempotencyKey: \"FRESH_KEY\" })",
     ] {
         let answer = world.operator(&format!("mutation {{ made: {made} {{ userErrors {{ message }} }} }}"), json!({})).await;
         assert_eq!(answer.data()["made"]["userErrors"], json!([]));

@@ -43,7 +43,8 @@ impl Few {
     pub(super) fn call_about_webhooks(&self, name: &str, random: &mut fastrand::Rng) -> Option<(As, Value)> {
         use As::Operator;
         let types = [json!(["LEAD_STATUS_CHANGED", "COMMISSION_CREATED"]), json!(["PAYOUT_CREATED"])][random.usize(..2)].clone();
-        let key = json!({"idempotencyKey": text(random)});
+        // Some are sent again with their key, but never so many that nothing new is made.
+        let key = json!({"idempotencyKey": if random.bool() { text(random) } else { "FRESH_KEY".to_owned() }});
         Some(match name {
             "createWebhookEndpoint" => {
                 (Operator, with(json!({"url": format!("https://hooks.example.com/{}", text(random)), "eventTypes": types}), key))
@@ -52,7 +53,8 @@ impl Few {
                 let changes = json!({"eventTypes": types, "enabled": random.u8(..4) > 0, "description": text(random)});
                 (Operator, with(id(&self.hooks.endpoints, random)?, changes))
             }
-            "removeWebhookEndpoint" => (Operator, id(&self.hooks.endpoints, random)?),
+            // Seldom: it is final, and the others have nothing to do without one.
+            "removeWebhookEndpoint" => (Operator, id(&self.hooks.endpoints, random).filter(|_| random.u8(..4) == 0)?),
             "rotateWebhookSecret" => {
                 (Operator, with(with(id(&self.hooks.endpoints, random)?, key), json!({"expireOldAfterHours": 0})))
             }
@@ -62,7 +64,7 @@ impl Few {
                 (Operator, json!({"endpointId": of(random, &self.hooks.endpoints)?, "since": "2026-01-01T00:00:00Z"}))
             }
             "createWebhookSource" => (Operator, with(json!({"kind": "CLERK"}), key)),
-            "removeWebhookSource" => (Operator, id(&self.hooks.sources, random)?),
+            "removeWebhookSource" => (Operator, id(&self.hooks.sources, random).filter(|_| random.u8(..4) == 0)?),
             "rotateWebhookSourceSecret" => {
                 let secret = json!({"secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "expireOldAfterHours": 0});
                 (Operator, with(with(id(&self.hooks.sources, random)?, key), secret))
