@@ -74,6 +74,8 @@ pub enum FaultCode {
     LastOwner,
     /// The membership comes from an organisation, and follows what the sign-in service says of it.
     FromOrganization,
+    /// The person was erased: nothing names them again.
+    Erased,
     /// It failed on our side; others of the same operation did not.
     Failed,
 }

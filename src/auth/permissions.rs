@@ -54,6 +54,8 @@ pub enum Permission {
     DataImport,
     /// Say which other systems hear of what happens.
     WebhooksManage,
+    /// Export what is kept of a person, and erase it.
+    PeopleErase,
 }
 
 impl Permission {
@@ -110,8 +112,8 @@ impl Role {
     pub const fn permissions(self) -> &'static [Permission] {
         use Permission::{
             AffiliateTakePart, AffiliatesManage, CommissionsManage, CreditsAssign, CreditsGrant, CustomersManage, DataImport,
-            EventsIngest, LeadsWrite, LinksManage, MembersManage, PartnersManage, PayoutsManage, ProfileWrite, ProgrammesManage,
-            SettingsManage, UsersManage, WebhooksManage,
+            EventsIngest, LeadsWrite, LinksManage, MembersManage, PartnersManage, PayoutsManage, PeopleErase, ProfileWrite,
+            ProgrammesManage, SettingsManage, UsersManage, WebhooksManage,
         };
         match self {
             Self::PartnerMember => &[LeadsWrite, LinksManage, CreditsAssign, AffiliateTakePart],
@@ -134,6 +136,7 @@ impl Role {
                 AffiliatesManage,
                 DataImport,
                 WebhooksManage,
+                PeopleErase,
             ],
             Self::Service => &[CreditsGrant, CustomersManage, EventsIngest],
         }

@@ -239,6 +239,7 @@ diesel::table! {
         invite_code -> Nullable<Text>,
         invited_at -> Nullable<Timestamptz>,
         are_rewards_due -> Bool,
+        erased_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -826,6 +827,7 @@ diesel::table! {
         accepted_by -> Nullable<Uuid>,
         revoked_at -> Nullable<Timestamptz>,
         revoked_by -> Nullable<Uuid>,
+        erased_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -852,6 +854,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         client_name_sort -> Text,
         search_text -> Text,
+        erased_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -871,6 +874,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         search_text -> Text,
         name_sort -> Text,
+        erased_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -1180,6 +1184,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         version -> Int8,
+        erased_at -> Nullable<Timestamptz>,
     }
 }
 

@@ -31,6 +31,7 @@ use super::{
     payouts::{mutations::PayoutMutations, reveal_mutation::RevealMutations, step_mutations::PayoutStepMutations},
     people::{
         invitation_mutations::InvitationMutations, mutations::TenantMutations, partner_user_mutations::PartnerUserMutations,
+        person::PersonMutations,
     },
     programmes::{link_mutations::LinkMutations, programme_mutations::ProgrammeMutations, sign_up_mutations::SignUpMutations},
     webhooks::{
@@ -62,6 +63,7 @@ pub struct Mutation(
     SignUpMutations,
     PartnerUserMutations,
     InvitationMutations,
+    PersonMutations,
     RedemptionMutations,
     LinkMutations,
     ProgrammeMutations,

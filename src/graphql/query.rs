@@ -17,7 +17,7 @@ use super::{
     node::{self, Node},
     partners::queries::PartnerQueries,
     payouts::queries::PayoutQueries,
-    people::viewer::Viewer,
+    people::{person::PersonQueries, viewer::Viewer},
     programmes::queries::ProgrammeQueries,
     webhooks::queries::WebhookQueries,
 };
@@ -46,6 +46,7 @@ pub struct Query(
     ImportQueries,
     WebhookQueries,
     AuditQueries,
+    PersonQueries,
 );
 
 #[derive(Default)]

@@ -133,6 +133,11 @@ impl Customer {
     async fn updated_at(&self) -> DateTime {
         self.0.updated_at.into()
     }
+
+    /// When the person was erased, and their name replaced by a pseudonym. Null where they were not.
+    async fn erased_at(&self) -> Option<DateTime> {
+        self.0.erased_at.map(DateTime)
+    }
 }
 
 /// A period in which a partner manages a customer.
@@ -210,7 +215,7 @@ impl CustomerOrderField {
     }
 }
 
-plain!(Customer: id, external_id, name, email, created_at, updated_at);
+plain!(Customer: id, external_id, name, email, created_at, updated_at, erased_at);
 
 impl From<Arc<customer::Customer>> for Customer {
     fn from(row: Arc<customer::Customer>) -> Self {

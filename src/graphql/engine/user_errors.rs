@@ -109,6 +109,12 @@ pub fn changed_since(updated_at: chrono::DateTime<Utc>, what: &str) -> Refusal {
     Refusal::fault("input.expectedUpdatedAt", FaultCode::Changed, message)
 }
 
+/// The person was erased at that instant.
+pub fn erased(at: chrono::DateTime<Utc>, what: &str) -> Refusal {
+    let message = format!("The {what} was erased at {}, and is not named again. Add another.", shown(at));
+    Refusal::fault("input.id", FaultCode::Erased, message)
+}
+
 /// The partner that an input names, or else the viewer's own; operators must name one.
 pub fn own_partner(ctx: &Context<'_>, named: Option<PartnerId>, faults: &mut Faults) -> Option<PartnerId> {
     let partner = named.or(ctx.viewer().partner.map(|partner| partner.id));

@@ -140,6 +140,11 @@ impl Lead {
     async fn updated_at(&self) -> DateTime {
         self.0.updated_at.into()
     }
+
+    /// When the client was erased, and their name replaced by a pseudonym. Null where they were not.
+    async fn erased_at(&self) -> Option<DateTime> {
+        self.0.erased_at.map(DateTime)
+    }
 }
 
 /// A step of a lead.
@@ -187,7 +192,7 @@ impl LeadStatusChange {
 
 plain!(
     Lead: id, client_name, client_email, client_phone, service, status, deal_value, commission, commission_paid, notes,
-    next_statuses, created_at, converted_at, updated_at,
+    next_statuses, created_at, converted_at, updated_at, erased_at,
 );
 leaf_enums!(LeadStatus);
 beside!(

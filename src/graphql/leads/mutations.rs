@@ -11,7 +11,9 @@ use crate::{
             context::ContextExt,
             row::Row,
             scalars::{DateTime, Decimal, EmailAddress, currency},
-            user_errors::{MAX_KEY, Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, settle, settled},
+            user_errors::{
+                MAX_KEY, Outcome, Refusal, UserError, changed_since, cleared_or, erased, given, outcome, settle, settled,
+            },
         },
         ledger::books::BooksExt,
     },
@@ -358,5 +360,6 @@ fn refusal(fault: LeadFault, path: &'static str) -> Refusal {
             Refusal::fault(path, FaultCode::InvalidTransition, "The lead's partner is CLOSED and earns nothing more.")
         }
         LeadFault::ChangedSince(at) => changed_since(at, "lead"),
+        LeadFault::Erased(at) => erased(at, "lead's client"),
     }
 }

@@ -122,6 +122,11 @@ impl Member {
     async fn updated_at(&self) -> DateTime {
         self.0.updated_at.into()
     }
+
+    /// When the person was erased, and their name replaced by a pseudonym. Null where they were not.
+    async fn erased_at(&self) -> Option<DateTime> {
+        self.0.erased_at.map(DateTime)
+    }
 }
 
 /// A partner's members by status.
@@ -209,7 +214,7 @@ impl MemberOrder {
     }
 }
 
-plain!(Member: id, first_name, last_name, email, status, credits_assigned, created_at, updated_at);
+plain!(Member: id, first_name, last_name, email, status, credits_assigned, created_at, updated_at, erased_at);
 leaf_enums!(MemberStatus);
 
 impl From<Arc<member::Member>> for Member {

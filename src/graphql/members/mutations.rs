@@ -11,7 +11,7 @@ use crate::{
             context::ContextExt,
             row::Row,
             scalars::{DateTime, EmailAddress},
-            user_errors::{Outcome, Refusal, UserError, changed_since, cleared_or, given, outcome, own_partner, settle},
+            user_errors::{Outcome, Refusal, UserError, changed_since, cleared_or, erased, given, outcome, own_partner, settle},
         },
         ledger::books::BooksExt,
     },
@@ -217,7 +217,7 @@ async fn deactivate(ctx: &Context<'_>, input: DeactivateMemberInput) -> Result<(
 async fn reactivate(ctx: &Context<'_>, input: ReactivateMemberInput) -> Result<Outcome<Row<Member>>, Refusal> {
     let writing = ctx.write().await?;
     let reactivated = ctx.books(&writing).reactivate_member(ctx.viewer().scope(), input.id).await?;
-    let has_changed = reactivated.ok_or_else(|| unknown_member("input.id"))?;
+    let has_changed = reactivated.map_err(refusal)?;
     Ok(outcome(writing, has_changed, Member::by_id(ctx, input.id)).await?)
 }
 
@@ -233,5 +233,6 @@ fn refusal(fault: MemberFault) -> Refusal {
             Refusal::fault("input.email", FaultCode::InvalidTransition, message)
         }
         MemberFault::ChangedSince(at) => changed_since(at, "member"),
+        MemberFault::Erased(at) => erased(at, "member"),
     }
 }

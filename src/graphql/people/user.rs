@@ -74,6 +74,11 @@ impl User {
     async fn created_at(&self) -> DateTime {
         self.0.created_at.into()
     }
+
+    /// When the person was erased, and their name replaced by a pseudonym. Null where they were not.
+    async fn erased_at(&self) -> Option<DateTime> {
+        self.0.erased_at.map(DateTime)
+    }
 }
 
 impl User {

@@ -13,9 +13,9 @@ use crate::{
     db::schema::audit_changes,
     ids::{
         self, AffiliateTermsId, AllocationId, AuditEntryId, CommissionId, CustomerAccountId, CustomerId, DataImportId,
-        EnrolmentId, GrantId, InvitationId, LeadId, LinkId, MemberId, PartnerId, PayoutId, ProgrammeId, RedemptionId, ReferralId,
-        RuleId, SignUpId, TenantId, UserId, WalletTransactionId, WebhookDeliveryId, WebhookEndpointId, WebhookReceiptId,
-        WebhookSourceId,
+        EnrolmentId, GrantId, InvitationId, LeadId, LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutId,
+        ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId, UserId, WalletTransactionId, WebhookDeliveryId,
+        WebhookEndpointId, WebhookReceiptId, WebhookSourceId,
     },
     models::{page::group, scope::Scope},
 };
@@ -31,6 +31,8 @@ crate::pg_enum! {
         Removed = "removed",
         /// A secret of it was shown in full.
         Revealed = "revealed",
+        /// What named a person was replaced by a pseudonym.
+        Erased = "erased",
     }
 }
 
@@ -104,8 +106,7 @@ impl AuditChange {
 
     /// The id of what was changed, as `node` takes it; a UUID where it has no id there.
     pub fn subject(&self) -> Option<String> {
-        let id = self.subject_id?;
-        Some(prefix_of_subject(&self.subject).and_then(|prefix| ids::format_any(prefix, id)).unwrap_or_else(|| id.to_string()))
+        self.subject_id.map(|id| node_id(&self.subject, id))
     }
 
     /// The fields that were changed, by name.
@@ -125,8 +126,13 @@ impl AuditChange {
     }
 }
 
+/// The id of something of that type, as `node` takes it; a UUID where it has no id there.
+pub fn node_id(subject: &str, id: Uuid) -> String {
+    prefix_of_subject(subject).and_then(|prefix| ids::format_any(prefix, id)).unwrap_or_else(|| id.to_string())
+}
+
 /// A column's name as that of a field: `deal_value` is `dealValue`; what is sealed is named without that.
-fn field_name(column: &str) -> String {
+pub fn field_name(column: &str) -> String {
     let column = column.trim_end_matches("_sealed").trim_end_matches("_hash");
     let column = if column == "sealed" { "secret" } else { column };
     let mut words = column.split('_');
@@ -140,7 +146,7 @@ fn field_name(column: &str) -> String {
 }
 
 /// A column's value as the API has it: ids with their prefixes, instants in UTC, values of enumerations in capitals.
-fn shown_as(column: &str, text: &str) -> String {
+pub fn shown_as(column: &str, text: &str) -> String {
     const ENUMERATIONS: &[&str] = &[
         "attribution",
         "enrolment_policy",
@@ -169,6 +175,7 @@ fn shown_as(column: &str, text: &str) -> String {
 
 fn prefix_of_subject(subject: &str) -> Option<&'static str> {
     Some(match subject {
+        "AuditEntry" => AuditEntryId::PREFIX,
         "Affiliate" | "InviteCode" | "PartnerUser" | "User" => UserId::PREFIX,
         "AffiliateTerms" => AffiliateTermsId::PREFIX,
         "Commission" => CommissionId::PREFIX,
@@ -182,9 +189,11 @@ fn prefix_of_subject(subject: &str) -> Option<&'static str> {
         "Enrolment" => EnrolmentId::PREFIX,
         "Invitation" => InvitationId::PREFIX,
         "Lead" => LeadId::PREFIX,
+        "LeadStatusChange" => LeadStatusChangeId::PREFIX,
         "Link" | "LinkShare" => LinkId::PREFIX,
         "LinkSignUp" => SignUpId::PREFIX,
         "Member" => MemberId::PREFIX,
+        "PartnerMove" => MoveId::PREFIX,
         "Partner" | "PartnerApplication" | "PartnerProfile" => PartnerId::PREFIX,
         "Payout" => PayoutId::PREFIX,
         "Programme" => ProgrammeId::PREFIX,
@@ -214,6 +223,7 @@ fn prefix_of_column(column: &str) -> Option<&'static str> {
         "member_id" => MemberId::PREFIX,
         "allocation_id" => AllocationId::PREFIX,
         "redemption_id" => RedemptionId::PREFIX,
+        "entry_id" => AuditEntryId::PREFIX,
         "endpoint_id" => WebhookEndpointId::PREFIX,
         "source_id" => WebhookSourceId::PREFIX,
         by if by.ends_with("_by") => UserId::PREFIX,

@@ -45,6 +45,8 @@ pub struct Customer {
     pub created_at: DateTime<Utc>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// When the person was erased.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
 /// What is reported of a customer.

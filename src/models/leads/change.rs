@@ -30,6 +30,8 @@ pub enum LeadFault {
     PartnerClosed,
     /// It was changed at this instant, after the caller had read it.
     ChangedSince(DateTime<Utc>),
+    /// The client was erased then, and is not named again.
+    Erased(DateTime<Utc>),
 }
 
 /// What a lead is worth, and what its partner earns by it.
@@ -137,6 +139,11 @@ impl Books<'_> {
         expected: Option<DateTime<Utc>>,
     ) -> QueryResult<Result<bool, LeadFault>> {
         lead.apply(terms, &mut changes)?;
+        if let Some(erased) = lead.erased_at
+            && changes.name_client(lead)
+        {
+            return Ok(Err(LeadFault::Erased(erased)));
+        }
         if !changes.differ_from(lead) {
             return Ok(Ok(false));
         }

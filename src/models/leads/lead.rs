@@ -74,6 +74,8 @@ pub struct Lead {
     pub converted_at: Option<DateTime<Utc>>,
     /// When it last changed.
     pub updated_at: DateTime<Utc>,
+    /// When the client was erased.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
 /// A lead to be added. Its commission follows from the deal's value and the partner's rate.
@@ -160,6 +162,11 @@ impl LeadChanges {
     /// Whether anything of a lead is not so already.
     pub fn differ_from(&self, lead: &Lead) -> bool {
         differ!(self, lead; client_name, client_email, client_phone, service, deal_value, commission, commission_fixed, notes)
+    }
+
+    /// Whether they say something else of who the client is.
+    pub fn name_client(&self, lead: &Lead) -> bool {
+        differ!(self, lead; client_name, client_email, client_phone, notes)
     }
 }
 

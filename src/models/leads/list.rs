@@ -116,6 +116,7 @@ impl From<LeadSummary> for Lead {
             created_at: summary.created_at,
             converted_at: None,
             updated_at: summary.updated_at,
+            erased_at: None,
         }
     }
 }

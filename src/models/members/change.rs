@@ -33,6 +33,8 @@ pub enum MemberFault {
     AddressSettled(String),
     /// It was changed at this instant, after the caller had read it.
     ChangedSince(DateTime<Utc>),
+    /// The person was erased then, and is not named again.
+    Erased(DateTime<Utc>),
 }
 
 impl Books<'_> {
@@ -89,6 +91,9 @@ impl Books<'_> {
         if !changes.differ_from(&member) {
             return Ok(Ok(false));
         }
+        if let Some(erased) = member.erased_at {
+            return Ok(Err(MemberFault::Erased(erased)));
+        }
         if expected.is_some_and(|expected| expected != member.updated_at) {
             return Ok(Err(MemberFault::ChangedSince(member.updated_at)));
         }
@@ -105,14 +110,17 @@ impl Books<'_> {
     }
 
     /// Takes an inactive member in again: active where somebody has signed in with the address, else invited. Gives whether it was
-    /// inactive; `None` where there is no such member.
-    pub async fn reactivate_member(&self, scope: Scope, id: MemberId) -> QueryResult<Option<bool>> {
-        let Some(member) = Member::lock(self.connection, scope, id).await? else { return Ok(None) };
+    /// inactive.
+    pub async fn reactivate_member(&self, scope: Scope, id: MemberId) -> QueryResult<Result<bool, MemberFault>> {
+        let Some(member) = Member::lock(self.connection, scope, id).await? else { return Ok(Err(MemberFault::NotFound)) };
         if member.status != MemberStatus::Inactive {
-            return Ok(Some(false));
+            return Ok(Ok(false));
+        }
+        if let Some(erased) = member.erased_at {
+            return Ok(Err(MemberFault::Erased(erased)));
         }
         let status = if member.user_id.is_some() { MemberStatus::Active } else { MemberStatus::Invited };
         let changes = MemberChanges { status: Some(status), ..MemberChanges::default() };
-        member.update(self.connection, self.tenant, &changes, self.after_locks().at).await.map(|()| Some(true))
+        member.update(self.connection, self.tenant, &changes, self.after_locks().at).await.map(|()| Ok(true))
     }
 }

@@ -61,6 +61,8 @@ pub struct Member {
     pub created_at: DateTime<Utc>,
     /// When what is said of it last changed.
     pub updated_at: DateTime<Utc>,
+    /// When the person was erased.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
 /// A member to be added.

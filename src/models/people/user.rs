@@ -20,6 +20,8 @@ pub struct User {
     pub name: Option<String>,
     /// When it first signed in.
     pub created_at: DateTime<Utc>,
+    /// When the person was erased.
+    pub erased_at: Option<DateTime<Utc>>,
 }
 
 impl User {

@@ -306,6 +306,10 @@ async fn permissions_of_every_mutation() {
         assert!(mutations.iter().any(|(known, ..)| *known == name), "{name} is not in the table");
     }
     for (name, mutation, allowed) in mutations {
+        if name == "erasePerson" {
+            // It waits for imports, which no server of this world runs.
+            world.sql("UPDATE data_imports SET status = 'cancelled', finished_at = now() WHERE status = 'waiting'").await;
+        }
         let tokens = [
             crate::support::token("member_a", ACME),
             crate::support::token("owner_a", ACME),

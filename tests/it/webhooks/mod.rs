@@ -4,9 +4,9 @@ mod clerk;
 mod endpoints;
 mod events;
 mod feeds;
-mod incoming;
+pub mod incoming;
 mod killed;
-mod receiver;
+pub mod receiver;
 mod sending;
 mod stripe;
 
@@ -47,7 +47,7 @@ fn sender(world: &World) -> Sender {
 }
 
 /// Sends all that is due; gives how many attempts that took.
-async fn send(world: &World) -> usize {
+pub async fn send(world: &World) -> usize {
     sender(world).run_once().await.expect("it sends")
 }
 
@@ -59,14 +59,14 @@ async fn send_after(world: &World, time: TimeDelta) -> usize {
 }
 
 /// Runs a mutation of an operator's that is expected to succeed; gives its payload.
-async fn done(world: &World, name: &str, input: Value, fields: &str) -> Value {
+pub async fn done(world: &World, name: &str, input: Value, fields: &str) -> Value {
     let payload = tried(world, name, input, fields).await;
     assert_eq!(payload["userErrors"], json!([]), "{name}");
     payload
 }
 
 /// Runs a mutation of an operator's; gives its payload.
-async fn tried(world: &World, name: &str, input: Value, fields: &str) -> Value {
+pub async fn tried(world: &World, name: &str, input: Value, fields: &str) -> Value {
     let kind = format!("{}{}Input", name[..1].to_uppercase(), &name[1..]);
     let query = format!(
         "mutation ($input: {kind}!) {{ {name}(input: $input) {{ {fields} replayed userErrors {{ code message field }} }} }}"
@@ -75,7 +75,7 @@ async fn tried(world: &World, name: &str, input: Value, fields: &str) -> Value {
 }
 
 /// An endpoint at a receiver; gives its id and secret.
-async fn endpoint(world: &World, receiver: &Receiver, types: &[&str]) -> (String, String) {
+pub async fn endpoint(world: &World, receiver: &Receiver, types: &[&str]) -> (String, String) {
     let input = keyed(json!({"url": receiver.url, "eventTypes": types}));
     let made = done(world, "createWebhookEndpoint", input, &format!("secret {ENDPOINT}")).await;
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
@@ -88,7 +88,7 @@ async fn seen(world: &World, id: &str) -> Value {
 }
 
 /// The deliveries of an endpoint, the latest first.
-async fn deliveries(world: &World, id: &str) -> Vec<Value> {
+pub async fn deliveries(world: &World, id: &str) -> Vec<Value> {
     seen(world, id).await["deliveries"]["nodes"].as_array().expect("deliveries").clone()
 }
 

@@ -38,6 +38,11 @@ impl Few {
                 let invitation: InvitationId = of(random, &self.invitations)?.parse().expect("an id");
                 (As::Both, json!({"token": invitation.uuid().to_string()}))
             }
+            // Seldom: it is final. Only those of whom there are always others, or whose payments go on.
+            "erasePerson" => {
+                let who = if random.bool() { &self.leads } else { &self.customers };
+                (Operator, with(id(who, random).filter(|_| random.u8(..4) == 0)?, json!({"reason": "R"})))
+            }
             other => panic!("no call of {other}: every mutation is thrown at every other"),
         })
     }

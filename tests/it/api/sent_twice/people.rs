@@ -21,4 +21,9 @@ pub async fn people(twice: &mut Twice<'_>, person: &str, b: &str) {
     twice.send("operator", "inviteUser", json!({"partnerId": b, "email": "ann@example.com", "role": "OWNER"}), shown).await;
     twice.world.sql("UPDATE partner_invitations SET token_hash = sha256('secret') WHERE revoked_at IS NULL").await;
     twice.send("person", "acceptInvitation", json!({"token": "secret"}), "partnerId").await;
+
+    let client = json!({"partnerId": b, "clientName": "Cy", "clientEmail": "cy@example.com", "service": "S"});
+    let lead = twice.send("operator", "createLead", client, "lead { id }").await["lead"]["id"].clone();
+    let erased = "pseudonym erased { kind recordId erasedAt } sameAddress { kind }";
+    twice.send("operator", "erasePerson", json!({"id": lead, "reason": "R"}), erased).await;
 }

@@ -10,6 +10,7 @@ pub async fn rows(world: &World) -> Vec<Row> {
     for role in ["member", "owner"] {
         world.invited(&format!("{role}@example.com")).await;
     }
+    let lead = world.add_lead(world.acme, world.a).await;
     let tokens = "UPDATE partner_invitations SET token_hash = sha256(convert_to('for ' || split_part(email, '@', 1), 'UTF8'))";
     world.sql(tokens).await;
     vec![
@@ -62,6 +63,11 @@ pub async fn rows(world: &World) -> Vec<Row> {
             "acceptInvitation",
             "acceptInvitation(input: { token: \"for ROLE\" }) { userErrors { message } }".to_owned(),
             [true, true, false, false],
+        ),
+        (
+            "erasePerson",
+            format!("erasePerson(input: {{ id: \"{lead}\", reason: \"R\" }}) {{ userErrors {{ message }} }}"),
+            [false, false, true, false],
         ),
     ]
 }

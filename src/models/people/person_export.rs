@@ -1,0 +1,112 @@
+//! What is kept of a person, as they may ask to have it (GDPR, articles 15 and 20).
+
+use diesel::{
+    QueryResult,
+    sql_types::{Jsonb, Nullable, Text, Uuid as SqlUuid},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{
+    db::statement::{Bind, statement},
+    ids::TenantId,
+    models::audit::change::{field_name, node_id, shown_as},
+};
+
+/// How many rows of one type are exported.
+pub const MAX_ROWS: usize = 1_000;
+
+/// Each table that keeps something of a person: the type of its rows in the API, the column of their id, and which of them are about the person.
+/// `$ids` are the rows that name the person.
+const TABLES: &[(&str, &str, &str, &str)] = &[
+    ("Lead", "partner_leads", "id", "t.id = ANY ($ids)"),
+    ("LeadStatusChange", "lead_status_changes", "id", "t.lead_id = ANY ($ids)"),
+    ("PartnerMove", "partner_moves", "id", "t.lead_id = ANY ($ids)"),
+    ("Member", "partner_members", "id", "t.id = ANY ($ids)"),
+    ("CreditAllocation", "credit_allocations", "id", "t.member_id = ANY ($ids)"),
+    ("CreditRedemption", "credit_redemptions", "id", USED),
+    ("Customer", "customers", "id", "t.id = ANY ($ids)"),
+    ("CustomerAccount", "partner_accounts", "id", "t.customer_id = ANY ($ids)"),
+    ("Sale", "invoices", "", "t.customer_id = ANY ($ids)"),
+    ("LinkSignUp", "link_sign_ups", "id", "t.customer_id = ANY ($ids)"),
+    ("Commission", "partner_commission_events", "id", "(t.lead_id = ANY ($ids) OR t.customer_id = ANY ($ids))"),
+    ("User", "users", "id", "t.id = ANY ($ids)"),
+    ("PartnerUser", "partner_users", "", "t.user_id = ANY ($ids)"),
+    ("Invitation", INVITATIONS, "id", "(t.id = ANY ($ids) OR t.accepted_by = ANY ($ids))"),
+    ("Affiliate", "affiliate_periods", "", "t.user_id = ANY ($ids)"),
+    ("InviteCode", "invite_codes", "", "t.user_id = ANY ($ids)"),
+    ("Referral", "referrals", "id", "t.user_id = ANY ($ids)"),
+    ("WalletTransaction", "wallet_transactions", "id", "t.user_id = ANY ($ids)"),
+    ("ImportedRow", "import_rows", "", "t.target_id = ANY ($ids)"),
+    ("AuditChange", "audit_changes", "", "t.subject_id = ANY ($ids)"),
+    ("AuditEntry", "audit_entries", "id", "t.actor_id = ANY ($ids)"),
+];
+
+/// By their credits: who is named by an address may be a member of several partners.
+const USED: &str = "t.id IN (SELECT u.redemption_id FROM credit_allocations a JOIN partner_credits u ON u.tenant_id = a.tenant_id AND u.allocation_id = a.id
+    WHERE a.tenant_id = asked.tenant_id AND a.member_id = ANY ($ids))";
+
+/// Without their tokens, which nobody may read.
+const INVITATIONS: &str = "(SELECT tenant_id, id, partner_id, email, role, created_by, created_at, sent_at, expires_at, accepted_at, accepted_by, revoked_at, \
+                           revoked_by, erased_at FROM partner_invitations)";
+
+/// Columns that say nothing of the person: what others are made of or found by, and what is nobody's to read.
+const LEFT_OUT: &str = "tenant_id id search_text email_key name_sort client_name_sort deal_value_sort amount_sort code_key digest token_hash \
+                        are_rewards_due version scope_id position run line file state raw decision number balance_sort user_ref customer_ref";
+
+/// A row that is about the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRow {
+    /// Its type, by its name in the API.
+    pub kind: &'static str,
+    /// Its id, where it has one.
+    pub id: Option<String>,
+    /// What it says, by the names of the API; what is empty is left out.
+    pub fields: Vec<(String, String)>,
+}
+
+/// The rows that are about the person whom `ids` name, type by type, and whether that is all.
+pub async fn kept(mut connection: &AsyncPgConnection, tenant: TenantId, ids: &[Uuid]) -> QueryResult<(Vec<KeptRow>, bool)> {
+    let parts = TABLES.iter().enumerate().map(|(number, (_, table, id, about))| {
+        let id = if id.is_empty() { "NULL::uuid".to_owned() } else { format!("t.{id}") };
+        let about = about.replace("$ids", "asked.ids");
+        format!(
+            "(SELECT '{number}' AS kind, {id} AS id, to_jsonb(t) - asked.left_out AS fields FROM asked, {table} t
+              WHERE t.tenant_id = asked.tenant_id AND {about} LIMIT {})",
+            MAX_ROWS + 1
+        )
+    });
+    let parts: Vec<String> = parts.collect();
+    let sql = format!(
+        "WITH asked AS MATERIALIZED (SELECT ?::uuid AS tenant_id, ?::uuid[] AS ids, string_to_array(?, ' ') AS left_out) {}",
+        parts.join(" UNION ALL ")
+    );
+    let binds = vec![Bind::Uuid(tenant.uuid()), Bind::Uuids(ids.to_vec()), Bind::text(LEFT_OUT)];
+    let rows: Vec<(String, Option<Uuid>, Value)> =
+        statement::<(Text, Nullable<SqlUuid>, Jsonb)>(sql, binds).load(&mut connection).await?;
+    let mut counts = [0; TABLES.len()];
+    let mut kept = Vec::with_capacity(rows.len());
+    for (number, id, fields) in rows {
+        let Ok(number) = number.parse::<usize>() else { continue };
+        counts[number] += 1;
+        if counts[number] > MAX_ROWS {
+            continue;
+        }
+        let kind = TABLES[number].0;
+        let fields = match fields {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        let fields = fields.into_iter().filter_map(|(column, value)| {
+            let text = match value {
+                Value::Null => return None,
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            Some((field_name(&column), shown_as(&column, &text)))
+        });
+        kept.push(KeptRow { kind, id: id.map(|id| node_id(kind, id)), fields: fields.collect() });
+    }
+    Ok((kept, counts.iter().all(|&count| count <= MAX_ROWS)))
+}
