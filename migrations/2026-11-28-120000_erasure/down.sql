@@ -1,10 +1,22 @@
-DROP FUNCTION erase_person(uuid, uuid[], text[], uuid, timestamptz);
-DROP FUNCTION name_person(uuid, uuid[]);
+-- People who were erased stay so, but nothing keeps their rows from being named again.
+SET LOCAL lock_timeout = '60s';
+DROP INDEX users_email_idx;
+DROP INDEX customers_email_idx;
+DROP TRIGGER webhook_receipts_erased ON webhook_receipts;
+DROP FUNCTION webhook_receipts_erased();
+DROP FUNCTION erase_person(uuid, uuid[], text[], text[], text, boolean, uuid, timestamptz);
+DROP FUNCTION erase_mentions(uuid, uuid[], text[], uuid[], text[], uuid[], text[], text[], person_patterns);
+DROP FUNCTION erase_own_rows(uuid, uuid[], person_patterns, boolean, uuid, timestamptz);
+DROP FUNCTION person_mentions();
+DROP FUNCTION name_person(uuid, uuid[], text, boolean);
+DROP FUNCTION person_phone(text);
+DROP FUNCTION person_reported(text);
 DROP FUNCTION person_body(text, person_patterns, text[], boolean);
 DROP FUNCTION person_json(jsonb, person_patterns, text[], boolean, text);
 DROP FUNCTION person_text(text, person_patterns, boolean);
 DROP FUNCTION person_alternatives(text[]);
 DROP TYPE person_patterns;
+UPDATE audit_changes SET change = 'updated' WHERE change = 'erased';
 ALTER TABLE import_findings DROP CONSTRAINT import_findings_row_fkey;
 ALTER TABLE import_findings ADD CONSTRAINT import_findings_row_fkey FOREIGN KEY (tenant_id, source, kind, source_id)
     REFERENCES import_rows (tenant_id, source, kind, source_id) ON DELETE RESTRICT;

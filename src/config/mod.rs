@@ -167,7 +167,7 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_OPERATION_TIMEOUT", global = true, value_name = "SECONDS", default_value = "15", value_parser = seconds)]
     pub operation_timeout: Duration,
 
-    /// How many seconds one operation with a file may take.
+    /// How many seconds one operation may take that has a file, or erases a person.
     #[arg(long, env = "PORTAL_UPLOAD_TIMEOUT", global = true, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
     pub upload_timeout: Duration,
 

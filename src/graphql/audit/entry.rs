@@ -1,19 +1,22 @@
 //! Entries of the audit trail.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use async_graphql::{Context, ID, InputObject, Object};
 
 use crate::{
     auth::Readable,
-    db::session::AuditActor,
+    db::{self, session::AuditActor},
     error::{Error, Result},
     graphql::{
         engine::{
             context::ContextExt,
             json::leaf_enums,
             lists::{self, Shown},
-            loaders::batch_key,
+            loaders::{BatchKey, batch_key},
             pagination::{Connection, Listed, TotalCount},
             period::{PeriodInput, bounds},
             row::{Row, plain},
@@ -29,8 +32,12 @@ use crate::{
             entry::{self, AuditFilter, BY_TIME, action},
         },
         page::{Page, PageArguments},
+        scope::Scope,
     },
 };
+
+/// The most changes of an entry that one answer has.
+const MAX_CHANGES: i64 = 500;
 
 /// An entry.
 #[derive(Clone)]
@@ -84,10 +91,24 @@ impl AuditEntry {
         self.0.operation_name.as_deref()
     }
 
-    /// What it has changed, in order. Owners of a partner see what is their partner's.
-    async fn changes(&self, ctx: &Context<'_>) -> Result<Vec<AuditChange>> {
-        let changes = ctx.load(ChangesOfEntry(self.0.id)).await?.unwrap_or_default();
-        Ok(changes.into_iter().map(AuditChange).collect())
+    /// What it has changed, in order: the first of it, of which `changeCount` says how many there are; `/export/audit.csv` has all. Owners of a partner see what
+    /// is their partner's.
+    async fn changes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(default = 100, desc = "How many: 1 to 500.")] first: i32,
+    ) -> Result<Option<Vec<AuditChange>>> {
+        let most = i64::from(first);
+        if !(1..=MAX_CHANGES).contains(&most) {
+            return Err(Error::BadUserInput(format!("`first` must be 1 to {MAX_CHANGES}, not {first}.")));
+        }
+        let changes = ctx.load(ChangesOfEntry(self.0.id, most)).await?.unwrap_or_default();
+        Ok(Some(changes.into_iter().map(AuditChange).collect()))
+    }
+
+    /// How many changes there are. Of more than fifty rows that one statement has changed, all together are one.
+    async fn change_count(&self, ctx: &Context<'_>) -> Result<i64> {
+        Ok(ctx.load(ChangeCount(self.0.id)).await?.unwrap_or_default())
     }
 }
 
@@ -210,7 +231,27 @@ impl AuditEntry {
 }
 
 batch_key!(EntryById(AuditEntryId) -> Arc<entry::AuditEntry>, entry::AuditEntry::by_ids);
-batch_key!(ChangesOfEntry(AuditEntryId) -> Vec<change::AuditChange>, change::AuditChange::by_entries);
+batch_key!(ChangeCount(AuditEntryId) -> i64, change::AuditChange::count_by_entries);
+
+/// The first changes of an entry, and how many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct ChangesOfEntry(AuditEntryId, i64);
+
+impl BatchKey for ChangesOfEntry {
+    type Value = Vec<change::AuditChange>;
+
+    async fn fetch(connection: &db::Connection, scope: Scope, keys: &[Self]) -> db::QueryResult<HashMap<Self, Self::Value>> {
+        let mut found = HashMap::new();
+        // An answer names one number, or a few by aliases.
+        let numbers: BTreeSet<i64> = keys.iter().map(|key| key.1).collect();
+        for most in numbers {
+            let entries: Vec<AuditEntryId> = keys.iter().filter(|key| key.1 == most).map(|key| key.0).collect();
+            let changes = change::AuditChange::by_entries(connection, scope, &entries, most).await?;
+            found.extend(changes.into_iter().map(|(entry, changes)| (Self(entry, most), changes)));
+        }
+        Ok(found)
+    }
+}
 
 plain!(AuditEntry: id, at, action, actor_kind, impersonator, reason, request_id, operation_name);
 

@@ -88,6 +88,12 @@ impl Prepared {
         self.merges
     }
 
+    /// Whether it reads all that a tenant keeps, which takes as long as there is much of it.
+    pub fn looks_through_all(&self) -> bool {
+        let is_erasure = || self.first_act(AuditActor::Operator).is_some_and(|act| act.action == "erasePerson");
+        self.kind == OperationType::Mutation && is_erasure()
+    }
+
     /// What the first field of a mutation does; `None` where that is not known before it runs.
     pub fn first_act(&self, actor: AuditActor) -> Option<Act> {
         let document = self.rewritten.as_ref().unwrap_or(&self.document.parsed);

@@ -111,7 +111,8 @@ pub fn changed_since(updated_at: chrono::DateTime<Utc>, what: &str) -> Refusal {
 
 /// The person was erased at that instant.
 pub fn erased(at: chrono::DateTime<Utc>, what: &str) -> Refusal {
-    let message = format!("The {what} was erased at {}, and is not named again. Add another.", shown(at));
+    let message =
+        format!("The {what} was erased at {}: name and contact details cannot be changed any more. Add a new one.", shown(at));
     Refusal::fault("input.id", FaultCode::Erased, message)
 }
 

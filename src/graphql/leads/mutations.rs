@@ -360,6 +360,6 @@ fn refusal(fault: LeadFault, path: &'static str) -> Refusal {
             Refusal::fault(path, FaultCode::InvalidTransition, "The lead's partner is CLOSED and earns nothing more.")
         }
         LeadFault::ChangedSince(at) => changed_since(at, "lead"),
-        LeadFault::Erased(at) => erased(at, "lead's client"),
+        LeadFault::Erased(at) => erased(at, "client of the lead"),
     }
 }

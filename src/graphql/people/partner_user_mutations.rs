@@ -221,6 +221,10 @@ fn refused(fault: MembershipFault) -> Refusal {
             FaultCode::InvalidTransition,
             format!("They were removed at {}. To let them in again, use `restorePartnerUser`.", shown(at)),
         ),
+        MembershipFault::Erased(at) => {
+            let message = format!("They were erased at {}, and cannot sign in any more.", shown(at));
+            Refusal::fault("input.userId", FaultCode::Erased, message)
+        }
         MembershipFault::Database(error) => error.into(),
     }
 }

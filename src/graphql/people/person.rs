@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use crate::{
     auth::Permission,
-    error::Result,
+    error::{Error, Result},
     graphql::{
         engine::{
             context::ContextExt,
@@ -21,10 +21,10 @@ use crate::{
     validation::{FaultCode, Faults, paragraphs},
 };
 
-/// As what a person is known, and by which id.
+/// A record that is about a person.
 #[derive(SimpleObject)]
 struct PersonRecord {
-    /// As what.
+    /// What kind of record it is.
     kind: PersonKind,
     /// The id of the lead, member, customer, user or invitation.
     record_id: ID,
@@ -41,11 +41,11 @@ impl From<&PersonRow> for PersonRecord {
 /// What is kept of a person.
 #[derive(SimpleObject)]
 struct PersonExport {
-    /// As what the person is known.
+    /// The records that are about the person.
     people: Vec<PersonRecord>,
-    /// What else has their e-mail address. Whether that is the same person is for you to say.
+    /// Other records with the same e-mail address: they may be about the same person.
     same_address: Vec<PersonRecord>,
-    /// Everything that is kept in rows about the person: at most 1,000 of each type.
+    /// The rows about the person, of each type at most 1,000. Mentions in texts and in received webhooks are not among them.
     rows: Vec<PersonExportRow>,
     /// Whether those are all rows.
     is_complete: bool,
@@ -59,7 +59,7 @@ struct PersonExportRow {
     kind: &'static str,
     /// Its id. Null where rows of the type have none.
     record_id: Option<ID>,
-    /// What it says, but for what is empty.
+    /// Its fields that are not empty.
     fields: Vec<PersonExportField>,
 }
 
@@ -128,9 +128,10 @@ struct ErasePersonInput {
 struct ErasePersonPayload {
     /// What the person is called from now on. Null where there are user errors.
     pseudonym: Option<String>,
-    /// What was about the person, and names them no more.
+    /// The records that were about the person, and no longer contain their name.
     erased: Vec<PersonRecord>,
-    /// What else has their e-mail address, and still names somebody: erase each by its id, or all by `withSameAddress`.
+    /// Other records with the same e-mail address, which are as they were. Erase them by their ids. They are listed at the first time only: an erased user or
+    /// customer has no address any more.
     same_address: Vec<PersonRecord>,
     /// Whether the person was erased before, and nothing was changed this time.
     replayed: bool,
@@ -181,18 +182,21 @@ async fn erase(ctx: &Context<'_>, input: ErasePersonInput) -> Result<Option<Eras
 
 fn refused(fault: ErasureFault) -> Refusal {
     let (code, message) = match fault {
+        ErasureFault::CallerIsErased => return Error::Forbidden("Your own user was erased meanwhile.".to_owned()).into(),
         ErasureFault::NotFound => {
             (FaultCode::NotFound, "There is no lead, member, customer, user or invitation of this id.".to_owned())
         }
         ErasureFault::BelongsTo(user) => {
-            (FaultCode::Invalid, format!("The person is {user}, who signs in here: erase that user, and this goes with them."))
+            (FaultCode::Invalid, format!("This belongs to the user {user}. Erase the user: this is erased with it."))
         }
-        ErasureFault::Oneself => {
-            (FaultCode::Invalid, "That is you: another operator has to erase you, as your access ends with it.".to_owned())
+        ErasureFault::IsCaller => {
+            (FaultCode::Invalid, "This is your own user. Another operator can erase it; your access ends then.".to_owned())
         }
         ErasureFault::Importing(import) => (
             FaultCode::InvalidTransition,
-            format!("{import} is not finished, and what it brings may name the person: erase them when it has ended."),
+            format!(
+                "{import} is not finished, and may bring the person in again. Wait until it has ended, or cancel it, and try again."
+            ),
         ),
     };
     Refusal::fault("input.id", code, message)

@@ -102,7 +102,7 @@ pub async fn execute(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Ve
 async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
     let started = Instant::now();
     let _permit = app.edge.permit()?;
-    let limit = if files.is_empty() { app.operation_timeout } else { app.upload_timeout };
+    let limit = if files.is_empty() && !prepared.looks_through_all() { app.operation_timeout } else { app.upload_timeout };
     let may_predict = prepared.kind == OperationType::Query && files.is_empty();
     // On the heap, each by itself: there is room for one of them at a time.
     let mut is_paid = false;

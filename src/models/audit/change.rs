@@ -10,7 +10,10 @@ use uuid::Uuid;
 
 use crate::{
     clock::shown,
-    db::schema::audit_changes,
+    db::{
+        schema::audit_changes,
+        statement::{Bind, condition},
+    },
     ids::{
         self, AffiliateTermsId, AllocationId, AuditEntryId, CommissionId, CustomerAccountId, CustomerId, DataImportId,
         EnrolmentId, GrantId, InvitationId, LeadId, LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutId,
@@ -70,15 +73,21 @@ pub struct FieldChange {
 }
 
 impl AuditChange {
-    /// The changes of entries that are in scope, in their order.
+    /// The changes of entries that are in scope, in their order: of each entry at most so many.
     pub async fn by_entries(
         mut connection: &AsyncPgConnection,
         scope: Scope,
         entries: &[AuditEntryId],
+        most: i64,
     ) -> QueryResult<HashMap<AuditEntryId, Vec<Self>>> {
+        let first = condition(
+            "(audit_changes.entry_id, audit_changes.number) IN (SELECT e.id, n.number FROM unnest(?::uuid[]) AS e (id) CROSS JOIN LATERAL (
+                SELECT c.number FROM audit_changes c WHERE c.tenant_id = ? AND c.entry_id = e.id ORDER BY c.number LIMIT ?) AS n)",
+            vec![Bind::Uuids(entries.iter().map(|id| id.uuid()).collect()), Bind::Uuid(scope.tenant.uuid()), Bind::BigInt(most)],
+        );
         let rows: Vec<Self> = Self::query()
             .filter(audit_changes::tenant_id.eq(scope.tenant))
-            .filter(audit_changes::entry_id.eq_any(entries))
+            .filter(first)
             .order(audit_changes::number)
             .load(&mut connection)
             .await?;
@@ -88,6 +97,24 @@ impl AuditChange {
             (row.entry_id, row)
         });
         Ok(group(rows.collect()))
+    }
+
+    /// How many changes of entries are in scope.
+    pub async fn count_by_entries(
+        mut connection: &AsyncPgConnection,
+        scope: Scope,
+        entries: &[AuditEntryId],
+    ) -> QueryResult<HashMap<AuditEntryId, i64>> {
+        let partner = || Bind::OptionalUuid(scope.partner.map(PartnerId::uuid));
+        let counts: Vec<(AuditEntryId, i64)> = audit_changes::table
+            .filter(audit_changes::tenant_id.eq(scope.tenant))
+            .filter(audit_changes::entry_id.eq_any(entries))
+            .filter(condition("(?::uuid IS NULL OR audit_changes.partner_id = ?)", vec![partner(), partner()]))
+            .group_by(audit_changes::entry_id)
+            .select((audit_changes::entry_id, diesel::dsl::count_star()))
+            .load(&mut connection)
+            .await?;
+        Ok(counts.into_iter().collect())
     }
 
     /// Takes out what a partner's people do not see elsewhere either: other partners, and who of the tenant's staff it was.

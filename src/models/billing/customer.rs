@@ -177,6 +177,8 @@ impl Customer {
                 customers::updated_at.eq(diesel::dsl::now),
             ));
         let differs = customers::name.ne(&report.name).or(customers::email.is_distinct_from(&report.email));
+        // One who was erased is not named again.
+        let differs = customers::erased_at.is_null().and(differs);
         let changed: Option<CustomerId> = diesel::query_dsl::methods::FilterDsl::filter(upsert, differs)
             .returning(customers::id)
             .get_result(&mut connection)

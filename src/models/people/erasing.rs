@@ -2,16 +2,19 @@
 
 use diesel::{
     OptionalExtension, QueryResult,
-    sql_types::{Nullable, Text, Uuid as SqlUuid},
+    sql_types::{Text, Uuid as SqlUuid},
 };
-use diesel_async::RunQueryDsl;
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use uuid::Uuid;
 
-use super::person::{self, PersonKind, PersonRow};
+use super::{
+    person::{self, PersonKind, PersonRow},
+    user::User,
+};
 use crate::{
     db::statement::{Bind, statement},
-    ids::{DataImportId, UserId},
-    models::ledger::books::Books,
+    ids::{DataImportId, PartnerId, UserId},
+    models::{ledger::books::Books, scope::Scope},
 };
 
 /// What was erased.
@@ -34,8 +37,10 @@ pub enum ErasureFault {
     NotFound,
     /// The row belongs to a user, who is to be erased instead.
     BelongsTo(UserId),
-    /// It is the caller.
-    Oneself,
+    /// It is the caller's own user.
+    IsCaller,
+    /// The caller was erased meanwhile.
+    CallerIsErased,
     /// An import is not finished, which may name the person.
     Importing(DataImportId),
 }
@@ -49,10 +54,10 @@ impl Books<'_> {
         id: Uuid,
         with_same_address: bool,
     ) -> QueryResult<Result<Erasure, ErasureFault>> {
-        // One after the other: who comes second finds them erased. Nothing else is locked yet, so nobody can wait for this in turn.
-        let turn = "SELECT pg_advisory_xact_lock(hashtextextended('erase_person ' || ?::text, 0))::text";
-        let turn = statement::<Nullable<Text>>(turn, vec![Bind::text(self.tenant.to_string())]);
-        turn.execute(&mut &*self.connection).await?;
+        self.erase_in_turn().await?;
+        if self.is_caller_erased().await? {
+            return Ok(Err(ErasureFault::CallerIsErased));
+        }
         let rows = person::find(self.connection, self.tenant, kind, id).await?;
         let [asked, ..] = rows.as_slice() else { return Ok(Err(ErasureFault::NotFound)) };
         let is_chosen = |row: &PersonRow| row.is_certain || with_same_address;
@@ -65,10 +70,10 @@ impl Books<'_> {
             rows.iter().cloned().partition(|row| is_chosen(row) && row.user.is_none_or(is_users));
         let left = left.into_iter().filter(|row| row.erased_at.is_none()).collect();
         if self.by.is_some_and(|by| erased.iter().any(|row| row.id == by.uuid())) {
-            return Ok(Err(ErasureFault::Oneself));
+            return Ok(Err(ErasureFault::IsCaller));
         }
-        if erased.iter().all(|row| row.erased_at.is_some()) {
-            let pseudonym = asked.name.clone().unwrap_or_default();
+        let known_as = erased.iter().find_map(PersonRow::pseudonym);
+        if let Some(pseudonym) = known_as.clone().filter(|_| erased.iter().all(|row| row.erased_at.is_some())) {
             return Ok(Ok(Erasure { pseudonym, erased, left, is_new: false }));
         }
         let unfinished =
@@ -77,17 +82,46 @@ impl Books<'_> {
         if let Some(import) = unfinished.get_result::<DataImportId>(&mut &*self.connection).await.optional()? {
             return Ok(Err(ErasureFault::Importing(import)));
         }
-        let binds = vec![
-            Bind::Uuid(self.tenant.uuid()),
-            Bind::Uuids(erased.iter().map(|row| row.id).collect()),
-            Bind::Texts(erased.iter().map(PersonRow::node_id).collect()),
-            Bind::OptionalUuid(self.by.map(UserId::uuid)),
-            Bind::Time(self.at),
-        ];
-        let erase = statement::<Nullable<Text>>("SELECT erase_person(?, ?, ?, ?, ?)", binds);
-        let pseudonym = erase.get_result::<Option<String>>(&mut &*self.connection).await?.unwrap_or_default();
+        let pseudonym = self.replace_names(&erased, known_as, !left.is_empty()).await?;
         let at = Some(self.at);
         let erased = erased.into_iter().map(|row| PersonRow { erased_at: row.erased_at.or(at), ..row }).collect();
         Ok(Ok(Erasure { pseudonym, erased, left, is_new: true }))
+    }
+
+    /// Waits until nobody else of the tenant is erased, so that who comes second finds them erased. Nothing else is locked by then, so that nobody
+    /// waits for this in a circle.
+    async fn erase_in_turn(&self) -> QueryResult<()> {
+        // All that the tenant keeps is looked through: the limit of an operation holds, and not that of a statement.
+        let mut connection = self.connection;
+        connection.batch_execute("SET LOCAL statement_timeout = 0").await?;
+        let turn = "SELECT pg_advisory_xact_lock(hashtextextended('erase_person ' || ?, 0))::text";
+        statement::<Text>(turn, vec![Bind::text(self.tenant.to_string())]).execute(&mut connection).await.map(drop)
+    }
+
+    /// Two who erase each other at once: the second was somebody when the request came.
+    async fn is_caller_erased(&self) -> QueryResult<bool> {
+        let Some(by) = self.by else { return Ok(false) };
+        let user = User::by_ids(self.connection, Scope::tenant(self.tenant), &[by]).await?;
+        Ok(user.get(&by).is_some_and(|user| user.erased_at.is_some()))
+    }
+
+    /// Replaces what names the person whom `rows` are about; gives the pseudonym. `is_shared` says that others have the address too.
+    async fn replace_names(&self, rows: &[PersonRow], known_as: Option<String>, is_shared: bool) -> QueryResult<String> {
+        let ids = || Bind::Uuids(rows.iter().map(|row| row.id).collect());
+        let tenant = || Bind::Uuid(self.tenant.uuid());
+        let partners = "SELECT partner_id FROM partner_users WHERE tenant_id = ? AND user_id = ANY (?)";
+        let partners: Vec<PartnerId> = statement::<SqlUuid>(partners, vec![tenant(), ids()]).load(&mut &*self.connection).await?;
+        let binds = vec![
+            tenant(),
+            ids(),
+            Bind::Texts(rows.iter().map(PersonRow::node_id).collect()),
+            Bind::Texts(partners.iter().map(ToString::to_string).collect()),
+            Bind::Text(known_as),
+            Bind::Bools(vec![is_shared]),
+            Bind::OptionalUuid(self.by.map(UserId::uuid)),
+            Bind::Time(self.at),
+        ];
+        let erase = statement::<Text>("SELECT erase_person(?, ?, ?, ?, ?, (?)[1], ?, ?)", binds);
+        erase.get_result(&mut &*self.connection).await
     }
 }

@@ -76,6 +76,8 @@ pub enum MembershipFault {
     FromOrganization(String),
     /// The person was removed then.
     Removed(DateTime<Utc>),
+    /// The person was erased then.
+    Erased(DateTime<Utc>),
     /// The database.
     Database(QueryError),
 }
@@ -182,12 +184,19 @@ impl LockedMemberships {
         if membership.removed_at.is_none() {
             return Ok(false);
         }
+        if let Some(at) = membership.erased_at(connection).await? {
+            return Err(MembershipFault::Erased(at));
+        }
         membership.set_removal(connection, None).await?;
         Ok(true)
     }
 }
 
 impl Membership {
+    async fn erased_at(&self, mut connection: &AsyncPgConnection) -> QueryResult<Option<DateTime<Utc>>> {
+        users::table.find((self.tenant_id, self.user_id)).select(users::erased_at).first(&mut connection).await
+    }
+
     async fn set_role(&self, mut connection: &AsyncPgConnection, role: PartnerUserRole) -> QueryResult<()> {
         let row = partner_users::table.find((self.tenant_id, self.partner_id, self.user_id));
         diesel::update(row).set(partner_users::role.eq(role)).execute(&mut connection).await.map(drop)

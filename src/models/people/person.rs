@@ -14,7 +14,7 @@ use crate::{
 };
 
 crate::pg_enum! {
-    /// As what a person is known.
+    /// The kind of a record that is about a person.
     pub enum PersonKind {
         /// The client of a lead, by the lead's id.
         Lead = "lead",
@@ -70,6 +70,13 @@ impl PersonRow {
     /// Its id, as `node` takes it.
     pub fn node_id(&self) -> String {
         ids::format_any(self.kind.prefix(), self.id).expect("prefixes of ids are well-formed")
+    }
+
+    /// The pseudonym that it was erased with.
+    pub fn pseudonym(&self) -> Option<String> {
+        self.erased_at?;
+        // Of an invitation, the name is the address.
+        self.name.as_deref()?.split(['@', '+']).next().map(str::to_owned)
     }
 }
 

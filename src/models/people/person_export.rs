@@ -37,6 +37,7 @@ const TABLES: &[(&str, &str, &str, &str)] = &[
     ("Affiliate", "affiliate_periods", "", "t.user_id = ANY ($ids)"),
     ("InviteCode", "invite_codes", "", "t.user_id = ANY ($ids)"),
     ("Referral", "referrals", "id", "t.user_id = ANY ($ids)"),
+    ("AffiliateReward", "affiliate_rewards", "id", "t.user_id = ANY ($ids)"),
     ("WalletTransaction", "wallet_transactions", "id", "t.user_id = ANY ($ids)"),
     ("ImportedRow", "import_rows", "", "t.target_id = ANY ($ids)"),
     ("AuditChange", "audit_changes", "", "t.subject_id = ANY ($ids)"),
@@ -44,8 +45,9 @@ const TABLES: &[(&str, &str, &str, &str)] = &[
 ];
 
 /// By their credits: who is named by an address may be a member of several partners.
-const USED: &str = "t.id IN (SELECT u.redemption_id FROM credit_allocations a JOIN partner_credits u ON u.tenant_id = a.tenant_id AND u.allocation_id = a.id
-    WHERE a.tenant_id = asked.tenant_id AND a.member_id = ANY ($ids))";
+const USED: &str = "(t.member_id = ANY ($ids) OR t.employee_email IN (SELECT m.email_key FROM partner_members m WHERE m.tenant_id = asked.tenant_id AND m.id = ANY ($ids))
+    OR t.id IN (SELECT u.redemption_id FROM credit_allocations a JOIN partner_credits u ON u.tenant_id = a.tenant_id AND u.allocation_id = a.id
+    WHERE a.tenant_id = asked.tenant_id AND a.member_id = ANY ($ids)))";
 
 /// Without their tokens, which nobody may read.
 const INVITATIONS: &str = "(SELECT tenant_id, id, partner_id, email, role, created_by, created_at, sent_at, expires_at, accepted_at, accepted_by, revoked_at, \
@@ -53,7 +55,8 @@ const INVITATIONS: &str = "(SELECT tenant_id, id, partner_id, email, role, creat
 
 /// Columns that say nothing of the person: what others are made of or found by, and what is nobody's to read.
 const LEFT_OUT: &str = "tenant_id id search_text email_key name_sort client_name_sort deal_value_sort amount_sort code_key digest token_hash \
-                        are_rewards_due version scope_id position run line file state raw decision number balance_sort user_ref customer_ref";
+                        are_rewards_due version scope_id position run line file state number user_ref customer_ref \
+                        request idempotency_key reversal_key reversal_request impersonator end_impersonator started_by ended_by";
 
 /// A row that is about the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +76,7 @@ pub async fn kept(mut connection: &AsyncPgConnection, tenant: TenantId, ids: &[U
         let about = about.replace("$ids", "asked.ids");
         format!(
             "(SELECT '{number}' AS kind, {id} AS id, to_jsonb(t) - asked.left_out AS fields FROM asked, {table} t
-              WHERE t.tenant_id = asked.tenant_id AND {about} LIMIT {})",
+              WHERE t.tenant_id = asked.tenant_id AND {about} ORDER BY 2 LIMIT {})",
             MAX_ROWS + 1
         )
     });
@@ -98,7 +101,8 @@ pub async fn kept(mut connection: &AsyncPgConnection, tenant: TenantId, ids: &[U
             Value::Object(fields) => fields,
             _ => Map::new(),
         };
-        let fields = fields.into_iter().filter_map(|(column, value)| {
+        // Who of the tenant's people it was is about them.
+        let fields = fields.into_iter().filter(|(column, _)| !column.ends_with("_by")).filter_map(|(column, value)| {
             let text = match value {
                 Value::Null => return None,
                 Value::String(text) => text,

@@ -231,7 +231,7 @@ async fn many_are_counted() {
     let world = World::new().await;
     let leads = world.add_leads(world.acme, world.a, 60).await;
     let others = world.add_leads(world.acme, world.b, 10).await;
-    let ids: Vec<String> = leads.iter().chain(&others).map(ToString::to_string).collect();
+    assert_eq!(leads.len() + others.len(), 70);
     let owner = world.owner().await;
     Act::new(AuditActor::Command, "tenant set").announce_for_connection(&owner).await.expect("announced");
     let mut connection = owner;
@@ -248,7 +248,34 @@ async fn many_are_counted() {
         .collect();
     counts.sort_unstable();
     assert_eq!(counts, [(Some("Partner A"), Some(60), true), (Some("Partner B"), Some(10), true)]);
-    assert_eq!(ids.len(), 70);
+}
+
+/// Of an entry with very many changes the first are shown, and how many there are; each caller has their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_bounded() {
+    let world = World::new().await;
+    let leads = world.add_leads(world.acme, world.a, 5).await;
+    world.add_leads(world.acme, world.b, 3).await;
+    let mut owner = world.owner().await;
+    Act::new(AuditActor::Command, "tenant set").announce_for_connection(&owner).await.expect("announced");
+    let sql = "UPDATE partner_leads SET notes = 'N'";
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut owner, sql).await.expect("done");
+    let query = "{ auditLog(filter: { actorKind: [COMMAND] }) { nodes { changeCount one: changes(first: 1) { subjectId } two: changes(first: 2) { subjectId } changes { subjectId } } } }";
+    for (bearer, count) in [(staff_token("operator", ACME), 8), (token("owner_a", ACME), 5)] {
+        let entry = world.run(&bearer, query, json!({})).await.data()["auditLog"]["nodes"][0].clone();
+        let shown = |name: &str| entry[name].as_array().map(Vec::len);
+        assert_eq!(
+            (&entry["changeCount"], shown("one"), shown("two"), shown("changes")),
+            (&json!(count), Some(1), Some(2), Some(count))
+        );
+        assert!(entry["one"][0] == entry["changes"][0] && leads.len() == 5);
+    }
+    for first in [0, 501, -1] {
+        let answer = world
+            .operator("query ($first: Int!) { auditLog { nodes { changes(first: $first) { kind } } } }", json!({"first": first}))
+            .await;
+        assert_eq!(answer.code(), "BAD_USER_INPUT", "{first}");
+    }
 }
 
 /// A payout's account is shown in full to operators alone, while it is to be paid, with a reason; that leaves an entry, which the partner's owners read.

@@ -104,7 +104,7 @@ async fn every_column_is_known() {
     const ELSEWHERE: &str = "audit_changes.subject data_import_chunks. data_import_findings.file data_imports.files data_imports.options \
                          directory_objects.subject import_files. import_findings.source_id import_rows.file import_runs. invoices. \
                          link_click link_hosts. links. partner_profiles.address_ partner_profiles.bank_account_sealed \
-                         partner_profiles.tax_id_sealed partner_profiles.website processor_ programme_rate_answers. programmes. \
+                         partner_profiles.tax_id_sealed partner_profiles.payment_email partner_profiles.website processor_ programme_rate_answers. programmes. \
                          webhook_attempts.fault webhook_attempts.url webhook_endpoints.disabled_reason webhook_endpoints.url \
                          webhook_secrets. webhook_source_secrets.";
     let world = World::new().await;
@@ -115,8 +115,8 @@ async fn every_column_is_known() {
              WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.is_generated = 'NEVER'
                 AND c.data_type IN ('text', 'jsonb', 'bytea', 'ARRAY') AND c.domain_name IS NULL AND c.column_name <> ALL ('{{{}}}')
                 AND EXISTS (SELECT FROM information_schema.columns o WHERE o.table_name = c.table_name AND o.column_name = 'tenant_id')
-                AND pg_get_functiondef('erase_person'::regproc) !~ format('\\(''%s'', ''%s''', c.table_name, c.column_name)
-                AND pg_get_functiondef('erase_person'::regproc) !~ format('UPDATE public.%s [^;]*\\m%s =', c.table_name, c.column_name)",
+                AND (SELECT string_agg(prosrc, '') FROM pg_proc WHERE proname ~ '^(erase_|person_mentions)') !~ format('\\(''%s'', ''%s''', c.table_name, c.column_name)
+                AND (SELECT string_agg(prosrc, '') FROM pg_proc WHERE proname ~ '^(erase_|person_mentions)') !~ format('UPDATE public.%s [^;]*\\m%s =', c.table_name, c.column_name)",
             WORDS.replace(' ', ",")
         ))
         .await;
@@ -147,20 +147,29 @@ async fn others_stay() {
     assert_eq!(erased["sameAddress"], json!([{"kind": "LEAD", "recordId": same}]));
     let pseudonym = erased["pseudonym"].as_str().expect("a pseudonym").to_owned();
     let query = "query ($id: ID!) { lead(id: $id) { clientName clientEmail notes erasedAt } }";
-    for (other, address) in others {
+    for (other, address) in &others {
         let lead = world.operator(query, json!({"id": other})).await.data()["lead"].clone();
         assert_eq!(
             (&lead["clientName"], &lead["clientEmail"], &lead["erasedAt"]),
-            (&json!("Ann"), &json!(address), &json!(null))
+            (&json!("Ann"), &json!(*address), &json!(null))
         );
-        // The address alone is known to be hers wherever it stands.
-        assert_eq!(lead["notes"], json!(format!("Ask Ann, at {pseudonym}@erased.invalid.")));
+        // Somebody else has her address too, and so it is not hers alone.
+        assert_eq!(lead["notes"], json!("Ask Ann, at ann@example.com."));
     }
     let lead = world.operator(query, json!({"id": ann})).await.data()["lead"].clone();
     assert_eq!((&lead["clientName"], &lead["notes"]), (&json!(pseudonym), &json!(null)));
     assert!(lead["erasedAt"].is_string());
     let lead = world.operator(query, json!({"id": same})).await.data()["lead"].clone();
     assert_eq!((&lead["clientName"], &lead["clientEmail"]), (&json!("Annette"), &json!("ANN@example.com")));
+    // What is written of her stays whole.
+    let audited = "SELECT string_agg(c.fields #>> '{client_email,1}', '') AS text FROM audit_changes c WHERE c.fields #>> '{client_name,1}' = 'Annette'";
+    assert_eq!(world.text(audited).await, "ANN@example.com");
+    // Once nobody has it any more, it is replaced wherever it stands.
+    let pseudonym = erase(&world, &same, false).await["pseudonym"].as_str().expect("a pseudonym").to_owned();
+    for (other, _) in &others {
+        let lead = world.operator(query, json!({"id": other})).await.data()["lead"].clone();
+        assert_eq!(lead["notes"], json!(format!("Ask Ann, at {pseudonym}@erased.invalid.")));
+    }
 }
 
 /// A user who was erased is nobody at once, whatever their token says; and nothing that is reported late, or that anybody writes, names them again.
@@ -307,6 +316,66 @@ async fn exporting() {
         assert_eq!(world.run(&bearer, query, json!({"id": user, "all": true})).await.code(), code);
     }
     assert_eq!(world.operator(query, json!({"id": "lead_x", "all": true})).await.data()["exportPerson"], json!(null));
+}
+
+/// A word of ours, an amount or an id is no name, whatever somebody is called; and a reason that becomes longer still fits.
+#[tokio::test(flavor = "multi_thread")]
+async fn words_of_ours_stay() {
+    let world = World::new().await;
+    for name in ["Lost", "USD", "a", "true", "null", "O'Neil (\\d+) \"Bo\" [x]", "%s", "Lead", "100.00", "\u{674e}"] {
+        let input = keyed(
+            json!({"partnerId": world.a.to_string(), "clientName": name, "clientEmail": "n@example.com", "service": "Plan", "dealValue": "100.00"}),
+        );
+        let lead = done(&world, "createLead", input, "lead { id }").await["lead"]["id"].clone();
+        done(
+            &world,
+            "updateLeadStatus",
+            json!({"id": lead, "status": "LOST", "note": format!("{name} said {name}. ").repeat(20)}),
+            "lead { id }",
+        )
+        .await;
+        let why: String = format!("{name} ").repeat(100).chars().take(990).collect();
+        done(&world, "moveLead", json!({"id": lead, "partnerId": world.b.to_string(), "reason": why.trim()}), "lead { id }")
+            .await;
+        let erased = erase(&world, &lead, false).await;
+        assert_eq!(erased["userErrors"], json!([]), "{name}");
+        let query = "query ($id: ID!) { lead(id: $id) { clientName status dealValue { amount } service }
+            auditLog(filter: { subjectId: $id }) { nodes { changes { fields { name after } } } } }";
+        let data = world.operator(query, json!({"id": lead})).await.data().clone();
+        let seen = &data["lead"];
+        assert_eq!(
+            (&seen["clientName"], &seen["status"], &seen["dealValue"]["amount"]),
+            (&erased["pseudonym"], &json!("LOST"), &json!("100.00")),
+            "{name}"
+        );
+        for known in ["{\"after\":\"LOST\",\"name\":\"status\"}", "{\"after\":\"USD\",\"name\":\"currency\"}"] {
+            assert!(data["auditLog"].to_string().contains(known), "{name}: {}", data["auditLog"]);
+        }
+    }
+    assert_eq!(world.broken_rules().await, [""; 0]);
+}
+
+/// A report about somebody else that mentions the person is applied as it is to them.
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_about_others_stay() {
+    let world = World::new().await;
+    let lead = {
+        let input = keyed(
+            json!({"partnerId": world.a.to_string(), "clientName": "Wilhelmina Quackenbush", "clientEmail": ADDRESS, "service": "Plan"}),
+        );
+        done(&world, "createLead", input, "lead { id }").await["lead"]["id"].clone()
+    };
+    let clerk = Source::new(&world, WebhookSourceKind::Clerk).await;
+    let said = json!({"id": "owner_a", "first_name": "Grace", "last_name": "Hopper", "updated_at": 1_790_000_000_000_i64, "primary_email_address_id": "e1", "email_addresses": [
+        {"id": "e1", "email_address": "grace@example.com", "verification": {"status": "verified"}}, {"id": "e2", "email_address": "w.quackenbush@example.com"}]});
+    clerk.send(&world, "msg_1", &json!({"type": "user.updated", "timestamp": 1_790_000_000_000_i64, "data": said})).await;
+    erase(&world, &lead, false).await;
+    assert_eq!(found(&world, NAMES).await, "");
+    apply(&world).await;
+    assert_eq!(
+        world.text("SELECT name || ' ' || email AS text FROM users WHERE clerk_user_id = 'owner_a'").await,
+        "Grace Hopper grace@example.com"
+    );
 }
 
 /// A delivery that waits is sent without what named the person.

@@ -63,7 +63,7 @@ impl Export for AuditFilter {
 
     async fn cells(connection: &db::Connection, viewer: &Viewer, rows: &[AuditEntry]) -> db::QueryResult<Vec<Vec<String>>> {
         let ids: Vec<AuditEntryId> = rows.iter().map(|row| row.id).collect();
-        let changes = AuditChange::by_entries(connection, viewer.scope(), &ids).await?;
+        let changes = AuditChange::by_entries(connection, viewer.scope(), &ids, i64::MAX).await?;
         let lines =
             rows.iter().flat_map(|row| changes.get(&row.id).into_iter().flatten().map(move |change| line(row, change, viewer)));
         Ok(lines.collect())

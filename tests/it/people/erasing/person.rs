@@ -71,8 +71,11 @@ pub async fn everywhere(world: &World) -> Value {
     let lead = done(world, "createLead", input, "lead { id }").await["lead"]["id"].clone();
     done(world, "updateLead", json!({"id": lead, "clientName": "Wilhelmina Quackenbush", "clientEmail": ADDRESS}), "lead { id }")
         .await;
-    for (status, note) in [("CONTACTED", "Wilhelmina said yes"), ("QUALIFIED", "and Mrs. Quackenbush too"), ("CONVERTED", "done")]
-    {
+    for (status, note) in [
+        ("CONTACTED", "Wilhelmina said yes"),
+        ("QUALIFIED", "and Mrs. Quackenbush too, 0049 30/9876-5432"),
+        ("CONVERTED", "done"),
+    ] {
         done(world, "updateLeadStatus", json!({"id": lead, "status": status, "note": note}), "lead { id }").await;
     }
     let why = "W.QUACKENBUSH@example.com is B's, says Duckworth";
@@ -114,13 +117,20 @@ pub async fn everywhere(world: &World) -> Value {
     world
         .sql(&format!(
             "UPDATE partners SET company_name = 'wilhelmina quackenbush' WHERE id = '{}';
-             INSERT INTO partner_profiles (tenant_id, partner_id, contact_name, contact_email, contact_phone)
-                 SELECT tenant_id, id, 'Wilhelmina Quackenbush', 'w.quackenbush@example.com', '030/98765432' FROM partners WHERE id = '{0}'
-                 ON CONFLICT (tenant_id, partner_id) DO UPDATE SET contact_name = EXCLUDED.contact_name, contact_email = EXCLUDED.contact_email;
              UPDATE lead_status_changes SET impersonator = 'user_2wq' WHERE note = 'done'",
             world.a.uuid()
         ))
         .await;
+    let reached = json!({"partnerId": world.a.to_string(), "contactName": "Wilhelmina Quackenbush", "contactEmail": ADDRESS, "contactPhone": "030/98765432"});
+    done(world, "updatePartnerProfile", reached, "partner { id }").await;
+    // A member who came in a file, whose key has the address in it.
+    world.upload_members(b"email,first name,credits\nw.quackenbush@example.com,Wilhelmina,1\n", false).await;
+    reported(world).await;
+    user
+}
+
+/// Lets other services report the person, and an import have brought them.
+async fn reported(world: &World) {
     // What other services have reported: what is done with, what waits, and what has failed.
     let (clerk, stripe) =
         (Source::new(world, WebhookSourceKind::Clerk).await, Source::new(world, WebhookSourceKind::Stripe).await);
@@ -148,10 +158,12 @@ pub async fn everywhere(world: &World) -> Value {
              INSERT INTO import_rows (tenant_id, source, kind, source_id, file, line, run, digest, state, target_id, facts)
                 SELECT tenant_id, 'csv', 'customer', 'w.quackenbush@example.com', 'customers.csv', 2, 1, 'd', 'in', id,
                     '{\"name\": \"Wilhelmina Quackenbush\", \"email\": \"w.quackenbush@example.com\"}' FROM customers WHERE external_id LIKE 'w.quack%';
+             INSERT INTO import_rows (tenant_id, source, kind, source_id, file, line, run, digest, state, facts, raw)
+                SELECT tenant_id, 'csv', 'customer', 'W.QUACKENBUSH@example.com', 'customers.csv', 3, 1, 'd', 'read', '{\"name\": \"W. Quackenbush\", \"email\": \"w.quackenbush@example.com\"}',
+                    '{\"Full Name\": \"Wilhelmina Quackenbush\"}' FROM customers WHERE external_id LIKE 'w.quack%';
              INSERT INTO import_findings (tenant_id, source, kind, source_id, code, field, value, message, is_left, run)
                 SELECT tenant_id, 'csv', 'customer', 'w.quackenbush@example.com', 'INVALID', 'email', 'w.quackenbush@example.com', 'About w.quackenbush@example.com.', false, 1
                 FROM customers WHERE external_id LIKE 'w.quack%'",
         )
         .await;
-    user
 }
