@@ -201,7 +201,8 @@ BEGIN
     addresses := addresses || (SELECT array_agg(public.email_key(a)) FROM unnest(addresses) AS a);
     addresses := addresses || (SELECT array_agg(replace(replace(a, '+', '%2B'), '@', '%40')) FROM unnest(addresses) AS a);
     addresses := (SELECT array_agg(f) FROM unnest(addresses) AS a CROSS JOIN LATERAL unnest(ARRAY[a, normalize(a, NFC), normalize(a, NFD)]) AS f);
-    names := (SELECT array_agg(f) FROM unnest(names) AS n CROSS JOIN LATERAL unnest(ARRAY[n, normalize(n, NFC), normalize(n, NFD), replace(n, 'ß', 'ss')]) AS f
+    names := (SELECT array_agg(DISTINCT f) FROM unnest(names) AS n CROSS JOIN LATERAL unnest(ARRAY[n, replace(n, 'ß', 'ss')]) AS s
+        CROSS JOIN LATERAL unnest(ARRAY[s, normalize(s, NFC), normalize(s, NFD)]) AS f
         -- A single letter is a word of its own, unless it is a name in its script.
         WHERE length(n) >= 2 OR n !~ '[ -~]');
     phone := (SELECT string_agg(public.person_phone(p), '|') FROM unnest(phones) AS p);

@@ -1,5 +1,6 @@
 //! Erasing a person: nothing names them any more, and the books are as they were.
 
+mod edges;
 mod person;
 
 use futures_util::future::join_all;
