@@ -25,7 +25,7 @@ use std::{
 
 use async_graphql::{
     Name, OutputType, Positioned, Request, ServerError, SubscriptionType, Variables,
-    parser::types::{DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection},
+    parser::types::{DocumentOperations, ExecutableDocument, Field, OperationDefinition, OperationType, Selection},
     registry::{MetaTypeName, Registry},
 };
 use aws_lc_rs::digest::{SHA256, digest as hash};
@@ -90,19 +90,22 @@ impl Prepared {
 
     /// Whether it reads all that a tenant keeps, which takes as long as there is much of it.
     pub fn looks_through_all(&self) -> bool {
-        let is_erasure = || self.first_act(AuditActor::Operator).is_some_and(|act| act.action == "erasePerson");
-        self.kind == OperationType::Mutation && is_erasure()
+        self.kind == OperationType::Mutation && self.first_field().is_some_and(|field| field.name.node == "erasePerson")
     }
 
     /// What the first field of a mutation does; `None` where that is not known before it runs.
     pub fn first_act(&self, actor: AuditActor) -> Option<Act> {
+        self.first_field().map(|field| act(field, &self.variables, actor, self.name.as_deref()))
+    }
+
+    fn first_field(&self) -> Option<&Field> {
         let document = self.rewritten.as_ref().unwrap_or(&self.document.parsed);
         let operation = match &document.operations {
             DocumentOperations::Single(operation) => operation,
             DocumentOperations::Multiple(operations) => operations.get(self.name.as_deref()?)?,
         };
         match &operation.node.selection_set.node.items.first()?.node {
-            Selection::Field(field) => Some(act(&field.node, &self.variables, actor, self.name.as_deref())),
+            Selection::Field(field) => Some(&field.node),
             _ => None,
         }
     }

@@ -80,10 +80,18 @@ impl AuditChange {
         entries: &[AuditEntryId],
         most: i64,
     ) -> QueryResult<HashMap<AuditEntryId, Vec<Self>>> {
+        let partner = || Bind::OptionalUuid(scope.partner.map(PartnerId::uuid));
         let first = condition(
             "(audit_changes.entry_id, audit_changes.number) IN (SELECT e.id, n.number FROM unnest(?::uuid[]) AS e (id) CROSS JOIN LATERAL (
-                SELECT c.number FROM audit_changes c WHERE c.tenant_id = ? AND c.entry_id = e.id ORDER BY c.number LIMIT ?) AS n)",
-            vec![Bind::Uuids(entries.iter().map(|id| id.uuid()).collect()), Bind::Uuid(scope.tenant.uuid()), Bind::BigInt(most)],
+                SELECT c.number FROM audit_changes c WHERE c.tenant_id = ? AND c.entry_id = e.id AND (?::uuid IS NULL OR c.partner_id = ?)
+                ORDER BY c.number LIMIT ?) AS n)",
+            vec![
+                Bind::Uuids(entries.iter().map(|id| id.uuid()).collect()),
+                Bind::Uuid(scope.tenant.uuid()),
+                partner(),
+                partner(),
+                Bind::BigInt(most),
+            ],
         );
         let rows: Vec<Self> = Self::query()
             .filter(audit_changes::tenant_id.eq(scope.tenant))
@@ -91,8 +99,7 @@ impl AuditChange {
             .order(audit_changes::number)
             .load(&mut connection)
             .await?;
-        let rows = rows.into_iter().filter(|row| scope.partner.is_none() || row.partner_id.is_some_and(|id| scope.includes(id)));
-        let rows = rows.map(|mut row| {
+        let rows = rows.into_iter().map(|mut row| {
             row.hide_others(scope);
             (row.entry_id, row)
         });

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     db::schema::{data_import_chunks, data_imports},
-    ids::{DataImportId, UserId},
+    ids::{DataImportId, TenantId, UserId},
     models::{
         idempotency::{Claim, Difference, Key as IdempotencyKey, Operation},
         ledger::books::Books,
@@ -165,6 +165,18 @@ impl DataImportFilter {
 list!(DataImportFilter => DataImport; data_imports);
 
 impl DataImport {
+    /// One that waits or runs, if there is one.
+    pub async fn unfinished(mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<Option<DataImportId>> {
+        data_imports::table
+            .filter(data_imports::tenant_id.eq(tenant))
+            .filter(data_imports::status.eq_any([DataImportStatus::Waiting, DataImportStatus::Running]))
+            .order(data_imports::id)
+            .select(data_imports::id)
+            .first(&mut connection)
+            .await
+            .optional()
+    }
+
     /// Those of `ids` that are in scope.
     pub async fn by_ids(
         mut connection: &AsyncPgConnection,

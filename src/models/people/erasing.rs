@@ -1,7 +1,7 @@
 //! Erasing a person: what names them is replaced by a pseudonym, wherever it was written. What they have bought, earned and done stays.
 
 use diesel::{
-    OptionalExtension, QueryResult,
+    QueryResult,
     sql_types::{Text, Uuid as SqlUuid},
 };
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     db::statement::{Bind, statement},
     ids::{DataImportId, PartnerId, UserId},
-    models::{ledger::books::Books, scope::Scope},
+    models::{imports::data_import::DataImport, ledger::books::Books, scope::Scope},
 };
 
 /// What was erased.
@@ -76,10 +76,7 @@ impl Books<'_> {
         if let Some(pseudonym) = known_as.clone().filter(|_| erased.iter().all(|row| row.erased_at.is_some())) {
             return Ok(Ok(Erasure { pseudonym, erased, left, is_new: false }));
         }
-        let unfinished =
-            "SELECT id FROM data_imports WHERE tenant_id = ? AND status IN ('waiting', 'running') ORDER BY id LIMIT 1";
-        let unfinished = statement::<SqlUuid>(unfinished, vec![Bind::Uuid(self.tenant.uuid())]);
-        if let Some(import) = unfinished.get_result::<DataImportId>(&mut &*self.connection).await.optional()? {
+        if let Some(import) = DataImport::unfinished(self.connection, self.tenant).await? {
             return Ok(Err(ErasureFault::Importing(import)));
         }
         let pseudonym = self.replace_names(&erased, known_as, !left.is_empty()).await?;
@@ -117,11 +114,10 @@ impl Books<'_> {
             Bind::Texts(rows.iter().map(PersonRow::node_id).collect()),
             Bind::Texts(partners.iter().map(ToString::to_string).collect()),
             Bind::Text(known_as),
-            Bind::Bools(vec![is_shared]),
             Bind::OptionalUuid(self.by.map(UserId::uuid)),
             Bind::Time(self.at),
         ];
-        let erase = statement::<Text>("SELECT erase_person(?, ?, ?, ?, ?, (?)[1], ?, ?)", binds);
+        let erase = statement::<Text>(format!("SELECT erase_person(?, ?, ?, ?, ?, {is_shared}, ?, ?)"), binds);
         erase.get_result(&mut &*self.connection).await
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How many rows of one type are exported.
-pub const MAX_ROWS: usize = 1_000;
+const MAX_ROWS: usize = 1_000;
 
 /// Each table that keeps something of a person: the type of its rows in the API, the column of their id, and which of them are about the person.
 /// `$ids` are the rows that name the person.

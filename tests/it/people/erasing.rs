@@ -126,7 +126,7 @@ async fn every_column_is_known() {
     assert_eq!(unknown, [""; 0]);
 }
 
-/// Whoever has a similar address or the same name is somebody else, and stays.
+/// A person with a similar address or the same name is somebody else, and stays.
 #[tokio::test(flavor = "multi_thread")]
 async fn others_stay() {
     let world = World::new().await;
