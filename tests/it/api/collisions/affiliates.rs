@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{As, Few, of, text};
+use super::{As, Few, key, of, text};
 use crate::support::World;
 
 /// Lets owner A have referred `x` and `y` since the beginning of the year, who are the two customers, by terms and a switch that are on since then. Gives
@@ -36,7 +36,7 @@ impl Few {
             "acceptInvite" => ([Newcomer, Both][random.usize(..2)], json!({"code": of(random, &self.codes)?})),
             "adjustWallet" => (
                 Operator,
-                json!({"userId": of(random, &self.people)?, "amount": amount(random), "reason": "R", "idempotencyKey": text(random)}),
+                json!({"userId": of(random, &self.people)?, "amount": amount(random), "reason": "R", "idempotencyKey": key(random)}),
             ),
             "chooseInviteCode" => (Partner, json!({"code": format!("code-{}", text(random))})),
             "correctReferrer" => {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{As, Few, id, of, text, with};
+use super::{As, Few, id, key, of, text, with};
 use crate::support::World;
 
 /// What the mutations of webhooks are about.
@@ -44,7 +44,7 @@ impl Few {
         use As::Operator;
         let types = [json!(["LEAD_STATUS_CHANGED", "COMMISSION_CREATED"]), json!(["PAYOUT_CREATED"])][random.usize(..2)].clone();
         // Some are sent again with their key, but never so many that nothing new is made.
-        let key = json!({"idempotencyKey": if random.bool() { text(random) } else { "FRESH_KEY".to_owned() }});
+        let key = json!({"idempotencyKey": key(random)});
         Some(match name {
             "createWebhookEndpoint" => {
                 (Operator, with(json!({"url": format!("https://hooks.example.com/{}", text(random)), "eventTypes": types}), key))
