@@ -16,7 +16,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{FutureExt, future::join_all};
@@ -47,6 +47,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const MOST: usize = 512;
 /// How many bodies are made in one transaction.
 const BODIES: i64 = 500;
+/// How many deliveries are given up in one transaction.
+const GIVEN_UP: i64 = 1_000;
 /// How long a result waits for others, so that several are kept in one transaction.
 const GATHER: Duration = Duration::from_millis(5);
 /// How many events are received at once: each takes a connection for two short statements.
@@ -121,7 +123,7 @@ impl Sender {
         let (results, ended) = mpsc::unbounded_channel();
         // On its own: while results wait to be kept, others are sent.
         let keeping = tokio::spawn(Arc::clone(&sender).keep_all(ended));
-        let mut under_way = JoinSet::new();
+        let (mut under_way, mut giving_up_at) = (JoinSet::new(), Instant::now());
         loop {
             let is_stopped = stopped.peek().is_some();
             if is_stopped && under_way.is_empty() {
@@ -139,6 +141,14 @@ impl Sender {
                     let requests = Arc::clone(&requests);
                     under_way.spawn(async move { (holder, requests.attempt(&delivery).await) });
                 }
+            }
+            if !is_stopped && giving_up_at <= Instant::now() {
+                let is_all = sender.give_up().await.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "webhooks of disabled endpoints cannot be given up");
+                    true
+                });
+                giving_up_at = Instant::now() + if is_all { LOOK } else { Duration::ZERO };
+                is_more |= !is_all;
             }
             tokio::select! {
                 Some(result) = under_way.join_next() => {
@@ -170,6 +180,7 @@ impl Sender {
     /// Sends all that is due, and keeps what came of it. Gives how many attempts it made.
     pub async fn run_once(&self) -> Result<usize> {
         let (requests, mut count) = (self.requests()?, 0);
+        while !self.give_up().await? {}
         loop {
             let claimed = self.claim(MOST).await?;
             if !claimed.is_more {
@@ -179,6 +190,12 @@ impl Sender {
             let attempts = claimed.deliveries.iter().map(async |(holder, delivery)| (*holder, requests.attempt(delivery).await));
             self.keep(join_all(attempts).await).await;
         }
+    }
+
+    /// Gives up some of what waits for endpoints to which nothing is sent any more; gives whether that is all.
+    async fn give_up(&self) -> Result<bool> {
+        let (connection, now) = (self.connection().await?, self.clock.instant());
+        Ok(work::give_up(&connection, GIVEN_UP, now).await? < GIVEN_UP)
     }
 
     /// Makes bodies that are missing, and claims what is due.

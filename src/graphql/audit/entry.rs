@@ -71,12 +71,12 @@ impl AuditEntry {
         User::by_id(ctx, self.0.actor_for(ctx.viewer().scope())?).await.transpose()
     }
 
-    /// Who acted in the name of `actor`, as the sign-in service knows them. Null where nobody did.
-    async fn impersonator(&self) -> Option<&str> {
-        self.0.impersonator.as_deref()
+    /// Who acted in the name of `actor`, as the sign-in service knows them. Null where nobody did, or you do not see the actor.
+    async fn impersonator(&self, ctx: &Context<'_>) -> Option<&str> {
+        self.0.impersonator_for(ctx.viewer().scope())
     }
 
-    /// The reason that was given. Null where none was.
+    /// The reason that was given, which owners of a partner read where it is their partner's that was changed. Null where none was.
     async fn reason(&self) -> Option<&str> {
         self.0.reason.as_deref()
     }
@@ -106,7 +106,7 @@ impl AuditEntry {
         Ok(Some(changes.into_iter().map(AuditChange).collect()))
     }
 
-    /// How many changes there are. Of more than fifty rows that one statement has changed, all together are one.
+    /// How many changes there are. Of more than two hundred rows that one statement has changed, all together are one.
     async fn change_count(&self, ctx: &Context<'_>) -> Result<i64> {
         Ok(ctx.load(ChangeCount(self.0.id)).await?.unwrap_or_default())
     }
@@ -138,7 +138,7 @@ impl AuditChange {
         Partner::by_id(ctx, self.0.partner_id?).await.transpose()
     }
 
-    /// How many it stands for: where one SQL statement has changed more than fifty rows, they are counted rather than listed.
+    /// How many it stands for: where one SQL statement has changed more than two hundred rows, they are counted rather than listed.
     async fn count(&self) -> i64 {
         self.0.row_count
     }

@@ -119,7 +119,16 @@ impl AuditEntry {
 
     /// The user who has done it, as far as callers of a scope may know them.
     pub fn actor_for(&self, scope: Scope) -> Option<UserId> {
-        self.actor_id.filter(|_| scope.partner.is_none() || matches!(self.actor_role, AuditActor::Partner | AuditActor::SignIn))
+        self.actor_id.filter(|_| self.shows_who(scope))
+    }
+
+    /// Who acted in their name, likewise.
+    pub fn impersonator_for(&self, scope: Scope) -> Option<&str> {
+        self.impersonator.as_deref().filter(|_| self.shows_who(scope))
+    }
+
+    fn shows_who(&self, scope: Scope) -> bool {
+        scope.partner.is_none() || matches!(self.actor_role, AuditActor::Partner | AuditActor::SignIn)
     }
 
     /// Where this row stands in a list.

@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     prelude::*,
-    sql_types::{Bool, Numeric, Text},
+    sql_types::{Bool, Nullable, Numeric, Text},
 };
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
@@ -45,13 +45,23 @@ pub struct Paid {
 }
 
 impl Processor<'_, '_> {
-    /// Waits until no other transaction works on an invoice, before anything else of it is locked.
-    pub async fn lock(&self, invoice: &str) -> QueryResult<()> {
-        let binds = vec![Bind::text(self.0.tenant.to_string()), Bind::text(invoice)];
-        statement::<Text>("SELECT pg_advisory_xact_lock(hashtextextended('processor ' || ? || ' ' || ?, 0))::text", binds)
-            .execute(&mut &*self.0.connection)
-            .await
-            .map(drop)
+    /// Waits until no other transaction works on these payments, on an invoice that one of them has paid, or on the one that is given, before anything else
+    /// of them is locked. All who lock do so in the same order: first payments, then invoices, each by their ids.
+    pub async fn lock(&self, payments: &[&str], invoice: Option<&str>) -> QueryResult<()> {
+        self.lock_each(payments.iter().map(|payment| (*payment).to_owned()).collect()).await?;
+        let mut invoices = self.invoices_of(payments).await?;
+        invoices.extend(invoice.map(str::to_owned));
+        self.lock_each(invoices).await
+    }
+
+    async fn lock_each(&self, mut ids: Vec<String>) -> QueryResult<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        ids.sort_unstable();
+        let binds = vec![Bind::text(self.0.tenant.to_string()), Bind::Texts(ids)];
+        let sql = "SELECT max(pg_advisory_xact_lock(hashtextextended('processor ' || ? || ' ' || id, 0))::text) FROM unnest(?) AS id";
+        statement::<Nullable<Text>>(sql, binds).execute(&mut &*self.0.connection).await.map(drop)
     }
 
     /// Adds a customer, or brings it up to date, unless a later report is known; of two of one second that of the higher step is the later. Gives whether
@@ -93,8 +103,10 @@ impl Processor<'_, '_> {
             .map(drop)
     }
 
-    /// Notes which invoice a payment has paid.
-    pub async fn note_payment(&self, payment: &str, invoice: &str) -> QueryResult<()> {
+    /// Notes which invoice a payment has paid, both of which are locked. What was taken back of a payment of several invoices is taken back of none of them,
+    /// because nothing says of which: where that became so by this, it gives what a person should know.
+    pub async fn note_payment(&self, payment: &str, invoice: &str, at: DateTime<Utc>) -> QueryResult<Option<String>> {
+        let before = self.invoices_of(&[payment]).await?;
         diesel::insert_into(processor_payments::table)
             .values((
                 processor_payments::tenant_id.eq(self.0.tenant),
@@ -103,17 +115,28 @@ impl Processor<'_, '_> {
             ))
             .on_conflict_do_nothing()
             .execute(&mut &*self.0.connection)
-            .await
-            .map(drop)
+            .await?;
+        let [first] = &before[..] else { return Ok(None) };
+        let is_taken_back = processor_reversals::table
+            .filter(processor_reversals::tenant_id.eq(self.0.tenant))
+            .filter(processor_reversals::payment_id.eq(payment));
+        if first == invoice || !diesel::select(diesel::dsl::exists(is_taken_back)).get_result(&mut &*self.0.connection).await? {
+            return Ok(None);
+        }
+        self.follow(first, at, true).await?;
+        Ok(Some(format!(
+            "{payment} has paid {first} before, and what was refunded or disputed of it was taken back there. It does not say which of the two it is of, so it is taken back of neither; recordRefund takes it back."
+        )))
     }
 
-    /// The invoices that a payment has paid.
-    pub async fn invoices_of(&self, payment: &str) -> QueryResult<Vec<String>> {
+    /// The invoices that payments have paid, each once.
+    pub async fn invoices_of(&self, payments: &[&str]) -> QueryResult<Vec<String>> {
         processor_payments::table
             .filter(processor_payments::tenant_id.eq(self.0.tenant))
-            .filter(processor_payments::payment_id.eq(payment))
+            .filter(processor_payments::payment_id.eq_any(payments))
             .order(processor_payments::invoice_id)
             .select(processor_payments::invoice_id)
+            .distinct()
             .load(&mut &*self.0.connection)
             .await
     }
@@ -178,6 +201,10 @@ impl Processor<'_, '_> {
     /// Lets the books follow what the service has taken back of an invoice, whose lock is held. Where it has reported nothing of that, what was reported
     /// otherwise stays.
     pub async fn follow_reversals(&self, invoice: &str, at: DateTime<Utc>) -> QueryResult<()> {
+        self.follow(invoice, at, false).await
+    }
+
+    async fn follow(&self, invoice: &str, at: DateTime<Utc>, also_nothing: bool) -> QueryResult<()> {
         // Its amount may change while it has earned nothing.
         let of_tenant = Invoice::query().filter(invoices::tenant_id.eq(self.0.tenant));
         let known = of_tenant.filter(invoices::external_id.eq(invoice)).for_no_key_update();
@@ -189,6 +216,11 @@ impl Processor<'_, '_> {
             .await
             .optional()?;
         let (Some(Invoice { amount: Some(base), currency, .. }), Some(gross)) = (known, gross) else { return Ok(()) };
+        let other = diesel::alias!(processor_payments as other);
+        let of_others = other
+            .filter(other.field(processor_payments::tenant_id).eq(processor_payments::tenant_id))
+            .filter(other.field(processor_payments::payment_id).eq(processor_payments::payment_id))
+            .filter(other.field(processor_payments::invoice_id).ne(processor_payments::invoice_id));
         let reversals: Vec<Reversal> = processor_reversals::table
             .inner_join(
                 processor_payments::table.on(processor_payments::tenant_id
@@ -197,10 +229,11 @@ impl Processor<'_, '_> {
             )
             .filter(processor_payments::tenant_id.eq(self.0.tenant))
             .filter(processor_payments::invoice_id.eq(invoice))
+            .filter(diesel::dsl::not(diesel::dsl::exists(of_others)))
             .select(Reversal::as_select())
             .load(&mut &*self.0.connection)
             .await?;
-        if reversals.is_empty() {
+        if reversals.is_empty() && !also_nothing {
             return Ok(());
         }
         let base = Money { amount: base, currency: stored_currency(&currency)? };

@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl;
 use super::{
     facts::ImportKind,
     finding::{Finding, FindingCode},
-    links::LinkDays,
+    links::LinkDay,
     refs::Known,
     run::ImportRun,
     staged::Settled,
@@ -32,7 +32,7 @@ impl ImportRun<'_> {
                 continue;
             };
             let (clicks, sign_ups) = (row.facts.clicks.unwrap_or_default(), row.facts.sign_ups.unwrap_or_default());
-            days.push(LinkDays { link, day, clicks, sign_ups });
+            days.push(LinkDay { link, partner: None, programme: None, day, clicks, sign_ups });
             settled.push(Settled { link: Some(link), ..Settled::inside(&row.source_id, link) });
         }
         days.retain(|day| day.clicks + day.sign_ups > 0);
@@ -43,18 +43,17 @@ impl ImportRun<'_> {
     }
 
     /// Adds days to the figures of links; of one day that comes twice the sum.
-    pub(super) async fn add_link_days(&self, days: &[LinkDays]) -> QueryResult<()> {
+    pub(super) async fn add_link_days(&self, days: &[LinkDay]) -> QueryResult<()> {
         if days.is_empty() {
             return Ok(());
         }
-        let mut sums = BTreeMap::new();
+        let mut sums: BTreeMap<_, LinkDay> = BTreeMap::new();
         for day in days {
-            let sum: &mut (i64, i64) = sums.entry((day.link, day.day)).or_default();
-            *sum = (sum.0 + day.clicks, sum.1 + day.sign_ups);
+            let sum = sums.entry((day.link, day.day)).or_insert(LinkDay { clicks: 0, sign_ups: 0, ..*day });
+            sum.clicks += day.clicks;
+            sum.sign_ups += day.sign_ups;
         }
-        let days: Vec<LinkDays> =
-            sums.into_iter().map(|((link, day), (clicks, sign_ups))| LinkDays { link, day, clicks, sign_ups }).collect();
-        let binds = vec![self.tenant_bind(), Bind::json(&days)];
+        let binds = vec![self.tenant_bind(), Bind::json(&sums.values().collect::<Vec<_>>())];
         statement::<Text>("SELECT import_link_days(?, ?::jsonb)::text", binds).execute(&mut &*self.connection).await.map(drop)
     }
 }

@@ -43,10 +43,14 @@ struct NewLink {
     archived_at: Option<DateTime<Utc>>,
 }
 
-/// The days of a link before it came here.
+/// A day of a link before it came here.
 #[derive(Serialize)]
-pub(super) struct LinkDays {
+pub(super) struct LinkDay {
     pub link: Uuid,
+    /// Whose the link is; none if it is here already.
+    pub partner: Option<Uuid>,
+    /// Its programme, likewise.
+    pub programme: Option<Uuid>,
     pub day: chrono::NaiveDate,
     pub clicks: i64,
     pub sign_ups: i64,
@@ -87,15 +91,17 @@ impl ImportRun<'_> {
             let id = LinkId::new().uuid();
             let (clicks, sign_ups) = (row.facts.clicks.unwrap_or_default(), row.facts.sign_ups.unwrap_or_default());
             if clicks + sign_ups > 0 {
-                days.push(LinkDays { link: id, day: at.date_naive(), clicks, sign_ups });
+                let (partner, programme) = (Some(partner), Some(programme));
+                days.push(LinkDay { link: id, partner, programme, day: at.date_naive(), clicks, sign_ups });
             }
             added.push((row, NewLink { id, partner, user, programme, host, key, url, at, archived_at }));
             enrolments.push(WantedEnrolment::new(partner, programme, "approved", at));
             settled.push(Settled { partner: Some(partner), ..Settled::inside(&row.source_id, id) });
         }
         self.enrol_all(&enrolments).await?;
-        self.add_links(added, &mut findings).await?;
+        // Links that have their figures already are put into the orders of lists once, not twice.
         self.add_link_days(&days).await?;
+        self.add_links(added, &mut findings).await?;
         self.settle(kind, &settled).await?;
         self.report(&findings).await?;
         Ok(rows.len())

@@ -7,7 +7,7 @@ use diesel::{prelude::*, sql_types::BigInt};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
-use super::{endpoint::WebhookEndpoint, event::WebhookEventType};
+use super::event::WebhookEventType;
 use crate::{
     db::{
         schema::{webhook_deliveries, webhook_endpoints, webhook_events},
@@ -165,31 +165,22 @@ pub enum DeliveryFault {
 }
 
 impl Books<'_> {
+    /// Locks an endpoint to which something is to be sent: it is not switched off or removed meanwhile.
     async fn enabled_endpoint(&self, id: WebhookEndpointId) -> QueryResult<Result<(), DeliveryFault>> {
-        let scope = Scope::tenant(self.tenant);
-        let endpoint = WebhookEndpoint::by_ids(self.connection, scope, &[id]).await?.remove(&id);
-        Ok(match endpoint {
-            None => Err(DeliveryFault::NotFound),
-            Some(endpoint) if endpoint.disabled_at.is_some() => Err(DeliveryFault::Disabled),
-            Some(_) => Ok(()),
-        })
-    }
-
-    /// Gives up what waits for an endpoint.
-    pub(super) async fn give_deliveries_up(&self, endpoint: WebhookEndpointId) -> QueryResult<()> {
-        use WebhookDeliveryStatus::{Failed, Waiting};
-        diesel::update(webhook_deliveries::table)
-            .filter(webhook_deliveries::tenant_id.eq(self.tenant))
-            .filter(webhook_deliveries::endpoint_id.eq(endpoint))
-            .filter(webhook_deliveries::status.eq(Waiting))
-            .set((
-                webhook_deliveries::status.eq(Failed),
-                webhook_deliveries::next_at.eq(None::<DateTime<Utc>>),
-                webhook_deliveries::ended_at.eq(Some(self.at)),
-            ))
-            .execute(&mut &*self.connection)
+        let disabled_at: Option<Option<DateTime<Utc>>> = webhook_endpoints::table
+            .filter(webhook_endpoints::tenant_id.eq(self.tenant))
+            .filter(webhook_endpoints::id.eq(id))
+            .filter(webhook_endpoints::removed_at.is_null())
+            .select(webhook_endpoints::disabled_at)
+            .for_share()
+            .first(&mut &*self.connection)
             .await
-            .map(drop)
+            .optional()?;
+        Ok(match disabled_at {
+            None => Err(DeliveryFault::NotFound),
+            Some(Some(_)) => Err(DeliveryFault::Disabled),
+            Some(None) => Ok(()),
+        })
     }
 
     /// Sends an endpoint a test event, once for each key. Gives the delivery and whether it is new.
@@ -236,18 +227,17 @@ impl Books<'_> {
 
     /// Sends a delivery again at once, with all attempts that a new one has; gives whether it did not wait to be sent at once already.
     pub async fn redeliver(&self, id: WebhookDeliveryId) -> QueryResult<Result<bool, DeliveryFault>> {
-        let found: Option<(WebhookEndpointId, i32, Option<DateTime<Utc>>)> = webhook_deliveries::table
+        let row = webhook_deliveries::table
             .filter(webhook_deliveries::tenant_id.eq(self.tenant))
-            .filter(webhook_deliveries::id.eq(id))
-            .select((webhook_deliveries::endpoint_id, webhook_deliveries::tries, webhook_deliveries::next_at))
-            .for_no_key_update()
-            .first(&mut &*self.connection)
-            .await
-            .optional()?;
-        let Some((endpoint, tries, next_at)) = found else { return Ok(Err(DeliveryFault::NotFound)) };
+            .filter(webhook_deliveries::id.eq(id));
+        let endpoint = row.select(webhook_deliveries::endpoint_id).first(&mut &*self.connection).await.optional()?;
+        let Some(endpoint) = endpoint else { return Ok(Err(DeliveryFault::NotFound)) };
         if let Err(fault) = self.enabled_endpoint(endpoint).await? {
             return Ok(Err(fault));
         }
+        let locked = row.select((webhook_deliveries::tries, webhook_deliveries::next_at)).for_no_key_update();
+        let locked: Option<(i32, Option<DateTime<Utc>>)> = locked.first(&mut &*self.connection).await.optional()?;
+        let Some((tries, next_at)) = locked else { return Ok(Err(DeliveryFault::NotFound)) };
         if tries == 0 && next_at.is_some_and(|next_at| next_at <= self.at) {
             return Ok(Ok(false));
         }

@@ -262,7 +262,8 @@ impl Books<'_> {
             .optional()
     }
 
-    /// Changes an endpoint; gives whether anything was not so already. What waits for one that is disabled has failed, and can be recovered.
+    /// Changes an endpoint; gives whether anything was not so already. What waits for one that is disabled is given up by the sender, and can be
+    /// recovered.
     pub async fn change_endpoint(
         &self,
         id: WebhookEndpointId,
@@ -305,13 +306,10 @@ impl Books<'_> {
             ))
             .execute(&mut &*self.connection)
             .await?;
-        if !is_enabled && before.disabled_at.is_none() {
-            self.give_deliveries_up(id).await?;
-        }
         Ok(Ok(true))
     }
 
-    /// Removes an endpoint; gives whether it was there.
+    /// Removes an endpoint; gives whether it was there. The sender gives up what waits for it.
     pub async fn remove_endpoint(&self, id: WebhookEndpointId) -> QueryResult<bool> {
         let count = diesel::update(webhook_endpoints::table)
             .filter(webhook_endpoints::tenant_id.eq(self.tenant))
@@ -320,7 +318,6 @@ impl Books<'_> {
             .set(webhook_endpoints::removed_at.eq(Some(self.at)))
             .execute(&mut &*self.connection)
             .await?;
-        self.give_deliveries_up(id).await?;
         diesel::delete(webhook_secrets::table)
             .filter(webhook_secrets::tenant_id.eq(self.tenant))
             .filter(webhook_secrets::endpoint_id.eq(id))

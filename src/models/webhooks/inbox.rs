@@ -141,10 +141,20 @@ pub struct Claimed {
 /// What becomes of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
-    /// What it says is taken up. What waited for one of these is tried at once.
-    Applied(Vec<String>),
-    /// It says nothing that is kept here, or nothing new: why.
-    Ignored(String),
+    /// What it says is taken up.
+    Applied {
+        /// The names of what is known now: what waited for one of these is tried at once.
+        known: Vec<String>,
+        /// What a person should know of it.
+        note: Option<String>,
+    },
+    /// It says nothing that is kept here, or nothing new, or the books stay as they are. What it names is known all the same.
+    Ignored {
+        /// Why.
+        reason: String,
+        /// The names of what is known now.
+        known: Vec<String>,
+    },
     /// It needs something that is not known yet; nothing of it is taken up.
     Parked {
         /// Why.
@@ -157,6 +167,11 @@ pub enum Disposition {
 }
 
 impl Disposition {
+    /// Taken up, with nothing to say of it; these are known now.
+    pub fn applied<'n>(known: impl IntoIterator<Item = &'n str>) -> Self {
+        Self::Applied { known: known.into_iter().map(str::to_owned).collect(), note: None }
+    }
+
     /// Parked until something of a name is known.
     pub fn waits_for(name: &str, reason: impl Into<String>) -> Self {
         Self::Parked { reason: reason.into(), waits_for: Some(name.to_owned()) }
@@ -201,8 +216,8 @@ impl Books<'_> {
     pub async fn settle_receipt(&self, receipt: &Claimed, disposition: &Disposition) -> QueryResult<()> {
         let is_over = self.at - receipt.tried_since >= TRIED_FOR;
         let (status, reason, waits_for) = match disposition {
-            Disposition::Applied(_) => (WebhookReceiptStatus::Applied, None, None),
-            Disposition::Ignored(reason) => (WebhookReceiptStatus::Ignored, Some(reason), None),
+            Disposition::Applied { note, .. } => (WebhookReceiptStatus::Applied, note.as_ref(), None),
+            Disposition::Ignored { reason, .. } => (WebhookReceiptStatus::Ignored, Some(reason), None),
             Disposition::Parked { reason, .. } if is_over => (WebhookReceiptStatus::Failed, Some(reason), None),
             Disposition::Parked { reason, waits_for } => (WebhookReceiptStatus::Parked, Some(reason), waits_for.as_ref()),
             Disposition::Failed(reason) => (WebhookReceiptStatus::Failed, Some(reason), None),
@@ -225,7 +240,7 @@ impl Books<'_> {
         if let Some(name) = waits_for {
             return self.wake_if_known(receipt, name).await;
         }
-        let Disposition::Applied(known) = disposition else { return Ok(()) };
+        let (Disposition::Applied { known, .. } | Disposition::Ignored { known, .. }) = disposition else { return Ok(()) };
         if known.is_empty() {
             return Ok(());
         }

@@ -44,8 +44,10 @@ pub async fn make_bodies(mut connection: &AsyncPgConnection, most: i64, at: Date
 async fn make_some(mut connection: &AsyncPgConnection, most: i64, at: DateTime<Utc>) -> QueryResult<usize> {
     type Columns = (SqlUuid, SqlUuid, Text, Timestamptz, Jsonb);
     type Found = (Uuid, Uuid, String, DateTime<Utc>, Value);
+    let known = WebhookEventType::ALL.iter().map(|event| event.as_str().to_owned()).collect();
+    let binds = vec![Bind::BigInt(most), Bind::Texts(known)];
     let found: Vec<Found> =
-        statement::<Columns>("SELECT tenant_id, id, event_type, at, facts FROM raw_webhook_events(?)", vec![Bind::BigInt(most)])
+        statement::<Columns>("SELECT tenant_id, id, event_type, at, facts FROM raw_webhook_events(?, ?)", binds)
             .load(&mut connection)
             .await?;
     let mut made = Vec::with_capacity(found.len());
@@ -184,6 +186,12 @@ pub async fn end(
         Bind::text(giving_up.failed),
     ];
     statement::<BigInt>("SELECT end_webhook_attempts(?, ?::jsonb, ?, ?, ?, ?)", binds).execute(&mut connection).await.map(drop)
+}
+
+/// Gives up at most so many deliveries that wait for endpoints to which nothing is sent any more; gives how many.
+pub async fn give_up(mut connection: &AsyncPgConnection, most: i64, at: DateTime<Utc>) -> QueryResult<i64> {
+    let binds = vec![Bind::BigInt(most), Bind::Time(at)];
+    statement::<BigInt>("SELECT give_webhook_deliveries_up(?, ?)", binds).get_result(&mut connection).await
 }
 
 /// Deletes at most so many events from before a time, with their deliveries; gives how many.

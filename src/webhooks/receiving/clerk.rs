@@ -150,7 +150,7 @@ fn verified_email(data: Object<'_>) -> Option<&str> {
 }
 
 fn done() -> Disposition {
-    Disposition::Applied(Vec::new())
+    Disposition::applied([])
 }
 
 #[cfg(test)]

@@ -57,7 +57,7 @@ impl From<Disposition> for Stop {
 
 /// It says nothing that is kept here, or nothing new.
 pub fn ignored(reason: &str) -> Disposition {
-    Disposition::Ignored(reason.to_owned())
+    Disposition::Ignored { reason: reason.to_owned(), known: Vec::new() }
 }
 
 impl<'e> Object<'e> {

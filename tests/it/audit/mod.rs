@@ -1,3 +1,4 @@
 //! The audit trail: who has changed what, and why.
 
+mod coverage;
 mod trail;

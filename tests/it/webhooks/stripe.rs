@@ -1,6 +1,7 @@
 //! What Stripe reports: payments, and what is taken back of them, in both shapes of its invoices.
 
 mod others;
+mod payments;
 
 use partner_portal::models::webhooks::source::WebhookSourceKind;
 

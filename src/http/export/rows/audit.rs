@@ -81,7 +81,7 @@ fn line(row: &AuditEntry, change: &AuditChange, viewer: &Viewer) -> Vec<String> 
         row.action.clone(),
         row.actor_role.as_str().to_uppercase(),
         or_empty(row.actor_for(viewer.scope())),
-        or_empty(row.impersonator.as_ref()),
+        or_empty(row.impersonator_for(viewer.scope())),
         or_empty(row.reason.as_ref()),
         or_empty(row.request_id.as_ref()),
         or_empty(row.operation_name.as_ref()),

@@ -56,7 +56,7 @@ impl<'e> Report<'_, '_, 'e> {
     async fn customer(self, step: i32) -> Result<Disposition, Stop> {
         let id = self.object.needed("/id")?;
         let is_latest = self.processor.report_customer(&self.reported(id, "/name", "/email"), self.at, step).await?;
-        Ok(if is_latest { Disposition::Applied(Vec::new()) } else { ignored(LATE) })
+        Ok(if is_latest { Disposition::applied([]) } else { ignored(LATE) })
     }
 
     /// A customer of an id, with the name and the address under these paths.

@@ -33,37 +33,40 @@ impl<'e> Report<'_, '_, 'e> {
         let id = self.object.needed("/id")?;
         let customer = self.object.id_at("/customer").ok_or_else(|| Stop::failed("It names no customer."))?;
         let Some(paid) = self.paid()? else { return Ok(ignored("Nothing was paid of it.")) };
-        self.processor.lock(id).await?;
-        let mut known = vec![id.to_owned()];
-        for payment in self.payments() {
-            if self.is_booked_alone(payment, id).await? {
-                return Ok(Disposition::Failed(booked_alone(payment)));
-            }
-            self.processor.note_payment(payment, id).await?;
-            known.push(payment.to_owned());
+        let payments = self.payments();
+        self.processor.lock(&payments, Some(id)).await?;
+        let mut note = None;
+        for payment in &payments {
+            note = self.pays(payment, id).await?.or(note);
         }
         let report = self.reported(customer, "/customer_name", "/customer_email");
         let paid_at = self.object.seconds("/status_transitions/paid_at").filter(|paid_at| *paid_at <= self.at).unwrap_or(self.at);
-        let note = self.record(id, &report, paid, paid_at, self.click()).await?;
+        let stays = self.record(id, &report, paid, paid_at, self.click()).await?;
         self.processor.follow_reversals(id, self.at).await?;
-        Ok(note.map_or(Disposition::Applied(known), Disposition::Ignored))
+        let known = payments.into_iter().chain([id]).map(str::to_owned).collect();
+        Ok(match stays {
+            Some(reason) => Disposition::Ignored { reason, known },
+            None => Disposition::Applied { known, note },
+        })
     }
 
     pub(super) async fn invoice_payment(self) -> Result<Disposition, Stop> {
         let invoice = self.object.id_at("/invoice").ok_or_else(|| Stop::failed("It names no invoice."))?;
         let Some(payment) = self.payment("/payment") else { return Ok(ignored("It was paid outside of Stripe.")) };
-        self.processor.lock(invoice).await?;
-        if self.is_booked_alone(payment, invoice).await? {
-            return Ok(Disposition::Failed(booked_alone(payment)));
-        }
-        self.processor.note_payment(payment, invoice).await?;
+        self.processor.lock(&[payment], Some(invoice)).await?;
+        let note = self.pays(payment, invoice).await?;
         self.processor.follow_reversals(invoice, self.at).await?;
-        Ok(Disposition::Applied(vec![payment.to_owned()]))
+        Ok(Disposition::Applied { known: vec![payment.to_owned()], note })
     }
 
-    /// Whether a payment was booked without an invoice before, by its checkout.
-    async fn is_booked_alone(self, payment: &str, invoice: &str) -> Result<bool, Stop> {
-        Ok(payment != invoice && self.processor.currency_of(payment).await?.is_some())
+    /// Notes that a payment has paid an invoice, both of which are locked; gives what a person should know of it. One that its checkout has booked without
+    /// an invoice is refused.
+    pub(super) async fn pays(self, payment: &str, invoice: &str) -> Result<Option<String>, Stop> {
+        if payment != invoice && self.processor.currency_of(payment).await?.is_some() {
+            let reason = format!("{payment} was booked by its checkout, without an invoice, and would earn twice.");
+            return Err(Stop::failed(reason));
+        }
+        Ok(self.processor.note_payment(payment, invoice, self.at).await?)
     }
 
     /// A checkout says who came by a click. Where it makes no invoice, it is the payment too.
@@ -71,9 +74,9 @@ impl<'e> Report<'_, '_, 'e> {
         let click = self.click();
         let mut payment = self.object.id_at("/payment_intent").filter(|_| self.is_payment());
         if let Some(id) = payment {
-            self.processor.lock(id).await?;
+            self.processor.lock(&[id], None).await?;
             // One that has paid an invoice is that invoice's.
-            let is_invoices = self.processor.invoices_of(id).await?.iter().any(|invoice| invoice != id);
+            let is_invoices = self.processor.invoices_of(&[id]).await?.iter().any(|invoice| invoice != id);
             payment = payment.filter(|_| !is_invoices);
         }
         if click.is_none() && payment.is_none() {
@@ -87,14 +90,17 @@ impl<'e> Report<'_, '_, 'e> {
         if let Some(click) = click {
             self.came(&report, click).await?;
         }
-        let Some(payment) = payment else { return Ok(Disposition::Applied(Vec::new())) };
+        let Some(payment) = payment else { return Ok(Disposition::applied([])) };
         let (code, number) = (self.object.needed("/currency")?, self.object.needed_number("/amount_total")?);
         let tax = self.object.number("/total_details/amount_tax").unwrap_or(0).clamp(0, number);
         let paid = Paid { gross: amount(number, code)?, net: amount(number - tax, code)? };
-        self.processor.note_payment(payment, payment).await?;
-        let note = self.record(payment, &report, paid, self.at, None).await?;
+        self.pays(payment, payment).await?;
+        let stays = self.record(payment, &report, paid, self.at, None).await?;
         self.processor.follow_reversals(payment, self.at).await?;
-        Ok(note.map_or(Disposition::Applied(vec![payment.to_owned()]), Disposition::Ignored))
+        Ok(match stays {
+            Some(reason) => Disposition::Ignored { reason, known: vec![payment.to_owned()] },
+            None => Disposition::applied([payment]),
+        })
     }
 
     /// Whether a checkout is a payment that has been made and has no invoice.
@@ -171,11 +177,16 @@ impl<'e> Report<'_, '_, 'e> {
             return Ok(None);
         }
         let gross = amount(number, code)?;
-        let net = match (self.object.number("/total"), self.object.at("/total_excluding_tax")) {
+        // Versions of the API from before 2022 have the tax instead.
+        let before_tax = match (self.object.at("/total_excluding_tax"), self.object.number("/total"), self.object.number("/tax")) {
+            (Value::Null, Some(all), Some(tax)) => Value::from(all.saturating_sub(tax)),
+            (net, _, _) => net.clone(),
+        };
+        let net = match (self.object.number("/total"), before_tax) {
             (_, Value::Null) => gross,
             (Some(all), net) if all > 0 => {
                 let net = net.as_i64().filter(|net| (0..=all).contains(net));
-                let net = net.ok_or_else(|| Stop::failed("Its /total_excluding_tax is no whole number from 0 to its /total."))?;
+                let net = net.ok_or_else(|| Stop::failed("Without tax it is no whole number from 0 to its /total."))?;
                 // Where a balance has paid a part of it, the same part of what is left is without tax.
                 Money::rounded(gross.amount * (Decimal::from(net) / Decimal::from(all)), gross.currency)
             }
@@ -198,10 +209,6 @@ impl<'e> Report<'_, '_, 'e> {
         let mut texts = self.object.text("/client_reference_id").into_iter().chain(values.filter_map(|value| value.as_str()));
         texts.find_map(|text| text.trim().parse().ok())
     }
-}
-
-fn booked_alone(payment: &str) -> String {
-    format!("{payment} was booked by its checkout, without an invoice, and would earn twice.")
 }
 
 fn too_many_payments() -> String {

@@ -18,11 +18,11 @@ impl Report<'_, '_, '_> {
         let Some(invoice) = self.object.id_at("/invoice") else {
             return self.reverse(id, payment, ReversalKind::Charge, ("/amount_refunded", true, 0)).await;
         };
-        self.processor.lock(invoice).await?;
-        self.processor.note_payment(payment, invoice).await?;
+        self.processor.lock(&[payment], Some(invoice)).await?;
+        let note = self.pays(payment, invoice).await?;
         let disposition = self.reverse(id, payment, ReversalKind::Charge, ("/amount_refunded", true, 0)).await?;
         Ok(match disposition {
-            Disposition::Applied(_) => Disposition::Applied(vec![payment.to_owned()]),
+            Disposition::Applied { .. } => Disposition::Applied { known: vec![payment.to_owned()], note },
             other => other,
         })
     }
@@ -66,13 +66,13 @@ impl Report<'_, '_, '_> {
         (path, is_taken, step): (&str, bool, i32),
     ) -> Result<Disposition, Stop> {
         let amount = amount(self.object.needed_number(path)?, self.object.needed("/currency")?)?;
-        let invoices = self.processor.invoices_of(payment).await?;
+        self.processor.lock(&[payment], None).await?;
+        let invoices = self.processor.invoices_of(&[payment]).await?;
         let invoice = match &invoices[..] {
             [] => return Ok(Disposition::waits_for(payment, format!("No invoice is known that {payment} has paid."))),
             [invoice] => invoice,
             _ => return Err(Stop::failed(format!("{payment} has paid several invoices, and it does not say which it is of."))),
         };
-        self.processor.lock(invoice).await?;
         let Some(currency) = self.processor.currency_of(invoice).await? else {
             return Ok(Disposition::waits_for(invoice, format!("The invoice {invoice} has not been reported yet.")));
         };
@@ -93,6 +93,6 @@ impl Report<'_, '_, '_> {
         };
         let is_latest = self.processor.note_reversal(&state).await?;
         self.processor.follow_reversals(invoice, self.at).await?;
-        Ok(if is_latest { Disposition::Applied(Vec::new()) } else { ignored(LATE) })
+        Ok(if is_latest { Disposition::applied([]) } else { ignored(LATE) })
     }
 }
