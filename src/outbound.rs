@@ -42,20 +42,28 @@ impl Reach {
 pub fn client(reach: Reach, timeout: Duration) -> reqwest::Result<Client> {
     let builder: ClientBuilder = Client::builder().redirect(Policy::none()).no_proxy().timeout(timeout);
     match reach {
-        Reach::Public => builder.dns_resolver(Arc::new(PublicAddresses)),
+        Reach::Public => builder.dns_resolver(Arc::new(PublicAddresses(look_up))),
         Reach::Private => builder,
     }
     .build()
 }
 
-/// Looks names up, and gives their public addresses alone.
-struct PublicAddresses;
+async fn look_up(name: Name) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect())
+}
 
-impl Resolve for PublicAddresses {
+/// Looks names up by a function, anew for each connection, and gives their public addresses alone.
+struct PublicAddresses<L>(L);
+
+impl<L, F> Resolve for PublicAddresses<L>
+where
+    L: Fn(Name) -> F + Send + Sync,
+    F: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+{
     fn resolve(&self, name: Name) -> Resolving {
+        let found = (self.0)(name);
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let public: Vec<SocketAddr> = found.filter(|address| is_public(address.ip())).collect();
+            let public: Vec<SocketAddr> = found.await?.into_iter().filter(|address| is_public(address.ip())).collect();
             if public.is_empty() {
                 return Err(io::Error::other("the name has no public address").into());
             }
@@ -193,6 +201,28 @@ mod tests {
             assert_eq!(Reach::Public.allows(&url), is_allowed, "{url}");
             assert!(Reach::Private.allows(&url), "{url}");
         }
+    }
+
+    /// A name that has led to a public address and then leads to a private one is not connected to, and of one that leads to both only the public one is.
+    #[tokio::test]
+    async fn a_name_that_changes_its_mind() {
+        let answers = std::sync::Mutex::new(vec![
+            vec!["127.0.0.1:0", "8.8.8.8:0", "[::1]:0"],
+            vec!["10.0.0.1:0", "169.254.169.254:0"],
+            vec!["8.8.8.8:0"],
+        ]);
+        let resolver = PublicAddresses(move |_| {
+            let answer = answers.lock().expect("answers").pop().unwrap_or_default();
+            std::future::ready(Ok(answer.into_iter().map(|address| address.parse().expect("an address")).collect()))
+        });
+        let resolve = async || {
+            let found = resolver.resolve("hooks.example.com".parse().expect("a name")).await;
+            found.map(|found| found.map(|address| address.to_string()).collect::<Vec<_>>()).map_err(|error| error.to_string())
+        };
+        assert_eq!(resolve().await, Ok(vec!["8.8.8.8:0".to_owned()]));
+        assert_eq!(resolve().await, Err("the name has no public address".to_owned()));
+        assert_eq!(resolve().await, Ok(vec!["8.8.8.8:0".to_owned()]));
+        assert_eq!(resolve().await, Err("the name has no public address".to_owned()));
     }
 
     #[tokio::test]

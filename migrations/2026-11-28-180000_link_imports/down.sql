@@ -36,5 +36,19 @@ BEGIN
     RETURN NULL;
 END $$;
 
+CREATE OR REPLACE FUNCTION link_order_by_clicks() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE links_by_clicks l SET clicks = c.clicks FROM changed c
+        WHERE c.grain = 'all' AND l.tenant_id = c.tenant_id AND l.link_id = c.scope_id AND l.clicks <> c.clicks;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE FUNCTION link_order_by_sales() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    UPDATE links_by_sales l SET sign_ups = c.sign_ups FROM changed c
+        WHERE c.grain = 'all' AND c.currency = '' AND l.tenant_id = c.tenant_id AND l.link_id = c.scope_id AND l.sign_ups <> c.sign_ups;
+    UPDATE links_by_sales l SET sales = c.sales, earned = c.earned FROM changed c JOIN tenants t ON t.id = c.tenant_id AND t.default_currency = c.currency
+        WHERE c.grain = 'all' AND l.tenant_id = c.tenant_id AND l.link_id = c.scope_id AND (l.sales <> c.sales OR l.earned <> c.earned);
+    RETURN NULL;
+END $$;
 ALTER TABLE link_sale_totals ADD CONSTRAINT link_sale_totals_partner_id_fkey FOREIGN KEY (tenant_id, partner_id) REFERENCES partners (tenant_id, id) ON DELETE RESTRICT;
 ALTER TABLE link_click_totals ADD CONSTRAINT link_click_totals_partner_id_fkey FOREIGN KEY (tenant_id, partner_id) REFERENCES partners (tenant_id, id) ON DELETE RESTRICT;

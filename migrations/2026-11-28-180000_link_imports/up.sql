@@ -6,8 +6,9 @@ SET LOCAL lock_timeout = '60s';
 ALTER TABLE link_click_totals DROP CONSTRAINT link_click_totals_partner_id_fkey;
 ALTER TABLE link_sale_totals DROP CONSTRAINT link_sale_totals_partner_id_fkey;
 
--- A link that comes with clicks and sign-ups is put into the lists' orders once it has them: each change would be one of four and of ten indexes.
-CREATE OR REPLACE FUNCTION link_orders_start() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+-- A link that comes with clicks and sign-ups is put into the lists' orders once it has them: each change would be one of four and of ten indexes. Rows are
+-- looked up one by one, also by a plan that was made while the tables were empty.
+CREATE OR REPLACE FUNCTION link_orders_start() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET enable_seqscan = off AS $$
 BEGIN
     INSERT INTO links_by_clicks (tenant_id, link_id, partner_id, programme_id, clicks)
         SELECT a.tenant_id, a.id, a.partner_id, a.programme_id, coalesce((SELECT t.clicks FROM link_click_totals t
@@ -17,12 +18,34 @@ BEGIN
             WHERE t.tenant_id = a.tenant_id AND t.scope_id = a.id AND t.currency = '' AND t.grain = 'all'), 0) FROM added a;
     RETURN NULL;
 END $$;
+CREATE OR REPLACE FUNCTION link_order_by_clicks() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF current_setting('app.link_orders', true) = 'off' THEN
+        RETURN NULL;
+    END IF;
+    UPDATE links_by_clicks l SET clicks = c.clicks FROM changed c
+        WHERE c.grain = 'all' AND l.tenant_id = c.tenant_id AND l.link_id = c.scope_id AND l.clicks <> c.clicks;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE FUNCTION link_order_by_sales() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF current_setting('app.link_orders', true) = 'off' THEN
+        RETURN NULL;
+    END IF;
+    UPDATE links_by_sales l SET sign_ups = c.sign_ups FROM changed c
+        WHERE c.grain = 'all' AND c.currency = '' AND l.tenant_id = c.tenant_id AND l.link_id = c.scope_id AND l.sign_ups <> c.sign_ups;
+    UPDATE links_by_sales l SET sales = c.sales, earned = c.earned FROM changed c JOIN tenants t ON t.id = c.tenant_id AND t.default_currency = c.currency
+        WHERE c.grain = 'all' AND l.tenant_id = c.tenant_id AND l.link_id = c.scope_id AND (l.sales <> c.sales OR l.earned <> c.earned);
+    RETURN NULL;
+END $$;
 ALTER TABLE link_imported_days ALTER CONSTRAINT link_imported_days_link_fkey DEFERRABLE INITIALLY DEFERRED;
 
 CREATE OR REPLACE FUNCTION import_link_days(of_tenant uuid, given jsonb) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public SET enable_seqscan = off AS $$
 BEGIN
     PERFORM public.import_guard(of_tenant);
+    -- Links that come later with their partner and programme are in no order yet.
+    PERFORM set_config('app.link_orders', CASE WHEN given #>> '{0,partner}' IS NULL THEN 'on' ELSE 'off' END, true);
     WITH days AS MATERIALIZED (
         SELECT g.link, g.day, g.clicks, g.sign_ups, e.id AS enrolment, e.partner_id AS partner
         FROM jsonb_to_recordset(given) AS g (link uuid, partner uuid, programme uuid, day date, clicks bigint, sign_ups bigint)
@@ -47,6 +70,7 @@ BEGIN
     INSERT INTO public.link_sale_totals AS t (tenant_id, partner_id, scope_id, currency, grain, starts_at, sign_ups, customers, sales, sale_amount, earned)
     SELECT of_tenant, s.partner, s.scope, '', s.grain, s.starts_at, s.sign_ups, 0, 0, 0, 0 FROM sums s WHERE s.sign_ups > 0 ORDER BY s.scope, s.grain COLLATE "C", s.starts_at
     ON CONFLICT (tenant_id, scope_id, currency, grain, starts_at) DO UPDATE SET sign_ups = t.sign_ups + EXCLUDED.sign_ups;
+    PERFORM set_config('app.link_orders', 'on', true);
 END $$;
 COMMENT ON FUNCTION import_link_days(uuid, jsonb)
-    IS 'Adds the clicks and sign-ups that links had elsewhere, by day, to the totals; those of links that are added afterwards come with their partner and programme';
+    IS 'Adds the clicks and sign-ups that links had elsewhere, by day, to the totals; those of links that are added afterwards come with their partner and programme, all or none';

@@ -60,7 +60,8 @@ impl Processor<'_, '_> {
         }
         ids.sort_unstable();
         let binds = vec![Bind::text(self.0.tenant.to_string()), Bind::Texts(ids)];
-        let sql = "SELECT max(pg_advisory_xact_lock(hashtextextended('processor ' || ? || ' ' || id, 0))::text) FROM unnest(?) AS id";
+        let sql =
+            "SELECT max(pg_advisory_xact_lock(hashtextextended('processor ' || ? || ' ' || id, 0))::text) FROM unnest(?) AS id";
         statement::<Nullable<Text>>(sql, binds).execute(&mut &*self.0.connection).await.map(drop)
     }
 

@@ -227,9 +227,8 @@ impl Books<'_> {
 
     /// Sends a delivery again at once, with all attempts that a new one has; gives whether it did not wait to be sent at once already.
     pub async fn redeliver(&self, id: WebhookDeliveryId) -> QueryResult<Result<bool, DeliveryFault>> {
-        let row = webhook_deliveries::table
-            .filter(webhook_deliveries::tenant_id.eq(self.tenant))
-            .filter(webhook_deliveries::id.eq(id));
+        let row =
+            webhook_deliveries::table.filter(webhook_deliveries::tenant_id.eq(self.tenant)).filter(webhook_deliveries::id.eq(id));
         let endpoint = row.select(webhook_deliveries::endpoint_id).first(&mut &*self.connection).await.optional()?;
         let Some(endpoint) = endpoint else { return Ok(Err(DeliveryFault::NotFound)) };
         if let Err(fault) = self.enabled_endpoint(endpoint).await? {

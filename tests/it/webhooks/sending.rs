@@ -179,7 +179,7 @@ async fn where_they_may_go() {
     }
 }
 
-/// A server that is killed between the answer and the commit has sent it, and another sends it again, under the same id.
+/// A server that is killed before the answer, or between the answer and the commit, has sent it, and another sends it again, under the same id.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_in_between() {
     let world = World::new().await;
@@ -191,11 +191,52 @@ async fn killed_in_between() {
     tokio::time::timeout(Duration::from_secs(2), cut_off.run_once()).await.expect_err("it is cut off");
     receiver.takes(Duration::ZERO);
     assert_eq!(send(&world).await, 0, "it is another server's");
-    world.sql("UPDATE webhook_deliveries SET held_until = now() - interval '1 second'").await;
+    let ends = "UPDATE webhook_deliveries SET held_until = now() - interval '1 second'";
+    world.sql(ends).await;
+    // What came of it cannot be kept while somebody has locked the attempts.
+    let mut owner = world.owner().await;
+    let locked = "BEGIN; LOCK TABLE webhook_attempts IN EXCLUSIVE MODE";
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut owner, locked).await.expect("locked");
+    let cut_off = sender(&world);
+    tokio::time::timeout(Duration::from_secs(2), cut_off.run_once()).await.expect_err("it is cut off");
+    let answered: Vec<_> = receiver.received().into_iter().map(|message| message.id).collect();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%end_webhook_attempts%'; ROLLBACK";
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut owner, end).await.expect("ended");
+    assert_eq!(answered.len(), 2);
+    world.sql(ends).await;
     assert_eq!(send(&world).await, 1);
-    let ids: Vec<_> = receiver.received().into_iter().map(|message| message.id).collect();
-    assert!(ids.len() == 2 && ids[0] == ids[1], "{ids:?}");
+    let again: Vec<_> = receiver.received().into_iter().map(|message| message.id).collect();
+    assert!(again.len() == 1 && answered.iter().all(|id| *id == again[0]), "{answered:?} {again:?}");
     assert_eq!(deliveries(&world, &id).await[0]["attemptCount"], json!(1));
+}
+
+/// However much waits for an endpoint that is switched off, it is given up by what sends, and can be recovered once it is on again.
+#[tokio::test(flavor = "multi_thread")]
+async fn given_up() {
+    let world = World::new().await;
+    let receiver = Receiver::start().await;
+    let (id, _) = endpoint(&world, &receiver, &["LEAD_CREATED"]).await;
+    lead(&world, "Ada").await;
+    receiver.always(Reply::Status(500));
+    send(&world).await;
+    let copies = "INSERT INTO webhook_events (tenant_id, id, event_type, at, body) SELECT tenant_id, gen_random_uuid(), event_type, at, body FROM webhook_events, generate_series(1, 2500);
+        INSERT INTO webhook_deliveries (tenant_id, id, endpoint_id, event_id, event_type, next_at, created_at)
+        SELECT d.tenant_id, gen_random_uuid(), d.endpoint_id, e.id, e.event_type, now() + interval '1 day', now() FROM webhook_events e JOIN webhook_deliveries d ON d.event_id <> e.id";
+    for sql in copies.split(';') {
+        world.sql(sql).await;
+    }
+    let waiting = "SELECT count(*) FROM webhook_deliveries WHERE status = 'waiting'";
+    assert_eq!(world.number(waiting).await, 2_501);
+    done(&world, "updateWebhookEndpoint", json!({"id": id, "enabled": false}), "endpoint { id }").await;
+    assert_eq!(send(&world).await, 0);
+    assert_eq!(world.number(waiting).await, 0);
+    assert_eq!(
+        world.number("SELECT count(*) FROM webhook_deliveries WHERE status = 'failed' AND ended_at IS NOT NULL").await,
+        2_501
+    );
+    done(&world, "updateWebhookEndpoint", json!({"id": id, "enabled": true}), "endpoint { id }").await;
+    let since = json!({"endpointId": id, "since": (now() - TimeDelta::hours(1)).to_rfc3339()});
+    assert_eq!(done(&world, "recoverWebhooks", since, "recovered").await["recovered"], json!(2_501));
 }
 
 /// Several servers send each message once, and no more to one endpoint at once than one may.

@@ -178,7 +178,8 @@ impl<'e> Report<'_, '_, 'e> {
         }
         let gross = amount(number, code)?;
         // Versions of the API from before 2022 have the tax instead.
-        let before_tax = match (self.object.at("/total_excluding_tax"), self.object.number("/total"), self.object.number("/tax")) {
+        let before_tax = match (self.object.at("/total_excluding_tax"), self.object.number("/total"), self.object.number("/tax"))
+        {
             (Value::Null, Some(all), Some(tax)) => Value::from(all.saturating_sub(tax)),
             (net, _, _) => net.clone(),
         };
