@@ -5,10 +5,14 @@ pub mod budgets;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::http::HeaderName;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch},
+    time::timeout,
+};
 
 use crate::{
     auth::{Role, claims::Claims, guard, invitations::Invitations},
@@ -52,6 +56,8 @@ pub struct Edge {
     in_flight: Arc<Semaphore>,
     /// Bounds the events that are resolved at the same time: each takes a database connection for a moment, which requests need too.
     resolving: Semaphore,
+    /// Lets one operation at a time look through all that a tenant keeps.
+    looking_through: Semaphore,
     stopping: watch::Sender<bool>,
 }
 
@@ -82,6 +88,7 @@ impl Edge {
             subscriptions: PerUser::new(limits.user_subscriptions, limits.max_subscriptions),
             connections: PerUser::new(limits.user_connections, limits.max_sockets),
             resolving: Semaphore::new((pool_size / 4).max(1)),
+            looking_through: Semaphore::new(1),
             stopping: watch::Sender::new(false),
             front_ends,
             introspection,
@@ -111,6 +118,12 @@ impl Edge {
     /// A permit for resolving one event. Waits for it: subscribers have time, requests do not.
     pub async fn permit_to_resolve(&self) -> Result<SemaphorePermit<'_>> {
         self.resolving.acquire().await.map_err(Error::internal)
+    }
+
+    /// A permit for an operation that looks through all that a tenant keeps. Waits for it, for so long and without a database connection: several of them
+    /// would take those of all others for minutes.
+    pub async fn permit_to_look_through(&self, patience: Duration) -> Result<SemaphorePermit<'_>> {
+        timeout(patience, self.looking_through.acquire()).await.map_err(|_| full())?.map_err(Error::internal)
     }
 
     /// Ends subscriptions and connections that would never end by themselves: the server is stopping.

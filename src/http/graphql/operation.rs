@@ -102,7 +102,9 @@ pub async fn execute(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Ve
 async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
     let started = Instant::now();
     let _permit = app.edge.permit()?;
-    let limit = if files.is_empty() && !prepared.looks_through_all() { app.operation_timeout } else { app.upload_timeout };
+    let looks_through_all = prepared.looks_through_all();
+    let limit = if files.is_empty() && !looks_through_all { app.operation_timeout } else { app.upload_timeout };
+    let _turn = if looks_through_all { Some(app.edge.permit_to_look_through(limit).await?) } else { None };
     let may_predict = prepared.kind == OperationType::Query && files.is_empty();
     // On the heap, each by itself: there is room for one of them at a time.
     let mut is_paid = false;

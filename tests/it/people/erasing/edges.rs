@@ -1,6 +1,9 @@
 //! What an erasure meets at its edges: other operators, what comes late, and how people write.
 
-use futures_util::future::join;
+use std::time::Duration;
+
+use diesel_async::SimpleAsyncConnection;
+use futures_util::future::{join, join_all};
 use partner_portal::models::webhooks::source::WebhookSourceKind;
 use serde_json::{Value, json};
 
@@ -48,6 +51,28 @@ async fn operators_erase_each_other() {
         let done = [&one, &two].iter().filter(|answer| answer.body["data"]["erasePerson"]["pseudonym"].is_string()).count();
         assert_eq!(done, 1, "{} {}", one.body, two.body);
     }
+}
+
+/// However many are to be erased at once, others are answered: who waits for their turn takes no connection.
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_takes_no_connection() {
+    let world = World::with_pool(4).await;
+    let leads: Vec<Value> = world.add_leads(world.acme, world.a, 8).await.iter().map(|lead| json!(lead.to_string())).collect();
+    let mut elsewhere = world.owner().await;
+    let turn = format!("BEGIN; SELECT pg_advisory_xact_lock(hashtextextended('erase_person {}', 0))", world.acme);
+    elsewhere.batch_execute(&turn).await.expect("another server's turn");
+    let erasing = join_all(leads.iter().map(|lead| erase(&world, lead, false)));
+    let beside = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
+        let waiting = world.number(waiting).await;
+        let answer = world.owner_a("{ me { user { id } } }", json!({})).await;
+        elsewhere.batch_execute("ROLLBACK").await.expect("its end");
+        (waiting, answer.data()["me"]["user"]["id"].is_string())
+    };
+    let (erased, beside) = join(erasing, beside).await;
+    assert_eq!(beside, (1, true));
+    assert!(erased.iter().all(|one| one["userErrors"] == json!([])), "{erased:?}");
 }
 
 /// Somebody who was erased is not let in again, and nobody comes in by an invitation of theirs.

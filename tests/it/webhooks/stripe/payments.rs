@@ -8,8 +8,8 @@ fn checkout(payment: &str) -> Value {
         "amount_total": 12_000, "currency": "usd", "payment_intent": payment})
 }
 
-/// Nothing says of which of its invoices the refund of a payment is, so it is taken back of none of them, in whatever order that becomes known; who looks at
-/// it is told so.
+/// Nothing says of which of its invoices the refund of a payment is, so it is taken back of none of them, in whatever order that becomes known; the receipt of
+/// the event by which it becomes known says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refund_of_several_invoices() {
     let world = World::new().await;
