@@ -186,9 +186,9 @@ async fn killed_in_between() {
     let receiver = Receiver::start().await;
     let (id, _) = endpoint(&world, &receiver, &["LEAD_CREATED"]).await;
     lead(&world, "Ada").await;
-    receiver.takes(Duration::from_secs(5));
+    receiver.takes(Duration::from_secs(8));
     let cut_off = sender(&world);
-    tokio::time::timeout(Duration::from_secs(2), cut_off.run_once()).await.expect_err("it is cut off");
+    tokio::time::timeout(Duration::from_secs(4), cut_off.run_once()).await.expect_err("it is cut off");
     receiver.takes(Duration::ZERO);
     assert_eq!(send(&world).await, 0, "it is another server's");
     let ends = "UPDATE webhook_deliveries SET held_until = now() - interval '1 second'";
@@ -198,7 +198,7 @@ async fn killed_in_between() {
     let locked = "BEGIN; LOCK TABLE webhook_attempts IN EXCLUSIVE MODE";
     diesel_async::SimpleAsyncConnection::batch_execute(&mut owner, locked).await.expect("locked");
     let cut_off = sender(&world);
-    tokio::time::timeout(Duration::from_secs(2), cut_off.run_once()).await.expect_err("it is cut off");
+    tokio::time::timeout(Duration::from_secs(4), cut_off.run_once()).await.expect_err("it is cut off");
     let answered: Vec<_> = receiver.received().into_iter().map(|message| message.id).collect();
     let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE '%end_webhook_attempts%'; ROLLBACK";
     diesel_async::SimpleAsyncConnection::batch_execute(&mut owner, end).await.expect("ended");

@@ -63,9 +63,16 @@ async fn waiting_takes_no_connection() {
     elsewhere.batch_execute(&turn).await.expect("another server's turn");
     let erasing = join_all(leads.iter().map(|lead| erase(&world, lead, false)));
     let beside = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
-        let waiting = world.number(waiting).await;
+        let count = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'";
+        for _ in 0..200 {
+            if world.number(count).await > 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // Time for others to come to wait too, if they could.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let waiting = world.number(count).await;
         let answer = world.owner_a("{ me { user { id } } }", json!({})).await;
         elsewhere.batch_execute("ROLLBACK").await.expect("its end");
         (waiting, answer.data()["me"]["user"]["id"].is_string())
