@@ -56,7 +56,7 @@ impl WebhookReceipt {
         self.0.status
     }
 
-    /// Why it is ignored, parked or failed. Null otherwise.
+    /// Why it is ignored, parked or failed, or what you should know of one that is applied. Null where there is nothing to say.
     async fn reason(&self) -> Option<&str> {
         self.0.reason.as_deref()
     }

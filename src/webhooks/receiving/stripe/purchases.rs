@@ -35,9 +35,9 @@ impl<'e> Report<'_, '_, 'e> {
         let Some(paid) = self.paid()? else { return Ok(ignored("Nothing was paid of it.")) };
         let payments = self.payments();
         self.processor.lock(&payments, Some(id)).await?;
-        let mut note = None;
+        let mut notes = Vec::new();
         for payment in &payments {
-            note = self.pays(payment, id).await?.or(note);
+            notes.extend(self.pays(payment, id).await?);
         }
         let report = self.reported(customer, "/customer_name", "/customer_email");
         let paid_at = self.object.seconds("/status_transitions/paid_at").filter(|paid_at| *paid_at <= self.at).unwrap_or(self.at);
@@ -45,8 +45,11 @@ impl<'e> Report<'_, '_, 'e> {
         self.processor.follow_reversals(id, self.at).await?;
         let known = payments.into_iter().chain([id]).map(str::to_owned).collect();
         Ok(match stays {
-            Some(reason) => Disposition::Ignored { reason, known },
-            None => Disposition::Applied { known, note },
+            Some(stays) => {
+                notes.push(stays);
+                Disposition::Ignored { reason: notes.join(" "), known }
+            }
+            None => Disposition::Applied { known, note: (!notes.is_empty()).then(|| notes.join(" ")) },
         })
     }
 

@@ -19,12 +19,13 @@ impl Report<'_, '_, '_> {
             return self.reverse(id, payment, ReversalKind::Charge, ("/amount_refunded", true, 0)).await;
         };
         self.processor.lock(&[payment], Some(invoice)).await?;
-        let note = self.pays(payment, invoice).await?;
-        let disposition = self.reverse(id, payment, ReversalKind::Charge, ("/amount_refunded", true, 0)).await?;
-        Ok(match disposition {
-            Disposition::Applied { .. } => Disposition::Applied { known: vec![payment.to_owned()], note },
-            other => other,
-        })
+        // Where it is not the only one, the next step says so.
+        self.pays(payment, invoice).await?;
+        let mut disposition = self.reverse(id, payment, ReversalKind::Charge, ("/amount_refunded", true, 0)).await?;
+        if let Disposition::Applied { known, .. } | Disposition::Ignored { known, .. } = &mut disposition {
+            known.push(payment.to_owned());
+        }
+        Ok(disposition)
     }
 
     /// A refund may fail afterwards, and then for good.
