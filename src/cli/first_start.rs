@@ -7,7 +7,7 @@ use crate::{
     auth::development,
     clock::Clock,
     config::Settings,
-    db::lock_for_transaction,
+    db::locks,
     error::Result,
     ids::TenantId,
     keyring::Keyring,
@@ -17,9 +17,6 @@ use crate::{
     },
     seed::demo,
 };
-
-/// The advisory lock that only one first start holds. An arbitrary number, the same in every version.
-const LOCK: i64 = 0x7061_7274_6e65_7202;
 
 /// What it is given.
 enum Gift<'a> {
@@ -52,7 +49,7 @@ async fn give(database: &Database, gift: &Gift<'_>) -> Result<(), Failure> {
         return Ok(());
     }
     let work = async |connection: &mut AsyncPgConnection| -> Result<()> {
-        lock_for_transaction(connection, LOCK).await?;
+        locks::lock(connection, locks::FIRST_START).await?;
         if !Tenant::all(connection).await?.is_empty() {
             return Ok(());
         }

@@ -8,14 +8,11 @@ use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, Simple
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use tokio_postgres::Config;
 
-use super::{connect, statement::statement};
+use super::{connect, locks, statement::statement};
 use crate::error::{Error, Result};
 
 /// All migrations, built into the program.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
-
-/// The advisory lock that only one migrating server holds. An arbitrary number, the same in every version.
-const LOCK: i64 = 0x7061_7274_6e65_7201;
 
 /// Why the database is not at this version.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +72,7 @@ pub async fn revert_all(config: &Config) -> Result<(), MigrationError> {
 async fn locked(config: &Config) -> Result<AsyncPgConnection, MigrationError> {
     let mut connection = connect::establish(config, None).await?;
     connection
-        .batch_execute(&format!("SELECT pg_advisory_lock({LOCK})"))
+        .batch_execute(&format!("SELECT pg_advisory_lock({})", locks::MIGRATING))
         .await
         .map_err(|error| MigrationError::List(error.to_string()))?;
     Ok(connection)

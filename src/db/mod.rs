@@ -6,6 +6,7 @@ pub mod caller;
 pub mod connect;
 pub mod embedded;
 pub mod enums;
+pub mod locks;
 pub mod migrations;
 pub mod pool;
 #[rustfmt::skip]
@@ -28,25 +29,3 @@ pub fn is_taken(error: &QueryError, constraint: &str) -> bool {
 
 /// What a connection does first: whatever its login may do, from then on it can only take a caller's role.
 pub(crate) const STEP_DOWN: &str = "SET ROLE portal_app";
-
-/// Waits until nobody else holds the lock of that number, and holds it until the transaction ends.
-pub async fn lock_for_transaction(mut connection: &Connection, number: i64) -> QueryResult<()> {
-    use diesel_async::RunQueryDsl;
-
-    let lock = statement::statement::<diesel::sql_types::Text>(
-        "SELECT pg_advisory_xact_lock(?)::text",
-        vec![statement::Bind::BigInt(number)],
-    );
-    lock.execute(&mut connection).await.map(drop)
-}
-
-/// Takes the lock of that number until the transaction ends, unless another transaction holds it; gives whether it did.
-pub async fn try_lock_for_transaction(mut connection: &Connection, number: i64) -> QueryResult<bool> {
-    use diesel_async::RunQueryDsl;
-
-    let lock = statement::statement::<diesel::sql_types::Bool>(
-        "SELECT pg_try_advisory_xact_lock(?)",
-        vec![statement::Bind::BigInt(number)],
-    );
-    lock.get_result(&mut connection).await
-}

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     db::{
-        self, Pool, QueryResult,
+        self, Pool, QueryResult, locks,
         session::{Caller, Session},
     },
     error::{Error, Result},
@@ -30,9 +30,6 @@ use crate::{
     },
     rates::{CommissionRates, PATIENCE},
 };
-
-/// The number of the lock that maintenance holds: any that nothing else uses.
-const LOCK: i64 = 0x706f_7274_616c_0003;
 
 /// How long webhooks' events are kept, with their deliveries and attempts.
 const WEBHOOKS_KEPT: TimeDelta = TimeDelta::days(30);
@@ -206,7 +203,7 @@ async fn finish(session: &Session, tenant: TenantId, work: Work, due_by: DateTim
     loop {
         let part = || async {
             let writing = session.write().await?;
-            if !db::try_lock_for_transaction(&writing, LOCK).await? {
+            if !locks::try_lock(&writing, locks::JOBS).await? {
                 return Ok(None);
             }
             let some =

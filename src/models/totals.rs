@@ -9,14 +9,15 @@ use uuid::Uuid;
 
 use super::calendar::TimeZone;
 use crate::{
-    db::statement::{Bind, statement},
+    db::{
+        locks::{self, OfTenant},
+        statement::{Bind, statement},
+    },
     ids::TenantId,
 };
 
 /// How many partners' totals are written by one statement.
 const AT_ONCE: usize = 200;
-/// The class of the advisory lock that every change of a tenant's totals holds in shared mode (`tenant_time_zone()`).
-const LOCK: i32 = 1_953_391_221;
 
 /// Whether PostgreSQL knows the zone too: by what it does not know, it keeps no totals.
 pub async fn knows(mut connection: &AsyncPgConnection, zone: TimeZone) -> QueryResult<bool> {
@@ -34,8 +35,8 @@ pub async fn change_time_zone(
 ) -> QueryResult<()> {
     let own = || Bind::Uuid(tenant.uuid());
     connection.batch_execute("BEGIN READ WRITE ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0").await?;
-    let changes: [(String, Vec<Bind>); 9] = [
-        (format!("SELECT pg_advisory_xact_lock({LOCK}, hashtext(?::text))"), vec![own()]),
+    locks::lock_of_tenant(connection, OfTenant::Totals, tenant).await?;
+    let changes: [(String, Vec<Bind>); 8] = [
         ("UPDATE tenants SET time_zone = ?, updated_at = now() WHERE id = ?".to_owned(), vec![Bind::text(zone.name()), own()]),
         ("DELETE FROM tenant_totals WHERE tenant_id = ?".to_owned(), vec![own()]),
         ("DELETE FROM commission_totals WHERE tenant_id = ?".to_owned(), vec![own()]),

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     db::{
+        locks::{self, OfTenant},
         schema::{invoices, referrals, users},
         statement::{Bind, statement},
     },
@@ -23,8 +24,6 @@ use crate::{
 
 /// For how long after their first sign-in a person can say who invited them.
 pub const ACCEPTABLE: TimeDelta = TimeDelta::days(7);
-/// The class of the advisory lock under which a tenant's referrals are decided: two at the same instant could close a circle.
-const LOCK: i32 = 1_953_391_222;
 
 /// Why a referral was not decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,8 +51,7 @@ pub type Decided = Result<(ReferralId, bool), ReferralFault>;
 
 impl Books<'_> {
     pub(super) async fn lock_referrals(&self) -> QueryResult<()> {
-        let sql = format!("SELECT pg_advisory_xact_lock({LOCK}, hashtext(?::text))::text");
-        statement::<Text>(sql, vec![Bind::Uuid(self.tenant.uuid())]).execute(&mut &*self.connection).await.map(drop)
+        locks::lock_of_tenant(self.connection, OfTenant::Referrals, self.tenant).await
     }
 
     /// Whether a person referred another, directly or over others, at an instant or since.

@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::{prelude::*, sql_types::Text};
+use diesel::prelude::*;
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use rust_decimal::Decimal;
 
 use crate::{
     db::{
+        locks::{self, OfTenant},
         schema::affiliate_terms,
-        statement::{Bind, statement},
     },
     ids::{AffiliateTermsId, TenantId, UserId},
     models::{ledger::books::Books, scope::Scope},
@@ -77,24 +77,16 @@ impl AffiliateTerms {
     }
 }
 
-/// The class of the advisory lock that a transaction that books by a tenant's terms holds in shared mode.
-const LOCK: i32 = 1_953_391_223;
-
 impl Books<'_> {
     /// Keeps the terms from being changed until the transaction ends.
     pub(super) async fn hold_terms(&self) -> QueryResult<()> {
-        self.lock_terms("pg_advisory_xact_lock_shared").await
-    }
-
-    async fn lock_terms(&self, function: &str) -> QueryResult<()> {
-        let sql = format!("SELECT {function}({LOCK}, hashtext(?::text))::text");
-        statement::<Text>(sql, vec![Bind::Uuid(self.tenant.uuid())]).execute(&mut &*self.connection).await.map(drop)
+        locks::share_of_tenant(self.connection, OfTenant::Terms, self.tenant).await
     }
 
     /// Sets the terms from now on: a new version, unless those in force are the same. Gives the version in force, and whether it is new.
     pub async fn set_affiliate_terms(&self, new: NewTerms) -> QueryResult<(AffiliateTermsId, bool)> {
         // One after the other, and after the payments that are being booked by those in force.
-        self.lock_terms("pg_advisory_xact_lock").await?;
+        locks::lock_of_tenant(self.connection, OfTenant::Terms, self.tenant).await?;
         let query =
             AffiliateTerms::query().filter(affiliate_terms::tenant_id.eq(self.tenant)).order(affiliate_terms::number.desc());
         let last: Option<AffiliateTerms> = query.first(&mut &*self.connection).await.optional()?;

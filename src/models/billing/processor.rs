@@ -7,7 +7,7 @@
 use chrono::{DateTime, Utc};
 use diesel::{
     prelude::*,
-    sql_types::{Bool, Nullable, Numeric, Text},
+    sql_types::{Bool, Numeric, Text},
 };
 use diesel_async::RunQueryDsl;
 use rust_decimal::Decimal;
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     db::{
+        locks::{self, Named},
         schema::{invoices, processor_customers, processor_invoices, processor_payments, processor_reversals},
         statement::{Bind, statement},
     },
@@ -48,21 +49,15 @@ impl Processor<'_, '_> {
     /// Waits until no other transaction works on these payments, on an invoice that one of them has paid, or on the one that is given, before anything else
     /// of them is locked. All who lock do so in the same order: first payments, then invoices, each by their ids.
     pub async fn lock(&self, payments: &[&str], invoice: Option<&str>) -> QueryResult<()> {
-        self.lock_each(payments.iter().map(|payment| (*payment).to_owned()).collect()).await?;
+        self.lock_each(payments.iter().copied().map(str::to_owned).collect()).await?;
         let mut invoices = self.invoices_of(payments).await?;
         invoices.extend(invoice.map(str::to_owned));
         self.lock_each(invoices).await
     }
 
-    async fn lock_each(&self, mut ids: Vec<String>) -> QueryResult<()> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        ids.sort_unstable();
-        let binds = vec![Bind::text(self.0.tenant.to_string()), Bind::Texts(ids)];
-        let sql =
-            "SELECT max(pg_advisory_xact_lock(hashtextextended('processor ' || ? || ' ' || id, 0))::text) FROM unnest(?) AS id";
-        statement::<Nullable<Text>>(sql, binds).execute(&mut &*self.0.connection).await.map(drop)
+    async fn lock_each(&self, ids: Vec<String>) -> QueryResult<()> {
+        let names = ids.into_iter().map(|id| format!("{} {id}", self.0.tenant));
+        locks::lock_names(self.0.connection, Named::Processor, names.collect()).await
     }
 
     /// Adds a customer, or brings it up to date, unless a later report is known; of two of one second that of the higher step is the later. Gives whether

@@ -11,6 +11,7 @@ use diesel_async::RunQueryDsl;
 use super::partner_user::PartnerUserRole;
 use crate::{
     db::{
+        locks::{self, Named},
         schema::directory_objects,
         statement::{Bind, statement},
     },
@@ -73,11 +74,8 @@ pub struct Directory<'b, 'c>(pub &'b Books<'c>);
 impl Directory<'_, '_> {
     /// Waits until no other transaction works on a user and their memberships.
     pub async fn lock(&self, subject: &str) -> QueryResult<()> {
-        let binds = vec![Bind::text(self.0.tenant.to_string()), Bind::text(subject)];
-        statement::<Text>("SELECT pg_advisory_xact_lock(hashtextextended('directory ' || ? || ' ' || ?, 0))::text", binds)
-            .execute(&mut &*self.0.connection)
-            .await
-            .map(drop)
+        let name = format!("{} {subject}", self.0.tenant);
+        locks::lock_names(self.0.connection, Named::Directory, vec![name]).await
     }
 
     /// Keeps the state of an object, unless a later one is known or it is deleted. Gives whether this is the latest.

@@ -12,7 +12,10 @@ use super::{
     user::User,
 };
 use crate::{
-    db::statement::{Bind, statement},
+    db::{
+        locks::{self, Named},
+        statement::{Bind, statement},
+    },
     ids::{DataImportId, PartnerId, UserId},
     models::{imports::data_import::DataImport, ledger::books::Books, scope::Scope},
 };
@@ -91,8 +94,7 @@ impl Books<'_> {
         // All that the tenant keeps is looked through: the limit of an operation holds, and not that of a statement.
         let mut connection = self.connection;
         connection.batch_execute("SET LOCAL statement_timeout = 0").await?;
-        let turn = "SELECT pg_advisory_xact_lock(hashtextextended('erase_person ' || ?, 0))::text";
-        statement::<Text>(turn, vec![Bind::text(self.tenant.to_string())]).execute(&mut connection).await.map(drop)
+        locks::lock_names(connection, Named::ErasePerson, vec![self.tenant.to_string()]).await
     }
 
     /// Two who erase each other at once: the second was somebody when the request came.

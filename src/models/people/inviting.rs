@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     db::{
+        locks::{self, Named},
         schema::{partner_invitations, partner_users, users},
         statement::{Bind, condition, statement},
     },
@@ -125,10 +126,7 @@ impl Books<'_> {
             return Ok(Err(InvitationFault::UnknownPartner));
         };
         // Of two who invite one address at once the second finds the first's.
-        let binds = vec![Bind::text(new.partner.to_string())];
-        statement::<Text>("SELECT pg_advisory_xact_lock(hashtextextended('invitations ' || ?, 0))::text", binds)
-            .execute(&mut &*self.connection)
-            .await?;
+        locks::lock_names(self.connection, Named::Invitations, vec![new.partner.to_string()]).await?;
         if partner.status == PartnerStatus::Closed {
             return Ok(Err(InvitationFault::PartnerClosed));
         }

@@ -33,6 +33,9 @@ const TABLES: &[(&str, &str, &str, &str)] = &[
     ("Commission", "partner_commission_events", "id", "(t.lead_id = ANY ($ids) OR t.customer_id = ANY ($ids))"),
     ("User", "users", "id", "t.id = ANY ($ids)"),
     ("PartnerUser", "partner_users", "", "t.user_id = ANY ($ids)"),
+    ("SignInRecord", "directory_objects", "", SIGN_IN),
+    ("PartnerApplication", "partner_applications", "", "t.submitted_by = ANY ($ids)"),
+    ("PartnerProfile", CONTACTS, "", IS_CONTACT),
     ("Invitation", INVITATIONS, "id", "(t.id = ANY ($ids) OR t.accepted_by = ANY ($ids))"),
     ("Affiliate", "affiliate_periods", "", "t.user_id = ANY ($ids)"),
     ("InviteCode", "invite_codes", "", "t.user_id = ANY ($ids)"),
@@ -48,6 +51,15 @@ const TABLES: &[(&str, &str, &str, &str)] = &[
 const USED: &str = "(t.member_id = ANY ($ids) OR t.employee_email IN (SELECT m.email_key FROM partner_members m WHERE m.tenant_id = asked.tenant_id AND m.id = ANY ($ids))
     OR t.id IN (SELECT u.redemption_id FROM credit_allocations a JOIN partner_credits u ON u.tenant_id = a.tenant_id AND u.allocation_id = a.id
     WHERE a.tenant_id = asked.tenant_id AND a.member_id = ANY ($ids)))";
+
+/// What the sign-in service has reported of a user: that it knows them, and whose member they are.
+const SIGN_IN: &str = "EXISTS (SELECT FROM users u WHERE u.tenant_id = asked.tenant_id AND u.id = ANY ($ids) AND u.clerk_user_id IN (t.object_id, t.subject))";
+
+/// As whom partners are reached, and nothing else of their profiles: that is about a business.
+const CONTACTS: &str = "(SELECT tenant_id, partner_id, contact_name, contact_email, contact_phone FROM partner_profiles)";
+const IS_CONTACT: &str = "EXISTS (SELECT FROM partner_users p JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id
+    WHERE p.tenant_id = asked.tenant_id AND p.partner_id = t.partner_id AND p.user_id = ANY ($ids)
+        AND (lower(u.email) = lower(t.contact_email) OR lower(u.name) = lower(t.contact_name)))";
 
 /// Without their tokens, which nobody may read.
 const INVITATIONS: &str = "(SELECT tenant_id, id, partner_id, email, role, created_by, created_at, sent_at, expires_at, accepted_at, accepted_by, revoked_at, \

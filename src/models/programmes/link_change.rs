@@ -1,7 +1,7 @@
 //! Changes of links: what making one takes, when two are the same one, and what becomes of it afterwards.
 
 use chrono::{DateTime, Utc};
-use diesel::{prelude::*, result::DatabaseErrorKind, sql_types::Text};
+use diesel::{prelude::*, result::DatabaseErrorKind};
 use diesel_async::RunQueryDsl;
 
 use super::{
@@ -16,8 +16,9 @@ use super::{
 use crate::{
     db::{
         QueryError, is_taken,
+        locks::{self, Named},
         schema::links,
-        statement::{Bind, condition, statement},
+        statement::{Bind, condition},
     },
     ids::{LinkId, PartnerId},
     models::{
@@ -130,11 +131,12 @@ impl Books<'_> {
             Link::query().filter(links::tenant_id.eq(self.tenant)).filter(links::partner_id.eq(request.partner)).into_boxed();
         let same = match &request.key {
             Some(key) => {
-                let names = || vec![Bind::text(host.unwrap_or_default()), Bind::text(key)];
+                let host = host.unwrap_or_default();
                 // Who asks for the same key at the same time waits here, and finds the link.
-                let sql = "SELECT pg_advisory_xact_lock(hashtextextended('link ' || ? || '/' || lower(?), 0))::text";
-                statement::<Text>(sql, names()).execute(&mut &*self.connection).await?;
-                own.filter(condition("coalesce(links.host, '') = ? AND lower(links.key) = lower(?)", names()))
+                let name = format!("{host}/{}", key.to_ascii_lowercase());
+                locks::lock_names(self.connection, Named::Link, vec![name]).await?;
+                let names = vec![Bind::text(host), Bind::text(key)];
+                own.filter(condition("coalesce(links.host, '') = ? AND lower(links.key) = lower(?)", names))
             }
             None if request.idempotency_key.is_some() => return Ok(None),
             None => own.filter(links::url_hash.eq(request.address.hash())),

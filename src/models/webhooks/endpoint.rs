@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::event::WebhookEventType;
 use crate::{
     db::{
+        locks::{self, Named},
         schema::{webhook_endpoints, webhook_secrets},
-        statement::{Bind, statement},
     },
     ids::{UserId, WebhookEndpointId, WebhookSecretId},
     models::{
@@ -199,7 +199,7 @@ impl Books<'_> {
             Claim::Reused { first, difference } => return Ok(Err(EndpointFault::KeyReused { first, difference })),
         }
         // The last to be counted is the last to have begun: two at once are one after the other.
-        self.lock_endpoints().await?;
+        locks::lock_names(self.connection, Named::WebhookEndpoints, vec![self.tenant.to_string()]).await?;
         let count: i64 = webhook_endpoints::table
             .filter(webhook_endpoints::tenant_id.eq(self.tenant))
             .filter(webhook_endpoints::removed_at.is_null())
@@ -224,17 +224,6 @@ impl Books<'_> {
             .await?;
         self.insert_secret(new.id, secret).await?;
         Ok(Ok((new.id, true)))
-    }
-
-    async fn lock_endpoints(&self) -> QueryResult<()> {
-        let binds = vec![Bind::text(self.tenant.to_string())];
-        statement::<diesel::sql_types::Text>(
-            "SELECT pg_advisory_xact_lock(hashtextextended('webhook_endpoints ' || ?, 0))::text",
-            binds,
-        )
-        .execute(&mut &*self.connection)
-        .await
-        .map(drop)
     }
 
     async fn insert_secret(&self, endpoint: WebhookEndpointId, (id, sealed): (WebhookSecretId, &[u8])) -> QueryResult<()> {

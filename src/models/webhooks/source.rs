@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     db::{
+        locks::{self, Named},
         schema::{webhook_source_secrets, webhook_sources},
-        statement::{Bind, statement},
     },
     ids::{UserId, WebhookSourceId, WebhookSourceSecretId},
     models::{
@@ -151,9 +151,7 @@ impl Books<'_> {
             Claim::Reused { first, difference } => return Ok(Err(SourceFault::KeyReused { first, difference })),
         }
         // The last to be counted is the last to have begun: two at once are one after the other.
-        let binds = vec![Bind::text(self.tenant.to_string())];
-        let sql = "SELECT pg_advisory_xact_lock(hashtextextended('webhook_sources ' || ?, 0))::text";
-        statement::<diesel::sql_types::Text>(sql, binds).execute(&mut &*self.connection).await?;
+        locks::lock_names(self.connection, Named::WebhookSources, vec![self.tenant.to_string()]).await?;
         let of_tenant = webhook_sources::table
             .filter(webhook_sources::tenant_id.eq(self.tenant))
             .filter(webhook_sources::removed_at.is_null());

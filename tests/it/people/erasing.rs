@@ -296,6 +296,8 @@ async fn exporting() {
         "Sale",
         "User",
         "PartnerUser",
+        "SignInRecord",
+        "PartnerProfile",
         "Invitation",
         "InviteCode",
         "ImportedRow",

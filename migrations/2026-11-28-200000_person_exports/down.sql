@@ -1,0 +1,1 @@
+REVOKE SELECT ON directory_objects FROM portal_operator;
