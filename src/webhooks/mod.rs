@@ -43,6 +43,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 const LEASE: Duration = Duration::from_secs(40);
 /// How often a server looks whether anything is due, where nothing wakes it.
 const LOOK: Duration = Duration::from_secs(1);
+/// For how long changes are gathered after a look that has found nothing: one look for many changes.
+const CALM: Duration = Duration::from_millis(20);
 /// How many requests a server makes at once. How many of them to one endpoint, and for one tenant, is in `claim_webhook_deliveries()`.
 const MOST: usize = 512;
 /// How many bodies are made in one transaction.
@@ -124,19 +126,22 @@ impl Sender {
         // On its own: while results wait to be kept, others are sent.
         let keeping = tokio::spawn(Arc::clone(&sender).keep_all(ended));
         let (mut under_way, mut giving_up_at) = (JoinSet::new(), Instant::now());
+        let (mut looks_at, mut is_changed) = (Instant::now(), false);
         loop {
             let is_stopped = stopped.peek().is_some();
             if is_stopped && under_way.is_empty() {
                 break;
             }
             let mut is_more = false;
-            if !is_stopped && under_way.len() < MOST {
+            let is_free = !is_stopped && under_way.len() < MOST;
+            if is_free && looks_at <= Instant::now() {
                 // What waits is found again at the next look; an error that lasts is logged once a second.
                 let claimed = sender.claim(MOST - under_way.len()).await.unwrap_or_else(|error| {
                     tracing::warn!(%error, "webhooks cannot be sent");
                     Claimed::default()
                 });
                 is_more = claimed.is_more;
+                (looks_at, is_changed) = (Instant::now() + if is_more { Duration::ZERO } else { CALM }, false);
                 for (holder, delivery) in claimed.deliveries {
                     let requests = Arc::clone(&requests);
                     under_way.spawn(async move { (holder, requests.attempt(&delivery).await) });
@@ -150,8 +155,10 @@ impl Sender {
                 giving_up_at = Instant::now() + if is_all { LOOK } else { Duration::ZERO };
                 is_more |= !is_all;
             }
+            let until_look = if is_free && is_changed { looks_at.saturating_duration_since(Instant::now()) } else { LOOK };
             tokio::select! {
                 Some(result) = under_way.join_next() => {
+                    looks_at = Instant::now();
                     // Several are kept, and others claimed, at once.
                     tokio::time::sleep(GATHER).await;
                     let mut next = Some(result);
@@ -165,12 +172,15 @@ impl Sender {
                 }
                 () = stopped.clone(), if !is_stopped => {}
                 () = std::future::ready(()), if is_more => {}
-                () = sender.webhooks.woken.notified() => {}
+                () = sender.webhooks.woken.notified() => looks_at = Instant::now(),
                 // Also where it has missed some: that there was a change is all.
-                change = changes.recv() => if matches!(change, Err(RecvError::Closed)) {
-                    changes = hub.watch();
-                },
-                () = tokio::time::sleep(LOOK) => {}
+                change = changes.recv() => {
+                    is_changed = true;
+                    if matches!(change, Err(RecvError::Closed)) {
+                        changes = hub.watch();
+                    }
+                }
+                () = tokio::time::sleep(until_look) => {}
             }
         }
         drop(results);

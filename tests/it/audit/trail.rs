@@ -232,10 +232,12 @@ async fn many_are_counted() {
     let world = World::new().await;
     world.add_leads(world.acme, world.a, 200).await;
     world.add_leads(world.acme, world.b, 10).await;
-    let owner = world.owner().await;
-    Act::new(AuditActor::Command, "tenant set").announce_for_connection(&owner).await.expect("announced");
-    let mut connection = owner;
-    diesel_async::SimpleAsyncConnection::batch_execute(&mut connection, "UPDATE partner_leads SET notes = 'N'")
+    let members = "INSERT INTO partner_members (tenant_id, id, partner_id, email, first_name, status)
+        SELECT tenant_id, gen_random_uuid(), partner_id, 'm' || row_number() OVER () || '@example.com', 'M', 'active' FROM partner_leads";
+    world.sql(members).await;
+    let mut connection = world.owner().await;
+    Act::new(AuditActor::Command, "tenant set").announce_for_connection(&connection).await.expect("announced");
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut connection, "UPDATE partner_members SET last_name = 'N'")
         .await
         .expect("done");
     let [entry] = &seen(&world, json!({"actorKind": ["COMMAND"]})).await[..] else { panic!("one entry") };
@@ -248,9 +250,9 @@ async fn many_are_counted() {
         .collect();
     counts.sort_unstable();
     assert_eq!(counts, [(Some("Partner A"), Some(200), true), (Some("Partner B"), Some(10), true)]);
-    let of_a = format!("UPDATE partner_leads SET notes = 'M' WHERE partner_id = '{}'", world.a.uuid());
+    let of_a = format!("UPDATE partner_members SET last_name = 'O' WHERE partner_id = '{}'", world.a.uuid());
     diesel_async::SimpleAsyncConnection::batch_execute(&mut connection, &of_a).await.expect("done");
-    let each = "SELECT count(*) FROM audit_changes WHERE row_count = 1 AND subject_id IS NOT NULL AND fields = '{\"notes\": [\"N\", \"M\"]}'";
+    let each = "SELECT count(*) FROM audit_changes WHERE row_count = 1 AND subject_id IS NOT NULL AND fields = '{\"last_name\": [\"N\", \"O\"]}'";
     assert_eq!(world.number(each).await, 200);
 }
 
