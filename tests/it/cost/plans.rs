@@ -264,3 +264,25 @@ async fn screens_are_read_from_their_indexes() {
         assert!(!plan.contains("Seq Scan"), "{query}\n{plan}");
     }
 }
+
+/// Functions in SQL with settings of their own: each call parses and plans them anew, which takes as long as a request does otherwise. These are called now and then.
+const PLANNED_ANEW: &str = "all_events_from all_link_hosts click_months event_bounds event_cursor_key events_from find_commission_flags initials make_invite_code \
+                            person_alternatives person_mentions published_events published_events_from raw_webhook_events tenants_with_due_commissions \
+                            tenants_with_due_credits tenants_with_due_rewards";
+
+/// What requests call, and what columns are computed by, keeps its plan: a function in SQL that is not inlined does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_keep_their_plans() {
+    let world = World::new().await;
+    let own = "p.pronamespace = 'public'::regnamespace AND p.prolang = (SELECT oid FROM pg_language WHERE lanname = 'sql')
+        AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')";
+    let with_settings = format!(
+        "SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname) FROM (SELECT p.proname::text COLLATE \"C\" FROM pg_proc p WHERE {own} AND p.proconfig IS NOT NULL) AS p"
+    );
+    assert_eq!(world.text(&with_settings).await, PLANNED_ANEW);
+    let computed = format!(
+        "SELECT count(*) FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum JOIN pg_depend n ON n.objid = d.oid
+         JOIN pg_proc p ON n.refclassid = 'pg_proc'::regclass AND n.refobjid = p.oid WHERE a.attgenerated = 's' AND {own}"
+    );
+    assert_eq!(world.number(&computed).await, 0);
+}
