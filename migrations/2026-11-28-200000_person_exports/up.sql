@@ -1,2 +1,2 @@
--- Who asks what is kept of them is also given what the sign-in service has reported.
+-- `exportPerson` also gives what the sign-in service has reported of somebody.
 GRANT SELECT ON directory_objects TO portal_operator;

@@ -1,4 +1,5 @@
 SET LOCAL lock_timeout = '60s';
+
 CREATE OR REPLACE FUNCTION search_key(value text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE STRICT AS $$
     SELECT CASE WHEN octet_length(value) = char_length(value) THEN lower(value COLLATE "C")
         ELSE translate(replace(replace(replace(
@@ -160,18 +161,13 @@ BEGIN
         ('webhook_source_secrets', 'WebhookSourceSecret', 'source_id', '', 'id', '')
     ) AS known (name, subject, id_column, partner_column, keys, ignored)
     LOOP
-        EXECUTE format('CREATE TRIGGER %1$s_audit_insert AFTER INSERT ON %1$I REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_record(%2$L, %3$L, %4$L, %5$L, %6$L)',
+        EXECUTE format('CREATE OR REPLACE TRIGGER %1$s_audit_insert AFTER INSERT ON %1$I REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_record(%2$L, %3$L, %4$L, %5$L, %6$L)',
             audited.name, audited.subject, audited.id_column, audited.partner_column, audited.keys, audited.ignored);
-        EXECUTE format('CREATE TRIGGER %1$s_audit_update AFTER UPDATE ON %1$I REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_record(%2$L, %3$L, %4$L, %5$L, %6$L)',
+        EXECUTE format('CREATE OR REPLACE TRIGGER %1$s_audit_update AFTER UPDATE ON %1$I REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_record(%2$L, %3$L, %4$L, %5$L, %6$L)',
             audited.name, audited.subject, audited.id_column, audited.partner_column, audited.keys, audited.ignored);
-        EXECUTE format('CREATE TRIGGER %1$s_audit_delete AFTER DELETE ON %1$I REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_record(%2$L, %3$L, %4$L, %5$L, %6$L)',
+        EXECUTE format('CREATE OR REPLACE TRIGGER %1$s_audit_delete AFTER DELETE ON %1$I REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION audit_record(%2$L, %3$L, %4$L, %5$L, %6$L)',
             audited.name, audited.subject, audited.id_column, audited.partner_column, audited.keys, audited.ignored);
-        EXECUTE format('DROP TRIGGER %1$s_audit ON %1$I; DROP FUNCTION %1$s_audit()', audited.name);
     END LOOP;
-    DROP TRIGGER tenants_audit ON tenants;
-    DROP TRIGGER users_audit ON users;
-    DROP TRIGGER partners_audit ON partners;
-    DROP FUNCTION tenants_audit(), users_audit(), partners_audit();
 END $$;
 
 -- These have counters and versions beside what people change: row by row, and only where a statement names a column that people change.
@@ -185,9 +181,18 @@ BEGIN
         ('partners', 'Partner', 'id', 'company_name, status, status_reason, commission_rate, clerk_org_id')
     ) AS known (name, subject, partner_column, columns)
     LOOP
-        EXECUTE format('CREATE TRIGGER %1$s_audit AFTER INSERT OR DELETE OR UPDATE OF %4$s ON %1$I FOR EACH ROW EXECUTE FUNCTION audit_record(%2$L, ''id'', %3$L, ''id'', ''total_referrals converted_referrals'')',
+        EXECUTE format('CREATE OR REPLACE TRIGGER %1$s_audit AFTER INSERT OR DELETE OR UPDATE OF %4$s ON %1$I FOR EACH ROW EXECUTE FUNCTION audit_record(%2$L, ''id'', %3$L, ''id'', ''total_referrals converted_referrals'')',
             audited.name, audited.subject, audited.partner_column, audited.columns);
     END LOOP;
 END $$;
 
-DROP FUNCTION audit_by_row(name, text, text, text, text, text);
+DO $$
+DECLARE
+    made record;
+BEGIN
+    FOR made IN SELECT p.oid::regprocedure AS name FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace AND p.proname LIKE '%\_audit' AND p.prorettype = 'trigger'::regtype LOOP
+        EXECUTE format('DROP ' || 'FUNCTION %s', made.name);
+    END LOOP;
+END $$;
+
+DROP FUNCTION audit_by_row(name, text[]), audit_left_out(text), audit_is_secret(text, text);

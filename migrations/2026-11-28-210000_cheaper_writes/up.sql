@@ -56,101 +56,87 @@ BEGIN
     RETURN entry;
 END $$;
 
--- The audit trail of tables of which a statement changes a few rows: a function for each table that compares column by column, as comparing rows by way of JSON
--- took half of the trail's time. What is mass work stays with audit_record(), which counts where there are many.
-CREATE FUNCTION audit_by_row(tab name, subject text, id_column text, partner_column text, ignored text, columns text DEFAULT NULL) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
+CREATE FUNCTION audit_left_out(more text) RETURNS text[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT string_to_array('tenant_id id created_at created_by updated_at version impersonator idempotency_key request search_text email_key '
+        || 'company_name_sort deal_value_sort client_name_sort amount_sort total_sort name_sort tax_id_last4 bank_account_last4 ' || more, ' ')
+$$;
+COMMENT ON FUNCTION audit_left_out(text) IS 'Columns that the audit trail leaves out: what is written beside every change, what follows from other columns, and those that are given';
+
+CREATE FUNCTION audit_is_secret(subject text, col text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT col LIKE '%sealed' OR col LIKE '%\_hash' OR subject || '.' || col IN ('WebhookEndpoint.url', 'PartnerProfile.payment_email')
+$$;
+COMMENT ON FUNCTION audit_is_secret(text, text) IS 'Whether the audit trail keeps no values of a column. In the address of an endpoint there may be a password of another system''s, and a payment address is where payouts go';
+
+-- The audit trail of tables of which a statement changes a few rows compares column by column: comparing rows by way of JSON took half of the trail's time. Tables of
+-- which a statement may change many rows stay with audit_record(), which counts them.
+CREATE FUNCTION audit_by_row(tab name, given text[] DEFAULT NULL) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, public AS $$
 DECLARE
-    -- What is written beside every change, and what follows from other columns.
-    left_out CONSTANT text[] := string_to_array('tenant_id id created_at created_by updated_at version impersonator idempotency_key request search_text email_key '
-        || 'company_name_sort deal_value_sort client_name_sort amount_sort total_sort name_sort tax_id_last4 bank_account_last4 ' || ignored, ' ');
-    -- Beside what is sealed or hashed: in the address of an endpoint there may be a password of another system's, and a payment address is where payouts go.
-    secrets CONSTANT text[] := CASE subject WHEN 'WebhookEndpoint' THEN '{url}' WHEN 'PartnerProfile' THEN '{payment_email}' ELSE '{}' END;
-    tenant_column CONSTANT text := CASE tab WHEN 'tenants' THEN 'id' ELSE 'tenant_id' END;
+    relation CONSTANT regclass := ('public.' || quote_ident(tab))::regclass;
+    -- As the triggers have them: the subject, the column that names it, the column of its partner, the columns that name the row, those that are left out.
+    arguments CONSTANT text[] := coalesce(given, (SELECT string_to_array(encode(t.tgargs, 'escape'), '\000') FROM pg_trigger t
+        WHERE t.tgrelid = relation AND t.tgname ~ '_audit(_|$)' ORDER BY t.tgname LIMIT 1));
+    subject CONSTANT text := arguments[1];
+    of_tenant CONSTANT text := format('coalesce(NEW.%1$I, OLD.%1$I)', CASE tab WHEN 'tenants' THEN 'id' ELSE 'tenant_id' END);
+    subject_id CONSTANT text := CASE arguments[2] WHEN '' THEN 'NULL' ELSE format('coalesce(NEW.%1$I, OLD.%1$I)', arguments[2]) END;
+    of_partner CONSTANT text := CASE arguments[3] WHEN '' THEN 'NULL' ELSE format('coalesce(NEW.%1$I, OLD.%1$I)', arguments[3]) END;
+    left_out CONSTANT text[] := public.audit_left_out(arguments[5]);
+    own CONSTANT name := tab || '_audit';
     comparisons text;
-    skipped text;
+    moved text := '';
+    fired record;
 BEGIN
     SELECT string_agg(format(E'    IF OLD.%1$I IS DISTINCT FROM NEW.%1$I THEN\n        differences := differences || jsonb_build_object(%1$L, %2$s);\n    END IF;\n', a.attname,
-            CASE WHEN a.attname LIKE '%sealed' OR a.attname LIKE '%\_hash' OR a.attname = ANY (secrets) THEN 'true'
+            CASE WHEN public.audit_is_secret(subject, a.attname) THEN 'true'
                 ELSE format('jsonb_build_array(to_jsonb(OLD.%1$I) #>> ''{}'', to_jsonb(NEW.%1$I) #>> ''{}'')', a.attname) END), '' ORDER BY a.attnum)
-            FILTER (WHERE a.attname <> ALL (left_out)),
-        string_agg(a.attname, ' ' ORDER BY a.attnum) FILTER (WHERE a.attname = ANY (left_out))
-        INTO comparisons, skipped
-        FROM pg_attribute a WHERE a.attrelid = ('public.' || quote_ident(tab))::regclass AND a.attnum > 0 AND NOT a.attisdropped;
-    EXECUTE format('CREATE OR REPLACE FUNCTION public.%I() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS %L',
-        tab || '_audit', format($body$
--- Made by audit_by_row(), which is called again where the table gets a column.
--- Left out: %1$s
+        INTO comparisons FROM pg_attribute a
+        WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> ALL (left_out);
+    -- Where it goes from one partner to another, it is a change of both.
+    IF arguments[3] NOT IN ('', arguments[2]) THEN
+        moved := format($moved$    IF TG_OP = 'UPDATE' AND OLD.%1$I IS DISTINCT FROM NEW.%1$I THEN
+        INSERT INTO public.audit_changes (tenant_id, entry_id, partner_id, change, subject, subject_id, fields)
+            VALUES (%2$s, entry, OLD.%1$I, 'updated', %3$L, %4$s, differences);
+    END IF;
+$moved$, arguments[3], of_tenant, subject, subject_id);
+    END IF;
+    EXECUTE format('CREATE OR REPLACE ' || 'FUNCTION public.%I() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS %L', own, format($body$
 DECLARE
     differences jsonb := '{}';
     entry uuid;
 BEGIN
-    IF coalesce(current_setting('app.audit', true), '') = '' THEN
+%1$s    IF TG_OP = 'UPDATE' AND differences = '{}' THEN
         RETURN NULL;
     END IF;
-%2$s    IF TG_OP = 'UPDATE' AND differences = '{}' THEN
-        RETURN NULL;
-    END IF;
-    entry := public.audit_entry(coalesce(NEW.%3$I, OLD.%3$I));
+    entry := public.audit_entry(%2$s);
     INSERT INTO public.audit_changes (tenant_id, entry_id, partner_id, change, subject, subject_id, fields)
-        VALUES (coalesce(NEW.%3$I, OLD.%3$I), entry, %4$s, CASE TG_OP WHEN 'INSERT' THEN 'created' WHEN 'UPDATE' THEN 'updated' ELSE 'removed' END, %5$L, %6$s, differences);
-%7$s    RETURN NULL;
-END $body$, skipped, comparisons, tenant_column,
-            CASE WHEN partner_column = '' THEN 'NULL' ELSE format('coalesce(NEW.%1$I, OLD.%1$I)', partner_column) END, subject,
-            CASE WHEN id_column = '' THEN 'NULL' ELSE format('coalesce(NEW.%1$I, OLD.%1$I)', id_column) END,
-            CASE WHEN partner_column = '' OR partner_column = id_column THEN '' ELSE format($moved$    -- Where it goes from one partner to another, it is a change of both.
-    IF TG_OP = 'UPDATE' AND OLD.%1$I IS DISTINCT FROM NEW.%1$I THEN
-        INSERT INTO public.audit_changes (tenant_id, entry_id, partner_id, change, subject, subject_id, fields)
-            VALUES (NEW.%2$I, entry, OLD.%1$I, 'updated', %3$L, %4$s, differences);
-    END IF;
-$moved$, partner_column, tenant_column, subject, CASE WHEN id_column = '' THEN 'NULL' ELSE 'NEW.' || quote_ident(id_column) END) END));
-    EXECUTE format('REVOKE ALL ON FUNCTION public.%I() FROM PUBLIC', tab || '_audit');
-    EXECUTE format('DROP TRIGGER IF EXISTS %1$I ON public.%2$I', tab || '_audit', tab);
-    EXECUTE format('CREATE TRIGGER %1$I AFTER INSERT OR DELETE OR UPDATE %3$s ON public.%2$I FOR EACH ROW EXECUTE FUNCTION public.%1$I()', tab || '_audit', tab, 'OF ' || columns);
+        VALUES (%2$s, entry, %3$s, CASE TG_OP WHEN 'INSERT' THEN 'created' WHEN 'UPDATE' THEN 'updated' ELSE 'removed' END, %4$L, %5$s, differences);
+%6$s    RETURN NULL;
+END $body$, comparisons, of_tenant, of_partner, subject, subject_id, moved));
+    EXECUTE format('COMMENT ON FUNCTION public.%I() IS %L', own, format('Records in the audit trail each change of a row of %s. Made by audit_by_row()', tab));
+    EXECUTE format('REVOKE ALL ON FUNCTION public.%I() FROM PUBLIC', own);
+    -- Replaced in place, which keeps no reader waiting.
+    FOR fired IN
+        SELECT t.tgname, concat_ws(' OR ', CASE WHEN t.tgtype & 4 > 0 THEN 'INSERT' END, CASE WHEN t.tgtype & 8 > 0 THEN 'DELETE' END,
+            CASE WHEN t.tgtype & 16 > 0 THEN 'UPDATE' || coalesce(' OF ' || (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+                FROM pg_attribute a WHERE a.attrelid = relation AND a.attnum = ANY (t.tgattr)), '') END) AS events
+        FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname ~ '_audit(_|$)'
+        UNION ALL
+        SELECT own || '_' || lower(e), e FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) AS e
+        WHERE NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname ~ '_audit(_|$)')
+    LOOP
+        EXECUTE format('CREATE OR REPLACE TRIGGER %I AFTER %s ON public.%I FOR EACH ROW WHEN (coalesce(current_setting(''app.audit'', true), '''') <> '''') EXECUTE ' || 'FUNCTION public.%I(%s)',
+            fired.tgname, fired.events, tab, own, (SELECT string_agg(quote_literal(a), ', ' ORDER BY number) FROM unnest(arguments[1:5]) WITH ORDINALITY AS l (a, number)));
+    END LOOP;
 END $$;
-COMMENT ON FUNCTION audit_by_row(name, text, text, text, text, text) IS 'Records each change of a row of a table in the audit trail; again after its columns have changed. Columns: only where a statement names one of these';
-REVOKE ALL ON FUNCTION audit_by_row(name, text, text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION audit_by_row(name, text[]) IS 'Creates the audit triggers of a table, or again after its columns have changed; then it takes the arguments that the triggers have. No statement should change more than a few of its rows';
+REVOKE ALL ON FUNCTION audit_by_row(name, text[]) FROM PUBLIC;
 
 DO $$
-DECLARE
-    audited record;
 BEGIN
-    FOR audited IN SELECT * FROM (VALUES
-        ('partner_profiles', 'PartnerProfile', 'partner_id', 'partner_id', ''),
-        ('partner_applications', 'PartnerApplication', 'partner_id', 'partner_id', ''),
-        ('partner_users', 'PartnerUser', 'user_id', 'partner_id', ''),
-        ('partner_invitations', 'Invitation', 'id', 'partner_id', ''),
-        ('partner_leads', 'Lead', 'id', 'partner_id', ''),
-        ('partner_commissions', 'CommissionRule', 'id', 'partner_id', 'scope_currency scope_id'),
-        ('partner_commission_tiers', 'CommissionRuleTier', 'rule_id', '', 'rule_id'),
-        ('credit_grants', 'CreditGrant', 'id', 'partner_id', ''),
-        ('credit_redemptions', 'CreditRedemption', 'id', '', 'reversal_key reversal_request'),
-        ('partner_accounts', 'CustomerAccount', 'id', 'partner_id', ''),
-        ('invoices', 'Sale', '', '', ''),
-        ('programmes', 'Programme', 'id', '', 'rate_asked_at rate_until'),
-        ('enrolments', 'Enrolment', 'id', 'partner_id', ''),
-        ('links', 'Link', 'id', 'partner_id', ''),
-        ('link_hosts', 'LinkHost', '', '', ''),
-        ('link_shares', 'LinkShare', 'link_id', 'partner_id', ''),
-        ('affiliate_terms', 'AffiliateTerms', 'id', '', ''),
-        ('affiliate_periods', 'Affiliate', 'user_id', '', ''),
-        ('invite_codes', 'InviteCode', 'user_id', '', 'code_key'),
-        ('referrals', 'Referral', 'id', '', ''),
-        ('data_imports', 'DataImport', 'id', '', 'files lease held_until'),
-        ('webhook_endpoints', 'WebhookEndpoint', 'id', '', 'failing_since failures is_slow paused_until last_success_at'),
-        ('webhook_secrets', 'WebhookSecret', 'endpoint_id', '', ''),
-        ('webhook_sources', 'WebhookSource', 'id', '', ''),
-        ('webhook_source_secrets', 'WebhookSourceSecret', 'source_id', '', '')
-    ) AS known (name, subject, id_column, partner_column, ignored)
-    LOOP
-        EXECUTE format('DROP TRIGGER %1$s_audit_insert ON %1$I; DROP TRIGGER %1$s_audit_update ON %1$I; DROP TRIGGER %1$s_audit_delete ON %1$I', audited.name);
-        PERFORM audit_by_row(audited.name, audited.subject, audited.id_column, audited.partner_column, audited.ignored);
-    END LOOP;
-    -- These have counters and versions beside what people change.
-    PERFORM audit_by_row('tenants', 'Tenant', 'id', '', '',
-        'slug, name, issuer, default_currency, default_commission_rate, partner_on_signup, commission_hold_days, minimum_payout, time_zone, sign_up_url');
-    PERFORM audit_by_row('users', 'User', 'id', '', '', 'clerk_user_id, email, name, default_partner_id');
-    PERFORM audit_by_row('partners', 'Partner', 'id', 'id', 'total_referrals converted_referrals', 'company_name, status, status_reason, commission_rate, clerk_org_id');
+    PERFORM audit_by_row(tab) FROM unnest(string_to_array(regexp_replace(
+        'partner_profiles partner_applications partner_users partner_invitations partner_leads partner_commissions partner_commission_tiers
+        credit_grants credit_redemptions partner_accounts invoices programmes enrolments links link_hosts link_shares affiliate_terms
+        affiliate_periods invite_codes referrals data_imports webhook_endpoints webhook_secrets webhook_sources webhook_source_secrets tenants users
+        partners', '\s+', ' ', 'g'), ' ')) AS tab;
 END $$;
 
 -- By statement: a row's columns are compared in one pass.
@@ -161,12 +147,8 @@ DECLARE
     subject CONSTANT text := TG_ARGV[0];
     id_column CONSTANT text := TG_ARGV[1];
     partner_column CONSTANT text := TG_ARGV[2];
-    -- What is written beside every change, and what follows from other columns.
-    ignored CONSTANT text[] := string_to_array('tenant_id id created_at created_by updated_at version impersonator idempotency_key request search_text email_key '
-        || 'company_name_sort deal_value_sort client_name_sort amount_sort total_sort name_sort tax_id_last4 bank_account_last4 ' || TG_ARGV[4], ' ');
+    left_out CONSTANT text[] := public.audit_left_out(TG_ARGV[4]);
     done CONSTANT text := CASE TG_OP WHEN 'INSERT' THEN 'created' WHEN 'UPDATE' THEN 'updated' ELSE 'removed' END;
-    -- Beside what is sealed or hashed: in the address of an endpoint there may be a password of another system's, and a payment address is where payouts go.
-    secrets CONSTANT text[] := CASE subject WHEN 'WebhookEndpoint' THEN '{url}' WHEN 'PartnerProfile' THEN '{payment_email}' ELSE '{}' END;
     keys text[];
     total bigint;
     befores jsonb[];
@@ -212,14 +194,14 @@ BEGIN
     FOR i IN 1 .. coalesce(cardinality(afters), cardinality(befores), 0) LOOP
         whole := coalesce(afters[i], befores[i]);
         -- Before and after have the same columns, in the same order.
-        SELECT jsonb_object_agg(c.key, CASE WHEN c.key LIKE '%sealed' OR c.key LIKE '%\_hash' OR c.key = ANY (secrets) THEN 'true'::jsonb
+        SELECT jsonb_object_agg(c.key, CASE WHEN public.audit_is_secret(subject, c.key) THEN 'true'::jsonb
                 ELSE jsonb_build_array(c.before #>> '{}', c.after #>> '{}') END)
             INTO differences
             FROM (SELECT coalesce(r.before_key, r.after_key) AS key, coalesce(r.before_value, 'null') AS before, coalesce(r.after_value, 'null') AS after
                 FROM ROWS FROM (jsonb_each(befores[i]), jsonb_each(afters[i])) AS r (before_key, before_value, after_key, after_value)) AS c
-            WHERE c.before <> c.after AND c.key <> ALL (ignored);
+            WHERE c.before <> c.after AND c.key <> ALL (left_out);
         CONTINUE WHEN differences IS NULL AND TG_OP = 'UPDATE';
-        of_tenant := coalesce(whole ->> 'tenant_id', whole ->> 'id');
+        of_tenant := whole ->> 'tenant_id';
         of_partner := whole ->> partner_column;
         former_partner := coalesce(befores[i], whole) ->> partner_column;
         entry := public.audit_entry(of_tenant);

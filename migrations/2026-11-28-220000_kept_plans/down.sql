@@ -201,3 +201,72 @@ CREATE OR REPLACE FUNCTION data_import_chunk(holder uuid, of_file integer, of_nu
     SELECT c.content FROM data_imports d JOIN data_import_chunks c ON c.tenant_id = d.tenant_id AND c.import_id = d.id
     WHERE d.status = 'running' AND d.lease = holder AND c.file = of_file AND c.number = of_number
 $$;
+
+CREATE FUNCTION all_events_from(first bigint, most bigint) RETURNS TABLE(place bigint, tenant_id uuid, partner_id uuid, kind text, subject_id uuid, at timestamptz, mark bytea) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT e.place, e.tenant_id, e.partner_id, CASE e.kind WHEN 'data_import' THEN 'commission' ELSE e.kind END, e.subject_id, e.at, e.mark
+    FROM events_of_all_kinds_from(first, most) e
+$$;
+COMMENT ON FUNCTION all_events_from(bigint,bigint) IS 'The events from a sequence number on, with only the kinds that servers of the previous version know';
+REVOKE ALL ON FUNCTION all_events_from(bigint,bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION all_events_from(bigint,bigint) TO portal_app;
+
+CREATE FUNCTION events_from(first bigint, most bigint) RETURNS TABLE(place bigint, tenant_id uuid, partner_id uuid, kind text, subject_id uuid, at timestamptz, mark bytea) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT e.place, e.tenant_id, e.partner_id, CASE e.kind WHEN 'wallet' THEN 'commission' ELSE e.kind END, e.subject_id, e.at, e.mark
+    FROM all_events_from(first, most) e
+$$;
+COMMENT ON FUNCTION events_from(bigint,bigint) IS 'The events from a sequence number on, with only the kinds that servers of the previous version know';
+REVOKE ALL ON FUNCTION events_from(bigint,bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION events_from(bigint,bigint) TO portal_app;
+
+CREATE FUNCTION published_events_from(first bigint, most bigint) RETURNS TABLE(place bigint, tenant_id uuid, partner_id uuid, kind text, subject_id uuid, at timestamptz, mark bytea) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT e.place, e.tenant_id, e.partner_id, CASE WHEN e.kind IN ('clicks', 'sign_up') THEN 'commission' ELSE e.kind END, e.subject_id, e.at, e.mark
+    FROM events_from(first, most) e
+$$;
+COMMENT ON FUNCTION published_events_from(bigint,bigint) IS 'The events from a place on, with only the kinds that servers of the previous version know';
+REVOKE ALL ON FUNCTION published_events_from(bigint,bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION published_events_from(bigint,bigint) TO portal_app;
+
+CREATE FUNCTION published_events(after bigint, most bigint) RETURNS TABLE(place bigint, tenant_id uuid, partner_id uuid, kind text, subject_id uuid, at timestamptz) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT place, tenant_id, partner_id, kind::text, subject_id, at FROM events WHERE place > after ORDER BY place LIMIT most
+$$;
+COMMENT ON FUNCTION published_events(bigint,bigint) IS 'The events after a place, in their order';
+REVOKE ALL ON FUNCTION published_events(bigint,bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION published_events(bigint,bigint) TO portal_app;
+
+CREATE FUNCTION event_bounds(OUT first bigint, OUT last bigint) RETURNS record LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT coalesce(min(place), 0), coalesce(max(place), 0) FROM events
+$$;
+COMMENT ON FUNCTION event_bounds() IS 'The places of the first event that is kept, and of the last';
+REVOKE ALL ON FUNCTION event_bounds() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION event_bounds() TO portal_app, portal_operator, portal_partner, portal_service;
+
+CREATE FUNCTION find_commission_flags(of_tenant uuid, of_partner uuid, of_customer uuid, of_click uuid) RETURNS TABLE(kind text, subject text) LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH who AS (SELECT c.tenant_id, c.id, email_key(c.email) AS email FROM customers c
+            WHERE c.tenant_id = of_tenant AND c.id = of_customer
+                -- A caller of a tenant's asks of that tenant; the owner of the tables may of any.
+                AND of_tenant = coalesce(nullif(current_setting('app.tenant_id', true), '')::uuid, of_tenant)),
+        own AS (
+            SELECT w.email AS subject FROM who w JOIN partner_users m ON m.tenant_id = w.tenant_id AND m.partner_id = of_partner
+                JOIN users u ON u.tenant_id = m.tenant_id AND u.id = m.user_id WHERE email_key(u.email) = w.email
+            UNION ALL SELECT w.email FROM who w JOIN partner_profiles p ON p.tenant_id = w.tenant_id AND p.partner_id = of_partner
+                WHERE w.email IN (email_key(p.contact_email), email_key(p.payment_email))
+            UNION ALL SELECT split_part(w.email, '@', 2) FROM who w JOIN partner_profiles p ON p.tenant_id = w.tenant_id AND p.partner_id = of_partner
+                WHERE split_part(w.email, '@', 2) = regexp_replace(lower(p.website), '^https?://(www\.)?([^/:?#]+).*$', '\2')),
+        others AS (
+            SELECT s.partner_id FROM who w JOIN link_sign_ups s ON s.tenant_id = w.tenant_id AND s.customer_id = w.id WHERE s.partner_id <> of_partner
+            UNION ALL SELECT l.partner_id FROM who w JOIN partner_leads l ON l.tenant_id = w.tenant_id AND email_key(l.client_email) = w.email
+                WHERE l.partner_id <> of_partner)
+    SELECT 'own_purchase', (array_agg(o.subject ORDER BY o.subject LIKE '%@%' DESC, o.subject))[1] FROM own o HAVING count(*) > 0
+    UNION ALL SELECT 'other_partner', min(o.partner_id::text) FROM others o HAVING count(*) > 0
+    UNION ALL SELECT 'no_person', c.id::text FROM who w JOIN link_clicks c ON c.tenant_id = w.tenant_id AND c.id = of_click WHERE c.is_bot
+$$;
+COMMENT ON FUNCTION find_commission_flags(uuid,uuid,uuid,uuid) IS 'What servers of the previous version look at';
+REVOKE ALL ON FUNCTION find_commission_flags(uuid,uuid,uuid,uuid) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION find_commission_flags(uuid,uuid,uuid,uuid) TO portal_operator, portal_service;
+
+CREATE FUNCTION raw_webhook_events(most bigint) RETURNS TABLE(tenant_id uuid, id uuid, event_type text, at timestamptz, facts jsonb) LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT e.tenant_id, e.id, e.event_type, e.at, e.facts FROM webhook_events e WHERE e.body IS NULL ORDER BY e.at, e.id LIMIT most FOR UPDATE SKIP LOCKED
+$$;
+COMMENT ON FUNCTION raw_webhook_events(bigint) IS 'Events that have no body yet, which are the caller''s until its transaction ends';
+REVOKE ALL ON FUNCTION raw_webhook_events(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION raw_webhook_events(bigint) TO portal_app;

@@ -1,7 +1,7 @@
-//! Advisory locks: PostgreSQL's locks of things that are not rows, each held until the transaction ends.
+//! Advisory locks: PostgreSQL's locks of things that are not rows. Each is held until the transaction ends, but for that of migrations, which the connection holds.
 //!
 //! Their keys are numbers, the same in every version. All that the server takes are listed here, but for those of partners' books and users' wallets
-//! ([`crate::models::ledger::books`]) and that of an import, which outlasts a transaction ([`crate::models::imports::run`]). Functions of the database take
+//! ([`crate::models::ledger::books`]) and that of an import ([`crate::models::imports::run`]), which the connection holds too. Functions of the database take
 //! 1953391220 (a share of a tenant's totals) and x'706f7274616c0005' to '0007' (events, clicks, imports).
 
 use diesel::sql_types::{Bool, Nullable, Text};
@@ -24,11 +24,11 @@ pub const JOBS: i64 = 0x706f_7274_616c_0003;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub enum OfTenant {
-    /// Its totals: whatever changes them holds it shared (`tenant_time_zone()`), and who writes them anew alone.
+    /// Its totals. Transactions that change them hold it shared (`tenant_time_zone()`); writing them all anew holds it exclusively.
     Totals = 1_953_391_221,
     /// Its referrals: two that are decided at the same instant could close a circle.
     Referrals = 1_953_391_222,
-    /// Its affiliate terms: whatever books by them holds it shared, and who changes them alone.
+    /// Its affiliate terms. Transactions that book by them hold it shared; changing them holds it exclusively.
     Terms = 1_953_391_223,
 }
 

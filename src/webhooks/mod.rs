@@ -44,7 +44,7 @@ const LEASE: Duration = Duration::from_secs(40);
 /// How often a server looks whether anything is due, where nothing wakes it.
 const LOOK: Duration = Duration::from_secs(1);
 /// For how long changes are gathered after a look that has found nothing: one look for many changes.
-const CALM: Duration = Duration::from_millis(20);
+const GATHER_CHANGES: Duration = Duration::from_millis(20);
 /// How many requests a server makes at once. How many of them to one endpoint, and for one tenant, is in `claim_webhook_deliveries()`.
 const MOST: usize = 512;
 /// How many bodies are made in one transaction.
@@ -126,7 +126,7 @@ impl Sender {
         // On its own: while results wait to be kept, others are sent.
         let keeping = tokio::spawn(Arc::clone(&sender).keep_all(ended));
         let (mut under_way, mut giving_up_at) = (JoinSet::new(), Instant::now());
-        let (mut looks_at, mut is_changed) = (Instant::now(), false);
+        let (mut next_look_at, mut has_news) = (Instant::now(), false);
         loop {
             let is_stopped = stopped.peek().is_some();
             if is_stopped && under_way.is_empty() {
@@ -134,14 +134,17 @@ impl Sender {
             }
             let mut is_more = false;
             let is_free = !is_stopped && under_way.len() < MOST;
-            if is_free && looks_at <= Instant::now() {
-                // What waits is found again at the next look; an error that lasts is logged once a second.
-                let claimed = sender.claim(MOST - under_way.len()).await.unwrap_or_else(|error| {
-                    tracing::warn!(%error, "webhooks cannot be sent");
-                    Claimed::default()
-                });
+            if is_free && next_look_at <= Instant::now() {
+                let (claimed, pause) = match sender.claim(MOST - under_way.len()).await {
+                    Ok(claimed) => (claimed, GATHER_CHANGES),
+                    // What waits is found again at the next look; an error that lasts is logged once a second.
+                    Err(error) => {
+                        tracing::warn!(%error, "webhooks cannot be sent");
+                        (Claimed::default(), LOOK)
+                    }
+                };
                 is_more = claimed.is_more;
-                (looks_at, is_changed) = (Instant::now() + if is_more { Duration::ZERO } else { CALM }, false);
+                (next_look_at, has_news) = (Instant::now() + if is_more { Duration::ZERO } else { pause }, false);
                 for (holder, delivery) in claimed.deliveries {
                     let requests = Arc::clone(&requests);
                     under_way.spawn(async move { (holder, requests.attempt(&delivery).await) });
@@ -155,10 +158,10 @@ impl Sender {
                 giving_up_at = Instant::now() + if is_all { LOOK } else { Duration::ZERO };
                 is_more |= !is_all;
             }
-            let until_look = if is_free && is_changed { looks_at.saturating_duration_since(Instant::now()) } else { LOOK };
+            let until_look = if is_free && has_news { next_look_at.saturating_duration_since(Instant::now()) } else { LOOK };
             tokio::select! {
                 Some(result) = under_way.join_next() => {
-                    looks_at = Instant::now();
+                    next_look_at = Instant::now();
                     // Several are kept, and others claimed, at once.
                     tokio::time::sleep(GATHER).await;
                     let mut next = Some(result);
@@ -172,10 +175,10 @@ impl Sender {
                 }
                 () = stopped.clone(), if !is_stopped => {}
                 () = std::future::ready(()), if is_more => {}
-                () = sender.webhooks.woken.notified() => looks_at = Instant::now(),
+                () = sender.webhooks.woken.notified() => next_look_at = Instant::now(),
                 // Also where it has missed some: that there was a change is all.
                 change = changes.recv() => {
-                    is_changed = true;
+                    has_news = true;
                     if matches!(change, Err(RecvError::Closed)) {
                         changes = hub.watch();
                     }

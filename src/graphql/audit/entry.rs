@@ -106,7 +106,8 @@ impl AuditEntry {
         Ok(Some(changes.into_iter().map(AuditChange).collect()))
     }
 
-    /// How many changes there are. Of more than two hundred rows that one statement has changed, all together are one.
+    /// How many changes there are. More than two hundred commissions, payouts, members, allocations or the like that one statement has changed are
+    /// one for each partner.
     async fn change_count(&self, ctx: &Context<'_>) -> Result<i64> {
         Ok(ctx.load(ChangeCount(self.0.id)).await?.unwrap_or_default())
     }
@@ -138,7 +139,8 @@ impl AuditChange {
         Partner::by_id(ctx, self.0.partner_id?).await.transpose()
     }
 
-    /// How many it stands for: where one SQL statement has changed more than two hundred rows, they are counted rather than listed.
+    /// How many it stands for: where one SQL statement has changed more than two hundred commissions, payouts, members, allocations or the like, they
+    /// are counted rather than listed.
     async fn count(&self) -> i64 {
         self.0.row_count
     }

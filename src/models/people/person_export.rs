@@ -35,7 +35,8 @@ const TABLES: &[(&str, &str, &str, &str)] = &[
     ("PartnerUser", "partner_users", "", "t.user_id = ANY ($ids)"),
     ("SignInRecord", "directory_objects", "", SIGN_IN),
     ("PartnerApplication", "partner_applications", "", "t.submitted_by = ANY ($ids)"),
-    ("PartnerProfile", CONTACTS, "", IS_CONTACT),
+    ("PartnerProfile", CONTACTS, "", HAS_ADDRESS),
+    ("PartnerProfile", CONTACT_NAMES, "", HAS_NAME),
     ("Invitation", INVITATIONS, "id", "(t.id = ANY ($ids) OR t.accepted_by = ANY ($ids))"),
     ("Affiliate", "affiliate_periods", "", "t.user_id = ANY ($ids)"),
     ("InviteCode", "invite_codes", "", "t.user_id = ANY ($ids)"),
@@ -53,13 +54,19 @@ const USED: &str = "(t.member_id = ANY ($ids) OR t.employee_email IN (SELECT m.e
     WHERE a.tenant_id = asked.tenant_id AND a.member_id = ANY ($ids)))";
 
 /// What the sign-in service has reported of a user: that it knows them, and whose member they are.
-const SIGN_IN: &str = "EXISTS (SELECT FROM users u WHERE u.tenant_id = asked.tenant_id AND u.id = ANY ($ids) AND u.clerk_user_id IN (t.object_id, t.subject))";
+const SIGN_IN: &str =
+    "(t.object_id IN (SELECT u.clerk_user_id FROM users u WHERE u.tenant_id = asked.tenant_id AND u.id = ANY ($ids))
+    OR t.subject IN (SELECT u.clerk_user_id FROM users u WHERE u.tenant_id = asked.tenant_id AND u.id = ANY ($ids)))";
 
-/// As whom partners are reached, and nothing else of their profiles: that is about a business.
+/// As whom partners are reached, and nothing else of their profiles: that is about a business. By their name alone it may be somebody else's address.
 const CONTACTS: &str = "(SELECT tenant_id, partner_id, contact_name, contact_email, contact_phone FROM partner_profiles)";
-const IS_CONTACT: &str = "EXISTS (SELECT FROM partner_users p JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id
+const CONTACT_NAMES: &str =
+    "(SELECT tenant_id, partner_id, contact_name, email_key(contact_email) AS email_key FROM partner_profiles)";
+const HAS_ADDRESS: &str = "EXISTS (SELECT FROM partner_users p JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id
+    WHERE p.tenant_id = asked.tenant_id AND p.partner_id = t.partner_id AND p.user_id = ANY ($ids) AND email_key(u.email) = email_key(t.contact_email))";
+const HAS_NAME: &str = "EXISTS (SELECT FROM partner_users p JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id
     WHERE p.tenant_id = asked.tenant_id AND p.partner_id = t.partner_id AND p.user_id = ANY ($ids)
-        AND (lower(u.email) = lower(t.contact_email) OR lower(u.name) = lower(t.contact_name)))";
+        AND strpos(lower(t.contact_name), lower(u.name)) > 0 AND email_key(u.email) IS DISTINCT FROM t.email_key)";
 
 /// Without their tokens, which nobody may read.
 const INVITATIONS: &str = "(SELECT tenant_id, id, partner_id, email, role, created_by, created_at, sent_at, expires_at, accepted_at, accepted_by, revoked_at, \

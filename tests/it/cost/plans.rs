@@ -266,9 +266,9 @@ async fn screens_are_read_from_their_indexes() {
 }
 
 /// Functions in SQL with settings of their own: each call parses and plans them anew, which takes as long as a request does otherwise. These are called now and then.
-const PLANNED_ANEW: &str = "all_events_from all_link_hosts click_months event_bounds event_cursor_key events_from find_commission_flags initials make_invite_code \
-                            person_alternatives person_mentions published_events published_events_from raw_webhook_events tenants_with_due_commissions \
-                            tenants_with_due_credits tenants_with_due_rewards";
+const PLANNED_ANEW: &str = "all_link_hosts() click_months() event_cursor_key() initials(text) make_invite_code() person_alternatives(text[]) person_mentions() \
+                            tenants_with_due_commissions(timestamp with time zone) tenants_with_due_credits(timestamp with time zone) \
+                            tenants_with_due_rewards(timestamp with time zone)";
 
 /// What requests call, and what columns are computed by, keeps its plan: a function in SQL that is not inlined does not.
 #[tokio::test(flavor = "multi_thread")]
@@ -277,7 +277,7 @@ async fn functions_keep_their_plans() {
     let own = "p.pronamespace = 'public'::regnamespace AND p.prolang = (SELECT oid FROM pg_language WHERE lanname = 'sql')
         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')";
     let with_settings = format!(
-        "SELECT string_agg(DISTINCT p.proname, ' ' ORDER BY p.proname) FROM (SELECT p.proname::text COLLATE \"C\" FROM pg_proc p WHERE {own} AND p.proconfig IS NOT NULL) AS p"
+        "SELECT string_agg(p.oid::regprocedure::text, ' ' ORDER BY p.oid::regprocedure::text COLLATE \"C\") FROM pg_proc p WHERE {own} AND p.proconfig IS NOT NULL"
     );
     assert_eq!(world.text(&with_settings).await, PLANNED_ANEW);
     let computed = format!(

@@ -206,11 +206,11 @@ async fn a_commit_fails() {
 async fn an_answer_cannot_be_read() {
     let world = World::with_pool(1).await;
     let lead = world.add_lead(world.acme, world.a).await.to_string();
-    world.sql("ALTER TABLE partner_leads RENAME COLUMN notes TO remarks").await;
+    world.sql("ALTER TABLE partner_leads RENAME COLUMN created_at TO made_at").await;
     let answer = world.owner_a(&lose(&lead), json!({})).await;
     assert_eq!(answer.code(), "INTERNAL_SERVER_ERROR");
     assert!(answer.text.contains(PERHAPS), "{answer:?}");
-    world.sql("ALTER TABLE partner_leads RENAME COLUMN remarks TO notes").await;
+    world.sql("ALTER TABLE partner_leads RENAME COLUMN made_at TO created_at").await;
     assert_eq!(status(&world, &lead).await, "LOST");
 }
 

@@ -28,8 +28,9 @@ async fn send(server: &Server, source: &str, kind: WebhookSourceKind, event: &Sa
 
 /// A server of its own with the demo data, whose sources two feeds are sent to.
 struct Trial {
-    folder: Folder,
+    /// Before its folder: what is dropped first ends first.
     server: Server,
+    folder: Folder,
     token: String,
     /// Of each source its address and its service.
     sources: Vec<(String, WebhookSourceKind)>,
@@ -41,7 +42,7 @@ struct Trial {
 const ORGANIZATION: &str = "org_northwind_1_1";
 
 impl Trial {
-    async fn new() -> Self {
+    async fn new(ends_at: DateTime<Utc>) -> Self {
         let folder = Folder::new();
         let server = Server::start(&folder.0);
         let token = |of: &[&str]| {
@@ -70,11 +71,11 @@ impl Trial {
         let by = |link: &&Value| (link["clicks"]["totalCount"].as_u64(), link["title"].to_string(), link["partner"].to_string());
         let link = links.iter().max_by_key(by).expect("a link");
         let clicks = link["clicks"]["nodes"].as_array().expect("clicks").iter();
-        let before = (now() - TimeDelta::seconds(600)).to_rfc3339();
+        let before = (ends_at - TimeDelta::seconds(600)).to_rfc3339();
         let is_early =
             |click: &&Value| click["isBot"] == json!(false) && click["at"].as_str().is_some_and(|at| at < before.as_str());
         let click = clicks.into_iter().find(is_early).expect("a click")["id"].as_str().expect("an id").to_owned();
-        Self { click, folder, server, token, sources }
+        Self { server, folder, token, sources, click }
     }
 
     /// What each source gets, in order.
@@ -147,7 +148,7 @@ impl Trial {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_done_twice() {
     let ends_at = now();
-    let in_order = Trial::new().await;
+    let in_order = Trial::new(ends_at).await;
     for (source, kind, events) in in_order.feeds(ends_at) {
         for event in &events {
             assert!(send(&in_order.server, &source, kind, event).await, "{}", event.name);
@@ -156,7 +157,7 @@ async fn nothing_is_lost_or_done_twice() {
     let expected = in_order.end().await;
     in_order.verify();
 
-    let mut trial = Trial::new().await;
+    let mut trial = Trial::new(ends_at).await;
     let mut events: Vec<(String, WebhookSourceKind, Sample)> = Vec::new();
     for (source, kind, feed) in trial.feeds(ends_at) {
         events.extend(disordered(&feed, 7).into_iter().map(|event| (source.clone(), kind, event)));

@@ -123,6 +123,12 @@ pub async fn everywhere(world: &World) -> Value {
         .await;
     let reached = json!({"partnerId": world.a.to_string(), "contactName": "Wilhelmina Quackenbush", "contactEmail": ADDRESS, "contactPhone": "030/98765432"});
     done(world, "updatePartnerProfile", reached, "partner { id }").await;
+    let applied = format!(
+        "INSERT INTO partner_applications (tenant_id, partner_id, sales_plan, submitted_by, submitted_at, updated_at) SELECT tenant_id, '{}', 'Wilhelmina sells', id, now(), now() FROM users WHERE clerk_user_id = 'user_2wq'
+         ON CONFLICT (tenant_id, partner_id) DO UPDATE SET sales_plan = EXCLUDED.sales_plan, submitted_by = EXCLUDED.submitted_by",
+        world.a.uuid()
+    );
+    world.sql(&applied).await;
     // A member who came in a file, whose key has the address in it.
     world.upload_members(b"email,first name,credits\nw.quackenbush@example.com,Wilhelmina,1\n", false).await;
     reported(world).await;
