@@ -136,8 +136,6 @@ BEGIN
     FOR audited IN SELECT * FROM (VALUES
         ('partner_profiles', 'PartnerProfile', 'partner_id', 'partner_id', 'partner_id', ''),
         ('partner_applications', 'PartnerApplication', 'partner_id', 'partner_id', 'partner_id', ''),
-        ('partner_users', 'PartnerUser', 'user_id', 'partner_id', 'partner_id user_id', ''),
-        ('partner_invitations', 'Invitation', 'id', 'partner_id', 'id', ''),
         ('partner_leads', 'Lead', 'id', 'partner_id', 'id', ''),
         ('partner_commissions', 'CommissionRule', 'id', 'partner_id', 'id', 'scope_currency scope_id'),
         ('partner_commission_tiers', 'CommissionRuleTier', 'rule_id', '', 'rule_id above', 'rule_id'),

@@ -27,7 +27,8 @@ BEGIN
     RETURN (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each_text(given) AS t);
 END $$;
 
--- The trail opens the table of users only where somebody signs in.
+-- The trail opens the table of users only where somebody signs in. An entry is of the time at which the first change was made: of those who wait for one another the
+-- later comes later.
 CREATE OR REPLACE FUNCTION audit_entry(of_tenant uuid) RETURNS uuid LANGUAGE plpgsql AS $$
 DECLARE
     known text := current_setting('app.audit_entry', true);
@@ -50,8 +51,8 @@ BEGIN
     ELSE
         actor := nullif(nullif(current_setting('app.user_id', true), ''), '00000000-0000-0000-0000-000000000000');
     END IF;
-    INSERT INTO public.audit_entries (tenant_id, id, action, actor_role, actor_id, impersonator, reason, request_id, operation_name)
-    VALUES (of_tenant, entry, act ->> 'action', act ->> 'role', actor, nullif(current_setting('app.impersonator', true), ''), act ->> 'reason', act ->> 'request', act ->> 'operation');
+    INSERT INTO public.audit_entries (tenant_id, id, at, action, actor_role, actor_id, impersonator, reason, request_id, operation_name)
+    VALUES (of_tenant, entry, clock_timestamp(), act ->> 'action', act ->> 'role', actor, nullif(current_setting('app.impersonator', true), ''), act ->> 'reason', act ->> 'request', act ->> 'operation');
     PERFORM set_config('app.audit_entry', own || ' ' || entry, true);
     RETURN entry;
 END $$;
@@ -83,6 +84,7 @@ DECLARE
     own CONSTANT name := tab || '_audit';
     comparisons text;
     moved text := '';
+    named text := '';
     fired record;
 BEGIN
     SELECT string_agg(format(E'    IF OLD.%1$I IS DISTINCT FROM NEW.%1$I THEN\n        differences := differences || jsonb_build_object(%1$L, %2$s);\n    END IF;\n', a.attname,
@@ -98,6 +100,12 @@ BEGIN
     END IF;
 $moved$, arguments[3], of_tenant, subject, subject_id);
     END IF;
+    -- What has no id is named by its key, also where that stays.
+    IF arguments[2] = '' THEN
+        SELECT string_agg(format(E'    differences := differences || jsonb_build_object(%1$L, jsonb_build_array(to_jsonb(OLD.%1$I) #>> ''{}'', to_jsonb(NEW.%1$I) #>> ''{}''));
+', key), '')
+            INTO named FROM unnest(string_to_array(arguments[4], ' ')) AS key;
+    END IF;
     EXECUTE format('CREATE OR REPLACE ' || 'FUNCTION public.%I() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS %L', own, format($body$
 DECLARE
     differences jsonb := '{}';
@@ -106,11 +114,11 @@ BEGIN
 %1$s    IF TG_OP = 'UPDATE' AND differences = '{}' THEN
         RETURN NULL;
     END IF;
-    entry := public.audit_entry(%2$s);
+%7$s    entry := public.audit_entry(%2$s);
     INSERT INTO public.audit_changes (tenant_id, entry_id, partner_id, change, subject, subject_id, fields)
         VALUES (%2$s, entry, %3$s, CASE TG_OP WHEN 'INSERT' THEN 'created' WHEN 'UPDATE' THEN 'updated' ELSE 'removed' END, %4$L, %5$s, differences);
 %6$s    RETURN NULL;
-END $body$, comparisons, of_tenant, of_partner, subject, subject_id, moved));
+END $body$, comparisons, of_tenant, of_partner, subject, subject_id, moved, named));
     EXECUTE format('COMMENT ON FUNCTION public.%I() IS %L', own, format('Records in the audit trail each change of a row of %s. Made by audit_by_row()', tab));
     EXECUTE format('REVOKE ALL ON FUNCTION public.%I() FROM PUBLIC', own);
     -- Replaced in place, which keeps no reader waiting.
@@ -133,10 +141,11 @@ REVOKE ALL ON FUNCTION audit_by_row(name, text[]) FROM PUBLIC;
 DO $$
 BEGIN
     PERFORM audit_by_row(tab) FROM unnest(string_to_array(regexp_replace(
-        'partner_profiles partner_applications partner_users partner_invitations partner_leads partner_commissions partner_commission_tiers
-        credit_grants credit_redemptions partner_accounts invoices programmes enrolments links link_hosts link_shares affiliate_terms
-        affiliate_periods invite_codes referrals data_imports webhook_endpoints webhook_secrets webhook_sources webhook_source_secrets tenants users
-        partners', '\s+', ' ', 'g'), ' ')) AS tab;
+        'partner_profiles partner_applications partner_leads partner_commissions partner_commission_tiers credit_grants credit_redemptions
+        partner_accounts invoices programmes enrolments link_hosts link_shares affiliate_terms affiliate_periods invite_codes referrals data_imports
+        webhook_endpoints webhook_secrets webhook_sources webhook_source_secrets tenants users partners', '\s+', ' ', 'g'), ' ')) AS tab;
+    -- The hash of its address follows from the address.
+    PERFORM audit_by_row('links', ARRAY['Link', 'id', 'partner_id', 'id', 'url_hash']);
 END $$;
 
 -- By statement: a row's columns are compared in one pass.

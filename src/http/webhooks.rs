@@ -8,7 +8,7 @@ use std::{error::Error as StdError, sync::Arc, time::Duration};
 use axum::{
     Extension, Router,
     body::{Body, to_bytes},
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::post,
@@ -60,10 +60,12 @@ impl From<Error> for Refusal {
 async fn receive(
     State(app): State<Arc<App>>,
     Extension(id): Extension<RequestId>,
-    Path(source): Path<String>,
+    source: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
+    // What cannot be read is nobody's id.
+    let source = source.map_or_else(|_| String::new(), |Path(source)| source);
     let refusal = match take(&app, &source, &headers, body).await {
         Ok(()) => return StatusCode::NO_CONTENT.into_response(),
         Err(refusal) => refusal,

@@ -18,7 +18,7 @@ use crate::{
         self, AffiliateTermsId, AllocationId, AuditEntryId, CommissionId, CustomerAccountId, CustomerId, DataImportId,
         EnrolmentId, GrantId, InvitationId, LeadId, LeadStatusChangeId, LinkId, MemberId, MoveId, PartnerId, PayoutId,
         ProgrammeId, RedemptionId, ReferralId, RuleId, SignUpId, TenantId, UserId, WalletTransactionId, WebhookDeliveryId,
-        WebhookEndpointId, WebhookReceiptId, WebhookSourceId,
+        WebhookEndpointId, WebhookEventId, WebhookReceiptId, WebhookSourceId,
     },
     models::{page::group, scope::Scope},
 };
@@ -182,6 +182,7 @@ pub fn field_name(column: &str) -> String {
 /// A column's value as the API has it: ids with their prefixes, instants in UTC, values of enumerations in capitals.
 pub fn shown_as(column: &str, text: &str) -> String {
     const ENUMERATIONS: &[&str] = &[
+        "actor_role",
         "attribution",
         "enrolment_policy",
         "event_type",
@@ -194,13 +195,14 @@ pub fn shown_as(column: &str, text: &str) -> String {
         "source",
         "status",
     ];
-    if ENUMERATIONS.contains(&column) {
+    if ENUMERATIONS.contains(&column) || column.ends_with("_status") {
         return text.to_uppercase();
     }
     if let Some(id) = prefix_of_column(column).and_then(|prefix| ids::format_any(prefix, text.parse().ok()?)) {
         return id;
     }
-    let is_instant = ["_at", "_from", "_to", "_start", "_end", "_date"].iter().any(|end| column.ends_with(end)) || column == "at";
+    let is_instant =
+        ["_at", "_from", "_to", "_since", "_start", "_end", "_date"].iter().any(|end| column.ends_with(end)) || column == "at";
     match DateTime::parse_from_rfc3339(text) {
         Ok(at) if is_instant => shown(at.with_timezone(&Utc)),
         _ => text.to_owned(),
@@ -244,8 +246,11 @@ fn prefix_of_subject(subject: &str) -> Option<&'static str> {
 
 fn prefix_of_column(column: &str) -> Option<&'static str> {
     Some(match column {
-        "partner_id" | "default_partner_id" => PartnerId::PREFIX,
-        "user_id" | "referrer_id" => UserId::PREFIX,
+        "partner_id" | "default_partner_id" | "from_partner_id" | "to_partner_id" => PartnerId::PREFIX,
+        "user_id" | "referrer_id" | "actor_id" => UserId::PREFIX,
+        "referral_id" => ReferralId::PREFIX,
+        "terms_id" => AffiliateTermsId::PREFIX,
+        "event_id" => WebhookEventId::PREFIX,
         "lead_id" => LeadId::PREFIX,
         "customer_id" => CustomerId::PREFIX,
         "commission_id" | "reverses_id" => CommissionId::PREFIX,

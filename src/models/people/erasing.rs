@@ -82,6 +82,7 @@ impl Books<'_> {
         if let Some(import) = DataImport::unfinished(self.connection, self.tenant).await? {
             return Ok(Err(ErasureFault::Importing(import)));
         }
+        self.end_access(&erased).await?;
         let pseudonym = self.replace_names(&erased, known_as, !left.is_empty()).await?;
         let at = Some(self.at);
         let erased = erased.into_iter().map(|row| PersonRow { erased_at: row.erased_at.or(at), ..row }).collect();
@@ -102,6 +103,18 @@ impl Books<'_> {
         let Some(by) = self.by else { return Ok(false) };
         let user = User::by_ids(self.connection, Scope::tenant(self.tenant), &[by]).await?;
         Ok(user.get(&by).is_some_and(|user| user.erased_at.is_some()))
+    }
+
+    /// Ends what the person may do, and the invitations that they made. The audit trail has these changes, which name nobody.
+    async fn end_access(&self, rows: &[PersonRow]) -> QueryResult<()> {
+        let ids = || Bind::Uuids(rows.iter().map(|row| row.id).collect());
+        let (tenant, at, by) =
+            (|| Bind::Uuid(self.tenant.uuid()), || Bind::Time(self.at), || Bind::OptionalUuid(self.by.map(UserId::uuid)));
+        let removed = "UPDATE partner_users SET removed_at = ?, removed_by = ? WHERE tenant_id = ? AND user_id = ANY (?) AND removed_at IS NULL";
+        statement::<Text>(removed, vec![at(), by(), tenant(), ids()]).execute(&mut &*self.connection).await?;
+        let revoked = "UPDATE partner_invitations SET revoked_at = ?, revoked_by = ?
+            WHERE tenant_id = ? AND created_by = ANY (?) AND id <> ALL (?) AND accepted_at IS NULL AND revoked_at IS NULL";
+        statement::<Text>(revoked, vec![at(), by(), tenant(), ids(), ids()]).execute(&mut &*self.connection).await.map(drop)
     }
 
     /// Replaces what names the person whom `rows` are about; gives the pseudonym. `is_shared` says that others have the address too.

@@ -44,7 +44,7 @@ const TABLES: &[(&str, &str, &str, &str)] = &[
     ("AffiliateReward", "affiliate_rewards", "id", "t.user_id = ANY ($ids)"),
     ("WalletTransaction", "wallet_transactions", "id", "t.user_id = ANY ($ids)"),
     ("ImportedRow", "import_rows", "", "t.target_id = ANY ($ids)"),
-    ("AuditChange", "audit_changes", "", "t.subject_id = ANY ($ids)"),
+    ("AuditChange", CHANGES, "", "t.subject_id = ANY ($ids)"),
     ("AuditEntry", "audit_entries", "id", "t.actor_id = ANY ($ids)"),
 ];
 
@@ -58,15 +58,21 @@ const SIGN_IN: &str =
     "(t.object_id IN (SELECT u.clerk_user_id FROM users u WHERE u.tenant_id = asked.tenant_id AND u.id = ANY ($ids))
     OR t.subject IN (SELECT u.clerk_user_id FROM users u WHERE u.tenant_id = asked.tenant_id AND u.id = ANY ($ids)))";
 
-/// As whom partners are reached, and nothing else of their profiles: that is about a business. By their name alone it may be somebody else's address.
+/// As whom partners are reached, also by an address that the person had before, and nothing else of their profiles: that is about a business. By their name
+/// alone it may be somebody else's address.
 const CONTACTS: &str = "(SELECT tenant_id, partner_id, contact_name, contact_email, contact_phone FROM partner_profiles)";
 const CONTACT_NAMES: &str =
     "(SELECT tenant_id, partner_id, contact_name, email_key(contact_email) AS email_key FROM partner_profiles)";
 const HAS_ADDRESS: &str = "EXISTS (SELECT FROM partner_users p JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id
-    WHERE p.tenant_id = asked.tenant_id AND p.partner_id = t.partner_id AND p.user_id = ANY ($ids) AND email_key(u.email) = email_key(t.contact_email))";
+    WHERE p.tenant_id = asked.tenant_id AND p.partner_id = t.partner_id AND p.user_id = ANY ($ids) AND (email_key(u.email) = email_key(t.contact_email)
+            OR EXISTS (SELECT FROM audit_changes c WHERE c.tenant_id = p.tenant_id AND c.subject_id = u.id AND c.fields -> 'email' @> to_jsonb(t.contact_email))))";
 const HAS_NAME: &str = "EXISTS (SELECT FROM partner_users p JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id
     WHERE p.tenant_id = asked.tenant_id AND p.partner_id = t.partner_id AND p.user_id = ANY ($ids)
         AND strpos(lower(t.contact_name), lower(u.name)) > 0 AND email_key(u.email) IS DISTINCT FROM t.email_key)";
+
+/// With when and by what.
+const CHANGES: &str =
+    "(SELECT c.*, e.at, e.action FROM audit_changes c JOIN audit_entries e ON e.tenant_id = c.tenant_id AND e.id = c.entry_id)";
 
 /// Without their tokens, which nobody may read.
 const INVITATIONS: &str = "(SELECT tenant_id, id, partner_id, email, role, created_by, created_at, sent_at, expires_at, accepted_at, accepted_by, revoked_at, \
@@ -115,7 +121,7 @@ pub async fn kept(mut connection: &AsyncPgConnection, tenant: TenantId, ids: &[U
         if counts[number] > MAX_ROWS {
             continue;
         }
-        let kind = TABLES[number].0;
+        let (kind, subject) = (TABLES[number].0, fields["subject"].as_str().unwrap_or_default().to_owned());
         let fields = match fields {
             Value::Object(fields) => fields,
             _ => Map::new(),
@@ -124,12 +130,30 @@ pub async fn kept(mut connection: &AsyncPgConnection, tenant: TenantId, ids: &[U
         let fields = fields.into_iter().filter(|(column, _)| !column.ends_with("_by")).filter_map(|(column, value)| {
             let text = match value {
                 Value::Null => return None,
-                Value::String(text) => text,
+                Value::String(id) if column == "subject_id" => id.parse().map_or(id, |id| node_id(&subject, id)),
+                Value::String(text) => shown_as(&column, &text),
+                Value::Object(changed) if column == "fields" => changed_fields(changed),
                 other => other.to_string(),
             };
-            Some((field_name(&column), shown_as(&column, &text)))
+            Some((field_name(&column), text))
         });
         kept.push(KeptRow { kind, id: id.map(|id| node_id(kind, id)), fields: fields.collect() });
     }
     Ok((kept, counts.iter().all(|&count| count <= MAX_ROWS)))
+}
+
+/// What a change has changed, in the words of the API, as JSON: the values before and after, or `true` for a secret.
+fn changed_fields(fields: Map<String, Value>) -> String {
+    let shown = |column: &str, value: Value| match value {
+        Value::String(text) => Value::String(shown_as(column, &text)),
+        other => other,
+    };
+    let fields = fields.into_iter().map(|(column, change)| {
+        let change = match change {
+            Value::Array(values) => values.into_iter().map(|value| shown(&column, value)).collect(),
+            other => other,
+        };
+        (field_name(&column), change)
+    });
+    Value::Object(fields.collect()).to_string()
 }

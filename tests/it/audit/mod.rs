@@ -1,4 +1,5 @@
 //! The audit trail: who has changed what, and why.
 
 mod coverage;
+mod readable;
 mod trail;

@@ -9,27 +9,27 @@ use crate::support::{
     world::{ACME, GLOBEX, keyed},
 };
 
-const LOG: &str = "query ($filter: AuditFilterInput) { auditLog(filter: $filter) { totalCount nodes { id action actorKind actor { id } impersonator reason requestId operationName
+pub const LOG: &str = "query ($filter: AuditFilterInput) { auditLog(filter: $filter) { totalCount nodes { id action actorKind actor { id } impersonator reason requestId operationName
     changes { kind subject subjectId partner { companyName } count fields { name before after isSecret } } } } }";
 
 /// The entries that a token's bearer sees, the latest first.
-async fn seen_by(world: &World, token: &str, filter: Value) -> Vec<Value> {
+pub async fn seen_by(world: &World, token: &str, filter: Value) -> Vec<Value> {
     let answer = world.run(token, LOG, json!({"filter": filter})).await;
     answer.data()["auditLog"]["nodes"].as_array().expect("entries").clone()
 }
 
-async fn seen(world: &World, filter: Value) -> Vec<Value> {
+pub async fn seen(world: &World, filter: Value) -> Vec<Value> {
     seen_by(world, &staff_token("operator", ACME), filter).await
 }
 
 /// The change of a kind of thing in an entry.
-fn of<'e>(entry: &'e Value, subject: &str) -> &'e Value {
+pub fn of<'e>(entry: &'e Value, subject: &str) -> &'e Value {
     let changes = entry["changes"].as_array().expect("changes");
     changes.iter().find(|change| change["subject"] == subject).unwrap_or_else(|| panic!("no {subject} in {entry}"))
 }
 
 /// The values of a field before and after.
-fn field(change: &Value, name: &str) -> (Value, Value) {
+pub fn field(change: &Value, name: &str) -> (Value, Value) {
     let fields = change["fields"].as_array().expect("fields");
     let found = fields.iter().find(|field| field["name"] == name).unwrap_or_else(|| panic!("no {name} in {change}"));
     (found["before"].clone(), found["after"].clone())

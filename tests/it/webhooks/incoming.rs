@@ -184,7 +184,7 @@ async fn standard_headers() {
 async fn where_to_report() {
     let world = World::new().await;
     let source = Source::new(&world, WebhookSourceKind::Clerk).await;
-    for id in ["whsource_01h455vb4pex5vsknk084sn02q", "webhook_01h455vb4pex5vsknk084sn02q", "x", "%00"] {
+    for id in ["whsource_01h455vb4pex5vsknk084sn02q", "webhook_01h455vb4pex5vsknk084sn02q", "x", "%00", "%ff"] {
         let elsewhere = Source { id: id.to_owned(), kind: source.kind };
         assert_eq!(elsewhere.send_signed(&world, SECRET, "msg_1", "{}").await.0, StatusCode::NOT_FOUND, "{id}");
     }
