@@ -102,8 +102,7 @@ $moved$, arguments[3], of_tenant, subject, subject_id);
     END IF;
     -- What has no id is named by its key, also where that stays.
     IF arguments[2] = '' THEN
-        SELECT string_agg(format(E'    differences := differences || jsonb_build_object(%1$L, jsonb_build_array(to_jsonb(OLD.%1$I) #>> ''{}'', to_jsonb(NEW.%1$I) #>> ''{}''));
-', key), '')
+        SELECT string_agg(format(E'    differences := differences || jsonb_build_object(%1$L, jsonb_build_array(to_jsonb(OLD.%1$I) #>> ''{}'', to_jsonb(NEW.%1$I) #>> ''{}''));\n', key), '')
             INTO named FROM unnest(string_to_array(arguments[4], ' ')) AS key;
     END IF;
     EXECUTE format('CREATE OR REPLACE ' || 'FUNCTION public.%I() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public AS %L', own, format($body$

@@ -95,7 +95,7 @@ async fn take_of_tenant(mut connection: &Connection, function: &str, what: OfTen
     lock.execute(&mut connection).await.map(drop)
 }
 
-/// Waits until nobody else holds the locks of these names, in their order: two that take several never wait for each other.
+/// Waits until nobody else holds the locks of these names, in their order, so that two transactions that take several cannot deadlock.
 pub async fn lock_names(mut connection: &Connection, what: Named, mut names: Vec<String>) -> QueryResult<()> {
     if names.is_empty() {
         return Ok(());

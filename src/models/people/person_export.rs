@@ -65,7 +65,9 @@ const CONTACT_NAMES: &str =
     "(SELECT tenant_id, partner_id, contact_name, email_key(contact_email) AS email_key FROM partner_profiles)";
 const HAS_ADDRESS: &str = "EXISTS (SELECT FROM partner_users p JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id
     WHERE p.tenant_id = asked.tenant_id AND p.partner_id = t.partner_id AND p.user_id = ANY ($ids) AND (email_key(u.email) = email_key(t.contact_email)
-            OR EXISTS (SELECT FROM audit_changes c WHERE c.tenant_id = p.tenant_id AND c.subject_id = u.id AND c.fields -> 'email' @> to_jsonb(t.contact_email))))";
+            OR EXISTS (SELECT FROM audit_changes c
+                CROSS JOIN LATERAL jsonb_array_elements_text(CASE jsonb_typeof(c.fields -> 'email') WHEN 'array' THEN c.fields -> 'email' ELSE '[]' END) AS former
+                WHERE c.tenant_id = p.tenant_id AND c.subject_id = u.id AND email_key(former) = email_key(t.contact_email))))";
 const HAS_NAME: &str = "EXISTS (SELECT FROM partner_users p JOIN users u ON u.tenant_id = p.tenant_id AND u.id = p.user_id
     WHERE p.tenant_id = asked.tenant_id AND p.partner_id = t.partner_id AND p.user_id = ANY ($ids)
         AND strpos(lower(t.contact_name), lower(u.name)) > 0 AND email_key(u.email) IS DISTINCT FROM t.email_key)";

@@ -1,5 +1,6 @@
 //! What is kept of somebody, as they may ask to have it.
 
+use partner_portal::db::session::{Act, AuditActor};
 use serde_json::json;
 
 use super::{erase, everywhere};
@@ -51,6 +52,10 @@ async fn what_is_kept() {
     };
     assert_eq!((field("clientName"), field("status")), (Some(json!("Wilhelmina Quackenbush")), Some(json!("CONVERTED"))));
     assert_eq!(field("partnerId"), Some(json!(world.b.to_string())));
+    // Changes are in the words of the API.
+    let changes: Vec<String> = rows.iter().filter(|row| row["type"] == "AuditChange").map(ToString::to_string).collect();
+    assert!(changes.iter().any(|change| change.contains("clientEmail")), "{changes:?}");
+    assert!(!changes.iter().any(|change| change.contains("client_email") || change.contains("_hash")), "{changes:?}");
     erase(&world, &user, true).await;
     let text = export(true).await.to_string().to_lowercase();
     assert!(!text.contains("quackenbush") && !text.contains("wilhelmina"), "{text}");
@@ -87,6 +92,12 @@ async fn contacts_of_partners() {
     contact("Sales", "Ada@Example.com").await;
     assert_eq!(kept(&user).await, ["contactEmail=Ada@Example.com", "contactName=Sales", "contactPhone=030 123456", &partner]);
     assert_eq!(kept(&colleague).await, [""; 0]);
+    // The same by an address that they had before, however it is written.
+    let mut owner = world.owner().await;
+    Act::new(AuditActor::Command, "tenant set").announce_for_connection(&owner).await.expect("announced");
+    let moves = format!("UPDATE users SET email = 'lovelace@example.org' WHERE id = '{user}'");
+    diesel_async::SimpleAsyncConnection::batch_execute(&mut owner, &moves).await.expect("done");
+    assert_eq!(kept(&user).await.len(), 4);
     contact("Sales", "sales@example.com").await;
     assert_eq!(kept(&user).await, [""; 0]);
 }
