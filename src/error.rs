@@ -185,6 +185,7 @@ impl From<DieselError> for Error {
             DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => {
                 Self::unavailable(error)
             }
+            DieselError::DatabaseError(_, info) if is_of_recovery(info.message()) => Self::unavailable(error),
             DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::Overtaken(error.to_string().into()),
             // SQLSTATE 40P01 (deadlock_detected) has no kind of its own in diesel; its text is PostgreSQL's.
             DieselError::DatabaseError(_, info) if info.message() == "deadlock detected" => {
@@ -204,6 +205,12 @@ impl From<DieselError> for Error {
             _ => Self::internal(error),
         }
     }
+}
+
+/// Whether a standby cannot do it, or what it replays stood in the way. diesel gives no SQLSTATE (25006 and 0A000, or 40001); see "Hot Standby" in
+/// PostgreSQL's documentation.
+fn is_of_recovery(message: &str) -> bool {
+    message.contains("during recovery") || message.contains("conflict with recovery")
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod clicks;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod doctor;
 pub mod edge;
 pub mod error;
 pub mod graphql;

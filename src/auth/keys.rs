@@ -33,6 +33,11 @@ struct Key {
 pub struct KeySet(HashMap<String, Key>);
 
 impl KeySet {
+    /// How many keys it holds.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Reads a key set. Keys that cannot sign a session token (another type or use, no id) are passed over.
     pub fn from_json(set: &Value) -> Self {
         let keys = set["keys"].as_array().into_iter().flatten();
@@ -56,6 +61,11 @@ impl KeySet {
     }
 }
 
+/// Why a text is no key.
+#[derive(Debug, thiserror::Error)]
+#[error("not an RSA public key in PEM: {0}")]
+pub struct PemError(#[from] jsonwebtoken::errors::Error);
+
 /// Where an issuer's keys come from.
 pub enum KeySource {
     /// One key from the settings; the network is not asked. It serves whatever id a token names.
@@ -67,6 +77,11 @@ pub enum KeySource {
 }
 
 impl KeySource {
+    /// The key of a text in PEM. In an environment file its line breaks are often written as `\n`.
+    pub fn of_pem(pem: &str) -> Result<Self, PemError> {
+        Ok(Self::Pem(Arc::new(DecodingKey::from_rsa_pem(pem.replace("\\n", "\n").as_bytes())?)))
+    }
+
     /// The key to check a token with, from what is here already: the same one, for as long as the source holds it.
     pub fn known(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<Arc<DecodingKey>> {
         match self {

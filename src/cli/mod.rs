@@ -2,6 +2,7 @@
 
 mod bar;
 mod database;
+mod doctor;
 mod encryption_key;
 mod first_start;
 mod id;
@@ -63,6 +64,8 @@ enum Command {
     ImportMembers(import_members::Arguments),
     /// Do what is due by time, once: approve commissions that were held long enough, expire credits
     Maintain,
+    /// Examine a set-up in production, and say what is wrong with it and what to do; changes nothing
+    Doctor(doctor::Arguments),
     /// Recompute every balance and total, and print PASS or FAIL for each rule
     Verify(verify::Arguments),
     /// Try out the addresses that webhooks come in at
@@ -131,6 +134,7 @@ async fn run(Cli { command, settings }: Cli) -> Result<ExitCode, Failure> {
     settings_hold(&settings, command.as_ref())?;
     let done = match command.unwrap_or(Command::Serve) {
         Command::Import(arguments) => return import::run(&settings, *arguments).await,
+        Command::Doctor(arguments) => return doctor::run(&settings, &arguments).await,
         Command::Serve => serve::run(settings).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::Schema => {

@@ -3,7 +3,6 @@
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use jsonwebtoken::DecodingKey;
 use tokio::{
     net::TcpListener,
     signal,
@@ -163,6 +162,7 @@ async fn schema(settings: &Settings) -> Result<PortalSchema, Failure> {
 /// Does what is due by time, again and again. A failure is logged and tried again at the next turn.
 async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, click_days: TimeDelta) {
     loop {
+        app.hub.until_writable().await;
         let now = app.clock.now();
         // What fails keeps nothing else from being done.
         let outcomes = [
@@ -184,7 +184,7 @@ async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, clic
 /// Runs imports in the background until the server stops.
 async fn run_imports(app: Arc<App>, login: Config) {
     let imports = DataImports { pool: app.pool.clone(), login, clock: app.clock.clone() };
-    imports.run(&app.data_imports, app.edge.stopped()).await;
+    imports.run(&app.hub, &app.data_imports, app.edge.stopped()).await;
 }
 
 /// Sends webhooks until the server stops.
@@ -199,7 +199,7 @@ async fn send_webhooks(app: Arc<App>) {
 /// Applies webhooks that were received until the server stops.
 async fn apply_webhooks(app: Arc<App>) {
     let receiver = Receiver { pool: app.pool.clone(), clock: app.clock.clone(), webhooks: Arc::clone(&app.webhooks) };
-    receiver.run(app.edge.stopped()).await;
+    receiver.run(&app.hub, app.edge.stopped()).await;
 }
 
 /// Serves metrics beside the API, where a setting says so.
@@ -263,7 +263,7 @@ pub fn verifier(settings: &Settings, development: Option<&Development>, clock: &
     }
     for issuer in &settings.issuer {
         let keys = if let Some(pem) = &settings.jwt_key {
-            pem_key(pem)?
+            KeySource::of_pem(pem).map_err(|error| Failure(format!("CLERK_JWT_KEY (--jwt-key): {error}")))?
         } else {
             let url = settings.jwks_url.clone().map_or_else(|| issuer.jwks_url(), Ok).map_err(Failure)?;
             KeySource::Published(KeyCache::new(url, clock.clone())?)
@@ -272,14 +272,6 @@ pub fn verifier(settings: &Settings, development: Option<&Development>, clock: &
     }
     let authorized_parties = settings.authorized_parties.clone();
     Ok(TokenVerifier::new(issuers, authorized_parties, settings.azp_policy, clock.clone()))
-}
-
-/// In an environment file the line breaks of a key are often written as `\n`.
-fn pem_key(pem: &str) -> Result<KeySource, Failure> {
-    match DecodingKey::from_rsa_pem(pem.replace("\\n", "\n").as_bytes()) {
-        Ok(key) => Ok(KeySource::Pem(Arc::new(key))),
-        Err(error) => Err(Failure(format!("CLERK_JWT_KEY (--jwt-key): not an RSA public key in PEM: {error}"))),
-    }
 }
 
 fn greet(address: SocketAddr, development: &Development, clock: &Clock) -> Result<(), Failure> {

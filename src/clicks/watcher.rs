@@ -10,7 +10,7 @@ use tokio_postgres::Config;
 
 use super::Clicks;
 use crate::{
-    db::{Connection, STEP_DOWN, connect},
+    db::{Connection, STEP_DOWN, connect, recovery::is_in_recovery},
     error::{Error, Result},
     models::programmes::click::{CHANGED, all_hosts},
 };
@@ -22,18 +22,25 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long to wait before the first new attempt to connect, and before each after many.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
 
-/// Watches until it is dropped; `connection` is the first one that it watches over.
-pub async fn run(clicks: Arc<Clicks>, config: Config, connection: Connection) {
+/// A connection by which changes of links are learned of.
+pub struct Source {
+    connection: Connection,
+    /// Whether it is to a standby, which gives no notifications.
+    is_standby: bool,
+}
+
+/// Watches until it is dropped, first by `source`.
+pub async fn run(clicks: Arc<Clicks>, config: Config, source: Source) {
     let mut wait = BACKOFF[0];
-    let mut next = Some(connection);
+    let mut next = Some(source);
     loop {
         let begun = Instant::now();
         let watched = async {
-            let connection = match next.take() {
-                Some(connection) => connection,
+            let source = match next.take() {
+                Some(source) => source,
                 None => connect(&clicks, &config).await?,
             };
-            watch(&clicks, connection).await
+            watch(&clicks, source).await
         };
         if let Err(error) = watched.await {
             tracing::warn!(%error, "changes of links are not notified for now");
@@ -46,21 +53,33 @@ pub async fn run(clicks: Arc<Clicks>, config: Config, connection: Connection) {
 }
 
 /// A connection that is notified of changes from now on, by which redirects have learned what they need.
-pub async fn connect(clicks: &Clicks, config: &Config) -> Result<Connection> {
+pub async fn connect(clicks: &Clicks, config: &Config) -> Result<Source> {
     in_time(async {
         let mut connection = connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable)?;
-        connection.batch_execute(&format!("LISTEN {CHANGED}")).await?;
+        let is_standby = is_in_recovery(&connection).await?;
+        if !is_standby {
+            connection.batch_execute(&format!("LISTEN {CHANGED}")).await?;
+        }
         clicks.targets.invalidate_all();
         learn(clicks, &connection).await?;
-        Ok(connection)
+        Ok(Source { connection, is_standby })
     })
     .await
 }
 
-/// Watches over one connection.
-async fn watch(clicks: &Clicks, mut connection: Connection) -> Result<()> {
+/// Watches over one connection, until it breaks off or its standby is promoted.
+async fn watch(clicks: &Clicks, source: Source) -> Result<()> {
+    let Source { mut connection, is_standby } = source;
     loop {
-        take_notifications(clicks, &mut connection).await?;
+        if is_standby {
+            sleep(LOOK).await;
+            clicks.targets.invalidate_all();
+            if !in_time(async { Ok(is_in_recovery(&connection).await?) }).await? {
+                return Ok(());
+            }
+        } else {
+            take_notifications(clicks, &mut connection).await?;
+        }
         // Hosts are among it: what they are notified by needs no more.
         in_time(learn(clicks, &connection)).await?;
     }

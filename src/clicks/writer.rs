@@ -8,7 +8,7 @@ use tokio_postgres::Config;
 
 use super::Clicks;
 use crate::{
-    db::{Connection, QueryError, STEP_DOWN, connect},
+    db::{Connection, QueryError, STEP_DOWN, connect, recovery::is_in_recovery},
     error::{Error, Result},
     models::programmes::click::{self, Click},
 };
@@ -45,6 +45,10 @@ pub async fn run(clicks: Arc<Clicks>, config: Config) {
 async fn write(clicks: &Clicks, config: &Config) -> Result<()> {
     let connecting = connect::establish(config, Some(STEP_DOWN));
     let connection = timeout(PATIENCE, connecting).await.map_err(Error::unavailable)?.map_err(Error::unavailable)?;
+    // Clicks wait until a standby is promoted.
+    if in_time(is_in_recovery(&connection)).await?? {
+        return Ok(());
+    }
     let mut adopted = Instant::now();
     let mut announced = None;
     // Something may be left from before.

@@ -28,7 +28,8 @@ pub async fn establish(config: &Config, setup: Option<&str>) -> ConnectionResult
     Ok(connection)
 }
 
-fn needs_tls(config: &Config) -> bool {
+/// Whether it is a server across a network.
+pub fn needs_tls(config: &Config) -> bool {
     let local = config.get_hosts().iter().all(|host| match host {
         Host::Tcp(name) => name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
         Host::Unix(_) => true,

@@ -28,6 +28,7 @@ use crate::{
         sources::named,
         upload::{self, UploadOptions},
     },
+    live::Hub,
     models::imports::{data_import_work::DataImportWork, run::ImportRun},
 };
 
@@ -59,10 +60,10 @@ pub struct DataImports {
 
 impl DataImports {
     /// Runs what waits, again and again, until the server stops.
-    pub async fn run(self, woken: &Notify, stopped: impl Future<Output = ()>) {
+    pub async fn run(self, hub: &Hub, woken: &Notify, stopped: impl Future<Output = ()>) {
         let stopped = stopped.shared();
         spawn_blocking(upload::remove_left);
-        while stopped.peek().is_none() {
+        while hub.until_writable_or(stopped.clone()).await {
             let has_run = self.run_next(stopped.clone()).await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "an import could not be run");
                 false

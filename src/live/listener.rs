@@ -1,22 +1,26 @@
-//! The server's one listener: publishes what waits, reads what is published, hands it on.
+//! The server's one listener: publishes what waits where that is its turn, reads what is published, hands it on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use diesel_async::SimpleAsyncConnection;
 use futures_util::{FutureExt, StreamExt};
 use tokio_postgres::Config;
 
-use super::{Cursors, Hub};
+use super::{Cursors, Hub, turns::Turns};
 use crate::{
-    db::{Connection, STEP_DOWN, connect},
+    db::{Connection, STEP_DOWN, connect, recovery::is_in_recovery},
     error::{Error, Result},
     models::event::{self, Event, Publisher},
 };
 
 /// How many events are taken at once.
 const MOST: i64 = 1_000;
-/// How often to look without a notification: a silent connection may be dead.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often a standby is looked into: it gives no notifications.
+const LOOK_AT_STANDBY: Duration = Duration::from_millis(250);
 /// How long to wait between two looks: what comes meanwhile is published together.
 const GATHER: Duration = Duration::from_millis(10);
 /// How long the database may take to answer before its connection is taken for dead.
@@ -58,30 +62,50 @@ impl Listener {
         }
     }
 
-    /// Listens on one connection.
+    /// Listens on one connection, until it breaks off or its standby is promoted.
     async fn listen(&mut self) -> Result<()> {
         let mut connection = in_time(connect(&self.config)).await?;
-        let listen = format!("LISTEN {}; LISTEN {}", event::WAITING, event::PUBLISHED);
-        connection.batch_execute(&listen).await?;
         self.hub.use_cursors(Cursors::new(&in_time(async { Ok(event::cursor_key(&connection).await?) }).await?)?);
-        let mut publisher = Publisher::default();
+        let is_standby = in_time(async { Ok(is_in_recovery(&connection).await?) }).await?;
+        if self.hub.is_standby.send_replace(is_standby) != is_standby {
+            tracing::warn!(is_standby, "the database has changed: a standby takes no changes");
+        }
+        if is_standby {
+            return self.look_at_standby(&connection).await;
+        }
+        // What it tells itself shows whether notifications come.
+        let listen = format!("LISTEN {}; LISTEN {1}; NOTIFY {1}", event::WAITING, event::PUBLISHED);
+        in_time(async { Ok(connection.batch_execute(&listen).await?) }).await?;
+        let (mut publisher, mut turns) = (Publisher::default(), Turns::new(Instant::now()));
         loop {
-            in_time(self.take(&connection, &mut publisher)).await?;
-            tokio::time::sleep(GATHER).await;
-            let mut notifications = std::pin::pin!(connection.notifications_stream());
-            match tokio::time::timeout(LOOK, notifications.next()).await {
-                Ok(Some(Err(error))) => return Err(error.into()),
-                Ok(None) => return Err(Error::unavailable("the connection has ended")),
-                Ok(Some(Ok(_))) | Err(_) => {}
+            let own = if turns.is_due(Instant::now()) {
+                turns.note_attempt(Instant::now());
+                in_time(publish(&connection, &mut publisher)).await?
+            } else {
+                0
+            };
+            match in_time(self.hand_on(&connection)).await? {
+                Some(new) => turns.note(own, new),
+                // Ids may begin anew.
+                None => publisher = Publisher::default(),
             }
-            // Many say the same at once.
-            while let Some(Some(Ok(_))) = notifications.next().now_or_never() {}
+            tokio::time::sleep(GATHER).await;
+            wait(&mut connection, &mut turns).await?;
         }
     }
 
-    /// Publishes and hands on what there is now.
-    async fn take(&mut self, connection: &Connection, publisher: &mut Publisher) -> Result<()> {
-        while publisher.publish(connection, MOST).await? == MOST {}
+    /// Looks into a standby for what the primary has published, until it is promoted.
+    async fn look_at_standby(&mut self, connection: &Connection) -> Result<()> {
+        while in_time(async { Ok(is_in_recovery(connection).await?) }).await? {
+            in_time(self.hand_on(connection)).await?;
+            tokio::time::sleep(LOOK_AT_STANDBY).await;
+        }
+        Ok(())
+    }
+
+    /// Hands on what there is now, and gives how many events that were; `None` where the database went back.
+    async fn hand_on(&mut self, connection: &Connection) -> Result<Option<usize>> {
+        let mut new = 0;
         loop {
             // The last event is read again: if another has its sequence number, the database went back.
             let first = self.last.map_or(0, |last| last.sequence);
@@ -91,15 +115,16 @@ impl Listener {
             if let Some(last) = self.last
                 && found.next().is_none_or(|event| !event.is(&last))
             {
-                *publisher = Publisher::default();
-                return self.begin_anew(connection).await;
+                self.begin_anew(connection).await?;
+                return Ok(None);
             }
+            new += found.len();
             for event in found {
                 self.last = Some(event);
                 self.hub.send(event);
             }
             if i64::try_from(count).unwrap_or(MOST) < MOST {
-                return Ok(());
+                return Ok(Some(new));
             }
         }
     }
@@ -110,6 +135,38 @@ impl Listener {
         self.last = last_event(connection).await?;
         self.hub.expire_watchers();
         Ok(())
+    }
+}
+
+/// Publishes all that waits, and gives how many events that were.
+async fn publish(connection: &Connection, publisher: &mut Publisher) -> Result<usize> {
+    let mut count = 0;
+    loop {
+        let some = publisher.publish(connection, MOST).await?;
+        count += usize::try_from(some).unwrap_or_default();
+        if some < MOST {
+            return Ok(count);
+        }
+    }
+}
+
+/// Waits until there is something to do.
+async fn wait(connection: &mut Connection, turns: &mut Turns) -> Result<()> {
+    let mut notifications = pin!(connection.notifications_stream());
+    loop {
+        match tokio::time::timeout(turns.pause(Instant::now()), notifications.next()).await {
+            Ok(Some(Ok(notification))) => turns.hear(&notification.channel, Instant::now()),
+            Ok(Some(Err(error))) => return Err(error.into()),
+            Ok(None) => return Err(Error::unavailable("the connection has ended")),
+            Err(_) => return Ok(()),
+        }
+        // Many say the same at once.
+        while let Some(Some(Ok(notification))) = notifications.next().now_or_never() {
+            turns.hear(&notification.channel, Instant::now());
+        }
+        if !turns.are_others_to_act() {
+            return Ok(());
+        }
     }
 }
 

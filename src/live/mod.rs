@@ -6,15 +6,20 @@
 mod cursor;
 mod listener;
 mod source;
+mod turns;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::{sync::broadcast, task::JoinHandle};
+use tokio::{
+    sync::{broadcast, watch},
+    task::JoinHandle,
+};
 use tokio_postgres::Config;
 
 use self::listener::Listener;
 pub use self::{cursor::Cursors, source::EventSource};
 use crate::{
+    db::recovery::is_in_recovery,
     error::Result,
     models::event::{self, Event},
 };
@@ -25,6 +30,8 @@ const BACKLOG: usize = 1_024;
 /// Hands events on, in their order, each once.
 pub struct Hub {
     shared: RwLock<Shared>,
+    /// Whether the database is a standby, as far as is known.
+    is_standby: watch::Sender<bool>,
 }
 
 struct Shared {
@@ -37,7 +44,8 @@ impl Hub {
     pub async fn of(config: &Config) -> Result<Self> {
         let connection = listener::connect(config).await?;
         let cursors = Cursors::new(&event::cursor_key(&connection).await?)?;
-        Ok(Self { shared: RwLock::new(Shared { events: broadcast::Sender::new(BACKLOG), cursors }) })
+        let is_standby = watch::Sender::new(is_in_recovery(&connection).await?);
+        Ok(Self { shared: RwLock::new(Shared { events: broadcast::Sender::new(BACKLOG), cursors }), is_standby })
     }
 
     /// Listens to the database until the task is ended, from now on: nothing that is published once this has answered is left out. A
@@ -55,6 +63,21 @@ impl Hub {
     /// Every event from now on.
     pub fn watch(&self) -> broadcast::Receiver<Event> {
         self.shared.read().unwrap_or_else(PoisonError::into_inner).events.subscribe()
+    }
+
+    /// Waits until the database takes changes. A standby takes none until it is promoted.
+    pub async fn until_writable(&self) {
+        // It ends with the hub alone, which is there.
+        let _ = self.is_standby.subscribe().wait_for(|is_standby| !is_standby).await;
+    }
+
+    /// Waits for the same; `false` where something else has come by then.
+    pub async fn until_writable_or(&self, other: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            biased;
+            () = other => false,
+            () = self.until_writable() => true,
+        }
     }
 
     /// Hands an event on.

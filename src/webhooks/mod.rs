@@ -128,7 +128,7 @@ impl Sender {
         let (mut under_way, mut giving_up_at) = (JoinSet::new(), Instant::now());
         let (mut next_look_at, mut has_news) = (Instant::now(), false);
         loop {
-            let is_stopped = stopped.peek().is_some();
+            let is_stopped = !hub.until_writable_or(stopped.clone()).await;
             if is_stopped && under_way.is_empty() {
                 break;
             }

@@ -12,6 +12,7 @@ mod isolation;
 mod leads;
 mod ledger;
 mod live;
+mod machines;
 mod members;
 mod partners;
 mod payouts;

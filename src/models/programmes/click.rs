@@ -230,8 +230,8 @@ pub async fn all_hosts(mut connection: &AsyncPgConnection) -> QueryResult<Vec<St
 }
 
 /// The key by which the visitors of a day are hashed.
-pub async fn visitor_key(mut connection: &AsyncPgConnection, day: NaiveDate) -> QueryResult<Vec<u8>> {
-    statement::<Binary>("SELECT visitor_key(?)", vec![Bind::Date(day)]).get_result(&mut connection).await
+pub async fn visitor_key(mut connection: &AsyncPgConnection, day: NaiveDate) -> QueryResult<Option<Vec<u8>>> {
+    statement::<Nullable<Binary>>("SELECT visitor_key(?)", vec![Bind::Date(day)]).get_result(&mut connection).await
 }
 
 /// Writes clicks, each once; gives how many were not there before. No two of them may be the same.

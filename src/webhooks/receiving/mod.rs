@@ -26,6 +26,7 @@ use crate::{
     },
     error::{Error, Result},
     ids::{TenantId, UserId, WebhookReceiptId},
+    live::Hub,
     models::{
         billing::processor::Processor,
         ledger::books::Books,
@@ -59,9 +60,9 @@ pub struct Receiver {
 
 impl Receiver {
     /// Applies what is due, again and again, until the server stops.
-    pub async fn run(self, stopped: impl Future<Output = ()>) {
+    pub async fn run(self, hub: &Hub, stopped: impl Future<Output = ()>) {
         let stopped = stopped.shared();
-        while stopped.clone().now_or_never().is_none() {
+        while hub.until_writable_or(stopped.clone()).await {
             let count = self.run_once().await.unwrap_or_else(|error| {
                 tracing::warn!(%error, "received webhooks cannot be applied");
                 0

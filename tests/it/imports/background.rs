@@ -321,9 +321,9 @@ async fn a_server_runs_what_waits() {
     let world = World::new().await;
     let woken = std::sync::Arc::clone(&world.app.data_imports);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let own = runner(&world);
+    let (own, hub) = (runner(&world), std::sync::Arc::clone(&world.app.hub));
     let server = tokio::spawn(async move {
-        own.run(&woken, async {
+        own.run(&hub, &woken, async {
             let _ = stopped.await;
         })
         .await;

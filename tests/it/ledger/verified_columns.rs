@@ -9,7 +9,7 @@ use super::{
     affiliates::affiliates,
     verify::{business, credits, sales_by_links},
 };
-use crate::support::{World, world::number};
+use crate::support::{World, sql::number};
 
 /// Where money and credits, and what decides of them, are kept.
 const TABLES: &[&str] = &[

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use partner_portal::models::event::Publisher;
 
-use crate::support::{World, world::number};
+use crate::support::{World, sql::number};
 
 const WAITING: &str = "SELECT count(*) FROM events WHERE place IS NULL";
 

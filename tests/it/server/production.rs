@@ -83,6 +83,6 @@ async fn the_page_can_be_followed() {
     // And the login owns nothing.
     let mut owner = connect::establish(&cluster.owner_of("portal"), None).await.expect("a connection");
     let owns = "SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = 'portal'";
-    assert_eq!(crate::support::world::number(&mut owner, owns).await, 0);
+    assert_eq!(crate::support::sql::number(&mut owner, owns).await, 0);
     cluster.stop().await;
 }

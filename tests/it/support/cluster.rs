@@ -86,7 +86,12 @@ impl Drop for Lease {
 impl Database {
     /// The database of a server that the test started itself.
     pub fn of(server: &Embedded) -> Self {
-        Self { owner: server.owner(), login: server.login(), _lease: None }
+        Self::at(server.owner(), server.login())
+    }
+
+    /// One that is reached so.
+    pub fn at(owner: Config, login: Config) -> Self {
+        Self { owner, login, _lease: None }
     }
 
     /// The same database with another login.

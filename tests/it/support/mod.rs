@@ -11,6 +11,8 @@ pub mod money;
 mod people;
 pub mod programmes;
 pub mod rate_service;
+pub mod sql;
+pub mod standby;
 pub mod tokens;
 pub mod world;
 

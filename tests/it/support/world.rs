@@ -7,8 +7,7 @@ use axum::{
     body::Body,
     http::{HeaderName, Request, StatusCode, header},
 };
-use diesel::sql_types::BigInt;
-use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use http_body_util::BodyExt;
 use partner_portal::{
     app::App,
@@ -31,7 +30,11 @@ use partner_portal::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{cluster, log, programmes, rate_service, tokens};
+use super::{
+    cluster, log, programmes, rate_service,
+    sql::{number, text},
+    tokens,
+};
 
 /// The tenant Acme: slug `acme`, US dollars.
 pub const ACME: &str = "acme";
@@ -128,17 +131,6 @@ pub struct World {
     pub g: PartnerId,
 }
 
-/// The number that a query gives.
-pub async fn number(connection: &mut AsyncPgConnection, sql: &str) -> i64 {
-    #[derive(diesel::QueryableByName)]
-    struct Number {
-        #[diesel(sql_type = BigInt)]
-        number: i64,
-    }
-    let query = diesel::sql_query(format!("SELECT ({sql})::bigint AS number"));
-    query.get_result::<Number>(connection).await.unwrap_or_else(|error| panic!("{error}: {sql}")).number
-}
-
 impl World {
     /// A fresh one.
     pub async fn new() -> Self {
@@ -169,8 +161,12 @@ impl World {
 
     /// Another server on the same database.
     pub async fn twin(&self) -> Self {
-        let twin =
-            Self::unpopulated(Setup { database: Some(self.database.clone()), is_live: self.is_live, ..Setup::default() }).await;
+        self.twin_on(self.database.clone()).await
+    }
+
+    /// Another server, on a copy of the database.
+    pub async fn twin_on(&self, database: cluster::Database) -> Self {
+        let twin = Self::unpopulated(Setup { database: Some(database), is_live: self.is_live, ..Setup::default() }).await;
         Self { acme: self.acme, globex: self.globex, a: self.a, b: self.b, g: self.g, ..twin }
     }
 
@@ -324,14 +320,7 @@ impl World {
 
     /// The text that a query gives, asked as the owner of the tables; empty for NULL.
     pub async fn text(&self, sql: &str) -> String {
-        #[derive(diesel::QueryableByName)]
-        struct Text {
-            #[diesel(sql_type = diesel::sql_types::Nullable<diesel::sql_types::Text>)]
-            text: Option<String>,
-        }
-        let query = diesel::sql_query(format!("SELECT ({sql})::text AS text"));
-        let found = query.get_result::<Text>(&mut self.owner().await).await;
-        found.unwrap_or_else(|error| panic!("{error}: {sql}")).text.unwrap_or_default()
+        text(&mut self.owner().await, sql).await
     }
 
     /// Waits until so many statements of this database wait for a lock.

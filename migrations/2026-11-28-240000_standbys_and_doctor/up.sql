@@ -1,0 +1,26 @@
+-- A standby makes no key of a day; where the primary has made one, a server that reads from the standby hashes visitors by it too.
+SET LOCAL lock_timeout = '60s';
+
+CREATE OR REPLACE FUNCTION visitor_key(of_day date) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NOT pg_is_in_recovery() THEN
+        INSERT INTO visitor_keys (day, key) VALUES (of_day, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())) ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN (SELECT key FROM visitor_keys WHERE day = of_day);
+END $$;
+COMMENT ON FUNCTION visitor_key(date) IS 'The key by which the visitors of a day are hashed, made where there is none yet; NULL where there is none on a standby';
+
+-- `partner-portal doctor` sees whether the keys that are configured open what is sealed, without the rights of the tables' owner.
+CREATE FUNCTION sealed_samples() RETURNS TABLE (field text, tenant_id uuid, row_id uuid, value bytea)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT DISTINCT ON (s.field, substr(s.value, 1, 4)) s.field, s.tenant_id, s.row_id, s.value FROM (
+        SELECT 'tax_id' AS field, p.tenant_id, p.partner_id AS row_id, p.tax_id_sealed AS value FROM partner_profiles p
+        UNION ALL SELECT 'bank_account', p.tenant_id, p.partner_id, p.bank_account_sealed FROM partner_profiles p
+        UNION ALL SELECT 'webhook_secret', w.tenant_id, w.id, w.sealed FROM webhook_secrets w
+        UNION ALL SELECT 'webhook_source_secret', w.tenant_id, w.id, w.sealed FROM webhook_source_secrets w) s
+        WHERE s.value IS NOT NULL ORDER BY s.field, substr(s.value, 1, 4);
+END $$;
+COMMENT ON FUNCTION sealed_samples() IS 'One sealed value of each field and version of its key';
+REVOKE ALL ON FUNCTION sealed_samples() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sealed_samples() TO portal_app;

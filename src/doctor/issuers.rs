@@ -1,0 +1,93 @@
+//! The issuers of session tokens: whether their keys can be had, and whether their clocks and ours agree.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta};
+use reqwest::header::DATE;
+use serde_json::Value;
+use url::Url;
+
+use super::Findings;
+use crate::{
+    auth::keys::{KeySet, KeySource},
+    clock::Clock,
+    config::Settings,
+};
+
+/// How long an issuer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How far clocks may be apart: tokens are believed a few seconds before and after their time.
+pub(super) const SKEW: TimeDelta = TimeDelta::seconds(5);
+
+/// Examines each issuer.
+pub async fn examine(settings: &Settings, clock: &Clock, findings: &mut Findings) {
+    if let Some(pem) = &settings.jwt_key {
+        match KeySource::of_pem(pem) {
+            Ok(_) => findings
+                .note("CLERK_JWT_KEY", "is set: when the issuer changes its keys, no token is believed until it is set anew"),
+            Err(error) => findings.fault("CLERK_JWT_KEY", error.to_string()),
+        }
+        return;
+    }
+    for issuer in &settings.issuer {
+        let about = format!("issuer {}", issuer.0);
+        match settings.jwks_url.clone().map_or_else(|| issuer.jwks_url(), Ok) {
+            Ok(url) => published(&about, url, clock, findings).await,
+            Err(fault) => findings.fault(about, fault),
+        }
+    }
+}
+
+async fn published(about: &str, url: Url, clock: &Clock, findings: &mut Findings) {
+    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
+    let answer = async {
+        let answer = client?.get(url.clone()).send().await?.error_for_status()?;
+        let date = answer.headers().get(DATE).and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok());
+        Ok::<(Option<_>, Value), reqwest::Error>((date, answer.json().await?))
+    };
+    let (date, set) = match answer.await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let error = chain(&error);
+            return findings.fault(
+                about,
+                format!(
+                    "its keys cannot be had ({error}): no token would be believed; is {url} right, and may this machine reach it?"
+                ),
+            );
+        }
+    };
+    let keys = KeySet::from_json(&set).count();
+    if keys == 0 {
+        findings.fault(
+            about,
+            format!("{url} holds no usable key (RSA, for signatures): no token would be believed; see CLERK_JWKS_URL"),
+        );
+    } else {
+        findings.sound(about, format!("{url} holds {keys} {}", if keys == 1 { "key" } else { "keys" }));
+    }
+    if let Some(date) = date {
+        // The header is in whole seconds.
+        let apart = (clock.now() - date.to_utc()).abs();
+        if apart > SKEW + TimeDelta::seconds(1) {
+            findings.fault(
+                about,
+                format!(
+                    "its clock and this machine's are {} s apart: tokens would be refused; let both follow NTP",
+                    apart.num_seconds()
+                ),
+            );
+        }
+    }
+}
+
+/// An error with its causes: reqwest's own text does not say why.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

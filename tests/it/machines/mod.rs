@@ -1,0 +1,4 @@
+//! Several servers on one database, and databases that follow another.
+
+mod publishing;
+mod standbys;
