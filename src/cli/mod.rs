@@ -8,6 +8,7 @@ mod first_start;
 mod id;
 mod import;
 mod import_members;
+mod listeners;
 mod maintain;
 mod migrate;
 mod rotate_keys;
@@ -28,6 +29,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
+use self::listeners::Listeners;
 use crate::{config::Settings, telemetry::log};
 
 /// The stack of a thread that answers requests. A build without optimisation keeps every step of a mutation on it, and comes near two MiB.
@@ -108,11 +110,14 @@ fn say(text: &str) {
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    // First of all: it must be alone with the environment.
+    let listeners = Listeners::passed();
     warn_of_unknown_variables();
     let outcome = Cli::try_parse().map_err(|error| unparsed(&error)).and_then(|cli| {
+        let listeners = listeners?;
         let traces = log::start(&cli.settings).map_err(Failure)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK).build()?;
-        let outcome = runtime.block_on(run(cli));
+        let outcome = runtime.block_on(run(cli, listeners));
         // What still runs in the background (a download) is not waited for.
         runtime.shutdown_background();
         if let Some(traces) = traces {
@@ -130,12 +135,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(Cli { command, settings }: Cli) -> Result<ExitCode, Failure> {
+async fn run(Cli { command, settings }: Cli, listeners: Listeners) -> Result<ExitCode, Failure> {
     settings_hold(&settings, command.as_ref())?;
     let done = match command.unwrap_or(Command::Serve) {
         Command::Import(arguments) => return import::run(&settings, *arguments).await,
         Command::Doctor(arguments) => return doctor::run(&settings, &arguments).await,
-        Command::Serve => serve::run(settings).await,
+        Command::Serve => serve::run(settings, listeners).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::Schema => {
             say(&crate::graphql::sdl());

@@ -15,6 +15,7 @@ use super::{
     Failure,
     database::{self, Database},
     first_start,
+    listeners::{self, Listeners},
     token::{self, Kind},
     welcome,
 };
@@ -45,15 +46,14 @@ use crate::{
 const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
 /// How long a server that stops waits until it has let go of an import.
 const IMPORT_END: Duration = Duration::from_secs(2);
+/// How long connections are kept for one more request when the server stops.
+const GRACE: Duration = Duration::from_secs(2);
 /// How long webhooks that are under way may take when the server stops.
 const WEBHOOK_END: Duration = Duration::from_secs(5);
 
-pub async fn run(settings: Settings) -> Result<(), Failure> {
+pub async fn run(settings: Settings, listeners: Listeners) -> Result<(), Failure> {
     // Before anything is started: a port that is taken is the likeliest reason why nothing can be served.
-    drop(bind(settings.listen, "PORTAL_LISTEN (--listen)").await?);
-    if let Some(address) = settings.metrics_listen {
-        drop(bind(address, "PORTAL_METRICS_LISTEN (--metrics-listen)").await?);
-    }
+    listeners.try_out(&settings).await?;
     let keyring = Arc::new(database::keyring(&settings)?);
     let mut database = Database::open_migrated(&settings).await?;
     if !database.is_lasting() {
@@ -62,7 +62,7 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
         database = Database::open_migrated(&settings).await?;
     }
     let outcome = if database.is_lasting() {
-        serve(&settings, &database, keyring).await
+        serve(&settings, &database, keyring, listeners).await
     } else {
         // That process would take the database along when it ends.
         Err(Failure(format!(
@@ -74,7 +74,7 @@ pub async fn run(settings: Settings) -> Result<(), Failure> {
     outcome
 }
 
-async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) -> Result<(), Failure> {
+async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, mut listeners: Listeners) -> Result<(), Failure> {
     let clock = Clock::default();
     first_start::run(settings, database, &keyring, &clock).await?;
     let development = development(settings)?;
@@ -109,7 +109,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
         upload_timeout: settings.upload_timeout,
         development,
     });
-    let listener = bind(settings.listen, "PORTAL_LISTEN (--listen)").await?;
+    let listener = listeners.api(settings).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
     if let Some(development) = &app.development {
@@ -123,7 +123,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     let importing = tokio::spawn(run_imports(Arc::clone(&app), database.login.clone()));
     let sending = tokio::spawn(send_webhooks(Arc::clone(&app)));
     let receiving = tokio::spawn(apply_webhooks(Arc::clone(&app)));
-    let metrics = serve_metrics(settings, &app).await?;
+    let metrics = serve_metrics(settings, &app, &mut listeners).await?;
     let live = app.hub.listen(database.login.clone()).await?;
     let clicking = clicks.run(&database.login).await?;
     until_stopped(listener, &app, settings).await;
@@ -141,11 +141,6 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>) 
     // No connection is left open when the database is stopped.
     pool.close();
     Ok(())
-}
-
-async fn bind(address: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| Failure(format!("{setting}: cannot listen on {address}: {error}")))
 }
 
 /// The schema, with the operations of the manifest where there is one.
@@ -203,20 +198,28 @@ async fn apply_webhooks(app: Arc<App>) {
 }
 
 /// Serves metrics beside the API, where a setting says so.
-async fn serve_metrics(settings: &Settings, app: &Arc<App>) -> Result<Option<JoinHandle<()>>, Failure> {
-    let Some(address) = settings.metrics_listen else { return Ok(None) };
-    let listener = bind(address, "PORTAL_METRICS_LISTEN (--metrics-listen)").await?;
+async fn serve_metrics(
+    settings: &Settings,
+    app: &Arc<App>,
+    listeners: &mut Listeners,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    let Some(listener) = listeners.metrics(settings).await? else { return Ok(None) };
     tracing::info!(address = %listener.local_addr()?, "metrics");
     let (router, limits) = (http::metrics::router(Arc::clone(app)), settings.limits.clone());
-    Ok(Some(tokio::spawn(async move { http::server::serve(listener, router, &limits, std::future::pending()).await })))
+    Ok(Some(tokio::spawn(
+        async move { http::server::serve(listener, router, &limits, Duration::ZERO, std::future::pending()).await },
+    )))
 }
 
 /// Serves until a signal comes, then lets requests in flight finish. A second signal, or the time limit, ends them.
 async fn until_stopped(listener: TcpListener, app: &Arc<App>, settings: &Settings) {
-    let server = http::server::serve(listener, http::router(Arc::clone(app)), &settings.limits, app.edge.stopped());
+    let grace = if settings.is_development() { Duration::ZERO } else { GRACE };
+    let server = http::server::serve(listener, http::router(Arc::clone(app)), &settings.limits, grace, app.edge.stopped());
+    listeners::say_ready();
     let limit = async {
         stop_signal().await;
         tracing::info!("stopping: requests in flight finish first");
+        listeners::say_stopping();
         app.edge.stop();
         tokio::select! {
             () = tokio::time::sleep(settings.shutdown_timeout) => tracing::warn!("requests in flight did not finish in time"),

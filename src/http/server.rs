@@ -15,7 +15,11 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, body::Body, http::Request};
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, Request, StatusCode, header::CONNECTION},
+};
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -39,8 +43,9 @@ pub struct SocketPermit {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
-/// Serves until `stopping`, then until the requests under way are answered and all connections are closed.
-pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopping: impl Future<Output = ()>) {
+/// Serves until `stopping`, then until the requests under way are answered and all connections are closed. A connection that is idle by then is kept
+/// for `grace`: a request may be on its way, is answered, and told that the connection closes.
+pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, grace: Duration, stopping: impl Future<Output = ()>) {
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEADERS);
     let sockets = Arc::new(Semaphore::new(limits.max_sockets));
@@ -67,6 +72,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, stopp
             permit,
             silence: limits.header_timeout,
             send: limits.send_timeout,
+            grace,
         };
         tokio::spawn(conversation.run(stream, ending.subscribe()));
     }
@@ -92,6 +98,7 @@ struct Conversation {
     permit: SocketPermit,
     silence: Duration,
     send: Duration,
+    grace: Duration,
 }
 
 impl Conversation {
@@ -102,14 +109,20 @@ impl Conversation {
         stream.set_write_timeout(Some(self.send));
         let has_spoken = Arc::new(AtomicBool::new(false));
         let heard = Arc::clone(&has_spoken);
-        let (router, peer, permit) = (self.router, self.peer, self.permit);
+        let (router, peer, permit, grace, is_ending) = (self.router, self.peer, self.permit, self.grace, ending.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             heard.store(true, Ordering::Relaxed);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             request.extensions_mut().insert(permit.clone());
-            let router = router.clone();
-            async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
+            let (router, is_ending) = (router.clone(), is_ending.clone());
+            async move {
+                let mut answer = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+                if *is_ending.borrow() && answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         // Not hyper-util's `auto` builder: it answers HTTP/2 with prior knowledge even when restricted to HTTP/1.
         let connection = self.builder.serve_connection(TokioIo::new(Box::pin(stream)), service).with_upgrades();
@@ -122,16 +135,21 @@ impl Conversation {
             }
         };
         let mut silence = std::pin::pin!(silence);
+        let ended = async {
+            let _ = ending.wait_for(|ending| *ending).await;
+            tokio::time::sleep(grace).await;
+        };
+        let mut ended = std::pin::pin!(ended);
         let mut is_shutting_down = false;
         loop {
             tokio::select! {
-                ended = connection.as_mut() => {
-                    if let Err(error) = ended {
+                closed = connection.as_mut() => {
+                    if let Err(error) = closed {
                         tracing::debug!(%error, "a connection broke off");
                     }
                     break;
                 }
-                _ = ending.wait_for(|ending| *ending), if !is_shutting_down => {
+                () = &mut ended, if !is_shutting_down => {
                     connection.as_mut().graceful_shutdown();
                     is_shutting_down = true;
                 }

@@ -1,4 +1,5 @@
-//! Several servers on one database, and databases that follow another.
+//! Several servers on one database, databases that follow another, and versions that follow another.
 
 mod publishing;
+mod rollout;
 mod standbys;

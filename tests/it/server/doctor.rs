@@ -1,68 +1,26 @@
 //! `partner-portal doctor`: a set-up that is right passes, and each thing that is wrong is found, with what to do.
 
-use std::{collections::BTreeMap, net::SocketAddr, process::Command};
+use std::process::Command;
 
-use axum::{Json, Router, http::HeaderMap, routing::get};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use partner_portal::{
-    auth::development::DevelopmentIssuer,
-    clock::Clock,
-    db::{
-        connect,
-        embedded::{Embedded, Options},
-    },
-};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::{
-    KEYS,
-    binary::{Folder, command},
-    cluster,
-    sql::text,
-    standby::sockets,
-};
+use crate::support::{binary::command, production::Production, sql::text, standby::sockets};
 
-/// An issuer that publishes its keys. Its clock is right at one path and an hour late at another; a third path has no keys.
-async fn publisher(data: &Folder) -> SocketAddr {
-    let keys = DevelopmentIssuer::open(&data.0).expect("an issuer").jwks().clone();
-    let late = keys.clone();
-    let hour_ago = (Clock::default().now() - chrono::TimeDelta::hours(1)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
-    let router = Router::new()
-        .route("/.well-known/jwks.json", get(async move || Json(keys.clone())))
-        .route(
-            "/late/.well-known/jwks.json",
-            get(async move || {
-                let mut headers = HeaderMap::new();
-                headers.insert("date", hour_ago.parse().expect("a header"));
-                (headers, Json(late.clone()))
-            }),
-        )
-        .route("/empty/.well-known/jwks.json", get(async || Json(json!({"keys": []}))));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    address
-}
+/// A set-up, and what is wrong with it for the moment.
+struct Patient(Production);
 
-/// A production set-up of the test's own: a cluster, its settings, and what is wrong with it for the moment.
-struct SetUp {
-    administrator: AsyncPgConnection,
-    owner: AsyncPgConnection,
-    data: Folder,
-    settings: BTreeMap<&'static str, String>,
-}
-
-impl SetUp {
+impl Patient {
     /// What the doctor says with other settings, and the exit status.
     fn ask(&self, changed: &[(&'static str, Option<&str>)]) -> (Option<i32>, Vec<Value>) {
-        let mut settings = self.settings.clone();
+        let mut settings = self.0.settings.clone();
         for (name, value) in changed {
             match value {
                 Some(value) => settings.insert(name, (*value).to_owned()),
                 None => settings.remove(name),
             };
         }
-        let mut program: Command = command(&self.data.0);
+        let mut program: Command = command(&self.0.data.0);
         let output = program.args(["doctor", "--json"]).envs(settings).output().expect("the program runs");
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let findings: Vec<Value> = printed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -90,9 +48,9 @@ impl SetUp {
 
     /// The same of what an administrator has done.
     async fn finds_after(&mut self, words: &str, done: &str, undone: &str) {
-        self.administrator.batch_execute(done).await.unwrap_or_else(|error| panic!("{done}: {error}"));
+        self.0.administrator.batch_execute(done).await.unwrap_or_else(|error| panic!("{done}: {error}"));
         self.finds(words, &[]);
-        self.administrator.batch_execute(undone).await.unwrap_or_else(|error| panic!("{undone}: {error}"));
+        self.0.administrator.batch_execute(undone).await.unwrap_or_else(|error| panic!("{undone}: {error}"));
     }
 
     /// The same of a setting of the PostgreSQL server.
@@ -102,54 +60,19 @@ impl SetUp {
             administrator.batch_execute("SELECT pg_reload_conf()").await.expect("it is read");
             tokio::time::sleep(std::time::Duration::from_millis(300)).await;
         };
-        reload(&mut self.administrator, format!("ALTER SYSTEM SET {name} = {value}")).await;
+        reload(&mut self.0.administrator, format!("ALTER SYSTEM SET {name} = {value}")).await;
         self.finds(words, &[]);
-        reload(&mut self.administrator, format!("ALTER SYSTEM RESET {name}")).await;
+        reload(&mut self.0.administrator, format!("ALTER SYSTEM RESET {name}")).await;
     }
-}
-
-/// The set-up of docs/operations.md, on a cluster that keeps what it is given.
-async fn set_up(folder: &Folder) -> (Embedded, SetUp) {
-    let options = Options { throw_away: false, ..cluster::options() };
-    let cluster = Embedded::start(&folder.0, &options).await.expect("a cluster");
-    let mut administrator = connect::establish(&cluster.owner(), None).await.expect("an administrator");
-    let roles = "CREATE ROLE portal_owner LOGIN CREATEROLE; GRANT ALL ON SCHEMA public TO portal_owner; ALTER DATABASE portal OWNER TO portal_owner";
-    administrator.batch_execute(roles).await.expect("an owner");
-    let data = Folder::new();
-    let issuer = format!("http://{}", publisher(&data).await);
-    let database = |login: &str, more: &str| {
-        let folder = sockets(&cluster.owner()).display().to_string().replace('/', "%2F");
-        format!("postgres://{login}@{folder}/portal{more}")
-    };
-    let settings = BTreeMap::from([
-        ("DATABASE_URL", database("portal", "")),
-        ("CLERK_ISSUER", issuer),
-        ("PORTAL_ENCRYPTION_KEYS", KEYS.to_owned()),
-        ("PORTAL_PUBLIC_URL", "https://go.example.com".to_owned()),
-        ("PORTAL_MAX_SOCKETS", "200".to_owned()),
-    ]);
-    let migrated = command(&data.0)
-        .args(["migrate"])
-        .envs(&settings)
-        .env("PORTAL_OWNER_URL", database("portal_owner", ""))
-        .output()
-        .expect("the program runs");
-    assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
-    administrator.batch_execute("GRANT portal_app TO portal").await.expect("the login's role");
-    let mut as_owner = cluster.owner();
-    as_owner.user("portal_owner");
-    let owner = connect::establish(&as_owner, None).await.expect("the owner");
-    (cluster, SetUp { administrator, owner, data, settings })
 }
 
 /// What is right passes; of what is planted, each fault is found alone, by what it is about, and the exit status says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_fault_is_found() {
-    let folder = Folder::new();
-    let (cluster, mut portal) = set_up(&folder).await;
+    let mut portal = Patient(Production::start().await);
     assert_eq!(portal.faults(&[]), Vec::<String>::new(), "the set-up of docs/operations.md");
-    let url = portal.settings["DATABASE_URL"].clone();
-    let issuer = portal.settings["CLERK_ISSUER"].clone();
+    let url = portal.0.settings["DATABASE_URL"].clone();
+    let issuer = portal.0.settings["CLERK_ISSUER"].clone();
 
     // Settings.
     portal.finds("PORTAL_PUBLIC_URL: is not set", &[("PORTAL_PUBLIC_URL", None)]);
@@ -176,7 +99,7 @@ async fn each_fault_is_found() {
         "there is no connection",
         &[("DATABASE_URL", Some(&url.replace("/portal?", "/other?").replace("/portal", "/other")))],
     );
-    let socket = sockets(&cluster.owner()).display().to_string();
+    let socket = sockets(&portal.0.cluster.owner()).display().to_string();
     let two = format!("host={socket},/nowhere user=portal dbname=portal");
     portal.finds("target_session_attrs=read-write", &[("DATABASE_URL", Some(&two))]);
     portal.finds("is a superuser", &[("DATABASE_URL", Some(&url.replace("portal@", "postgres@")))]);
@@ -207,7 +130,7 @@ async fn each_fault_is_found() {
             "ALTER TABLE partner_leads ENABLE ROW LEVEL SECURITY",
         )
         .await;
-    let last = text(&mut portal.owner, "SELECT max(version) FROM __diesel_schema_migrations").await;
+    let last = text(&mut portal.0.owner, "SELECT max(version) FROM __diesel_schema_migrations").await;
     portal
         .finds_after(
             "migrations: are missing",
@@ -229,7 +152,7 @@ async fn each_fault_is_found() {
     let sealed = "INSERT INTO partners (tenant_id, id, company_name, status, commission_rate) SELECT id, gen_random_uuid(), 'P', 'active', 0.1 FROM tenants;
         INSERT INTO partner_profiles (tenant_id, partner_id, tax_id_sealed, tax_id_last4)
             SELECT tenant_id, id, '\\x00000001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '1234' FROM partners";
-    portal.administrator.batch_execute(sealed).await.expect("a sealed value");
+    portal.0.administrator.batch_execute(sealed).await.expect("a sealed value");
     portal.finds("sealed values: tax_id: the sealed value does not open", &[]);
-    cluster.stop().await;
+    portal.0.cluster.stop().await;
 }

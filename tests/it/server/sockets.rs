@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use partner_portal::config::limits::Limits;
+use partner_portal::{config::limits::Limits, http::server};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
 };
 
 use crate::support::{
@@ -107,4 +108,40 @@ async fn readers_that_do_not_read() {
     assert!(waits.is_err(), "a WebSocket and another connection are all that may be open");
     drop((third, socket));
     ask().await.expect("there is room again").expect("an answer");
+}
+
+/// A request that comes over a connection that was idle when the server was asked to stop is answered, and told that the connection closes; one over which
+/// nothing comes is closed a moment later, and then the server has ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_of_a_server_that_stops() {
+    let world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (router, limits) = (world.router.clone(), world.app.edge.limits.clone());
+    let serving = tokio::spawn(async move {
+        server::serve(listener, router, &limits, Duration::from_secs(1), async {
+            let _ = stopped.await;
+        })
+        .await;
+    });
+    let asked = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut idle = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        stream.write_all(asked).await.expect("it is sent");
+        let mut answer = [0; 1_024];
+        let length = stream.read(&mut answer).await.expect("an answer");
+        assert!(!String::from_utf8_lossy(&answer[..length]).contains("connection: close"));
+        idle.push(stream);
+    }
+    stop.send(()).expect("it serves");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let mut late = idle.remove(0);
+    late.write_all(asked).await.expect("it is sent");
+    let (answer, _) = until_closed(late).await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.contains("connection: close"), "{answer}");
+    let (answer, took) = until_closed(idle.remove(0)).await;
+    assert!(answer.is_empty() && took < Duration::from_secs(3), "{answer} after {took:?}");
+    tokio::time::timeout(Duration::from_secs(3), serving).await.expect("it ends").expect("without a panic");
 }

@@ -9,10 +9,12 @@ pub mod listening;
 pub mod log;
 pub mod money;
 mod people;
+pub mod production;
 pub mod programmes;
 pub mod rate_service;
 pub mod sql;
 pub mod standby;
+pub mod systemd;
 pub mod tokens;
 pub mod world;
 

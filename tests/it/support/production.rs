@@ -1,0 +1,108 @@
+//! A set-up as in production: a cluster whose owner of the tables and login are roles of their own, an issuer that publishes its keys, the settings of
+//! the server, and the first tenant.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+
+use axum::{Json, Router, http::HeaderMap, routing::get};
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use partner_portal::{
+    auth::development::DevelopmentIssuer,
+    clock::Clock,
+    db::{
+        connect,
+        embedded::{Embedded, Options},
+    },
+};
+use serde_json::{Value, json};
+
+use super::{
+    KEYS,
+    binary::{Folder, command},
+    cluster,
+    standby::sockets,
+    tokens::good_claims,
+};
+
+/// A set-up that runs.
+pub struct Production {
+    pub cluster: Embedded,
+    pub administrator: AsyncPgConnection,
+    /// As the owner of the tables.
+    pub owner: AsyncPgConnection,
+    /// What the server is set to.
+    pub settings: BTreeMap<&'static str, String>,
+    /// The folder that the program runs with.
+    pub data: Folder,
+    issuer: DevelopmentIssuer,
+    _folder: Folder,
+}
+
+impl Production {
+    /// On a cluster that keeps what it is given.
+    pub async fn start() -> Self {
+        let (folder, data) = (Folder::new(), Folder::new());
+        let options = Options { throw_away: false, ..cluster::options() };
+        let cluster = Embedded::start(&folder.0, &options).await.expect("a cluster");
+        let mut administrator = connect::establish(&cluster.owner(), None).await.expect("an administrator");
+        let roles = "CREATE ROLE portal_owner LOGIN CREATEROLE; GRANT ALL ON SCHEMA public TO portal_owner; ALTER DATABASE portal OWNER TO portal_owner";
+        administrator.batch_execute(roles).await.expect("an owner");
+        let issuer = DevelopmentIssuer::open(&data.0).expect("an issuer");
+        let settings = BTreeMap::from([
+            ("DATABASE_URL", url(&cluster, "portal")),
+            ("CLERK_ISSUER", format!("http://{}", publish(issuer.jwks()).await)),
+            ("PORTAL_ENCRYPTION_KEYS", KEYS.to_owned()),
+            ("PORTAL_PUBLIC_URL", "https://go.example.com".to_owned()),
+            ("PORTAL_MAX_SOCKETS", "200".to_owned()),
+        ]);
+        let migrated = command(&data.0)
+            .args(["migrate"])
+            .envs(&settings)
+            .env("PORTAL_OWNER_URL", url(&cluster, "portal_owner"))
+            .output()
+            .expect("the program runs");
+        assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
+        administrator.batch_execute("GRANT portal_app TO portal").await.expect("the login's role");
+        let mut as_owner = cluster.owner();
+        as_owner.user("portal_owner");
+        let owner = connect::establish(&as_owner, None).await.expect("the owner");
+        Self { cluster, administrator, owner, settings, data, issuer, _folder: folder }
+    }
+
+    /// How a role connects.
+    pub fn url(&self, login: &str) -> String {
+        url(&self.cluster, login)
+    }
+
+    /// A token of the tenant `main`'s.
+    pub fn token(&self, subject: &str) -> String {
+        let mut claims = good_claims(subject, "main");
+        claims["iss"] = json!(self.settings["CLERK_ISSUER"]);
+        self.issuer.sign(&claims).expect("a token")
+    }
+}
+
+fn url(cluster: &Embedded, login: &str) -> String {
+    let folder: &Path = &sockets(&cluster.owner());
+    format!("postgres://{login}@{}/portal", folder.display().to_string().replace('/', "%2F"))
+}
+
+/// Publishes keys. The clock is right at one path and an hour late at another; a third has no keys.
+async fn publish(keys: &Value) -> SocketAddr {
+    let (keys, late) = (keys.clone(), keys.clone());
+    let hour_ago = (Clock::default().now() - chrono::TimeDelta::hours(1)).format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let router = Router::new()
+        .route("/.well-known/jwks.json", get(async move || Json(keys.clone())))
+        .route(
+            "/late/.well-known/jwks.json",
+            get(async move || {
+                let mut headers = HeaderMap::new();
+                headers.insert("date", hour_ago.parse().expect("a header"));
+                (headers, Json(late.clone()))
+            }),
+        )
+        .route("/empty/.well-known/jwks.json", get(async || Json(json!({"keys": []}))));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
