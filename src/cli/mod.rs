@@ -5,6 +5,7 @@ mod database;
 mod doctor;
 mod encryption_key;
 mod first_start;
+mod health;
 mod id;
 mod import;
 mod import_members;
@@ -68,6 +69,8 @@ enum Command {
     Maintain,
     /// Examine a set-up in production, and say what is wrong with it and what to do; changes nothing
     Doctor(doctor::Arguments),
+    /// Ask the server on this machine whether it is ready; the exit status says so
+    Health,
     /// Recompute every balance and total, and print PASS or FAIL for each rule
     Verify(verify::Arguments),
     /// Try out the addresses that webhooks come in at
@@ -140,6 +143,7 @@ async fn run(Cli { command, settings }: Cli, listeners: Listeners) -> Result<Exi
     let done = match command.unwrap_or(Command::Serve) {
         Command::Import(arguments) => return import::run(&settings, *arguments).await,
         Command::Doctor(arguments) => return doctor::run(&settings, &arguments).await,
+        Command::Health => health::run(&settings).await,
         Command::Serve => serve::run(settings, listeners).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::Schema => {

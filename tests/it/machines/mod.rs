@@ -1,5 +1,6 @@
 //! Several servers on one database, databases that follow another, and versions that follow another.
 
+mod image;
 mod publishing;
 mod rollout;
 mod standbys;
