@@ -185,6 +185,7 @@ impl From<DieselError> for Error {
             DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => {
                 Self::unavailable(error)
             }
+            DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Self::unavailable(error),
             DieselError::DatabaseError(_, info) if is_of_recovery(info.message()) => Self::unavailable(error),
             DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::Overtaken(error.to_string().into()),
             // SQLSTATE 40P01 (deadlock_detected) has no kind of its own in diesel; its text is PostgreSQL's.
@@ -210,7 +211,8 @@ impl From<DieselError> for Error {
 /// Whether a standby cannot do it, or what it replays stood in the way. diesel gives no SQLSTATE (25006 and 0A000, or 40001); see "Hot Standby" in
 /// PostgreSQL's documentation.
 fn is_of_recovery(message: &str) -> bool {
-    message.contains("during recovery") || message.contains("conflict with recovery")
+    let is_refused = message.starts_with("cannot ") && message.ends_with(" during recovery");
+    is_refused || message.starts_with("canceling statement due to conflict with recovery")
 }
 
 #[cfg(test)]

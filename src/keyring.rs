@@ -36,16 +36,6 @@ impl SealedField {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::TaxId, Self::BankAccount, Self::WebhookSecret, Self::WebhookSourceSecret];
 
-    /// Its name in the database's function `sealed_samples`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TaxId => "tax_id",
-            Self::BankAccount => "bank_account",
-            Self::WebhookSecret => "webhook_secret",
-            Self::WebhookSourceSecret => "webhook_source_secret",
-        }
-    }
-
     fn context(self, tenant: TenantId, row: Uuid) -> Aad<Vec<u8>> {
         let mut context = Vec::with_capacity(33);
         context.extend_from_slice(tenant.uuid().as_bytes());
@@ -103,6 +93,11 @@ impl Keyring {
     /// The version that new values are sealed with.
     pub fn active_version(&self) -> u32 {
         self.active
+    }
+
+    /// Whether there is a key of that version.
+    pub fn has(&self, version: u32) -> bool {
+        self.keys.contains_key(&version)
     }
 
     /// The version that a value was sealed with.

@@ -50,7 +50,7 @@ END $$;
 -- Earlier sales of a customer were compared with each commission of the statement.
 CREATE OR REPLACE FUNCTION link_totals_of_commissions() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
-    SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+    SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM added WHERE link_id IS NOT NULL) THEN
         RETURN NULL;

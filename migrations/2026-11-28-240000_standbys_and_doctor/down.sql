@@ -1,4 +1,4 @@
-DROP FUNCTION sealed_samples();
+DROP FUNCTION sealed_key_versions();
 
 CREATE OR REPLACE FUNCTION visitor_key(of_day date) RETURNS bytea LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN

@@ -10,17 +10,17 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION visitor_key(date) IS 'The key by which the visitors of a day are hashed, made where there is none yet; NULL where there is none on a standby';
 
--- `partner-portal doctor` sees whether the keys that are configured open what is sealed, without the rights of the tables' owner.
-CREATE FUNCTION sealed_samples() RETURNS TABLE (field text, tenant_id uuid, row_id uuid, value bytea)
+-- `partner-portal doctor` sees with the server's login which keys have sealed something, and nothing of what is sealed.
+CREATE FUNCTION sealed_key_versions() RETURNS TABLE (field text, version bytea)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
-    RETURN QUERY SELECT DISTINCT ON (s.field, substr(s.value, 1, 4)) s.field, s.tenant_id, s.row_id, s.value FROM (
-        SELECT 'tax_id' AS field, p.tenant_id, p.partner_id AS row_id, p.tax_id_sealed AS value FROM partner_profiles p
-        UNION ALL SELECT 'bank_account', p.tenant_id, p.partner_id, p.bank_account_sealed FROM partner_profiles p
-        UNION ALL SELECT 'webhook_secret', w.tenant_id, w.id, w.sealed FROM webhook_secrets w
-        UNION ALL SELECT 'webhook_source_secret', w.tenant_id, w.id, w.sealed FROM webhook_source_secrets w) s
-        WHERE s.value IS NOT NULL ORDER BY s.field, substr(s.value, 1, 4);
+    RETURN QUERY SELECT DISTINCT s.field, substr(s.value, 1, 4) FROM (
+        SELECT 'tax_id' AS field, p.tax_id_sealed AS value FROM partner_profiles p
+        UNION ALL SELECT 'bank_account', p.bank_account_sealed FROM partner_profiles p
+        UNION ALL SELECT 'webhook_secret', w.sealed FROM webhook_secrets w
+        UNION ALL SELECT 'webhook_source_secret', w.sealed FROM webhook_source_secrets w) s
+        WHERE s.value IS NOT NULL;
 END $$;
-COMMENT ON FUNCTION sealed_samples() IS 'One sealed value of each field and version of its key';
-REVOKE ALL ON FUNCTION sealed_samples() FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION sealed_samples() TO portal_app;
+COMMENT ON FUNCTION sealed_key_versions() IS 'By which versions of keys (4 bytes, big-endian) the values of each field are sealed';
+REVOKE ALL ON FUNCTION sealed_key_versions() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION sealed_key_versions() TO portal_app;

@@ -35,8 +35,8 @@ pub async fn run(settings: &Settings, arguments: &Arguments) -> Result<ExitCode,
     let (faults, notes) = (count(Weight::Fault), count(Weight::Note));
     if !arguments.json {
         match faults {
-            0 => say(&format!("PASS: no fault, {notes} to think about.\n")),
-            _ => say(&format!("FAIL: {faults} at fault, {notes} to think about.\n")),
+            0 => say(&format!("PASS: no fault, {notes} notes.\n")),
+            _ => say(&format!("FAIL: {faults} at fault, {notes} notes.\n")),
         }
     }
     Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

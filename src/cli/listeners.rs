@@ -30,6 +30,11 @@ impl Listeners {
             let listener = passed.take_tcp_listener(index);
             let listener =
                 listener.map_err(|error| Failure(format!("the socket {name:?} that was passed cannot be used: {error}")))?;
+            if let Some(listener) = &listener
+                && !rustix::net::sockopt::socket_acceptconn(listener)?
+            {
+                return Err(Failure(format!("the socket {name:?} that was passed does not listen")));
+            }
             let slot = if name == METRICS { &mut listeners.metrics } else { &mut listeners.api };
             if slot.is_some() {
                 return Err(Failure(format!("two sockets were passed for one thing; only that of metrics is named {METRICS:?}")));
@@ -98,7 +103,9 @@ pub fn say_stopping() {
 
 /// Without systemd it does nothing.
 fn notify(state: &[NotifyState]) {
-    if let Err(error) = sd_notify::notify(state) {
+    if std::env::var_os("NOTIFY_SOCKET").is_some_and(|socket| !socket.is_empty())
+        && let Err(error) = sd_notify::notify(state)
+    {
         tracing::warn!(%error, "systemd could not be notified");
     }
 }

@@ -157,7 +157,12 @@ async fn schema(settings: &Settings) -> Result<PortalSchema, Failure> {
 /// Does what is due by time, again and again. A failure is logged and tried again at the next turn.
 async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, click_days: TimeDelta) {
     loop {
-        app.hub.until_writable().await;
+        app.edge.budgets.forget_idle();
+        app.edge.invitations.forget_idle();
+        if app.hub.is_standby() {
+            tokio::time::sleep(interval).await;
+            continue;
+        }
         let now = app.clock.now();
         // What fails keeps nothing else from being done.
         let outcomes = [
@@ -170,8 +175,6 @@ async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, clic
         for error in outcomes.into_iter().filter_map(Result::err) {
             tracing::warn!(%error, "maintenance failed");
         }
-        app.edge.budgets.forget_idle();
-        app.edge.invitations.forget_idle();
         tokio::time::sleep(interval).await;
     }
 }

@@ -87,9 +87,11 @@ impl Visitors {
         if self.keys.read().unwrap_or_else(PoisonError::into_inner).get(&day).is_some_and(|(_, is_shared)| *is_shared) {
             return Ok(());
         }
-        let Some(key) = click::visitor_key(connection, day).await? else { return Ok(()) };
+        let key = click::visitor_key(connection, day).await?;
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        keys.insert(day, (hmac::Key::new(HMAC_SHA256, &key), true));
+        if let Some(key) = key {
+            keys.insert(day, (hmac::Key::new(HMAC_SHA256, &key), true));
+        }
         keys.retain(|known, _| *known >= day.pred_opt().unwrap_or(day));
         Ok(())
     }

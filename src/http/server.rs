@@ -53,8 +53,9 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, grace
     let mut stopping = std::pin::pin!(stopping);
     loop {
         let accepted = tokio::select! {
-            accepted = accept(&listener, &sockets) => accepted,
+            biased;
             () = &mut stopping => break,
+            accepted = accept(&listener, &sockets) => accepted,
         };
         let (stream, peer, permit) = match accepted {
             Ok(accepted) => accepted,

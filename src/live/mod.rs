@@ -65,9 +65,14 @@ impl Hub {
         self.shared.read().unwrap_or_else(PoisonError::into_inner).events.subscribe()
     }
 
+    /// Whether the database is a standby, as far as is known.
+    pub fn is_standby(&self) -> bool {
+        *self.is_standby.borrow()
+    }
+
     /// Waits until the database takes changes. A standby takes none until it is promoted.
     pub async fn until_writable(&self) {
-        // It ends with the hub alone, which is there.
+        // The sender lives as long as the hub, so this cannot fail.
         let _ = self.is_standby.subscribe().wait_for(|is_standby| !is_standby).await;
     }
 

@@ -50,6 +50,10 @@ impl EventSource {
                 (last, None) if sequence <= last => {
                     return Err(Error::CursorExpired("What has changed after the cursor is not kept any more."));
                 }
+                // What the cursor was made by may not have been replayed yet.
+                (last, None) if sequence > last && hub.is_standby() => {
+                    return Err(Error::unavailable("the standby is behind the cursor"));
+                }
                 _ => return Err(Error::CursorExpired(OF_ANOTHER)),
             },
         };

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use diesel_async::SimpleAsyncConnection;
 use partner_portal::live::Hub;
 use serde_json::json;
 
@@ -74,7 +75,7 @@ async fn the_one_that_publishes_ends() {
         let lead = world.add_lead(world.acme, world.a).await;
         for (events, ..) in &mut servers {
             let told = async { while events.recv().await.expect("an event").subject_id != lead.uuid() {} };
-            tokio::time::timeout(Duration::from_secs(3), told)
+            tokio::time::timeout(Duration::from_secs(1), told)
                 .await
                 .unwrap_or_else(|_| panic!("{left} are left, and one hears nothing"));
         }
@@ -83,4 +84,49 @@ async fn the_one_that_publishes_ends() {
             assert!(events.try_recv().is_err(), "nothing comes twice");
         }
     }
+}
+
+/// A server to which nothing happens is cut off from the database again and again: after a quiet while it hears of a change within a moment, also where
+/// transactions read only by default.
+#[tokio::test(flavor = "multi_thread")]
+async fn quiet_connections_are_cut() {
+    let world = World::new().await;
+    let database = world.text("SELECT current_database()").await;
+    world.sql(&format!("ALTER DATABASE {database} SET default_transaction_read_only = on")).await;
+    let hub = Arc::new(Hub::of(&world.database.login).await.expect("a hub"));
+    let task = hub.listen(world.database.login.clone()).await.expect("a listener");
+    let mut events = hub.watch();
+    let listeners = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%events_of_all_kinds_from%' AND pid <> pg_backend_pid()";
+    let cut = listeners.replace("count(*)", "count(pg_terminate_backend(pid))");
+    let cut_off = async || {
+        for _ in 0..400 {
+            if world.number(listeners).await == 1 {
+                world.number(&cut).await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("it does not connect again");
+    };
+    for _ in 0..6 {
+        cut_off().await;
+    }
+    while world.number(listeners).await == 0 {
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    cut_off().await;
+    let mut owner = world.owner().await;
+    owner.batch_execute("SET default_transaction_read_only = off").await.expect("a setting");
+    owner
+        .batch_execute(&format!(
+            "INSERT INTO events (tenant_id, partner_id, kind, subject_id) VALUES ('{}', '{}', 'lead', gen_random_uuid())",
+            world.acme.uuid(),
+            world.a.uuid()
+        ))
+        .await
+        .expect("an event");
+    let told = tokio::time::timeout(Duration::from_secs(2), events.recv()).await;
+    told.expect("it hears of it within a moment").expect("an event");
+    task.abort();
 }

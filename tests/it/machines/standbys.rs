@@ -119,3 +119,32 @@ async fn a_conflict_with_recovery() {
     let error = error.expect("what is replayed ends the read");
     assert_eq!((error.code(), error.public_message().as_str()), ("SERVICE_UNAVAILABLE", NOT_NOW), "{error}");
 }
+
+/// A client whose cursor comes from the primary goes on at a server on a standby that has not replayed so far yet: it may be asked again, and is not told that
+/// the cursor has expired.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_standby_that_lags() {
+    let Primary { world, server, .. } = &Primary::start().await;
+    let lead = world.add_lead(world.acme, world.a).await.to_string();
+    world.owner_a("{ me { user { id } } }", json!({})).await.data();
+    let standby = Standby::of(server, &[]).await;
+    let reader = world.twin_on(standby.database()).await;
+    let listening = Listening::start(&reader).await;
+    let mut early = listening.connect(&token("owner_a", ACME)).await;
+    early.subscribe("early", LEADS, json!({})).await;
+    settled(&reader, 1).await;
+    standby.owner().await.batch_execute("SELECT pg_wal_replay_pause()").await.expect("it pauses");
+    step(world, &lead, "CONTACTED").await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let cursor = world.owner_a("{ eventCursor }", json!({})).await.data()["eventCursor"].clone();
+    let mut socket = listening.connect(&token("owner_a", ACME)).await;
+    socket.subscribe("1", LEADS, json!({"since": cursor})).await;
+    let refused = socket.receive().await;
+    assert_eq!(refused["payload"][0]["extensions"]["code"], "SERVICE_UNAVAILABLE", "{refused}");
+    standby.owner().await.batch_execute("SELECT pg_wal_replay_resume()").await.expect("it goes on");
+    assert_eq!(early.next("early").await["leadChanged"]["lead"]["status"], "CONTACTED", "nobody is sent away");
+    socket.subscribe("2", LEADS, json!({"since": cursor})).await;
+    settled(&reader, 2).await;
+    step(world, &lead, "QUALIFIED").await;
+    assert_eq!(socket.next("2").await["leadChanged"]["lead"]["status"], "QUALIFIED");
+}

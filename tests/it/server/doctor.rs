@@ -68,8 +68,8 @@ impl Patient {
 
 /// What is right passes; of what is planted, each fault is found alone, by what it is about, and the exit status says so.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_is_found() {
-    let mut portal = Patient(Production::start().await);
+async fn what_it_is_set_to() {
+    let portal = Patient(Production::start().await);
     assert_eq!(portal.faults(&[]), Vec::<String>::new(), "the set-up of docs/operations.md");
     let url = portal.0.settings["DATABASE_URL"].clone();
     let issuer = portal.0.settings["CLERK_ISSUER"].clone();
@@ -106,8 +106,16 @@ async fn each_fault_is_found() {
     portal.finds("owns", &[("DATABASE_URL", Some(&url.replace("portal@", "portal_owner@")))]);
     portal.finds("max_connections of PostgreSQL leaves", &[("PORTAL_POOL_SIZE", Some("500"))]);
 
-    // What an administrator has done.
-    portal.finds_after("NOBYPASSRLS", "ALTER ROLE portal BYPASSRLS", "ALTER ROLE portal NOBYPASSRLS").await;
+    portal.0.cluster.stop().await;
+}
+
+/// The same of what an administrator has done to the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_to_the_database() {
+    let mut portal = Patient(Production::start().await);
+    portal
+        .finds_after("by the rights of portal: ALTER ROLE", "ALTER ROLE portal BYPASSRLS", "ALTER ROLE portal NOBYPASSRLS")
+        .await;
     portal
         .finds_after(
             "the login's CONNECTION LIMIT",
@@ -138,21 +146,50 @@ async fn each_fault_is_found() {
             &format!("INSERT INTO __diesel_schema_migrations (version) VALUES ('{last}')"),
         )
         .await;
+    portal
+        .finds_after(
+            "is off on tenants",
+            "ALTER TABLE tenants DISABLE ROW LEVEL SECURITY",
+            "ALTER TABLE tenants ENABLE ROW LEVEL SECURITY",
+        )
+        .await;
+    portal
+        .finds_after(
+            "by the rights of portal_service",
+            "ALTER ROLE portal_service SUPERUSER",
+            "ALTER ROLE portal_service NOSUPERUSER",
+        )
+        .await;
+    portal
+        .finds_after(
+            "rights of the roles",
+            "REVOKE EXECUTE ON FUNCTION publish_events(bigint, bigint) FROM portal_app",
+            "GRANT EXECUTE ON FUNCTION publish_events(bigint, bigint) TO portal_app",
+        )
+        .await;
+    portal
+        .finds_after(
+            "default_transaction_read_only: is on",
+            "ALTER ROLE portal SET default_transaction_read_only = on",
+            "ALTER ROLE portal RESET default_transaction_read_only",
+        )
+        .await;
     for (words, name, value) in [
         ("fsync: is off", "fsync", "off"),
         ("full_page_writes: is off", "full_page_writes", "off"),
         ("autovacuum: is off", "autovacuum", "off"),
+        ("track_counts: is off", "track_counts", "off"),
         ("synchronous_commit: is off", "synchronous_commit", "off"),
-        ("none is connected", "synchronous_standby_names", "'standby'"),
+        ("none of them is connected", "synchronous_standby_names", "'standby'"),
     ] {
         portal.finds_setting(words, name, value).await;
     }
 
-    // A key that does not open what is sealed.
+    // A key that has sealed something and is not there.
     let sealed = "INSERT INTO partners (tenant_id, id, company_name, status, commission_rate) SELECT id, gen_random_uuid(), 'P', 'active', 0.1 FROM tenants;
         INSERT INTO partner_profiles (tenant_id, partner_id, tax_id_sealed, tax_id_last4)
-            SELECT tenant_id, id, '\\x00000001aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '1234' FROM partners";
+            SELECT tenant_id, id, '\\x00000007aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '1234' FROM partners";
     portal.0.administrator.batch_execute(sealed).await.expect("a sealed value");
-    portal.finds("sealed values: tax_id: the sealed value does not open", &[]);
+    portal.finds("sealed values: tax_id with key 7 cannot be read", &[]);
     portal.0.cluster.stop().await;
 }

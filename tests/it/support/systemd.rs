@@ -31,13 +31,14 @@ const PATIENCE: Duration = Duration::from_secs(40);
 /// Hands what the script asks of systemctl to the test, and waits for the exit status.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 printf '%s\n' "$*" > "$BUS/$$.new" && mv "$BUS/$$.new" "$BUS/$$.asked"
-while ! [ -e "$BUS/$$.done" ]; do sleep 0.02; done
+turns=0
+while ! [ -e "$BUS/$$.done" ]; do sleep 0.02; turns=$((turns + 1)); [ "$turns" -lt 5000 ] || exit 1; done
 exit "$(cat "$BUS/$$.done")"
 "#;
 
 /// Starts and stops servers as the units in deploy/systemd say: on one socket, ready when they say so, ended by SIGTERM.
 pub struct Systemd {
-    root: Folder,
+    pub root: Folder,
     listener: TcpListener,
     pub production: Production,
     servers: Mutex<Vec<(String, Child)>>,
@@ -86,7 +87,7 @@ impl Systemd {
             Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/rollout"))
                 .arg(version)
                 .env("PATH", path)
-                .env("PORTAL_ROOT", &own.root.0)
+                .env("ROLLOUT_ROOT", &own.root.0)
                 .env("BUS", own.root.0.join("bus"))
                 .output()
                 .expect("the script runs")
@@ -115,14 +116,21 @@ impl Systemd {
     }
 
     fn execute(&self, asked: &str) -> bool {
-        let (verb, unit) = asked.split_once(' ').expect("a verb and a unit");
-        let instance = unit.split_once('@').and_then(|(_, name)| name.strip_suffix(".service")).expect("an instance");
+        let verb = asked.split_whitespace().next().unwrap_or_default();
+        let unit = asked.split_whitespace().last().and_then(|unit| unit.strip_suffix(".service")?.split_once('@'));
+        let Some((template, instance)) = unit else { return false };
         let program = self.root.0.join(instance).join("partner-portal");
-        match (verb, unit.split_once('@').expect("a template").0) {
-            ("start", "partner-portal-migrate") => self.program(&program).arg("migrate").status().expect("it runs").success(),
+        match (verb, template) {
+            ("start", "partner-portal-migrate") => {
+                let program = self.root.0.join("releases").join(instance).join("partner-portal");
+                self.program(&program).arg("migrate").status().is_ok_and(|status| status.success())
+            }
             ("restart", "partner-portal") => self.stop(instance) && self.begin(instance, &program),
             ("stop", "partner-portal") => self.stop(instance),
-            other => panic!("{other:?} is nothing that systemd is asked for"),
+            ("is-active", "partner-portal") => self.running().iter().any(|name| name == instance),
+            ("reset-failed", "partner-portal") => true,
+            // It is not asked for anything else.
+            _ => false,
         }
     }
 

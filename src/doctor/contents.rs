@@ -1,0 +1,158 @@
+//! What the server's login may do, and what is in the database.
+
+use diesel::{
+    QueryResult,
+    sql_types::{BigInt, Binary, Bool, Nullable, Text},
+};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
+
+use super::Findings;
+use crate::{
+    config::Settings,
+    db::{
+        migrations,
+        statement::{Bind, statement},
+    },
+    error::Result,
+    keyring::Keyring,
+};
+
+/// Whether row-level security holds the login.
+pub async fn rights(mut connection: &AsyncPgConnection, findings: &mut Findings) -> QueryResult<()> {
+    let (login, is_superuser, bypassing, owned, missing): (String, bool, Option<String>, i64, Option<String>) =
+        statement::<(Text, Bool, Nullable<Text>, BigInt, Nullable<Text>)>(
+            "SELECT session_user::text, r.rolsuper, (SELECT string_agg(m.rolname::text, ', ') FROM pg_roles m WHERE (m.rolbypassrls OR m.rolsuper) AND pg_has_role(r.oid, m.oid, 'MEMBER')),
+                 (SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                     WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND pg_has_role(r.oid, c.relowner, 'MEMBER')),
+                 (SELECT string_agg(w.role, ', ') FROM unnest(ARRAY['portal_gate', 'portal_partner', 'portal_operator', 'portal_service']) AS w (role)
+                     LEFT JOIN pg_roles c ON c.rolname = w.role LEFT JOIN pg_roles app ON app.rolname = 'portal_app'
+                     WHERE c.oid IS NULL OR app.oid IS NULL OR NOT pg_has_role(app.oid, c.oid, 'MEMBER'))
+             FROM pg_roles r WHERE r.rolname = session_user",
+            Vec::new(),
+        )
+        .get_result(&mut connection)
+        .await?;
+    let about = "rights of the login";
+    let before = findings.0.len();
+    if is_superuser {
+        findings.fault(
+            about,
+            format!("{login} is a superuser: row-level security does not hold it; make a login that is nothing more"),
+        );
+    } else if let Some(role) = bypassing {
+        findings.fault(
+            about,
+            format!("{login} bypasses row-level security by the rights of {role}: ALTER ROLE {role} NOSUPERUSER NOBYPASSRLS, or REVOKE {role} from who has it"),
+        );
+    } else if owned > 0 {
+        findings.fault(
+            about,
+            format!("{login} owns {owned} tables, or is a member of their owner: row-level security does not hold it; let another role own them"),
+        );
+    }
+    if let Some(missing) = missing {
+        findings.fault(
+            about,
+            format!("portal_app may not take the roles {missing}: GRANT them TO portal_app, as docs/operations.md says"),
+        );
+    }
+    if findings.0.len() == before {
+        findings.sound(about, format!("{login} owns nothing, and row-level security holds it"));
+    }
+    Ok(())
+}
+
+/// Whether the database is at this program's version, and the roles have what the migrations gave them.
+pub async fn migrated(mut connection: &AsyncPgConnection, findings: &mut Findings) -> Result<bool> {
+    let about = "migrations";
+    match migrations::are_applied(connection).await {
+        Ok(true) => findings.sound(about, "are applied"),
+        Ok(false) => {
+            findings.fault(about, "are missing: run `partner-portal migrate` with PORTAL_OWNER_URL");
+            return Ok(false);
+        }
+        Err(error) => {
+            findings.fault(
+                about,
+                format!("cannot be seen ({error}): run `partner-portal migrate` with PORTAL_OWNER_URL, and leave the login's search_path as it is"),
+            );
+            return Ok(false);
+        }
+    }
+    let has_rights: bool = statement::<Bool>(
+        "SELECT has_function_privilege('portal_app', 'publish_events(bigint, bigint)', 'EXECUTE') AND has_table_privilege('portal_gate', 'tenants', 'SELECT')
+             AND has_table_privilege('portal_partner', 'partner_leads', 'SELECT') AND has_table_privilege('portal_operator', 'partner_leads', 'SELECT')
+             AND has_function_privilege('portal_service', 'tenants_with_due_commissions(timestamptz)', 'EXECUTE')",
+        Vec::new(),
+    )
+    .get_result(&mut connection)
+    .await?;
+    if !has_rights {
+        findings.fault("rights of the roles", "that the migrations gave are missing, as after a restore without them: restore with the owner's rights and grants (no --no-acl)");
+    }
+    Ok(has_rights)
+}
+
+/// Whether row-level security is on everywhere.
+pub async fn isolation(mut connection: &AsyncPgConnection, findings: &mut Findings) -> QueryResult<()> {
+    let open: Option<String> = statement::<Nullable<Text>>(
+        "SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relrowsecurity
+             AND c.relname <> '__diesel_schema_migrations'",
+        Vec::new(),
+    )
+    .get_result(&mut connection)
+    .await?;
+    match open {
+        Some(tables) => findings.fault(
+            "row-level security",
+            format!("is off on {tables}: ALTER TABLE … ENABLE ROW LEVEL SECURITY, or tenants see each other's rows"),
+        ),
+        None => findings.sound("row-level security", "is on for every table"),
+    }
+    Ok(())
+}
+
+/// Whether each issuer has tenants.
+pub async fn tenants(mut connection: &AsyncPgConnection, settings: &Settings, findings: &mut Findings) -> Result<()> {
+    for issuer in &settings.issuer {
+        connection.batch_execute("BEGIN READ ONLY").await?;
+        let announced = "SELECT set_config('role', 'portal_gate', true), set_config('app.issuer', ?, true)";
+        statement::<(Text, Text)>(announced, vec![Bind::text(issuer.0.clone())]).execute(&mut connection).await?;
+        let count: i64 = statement::<BigInt>("SELECT count(*) FROM tenants", Vec::new()).get_result(&mut connection).await?;
+        connection.batch_execute("COMMIT").await?;
+        let about = format!("tenants of {}", issuer.0);
+        match count {
+            0 => findings.fault(about, "there is none: nobody with its tokens can sign in; `partner-portal tenant add` makes one, or CLERK_ISSUER is mistyped"),
+            count => findings.sound(about, format!("there are {count}")),
+        }
+    }
+    Ok(())
+}
+
+/// Whether there are the keys that have sealed something.
+pub async fn sealed(mut connection: &AsyncPgConnection, keyring: Option<&Keyring>, findings: &mut Findings) -> Result<()> {
+    let Some(keyring) = keyring else { return Ok(()) };
+    let sealed: Vec<(String, Vec<u8>)> =
+        statement::<(Text, Binary)>("SELECT field, version FROM sealed_key_versions() ORDER BY 1, 2", Vec::new())
+            .load(&mut connection)
+            .await?;
+    let versions = sealed.iter().filter_map(|(field, version)| Some((field, Keyring::version_of(version)?)));
+    let missing: Vec<String> = versions
+        .filter(|(_, version)| !keyring.has(*version))
+        .map(|(field, version)| format!("{field} with key {version}"))
+        .collect();
+    let about = "sealed values";
+    if !missing.is_empty() {
+        findings.fault(
+            about,
+            format!(
+                "{} cannot be read: PORTAL_ENCRYPTION_KEYS must hold each key that has sealed something until `partner-portal rotate-keys` has run",
+                missing.join(", ")
+            ),
+        );
+    } else if !sealed.is_empty() {
+        findings.sound(about, "there is each key that has sealed something");
+    }
+    Ok(())
+}
