@@ -49,18 +49,31 @@ impl Standby {
             command.uid(account.uid()).gid(account.gid()).current_dir("/");
             command
         };
-        let copied = by_account(&bin.join("pg_basebackup").display().to_string())
-            .args(["--username=postgres", "--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--wal-method=stream"])
-            .arg("--host")
-            .arg(&sockets)
-            .arg("--pgdata")
-            .arg(&data)
-            .output()
-            .expect("pg_basebackup");
-        assert!(copied.status.success(), "{}", String::from_utf8_lossy(&copied.stderr));
+        // By hand, as not every package of PostgreSQL has pg_basebackup; see "Making a Base Backup Using the Low Level API" in its documentation.
+        text(&mut administrator, "SELECT pg_backup_start('standby', true)::text").await;
+        let theirs = text(&mut administrator, "SELECT current_setting('data_directory')").await;
+        // Files come and go meanwhile: what is missing is in the WAL.
+        let copied = by_account("cp").args(["--archive", "--no-target-directory"]).arg(&theirs).arg(&data).output().expect("cp");
+        assert!(data.join("global/pg_control").exists(), "{}", String::from_utf8_lossy(&copied.stderr));
+        let label = text(&mut administrator, "SELECT labelfile FROM pg_backup_stop(false)").await;
+        for left in ["postmaster.pid", "postmaster.opts"] {
+            let _ = std::fs::remove_file(data.join(left));
+        }
+        for emptied in ["pg_wal", "pg_replslot", "pg_dynshmem", "pg_notify", "pg_stat_tmp"] {
+            for entry in
+                std::fs::read_dir(data.join(emptied)).into_iter().flatten().flatten().filter(|entry| entry.path().is_file())
+            {
+                std::fs::remove_file(entry.path()).expect("it is removed");
+            }
+        }
+        let primary_host = format!("primary_conninfo=host={} user=postgres", sockets.display());
+        for (name, content) in [("backup_label", label.as_str()), ("standby.signal", "")] {
+            std::fs::write(data.join(name), content).expect("a file");
+            chown(data.join(name), Some(account.uid()), Some(account.gid())).expect("the account's file");
+        }
         let mut server = by_account("/bin/sh");
         server.args(["-c", GUARD, "standby"]).arg(bin.join("postgres")).arg("-D").arg(&data).arg("-k").arg(&folder);
-        for setting in ["listen_addresses=", "fsync=off", "max_connections=400"].iter().chain(settings) {
+        for setting in ["listen_addresses=", "fsync=off", "max_connections=400", &primary_host].iter().chain(settings) {
             server.args(["-c", setting]);
         }
         let log = std::fs::File::create(folder.join("log")).expect("a log");
