@@ -212,12 +212,28 @@ impl From<DieselError> for Error {
 /// PostgreSQL's documentation.
 fn is_of_recovery(message: &str) -> bool {
     let is_refused = message.starts_with("cannot ") && message.ends_with(" during recovery");
-    is_refused || message.starts_with("canceling statement due to conflict with recovery")
+    is_refused || message.ends_with(" due to conflict with recovery")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What a standby says of itself is told apart from values that are quoted.
+    #[test]
+    fn recovery() {
+        for message in [
+            "cannot execute LISTEN during recovery",
+            "cannot set transaction read-write mode during recovery",
+            "canceling statement due to conflict with recovery",
+            "terminating connection due to conflict with recovery",
+        ] {
+            assert!(is_of_recovery(message), "{message}");
+        }
+        for message in ["invalid input syntax for type uuid: \"lost during recovery\"", "deadlock detected"] {
+            assert!(!is_of_recovery(message), "{message}");
+        }
+    }
 
     /// What only the log may know is not in the public message.
     #[test]
