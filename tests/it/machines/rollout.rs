@@ -83,7 +83,7 @@ async fn watch(
     }
 }
 
-/// Under load a version follows another, twice: no request fails, each change that was answered is made once, and who subscribes is told of each, once.
+/// Two rollouts under load: no request fails, each acknowledged change is made once, and the subscriber receives each once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_stops() {
     let systemd = Systemd::start().await;
