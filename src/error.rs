@@ -74,6 +74,12 @@ pub enum Error {
     Internal(Arc<str>),
 }
 
+/// An error with its causes, in one line: the texts of some libraries stop before what is of use.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// An error after which the same transaction may well succeed.
 pub trait Transient {
     /// Whether nothing was done, and it is worth running the transaction again.

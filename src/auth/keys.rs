@@ -8,6 +8,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey};
+use reqwest::header::DATE;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use url::Url;
@@ -59,6 +60,19 @@ impl KeySet {
         let key = self.0.get(kid)?;
         key.algorithm.is_none_or(|only| only == algorithm).then(|| Arc::clone(&key.key))
     }
+}
+
+/// What fetches key sets.
+pub fn client() -> Result<reqwest::Client, reqwest::Error> {
+    reqwest::Client::builder().timeout(FETCH_LIMIT).redirect(reqwest::redirect::Policy::none()).build()
+}
+
+/// Fetches a key set, with the issuer's time where the answer says it (RFC 9110, section 6.6.1).
+pub async fn fetch(client: &reqwest::Client, url: Url) -> Result<(KeySet, Option<DateTime<Utc>>), reqwest::Error> {
+    let answer = client.get(url).send().await?.error_for_status()?;
+    let date = answer.headers().get(DATE).and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok());
+    let set: Value = answer.json().await?;
+    Ok((KeySet::from_json(&set), date.as_ref().map(DateTime::to_utc)))
 }
 
 /// Why a text is no key.
@@ -135,7 +149,7 @@ struct Published {
 impl KeyCache {
     /// A cache of the set at `url`; nothing is fetched yet.
     pub fn new(url: Url, clock: Clock) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().timeout(FETCH_LIMIT).redirect(reqwest::redirect::Policy::none()).build()?;
+        let client = client()?;
         Ok(Self(Arc::new(Published { url, client, clock, cached: std::sync::RwLock::default(), fetching: Mutex::new(()) })))
     }
 
@@ -178,8 +192,8 @@ impl Published {
         if old.is_paused(now) {
             return;
         }
-        let new = match self.download().await.map(|set| KeySet::from_json(&set)) {
-            Ok(set) if !set.0.is_empty() => Cached { set: Arc::new(set), fetched: Some(now), tried: Some(now) },
+        let new = match fetch(&self.client, self.url.clone()).await {
+            Ok((set, _)) if set.count() > 0 => Cached { set: Arc::new(set), fetched: Some(now), tried: Some(now) },
             Ok(_) => {
                 tracing::warn!(url = %self.url, "the key set holds no usable key; the known keys stay in use");
                 Cached { tried: Some(now), ..old }
@@ -190,9 +204,5 @@ impl Published {
             }
         };
         *self.cached.write().unwrap_or_else(PoisonError::into_inner) = new;
-    }
-
-    async fn download(&self) -> Result<Value, reqwest::Error> {
-        self.client.get(self.url.clone()).send().await?.error_for_status()?.json().await
     }
 }

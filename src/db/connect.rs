@@ -9,6 +9,8 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::error::with_causes;
+
 /// Connects, and runs `setup` on the new connection.
 ///
 /// A server across a network is spoken to with TLS, its certificate checked against the system's authorities. Only a server
@@ -42,15 +44,8 @@ pub fn needs_tls(config: &Config) -> bool {
     }
 }
 
-/// The whole chain of causes in one line: tokio-postgres's own text stops at "db error".
 fn failed(error: impl std::error::Error) -> ConnectionError {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    ConnectionError::BadConnection(text)
+    ConnectionError::BadConnection(with_causes(&error))
 }
 
 #[cfg(test)]

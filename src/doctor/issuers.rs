@@ -1,21 +1,16 @@
 //! The issuers of session tokens: whether their keys can be had, and whether their clocks and ours agree.
 
-use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta};
-use reqwest::header::DATE;
-use serde_json::Value;
+use chrono::TimeDelta;
 use url::Url;
 
 use super::Findings;
 use crate::{
-    auth::keys::{KeySet, KeySource},
+    auth::keys::{self, KeySource},
     clock::Clock,
     config::Settings,
+    error::with_causes,
 };
 
-/// How long an issuer may take.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How far clocks may be apart: tokens are believed a few seconds before and after their time.
 pub(super) const SKEW: TimeDelta = TimeDelta::seconds(5);
 
@@ -42,16 +37,11 @@ async fn published(about: &str, url: Url, clock: &Clock, findings: &mut Findings
     // Without what is for the issuer alone.
     let mut shown = url.clone();
     let _ = shown.set_username("").and_then(|()| shown.set_password(None));
-    let client = reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none()).build();
-    let answer = async {
-        let answer = client?.get(url).send().await?.error_for_status()?;
-        let date = answer.headers().get(DATE).and_then(|date| DateTime::parse_from_rfc2822(date.to_str().ok()?).ok());
-        Ok::<(Option<_>, Value), reqwest::Error>((date, answer.json().await?))
-    };
-    let (date, set) = match answer.await {
+    let answer = async { keys::fetch(&keys::client()?, url).await };
+    let (keys, date) = match answer.await {
         Ok(answer) => answer,
         Err(error) => {
-            let error = chain(&error);
+            let error = with_causes(&error);
             return findings.fault(
                 about,
                 format!(
@@ -60,7 +50,7 @@ async fn published(about: &str, url: Url, clock: &Clock, findings: &mut Findings
             );
         }
     };
-    let keys = KeySet::from_json(&set).count();
+    let keys = keys.count();
     if keys == 0 {
         findings.fault(
             about,
@@ -71,7 +61,7 @@ async fn published(about: &str, url: Url, clock: &Clock, findings: &mut Findings
     }
     if let Some(date) = date {
         // The header is in whole seconds.
-        let apart = (clock.now() - date.to_utc()).abs();
+        let apart = (clock.now() - date).abs();
         if apart > SKEW + TimeDelta::seconds(1) {
             findings.fault(
                 about,
@@ -82,15 +72,4 @@ async fn published(about: &str, url: Url, clock: &Clock, findings: &mut Findings
             );
         }
     }
-}
-
-/// An error with its causes: reqwest's own text does not say why.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
