@@ -6,14 +6,22 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     auth::{
+        Viewer,
+        claims::Claims,
         development::{Bearer, DevelopmentIssuer},
         guard::KnownCallers,
         verifier::TokenVerifier,
     },
     clicks::Clicks,
     clock::Clock,
-    db::Pool,
+    db::{
+        Pool,
+        session::{Access, Session},
+        standbys::Standbys,
+        wal::WalPosition,
+    },
     edge::Edge,
+    error::{Error, Result},
     graphql::{PortalSchema, engine::context::Shared},
     keyring::Keyring,
     live::Hub,
@@ -26,6 +34,8 @@ use crate::{
 pub struct App {
     /// Connections to the database.
     pub pool: Pool,
+    /// Standbys that answer queries beside it.
+    pub standbys: Arc<Standbys>,
     /// The executable schema.
     pub schema: PortalSchema,
     /// The callers that are known.
@@ -63,6 +73,32 @@ pub struct App {
 }
 
 impl App {
+    /// What a caller must not be answered without: what this server knows that they have changed or were told of, and `after`, what they say themselves.
+    pub fn known_to(&self, claims: &Claims, after: WalPosition) -> WalPosition {
+        self.standbys.remembered((&claims.issuer, &claims.subject)).max(after)
+    }
+
+    /// Opens a session for reading, on a standby where one is as far as the caller. What a standby cannot do for them, the primary does.
+    pub async fn open_reading(&self, claims: &Arc<Claims>, request: &str, after: WalPosition) -> Result<(Session, Viewer)> {
+        if let Some(standby) = self.standbys.choose(self.known_to(claims, after)).await {
+            match self.known_callers.admit(standby.pool(), claims, request, Access::Read).await {
+                Err(Error::Unavailable(_)) => self.standbys.note_failure(&standby),
+                admitted => return admitted,
+            }
+        }
+        let (session, viewer) = self.known_callers.admit(&self.pool, claims, request, Access::Read).await?;
+        // One who has signed in for the first time.
+        self.note_changes(claims, &session);
+        Ok((session, viewer))
+    }
+
+    /// Remembers how far the changes of a session are, and gives that.
+    pub fn note_changes(&self, claims: &Claims, session: &Session) -> Option<WalPosition> {
+        let position = session.committed_at()?;
+        self.standbys.remember((&claims.issuer, &claims.subject), position);
+        Some(position)
+    }
+
     /// What its resolvers need.
     pub fn shared(&self) -> Shared {
         Shared {

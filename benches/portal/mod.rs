@@ -86,13 +86,13 @@ impl Portal {
             address_header: None,
             country_header: None,
         };
+        let settings =
+            PoolSettings { size: 4, wait: limit, statement_timeout: limit, linger: db::LINGER, kind: db::DatabaseKind::Single };
+        let pool = db::Pool::new(database.login(), settings).expect("a pool");
         let app = App {
             clicks: Arc::new(Clicks::new(clicks, &database.login(), clock.clone()).expect("a folder")),
-            pool: db::Pool::new(
-                database.login(),
-                PoolSettings { size: 4, wait: limit, statement_timeout: limit, linger: db::LINGER },
-            )
-            .expect("a pool"),
+            standbys: db::standbys::Standbys::new(pool.clone(), &[], settings, limit).expect("none"),
+            pool,
             schema: PortalSchema::new(limits.clone()),
             edge: Edge::new(limits, 4, FrontEnds::default(), Introspection::On, false),
             known_callers: KnownCallers::default(),

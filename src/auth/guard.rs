@@ -98,7 +98,11 @@ impl KnownCallers {
 
     async fn identify(&self, session: &Session, lookup: SignIn, claims: &Arc<Claims>, access: Access) -> Result<Viewer> {
         let found = session.enter(access, async |connection| Identity::find(connection, &lookup).await).await?;
-        let mut identity = only(found)?;
+        let found = only(found);
+        if found.as_ref().map_or(true, |identity| identity.must_sign_in(&lookup)) {
+            session.expect_primary().await?;
+        }
+        let mut identity = found?;
         if identity.must_sign_in(&lookup) {
             session.name_impersonator(claims.actor.clone()).await;
             session.perform(Act::new(AuditActor::SignIn, "signIn"));

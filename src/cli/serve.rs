@@ -30,7 +30,7 @@ use crate::{
     clicks::Clicks,
     clock::Clock,
     config::Settings,
-    db::Pool,
+    db::{Pool, standbys::Standbys},
     edge::{Edge, FrontEnds},
     graphql::PortalSchema,
     http,
@@ -83,8 +83,10 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
     }
     let clicks = Clicks::new(settings.clicks(), &database.login, clock.clone());
     let clicks = Arc::new(clicks.map_err(|error| Failure(format!("PORTAL_CLICK_DIR (--click-dir): {error}")))?);
+    let pool = Pool::new(database.login.clone(), settings.pool())?;
     let app = Arc::new(App {
-        pool: Pool::new(database.login.clone(), settings.pool())?,
+        standbys: Standbys::new(pool.clone(), settings.standbys(), settings.pool(), settings.read_lag)?,
+        pool,
         schema: schema(settings).await?,
         edge: Edge::new(
             settings.limits.clone(),
@@ -124,6 +126,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
     let sending = tokio::spawn(send_webhooks(Arc::clone(&app)));
     let receiving = tokio::spawn(apply_webhooks(Arc::clone(&app)));
     let metrics = serve_metrics(settings, &app, &mut listeners).await?;
+    let looking = app.standbys.watch(&database.login);
     let live = app.hub.listen(database.login.clone()).await?;
     let clicking = clicks.run(&database.login).await?;
     until_stopped(listener, &app, settings).await;
@@ -138,7 +141,9 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
     if let Some(metrics) = metrics {
         metrics.abort();
     }
+    drop(looking);
     // No connection is left open when the database is stopped.
+    app.standbys.close();
     pool.close();
     Ok(())
 }

@@ -52,8 +52,13 @@ pub const INVITE_PARAMETER: &str = "invite_code";
 const MAX_QUERY: usize = 2_000;
 
 /// Connections for looking links up: each look-up is one row by its key.
-const LOOKUPS: PoolSettings =
-    PoolSettings { size: 2, wait: Duration::from_secs(1), statement_timeout: Duration::from_secs(1), linger: db::LINGER };
+const LOOKUPS: PoolSettings = PoolSettings {
+    size: 2,
+    wait: Duration::from_secs(1),
+    statement_timeout: Duration::from_secs(1),
+    linger: db::LINGER,
+    kind: db::DatabaseKind::Single,
+};
 /// How long the last clicks may take into the database when the server stops.
 const LAST: Duration = Duration::from_secs(3);
 

@@ -10,7 +10,7 @@ use tokio_postgres::Config;
 
 use super::Clicks;
 use crate::{
-    db::{Connection, STEP_DOWN, connect, recovery::is_in_recovery},
+    db::{Connection, STEP_DOWN, connect, wal::is_in_recovery},
     error::{Error, Result},
     models::programmes::click::{CHANGED, all_hosts},
 };

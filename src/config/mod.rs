@@ -13,14 +13,15 @@ use url::Url;
 use self::{
     limits::Limits,
     parse::{
-        address, base_url, database_url, header_name, origin, parameter, party, pool_size, seconds, secure_url, service_url,
+        address, base_url, database_url, database_urls, header_name, origin, parameter, party, pool_size, seconds, secure_url,
+        service_url,
     },
 };
 use crate::{
     auth::verifier::AzpPolicy,
     clicks::ClickSettings,
     clock::Clock,
-    db::{self, PoolSettings, embedded::PostgresSource},
+    db::{self, DatabaseKind, PoolSettings, embedded::PostgresSource},
     keyring::Keyring,
     outbound::Reach,
     rates::{CommissionRates, service::HttpRateService},
@@ -82,6 +83,18 @@ impl Issuer {
     }
 }
 
+/// The addresses of several databases. Each may itself name several hosts, with commas between them.
+#[derive(Debug, Clone)]
+pub struct DatabaseUrls(pub Vec<tokio_postgres::Config>);
+
+impl FromStr for DatabaseUrls {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        database_urls(text).map(Self)
+    }
+}
+
 /// The settings of all commands.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
@@ -93,6 +106,14 @@ pub struct Settings {
     /// The same database as the owner of the tables, for migrations and administration; DATABASE_URL where it is not set.
     #[arg(long, env = "PORTAL_OWNER_URL", global = true, hide_env_values = true, value_name = "URL", value_parser = database_url)]
     pub owner_url: Option<tokio_postgres::Config>,
+
+    /// Standbys of that database that answer queries beside it (their URLs, separated by commas). Nobody is answered without what they have changed or were told of.
+    #[arg(long, env = "PORTAL_READ_URL", global = true, hide_env_values = true, value_name = "URLS")]
+    pub read_url: Option<DatabaseUrls>,
+
+    /// How many seconds such a standby may be behind; one that is further behind is left out.
+    #[arg(long, env = "PORTAL_READ_LAG", global = true, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub read_lag: Duration,
 
     /// The address to listen on.
     #[arg(long, env = "PORTAL_LISTEN", global = true, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
@@ -251,7 +272,18 @@ pub struct Settings {
 impl Settings {
     /// What the pool of connections needs to know.
     pub fn pool(&self) -> PoolSettings {
-        PoolSettings { size: self.pool_size, wait: self.pool_wait, statement_timeout: self.statement_timeout, linger: db::LINGER }
+        PoolSettings {
+            size: self.pool_size,
+            wait: self.pool_wait,
+            statement_timeout: self.statement_timeout,
+            linger: db::LINGER,
+            kind: if self.standbys().is_empty() { DatabaseKind::Single } else { DatabaseKind::Primary },
+        }
+    }
+
+    /// The standbys that answer queries.
+    pub fn standbys(&self) -> &[tokio_postgres::Config] {
+        self.read_url.as_ref().map_or(&[], |urls| &urls.0)
     }
 
     /// Where webhooks may be sent.
@@ -308,6 +340,9 @@ impl Settings {
         }
         if self.limits.user_burst.min(self.limits.tenant_burst) < self.limits.max_cost + 1_000 {
             return Err("PORTAL_USER_BURST and PORTAL_TENANT_BURST (--user-burst, --tenant-burst) are at least 1000 above PORTAL_MAX_COST (--max-cost): nobody could pay for a large operation otherwise".to_owned());
+        }
+        if self.database_url.is_none() && !self.standbys().is_empty() {
+            return Err("PORTAL_READ_URL (--read-url) is set without DATABASE_URL".to_owned());
         }
         if self.database_url.is_none() && self.owner_url.is_some() {
             return Err("PORTAL_OWNER_URL (--owner-url) is set without DATABASE_URL".to_owned());

@@ -5,11 +5,14 @@
 use diesel::{
     QueryResult,
     deserialize::Queryable,
-    sql_types::{Nullable, Text},
+    sql_types::{BigInt, Nullable, Text},
 };
 use diesel_async::AsyncPgConnection;
 
-use super::statement::{Bind, statement};
+use super::{
+    statement::{Bind, statement},
+    wal::{POSITION, WalPosition},
+};
 use crate::ids::{PartnerId, TenantId, UserId};
 
 /// On whose behalf a transaction runs: the database role it takes, and the settings that the policies compare rows with.
@@ -47,7 +50,15 @@ pub enum Caller {
     },
 }
 
-type Settings = (Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>, Nullable<Text>);
+/// Announces a caller.
+const ANNOUNCE: &str = "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true), set_config('app.partner_id', ?, true), \
+     set_config('app.user_id', ?, true), set_config('app.issuer', ?, true), set_config('app.subject', ?, true)";
+
+type OfText = Nullable<Text>;
+type Settings = (OfText, OfText, OfText, OfText, OfText, OfText);
+/// The same, and a position.
+type Located = (OfText, OfText, OfText, OfText, OfText, OfText, BigInt);
+type LocatedRow = (Option<String>, Option<String>, Option<String>, Option<String>, Option<String>, Option<String>, i64);
 
 /// What has been announced to PostgreSQL of a caller: the role, and the settings `app.tenant_id`, `app.partner_id`, `app.user_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
@@ -90,19 +101,25 @@ impl Caller {
         // Imported here alone: in scope of the whole file, its `load` would hide that of the atomic counters.
         use diesel_async::RunQueryDsl;
 
+        statement::<Settings>(ANNOUNCE, self.settings()).execute(&mut connection).await.map(drop)
+    }
+
+    /// The same, and how far the database is: all that was committed before is known by a standby that has come so far.
+    pub(super) async fn announce_and_locate(&self, mut connection: &AsyncPgConnection) -> QueryResult<WalPosition> {
+        use diesel_async::RunQueryDsl;
+
+        let announced = statement::<Located>(format!("{ANNOUNCE}, {POSITION}"), self.settings());
+        let (.., bytes) = announced.get_result::<LocatedRow>(&mut connection).await?;
+        Ok(WalPosition::of(bytes))
+    }
+
+    fn settings(&self) -> Vec<Bind> {
         let Announced { role, tenant, partner, user } = self.announced();
         let (issuer, subject) = match self {
             Self::Gate { issuer, subject } => (issuer.clone(), subject.clone()),
             Self::Partner { .. } | Self::Operator { .. } | Self::Service { .. } => Default::default(),
         };
-        statement::<Settings>(
-            "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true), set_config('app.partner_id', ?, true), \
-             set_config('app.user_id', ?, true), set_config('app.issuer', ?, true), set_config('app.subject', ?, true)",
-            [role, tenant, partner, user, issuer, subject].map(Bind::text).into(),
-        )
-        .execute(&mut connection)
-        .await
-        .map(drop)
+        [role, tenant, partner, user, issuer, subject].map(Bind::text).into()
     }
 }
 

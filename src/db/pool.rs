@@ -41,6 +41,18 @@ type Connections = deadpool::managed::Pool<Manager>;
 /// Why there is no connection.
 pub type PoolError = deadpool::managed::PoolError<ConnectError>;
 
+/// What a database is to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DatabaseKind {
+    /// The only one.
+    #[default]
+    Single,
+    /// The one that is written to; others replay what it writes, and are read from.
+    Primary,
+    /// One that is read from.
+    Standby,
+}
+
 /// What the pool needs to know besides where the database is.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolSettings {
@@ -52,6 +64,8 @@ pub struct PoolSettings {
     pub statement_timeout: Duration,
     /// How long a finished request's read transaction may stay open for the next request.
     pub linger: Duration,
+    /// What the database is to the server.
+    pub kind: DatabaseKind,
 }
 
 /// Connections ready for requests. Clones are the same pool.
@@ -61,6 +75,8 @@ pub struct Pool(Arc<Shared>);
 struct Shared {
     connections: Connections,
     permits: Arc<Semaphore>,
+    size: usize,
+    kind: DatabaseKind,
     wait: Duration,
     linger: Duration,
     end_limit: Duration,
@@ -69,7 +85,7 @@ struct Shared {
 }
 
 /// How a pool is used.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Status {
     /// How many connections there are.
     pub size: usize,
@@ -162,6 +178,8 @@ impl Pool {
         Ok(Self(Arc::new(Shared {
             connections,
             permits,
+            size: settings.size,
+            kind: settings.kind,
             wait: settings.wait,
             linger: settings.linger,
             end_limit: settings.statement_timeout + END_LIMIT,
@@ -218,6 +236,16 @@ impl Pool {
         drop(kept);
         // The permit is released last: only now can the next request look for the connection.
         drop(permit);
+    }
+
+    /// What the database is to the server.
+    pub fn kind(&self) -> DatabaseKind {
+        self.0.kind
+    }
+
+    /// How many requests have a connection, or wait for one.
+    pub fn load(&self) -> usize {
+        self.0.size.saturating_sub(self.0.permits.available_permits()) + self.0.waiting.load(Ordering::Relaxed)
     }
 
     /// How it is used at the moment.

@@ -9,18 +9,12 @@ use diesel::{
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use futures_util::StreamExt;
-use tokio_postgres::config::{SslMode, TargetSessionAttrs};
 
-use super::{Findings, contents, issuers::SKEW};
+use super::{Findings, address, contents, issuers::SKEW, standbys};
 use crate::{
     clock::Clock,
     config::Settings,
-    db::{
-        STEP_DOWN,
-        connect::{self, needs_tls},
-        recovery::is_in_recovery,
-        statement::statement,
-    },
+    db::{STEP_DOWN, connect, statement::statement, wal::is_in_recovery},
     error::{Error, Result},
 };
 
@@ -32,7 +26,7 @@ const EXAMINED: Duration = Duration::from_secs(30);
 const NOTIFIED: Duration = Duration::from_secs(2);
 /// The oldest PostgreSQL that the server is tested with.
 const OLDEST: i32 = 15;
-/// How many connections a server opens besides its pool: for live updates, for links, for clicks, for an import.
+/// How many connections a server opens besides its pool: for live updates, for links, for clicks, for an import. One more looks at the primary where standbys are read from.
 const OTHER_CONNECTIONS: i64 = 4;
 
 /// Examines the database that the settings name.
@@ -41,7 +35,7 @@ pub async fn examine(settings: &Settings, clock: &Clock, findings: &mut Findings
     let Some(config) = &settings.database_url else {
         return findings.fault(about, "is not set: the program would run a PostgreSQL of its own, which is for development");
     };
-    address(config, findings);
+    address::examine(about, config, findings);
     let connected = tokio::time::timeout(PATIENCE, connect::establish(config, None)).await;
     let connection = match connected {
         Ok(Ok(connection)) => connection,
@@ -55,21 +49,6 @@ pub async fn examine(settings: &Settings, clock: &Clock, findings: &mut Findings
         Ok(Err(error)) => findings.fault(about, format!("the examination broke off: {error}")),
         Err(_) => findings
             .fault(about, format!("the examination did not end within {} s: something waits for a lock", EXAMINED.as_secs())),
-    }
-}
-
-fn address(config: &tokio_postgres::Config, findings: &mut Findings) {
-    if config.get_hosts().len() > 1 && config.get_target_session_attrs() != TargetSessionAttrs::ReadWrite {
-        findings.fault(
-            "DATABASE_URL",
-            "names several hosts without target_session_attrs=read-write: after a failover the server may stay with a standby, which takes no changes",
-        );
-    }
-    if needs_tls(config) && config.get_ssl_mode() == SslMode::Prefer {
-        findings.note(
-            "DATABASE_URL",
-            "leads across a network without sslmode=require: with a database that has no TLS the server would speak in the clear",
-        );
     }
 }
 
@@ -89,7 +68,8 @@ async fn parts(
             "leads to a standby: nothing can be changed and nobody new can sign in until it is promoted; name the primary",
         );
     } else {
-        standbys(&connection, findings).await?;
+        copies(&connection, findings).await?;
+        standbys::examine(&connection, settings, findings).await?;
     }
     room(&connection, settings, findings).await?;
     contents::rights(&connection, findings).await?;
@@ -173,7 +153,7 @@ async fn time(mut connection: &AsyncPgConnection, clock: &Clock, findings: &mut 
 }
 
 /// Whether another machine has what this one writes.
-async fn standbys(mut connection: &AsyncPgConnection, findings: &mut Findings) -> QueryResult<()> {
+async fn copies(mut connection: &AsyncPgConnection, findings: &mut Findings) -> QueryResult<()> {
     // Who may not read all statistics sees no more of the others than that they are there.
     let (wanted, commit, count, synchronous, may_see, slots): (String, String, i64, i64, bool, Option<String>) =
         statement::<(Text, Text, BigInt, BigInt, Bool, Nullable<Text>)>(
@@ -221,7 +201,8 @@ async fn room(mut connection: &AsyncPgConnection, settings: &Settings, findings:
     )
     .get_result(&mut connection)
     .await?;
-    let needed = i64::try_from(settings.pool_size).unwrap_or(i64::MAX).saturating_add(OTHER_CONNECTIONS);
+    let others = OTHER_CONNECTIONS + i64::from(!settings.standbys().is_empty());
+    let needed = i64::try_from(settings.pool_size).unwrap_or(i64::MAX).saturating_add(others);
     let limits = [
         (server, "max_connections of PostgreSQL"),
         (role, "the login's CONNECTION LIMIT"),
@@ -233,7 +214,7 @@ async fn room(mut connection: &AsyncPgConnection, settings: &Settings, findings:
         if limit < needed {
             findings.fault(
                 "connections",
-                format!("a server opens {needed} (PORTAL_POOL_SIZE and {OTHER_CONNECTIONS}), and {whose} leaves {limit}: raise it, or lower PORTAL_POOL_SIZE"),
+                format!("a server opens {needed} (PORTAL_POOL_SIZE and {others}), and {whose} leaves {limit}: raise it, or lower PORTAL_POOL_SIZE"),
             );
         } else if limit < 2 * needed {
             findings.note(

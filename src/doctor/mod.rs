@@ -1,9 +1,11 @@
 //! The examination of a set-up in production: settings, files, the database and its roles, the issuers. It changes nothing.
 
+mod address;
 mod contents;
 mod database;
 mod issuers;
 mod settings;
+mod standbys;
 
 use crate::{clock::Clock, config::Settings};
 

@@ -10,20 +10,27 @@ use axum::{
 };
 
 use super::request_id::RequestId;
-use crate::{app::App, db::migrations, error::Error};
+use crate::{
+    app::App,
+    db::{Pool, migrations},
+    error::{Error, Result},
+};
 
 /// The process answers.
 pub async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// The database answers, and has every migration that this program was built with.
+/// The database answers, and has every migration that this program was built with. While it does not, a standby that answers queries will do: of what is asked, most
+/// is.
 pub async fn ready(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>) -> Response {
-    let applied = async {
-        let connection = app.pool.get().await.map_err(Error::unavailable)?;
-        migrations::are_applied(&connection).await
-    };
-    match applied.await {
+    let mut applied = are_applied(&app.pool).await;
+    if applied.is_err()
+        && let Some(standby) = app.standbys.serving()
+    {
+        applied = are_applied(standby.pool()).await;
+    }
+    match applied {
         Ok(true) => "ready\n".into_response(),
         Ok(false) => (StatusCode::SERVICE_UNAVAILABLE, "migrations are missing\n").into_response(),
         Err(error) => {
@@ -31,4 +38,9 @@ pub async fn ready(State(app): State<Arc<App>>, Extension(id): Extension<Request
             (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
         }
     }
+}
+
+async fn are_applied(pool: &Pool) -> Result<bool> {
+    let connection = pool.get().await.map_err(Error::unavailable)?;
+    migrations::are_applied(&connection).await
 }

@@ -19,11 +19,8 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    let pool = app.pool.status();
     let now = Now {
-        used: pool.size - pool.idle.min(pool.size),
-        free: pool.idle,
-        waiting: pool.waiting,
+        connections: app.pool.status(),
         subscriptions: app.edge.subscriptions.count(),
         websockets: app.edge.connections.count(),
         postings: postings(&app).await,
@@ -31,6 +28,8 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         lost_clicks: app.clicks.lost(),
         webhooks_taken: app.webhooks.taken(),
         webhooks_failed: app.webhooks.failed(),
+        reads: app.standbys.reads(),
+        standbys: app.standbys.figures(),
     };
     match app.metrics.text(now) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),

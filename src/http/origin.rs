@@ -14,13 +14,14 @@ use crate::edge::FrontEnds;
 const REQUIRE_PREFLIGHT: [HeaderName; 2] =
     [HeaderName::from_static("graphql-require-preflight"), HeaderName::from_static("apollo-require-preflight")];
 /// Headers that common clients send: Apollo's names of itself and of the operation, traces of the usual tools, the position in a stream.
-const SENT: [&str; 14] = [
+const SENT: [&str; 15] = [
     "apollographql-client-name",
     "apollographql-client-version",
     "x-apollo-operation-name",
     "x-apollo-operation-id",
     "x-apollo-operation-type",
     "last-event-id",
+    "portal-position",
     "x-request-id",
     "traceparent",
     "tracestate",
@@ -31,7 +32,7 @@ const SENT: [&str; 14] = [
     "x-datadog-sampling-priority",
 ];
 /// Headers of answers that a front end may read.
-const READ: [&str; 5] = ["x-request-id", "retry-after", "content-disposition", "www-authenticate", "etag"];
+const READ: [&str; 6] = ["x-request-id", "retry-after", "content-disposition", "www-authenticate", "etag", "portal-position"];
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Asks for what an operation has cost, in `extensions.cost`.
 pub const COST: HeaderName = HeaderName::from_static("graphql-cost");

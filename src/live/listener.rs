@@ -2,7 +2,7 @@
 
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,10 @@ use tokio_postgres::Config;
 
 use super::{Cursors, Hub, turns::Turns};
 use crate::{
-    db::{Connection, STEP_DOWN, connect, recovery::is_in_recovery},
+    db::{
+        Connection, STEP_DOWN, connect,
+        wal::{self, is_in_recovery},
+    },
     error::{Error, Result},
     models::event::{self, Event, Publisher},
 };
@@ -126,6 +129,10 @@ impl Listener {
                 }
             }
             new += found.len();
+            if found.len() > 0 {
+                // Before they are handed on: whoever is told of one finds it in a database that has come so far.
+                self.hub.position.store(wal::position(connection).await?.0, Ordering::Release);
+            }
             for event in found {
                 self.last = Some(event);
                 self.hub.send(event);

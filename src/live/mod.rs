@@ -8,7 +8,10 @@ mod listener;
 mod source;
 mod turns;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicU64, Ordering},
+};
 
 use tokio::{
     sync::{broadcast, watch},
@@ -19,7 +22,7 @@ use tokio_postgres::Config;
 use self::listener::Listener;
 pub use self::{cursor::Cursors, source::EventSource};
 use crate::{
-    db::recovery::is_in_recovery,
+    db::wal::{self, WalPosition, is_in_recovery},
     error::Result,
     models::event::{self, Event},
 };
@@ -32,6 +35,8 @@ pub struct Hub {
     shared: RwLock<Shared>,
     /// Whether the database is a standby, as far as is known.
     is_standby: watch::Sender<bool>,
+    /// How far the database was when the last event was handed on.
+    position: AtomicU64,
 }
 
 struct Shared {
@@ -45,7 +50,8 @@ impl Hub {
         let connection = listener::connect(config).await?;
         let cursors = Cursors::new(&event::cursor_key(&connection).await?)?;
         let is_standby = watch::Sender::new(is_in_recovery(&connection).await?);
-        Ok(Self { shared: RwLock::new(Shared { events: broadcast::Sender::new(BACKLOG), cursors }), is_standby })
+        let position = AtomicU64::new(wal::position(&connection).await?.0);
+        Ok(Self { shared: RwLock::new(Shared { events: broadcast::Sender::new(BACKLOG), cursors }), is_standby, position })
     }
 
     /// Listens to the database until the task is ended, from now on: nothing that is published once this has answered is left out. A
@@ -68,6 +74,11 @@ impl Hub {
     /// Whether the database is a standby, as far as is known.
     pub fn is_standby(&self) -> bool {
         *self.is_standby.borrow()
+    }
+
+    /// How far the database was when the last event was handed on: one that has come so far knows of all events until now.
+    pub fn position(&self) -> WalPosition {
+        WalPosition(self.position.load(Ordering::Acquire))
     }
 
     /// Waits until the database takes changes. A standby takes none until it is promoted.

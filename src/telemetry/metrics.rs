@@ -10,6 +10,8 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::db::{pool::Status, standbys::Figures};
+
 /// How many names of operations have metrics of their own. Later ones are counted as `other`.
 const NAMES: usize = 100;
 /// The bounds of the histogram of seconds.
@@ -35,17 +37,22 @@ pub struct Metrics {
     click_backlog: IntGauge,
     lost_clicks: IntCounter,
     webhooks: IntCounterVec,
+    reads: IntCounterVec,
+    standbys: StandbyGauges,
+}
+
+/// What is shown of each standby.
+struct StandbyGauges {
+    serving: IntGaugeVec,
+    behind: IntGaugeVec,
+    connections: IntGaugeVec,
 }
 
 /// The figures that are looked up when somebody asks.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Now {
-    /// Database connections that are in use.
-    pub used: usize,
-    /// Those that are free.
-    pub free: usize,
-    /// Requests that wait for one.
-    pub waiting: usize,
+    /// Database connections.
+    pub connections: Status,
     /// Open subscriptions.
     pub subscriptions: usize,
     /// WebSocket connections that are open.
@@ -60,6 +67,10 @@ pub struct Now {
     pub webhooks_taken: u64,
     /// Those that failed.
     pub webhooks_failed: u64,
+    /// Queries by what answered them, since the server began; nothing where no standby is read from.
+    pub reads: Vec<(&'static str, u64)>,
+    /// How each standby is.
+    pub standbys: Vec<Figures>,
 }
 
 impl Metrics {
@@ -78,11 +89,10 @@ impl Metrics {
             let gauge = IntGauge::new(name, help)?;
             registry.register(Box::new(gauge.clone())).map(|()| gauge)
         };
-        let connections = IntGaugeVec::new(
-            Opts::new("portal_pool_connections", "Database connections, and requests that wait for one."),
-            &["state"],
-        )?;
-        registry.register(Box::new(connections.clone()))?;
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            let gauges = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauges.clone())).map(|()| gauges)
+        };
         let delivered = IntCounter::new("portal_events_told_total", "Events that were sent to subscribers.")?;
         registry.register(Box::new(delivered.clone()))?;
         let retries = IntCounter::new(
@@ -125,7 +135,29 @@ impl Metrics {
                 "Attempts to send webhooks, by what came of them.",
                 &["outcome"],
             )?,
-            connections,
+            connections: gauges("portal_pool_connections", "Database connections, and requests that wait for one.", &["state"])?,
+            reads: counters(
+                "portal_reads_total",
+                "Queries by what answered them: a standby; the primary; the primary, because the standby had not replayed what the caller knows of; another database, because the first did not answer.",
+                &["by"],
+            )?,
+            standbys: StandbyGauges {
+                serving: gauges(
+                    "portal_standby_serving",
+                    "Whether the standby answers queries (1) or is left out (0).",
+                    &["standby"],
+                )?,
+                behind: gauges(
+                    "portal_standby_behind_bytes",
+                    "How much of the write-ahead log the standby has not replayed.",
+                    &["standby"],
+                )?,
+                connections: gauges(
+                    "portal_standby_connections",
+                    "Connections to the standby, and requests that wait for one.",
+                    &["standby", "state"],
+                )?,
+            },
             lost_clicks,
             delivered,
             retries,
@@ -163,17 +195,26 @@ impl Metrics {
 
     /// All of it as text.
     pub fn text(&self, now: Now) -> Result<String, prometheus::Error> {
-        let whole = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        for (state, count) in [("used", now.used), ("free", now.free), ("waiting", now.waiting)] {
-            self.connections.with_label_values(&[state]).set(whole(count));
+        for (state, count) in by_state(now.connections) {
+            self.connections.with_label_values(&[state]).set(count);
+        }
+        for (by, count) in &now.reads {
+            raise(&self.reads.with_label_values(&[by]), *count);
+        }
+        for standby in &now.standbys {
+            let name = standby.name.as_str();
+            self.standbys.serving.with_label_values(&[name]).set(standby.is_serving.into());
+            self.standbys.behind.with_label_values(&[name]).set(i64::try_from(standby.behind).unwrap_or(i64::MAX));
+            for (state, count) in by_state(standby.connections) {
+                self.standbys.connections.with_label_values(&[name, state]).set(count);
+            }
         }
         self.subscriptions.set(whole(now.subscriptions));
         self.websockets.set(whole(now.websockets));
         self.click_backlog.set(i64::try_from(now.click_backlog).unwrap_or(i64::MAX));
-        self.lost_clicks.inc_by(now.lost_clicks.saturating_sub(self.lost_clicks.get()));
+        raise(&self.lost_clicks, now.lost_clicks);
         for (outcome, count) in [("taken", now.webhooks_taken), ("failed", now.webhooks_failed)] {
-            let counter = self.webhooks.with_label_values(&[outcome]);
-            counter.inc_by(count.saturating_sub(counter.get()));
+            raise(&self.webhooks.with_label_values(&[outcome]), count);
         }
         if let Some(postings) = now.postings {
             self.postings.set(postings);
@@ -194,6 +235,20 @@ impl Metrics {
         }
         name.to_owned()
     }
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A pool's connections by what they do, and the requests that wait for one.
+fn by_state(Status { size, idle, waiting }: Status) -> [(&'static str, i64); 3] {
+    [("used", whole(size.saturating_sub(idle))), ("free", whole(idle)), ("waiting", whole(waiting))]
+}
+
+/// Raises a counter to what has been counted elsewhere.
+fn raise(counter: &IntCounter, count: u64) {
+    counter.inc_by(count.saturating_sub(counter.get()));
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ import * as apollo from "./recipes/apollo.mjs";
 import * as codegen from "./recipes/codegen.mjs";
 import * as live from "./recipes/live.mjs";
 import * as plain from "./recipes/plain.mjs";
+import * as position from "./recipes/position.mjs";
 import * as relay from "./recipes/relay.mjs";
 import * as urql from "./recipes/urql.mjs";
 import { ask, equal, soon, touchLead, whileTouching } from "./server.mjs";
@@ -19,9 +20,10 @@ export default async function recipes(server) {
   const getToken = async () => server.token("--expires-in", "60s");
   const api = { url: server.url, socketUrl: server.socket, getToken, webSocketImpl: WebSocket };
   const shown = file("../../docs/clients.md");
-  for (const name of ["apollo", "urql", "relay", "plain", "live", "event-source", "codegen"]) {
+  for (const name of ["position", "apollo", "urql", "relay", "plain", "live", "event-source", "codegen"]) {
     if (!shown.includes(`\`\`\`js\n${file(`./recipes/${name}.mjs`)}\`\`\``)) throw new Error(`docs/clients.md does not show recipes/${name}.mjs as it is`);
   }
+  await neverOlder();
   await endlessList(api);
   await withUrql(api, server);
   await withRelay(api);
@@ -30,6 +32,35 @@ export default async function recipes(server) {
   await generated();
   await collection(server);
   return "Apollo, urql, Relay, fetch, a live page over both transports, generated types, a collection";
+}
+
+// What a client has seen goes along with its requests: that of changes that were under way at the same time, and then that of one that knew of them.
+async function neverOlder() {
+  const original = globalThis.fetch;
+  const sent = [];
+  const answers = [];
+  globalThis.fetch = async (_, { headers }) => {
+    sent.push(headers.get("portal-position"));
+    return new Promise((resolve) => answers.push((text) => resolve(new Response("{}", { headers: text ? { "portal-position": text } : {} }))));
+  };
+  const both = [position.portalFetch("/graphql"), position.portalFetch("/graphql")];
+  answers[1]("b");
+  answers[0]("a");
+  await Promise.all(both);
+  for (const text of ["c", null, null]) {
+    const answer = position.portalFetch("/graphql", { headers: { accept: "application/json" } });
+    answers.at(-1)(text);
+    await answer;
+  }
+  let told = position.saw("d", []);
+  told = position.saw("e", told);
+  position.saw(undefined, told);
+  const last = position.portalFetch("/graphql");
+  answers.at(-1)(null);
+  await last;
+  globalThis.fetch = original;
+  const sorted = sent.map((text) => text?.split(",").sort().join() ?? null);
+  equal(JSON.stringify(sorted), '[null,null,"a,b","c","c","c,e"]', "what was said to be known");
 }
 
 async function endlessList(api) {

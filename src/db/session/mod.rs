@@ -15,7 +15,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -36,8 +36,9 @@ pub use self::{
 pub use super::caller::{Announced, Caller, GATE, OPERATOR, PARTNER, SERVICE};
 use super::{
     caller::announce_impersonator,
-    pool::{Pool, Taken},
+    pool::{DatabaseKind, Pool, Taken},
     spans::Statements,
+    wal::WalPosition,
 };
 use crate::error::{Error, Result, Transient};
 
@@ -74,6 +75,8 @@ pub struct Session {
     has_begun: AtomicBool,
     /// Whether COMMIT was sent for a change of this caller's, and is not known to have failed.
     may_be_done: AtomicBool,
+    /// How far the primary was after the last change that was committed; nothing where that is not noted.
+    committed_at: AtomicU64,
     /// Whether every statement was read to its end.
     is_finished: AtomicBool,
     /// The id of the request that it serves, for the log.
@@ -124,6 +127,7 @@ impl Session {
             retries: AtomicU32::new(0),
             has_begun: AtomicBool::new(false),
             may_be_done: AtomicBool::new(false),
+            committed_at: AtomicU64::new(0),
             is_finished: AtomicBool::new(false),
             request: request.map(Arc::from),
             act: Mutex::new(None),
@@ -207,6 +211,19 @@ impl Session {
     /// Says what is written from now on, for the audit trail; where it is not said, nothing is recorded.
     pub fn perform(&self, act: Act) {
         *self.act.lock().unwrap_or_else(PoisonError::into_inner) = Some(act);
+    }
+
+    /// How far the primary was when the last change of this session had been committed; `None` where there was none, or no standby is read from.
+    pub fn committed_at(&self) -> Option<WalPosition> {
+        Some(WalPosition(self.committed_at.load(Ordering::Acquire))).filter(|position| *position > WalPosition::default())
+    }
+
+    /// Fails where the database is a standby: it may not know yet what the primary does.
+    pub async fn expect_primary(&self) -> Result<()> {
+        match self.line.read().await.pool.kind() {
+            DatabaseKind::Standby => Err(Error::unavailable("a standby does not know the caller")),
+            DatabaseKind::Single | DatabaseKind::Primary => Ok(()),
+        }
     }
 
     /// The id of the request that it serves, for the log.

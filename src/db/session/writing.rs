@@ -13,7 +13,11 @@ use super::{
     line::{Line, Phase},
 };
 use crate::{
-    db::caller::Caller,
+    db::{
+        DatabaseKind,
+        caller::Caller,
+        wal::{self, WalPosition},
+    },
     error::{Error, Result},
 };
 
@@ -49,7 +53,7 @@ impl Writing<'_> {
         // Polled in this order each time, so nothing is read before the COMMIT has been sent (see `confirm`). Each has a result of its own, so that
         // an error after the COMMIT says nothing of the COMMIT.
         let (committed, begun, announced, read) =
-            join!(line.run("COMMIT"), line.run(BEGIN_READING), line.caller.announce(line.connection()), read);
+            join!(line.run("COMMIT"), line.run(BEGIN_READING), session.announce_commit(&line), read);
         drop(line);
         if begun.is_err() || announced.is_err() {
             session.line.write().await.phase = Phase::Abandoned;
@@ -63,10 +67,30 @@ impl Writing<'_> {
     pub async fn commit_alone(mut self) -> Result<()> {
         self.session.own.fetch_add(1, Ordering::Relaxed);
         let before = self.session.may_be_done.swap(true, Ordering::Relaxed);
-        let committed = self.line.run("COMMIT").await;
+        let is_primary = self.line.pool.kind() == DatabaseKind::Primary;
+        let locate = async { if is_primary { wal::position(self.line.connection()).await.map(Some) } else { Ok(None) } };
+        let (committed, position) = join!(self.line.run("COMMIT"), locate);
         self.session.decide(committed, before)?;
+        self.session.note_commit(position.map_err(Error::perhaps_done)?);
         self.line.phase = Phase::Idle;
         Ok(())
+    }
+}
+
+impl Session {
+    /// Announces the caller after a COMMIT, and notes how far the primary is where others are read from, too.
+    async fn announce_commit(&self, line: &Line) -> QueryResult<()> {
+        if line.pool.kind() == DatabaseKind::Primary {
+            self.note_commit(Some(line.caller.announce_and_locate(line.connection()).await?));
+            return Ok(());
+        }
+        line.caller.announce(line.connection()).await
+    }
+
+    fn note_commit(&self, position: Option<WalPosition>) {
+        if let Some(WalPosition(position)) = position {
+            self.committed_at.fetch_max(position, Ordering::Release);
+        }
     }
 }
 

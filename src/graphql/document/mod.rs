@@ -80,6 +80,8 @@ pub struct Prepared {
     pub kind: OperationType,
     /// What it may cost.
     pub cost: u64,
+    /// What its caller knows of, as they say.
+    pub position: Option<String>,
 }
 
 impl Prepared {
@@ -190,7 +192,7 @@ impl Documents {
         let kind = operation.node.ty;
         let (rewritten, merges) = self.rewrite(&document, name, &variables, &left_out);
         let name = name.map(ToString::to_string);
-        Ok(Prepared { document, variables, rewritten, merges, name, kind, cost })
+        Ok(Prepared { document, variables, rewritten, merges, name, kind, cost, position: parameters.extensions.position })
     }
 
     /// The document as it runs with these variables, where that is another, and whether the engine has something to merge.

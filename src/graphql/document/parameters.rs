@@ -35,6 +35,8 @@ impl Parameters {
 pub struct Extensions {
     /// Automatic persisted queries.
     pub persisted_query: Option<PersistedQuery>,
+    /// What the caller knows of, as an answer has said it.
+    pub position: Option<String>,
 }
 
 /// Apollo's protocol of automatic persisted queries.

@@ -24,14 +24,16 @@ use self::{
     cells::push_row,
     parameters::{Customers, Leads, Ledger, SignUps},
 };
-use super::{Refused, graphql::negotiation::Media, origin, request_id::RequestId};
+use super::{
+    Refused,
+    graphql::{negotiation::Media, position},
+    origin,
+    request_id::RequestId,
+};
 use crate::{
     app::App,
     auth::{Viewer, bearer, claims::Claims},
-    db::{
-        self,
-        session::{Access, Session},
-    },
+    db::{self, session::Session},
     edge::UserPermit,
     error::{Error, Result},
     models::{
@@ -154,12 +156,16 @@ async fn start<E: Export>(
     }
     let claims = app.verifier.verify(&token.text).await.map_err(Error::from)?;
     app.edge.budgets.charge_user(&claims, 1)?;
+    // A link that a browser follows has no headers of its own.
+    let positions: Vec<String> = parameters.extract_if(.., |(name, _)| name == "position").map(|(_, text)| text).collect();
+    let positions = positions.iter().flat_map(|text| text.split(','));
+    let after = position::of_texts(app, "position", positions)?.max(position::of_headers(app, headers)?);
     let parsed = take_mark(&mut parameters).and_then(|has_mark| Ok((has_mark, E::parse(&parameters)?)));
     let (has_mark, filter) = parsed.map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
     // Before a connection is taken: each export keeps one for as long as it is read.
     let of_user = app.edge.exports.enter(&claims, "exports").map_err(Refused::from)?;
     let permit = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPermit)?;
-    let (session, viewer) = app.known_callers.admit(&app.pool, &claims, id, Access::Read).await?;
+    let (session, viewer) = app.open_reading(&claims, id, after).await?;
     filter.check(&viewer).map_err(|error| match error {
         Error::BadUserInput(message) => Refused::request(StatusCode::BAD_REQUEST, message),
         error => error.into(),

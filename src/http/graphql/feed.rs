@@ -5,11 +5,17 @@ use std::{sync::Arc, time::Duration};
 use async_graphql::{Response as Answer, Value};
 use tokio::sync::watch;
 
-use super::operation::{Call, within};
+use super::{
+    operation::{Call, within},
+    position,
+};
 use crate::{
     app::App,
     auth::{Viewer, claims::Claims},
-    db::session::{Access, Session},
+    db::{
+        session::{Access, Session},
+        wal::WalPosition,
+    },
     edge::UserPermit,
     error::{Error, Result},
     graphql::{
@@ -58,7 +64,10 @@ impl Feed {
         let permit = app.edge.subscriptions.enter(&call.claims, "subscriptions")?;
         // After a restart all subscribers come back at once: they wait for each other, and do not hold up requests.
         let under_way = app.edge.permit_to_resolve().await?;
-        let (session, viewer) = admit(app, &call.claims, &call.id).await?;
+        // By the primary: what a standby does not know yet, and was handed on before, would come neither from the table nor by itself.
+        let (session, viewer) = app.known_callers.admit(&app.pool, &call.claims, &call.id, Access::Read).await?;
+        app.note_changes(&call.claims, &session);
+        let (session, viewer) = (Arc::new(session), Arc::new(viewer));
         app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost)?;
         let step = Arc::new(SubscriptionStep::open());
         let answer = execute(app, &prepared, &session, &viewer, Arc::clone(&step)).await;
@@ -112,7 +121,7 @@ impl Feed {
     async fn next_or_nothing(&mut self) -> Result<Option<Update>> {
         if self.source.is_behind() {
             let _permit = self.app.edge.permit_to_resolve().await?;
-            let (session, _) = admit(&self.app, &self.claims(), &self.id).await?;
+            let (session, _) = self.admit(self.app.hub.position()).await?;
             let reading = session.read().await?;
             self.source.catch_up(&reading).await?;
             drop(reading);
@@ -137,7 +146,8 @@ impl Feed {
     /// The answer to one event; `None` if the subscriber may no longer see its subject.
     async fn resolve(&self, event: Event) -> Result<Option<Update>> {
         let _permit = self.app.edge.permit_to_resolve().await?;
-        let (session, viewer) = admit(&self.app, &self.claims(), &self.id).await?;
+        let position = self.app.hub.position();
+        let (session, viewer) = self.admit(position).await?;
         if !event.is_in(viewer.scope()) {
             session.finish();
             return Ok(None);
@@ -160,17 +170,25 @@ impl Feed {
         if answer.errors.is_empty() && answer.data == Value::Null {
             return Ok(None);
         }
+        if !self.app.standbys.is_empty() {
+            // What the client asks for next is not to be older.
+            let claims = self.claims();
+            self.app.standbys.remember((&claims.issuer, &claims.subject), position);
+            position::attach(&self.app, position, &mut answer)?;
+            position::into_extensions(&mut answer);
+        }
         Ok(Some(Update { cursor: self.app.hub.cursors().encode(event.position())?, answer }))
+    }
+
+    /// Opens a session that knows of all events until that position.
+    async fn admit(&self, position: WalPosition) -> Result<(Arc<Session>, Arc<Viewer>)> {
+        let (session, viewer) = self.app.open_reading(&self.claims(), &self.id, position).await?;
+        Ok((Arc::new(session), Arc::new(viewer)))
     }
 
     fn claims(&self) -> Arc<Claims> {
         Arc::clone(&self.claims.borrow())
     }
-}
-
-async fn admit(app: &App, claims: &Arc<Claims>, request: &str) -> Result<(Arc<Session>, Arc<Viewer>)> {
-    let (session, viewer) = app.known_callers.admit(&app.pool, claims, request, Access::Read).await?;
-    Ok((Arc::new(session), Arc::new(viewer)))
 }
 
 /// Runs one step; `None` where it answers nothing.

@@ -5,6 +5,7 @@ mod multipart;
 pub(super) mod negotiation;
 mod operation;
 mod parameters;
+pub(super) mod position;
 mod sse;
 mod websocket;
 
@@ -139,18 +140,24 @@ async fn batch(app: &Arc<App>, call: &Call, accepted: Accepted, batch: Vec<Param
         .single
         .ok_or_else(|| Refused::request(StatusCode::NOT_ACCEPTABLE, "Several operations have one answer: accept JSON."))?;
     let mut answers = Vec::with_capacity(batch.len());
+    let mut own = HeaderMap::new();
     for parameters in batch {
         let answer = match operation::run(app, call, parameters, Vec::new()).await {
-            Ok(answer) => json::answer(&answer),
+            Ok(mut answer) => {
+                // The later one is the furthest.
+                own.extend(std::mem::take(&mut answer.http_headers));
+                json::answer(&answer)
+            }
             Err(refused) => refused.body(&call.id).to_string(),
         };
         answers.push(answer);
     }
-    Ok((headers(media), format!("[{}]", answers.join(","))).into_response())
+    Ok((headers(media), own, format!("[{}]", answers.join(","))).into_response())
 }
 
-fn respond(media: Media, answer: Answer) -> Response {
-    let mut response = (headers(media), json::answer(&answer)).into_response();
+fn respond(media: Media, mut answer: Answer) -> Response {
+    let own = std::mem::take(&mut answer.http_headers);
+    let mut response = (headers(media), own, json::answer(&answer)).into_response();
     if answer.errors.is_empty() {
         response.extensions_mut().insert(caching::WithoutErrors);
     }
@@ -175,6 +182,7 @@ async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_s
         tells_cost: headers.contains_key(origin::COST),
         last_event_id: last_event_id(headers),
         caller: traces::caller(headers),
+        after: position::of_headers(app, headers)?,
     })
 }
 

@@ -7,11 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_graphql::{Response as Answer, Value, parser::types::OperationType, value};
+use async_graphql::{Response as Answer, ServerError, Value, parser::types::OperationType, value};
 use futures_util::FutureExt;
 use opentelemetry::Context;
 use tracing::Instrument;
 
+use super::position;
 use crate::{
     app::App,
     auth::{
@@ -20,8 +21,11 @@ use crate::{
         guard::{Unconfirmed, staff_role},
     },
     db::{
+        Pool,
         session::{Access, AuditActor, Session},
         spans,
+        standbys::Standby,
+        wal::WalPosition,
     },
     error::{Error, Result},
     graphql::{
@@ -49,6 +53,8 @@ pub struct Call {
     pub last_event_id: Option<String>,
     /// The caller's span, in their trace.
     pub caller: Option<Context>,
+    /// What the caller says that they know of.
+    pub after: WalPosition,
 }
 
 /// Runs one operation that has one answer.
@@ -105,16 +111,16 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     let looks_through_all = prepared.looks_through_all();
     let limit = if files.is_empty() && !looks_through_all { app.operation_timeout } else { app.upload_timeout };
     let _turn = if looks_through_all { Some(app.edge.permit_to_look_through(limit).await?) } else { None };
-    let may_predict = prepared.kind == OperationType::Query && files.is_empty();
+    let after = call.after.max(position::of_extensions(app, prepared.position.as_deref())?);
     // On the heap, each by itself: there is room for one of them at a time.
-    let mut is_paid = false;
-    let read = if may_predict { Box::pin(read(app, call, prepared, limit, &mut is_paid)).await? } else { None };
-    let (session, viewer, mut answer) = if let Some(answered) = read {
-        answered
+    let (session, viewer, mut answer) = if prepared.kind == OperationType::Query && files.is_empty() {
+        Box::pin(query(app, call, prepared, after, limit)).await?
     } else {
-        let left = limit.saturating_sub(started.elapsed());
-        Box::pin(run_known(app, call, prepared, files, left, is_paid)).await?
+        Box::pin(run_known(app, &app.pool, call, prepared, files, limit, false)).await?
     };
+    if let Some(position) = app.note_changes(&call.claims, &session) {
+        position::attach(app, position.max(after), &mut answer)?;
+    }
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
     }
@@ -134,9 +140,67 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
 /// An operation's answer, the session that it was read in, and the viewer.
 type Answered = (Arc<Session>, Arc<Viewer>, Answer);
 
+/// Runs a query where there is the least to do, and once more elsewhere where that database does not answer it.
+async fn query(app: &App, call: &Call, prepared: &Prepared, after: WalPosition, limit: Duration) -> Result<Answered, Refused> {
+    let deadline = Instant::now() + limit;
+    let after = app.known_to(&call.claims, after);
+    let mut is_paid = false;
+    let first = app.standbys.choose(after).await;
+    let answered = ask(app, first.as_deref(), call, prepared, deadline, &mut is_paid).await;
+    if !is_unavailable(&answered) {
+        return answered;
+    }
+    if let Some(standby) = first {
+        app.standbys.note_failure(&standby);
+        return ask(app, None, call, prepared, deadline, &mut is_paid).await;
+    }
+    match app.standbys.stand_in(after).await {
+        Some(standby) => ask(app, Some(&standby), call, prepared, deadline, &mut is_paid).await,
+        None => answered,
+    }
+}
+
+/// Whether a database has not answered: the same query may be answered by another.
+fn is_unavailable(answered: &Result<Answered, Refused>) -> bool {
+    let of = |error: &Error| matches!(error, Error::Unavailable(_) | Error::Overtaken(_));
+    match answered {
+        Err(Refused::Fault(error)) => of(error),
+        Err(_) => false,
+        Ok((_, _, answer)) => answer.errors.iter().filter_map(ServerError::source::<Error>).any(of),
+    }
+}
+
+/// Runs a query on one database: a standby, or the primary.
+async fn ask(
+    app: &App,
+    standby: Option<&Standby>,
+    call: &Call,
+    prepared: &Prepared,
+    deadline: Instant,
+    is_paid: &mut bool,
+) -> Result<Answered, Refused> {
+    let pool = standby.map_or(&app.pool, Standby::pool);
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let answered = async {
+        if let Some(answered) = Box::pin(read(app, pool, call, prepared, left(), is_paid)).await? {
+            return Ok(answered);
+        }
+        Box::pin(run_known(app, pool, call, prepared, Vec::new(), left(), *is_paid)).await
+    };
+    match standby {
+        None => answered.await,
+        Some(standby) => tokio::select! {
+            biased;
+            answered = answered => answered,
+            () = standby.lost() => Err(Error::unavailable("the standby does not answer").into()),
+        },
+    }
+}
+
 /// Runs an operation once the caller is identified. Its cost is charged unless it was.
 async fn run_known(
     app: &App,
+    pool: &Pool,
     call: &Call,
     prepared: &Prepared,
     files: Vec<File>,
@@ -148,7 +212,7 @@ async fn run_known(
     } else {
         Access::Read
     };
-    let (session, viewer) = app.known_callers.admit(&app.pool, &call.claims, &call.id, access).await?;
+    let (session, viewer) = app.known_callers.admit(pool, &call.claims, &call.id, access).await?;
     if !is_paid {
         app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost)?;
     }
@@ -163,13 +227,15 @@ async fn run_known(
 /// then it may run once more. `is_paid` says whether its cost has been charged.
 async fn read(
     app: &App,
+    pool: &Pool,
     call: &Call,
     prepared: &Prepared,
     limit: Duration,
     is_paid: &mut bool,
 ) -> Result<Option<Answered>, Refused> {
-    let (session, viewer, predicted) = app.known_callers.predict(&app.pool, &call.claims, &call.id).await?;
-    match app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost) {
+    let (session, viewer, predicted) = app.known_callers.predict(pool, &call.claims, &call.id).await?;
+    let charge = || if *is_paid { Ok(()) } else { app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost) };
+    match charge() {
         Ok(()) => *is_paid = true,
         // A refusal by budget is answered only to the confirmed caller.
         Err(_) if predicted.is_some() => return Ok(None),

@@ -17,6 +17,7 @@ use super::{
     feed::{Feed, Update},
     negotiation::Media,
     operation::{self, Call},
+    position,
 };
 use crate::{
     app::App,
@@ -50,7 +51,8 @@ pub async fn answer(app: &Arc<App>, call: Call, prepared: Prepared, files: Vec<F
             Err(refused) => return Err(refused),
         }
     } else {
-        let answer = operation::execute(app, &call, &prepared, files).await?;
+        let mut answer = operation::execute(app, &call, &prepared, files).await?;
+        position::into_extensions(&mut answer);
         let whole = format!("{}{}", next(&answer), complete());
         let _ = parts.try_send(whole);
     }

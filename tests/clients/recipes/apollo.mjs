@@ -7,11 +7,13 @@ import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { relayStylePagination } from "@apollo/client/utilities";
 import { createClient } from "graphql-ws";
 
+import { portalFetch } from "./position.mjs";
+
 // `getToken` is that of the sign-in service: Clerk's gives the token that it has, or a new one where that is about to end.
 export function makeClient({ url, socketUrl, getToken, webSocketImpl }) {
   const http = new HttpLink({
     uri: url,
-    fetch: async (url, options) => fetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${await getToken()}` } }),
+    fetch: async (url, options) => portalFetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${await getToken()}` } }),
   });
   const socket = createClient({
     url: socketUrl,

@@ -3,6 +3,8 @@
 import { createClient as createStreams } from "graphql-sse";
 import { createClient as createSocket } from "graphql-ws";
 
+import { saw } from "./position.mjs";
+
 const CHANGES = `subscription ($since: String) {
   changes(since: $since) {
     cursor
@@ -32,6 +34,7 @@ export function streams({ url, getToken }) {
 export function keepUpToDate(client, readPage, apply) {
   let dispose = () => {};
   let isOver = false;
+  let told = [];
   const begin = async () => {
     let since = await readPage().catch(() => undefined);
     // The server may be away, just when the page is to be read anew.
@@ -44,7 +47,9 @@ export function keepUpToDate(client, readPage, apply) {
       },
     };
     const hasExpired = (errors) => Array.isArray(errors) && errors.some(({ extensions }) => extensions?.code === "CURSOR_EXPIRED");
-    const next = ({ data, errors }) => {
+    const next = ({ data, errors, extensions }) => {
+      // Whatever is read because of it is not to be older.
+      told = saw(extensions?.position, told);
       if (hasExpired(errors)) return restart();
       if (!data?.changes) return undefined;
       since = data.changes.cursor;

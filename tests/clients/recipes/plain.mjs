@@ -1,9 +1,10 @@
 // Nothing but fetch: what can go wrong, what may be sent again, and files.
+import { portalFetch } from "./position.mjs";
 
 // An answer's data. Throws with the code of the first error; waits where the server says for how long.
 export async function ask({ url, getToken }, query, variables, attempts = 3) {
   const headers = { "content-type": "application/json", accept: "application/graphql-response+json", authorization: `Bearer ${await getToken()}` };
-  const response = await fetch(url, { method: "POST", headers, body: JSON.stringify({ query, variables }) });
+  const response = await portalFetch(url, { method: "POST", headers, body: JSON.stringify({ query, variables }) });
   const busy = response.status === 429 || response.status === 503;
   if (busy && attempts > 1) {
     await new Promise((resolve) => setTimeout(resolve, Number(response.headers.get("retry-after") ?? 1) * 1000));
@@ -38,7 +39,7 @@ export async function importMembers({ url, getToken }, file, isDryRun) {
   form.append("map", JSON.stringify({ 0: ["variables.file"] }));
   form.append("0", file);
   const headers = { authorization: `Bearer ${await getToken()}`, "graphql-require-preflight": "1" };
-  const { data, errors } = await (await fetch(url, { method: "POST", headers, body: form })).json();
+  const { data, errors } = await (await portalFetch(url, { method: "POST", headers, body: form })).json();
   if (errors) throw new Error(errors[0].message);
   return data.importMembers;
 }

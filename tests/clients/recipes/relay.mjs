@@ -2,6 +2,8 @@
 import { createClient } from "graphql-ws";
 import relay from "relay-runtime";
 
+import { portalFetch } from "./position.mjs";
+
 const { Environment, Network, Observable, RecordSource, Store } = relay;
 
 export function makeEnvironment({ url, socketUrl, getToken, webSocketImpl }) {
@@ -10,7 +12,7 @@ export function makeEnvironment({ url, socketUrl, getToken, webSocketImpl }) {
     operation.text ? { query: operation.text, operationName: operation.name, variables } : { documentId: operation.id, variables };
   const fetchQuery = async (operation, variables) => {
     const headers = { "content-type": "application/json", authorization: `Bearer ${await getToken()}` };
-    const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body(operation, variables)) });
+    const response = await portalFetch(url, { method: "POST", headers, body: JSON.stringify(body(operation, variables)) });
     return response.json();
   };
   const socket = createClient({

@@ -2,6 +2,8 @@
 import { Client, cacheExchange, fetchExchange, subscriptionExchange } from "@urql/core";
 import { createClient } from "graphql-ws";
 
+import { portalFetch } from "./position.mjs";
+
 export function makeClient({ url, socketUrl, getToken, webSocketImpl }) {
   const socket = createClient({
     url: socketUrl,
@@ -14,7 +16,7 @@ export function makeClient({ url, socketUrl, getToken, webSocketImpl }) {
   });
   const client = new Client({
     url,
-    fetch: async (url, options) => fetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${await getToken()}` } }),
+    fetch: async (url, options) => portalFetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${await getToken()}` } }),
     exchanges: [cacheExchange, fetchExchange, subscriptionExchange({ forwardSubscription })],
   });
   return { client, stop: () => socket.dispose() };

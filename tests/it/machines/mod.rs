@@ -2,5 +2,6 @@
 
 mod image;
 mod publishing;
+mod reading;
 mod rollout;
 mod standbys;

@@ -24,14 +24,14 @@ use crate::{
 };
 
 /// A PostgreSQL server of the test's own, with a world on it.
-struct Primary {
-    world: World,
-    server: Embedded,
-    _folder: Folder,
+pub struct Primary {
+    pub world: World,
+    pub server: Embedded,
+    pub _folder: Folder,
 }
 
 impl Primary {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         let folder = Folder::new();
         let server = Embedded::start(&folder.0, &cluster::options()).await.expect("PostgreSQL");
         migrations::run(&server.owner()).await.expect("migrations");

@@ -102,6 +102,9 @@ async fn what_it_is_set_to() {
     let socket = sockets(&portal.0.cluster.owner()).display().to_string();
     let two = format!("host={socket},/nowhere user=portal dbname=portal");
     portal.finds("target_session_attrs=read-write", &[("DATABASE_URL", Some(&two))]);
+    portal.finds("READ_URL (--read-url) is set without DATABASE_URL", &[("DATABASE_URL", None), ("PORTAL_READ_URL", Some(&url))]);
+    portal.finds("is no standby", &[("PORTAL_READ_URL", Some(&url))]);
+    portal.finds("is not used: ", &[("PORTAL_READ_URL", Some("postgres://portal@127.0.0.1:9/portal"))]);
     portal.finds("is a superuser", &[("DATABASE_URL", Some(&url.replace("portal@", "postgres@")))]);
     portal.finds("owns", &[("DATABASE_URL", Some(&url.replace("portal@", "portal_owner@")))]);
     portal.finds("max_connections of PostgreSQL leaves", &[("PORTAL_POOL_SIZE", Some("500"))]);

@@ -2,6 +2,7 @@
 //! tenants, partners and people.
 
 pub mod affiliates;
+mod answer;
 pub mod binary;
 pub mod cluster;
 pub mod credits;

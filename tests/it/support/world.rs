@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     body::Body,
-    http::{HeaderName, Request, StatusCode, header},
+    http::{HeaderName, Request, header},
 };
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use http_body_util::BodyExt;
@@ -20,7 +20,7 @@ use partner_portal::{
     clicks::Clicks,
     clock::Clock,
     config::{Introspection, TrustedMode, limits::Limits},
-    db::{self, PoolSettings, connect},
+    db::{self, DatabaseKind, PoolSettings, connect, standbys::Standbys},
     edge::{Edge, FrontEnds},
     graphql, http,
     ids::{LeadId, PartnerId, TenantId, UserId},
@@ -28,8 +28,11 @@ use partner_portal::{
     telemetry::metrics::Metrics,
 };
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_postgres::Config;
 use tower::ServiceExt;
 
+pub use super::answer::Answer;
 use super::{
     cluster, log, programmes, rate_service,
     sql::{number, text},
@@ -40,34 +43,6 @@ use super::{
 pub const ACME: &str = "acme";
 /// The tenant Globex: slug `globex`, yen.
 pub const GLOBEX: &str = "globex";
-
-/// What came back for one request.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: axum::http::HeaderMap,
-    pub body: Value,
-    /// The body as it was sent: the order of keys is in no `Value`.
-    pub text: String,
-}
-
-impl Answer {
-    /// The data, where there are no errors.
-    pub fn data(&self) -> &Value {
-        assert!(self.body.get("errors").is_none(), "{} {:?}", self.body, log::causes(self));
-        &self.body["data"]
-    }
-
-    /// The code of the first error.
-    pub fn code(&self) -> &str {
-        self.body["errors"][0]["extensions"]["code"].as_str().unwrap_or("none")
-    }
-
-    /// The message of the first error.
-    pub fn message(&self) -> &str {
-        self.body["errors"][0]["message"].as_str().unwrap_or("none")
-    }
-}
 
 /// A web origin that may call from a browser.
 pub const FRONT_END: &str = "https://portal.example.com";
@@ -91,6 +66,10 @@ pub struct Setup {
     pub database: Option<cluster::Database>,
     /// Where the commission-rate service is, if there is one.
     pub rates: Option<url::Url>,
+    /// Standbys that queries are answered by, too.
+    pub standbys: Vec<Config>,
+    /// How far those may be behind.
+    pub read_lag: Duration,
 }
 
 impl Default for Setup {
@@ -111,6 +90,8 @@ impl Default for Setup {
             linger: db::LINGER,
             database: None,
             rates: None,
+            standbys: Vec::new(),
+            read_lag: Duration::from_secs(2),
         }
     }
 }
@@ -120,6 +101,7 @@ pub struct World {
     pub app: Arc<App>,
     pub router: Router,
     pub database: cluster::Database,
+    _looking: Arc<JoinSet<()>>,
     is_live: bool,
     pub acme: TenantId,
     pub globex: TenantId,
@@ -166,7 +148,13 @@ impl World {
 
     /// Another server, on a copy of the database.
     pub async fn twin_on(&self, database: cluster::Database) -> Self {
-        let twin = Self::unpopulated(Setup { database: Some(database), is_live: self.is_live, ..Setup::default() }).await;
+        self.twin_with(Setup { database: Some(database), ..Setup::default() }).await
+    }
+
+    /// Another server on the same database, or on a copy of it, that is set up like this.
+    pub async fn twin_with(&self, setup: Setup) -> Self {
+        let database = setup.database.unwrap_or_else(|| self.database.clone());
+        let twin = Self::unpopulated(Setup { database: Some(database), is_live: self.is_live, ..setup }).await;
         Self { acme: self.acme, globex: self.globex, a: self.a, b: self.b, g: self.g, ..twin }
     }
 
@@ -183,6 +171,8 @@ impl World {
             linger,
             database,
             rates,
+            standbys,
+            read_lag,
         } = setup;
         log::gather();
         let database = match database {
@@ -191,7 +181,13 @@ impl World {
         };
         let clock = Clock::default();
         let rates = rates.map_or_else(Default::default, |url| rate_service::client(url, &clock));
-        let settings = PoolSettings { size, wait: pool_wait, statement_timeout, linger };
+        let settings = PoolSettings {
+            size,
+            wait: pool_wait,
+            statement_timeout,
+            linger,
+            kind: if standbys.is_empty() { DatabaseKind::Single } else { DatabaseKind::Primary },
+        };
         let issuer = TrustedIssuer { name: ISSUER.to_owned(), keys: KeySource::Known(tokens::issuer().keys()) };
         let verifier = TokenVerifier::new(vec![issuer], vec![], AzpPolicy::WhenPresent, clock.clone());
         let mut schema = graphql::PortalSchema::new(limits.clone());
@@ -201,8 +197,10 @@ impl World {
         let front_ends =
             FrontEnds { origins: vec![FRONT_END.to_owned()], headers: vec![HeaderName::from_static("x-app-version")] };
         let clicks = Clicks::new(programmes::click_settings(), &database.login, clock.clone()).expect("a folder of clicks");
+        let pool = db::Pool::new(database.login.clone(), settings).expect("a pool");
         let app = Arc::new(App {
-            pool: db::Pool::new(database.login.clone(), settings).expect("a pool"),
+            standbys: Standbys::new(pool.clone(), &standbys, settings, read_lag).expect("pools"),
+            pool,
             schema,
             edge: Edge::new(limits, size, front_ends, introspection, false),
             known_callers: KnownCallers::default(),
@@ -225,6 +223,7 @@ impl World {
             app.hub.listen(database.login.clone()).await.expect("a listener");
         }
         Self {
+            _looking: Arc::new(app.standbys.watch(&database.login)),
             router: http::router(Arc::clone(&app)),
             app,
             database,

@@ -28,6 +28,7 @@ use super::operation::Call;
 use crate::{
     app::App,
     auth::claims::Claims,
+    db::wal::WalPosition,
     edge::UserPermit,
     error::Error,
     graphql::document::Parameters,
@@ -293,6 +294,7 @@ impl Connection {
             tells_cost: false,
             last_event_id: None,
             caller: None,
+            after: WalPosition::default(),
         };
         self.count += 1;
         let sender = Sender { id: id.clone(), number: self.count, outgoing: self.outgoing.clone() };

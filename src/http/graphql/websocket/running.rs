@@ -17,6 +17,7 @@ use crate::{
         graphql::{
             feed::Feed,
             operation::{self, Call},
+            position,
         },
     },
 };
@@ -100,7 +101,8 @@ async fn serve(
     let id = serde_json::json!(sender.id);
     let next = |answer: &Answer| format!("{{\"type\":\"next\",\"id\":{id},\"payload\":{}}}", json::answer(answer));
     if prepared.kind != OperationType::Subscription {
-        let answer = operation::execute(app, call, &prepared, Vec::new()).await?;
+        let mut answer = operation::execute(app, call, &prepared, Vec::new()).await?;
+        position::into_extensions(&mut answer);
         sender.send(Some(next(&answer)), false).await;
         return Ok(Ended::Complete);
     }

@@ -1,0 +1,61 @@
+//! What a caller has changed or was told of, as a position in the write-ahead log that goes to the client and comes back with its next request. A standby answers
+//! it only once it has come so far, whichever server it is sent to.
+
+use async_graphql::{Response as Answer, Value};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::{
+    app::App,
+    db::wal::WalPosition,
+    error::{Error, Result},
+};
+
+/// The header, of answers and of requests.
+pub const POSITION: HeaderName = HeaderName::from_static("portal-position");
+/// The same in `extensions`, over transports where an operation has no headers of its own.
+const EXTENSION: &str = "position";
+/// How many positions a request may have: those of changes that were under way at the same time.
+const MOST: usize = 64;
+
+/// The furthest of the positions that a request's headers have.
+pub fn of_headers(app: &App, headers: &HeaderMap) -> Result<WalPosition> {
+    let values = headers.get_all(POSITION).iter().filter_map(|value| value.to_str().ok());
+    of_texts(app, POSITION.as_str(), values.flat_map(|value| value.split(',')))
+}
+
+/// The position in the extensions of a request.
+pub fn of_extensions(app: &App, position: Option<&str>) -> Result<WalPosition> {
+    of_texts(app, "extensions.position", position.into_iter().flat_map(|positions| positions.split(',')))
+}
+
+/// The furthest of these positions.
+pub fn of_texts<'t>(app: &App, what: &str, texts: impl Iterator<Item = &'t str>) -> Result<WalPosition> {
+    // Without standbys every answer is from the primary.
+    if app.standbys.is_empty() {
+        return Ok(WalPosition::default());
+    }
+    let cursors = app.hub.cursors();
+    let mut furthest = WalPosition::default();
+    for (count, text) in texts.map(str::trim).filter(|text| !text.is_empty()).enumerate() {
+        if count == MOST {
+            return Err(Error::BadUserInput(format!("{what}: a request may have {MOST} positions.")));
+        }
+        furthest = furthest.max(cursors.decode_wal(what, text)?);
+    }
+    Ok(furthest)
+}
+
+/// Notes in an answer what its caller knows of by it.
+pub fn attach(app: &App, position: WalPosition, answer: &mut Answer) -> Result<()> {
+    let text = app.hub.cursors().encode_wal(position)?;
+    answer.http_headers.insert(POSITION, HeaderValue::try_from(text).map_err(Error::internal)?);
+    Ok(())
+}
+
+/// Moves it to the extensions, for transports where an operation has no headers of its own.
+pub fn into_extensions(answer: &mut Answer) {
+    let position = answer.http_headers.remove(POSITION);
+    if let Some(position) = position.as_ref().and_then(|position| position.to_str().ok()) {
+        answer.extensions.insert(EXTENSION.to_owned(), Value::from(position));
+    }
+}
