@@ -6,7 +6,6 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     auth::{
-        Viewer,
         claims::Claims,
         development::{Bearer, DevelopmentIssuer},
         guard::KnownCallers,
@@ -14,14 +13,8 @@ use crate::{
     },
     clicks::Clicks,
     clock::Clock,
-    db::{
-        Pool,
-        session::{Access, Session},
-        standbys::Standbys,
-        wal::WalPosition,
-    },
+    db::{Pool, standbys::Standbys, wal::WalPosition},
     edge::Edge,
-    error::{Error, Result},
     graphql::{PortalSchema, engine::context::Shared},
     keyring::Keyring,
     live::Hub,
@@ -73,30 +66,10 @@ pub struct App {
 }
 
 impl App {
-    /// What a caller must not be answered without: what this server knows that they have changed or were told of, and `after`, what they say themselves.
-    pub fn known_to(&self, claims: &Claims, after: WalPosition) -> WalPosition {
-        self.standbys.remembered((&claims.issuer, &claims.subject)).max(after)
-    }
-
-    /// Opens a session for reading, on a standby where one is as far as the caller. What a standby cannot do for them, the primary does.
-    pub async fn open_reading(&self, claims: &Arc<Claims>, request: &str, after: WalPosition) -> Result<(Session, Viewer)> {
-        if let Some(standby) = self.standbys.choose(self.known_to(claims, after)).await {
-            match self.known_callers.admit(standby.pool(), claims, request, Access::Read).await {
-                Err(Error::Unavailable(_)) => self.standbys.note_failure(&standby),
-                admitted => return admitted,
-            }
-        }
-        let (session, viewer) = self.known_callers.admit(&self.pool, claims, request, Access::Read).await?;
-        // One who has signed in for the first time.
-        self.note_changes(claims, &session);
-        Ok((session, viewer))
-    }
-
-    /// Remembers how far the changes of a session are, and gives that.
-    pub fn note_changes(&self, claims: &Claims, session: &Session) -> Option<WalPosition> {
-        let position = session.committed_at()?;
-        self.standbys.remember((&claims.issuer, &claims.subject), position);
-        Some(position)
+    /// How far a database must be to answer a caller: as this server knows, and as they say themselves.
+    pub fn required_position(&self, claims: &Claims, said: WalPosition) -> WalPosition {
+        let known = self.pool.position_of(&claims.issuer, &claims.subject);
+        known.map_or_else(WalPosition::default, |known| known.required()).max(said)
     }
 
     /// What its resolvers need.

@@ -151,6 +151,11 @@ impl Error {
         }
     }
 
+    /// Whether a database could not do it, and another, or the same at another time, may.
+    pub fn is_of_database(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Overtaken(_))
+    }
+
     /// A fault of ours, with what is known of it for the log.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         Self::Internal(cause.to_string().into())
@@ -214,11 +219,13 @@ impl From<DieselError> for Error {
     }
 }
 
-/// Whether a standby cannot do it, or what it replays stood in the way. diesel gives no SQLSTATE (25006 and 0A000, or 40001); see "Hot Standby" in
+/// Whether a standby cannot do it, or what it replays stood in the way. diesel gives no SQLSTATE (25006 and 0A000, 55000, or 40001); see "Hot Standby" in
 /// PostgreSQL's documentation.
 fn is_of_recovery(message: &str) -> bool {
     let is_refused = message.starts_with("cannot ") && message.ends_with(" during recovery");
-    is_refused || message.ends_with(" due to conflict with recovery")
+    // What a standby was asked that is not as far as it must be ([`crate::db::wal::WalPosition`]), or is a standby no more.
+    let is_elsewhere = ["recovery is in progress", "recovery is not in progress"].contains(&message);
+    is_refused || is_elsewhere || message.ends_with(" due to conflict with recovery")
 }
 
 #[cfg(test)]

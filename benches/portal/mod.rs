@@ -104,7 +104,7 @@ impl Portal {
             metrics: Metrics::new().expect("metrics"),
             data_imports: Arc::default(),
             webhooks: Arc::new(Webhooks::new(Reach::Public)),
-            hub: Arc::new(Hub::of(&database.login()).await.expect("a hub")),
+            hub: Arc::new(Hub::of(&database.login(), settings.kind).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout: limit,
             upload_timeout: Duration::from_mins(5),

@@ -55,11 +55,11 @@ impl Listeners {
         Ok(())
     }
 
-    /// The API's.
-    pub async fn api(&mut self, settings: &Settings) -> Result<TcpListener, Failure> {
+    /// The API's, and whether it is this server's alone: one that was passed is another's, too.
+    pub async fn api(&mut self, settings: &Settings) -> Result<(TcpListener, bool), Failure> {
         match self.api.take() {
-            Some(passed) => ready(passed),
-            None => bind(settings.listen, "PORTAL_LISTEN (--listen)").await,
+            Some(passed) => Ok((ready(passed)?, false)),
+            None => Ok((bind(settings.listen, "PORTAL_LISTEN (--listen)").await?, true)),
         }
     }
 

@@ -33,7 +33,7 @@ use crate::{
     db::{Pool, standbys::Standbys},
     edge::{Edge, FrontEnds},
     graphql::PortalSchema,
-    http,
+    http::{self, server::Ending},
     jobs::{self, data_imports::DataImports},
     keyring::Keyring,
     live::Hub,
@@ -46,7 +46,7 @@ use crate::{
 const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
 /// How long a server that stops waits until it has let go of an import.
 const IMPORT_END: Duration = Duration::from_secs(2);
-/// How long connections are kept for one more request when the server stops.
+/// How long connections are kept for one more request when the server stops, and new ones are accepted.
 const GRACE: Duration = Duration::from_secs(2);
 /// How long webhooks that are under way may take when the server stops.
 const WEBHOOK_END: Duration = Duration::from_secs(5);
@@ -90,7 +90,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
         schema: schema(settings).await?,
         edge: Edge::new(
             settings.limits.clone(),
-            settings.pool_size,
+            settings.pool_size * (1 + settings.standbys().len()),
             FrontEnds { origins: settings.cors_origins.clone(), headers: settings.cors_headers.clone() },
             settings.introspection,
             development.is_some(),
@@ -103,7 +103,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
         public_url: settings.public_url().into(),
         rates: settings.rates(&clock).map_err(Failure)?,
         metrics: Metrics::new().map_err(|error| Failure(error.to_string()))?,
-        hub: Arc::new(Hub::of(&database.login).await?),
+        hub: Arc::new(Hub::of(&database.login, settings.pool().kind).await?),
         data_imports: Arc::new(Notify::new()),
         webhooks: Arc::new(Webhooks::new(settings.webhook_reach())),
         files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
@@ -111,7 +111,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
         upload_timeout: settings.upload_timeout,
         development,
     });
-    let listener = listeners.api(settings).await?;
+    let (listener, is_own) = listeners.api(settings).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
     if let Some(development) = &app.development {
@@ -126,10 +126,10 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
     let sending = tokio::spawn(send_webhooks(Arc::clone(&app)));
     let receiving = tokio::spawn(apply_webhooks(Arc::clone(&app)));
     let metrics = serve_metrics(settings, &app, &mut listeners).await?;
-    let looking = app.standbys.watch(&database.login);
+    let watching = app.standbys.watch(&database.login);
     let live = app.hub.listen(database.login.clone()).await?;
     let clicking = clicks.run(&database.login).await?;
-    until_stopped(listener, &app, settings).await;
+    until_stopped(listener, is_own, &app, settings).await;
     upkeep.abort();
     // It says first that another server may go on.
     let _ = tokio::time::timeout(IMPORT_END, importing).await;
@@ -141,7 +141,7 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
     if let Some(metrics) = metrics {
         metrics.abort();
     }
-    drop(looking);
+    drop(watching);
     // No connection is left open when the database is stopped.
     app.standbys.close();
     pool.close();
@@ -214,15 +214,16 @@ async fn serve_metrics(
     let Some(listener) = listeners.metrics(settings).await? else { return Ok(None) };
     tracing::info!(address = %listener.local_addr()?, "metrics");
     let (router, limits) = (http::metrics::router(Arc::clone(app)), settings.limits.clone());
-    Ok(Some(tokio::spawn(
-        async move { http::server::serve(listener, router, &limits, Duration::ZERO, std::future::pending()).await },
-    )))
+    Ok(Some(tokio::spawn(async move {
+        http::server::serve(listener, router, &limits, Ending::default(), std::future::pending()).await;
+    })))
 }
 
 /// Serves until a signal comes, then lets requests in flight finish. A second signal, or the time limit, ends them.
-async fn until_stopped(listener: TcpListener, app: &Arc<App>, settings: &Settings) {
+async fn until_stopped(listener: TcpListener, is_own: bool, app: &Arc<App>, settings: &Settings) {
     let grace = if settings.is_development() { Duration::ZERO } else { GRACE };
-    let server = http::server::serve(listener, http::router(Arc::clone(app)), &settings.limits, grace, app.edge.stopped());
+    let end = Ending { grace, accepts: is_own };
+    let server = http::server::serve(listener, http::router(Arc::clone(app)), &settings.limits, end, app.edge.stopped());
     listeners::say_ready();
     let limit = async {
         stop_signal().await;

@@ -13,8 +13,8 @@ use url::Url;
 use self::{
     limits::Limits,
     parse::{
-        address, base_url, database_url, database_urls, header_name, origin, parameter, party, pool_size, seconds, secure_url,
-        service_url,
+        address, base_url, database_url, header_name, origin, parameter, party, pool_size, seconds, secure_url, service_url,
+        standby_url,
     },
 };
 use crate::{
@@ -83,18 +83,6 @@ impl Issuer {
     }
 }
 
-/// The addresses of several databases. Each may itself name several hosts, with commas between them.
-#[derive(Debug, Clone)]
-pub struct DatabaseUrls(pub Vec<tokio_postgres::Config>);
-
-impl FromStr for DatabaseUrls {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        database_urls(text).map(Self)
-    }
-}
-
 /// The settings of all commands.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Settings")]
@@ -107,9 +95,9 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_OWNER_URL", global = true, hide_env_values = true, value_name = "URL", value_parser = database_url)]
     pub owner_url: Option<tokio_postgres::Config>,
 
-    /// Standbys of that database that answer queries beside it (their URLs, separated by commas). Nobody is answered without what they have changed or were told of.
-    #[arg(long, env = "PORTAL_READ_URL", global = true, hide_env_values = true, value_name = "URLS")]
-    pub read_url: Option<DatabaseUrls>,
+    /// Standbys of that database that answer queries beside it (their URLs, separated by commas). Each names one host. Nobody is answered without what they have changed.
+    #[arg(long, env = "PORTAL_READ_URL", global = true, hide_env_values = true, value_name = "URLS", value_delimiter = ',', value_parser = standby_url)]
+    pub read_url: Vec<tokio_postgres::Config>,
 
     /// How many seconds such a standby may be behind; one that is further behind is left out.
     #[arg(long, env = "PORTAL_READ_LAG", global = true, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
@@ -283,7 +271,7 @@ impl Settings {
 
     /// The standbys that answer queries.
     pub fn standbys(&self) -> &[tokio_postgres::Config] {
-        self.read_url.as_ref().map_or(&[], |urls| &urls.0)
+        &self.read_url
     }
 
     /// Where webhooks may be sent.

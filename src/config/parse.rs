@@ -48,18 +48,16 @@ pub fn database_url(text: &str) -> Result<tokio_postgres::Config, String> {
     })
 }
 
-/// The URLs of several databases, separated by commas. Commas stand between the hosts of one URL, too.
-pub fn database_urls(text: &str) -> Result<Vec<tokio_postgres::Config>, String> {
-    let mut urls: Vec<String> = Vec::new();
-    for part in text.split(',').filter(|part| !part.trim().is_empty()) {
-        let begins = ["postgres://", "postgresql://"].iter().any(|scheme| part.trim_start().starts_with(scheme));
-        match urls.last_mut() {
-            _ if begins => urls.push(part.trim().to_owned()),
-            Some(last) => *last = format!("{last},{}", part.trim()),
-            None => return Err("expected URLs such as postgres://portal@standby.example.com/portal".to_owned()),
-        }
+/// The URL of one standby.
+pub fn standby_url(text: &str) -> Result<tokio_postgres::Config, String> {
+    let config = database_url(text.trim())?;
+    if config.get_hosts().len().max(config.get_hostaddrs().len()) != 1 {
+        return Err(
+            "expected the URL of one host, such as postgres://portal@standby.example.com/portal, and a comma before the next URL"
+                .to_owned(),
+        );
     }
-    urls.iter().map(|url| database_url(url)).collect()
+    Ok(config)
 }
 
 /// An `azp` claim: the origin of a front end.

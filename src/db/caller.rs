@@ -11,7 +11,7 @@ use diesel_async::AsyncPgConnection;
 
 use super::{
     statement::{Bind, statement},
-    wal::{POSITION, WalPosition},
+    wal::{WalPosition, position_sql},
 };
 use crate::ids::{PartnerId, TenantId, UserId};
 
@@ -50,9 +50,13 @@ pub enum Caller {
     },
 }
 
-/// Announces a caller.
-const ANNOUNCE: &str = "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true), set_config('app.partner_id', ?, true), \
-     set_config('app.user_id', ?, true), set_config('app.issuer', ?, true), set_config('app.subject', ?, true)";
+/// The SQL that announces a caller.
+macro_rules! announce {
+    () => {
+        "SELECT set_config('role', ?, true), set_config('app.tenant_id', ?, true), set_config('app.partner_id', ?, true), \
+         set_config('app.user_id', ?, true), set_config('app.issuer', ?, true), set_config('app.subject', ?, true)"
+    };
+}
 
 type OfText = Nullable<Text>;
 type Settings = (OfText, OfText, OfText, OfText, OfText, OfText);
@@ -101,14 +105,14 @@ impl Caller {
         // Imported here alone: in scope of the whole file, its `load` would hide that of the atomic counters.
         use diesel_async::RunQueryDsl;
 
-        statement::<Settings>(ANNOUNCE, self.settings()).execute(&mut connection).await.map(drop)
+        statement::<Settings>(announce!(), self.settings()).execute(&mut connection).await.map(drop)
     }
 
     /// The same, and how far the database is: all that was committed before is known by a standby that has come so far.
     pub(super) async fn announce_and_locate(&self, mut connection: &AsyncPgConnection) -> QueryResult<WalPosition> {
         use diesel_async::RunQueryDsl;
 
-        let announced = statement::<Located>(format!("{ANNOUNCE}, {POSITION}"), self.settings());
+        let announced = statement::<Located>(concat!(announce!(), ", ", position_sql!()), self.settings());
         let (.., bytes) = announced.get_result::<LocatedRow>(&mut connection).await?;
         Ok(WalPosition::of(bytes))
     }

@@ -28,7 +28,11 @@ use tokio::{
 };
 use tokio_postgres::Config;
 
-use super::{STEP_DOWN, connect};
+use super::{
+    STEP_DOWN, connect,
+    positions::{CallerPosition, Positions},
+    wal::WalPosition,
+};
 use crate::error::{Error, Result};
 
 /// How long a finished request's read transaction may stay open for the next request, by default.
@@ -70,7 +74,11 @@ pub struct PoolSettings {
 
 /// Connections ready for requests. Clones are the same pool.
 #[derive(Clone)]
-pub struct Pool(Arc<Shared>);
+pub struct Pool {
+    shared: Arc<Shared>,
+    /// How far a standby must be for what reads from it.
+    required: WalPosition,
+}
 
 struct Shared {
     connections: Connections,
@@ -82,6 +90,7 @@ struct Shared {
     end_limit: Duration,
     waiting: AtomicUsize,
     kept: Mutex<Kept>,
+    positions: Option<Arc<Positions>>,
 }
 
 /// How a pool is used.
@@ -175,7 +184,7 @@ impl Pool {
             .build()
             .map_err(Error::internal)?;
         let permits = Arc::new(Semaphore::new(settings.size));
-        Ok(Self(Arc::new(Shared {
+        let shared = Shared {
             connections,
             permits,
             size: settings.size,
@@ -185,7 +194,26 @@ impl Pool {
             end_limit: settings.statement_timeout + END_LIMIT,
             waiting: AtomicUsize::new(0),
             kept: Mutex::default(),
-        })))
+            positions: (settings.kind == DatabaseKind::Primary).then(Arc::default),
+        };
+        Ok(Self { shared: Arc::new(shared), required: WalPosition::default() })
+    }
+
+    /// The same pool, for what a standby answers only once it has replayed so far.
+    #[must_use]
+    pub fn requiring(&self, required: WalPosition) -> Self {
+        Self { shared: Arc::clone(&self.shared), required }
+    }
+
+    /// How far a standby must be; `None` where this is no standby, or nothing is required.
+    pub fn required(&self) -> Option<WalPosition> {
+        let is_standby = self.shared.kind == DatabaseKind::Standby;
+        Some(self.required).filter(|required| is_standby && *required > WalPosition::default())
+    }
+
+    /// How far the changes of a caller are that are made in this database; `None` where no standby is read from.
+    pub fn position_of(&self, issuer: &str, subject: &str) -> Option<CallerPosition> {
+        Some(self.shared.positions.as_ref()?.of(issuer, subject))
     }
 
     /// A connection without a transaction.
@@ -201,37 +229,37 @@ impl Pool {
 
     /// A connection, and whether the previous request's read transaction is still open on it.
     pub async fn take(&self) -> Result<(Taken, bool), PoolError> {
-        self.0.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting(&self.0.waiting);
-        let permit = match timeout(self.0.wait, Arc::clone(&self.0.permits).acquire_owned()).await {
+        self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(&self.shared.waiting);
+        let permit = match timeout(self.shared.wait, Arc::clone(&self.shared.permits).acquire_owned()).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) => return Err(PoolError::Closed),
             Err(_) => return Err(PoolError::Timeout(TimeoutType::Wait)),
         };
         drop(waiting);
-        let end_limit = self.0.end_limit;
-        while let Some((_, mut connection)) = self.0.kept().lines.pop() {
+        let end_limit = self.shared.end_limit;
+        while let Some((_, mut connection)) = self.shared.kept().lines.pop() {
             if connection.is_broken() {
                 drop(Object::take(connection));
                 continue;
             }
             return Ok((Taken { connection, permit, end_limit }, true));
         }
-        Ok((Taken { connection: self.0.connections.get().await?, permit, end_limit }, false))
+        Ok((Taken { connection: self.shared.connections.get().await?, permit, end_limit }, false))
     }
 
     /// Takes back a connection on which a reading transaction is open.
     pub fn keep(&self, taken: Taken) {
         let Taken { connection, permit, .. } = taken;
         let Ok(runtime) = Handle::try_current() else { return drop(Object::take(connection)) };
-        let mut kept = self.0.kept();
+        let mut kept = self.shared.kept();
         // Closed in this order: a later caller finds it closed.
-        if self.0.permits.is_closed() {
+        if self.shared.permits.is_closed() {
             return drop(Object::take(connection));
         }
         kept.lines.push((Instant::now(), connection));
         if !std::mem::replace(&mut kept.is_watched, true) {
-            runtime.spawn(watch(Arc::clone(&self.0)));
+            runtime.spawn(watch(Arc::clone(&self.shared)));
         }
         drop(kept);
         // The permit is released last: only now can the next request look for the connection.
@@ -240,29 +268,29 @@ impl Pool {
 
     /// What the database is to the server.
     pub fn kind(&self) -> DatabaseKind {
-        self.0.kind
+        self.shared.kind
     }
 
     /// How many requests have a connection, or wait for one.
     pub fn load(&self) -> usize {
-        self.0.size.saturating_sub(self.0.permits.available_permits()) + self.0.waiting.load(Ordering::Relaxed)
+        self.shared.size.saturating_sub(self.shared.permits.available_permits()) + self.shared.waiting.load(Ordering::Relaxed)
     }
 
     /// How it is used at the moment.
     pub fn status(&self) -> Status {
-        let connections = self.0.connections.status();
+        let connections = self.shared.connections.status();
         Status {
             size: connections.size,
-            idle: connections.available + self.0.kept().lines.len(),
-            waiting: self.0.waiting.load(Ordering::Relaxed),
+            idle: connections.available + self.shared.kept().lines.len(),
+            waiting: self.shared.waiting.load(Ordering::Relaxed),
         }
     }
 
     /// Gives no more connections, and closes those that are idle.
     pub fn close(&self) {
-        self.0.permits.close();
-        self.0.connections.close();
-        self.0.kept().lines.clear();
+        self.shared.permits.close();
+        self.shared.connections.close();
+        self.shared.kept().lines.clear();
     }
 }
 

@@ -6,14 +6,14 @@ use diesel::sql_types::{Bool, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use tokio_postgres::Config;
 
-use super::{Findings, address as way};
+use super::{Findings, address};
 use crate::{
     config::Settings,
     db::{
         connect,
-        standbys::address,
+        standbys::display_address,
         statement::statement,
-        wal::{self, Identity},
+        wal::{self, Look},
     },
     error::{Error, Result},
 };
@@ -26,8 +26,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Examines each standby that the settings name, by the primary that is connected.
 pub async fn examine(primary: &AsyncPgConnection, settings: &Settings, findings: &mut Findings) -> Result<()> {
     for config in settings.standbys() {
-        let about = format!("PORTAL_READ_URL, {}", address(config));
-        way::examine(&about, config, findings);
+        let about = format!("PORTAL_READ_URL, {}", display_address(config));
+        address::examine(&about, config, findings);
         let limit = PATIENCE + settings.read_lag;
         match tokio::time::timeout(limit, standby(primary, config, settings.read_lag)).await {
             Ok(Ok(Ok(note))) => {
@@ -47,11 +47,15 @@ pub async fn examine(primary: &AsyncPgConnection, settings: &Settings, findings:
 /// What is worth a note of a standby, or what is at fault with it.
 async fn standby(primary: &AsyncPgConnection, config: &Config, lag: Duration) -> Result<Result<Option<String>, String>> {
     let connection = connect::establish(config, None).await.map_err(Error::unavailable)?;
-    if Identity::read(&connection).await? != Identity::read(primary).await? {
+    let (own, theirs) = (Look::at(&connection).await?, Look::at(primary).await?);
+    if (own.identity.cluster, own.identity.database) != (theirs.identity.cluster, theirs.identity.database) {
         return Ok(Err("is of another cluster or another database than DATABASE_URL, and is not used".to_owned()));
     }
-    if !wal::is_in_recovery(&connection).await? {
+    if !own.is_standby {
         return Ok(Err("is no standby, and is not used: name standbys of the primary alone".to_owned()));
+    }
+    if own.identity.timeline != theirs.identity.timeline {
+        return Ok(Err("is not known to have followed the last promotion, and is not used meanwhile: does it receive from the new primary? GRANT pg_read_all_stats to the login, or CHECKPOINT there, and it is seen at once".to_owned()));
     }
     let (target, began) = (wal::position(primary).await?, Instant::now());
     while wal::position(&connection).await? < target {

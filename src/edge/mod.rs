@@ -131,6 +131,11 @@ impl Edge {
         self.stopping.send_replace(true);
     }
 
+    /// Whether the server is stopping.
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     /// Waits until the server is stopping.
     pub async fn stopped(&self) {
         // An error says that the server is gone altogether.

@@ -1,6 +1,6 @@
 //! Whether the server lives, and whether it can serve.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Extension,
@@ -16,14 +16,20 @@ use crate::{
     error::{Error, Result},
 };
 
+/// How long a database may take to answer: what asks does not wait for long either.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// The process answers.
 pub async fn alive() -> &'static str {
     "alive\n"
 }
 
 /// The database answers, and has every migration that this program was built with. While it does not, a standby that answers queries will do: of what is asked, most
-/// is.
+/// is. A server that is about to end is not ready: what stands in front leads to others.
 pub async fn ready(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>) -> Response {
+    if app.edge.is_stopping() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
+    }
     let mut applied = are_applied(&app.pool).await;
     if applied.is_err()
         && let Some(standby) = app.standbys.serving()
@@ -41,6 +47,9 @@ pub async fn ready(State(app): State<Arc<App>>, Extension(id): Extension<Request
 }
 
 async fn are_applied(pool: &Pool) -> Result<bool> {
-    let connection = pool.get().await.map_err(Error::unavailable)?;
-    migrations::are_applied(&connection).await
+    let asked = async {
+        let connection = pool.get().await.map_err(Error::unavailable)?;
+        migrations::are_applied(&connection).await
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(Error::unavailable("it does not answer in time")))
 }

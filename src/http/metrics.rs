@@ -29,7 +29,8 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
         webhooks_taken: app.webhooks.taken(),
         webhooks_failed: app.webhooks.failed(),
         reads: app.standbys.reads(),
-        standbys: app.standbys.figures(),
+        standbys: app.standbys.status(),
+        reads_repeated: app.standbys.repeated(),
     };
     match app.metrics.text(now) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),

@@ -20,6 +20,7 @@ use axum::{
     body::Body,
     http::{HeaderValue, Request, StatusCode, header::CONNECTION},
 };
+use futures_util::FutureExt;
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -43,29 +44,22 @@ pub struct SocketPermit {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
-/// Serves until `stopping`, then until the requests under way are answered and all connections are closed. A connection that is idle by then is kept
-/// for `grace`: a request may be on its way, is answered, and told that the connection closes.
-pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, grace: Duration, stopping: impl Future<Output = ()>) {
+/// How a server ends once it is asked to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ending {
+    /// How long connections are kept that are idle by then: a request may be on its way. It is answered, and told that the connection closes.
+    pub grace: Duration,
+    /// Whether connections are accepted for as long: nobody else listens at the address, and what stands in front has not noticed yet.
+    pub accepts: bool,
+}
+
+/// Serves until `stopping`, then until the requests under way are answered and all connections are closed.
+pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, end: Ending, stopping: impl Future<Output = ()>) {
     let mut builder = Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).max_buf_size(MAX_HEADERS);
     let sockets = Arc::new(Semaphore::new(limits.max_sockets));
     let ending = watch::Sender::new(false);
-    let mut stopping = std::pin::pin!(stopping);
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = &mut stopping => break,
-            accepted = accept(&listener, &sockets) => accepted,
-        };
-        let (stream, peer, permit) = match accepted {
-            Ok(accepted) => accepted,
-            // The client is gone already, or there are no descriptors left; neither is a reason to stop.
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(BREATH).await;
-                continue;
-            }
-        };
+    let converse = |(stream, peer, permit): (TcpStream, Peer, SocketPermit)| {
         let conversation = Conversation {
             builder: builder.clone(),
             router: router.clone(),
@@ -73,15 +67,48 @@ pub async fn serve(listener: TcpListener, router: Router, limits: &Limits, grace
             permit,
             silence: limits.header_timeout,
             send: limits.send_timeout,
-            grace,
+            grace: end.grace,
         };
         tokio::spawn(conversation.run(stream, ending.subscribe()));
+    };
+    until(stopping, &listener, &sockets, converse).await;
+    ending.send_replace(true);
+    if end.accepts {
+        until(tokio::time::sleep(end.grace), &listener, &sockets, converse).await;
+        // Those that are connected and were not accepted yet would be reset.
+        while let Some(Ok(accepted)) = accept(&listener, &sockets).now_or_never() {
+            converse(accepted);
+        }
     }
     drop(listener);
-    ending.send_replace(true);
     // Each ends with the answer that is under way; those that were taken over (WebSocket) end by themselves.
     let all = u32::try_from(limits.max_sockets).unwrap_or(u32::MAX);
     let _ = sockets.acquire_many(all).await;
+}
+
+/// Accepts connections until something else has come.
+async fn until(
+    end: impl Future<Output = ()>,
+    listener: &TcpListener,
+    sockets: &Arc<Semaphore>,
+    converse: impl Fn((TcpStream, Peer, SocketPermit)),
+) {
+    let mut end = std::pin::pin!(end);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut end => return,
+            accepted = accept(listener, sockets) => accepted,
+        };
+        match accepted {
+            Ok(accepted) => converse(accepted),
+            // The client is gone already, or there are no descriptors left; neither is a reason to stop.
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(BREATH).await;
+            }
+        }
+    }
 }
 
 async fn accept(listener: &TcpListener, sockets: &Arc<Semaphore>) -> io::Result<(TcpStream, Peer, SocketPermit)> {

@@ -2,7 +2,7 @@
 
 use std::{
     pin::pin,
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,10 +12,7 @@ use tokio_postgres::Config;
 
 use super::{Cursors, Hub, turns::Turns};
 use crate::{
-    db::{
-        Connection, STEP_DOWN, connect,
-        wal::{self, is_in_recovery},
-    },
+    db::{Connection, STEP_DOWN, connect, wal::is_in_recovery},
     error::{Error, Result},
     models::event::{self, Event, Publisher},
 };
@@ -51,6 +48,7 @@ impl Listener {
     pub async fn new(hub: Arc<Hub>, config: Config) -> Result<Self> {
         let connection = connect(&config).await?;
         let last = last_event(&connection).await?;
+        hub.note_position(&connection).await?;
         Ok(Self { hub, config, last })
     }
 
@@ -130,8 +128,8 @@ impl Listener {
             }
             new += found.len();
             if found.len() > 0 {
-                // Before they are handed on: whoever is told of one finds it in a database that has come so far.
-                self.hub.position.store(wal::position(connection).await?.0, Ordering::Release);
+                // Before they are handed on: a database that has replayed so far has them.
+                self.hub.note_position(connection).await?;
             }
             for event in found {
                 self.last = Some(event);
@@ -147,6 +145,7 @@ impl Listener {
     async fn begin_anew(&mut self, connection: &Connection) -> Result<()> {
         tracing::warn!("the database does not know the last change that was sent: all subscriptions end with CURSOR_EXPIRED");
         self.last = last_event(connection).await?;
+        self.hub.note_position(connection).await?;
         self.hub.expire_watchers();
         Ok(())
     }

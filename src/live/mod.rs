@@ -22,7 +22,10 @@ use tokio_postgres::Config;
 use self::listener::Listener;
 pub use self::{cursor::Cursors, source::EventSource};
 use crate::{
-    db::wal::{self, WalPosition, is_in_recovery},
+    db::{
+        Connection, DatabaseKind,
+        wal::{self, WalPosition, is_in_recovery},
+    },
     error::Result,
     models::event::{self, Event},
 };
@@ -35,7 +38,9 @@ pub struct Hub {
     shared: RwLock<Shared>,
     /// Whether the database is a standby, as far as is known.
     is_standby: watch::Sender<bool>,
-    /// How far the database was when the last event was handed on.
+    /// Whether standbys of the database are read from.
+    kind: DatabaseKind,
+    /// How far the database was when the last event was handed on, where it has such standbys.
     position: AtomicU64,
 }
 
@@ -46,12 +51,12 @@ struct Shared {
 
 impl Hub {
     /// For the changes in that database.
-    pub async fn of(config: &Config) -> Result<Self> {
+    pub async fn of(config: &Config, kind: DatabaseKind) -> Result<Self> {
         let connection = listener::connect(config).await?;
         let cursors = Cursors::new(&event::cursor_key(&connection).await?)?;
         let is_standby = watch::Sender::new(is_in_recovery(&connection).await?);
-        let position = AtomicU64::new(wal::position(&connection).await?.0);
-        Ok(Self { shared: RwLock::new(Shared { events: broadcast::Sender::new(BACKLOG), cursors }), is_standby, position })
+        let shared = RwLock::new(Shared { events: broadcast::Sender::new(BACKLOG), cursors });
+        Ok(Self { shared, is_standby, kind, position: AtomicU64::default() })
     }
 
     /// Listens to the database until the task is ended, from now on: nothing that is published once this has answered is left out. A
@@ -76,9 +81,17 @@ impl Hub {
         *self.is_standby.borrow()
     }
 
-    /// How far the database was when the last event was handed on: one that has come so far knows of all events until now.
+    /// How far the database was when the last event was handed on: one that has come so far has all events until now.
     pub fn position(&self) -> WalPosition {
         WalPosition(self.position.load(Ordering::Acquire))
+    }
+
+    /// Notes how far the database is that has all events which were handed on, or are about to be.
+    async fn note_position(&self, connection: &Connection) -> Result<()> {
+        if self.kind == DatabaseKind::Primary {
+            self.position.store(wal::position(connection).await?.0, Ordering::Release);
+        }
+        Ok(())
     }
 
     /// Waits until the database takes changes. A standby takes none until it is promoted.

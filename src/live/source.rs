@@ -71,12 +71,15 @@ impl EventSource {
         self.is_behind && self.missed.is_empty()
     }
 
-    /// Reads what was missed from the table.
-    pub async fn catch_up(&mut self, connection: &Connection) -> Result<()> {
-        let missed = event::missed(connection, self.scope, &self.filter, self.after, PAGE).await?;
+    /// What was missed, from the table: as much as is read at once.
+    pub async fn missed(&self, connection: &Connection) -> Result<Vec<Event>> {
+        Ok(event::missed(connection, self.scope, &self.filter, self.after, PAGE).await?)
+    }
+
+    /// Takes what was missed.
+    pub fn catch_up(&mut self, missed: Vec<Event>) {
         self.is_behind = i64::try_from(missed.len()).unwrap_or(PAGE) == PAGE;
         self.missed = missed.into();
-        Ok(())
     }
 
     /// Waits for the next event; `None` where some must be read from the table first. An error where the events that were sent so far are not

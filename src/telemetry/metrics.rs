@@ -10,7 +10,10 @@ use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use crate::db::{pool::Status, standbys::Figures};
+use crate::db::{
+    pool::Status,
+    standbys::{StandbyStatus, State},
+};
 
 /// How many names of operations have metrics of their own. Later ones are counted as `other`.
 const NAMES: usize = 100;
@@ -38,6 +41,7 @@ pub struct Metrics {
     lost_clicks: IntCounter,
     webhooks: IntCounterVec,
     reads: IntCounterVec,
+    reads_repeated: IntCounter,
     standbys: StandbyGauges,
 }
 
@@ -67,10 +71,12 @@ pub struct Now {
     pub webhooks_taken: u64,
     /// Those that failed.
     pub webhooks_failed: u64,
-    /// Queries by what answered them, since the server began; nothing where no standby is read from.
+    /// How much was read from where, since the server began; nothing where no standby is read from.
     pub reads: Vec<(&'static str, u64)>,
     /// How each standby is.
-    pub standbys: Vec<Figures>,
+    pub standbys: Vec<StandbyStatus>,
+    /// How much was read elsewhere than at first.
+    pub reads_repeated: u64,
 }
 
 impl Metrics {
@@ -103,6 +109,11 @@ impl Metrics {
         let lost_clicks =
             IntCounter::new("portal_clicks_lost_total", "Clicks whose visitors went on, and that could not be kept.")?;
         registry.register(Box::new(lost_clicks.clone()))?;
+        let reads_repeated = IntCounter::new(
+            "portal_reads_repeated_total",
+            "Queries, events and exports that were read from another database, because the first did not answer, or did not know the caller.",
+        )?;
+        registry.register(Box::new(reads_repeated.clone()))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
@@ -138,8 +149,8 @@ impl Metrics {
             connections: gauges("portal_pool_connections", "Database connections, and requests that wait for one.", &["state"])?,
             reads: counters(
                 "portal_reads_total",
-                "Queries by what answered them: a standby; the primary; the primary, because the standby had not replayed what the caller knows of; another database, because the first did not answer.",
-                &["by"],
+                "Queries, events and exports by what they were read from: a standby; the primary; the primary, because the standby had not replayed what was required.",
+                &["from"],
             )?,
             standbys: StandbyGauges {
                 serving: gauges(
@@ -158,6 +169,7 @@ impl Metrics {
                     &["standby", "state"],
                 )?,
             },
+            reads_repeated,
             lost_clicks,
             delivered,
             retries,
@@ -198,12 +210,13 @@ impl Metrics {
         for (state, count) in by_state(now.connections) {
             self.connections.with_label_values(&[state]).set(count);
         }
-        for (by, count) in &now.reads {
-            raise(&self.reads.with_label_values(&[by]), *count);
+        for (from, count) in &now.reads {
+            raise(&self.reads.with_label_values(&[from]), *count);
         }
+        raise(&self.reads_repeated, now.reads_repeated);
         for standby in &now.standbys {
             let name = standby.name.as_str();
-            self.standbys.serving.with_label_values(&[name]).set(standby.is_serving.into());
+            self.standbys.serving.with_label_values(&[name]).set((standby.state == State::Serving).into());
             self.standbys.behind.with_label_values(&[name]).set(i64::try_from(standby.behind).unwrap_or(i64::MAX));
             for (state, count) in by_state(standby.connections) {
                 self.standbys.connections.with_label_values(&[name, state]).set(count);

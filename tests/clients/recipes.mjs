@@ -9,7 +9,7 @@ import * as apollo from "./recipes/apollo.mjs";
 import * as codegen from "./recipes/codegen.mjs";
 import * as live from "./recipes/live.mjs";
 import * as plain from "./recipes/plain.mjs";
-import * as position from "./recipes/position.mjs";
+import { makePositions } from "./recipes/position.mjs";
 import * as relay from "./recipes/relay.mjs";
 import * as urql from "./recipes/urql.mjs";
 import { ask, equal, soon, touchLead, whileTouching } from "./server.mjs";
@@ -23,7 +23,7 @@ export default async function recipes(server) {
   for (const name of ["position", "apollo", "urql", "relay", "plain", "live", "event-source", "codegen"]) {
     if (!shown.includes(`\`\`\`js\n${file(`./recipes/${name}.mjs`)}\`\`\``)) throw new Error(`docs/clients.md does not show recipes/${name}.mjs as it is`);
   }
-  await neverOlder();
+  await neverWithout();
   await endlessList(api);
   await withUrql(api, server);
   await withRelay(api);
@@ -34,8 +34,8 @@ export default async function recipes(server) {
   return "Apollo, urql, Relay, fetch, a live page over both transports, generated types, a collection";
 }
 
-// What a client has seen goes along with its requests: that of changes that were under way at the same time, and then that of one that knew of them.
-async function neverOlder() {
+// What a client knows of goes along with its requests: changes that were under way at the same time, then the one that came after them, and the last event.
+async function neverWithout() {
   const original = globalThis.fetch;
   const sent = [];
   const answers = [];
@@ -43,19 +43,19 @@ async function neverOlder() {
     sent.push(headers.get("portal-position"));
     return new Promise((resolve) => answers.push((text) => resolve(new Response("{}", { headers: text ? { "portal-position": text } : {} }))));
   };
-  const both = [position.portalFetch("/graphql"), position.portalFetch("/graphql")];
+  const { portalFetch, message } = makePositions();
+  const both = [portalFetch("/graphql"), portalFetch("/graphql")];
   answers[1]("b");
   answers[0]("a");
   await Promise.all(both);
   for (const text of ["c", null, null]) {
-    const answer = position.portalFetch("/graphql", { headers: { accept: "application/json" } });
+    const answer = portalFetch("/graphql", { headers: { accept: "application/json" } });
     answers.at(-1)(text);
     await answer;
   }
-  let told = position.saw("d", []);
-  told = position.saw("e", told);
-  position.saw(undefined, told);
-  const last = position.portalFetch("/graphql");
+  for (const position of ["d", "e", undefined]) message({ type: "next", payload: { extensions: { position } } });
+  message({ type: "pong" });
+  const last = portalFetch("/graphql");
   answers.at(-1)(null);
   await last;
   globalThis.fetch = original;

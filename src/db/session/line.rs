@@ -67,9 +67,18 @@ impl Line {
 
     /// Ends the transaction that is open and opens one for the caller, in one round trip.
     pub(super) async fn begin(&mut self, how: &str) -> Result<()> {
-        let how = mem::replace(&mut self.phase, Phase::Abandoned).then(how);
-        try_join!(self.run(&how), self.caller.announce(self.connection()))?;
+        let phase = mem::replace(&mut self.phase, Phase::Abandoned);
+        try_join!(self.change(phase, how), self.caller.announce(self.connection()))?;
         Ok(())
+    }
+
+    /// Ends the transaction of that phase and opens one, in one round trip; on a standby only where it has replayed what is required.
+    pub(super) async fn change(&self, phase: Phase, begin: &str) -> QueryResult<()> {
+        let Some(required) = self.pool.required() else { return self.run(&phase.then(begin)).await };
+        let end = async { if let Some(end) = phase.end() { self.run(end).await } else { Ok(()) } };
+        // By itself, as it would be in one transaction with the BEGIN of the same message: what is read there is as old as the check.
+        let check = required.check();
+        try_join!(end, self.run(&check), self.run(begin)).map(drop)
     }
 
     /// Runs statements that return no rows.

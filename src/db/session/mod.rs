@@ -7,6 +7,7 @@
 
 mod act;
 mod line;
+mod observing;
 mod writing;
 
 use std::{
@@ -20,24 +21,27 @@ use std::{
     time::Duration,
 };
 
-use diesel::{QueryResult, connection::InstrumentationEvent};
-use diesel_async::{AsyncConnection, AsyncPgConnection};
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
 use futures_util::try_join;
 use tokio::{
     runtime::Handle,
     sync::{RwLock, RwLockReadGuard},
 };
 
-use self::line::{Line, Phase};
 pub use self::{
     act::{Act, AuditActor},
     writing::Writing,
 };
+use self::{
+    line::{Line, Phase},
+    observing::observe,
+};
 pub use super::caller::{Announced, Caller, GATE, OPERATOR, PARTNER, SERVICE};
 use super::{
     caller::announce_impersonator,
-    pool::{DatabaseKind, Pool, Taken},
-    spans::Statements,
+    pool::{DatabaseKind, Pool},
+    positions::CallerPosition,
     wal::WalPosition,
 };
 use crate::error::{Error, Result, Transient};
@@ -77,6 +81,8 @@ pub struct Session {
     may_be_done: AtomicBool,
     /// How far the primary was after the last change that was committed; nothing where that is not noted.
     committed_at: AtomicU64,
+    /// How far the changes of its caller are, where standbys are read from.
+    position: Option<CallerPosition>,
     /// Whether every statement was read to its end.
     is_finished: AtomicBool,
     /// The id of the request that it serves, for the log.
@@ -112,7 +118,12 @@ impl Session {
         let under_way = Arc::new(AtomicI32::new(0));
         observe(&mut connection, &statements, &under_way);
         let phase = if is_open { Phase::Left } else { Phase::Idle };
+        let position = match &caller {
+            Caller::Gate { issuer, subject } => pool.position_of(issuer, subject),
+            _ => None,
+        };
         Ok(Self {
+            position,
             line: RwLock::new(Line {
                 pool: pool.clone(),
                 connection: Some(connection),
@@ -145,8 +156,8 @@ impl Session {
                 (begin_writing(line.announcement.as_deref()), Phase::Begun)
             }
         };
-        let begin = mem::replace(&mut line.phase, Phase::Abandoned).then(&begin);
-        let ((), answer) = try_join!(line.run(&begin), first(line.connection()))?;
+        let before = mem::replace(&mut line.phase, Phase::Abandoned);
+        let ((), answer) = try_join!(line.change(before, &begin), first(line.connection()))?;
         line.phase = phase;
         drop(line);
         self.has_begun.store(true, Ordering::Release);
@@ -171,8 +182,7 @@ impl Session {
     /// they were read as the caller whom `first` announces.
     pub async fn confirm<T>(&self, first: impl AsyncFnOnce(&AsyncPgConnection) -> QueryResult<T>) -> Result<T> {
         let line = self.line.read().await;
-        let begin = line.phase.then(BEGIN_READING);
-        let mut both = pin!(async { try_join!(line.run(&begin), first(line.connection())) });
+        let mut both = pin!(async { try_join!(line.change(line.phase, BEGIN_READING), first(line.connection())) });
         let ((), answer) = poll_fn(|context| {
             // After one poll both are sent before anything else: a connection sends in the order of its calls, and while a statement is being
             // prepared, diesel runs no other prepared one.
@@ -358,24 +368,6 @@ impl Session {
 /// Begins a transaction that writes, and tells PostgreSQL what it is for.
 fn begin_writing(announcement: Option<&str>) -> String {
     announcement.map_or_else(|| BEGIN_WRITING.to_owned(), |announcement| format!("{BEGIN_WRITING}; {announcement}"))
-}
-
-/// Counts and traces the statements on a connection.
-fn observe(connection: &mut Taken, statements: &Arc<AtomicU32>, under_way: &Arc<AtomicI32>) {
-    let (counter, running) = (Arc::clone(statements), Arc::clone(under_way));
-    let mut spans = Statements::default();
-    connection.alone().set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
-        InstrumentationEvent::StartQuery { query, .. } => {
-            counter.fetch_add(1, Ordering::Relaxed);
-            running.fetch_add(1, Ordering::Relaxed);
-            spans.start(query);
-        }
-        InstrumentationEvent::FinishQuery { query, error, .. } => {
-            running.fetch_sub(1, Ordering::Relaxed);
-            spans.finish(query, error.is_some());
-        }
-        _ => {}
-    });
 }
 
 impl Drop for Session {

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::{
     db::{
-        DatabaseKind,
         caller::Caller,
+        positions::{CallerPosition, Committing},
         wal::{self, WalPosition},
     },
     error::{Error, Result},
@@ -48,49 +48,62 @@ impl Writing<'_> {
         let Self { mut line, session } = self;
         session.own.fetch_add(1 + FIRST_STATEMENTS, Ordering::Relaxed);
         let before = session.may_be_done.swap(true, Ordering::Relaxed);
+        let committing = session.begin_commit();
         line.phase = Phase::Reading;
         let line = line.downgrade();
+        // Where standbys are read from, the caller's announcement says how far the primary is.
+        let announce = async {
+            if committing.is_some() {
+                line.caller.announce_and_locate(line.connection()).await.map(Some)
+            } else {
+                line.caller.announce(line.connection()).await.map(|()| None)
+            }
+        };
         // Polled in this order each time, so nothing is read before the COMMIT has been sent (see `confirm`). Each has a result of its own, so that
         // an error after the COMMIT says nothing of the COMMIT.
-        let (committed, begun, announced, read) =
-            join!(line.run("COMMIT"), line.run(BEGIN_READING), session.announce_commit(&line), read);
+        let (committed, begun, announced, read) = join!(line.run("COMMIT"), line.run(BEGIN_READING), announce, read);
         drop(line);
         if begun.is_err() || announced.is_err() {
             session.line.write().await.phase = Phase::Abandoned;
         }
-        session.decide(committed, before)?;
+        session.end_commit(committing, session.decide(committed, before), announced.as_ref().ok().copied().flatten())?;
         begun.and(announced).map_err(Error::perhaps_done)?;
         read.map_err(Error::perhaps_done)
     }
 
     /// Commits where nothing is read afterwards. An error means that nothing was changed, or says that the outcome is unknown.
     pub async fn commit_alone(mut self) -> Result<()> {
-        self.session.own.fetch_add(1, Ordering::Relaxed);
-        let before = self.session.may_be_done.swap(true, Ordering::Relaxed);
-        let is_primary = self.line.pool.kind() == DatabaseKind::Primary;
-        let locate = async { if is_primary { wal::position(self.line.connection()).await.map(Some) } else { Ok(None) } };
+        let session = self.session;
+        let before = session.may_be_done.swap(true, Ordering::Relaxed);
+        let committing = session.begin_commit();
+        let own = 1 + u32::from(committing.is_some());
+        session.own.fetch_add(own, Ordering::Relaxed);
+        let locate = async { if committing.is_some() { wal::position(self.line.connection()).await.ok() } else { None } };
         let (committed, position) = join!(self.line.run("COMMIT"), locate);
-        self.session.decide(committed, before)?;
-        self.session.note_commit(position.map_err(Error::perhaps_done)?);
+        session.end_commit(committing, session.decide(committed, before), position)?;
         self.line.phase = Phase::Idle;
         Ok(())
     }
 }
 
 impl Session {
-    /// Announces the caller after a COMMIT, and notes how far the primary is where others are read from, too.
-    async fn announce_commit(&self, line: &Line) -> QueryResult<()> {
-        if line.pool.kind() == DatabaseKind::Primary {
-            self.note_commit(Some(line.caller.announce_and_locate(line.connection()).await?));
-            return Ok(());
-        }
-        line.caller.announce(line.connection()).await
+    /// Notes that a change of the caller's is about to be committed, where standbys are read from.
+    fn begin_commit(&self) -> Option<Committing<'_>> {
+        self.position.as_ref().map(CallerPosition::begin_commit)
     }
 
-    fn note_commit(&self, position: Option<WalPosition>) {
-        if let Some(WalPosition(position)) = position {
-            self.committed_at.fetch_max(position, Ordering::Release);
+    /// Notes what became of it, and where the primary was then.
+    fn end_commit(&self, committing: Option<Committing<'_>>, committed: Result<()>, position: Option<WalPosition>) -> Result<()> {
+        match (committing, &committed, position) {
+            (Some(committing), Ok(()), Some(position)) => {
+                self.committed_at.fetch_max(position.0, Ordering::Release);
+                committing.done(position);
+            }
+            (Some(committing), Err(error), _) if !matches!(error, Error::PerhapsDone(_)) => committing.undone(),
+            // It is dropped: what became of it, or where it is, is not known.
+            _ => {}
         }
+        committed
     }
 }
 

@@ -1,16 +1,16 @@
 //! Standbys that answer queries beside their primary.
 //!
-//! Nobody is answered without what they have changed or were told of: they carry the position of that in the write-ahead log, and are answered by a
-//! standby only once it has replayed so far. A standby that is too far behind, or does not answer, is left out.
+//! Nobody is answered without what they have changed or what a subscription has sent them: they carry the position of that in the write-ahead log, and are
+//! answered by a standby only once it has replayed so far, which the session itself makes sure of. A standby that is too far behind, or does not answer, is left
+//! out, and what it did not answer is asked elsewhere.
 
 mod lag;
 mod watch;
 
 use std::{
-    hash::{BuildHasher, RandomState},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -25,59 +25,57 @@ use self::lag::Progress;
 use super::{
     DatabaseKind, Pool, PoolSettings,
     pool::Status,
-    wal::{Identity, WalPosition},
+    wal::{Identity, Look, WalPosition},
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// How long a query waits for a standby to replay what its caller knows of, before the primary answers it.
+/// How long a query waits for a standby to replay what it requires, before the primary answers it.
 const CATCH_UP: Duration = Duration::from_millis(5);
-/// For how many callers it is remembered what they know of: those whose names have the same hash share what is remembered, which may be more than they know
-/// of, and is never less.
-const CALLERS: usize = 16_384;
 
-/// What a standby is good for at the moment.
+/// What a database is good for at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// It answers queries.
     Serving,
     /// It is too far behind.
     Lagging,
+    /// It has not answered once. What it was asked before goes on.
+    Silent,
     /// It does not answer.
     Away,
     /// It is a standby no more: it was promoted.
     Promoted,
     /// It is of another cluster, or another database of it, than the primary.
     OfAnother,
+    /// It is not known to have followed the primary's last promotion.
+    OfOldTimeline,
 }
 
 /// The primary and its standbys.
 pub struct Standbys {
     all: Vec<Arc<Standby>>,
     primary: Primary,
-    /// What callers know of, by the hash of who they are.
-    known: Box<[AtomicU64]>,
-    hasher: RandomState,
     reads: Reads,
 }
 
-/// How many queries were answered where.
+/// How much was read where.
 #[derive(Debug, Default)]
 struct Reads {
-    /// By a standby.
+    /// From a standby.
     standby: AtomicU64,
-    /// By the primary, because no standby serves, or all have more to do.
+    /// From the primary, because no standby serves, or all have more to do.
     primary: AtomicU64,
-    /// By the primary, because the standby had not replayed what the caller knows of.
-    behind: AtomicU64,
-    /// By another database, because the one that was asked first did not answer, or did not know the caller.
-    again: AtomicU64,
+    /// From the primary, because the standby had not replayed what was required.
+    primary_ahead: AtomicU64,
+    /// How much was read elsewhere than at first, because that database did not answer, or did not know the caller.
+    repeated: AtomicU64,
 }
 
 struct Primary {
     pool: Pool,
     /// Which database it is, and where it was.
     seen: Mutex<(Option<Identity>, Progress)>,
-    is_reachable: AtomicBool,
+    state: Sender<State>,
     /// Asks for a look at once.
     asked: Notify,
 }
@@ -88,43 +86,66 @@ pub struct Standby {
     name: String,
     config: Config,
     pool: Pool,
-    state: Sender<State>,
-    /// How far it is, as of the last look.
-    replayed: Sender<WalPosition>,
+    /// What it is good for, and how far it is, as of the last look.
+    last: Sender<(State, WalPosition)>,
     /// How many queries wait until it has replayed something.
-    awaited: AtomicUsize,
+    waiting: AtomicUsize,
     /// Asks for a look at once.
     asked: Notify,
 }
 
 /// How a standby is.
 #[derive(Debug, Clone)]
-pub struct Figures {
+pub struct StandbyStatus {
     /// Its address.
     pub name: String,
-    /// Whether it answers queries.
-    pub is_serving: bool,
+    /// What it is good for.
+    pub state: State,
     /// How many bytes of the write-ahead log it has not replayed.
     pub behind: u64,
     /// Its connections.
     pub connections: Status,
 }
 
+/// What comes of reading from a database.
+pub trait Outcome {
+    /// Whether the database did not answer, and another may.
+    fn is_missed(&self) -> bool;
+
+    /// What comes of a database that does not answer any more.
+    fn lost() -> Self;
+}
+
+impl<T> Outcome for Result<T> {
+    fn is_missed(&self) -> bool {
+        self.as_ref().is_err_and(Error::is_of_database)
+    }
+
+    fn lost() -> Self {
+        Err(Error::unavailable("the database does not answer"))
+    }
+}
+
+/// Where something is read, and why.
+enum Choice {
+    Standby(Arc<Standby>),
+    Primary,
+    /// The standby is not as far.
+    PrimaryAhead,
+}
+
 impl Standbys {
     /// Those at these addresses, of the primary that this pool connects to. None answers a query before [`Self::watch`] has seen it.
     pub fn new(primary: Pool, addresses: &[Config], settings: PoolSettings, most_lag: Duration) -> Result<Arc<Self>> {
         let all = addresses.iter().map(|config| Standby::new(config, settings)).collect::<Result<Vec<_>>>()?;
-        let callers = if all.is_empty() { 0 } else { CALLERS };
         Ok(Arc::new(Self {
             all,
             primary: Primary {
                 pool: primary,
                 seen: Mutex::new((None, Progress::new(most_lag))),
-                is_reachable: AtomicBool::new(true),
+                state: Sender::new(State::Serving),
                 asked: Notify::new(),
             },
-            known: (0..callers).map(|_| AtomicU64::new(0)).collect(),
-            hasher: RandomState::new(),
             reads: Reads::default(),
         }))
     }
@@ -139,22 +160,48 @@ impl Standbys {
         self.all.is_empty()
     }
 
-    /// The standby that is to answer a query whose caller knows of all up to `after`; `None` where the primary is to. It is the one of all with the least to
-    /// do, and a standby rather than the primary.
-    pub async fn choose(&self, after: WalPosition) -> Option<Arc<Standby>> {
+    /// Reads where there is the least to do, from a database that has come as far as is required; and once more elsewhere where that does not answer.
+    pub async fn read<T: Outcome, F: Future<Output = T>>(&self, required: WalPosition, work: impl Fn(Pool) -> F) -> T {
         if self.all.is_empty() {
-            return None;
+            return Box::pin(work(self.primary.pool.clone())).await;
         }
-        let is_primary_free =
-            |best: &Standby| self.primary.is_reachable.load(Ordering::Relaxed) && self.primary.pool.load() < best.pool.load();
-        let Some(best) = self.best(after).filter(|best| !is_primary_free(best)) else {
-            self.reads.primary.fetch_add(1, Ordering::Relaxed);
-            return None;
+        let counter = match self.choose(required).await {
+            Choice::Standby(standby) => {
+                let outcome = standby.read(Box::pin(work(standby.pool.requiring(required)))).await;
+                if !outcome.is_missed() {
+                    self.reads.standby.fetch_add(1, Ordering::Relaxed);
+                    return outcome;
+                }
+                standby.asked.notify_one();
+                self.reads.repeated.fetch_add(1, Ordering::Relaxed);
+                &self.reads.primary
+            }
+            Choice::Primary => &self.reads.primary,
+            Choice::PrimaryAhead => &self.reads.primary_ahead,
         };
-        let is_far_enough = best.has_replayed(after).await;
-        let counter = if is_far_enough { &self.reads.standby } else { &self.reads.behind };
-        counter.fetch_add(1, Ordering::Relaxed);
-        is_far_enough.then(|| Arc::clone(best))
+        let outcome = self.primary.read(Box::pin(work(self.primary.pool.clone()))).await;
+        if !outcome.is_missed() {
+            counter.fetch_add(1, Ordering::Relaxed);
+            return outcome;
+        }
+        self.primary.asked.notify_one();
+        match self.best(required) {
+            Some(standby) if standby.catches_up(required).await => {
+                self.reads.repeated.fetch_add(1, Ordering::Relaxed);
+                self.reads.standby.fetch_add(1, Ordering::Relaxed);
+                standby.read(Box::pin(work(standby.pool.requiring(required)))).await
+            }
+            _ => outcome,
+        }
+    }
+
+    /// The database with the least to do, a standby rather than the primary.
+    async fn choose(&self, required: WalPosition) -> Choice {
+        let Some(best) = self.best(required) else { return Choice::Primary };
+        if *self.primary.state.borrow() == State::Serving && self.primary.pool.load() < best.pool.load() {
+            return Choice::Primary;
+        }
+        if best.catches_up(required).await { Choice::Standby(Arc::clone(best)) } else { Choice::PrimaryAhead }
     }
 
     /// A standby that answers queries, if there is one.
@@ -162,65 +209,29 @@ impl Standbys {
         self.best(WalPosition::default()).map(Arc::clone)
     }
 
-    /// A standby that can answer what the primary did not.
-    pub async fn stand_in(&self, after: WalPosition) -> Option<Arc<Standby>> {
-        self.primary.asked.notify_one();
-        let best = self.best(after)?;
-        let is_far_enough = best.has_replayed(after).await;
-        if is_far_enough {
-            self.reads.again.fetch_add(1, Ordering::Relaxed);
-        }
-        is_far_enough.then(|| Arc::clone(best))
+    /// The standby with the least to do, of those first that have come so far.
+    fn best(&self, required: WalPosition) -> Option<&Arc<Standby>> {
+        let serving = self.all.iter().filter(|standby| standby.last().0 == State::Serving);
+        serving.min_by_key(|standby| (standby.last().1 < required, standby.pool.load(), fastrand::u8(..)))
     }
 
-    /// Notes that the primary answers what a standby could not, and has the standby looked at.
-    pub fn note_failure(&self, standby: &Standby) {
-        self.reads.again.fetch_add(1, Ordering::Relaxed);
-        standby.asked.notify_one();
-    }
-
-    /// The standby with the least to do, of those first that have replayed so far.
-    fn best(&self, after: WalPosition) -> Option<&Arc<Standby>> {
-        let serving = self.all.iter().filter(|standby| *standby.state.borrow() == State::Serving);
-        serving.min_by_key(|standby| (*standby.replayed.borrow() < after, standby.pool.load(), fastrand::u8(..)))
-    }
-
-    /// Remembers that this caller knows of all up to that position.
-    pub fn remember(&self, caller: (&str, &str), position: WalPosition) {
-        if let Some(known) = self.known_by(caller) {
-            known.fetch_max(position.0, Ordering::Release);
-        }
-    }
-
-    /// What this caller knows of by this server.
-    pub fn remembered(&self, caller: (&str, &str)) -> WalPosition {
-        WalPosition(self.known_by(caller).map_or(0, |known| known.load(Ordering::Acquire)))
-    }
-
-    fn known_by(&self, caller: (&str, &str)) -> Option<&AtomicU64> {
-        let hash = usize::try_from(self.hasher.hash_one(caller) % CALLERS as u64).unwrap_or_default();
-        self.known.get(hash)
-    }
-
-    /// Forgets what callers know of: it is there no more.
-    fn forget(&self) {
-        for known in &self.known {
-            known.store(0, Ordering::Release);
-        }
-    }
-
-    /// How many queries were answered by what; nothing where there are no standbys.
+    /// How much was read where; nothing where there are no standbys.
     pub fn reads(&self) -> Vec<(&'static str, u64)> {
-        let Reads { standby, primary, behind, again } = &self.reads;
-        let counters = [("standby", standby), ("primary", primary), ("primary_ahead", behind), ("another", again)];
+        let Reads { standby, primary, primary_ahead, .. } = &self.reads;
+        let counters = [("standby", standby), ("primary", primary), ("primary_ahead", primary_ahead)];
         let counted = counters.into_iter().filter(|_| !self.all.is_empty());
-        counted.map(|(by, count)| (by, count.load(Ordering::Relaxed))).collect()
+        counted.map(|(from, count)| (from, count.load(Ordering::Relaxed))).collect()
+    }
+
+    /// How much was read elsewhere than at first.
+    pub fn repeated(&self) -> u64 {
+        self.reads.repeated.load(Ordering::Relaxed)
     }
 
     /// How each standby is.
-    pub fn figures(&self) -> Vec<Figures> {
-        let newest = self.primary.newest().unwrap_or_default();
-        self.all.iter().map(|standby| standby.figures(newest)).collect()
+    pub fn status(&self) -> Vec<StandbyStatus> {
+        let newest = self.primary.seen().1.newest().unwrap_or_default();
+        self.all.iter().map(|standby| standby.status(newest)).collect()
     }
 
     /// Gives no more connections to standbys.
@@ -230,27 +241,16 @@ impl Standbys {
 }
 
 impl Primary {
-    fn set_reachable(&self, is_reachable: bool) -> bool {
-        self.is_reachable.swap(is_reachable, Ordering::Relaxed)
-    }
-
-    fn seen(&self) -> std::sync::MutexGuard<'_, (Option<Identity>, Progress)> {
+    fn seen(&self) -> MutexGuard<'_, (Option<Identity>, Progress)> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes where the primary is. `false` where it is another, which does not have all that was there.
-    fn note(&self, now: Instant, identity: Identity, position: WalPosition) -> bool {
+    fn note(&self, now: Instant, look: Look) {
         let mut seen = self.seen();
-        let is_same = seen.0.replace(identity).is_none_or(|known| known == identity);
-        let goes_on = seen.1.newest().is_none_or(|newest| newest <= position);
-        seen.1.note(now, position);
+        seen.0 = Some(look.identity);
+        seen.1.note(now, look.position);
         drop(seen);
-        self.set_reachable(true);
-        is_same && goes_on
-    }
-
-    fn newest(&self) -> Option<WalPosition> {
-        self.seen().1.newest()
+        self.state.send_replace(State::Serving);
     }
 
     /// Which database a standby is of, and what it has replayed that is not too far behind; `None` while nothing is known of the primary.
@@ -258,17 +258,39 @@ impl Primary {
         let seen = self.seen();
         seen.0.zip(seen.1.required(now))
     }
+
+    async fn read<T: Outcome>(&self, work: impl Future<Output = T>) -> T {
+        // One that is known not to answer is asked nevertheless, where no standby will do: it may be back.
+        let mut state = self.state.subscribe();
+        tokio::select! {
+            biased;
+            outcome = work => outcome,
+            () = until_away(&mut state) => T::lost(),
+        }
+    }
+}
+
+/// Waits until a database does not answer any more.
+async fn until_away(state: &mut tokio::sync::watch::Receiver<State>) {
+    loop {
+        // The sender lives as long as what it is about.
+        if state.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        if *state.borrow_and_update() == State::Away {
+            return;
+        }
+    }
 }
 
 impl Standby {
     fn new(config: &Config, settings: PoolSettings) -> Result<Arc<Self>> {
         Ok(Arc::new(Self {
-            name: address(config),
+            name: display_address(config),
             pool: Pool::new(config.clone(), PoolSettings { kind: DatabaseKind::Standby, ..settings })?,
             config: config.clone(),
-            state: Sender::new(State::Away),
-            replayed: Sender::default(),
-            awaited: AtomicUsize::new(0),
+            last: Sender::new((State::Away, WalPosition::default())),
+            waiting: AtomicUsize::new(0),
             asked: Notify::new(),
         }))
     }
@@ -278,96 +300,77 @@ impl Standby {
         &self.pool
     }
 
-    /// What it is good for at the moment.
-    pub fn state(&self) -> State {
-        *self.state.borrow()
+    fn last(&self) -> (State, WalPosition) {
+        *self.last.borrow()
     }
 
-    /// Waits until it is not good for a query any more that is under way: it does not answer.
-    pub async fn lost(&self) {
-        // The sender lives as long as the standby.
-        let _ = self.state.subscribe().wait_for(|state| *state == State::Away).await;
+    async fn read<T: Outcome>(&self, work: impl Future<Output = T>) -> T {
+        let mut last = self.last.subscribe();
+        tokio::select! {
+            biased;
+            outcome = work => outcome,
+            _ = last.wait_for(|(state, _)| *state == State::Away) => T::lost(),
+        }
     }
 
     /// Whether it has replayed so far, or does in a moment.
-    async fn has_replayed(&self, after: WalPosition) -> bool {
-        if *self.replayed.borrow() >= after {
+    async fn catches_up(&self, required: WalPosition) -> bool {
+        let is_far_enough = |(state, replayed): &(State, WalPosition)| *state == State::Serving && *replayed >= required;
+        if is_far_enough(&self.last()) {
             return true;
         }
-        self.awaited.fetch_add(1, Ordering::Relaxed);
-        let _awaited = Awaited(&self.awaited);
+        if required == WalPosition::UNKNOWN {
+            return false;
+        }
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
         self.asked.notify_one();
-        timeout(CATCH_UP, self.replayed.subscribe().wait_for(|replayed| *replayed >= after)).await.is_ok()
+        timeout(CATCH_UP, self.last.subscribe().wait_for(is_far_enough)).await.is_ok()
     }
 
-    fn is_awaited(&self) -> bool {
-        self.awaited.load(Ordering::Relaxed) > 0
+    fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    fn figures(&self, newest: WalPosition) -> Figures {
-        Figures {
+    fn status(&self, newest: WalPosition) -> StandbyStatus {
+        let (state, replayed) = self.last();
+        StandbyStatus {
             name: self.name.clone(),
-            is_serving: self.state() == State::Serving,
-            behind: newest.0.saturating_sub(self.replayed.borrow().0),
+            state,
+            behind: newest.0.saturating_sub(replayed.0),
             connections: self.pool.status(),
         }
     }
 }
 
 /// A query that waits for a standby, until it is dropped.
-struct Awaited<'s>(&'s AtomicUsize);
+struct Waiting<'s>(&'s AtomicUsize);
 
-impl Drop for Awaited<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// A database's address for people: without what is for the database alone.
-pub fn address(config: &Config) -> String {
-    let hosts = config.get_hosts().iter().enumerate().map(|(n, host)| {
-        let host = match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(path) => path.display().to_string(),
-        };
-        let port = config.get_ports().get(n).or_else(|| config.get_ports().first()).copied().unwrap_or(5432);
-        format!("{host}:{port}")
+/// A database's address as people read it: without what is for the database alone.
+pub fn display_address(config: &Config) -> String {
+    let host = config.get_hosts().first().map(|host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(path) => path.display().to_string(),
     });
-    hosts.collect::<Vec<_>>().join(",")
+    let host = host.or_else(|| config.get_hostaddrs().first().map(ToString::to_string)).unwrap_or_default();
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    format!("{host}:{port}/{}", config.get_dbname().unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn standbys() -> Arc<Standbys> {
-        let settings =
-            PoolSettings { size: 1, wait: CATCH_UP, statement_timeout: CATCH_UP, linger: CATCH_UP, kind: DatabaseKind::Primary };
-        let config = Config::new();
-        let primary = Pool::new(config.clone(), settings).expect("a pool");
-        Standbys::new(primary, &[config], settings, CATCH_UP).expect("standbys")
-    }
-
-    /// What a caller knows of is never forgotten for less, and however many callers there are, it takes no more memory.
+    /// An address that is shown has no password.
     #[test]
-    fn callers_are_remembered() {
-        let standbys = standbys();
-        let caller = ("https://issuer.example.com", "user_1");
-        assert_eq!(standbys.remembered(caller), WalPosition(0));
-        standbys.remember(caller, WalPosition(30));
-        standbys.remember(caller, WalPosition(20));
-        for n in 0..100_000 {
-            standbys.remember(("https://issuer.example.com", &format!("other_{n}")), WalPosition(10));
-        }
-        assert_eq!(standbys.remembered(caller), WalPosition(30));
-        standbys.forget();
-        assert_eq!(standbys.remembered(caller), WalPosition(0));
-    }
-
-    /// An address in the log has no password.
-    #[test]
-    fn names() {
+    fn addresses() {
         let config = "postgres://portal:secret@db.example.com:6432/portal".parse().expect("an address");
-        assert_eq!(address(&config), "db.example.com:6432");
+        assert_eq!(display_address(&config), "db.example.com:6432/portal");
     }
 }

@@ -12,16 +12,16 @@ use super::{Standby, Standbys, State};
 use crate::{
     db::{
         Connection, STEP_DOWN, connect,
-        wal::{self, Identity},
+        wal::{Identity, Look, WalPosition},
     },
     error::{Error, Result},
 };
 
 /// How often each is looked at.
 const EACH: Duration = Duration::from_millis(100);
-/// How often a standby is looked at that something waits for.
-const WHILE_AWAITED: Duration = Duration::from_millis(1);
-/// How long each may take to answer, or to accept a connection, before it is taken for gone.
+/// How often a standby is looked at that queries wait for.
+const WHILE_WAITED_FOR: Duration = Duration::from_millis(1);
+/// How long each may take to answer, or to accept a connection. One that has not answered twice is taken for gone.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait before a new attempt to connect, at first and after many.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(2)];
@@ -40,13 +40,20 @@ impl Standbys {
     }
 }
 
+/// What a database is that has not answered: silent the first time, then away.
+fn after(state: State) -> State {
+    if matches!(state, State::Silent | State::Away) { State::Away } else { State::Silent }
+}
+
 /// Looks at the primary until it is ended, over one connection after another.
 async fn look_at_primary(standbys: Arc<Standbys>, config: Config) {
     let mut wait = BACKOFF[0];
     loop {
         let outcome = follow_primary(&standbys, &config, &mut wait).await;
-        let was_there = standbys.primary.set_reachable(false);
-        if let (true, Err(error)) = (was_there, outcome) {
+        let was = *standbys.primary.state.borrow();
+        let state = after(was);
+        standbys.primary.state.send_replace(state);
+        if let (false, State::Away, Err(error)) = (was == state, state, outcome) {
             tracing::warn!(%error, "the primary does not answer; standbys answer queries");
         }
         tokio::time::sleep(wait).await;
@@ -56,12 +63,9 @@ async fn look_at_primary(standbys: Arc<Standbys>, config: Config) {
 
 async fn follow_primary(standbys: &Standbys, config: &Config, wait: &mut Duration) -> Result<()> {
     let connection = in_time(connected(config)).await?;
-    let identity = in_time(async { Ok(Identity::read(&connection).await?) }).await?;
     loop {
-        let position = in_time(async { Ok(wal::position(&connection).await?) }).await?;
-        if !standbys.primary.note(Instant::now(), identity, position) {
-            standbys.forget();
-        }
+        let look = in_time(async { Ok(Look::at(&connection).await?) }).await?;
+        standbys.primary.note(Instant::now(), look);
         *wait = BACKOFF[0];
         let _ = tokio::time::timeout(EACH, standbys.primary.asked.notified()).await;
     }
@@ -72,11 +76,11 @@ async fn look_at_standby(standbys: Arc<Standbys>, standby: Arc<Standby>) {
     let mut wait = BACKOFF[0];
     loop {
         let outcome = follow_standby(&standbys, &standby, &mut wait).await;
-        let was = standby.state.send_replace(State::Away);
-        if let Err(error) = outcome
-            && was != State::Away
-        {
-            tracing::warn!(standby = standby.name, %error, "a standby does not answer, and is left out");
+        let (was, replayed) = standby.last();
+        let state = after(was);
+        standby.last.send_replace((state, replayed));
+        if let (false, Err(error)) = (was == state, outcome) {
+            tracing::warn!(standby = standby.name, %error, ?state, "a standby does not answer, and is left out");
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(BACKOFF[1]);
@@ -85,25 +89,33 @@ async fn look_at_standby(standbys: Arc<Standbys>, standby: Arc<Standby>) {
 
 async fn follow_standby(standbys: &Standbys, standby: &Standby, wait: &mut Duration) -> Result<()> {
     let connection = in_time(connected(&standby.config)).await?;
-    let identity = in_time(async { Ok(Identity::read(&connection).await?) }).await?;
     loop {
-        let (is_standby, replayed) = in_time(async { Ok(wal::look(&connection).await?) }).await?;
-        let state = match standbys.primary.required(Instant::now()) {
-            // Nothing is known of the primary yet.
-            None => State::Away,
-            Some((of, _)) if of != identity => State::OfAnother,
-            Some(_) if !is_standby => State::Promoted,
-            Some((_, required)) if replayed < required => State::Lagging,
-            Some(_) => State::Serving,
-        };
-        standby.replayed.send_replace(replayed);
-        let was = standby.state.send_replace(state);
+        let look = in_time(async { Ok(Look::at(&connection).await?) }).await?;
+        let state = judge(look, standbys.primary.required(Instant::now()));
+        let (was, _) = standby.last.send_replace((state, look.position));
         if was != state {
             tracing::info!(standby = standby.name, ?was, is = ?state, "a standby has changed");
         }
         *wait = BACKOFF[0];
-        let next = if standby.is_awaited() { WHILE_AWAITED } else { EACH };
+        let next = if standby.is_waited_for() { WHILE_WAITED_FOR } else { EACH };
         let _ = tokio::time::timeout(next, standby.asked.notified()).await;
+    }
+}
+
+/// What a standby is good for, by what is known of the primary, and what is required.
+fn judge(look: Look, primary: Option<(Identity, WalPosition)>) -> State {
+    let Some((primary, required)) = primary else { return State::Silent };
+    let is_of = |identity: Identity| (identity.cluster, identity.database);
+    if is_of(primary) != is_of(look.identity) {
+        State::OfAnother
+    } else if !look.is_standby {
+        State::Promoted
+    } else if primary.timeline != look.identity.timeline {
+        State::OfOldTimeline
+    } else if look.position < required {
+        State::Lagging
+    } else {
+        State::Serving
     }
 }
 

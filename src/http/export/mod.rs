@@ -18,7 +18,7 @@ use axum::{
     routing::get,
 };
 use futures_util::{StreamExt, stream};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use self::{
     cells::push_row,
@@ -33,8 +33,10 @@ use super::{
 use crate::{
     app::App,
     auth::{Viewer, bearer, claims::Claims},
-    db::{self, session::Session},
-    edge::UserPermit,
+    db::{
+        self, Pool,
+        session::{Access, Session},
+    },
     error::{Error, Result},
     models::{
         affiliates::{referral::ReferralFilter, wallet_transaction::WalletTransactionFilter},
@@ -79,7 +81,7 @@ pub fn routes() -> Router<Arc<App>> {
 }
 
 /// A list that can be exported: its filter, and what its file holds.
-pub trait Export: Sized + Send + Sync + 'static {
+pub trait Export: Clone + Send + Sync + 'static {
     /// A row of it.
     type Row: Send + Sync;
 
@@ -159,27 +161,39 @@ async fn start<E: Export>(
     // A link that a browser follows has no headers of its own.
     let positions: Vec<String> = parameters.extract_if(.., |(name, _)| name == "position").map(|(_, text)| text).collect();
     let positions = positions.iter().flat_map(|text| text.split(','));
-    let after = position::of_texts(app, "position", positions)?.max(position::of_headers(app, headers)?);
+    let said = position::of_texts(app, "position", positions)?.max(position::of_headers(app, headers)?);
     let parsed = take_mark(&mut parameters).and_then(|has_mark| Ok((has_mark, E::parse(&parameters)?)));
     let (has_mark, filter) = parsed.map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
     // Before a connection is taken: each export keeps one for as long as it is read.
     let of_user = app.edge.exports.enter(&claims, "exports").map_err(Refused::from)?;
     let permit = Arc::clone(&app.files).try_acquire_owned().map_err(|_| Refused::NoPermit)?;
-    let (session, viewer) = app.open_reading(&claims, id, after).await?;
-    filter.check(&viewer).map_err(|error| match error {
+    let open = |pool: Pool| {
+        let (filter, claims) = (filter.clone(), Arc::clone(&claims));
+        async move {
+            let (session, viewer) = app.known_callers.admit(&pool, &claims, id, Access::Read).await?;
+            filter.check(&viewer)?;
+            tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name = E::NAME, "export");
+            let mut reader = Reader { app: Arc::clone(app), session, viewer, claims, filter, next: None };
+            let mut first = if has_mark { MARK.to_vec() } else { Vec::new() };
+            push_row(E::COLUMNS.iter().copied(), &mut first);
+            let rows = reader.part(&page_after(E::ORDER, None)?, &mut first).await?;
+            Ok((reader, first, rows))
+        }
+    };
+    let opened = app.standbys.read(app.required_position(&claims, said), open).await;
+    let (reader, first, rows) = opened.map_err(|error| match error {
         Error::BadUserInput(message) => Refused::request(StatusCode::BAD_REQUEST, message),
         error => error.into(),
     })?;
-    tracing::info!(request_id = id, tenant = viewer.tenant.slug, user = %viewer.user, name = E::NAME, "export");
-    let mut reader = Reader { app: Arc::clone(app), _permits: (permit, of_user), session, viewer, claims, filter, next: None };
-    let mut first = if has_mark { MARK.to_vec() } else { Vec::new() };
-    push_row(E::COLUMNS.iter().copied(), &mut first);
-    let rows = reader.part(&page_after(E::ORDER, None)?, &mut first).await?;
     // A caller who cannot pay for the first part is refused; for later parts the file waits.
     app.edge.budgets.charge_user(&reader.claims, rows as u64)?;
     app.edge.budgets.charge_tenant(reader.viewer.tenant.id, rows as u64)?;
     let (parts, received) = mpsc::channel(AHEAD);
-    tokio::spawn(reader.send(first, parts, id.to_owned()));
+    let id = id.to_owned();
+    tokio::spawn(async move {
+        reader.send(first, parts, id).await;
+        drop((permit, of_user));
+    });
     let body = Body::from_stream(stream::unfold(Some(received), next_part).fuse());
     let headers = [
         (header::CONTENT_TYPE, "text/csv; charset=utf-8; header=present".to_owned()),
@@ -216,8 +230,6 @@ async fn paid(charge: impl Fn() -> Result<()>) -> Result<()> {
 /// Reads a list page by page, within the session's one instant.
 struct Reader<E> {
     app: Arc<App>,
-    /// Its permits to run: among all exports and uploads, and among the user's.
-    _permits: (OwnedSemaphorePermit, UserPermit),
     session: Session,
     viewer: Viewer,
     claims: Arc<Claims>,

@@ -80,7 +80,7 @@ fn search(text: &str) -> Result<Option<String>, String> {
 }
 
 /// Which leads `leads.csv` holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Leads {
     /// Those of this partner; `None` for all in scope.
     pub partner: Option<PartnerId>,
@@ -95,7 +95,7 @@ pub type Customers = CustomerFilter;
 pub type SignUps = SignUpFilter;
 
 /// Which transfers `ledger.csv` holds.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Ledger {
     /// Those of this partner; `None` for all in scope.
     pub partner: Option<PartnerId>,

@@ -13,6 +13,7 @@ use crate::{
     app::App,
     auth::{Viewer, claims::Claims},
     db::{
+        Pool,
         session::{Access, Session},
         wal::WalPosition,
     },
@@ -65,9 +66,7 @@ impl Feed {
         // After a restart all subscribers come back at once: they wait for each other, and do not hold up requests.
         let under_way = app.edge.permit_to_resolve().await?;
         // By the primary: what a standby does not know yet, and was handed on before, would come neither from the table nor by itself.
-        let (session, viewer) = app.known_callers.admit(&app.pool, &call.claims, &call.id, Access::Read).await?;
-        app.note_changes(&call.claims, &session);
-        let (session, viewer) = (Arc::new(session), Arc::new(viewer));
+        let (session, viewer) = admit(app, &app.pool, &call.claims, &call.id).await?;
         app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost)?;
         let step = Arc::new(SubscriptionStep::open());
         let answer = execute(app, &prepared, &session, &viewer, Arc::clone(&step)).await;
@@ -121,11 +120,15 @@ impl Feed {
     async fn next_or_nothing(&mut self) -> Result<Option<Update>> {
         if self.source.is_behind() {
             let _permit = self.app.edge.permit_to_resolve().await?;
-            let (session, _) = self.admit(self.app.hub.position()).await?;
-            let reading = session.read().await?;
-            self.source.catch_up(&reading).await?;
-            drop(reading);
-            session.finish();
+            let (app, claims, id, source) = (&self.app, &self.claims(), &self.id, &self.source);
+            let missed = |pool: Pool| async move {
+                let (session, _) = admit(app, &pool, claims, id).await?;
+                let missed = source.missed(&*session.read().await?).await?;
+                session.finish();
+                Ok(missed)
+            };
+            let missed = app.standbys.read(app.hub.position(), missed).await?;
+            self.source.catch_up(missed);
         }
         if self.resolving.is_none() {
             self.resolving = self.source.next().await?;
@@ -136,7 +139,12 @@ impl Feed {
             tokio::time::sleep(wait).await;
             return Ok(None);
         }
-        let resolved = self.resolve(event).await;
+        let position = self.app.hub.position();
+        let resolved = {
+            let feed = &*self;
+            feed.app.standbys.read(position, |pool: Pool| async move { feed.resolve(&pool, event).await }).await
+        };
+        let resolved = resolved.and_then(|update| update.map(|update| self.with_position(update, position)).transpose());
         if !matches!(resolved, Err(Error::Unavailable(_))) {
             self.resolving = None;
         }
@@ -144,10 +152,9 @@ impl Feed {
     }
 
     /// The answer to one event; `None` if the subscriber may no longer see its subject.
-    async fn resolve(&self, event: Event) -> Result<Option<Update>> {
+    async fn resolve(&self, pool: &Pool, event: Event) -> Result<Option<Update>> {
         let _permit = self.app.edge.permit_to_resolve().await?;
-        let position = self.app.hub.position();
-        let (session, viewer) = self.admit(position).await?;
+        let (session, viewer) = admit(&self.app, pool, &self.claims(), &self.id).await?;
         if !event.is_in(viewer.scope()) {
             session.finish();
             return Ok(None);
@@ -170,25 +177,28 @@ impl Feed {
         if answer.errors.is_empty() && answer.data == Value::Null {
             return Ok(None);
         }
-        if !self.app.standbys.is_empty() {
-            // What the client asks for next is not to be older.
-            let claims = self.claims();
-            self.app.standbys.remember((&claims.issuer, &claims.subject), position);
-            position::attach(&self.app, position, &mut answer)?;
-            position::into_extensions(&mut answer);
-        }
         Ok(Some(Update { cursor: self.app.hub.cursors().encode(event.position())?, answer }))
     }
 
-    /// Opens a session that knows of all events until that position.
-    async fn admit(&self, position: WalPosition) -> Result<(Arc<Session>, Arc<Viewer>)> {
-        let (session, viewer) = self.app.open_reading(&self.claims(), &self.id, position).await?;
-        Ok((Arc::new(session), Arc::new(viewer)))
+    /// Says in an update how far a database must be to answer its reader from now on, and remembers it.
+    fn with_position(&self, mut update: Update, position: WalPosition) -> Result<Update> {
+        let claims = self.claims();
+        if let Some(known) = self.app.pool.position_of(&claims.issuer, &claims.subject) {
+            known.raise(position);
+            position::attach(&self.app, position, &mut update.answer)?;
+            position::into_extensions(&mut update.answer);
+        }
+        Ok(update)
     }
 
     fn claims(&self) -> Arc<Claims> {
         Arc::clone(&self.claims.borrow())
     }
+}
+
+async fn admit(app: &App, pool: &Pool, claims: &Arc<Claims>, request: &str) -> Result<(Arc<Session>, Arc<Viewer>)> {
+    let (session, viewer) = app.known_callers.admit(pool, claims, request, Access::Read).await?;
+    Ok((Arc::new(session), Arc::new(viewer)))
 }
 
 /// Runs one step; `None` where it answers nothing.

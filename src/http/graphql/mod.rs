@@ -95,6 +95,10 @@ pub async fn get(
     headers: HeaderMap,
 ) -> Response {
     if let Ok(upgrade) = upgrade {
+        // It would be sent elsewhere at once, and come back here.
+        if app.edge.is_stopping() {
+            return Refused::from(Error::unavailable("the server is stopping")).answer(Media::Json, &id);
+        }
         return websocket::open(app, id, upgrade, permit.map(|Extension(permit)| permit));
     }
     let query = uri.query().unwrap_or_default();
@@ -182,7 +186,7 @@ async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_s
         tells_cost: headers.contains_key(origin::COST),
         last_event_id: last_event_id(headers),
         caller: traces::caller(headers),
-        after: position::of_headers(app, headers)?,
+        position: position::of_headers(app, headers)?,
     })
 }
 

@@ -3,7 +3,10 @@
 use std::{
     fs::File,
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -24,7 +27,7 @@ use crate::{
         Pool,
         session::{Access, AuditActor, Session},
         spans,
-        standbys::Standby,
+        standbys::Outcome,
         wal::WalPosition,
     },
     error::{Error, Result},
@@ -53,8 +56,8 @@ pub struct Call {
     pub last_event_id: Option<String>,
     /// The caller's span, in their trace.
     pub caller: Option<Context>,
-    /// What the caller says that they know of.
-    pub after: WalPosition,
+    /// How far a database must be to answer the caller, as they say.
+    pub position: WalPosition,
 }
 
 /// Runs one operation that has one answer.
@@ -111,15 +114,14 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     let looks_through_all = prepared.looks_through_all();
     let limit = if files.is_empty() && !looks_through_all { app.operation_timeout } else { app.upload_timeout };
     let _turn = if looks_through_all { Some(app.edge.permit_to_look_through(limit).await?) } else { None };
-    let after = call.after.max(position::of_extensions(app, prepared.position.as_deref())?);
-    // On the heap, each by itself: there is room for one of them at a time.
+    let said = call.position.max(position::of_extensions(app, prepared.position.as_deref())?);
     let (session, viewer, mut answer) = if prepared.kind == OperationType::Query && files.is_empty() {
-        Box::pin(query(app, call, prepared, after, limit)).await?
+        Box::pin(query(app, call, prepared, said, limit)).await?
     } else {
         Box::pin(run_known(app, &app.pool, call, prepared, files, limit, false)).await?
     };
-    if let Some(position) = app.note_changes(&call.claims, &session) {
-        position::attach(app, position.max(after), &mut answer)?;
+    if let Some(position) = session.committed_at() {
+        position::attach(app, position.max(said), &mut answer)?;
     }
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
@@ -140,60 +142,37 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
 /// An operation's answer, the session that it was read in, and the viewer.
 type Answered = (Arc<Session>, Arc<Viewer>, Answer);
 
-/// Runs a query where there is the least to do, and once more elsewhere where that database does not answer it.
-async fn query(app: &App, call: &Call, prepared: &Prepared, after: WalPosition, limit: Duration) -> Result<Answered, Refused> {
+/// Runs a query where there is the least to do.
+async fn query(app: &App, call: &Call, prepared: &Prepared, said: WalPosition, limit: Duration) -> Result<Answered, Refused> {
     let deadline = Instant::now() + limit;
-    let after = app.known_to(&call.claims, after);
-    let mut is_paid = false;
-    let first = app.standbys.choose(after).await;
-    let answered = ask(app, first.as_deref(), call, prepared, deadline, &mut is_paid).await;
-    if !is_unavailable(&answered) {
-        return answered;
-    }
-    if let Some(standby) = first {
-        app.standbys.note_failure(&standby);
-        return ask(app, None, call, prepared, deadline, &mut is_paid).await;
-    }
-    match app.standbys.stand_in(after).await {
-        Some(standby) => ask(app, Some(&standby), call, prepared, deadline, &mut is_paid).await,
-        None => answered,
-    }
-}
-
-/// Whether a database has not answered: the same query may be answered by another.
-fn is_unavailable(answered: &Result<Answered, Refused>) -> bool {
-    let of = |error: &Error| matches!(error, Error::Unavailable(_) | Error::Overtaken(_));
-    match answered {
-        Err(Refused::Fault(error)) => of(error),
-        Err(_) => false,
-        Ok((_, _, answer)) => answer.errors.iter().filter_map(ServerError::source::<Error>).any(of),
-    }
-}
-
-/// Runs a query on one database: a standby, or the primary.
-async fn ask(
-    app: &App,
-    standby: Option<&Standby>,
-    call: &Call,
-    prepared: &Prepared,
-    deadline: Instant,
-    is_paid: &mut bool,
-) -> Result<Answered, Refused> {
-    let pool = standby.map_or(&app.pool, Standby::pool);
-    let left = || deadline.saturating_duration_since(Instant::now());
-    let answered = async {
-        if let Some(answered) = Box::pin(read(app, pool, call, prepared, left(), is_paid)).await? {
-            return Ok(answered);
+    let is_paid = AtomicBool::new(false);
+    let answer = |pool: Pool| {
+        let is_paid = &is_paid;
+        async move {
+            let left = || deadline.saturating_duration_since(Instant::now());
+            // On the heap, each by itself: there is room for one of them at a time.
+            if let Some(answered) = Box::pin(read(app, &pool, call, prepared, left(), is_paid)).await? {
+                return Ok(answered);
+            }
+            let is_paid = is_paid.load(Ordering::Relaxed);
+            Box::pin(run_known(app, &pool, call, prepared, Vec::new(), left(), is_paid)).await
         }
-        Box::pin(run_known(app, pool, call, prepared, Vec::new(), left(), *is_paid)).await
     };
-    match standby {
-        None => answered.await,
-        Some(standby) => tokio::select! {
-            biased;
-            answered = answered => answered,
-            () = standby.lost() => Err(Error::unavailable("the standby does not answer").into()),
-        },
+    app.standbys.read(app.required_position(&call.claims, said), answer).await
+}
+
+impl Outcome for Result<Answered, Refused> {
+    fn is_missed(&self) -> bool {
+        let mut errors = match self {
+            Err(Refused::Fault(error)) => return error.is_of_database(),
+            Err(_) => return false,
+            Ok((_, _, answer)) => answer.errors.iter().filter_map(ServerError::source::<Error>),
+        };
+        errors.any(Error::is_of_database)
+    }
+
+    fn lost() -> Self {
+        Err(Error::unavailable("the database does not answer").into())
     }
 }
 
@@ -231,12 +210,13 @@ async fn read(
     call: &Call,
     prepared: &Prepared,
     limit: Duration,
-    is_paid: &mut bool,
+    is_paid: &AtomicBool,
 ) -> Result<Option<Answered>, Refused> {
     let (session, viewer, predicted) = app.known_callers.predict(pool, &call.claims, &call.id).await?;
-    let charge = || if *is_paid { Ok(()) } else { app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost) };
+    let charge =
+        || if is_paid.load(Ordering::Relaxed) { Ok(()) } else { app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost) };
     match charge() {
-        Ok(()) => *is_paid = true,
+        Ok(()) => is_paid.store(true, Ordering::Relaxed),
         // A refusal by budget is answered only to the confirmed caller.
         Err(_) if predicted.is_some() => return Ok(None),
         Err(error) => return Err(error.into()),

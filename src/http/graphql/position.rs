@@ -14,8 +14,6 @@ use crate::{
 pub const POSITION: HeaderName = HeaderName::from_static("portal-position");
 /// The same in `extensions`, over transports where an operation has no headers of its own.
 const EXTENSION: &str = "position";
-/// How many positions a request may have: those of changes that were under way at the same time.
-const MOST: usize = 64;
 
 /// The furthest of the positions that a request's headers have.
 pub fn of_headers(app: &App, headers: &HeaderMap) -> Result<WalPosition> {
@@ -35,14 +33,8 @@ pub fn of_texts<'t>(app: &App, what: &str, texts: impl Iterator<Item = &'t str>)
         return Ok(WalPosition::default());
     }
     let cursors = app.hub.cursors();
-    let mut furthest = WalPosition::default();
-    for (count, text) in texts.map(str::trim).filter(|text| !text.is_empty()).enumerate() {
-        if count == MOST {
-            return Err(Error::BadUserInput(format!("{what}: a request may have {MOST} positions.")));
-        }
-        furthest = furthest.max(cursors.decode_wal(what, text)?);
-    }
-    Ok(furthest)
+    let mut positions = texts.map(str::trim).filter(|text| !text.is_empty()).map(|text| cursors.decode_wal(what, text));
+    positions.try_fold(WalPosition::default(), |furthest, position| Ok(furthest.max(position?)))
 }
 
 /// Notes in an answer what its caller knows of by it.

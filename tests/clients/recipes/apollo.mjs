@@ -7,10 +7,11 @@ import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { relayStylePagination } from "@apollo/client/utilities";
 import { createClient } from "graphql-ws";
 
-import { portalFetch } from "./position.mjs";
+import { makePositions } from "./position.mjs";
 
 // `getToken` is that of the sign-in service: Clerk's gives the token that it has, or a new one where that is about to end.
 export function makeClient({ url, socketUrl, getToken, webSocketImpl }) {
+  const { portalFetch, message } = makePositions();
   const http = new HttpLink({
     uri: url,
     fetch: async (url, options) => portalFetch(url, { ...options, headers: { ...options.headers, authorization: `Bearer ${await getToken()}` } }),
@@ -20,6 +21,7 @@ export function makeClient({ url, socketUrl, getToken, webSocketImpl }) {
     webSocketImpl,
     connectionParams: async () => ({ authorization: `Bearer ${await getToken()}` }),
     retryAttempts: Infinity,
+    on: { message },
   });
   // In a browser: `crypto-hash`, or the manifest of `@apollo/generate-persisted-query-manifest`.
   const persisted = new PersistedQueryLink({ sha256: (text) => createHash("sha256").update(text).digest("hex") });

@@ -3,7 +3,7 @@
 import { createClient as createStreams } from "graphql-sse";
 import { createClient as createSocket } from "graphql-ws";
 
-import { saw } from "./position.mjs";
+import { message } from "./plain.mjs";
 
 const CHANGES = `subscription ($since: String) {
   changes(since: $since) {
@@ -34,7 +34,6 @@ export function streams({ url, getToken }) {
 export function keepUpToDate(client, readPage, apply) {
   let dispose = () => {};
   let isOver = false;
-  let told = [];
   const begin = async () => {
     let since = await readPage().catch(() => undefined);
     // The server may be away, just when the page is to be read anew.
@@ -48,8 +47,8 @@ export function keepUpToDate(client, readPage, apply) {
     };
     const hasExpired = (errors) => Array.isArray(errors) && errors.some(({ extensions }) => extensions?.code === "CURSOR_EXPIRED");
     const next = ({ data, errors, extensions }) => {
-      // Whatever is read because of it is not to be older.
-      told = saw(extensions?.position, told);
+      // What is read because of it is not to be without it.
+      message({ payload: { extensions } });
       if (hasExpired(errors)) return restart();
       if (!data?.changes) return undefined;
       since = data.changes.cursor;

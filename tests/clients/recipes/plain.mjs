@@ -1,5 +1,7 @@
 // Nothing but fetch: what can go wrong, what may be sent again, and files.
-import { portalFetch } from "./position.mjs";
+import { makePositions } from "./position.mjs";
+
+export const { portalFetch, message } = makePositions();
 
 // An answer's data. Throws with the code of the first error; waits where the server says for how long.
 export async function ask({ url, getToken }, query, variables, attempts = 3) {

@@ -1,21 +1,33 @@
-// What this client has changed or was told of, for servers that read from standbys: each request says it, so that no answer is without it, whichever
-// server gives it. Where a server does not read from standbys, there is nothing to say.
-const seen = new Set();
+// For servers that read from standbys: each request says what this client has changed or was told of, so that no answer is without it, whichever server
+// gives it. Where a server does not read from standbys, there is nothing to say. One of these for each server address.
+export function makePositions() {
+  const known = new Set();
+  let told = [];
 
-// In place of `fetch`.
-export async function portalFetch(url, options = {}) {
-  const sent = [...seen];
-  const headers = new Headers(options.headers);
-  if (sent.length > 0) headers.set("portal-position", sent.join());
-  const response = await fetch(url, { ...options, headers });
-  saw(response.headers.get("portal-position"), sent);
-  return response;
-}
+  // Notes a position in place of earlier ones that it is as far as.
+  function note(position, earlier) {
+    for (const old of earlier) known.delete(old);
+    known.add(position);
+  }
 
-// Notes a position, such as an event has in `extensions.position`, in place of earlier ones that it is as far as. Gives those that it will be in place of.
-export function saw(position, earlier) {
-  if (!position) return earlier;
-  for (const old of earlier) seen.delete(old);
-  seen.add(position);
-  return [position];
+  // In place of `fetch`.
+  async function portalFetch(url, options = {}) {
+    const sent = [...known];
+    const headers = new Headers(options.headers);
+    if (sent.length > 0) headers.set("portal-position", sent.join());
+    const response = await fetch(url, { ...options, headers });
+    const position = response.headers.get("portal-position");
+    if (position) note(position, sent);
+    return response;
+  }
+
+  // For what comes over a socket or a stream: graphql-ws takes it as `on: { message }`. An event is further than the one before it.
+  function message({ payload }) {
+    const position = payload?.extensions?.position;
+    if (!position) return;
+    note(position, told);
+    told = [position];
+  }
+
+  return { portalFetch, message };
 }

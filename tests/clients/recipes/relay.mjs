@@ -2,11 +2,12 @@
 import { createClient } from "graphql-ws";
 import relay from "relay-runtime";
 
-import { portalFetch } from "./position.mjs";
+import { makePositions } from "./position.mjs";
 
 const { Environment, Network, Observable, RecordSource, Store } = relay;
 
 export function makeEnvironment({ url, socketUrl, getToken, webSocketImpl }) {
+  const { portalFetch, message } = makePositions();
   // An operation is its text, or where the compiler persists texts (`persistConfig`), its id in the server's manifest.
   const body = (operation, variables) =>
     operation.text ? { query: operation.text, operationName: operation.name, variables } : { documentId: operation.id, variables };
@@ -20,6 +21,7 @@ export function makeEnvironment({ url, socketUrl, getToken, webSocketImpl }) {
     webSocketImpl,
     connectionParams: async () => ({ authorization: `Bearer ${await getToken()}` }),
     retryAttempts: Infinity,
+    on: { message },
   });
   const subscribe = (operation, variables) => Observable.create((sink) => socket.subscribe(body(operation, variables), sink));
   const environment = new Environment({ network: Network.create(fetchQuery, subscribe), store: new Store(new RecordSource()) });

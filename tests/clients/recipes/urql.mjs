@@ -2,14 +2,16 @@
 import { Client, cacheExchange, fetchExchange, subscriptionExchange } from "@urql/core";
 import { createClient } from "graphql-ws";
 
-import { portalFetch } from "./position.mjs";
+import { makePositions } from "./position.mjs";
 
 export function makeClient({ url, socketUrl, getToken, webSocketImpl }) {
+  const { portalFetch, message } = makePositions();
   const socket = createClient({
     url: socketUrl,
     webSocketImpl,
     connectionParams: async () => ({ authorization: `Bearer ${await getToken()}` }),
     retryAttempts: Infinity,
+    on: { message },
   });
   const forwardSubscription = (request) => ({
     subscribe: (sink) => ({ unsubscribe: socket.subscribe({ ...request, query: request.query ?? "" }, sink) }),

@@ -62,7 +62,7 @@ async fn the_one_that_publishes_ends() {
     let world = World::new().await;
     let mut servers = Vec::new();
     for _ in 0..4 {
-        let hub = Arc::new(Hub::of(&world.database.login).await.expect("a hub"));
+        let hub = Arc::new(Hub::of(&world.database.login, partner_portal::db::DatabaseKind::Single).await.expect("a hub"));
         let task = hub.listen(world.database.login.clone()).await.expect("a listener");
         servers.push((hub.watch(), task, hub));
     }
@@ -93,7 +93,7 @@ async fn quiet_connections_are_cut() {
     let world = World::new().await;
     let database = world.text("SELECT current_database()").await;
     world.sql(&format!("ALTER DATABASE {database} SET default_transaction_read_only = on")).await;
-    let hub = Arc::new(Hub::of(&world.database.login).await.expect("a hub"));
+    let hub = Arc::new(Hub::of(&world.database.login, partner_portal::db::DatabaseKind::Single).await.expect("a hub"));
     let task = hub.listen(world.database.login.clone()).await.expect("a listener");
     let mut events = hub.watch();
     // Cuts the listener off once it has been connected for so long.

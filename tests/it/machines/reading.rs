@@ -1,6 +1,6 @@
 //! Servers that read from standbys, too: nobody is answered without what they have changed or were told of, and no query fails where one database is lost.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::Body,
@@ -8,7 +8,7 @@ use axum::{
 };
 use diesel_async::SimpleAsyncConnection;
 use futures_util::future::join_all;
-use partner_portal::db::standbys::{Standby as Watched, State};
+use partner_portal::db::standbys::State;
 use serde_json::{Value, json};
 
 use super::standbys::Primary;
@@ -23,37 +23,37 @@ use crate::{
     },
 };
 
-const SEND: &str = "mutation { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
+pub const SEND: &str = "mutation { createLead(input: { idempotencyKey: \"FRESH_KEY\", clientName: \"C\", clientEmail: \"c@example.com\", service: \"S\" }) { lead { id } } }";
 const LEAD: &str = "query ($id: ID!) { lead(id: $id) { id status } }";
 const POSITION: &str = "portal-position";
 
 /// A server that reads from these standbys, once it does.
-async fn reader(world: &World, standbys: &[&Standby], read_lag: Duration) -> World {
+pub async fn reader(world: &World, standbys: &[&Standby], read_lag: Duration) -> World {
     let setup = Setup { standbys: standbys.iter().map(|standby| standby.login()).collect(), read_lag, ..Setup::default() };
     let reader = world.twin_with(setup).await;
-    until(&reader, "all standbys serve", |figures| figures.iter().all(|is_serving| *is_serving)).await;
+    until(&reader, "all standbys serve", |serving| serving.iter().all(|is_serving| *is_serving)).await;
     reader
 }
 
 /// Waits until it holds of which standbys serve.
-async fn until(world: &World, what: &str, holds: impl Fn(&[bool]) -> bool) {
+pub async fn until(world: &World, what: &str, holds: impl Fn(&[bool]) -> bool) {
     for _ in 0..600 {
-        let serving: Vec<bool> = world.app.standbys.figures().iter().map(|standby| standby.is_serving).collect();
+        let serving: Vec<bool> = world.app.standbys.status().iter().map(|standby| standby.state == State::Serving).collect();
         if holds(&serving) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("{what}: {:?}", world.app.standbys.figures());
+    panic!("{what}: {:?}", world.app.standbys.status());
 }
 
-/// How many queries were answered so.
-fn reads(world: &World, by: &str) -> u64 {
-    world.app.standbys.reads().into_iter().find(|(name, _)| *name == by).expect("a counter").1
+/// How much was read from there.
+pub fn reads(world: &World, from: &str) -> u64 {
+    world.app.standbys.reads().into_iter().find(|(name, _)| *name == from).expect("a counter").1
 }
 
 /// Runs an operation as partner A's owner or another, with the position of an earlier answer.
-async fn ask(world: &World, subject: &str, query: &str, variables: Value, position: Option<&HeaderValue>) -> Answer {
+pub async fn ask(world: &World, subject: &str, query: &str, variables: Value, position: Option<&HeaderValue>) -> Answer {
     let body = with_fresh_keys(&json!({"query": query, "variables": variables}).to_string());
     let mut request = Request::post("/graphql")
         .header(header::CONTENT_TYPE, "application/json")
@@ -181,7 +181,7 @@ async fn positions_over_sockets() {
     assert!(message.starts_with("extensions.position: \"16/B374D848\""), "{refused}");
 }
 
-/// A position that no answer has had is named; several are as good as the furthest. An answer that changed nothing has none, and neither has that of a server without standbys.
+/// A position that no answer has had is named; of several the furthest counts. An answer that changed nothing has none, and neither has that of a server without standbys.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_a_position_may_be() {
     let Primary { world, server, .. } = &Primary::start().await;
@@ -193,8 +193,7 @@ async fn what_a_position_may_be() {
     for (text, is_good) in [
         (good.clone(), true),
         (format!("{good}, {good} ,"), true),
-        (vec![good.as_str(); 64].join(","), true),
-        (vec![good.as_str(); 65].join(","), false),
+        (vec![good.as_str(); 100].join(","), true),
         ("0/1".to_owned(), false),
         (good[1..].to_owned(), false),
     ] {
@@ -251,7 +250,7 @@ async fn a_standby_that_is_too_far_behind() {
     standby.owner().await.batch_execute("SELECT pg_wal_replay_pause()").await.expect("it pauses");
     world.add_leads(world.acme, world.a, 100).await;
     until(&reader, "it is left out", |serving| serving == [false]).await;
-    assert!(reader.app.standbys.figures()[0].behind > 1_000, "{:?}", reader.app.standbys.figures());
+    assert!(reader.app.standbys.status()[0].behind > 1_000, "{:?}", reader.app.standbys.status());
     let leads = reader.owner_a("{ leads(first: 1) { totalCount } }", json!({})).await;
     assert_eq!(leads.data()["leads"]["totalCount"], 100);
     standby.owner().await.batch_execute("SELECT pg_wal_replay_resume()").await.expect("it goes on");
@@ -259,77 +258,4 @@ async fn a_standby_that_is_too_far_behind() {
     let before = reads(&reader, "standby");
     assert_eq!(reader.owner_a("{ leads(first: 1) { totalCount } }", json!({})).await.data()["leads"]["totalCount"], 100);
     assert_eq!(reads(&reader, "standby"), before + 1);
-}
-
-/// Asks all the time, by several callers, until the task is ended; a query that fails ends it too.
-fn load(world: &Arc<World>) -> tokio::task::JoinHandle<()> {
-    let world = Arc::clone(world);
-    tokio::spawn(async move {
-        loop {
-            let answers = join_all((0..4).map(|_| world.owner_a("{ leads(first: 5) { nodes { id status } } }", json!({})))).await;
-            for answer in answers {
-                assert_eq!(answer.data()["leads"]["nodes"].as_array().map(Vec::len), Some(5));
-            }
-        }
-    })
-}
-
-/// A standby that ends, and one that does not answer any more, fail no query: what was under way there is answered by another. Each is used again when it is back.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn standbys_that_are_lost() {
-    let Primary { world, server, .. } = &Primary::start().await;
-    world.add_leads(world.acme, world.a, 10).await;
-    world.owner_a("{ me { user { id } } }", json!({})).await.data();
-    let (ending, silent) = (Standby::of(server, &[]).await, Standby::of(server, &[]).await);
-    let reader = Arc::new(reader(world, &[&ending, &silent], Duration::from_secs(5)).await);
-    let load = load(&reader);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    silent.freeze();
-    until(&reader, "one is left out", |serving| serving == [true, false]).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    silent.thaw();
-    until(&reader, "it is back", |serving| serving == [true, true]).await;
-    drop(ending);
-    until(&reader, "the other is left out", |serving| serving == [false, true]).await;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(!load.is_finished(), "a query has failed: {:?}", load.await);
-    load.abort();
-    assert!(reads(&reader, "another") > 0, "{:?}", reader.app.standbys.reads());
-}
-
-/// While the primary is away, queries are answered, and the server is ready for them; what changes something is told to come again.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_primary_that_is_lost() {
-    let Primary { world, server, _folder } = Primary::start().await;
-    world.add_leads(world.acme, world.a, 10).await;
-    world.owner_a("{ me { user { id } } }", json!({})).await.data();
-    let standby = Standby::of(&server, &[]).await;
-    standby.catch_up(&server).await;
-    let reader = Arc::new(reader(&world, &[&standby], Duration::from_millis(500)).await);
-    let load = load(&reader);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    server.stop().await;
-    // Longer than a standby may be behind.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let answer = reader.owner_a(SEND, json!({})).await;
-    assert_eq!((answer.code(), answer.headers.contains_key("retry-after")), ("SERVICE_UNAVAILABLE", true), "{}", answer.body);
-    assert_eq!(reader.visit("GET", "/readyz", &[]).await.status(), StatusCode::OK);
-    assert!(!load.is_finished(), "a query has failed: {:?}", load.await);
-    load.abort();
-}
-
-/// What is no standby of the primary answers nothing: one that was promoted, and one of another cluster.
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn what_is_no_standby() {
-    let Primary { world, server, .. } = &Primary::start().await;
-    let other = Primary::start().await;
-    let (standby, of_another) = (Standby::of(server, &[]).await, Standby::of(&other.server, &[]).await);
-    let setup = Setup { standbys: vec![standby.login(), of_another.login(), other.server.login()], ..Setup::default() };
-    let reader = world.twin_with(setup).await;
-    until(&reader, "its own serves", |serving| serving == [true, false, false]).await;
-    standby.promote().await;
-    until(&reader, "none serves", |serving| serving == [false, false, false]).await;
-    let states: Vec<State> = reader.app.standbys.all().iter().map(|standby| Watched::state(standby)).collect();
-    assert_eq!(states, [State::Promoted, State::OfAnother, State::OfAnother]);
-    reader.owner_a("{ me { role } }", json!({})).await.data();
 }

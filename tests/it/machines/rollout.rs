@@ -1,86 +1,16 @@
 //! `deploy/rollout`, with real servers on one socket.
 
-use std::{
-    net::SocketAddr,
-    path::PathBuf,
-    process::Output,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{path::PathBuf, process::Output, sync::Arc, time::Duration};
 
-use diesel_async::SimpleAsyncConnection;
-use futures_util::{SinkExt, StreamExt, future::join_all};
-use serde_json::{Value, json};
-use tokio_tungstenite::{
-    connect_async,
-    tungstenite::{Message, client::IntoClientRequest},
-};
+use serde_json::json;
 
 use crate::support::{
-    production::Production,
-    sql::number,
     systemd::{Ending, Systemd},
+    traffic::{Traffic, ask, partner},
 };
 
 fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-/// Asks, and fails where there is no answer or an error in it.
-async fn ask(client: &reqwest::Client, address: SocketAddr, token: &str, query: &str, variables: Value) -> Result<Value, String> {
-    let request = client.post(format!("http://{address}/graphql")).bearer_auth(token);
-    let answer =
-        request.json(&json!({"query": query, "variables": variables})).send().await.map_err(|error| format!("{error:?}"))?;
-    let body: Value = answer.json().await.map_err(|error| format!("{error:?}"))?;
-    if body.get("errors").is_some() { Err(body.to_string()) } else { Ok(body["data"].clone()) }
-}
-
-const CREATE: &str = "mutation ($input: CreateLeadInput!) { createLead(input: $input) { lead { id } userErrors { message } } }";
-
-/// A partner of the tenant `main`'s; gives the token of its owner.
-async fn partner(production: &Production) -> String {
-    let made = "INSERT INTO partners (tenant_id, id, company_name, status, commission_rate) SELECT id, gen_random_uuid(), 'P', 'active', 0.1 FROM tenants;
-        INSERT INTO partner_profiles (tenant_id, partner_id) SELECT tenant_id, id FROM partners;
-        INSERT INTO users (tenant_id, id, clerk_user_id, name, default_partner_id) SELECT tenant_id, gen_random_uuid(), 'owner', 'Owner', id FROM partners;
-        INSERT INTO partner_users (tenant_id, partner_id, user_id, role) SELECT tenant_id, default_partner_id, id, 'owner' FROM users";
-    (&mut &production.administrator).batch_execute(made).await.expect("a partner");
-    production.token("owner")
-}
-
-/// Watches leads over `WebSocket`s, connecting again with the last cursor whenever it is sent away; gives the ids that it was told.
-async fn watch(
-    address: SocketAddr,
-    token: String,
-    mut since: Option<String>,
-    told: Arc<Mutex<Vec<String>>>,
-    connections: Arc<AtomicUsize>,
-) {
-    loop {
-        let mut request = format!("ws://{address}/graphql").into_client_request().expect("a request");
-        request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
-        let (mut socket, _) = connect_async(request).await.expect("no connection is refused");
-        connections.fetch_add(1, Ordering::Relaxed);
-        let begin = [
-            json!({"type": "connection_init", "payload": {"authorization": format!("Bearer {token}")}}),
-            json!({"type": "subscribe", "id": "1", "payload": {
-                "query": "subscription ($since: String) { leadChanged(since: $since) { cursor lead { id } } }", "variables": {"since": since}}}),
-        ];
-        for message in begin {
-            let _ = socket.send(Message::text(message.to_string())).await;
-        }
-        while let Some(Ok(message)) = socket.next().await {
-            let Message::Text(text) = message else { continue };
-            let message: Value = serde_json::from_str(&text).expect("JSON");
-            if message["type"] == "next" {
-                let change = &message["payload"]["data"]["leadChanged"];
-                since = change["cursor"].as_str().map(str::to_owned);
-                told.lock().expect("told").push(change["lead"]["id"].as_str().unwrap_or("nothing").to_owned());
-            }
-        }
-    }
 }
 
 /// Two rollouts under load: no request fails, each acknowledged change is made once, and the subscriber receives each once.
@@ -94,74 +24,24 @@ async fn nothing_stops() {
     }
     let first = systemd.roll_out("1.0").await;
     assert!(first.status.success(), "{}", said(&first));
-    let (address, client) = (systemd.address(), reqwest::Client::new());
-    let cursor = ask(&client, address, &token, "{ eventCursor }", json!({})).await.expect("a cursor")["eventCursor"].clone();
-    let (told, connections) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
-    let watching = tokio::spawn(watch(
-        address,
-        token.clone(),
-        cursor.as_str().map(str::to_owned),
-        Arc::clone(&told),
-        Arc::clone(&connections),
-    ));
-
-    let (done, answered) = (AtomicBool::new(false), Mutex::new(Vec::new()));
-    let asks = (0..6).map(|_| async {
-        // Each with connections of its own, which it keeps.
-        let client = reqwest::Client::new();
-        let mut failures = Vec::new();
-        while !done.load(Ordering::Relaxed) {
-            let key = uuid::Uuid::now_v7();
-            let input = json!({"clientName": "Ada Lovelace", "clientEmail": "ada@example.com", "service": "Engine", "idempotencyKey": key});
-            match ask(&client, address, &token, CREATE, json!({"input": input})).await {
-                Ok(data) => answered
-                    .lock()
-                    .expect("answered")
-                    .push(data["createLead"]["lead"]["id"].as_str().unwrap_or("nothing").to_owned()),
-                Err(error) => failures.push(error),
-            }
-            if let Err(error) = ask(&client, address, &token, "{ leads(first: 3) { nodes { id } } }", json!({})).await {
-                failures.push(error);
-            }
-        }
-        failures
-    });
-    let rolling = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        for version in ["1.1", "1.2"] {
-            let rolled = systemd.roll_out(version).await;
-            assert!(rolled.status.success(), "{}", said(&rolled));
-            assert_eq!(
-                (systemd.running(), systemd.version("current")),
-                (vec!["current".to_owned()], PathBuf::from("releases").join(version))
-            );
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        done.store(true, Ordering::Relaxed);
-    };
-    let (failures, ()) = tokio::join!(join_all(asks), rolling);
-    assert_eq!(failures.concat(), Vec::<String>::new(), "no request fails");
-
-    let mut answered = answered.into_inner().expect("answered");
-    answered.sort_unstable();
-    assert!(answered.len() > 20, "{} leads", answered.len());
-    let made = number(&mut connection(&systemd).await, "SELECT count(*) FROM partner_leads").await;
-    assert_eq!(usize::try_from(made), Ok(answered.len()), "each is made once");
-    let mut heard = Vec::new();
-    for _ in 0..400 {
-        heard = told.lock().expect("told").clone();
-        if heard.len() >= answered.len() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
+    let traffic = Traffic::start(systemd.address(), &token, 6).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    for version in ["1.1", "1.2"] {
+        let rolled = systemd.roll_out(version).await;
+        assert!(rolled.status.success(), "{}", said(&rolled));
+        assert_eq!(
+            (systemd.running(), systemd.version("current")),
+            (vec!["current".to_owned()], PathBuf::from("releases").join(version))
+        );
     }
-    heard.sort_unstable();
-    assert_eq!(heard, answered, "who subscribes is told of each, once");
-    assert!(!watching.is_finished(), "no connection is refused");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let counts = traffic.end(&mut connection(&systemd).await).await;
+    assert_eq!(counts.unanswered, Vec::<String>::new(), "no request fails, and no connection is refused");
+    assert!(counts.acknowledged > 20, "{counts:?}");
+    assert_eq!((counts.lost, counts.doubled), (0, 0), "each is made once");
+    assert_eq!((counts.missed, counts.twice, counts.expired), (0, 0, 0), "who subscribes is told of each, once");
     // The first, and one after each of the four servers that ended; now and then one is sent away at once by the server that ends.
-    let connections = connections.load(Ordering::Relaxed);
-    assert!((5..=9).contains(&connections), "{connections} connections");
-    watching.abort();
+    assert!((5..=9).contains(&counts.connections), "{} connections", counts.connections);
 }
 
 async fn connection(systemd: &Systemd) -> partner_portal::db::Connection {

@@ -102,7 +102,6 @@ async fn what_it_is_set_to() {
     let socket = sockets(&portal.0.cluster.owner()).display().to_string();
     let two = format!("host={socket},/nowhere user=portal dbname=portal");
     portal.finds("target_session_attrs=read-write", &[("DATABASE_URL", Some(&two))]);
-    portal.finds("READ_URL (--read-url) is set without DATABASE_URL", &[("DATABASE_URL", None), ("PORTAL_READ_URL", Some(&url))]);
     portal.finds("is no standby", &[("PORTAL_READ_URL", Some(&url))]);
     portal.finds("is not used: ", &[("PORTAL_READ_URL", Some("postgres://portal@127.0.0.1:9/portal"))]);
     portal.finds("is a superuser", &[("DATABASE_URL", Some(&url.replace("portal@", "postgres@")))]);

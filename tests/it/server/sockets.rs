@@ -120,7 +120,7 @@ async fn idle_connections_of_a_server_that_stops() {
     let (stop, stopped) = oneshot::channel::<()>();
     let (router, limits) = (world.router.clone(), world.app.edge.limits.clone());
     let serving = tokio::spawn(async move {
-        server::serve(listener, router, &limits, Duration::from_secs(1), async {
+        server::serve(listener, router, &limits, server::Ending { grace: Duration::from_secs(1), accepts: false }, async {
             let _ = stopped.await;
         })
         .await;

@@ -31,8 +31,9 @@ impl Listening {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let (router, limits) = (world.router.clone(), world.app.edge.limits.clone());
-        let task =
-            tokio::spawn(async move { server::serve(listener, router, &limits, Duration::ZERO, std::future::pending()).await });
+        let task = tokio::spawn(async move {
+            server::serve(listener, router, &limits, server::Ending::default(), std::future::pending()).await;
+        });
         Self { address, task }
     }
 

@@ -3,6 +3,7 @@
 
 pub mod affiliates;
 mod answer;
+pub mod balancer;
 pub mod binary;
 pub mod cluster;
 pub mod credits;
@@ -10,6 +11,7 @@ pub mod listening;
 pub mod log;
 pub mod money;
 mod people;
+pub mod processes;
 pub mod production;
 pub mod programmes;
 pub mod rate_service;
@@ -17,6 +19,7 @@ pub mod sql;
 pub mod standby;
 pub mod systemd;
 pub mod tokens;
+pub mod traffic;
 pub mod world;
 
 pub use self::{

@@ -1,10 +1,16 @@
 //! A set-up as in production: a cluster whose owner of the tables and login are roles of their own, an issuer that publishes its keys, the settings of
 //! the server, and the first tenant.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Stdio},
+};
 
 use axum::{Json, Router, http::HeaderMap, routing::get};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use nix::sys::signal::Signal;
 use partner_portal::{
     auth::development::DevelopmentIssuer,
     clock::Clock,
@@ -17,8 +23,9 @@ use serde_json::{Value, json};
 
 use super::{
     KEYS,
-    binary::{Folder, command},
+    binary::{Folder, command, eventually},
     cluster,
+    processes::signal_all,
     standby::sockets,
     tokens::good_claims,
 };
@@ -73,6 +80,27 @@ impl Production {
         url(&self.cluster, login)
     }
 
+    /// A server with these settings too, once it is ready.
+    pub async fn serve(&self, settings: &[(&str, &str)]) -> Running {
+        // Free a moment ago: the servers of other tests ask for none by number.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        let data = Folder::new();
+        let mut program = command(&data.0);
+        program.args(["serve", "--listen", &address.to_string()]).envs(&self.settings).envs(settings.iter().copied());
+        let log = std::env::temp_dir().join(format!("{}.log", data.0.display()));
+        let output = std::fs::File::create(&log).expect("a log");
+        program.stdin(Stdio::null()).stdout(output.try_clone().expect("a log")).stderr(output);
+        let running = Running { child: program.spawn().expect("it starts"), address, log, _data: data };
+        for _ in 0..400 {
+            let ready = reqwest::get(format!("http://{address}/readyz")).await;
+            if ready.is_ok_and(|answer| answer.status().is_success()) {
+                return running;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("the server is not ready: {}", std::fs::read_to_string(&running.log).unwrap_or_default());
+    }
+
     /// A token of the tenant `main`'s.
     pub fn token(&self, subject: &str) -> String {
         let mut claims = good_claims(subject, "main");
@@ -81,9 +109,43 @@ impl Production {
     }
 }
 
+/// A server that runs.
+pub struct Running {
+    child: Child,
+    pub address: SocketAddr,
+    log: PathBuf,
+    _data: Folder,
+}
+
+impl Running {
+    /// Kills it.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it is there");
+    }
+
+    /// Asks it to end, and waits until it has.
+    pub async fn end(mut self) {
+        signal_all(self.child.id(), Signal::SIGTERM);
+        eventually("it ends", || self.child.try_wait().expect("its status").is_some()).await;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = std::fs::remove_file(&self.log);
+    }
+}
+
 fn url(cluster: &Embedded, login: &str) -> String {
-    let folder: &Path = &sockets(&cluster.owner());
-    format!("postgres://{login}@{}/portal", folder.display().to_string().replace('/', "%2F"))
+    url_of(login, &[&sockets(&cluster.owner())])
+}
+
+/// How a role connects to whichever of several databases has its sockets in these folders.
+pub fn url_of(login: &str, sockets: &[&Path]) -> String {
+    let hosts: Vec<String> = sockets.iter().map(|folder| folder.display().to_string().replace('/', "%2F")).collect();
+    format!("postgres://{login}@{}/portal", hosts.join(","))
 }
 
 /// Publishes keys. The clock is right at one path and an hour late at another; a third has no keys.

@@ -11,15 +11,13 @@ use std::{
 };
 
 use diesel_async::SimpleAsyncConnection;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 use partner_portal::db::{Connection, connect, embedded::Embedded};
 use tokio_postgres::{Config, config::Host};
 
 use super::{
     cluster::{self, Database},
+    processes::signal_all,
     sql::{number, text},
 };
 
@@ -98,6 +96,11 @@ impl Standby {
         Database::at(self.owner.clone(), self.login.clone())
     }
 
+    /// The folder of its sockets.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// How a server connects to it.
     pub fn login(&self) -> Config {
         self.login.clone()
@@ -130,23 +133,12 @@ impl Standby {
 
     /// Stops all its processes where they are: it does not answer, and its connections stay.
     pub fn freeze(&self) {
-        self.signal(Signal::SIGSTOP);
+        signal_all(self.guard.id(), Signal::SIGSTOP);
     }
 
     /// Lets them go on.
     pub fn thaw(&self) {
-        self.signal(Signal::SIGCONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        // Each of PostgreSQL's processes has a group of its own.
-        let of_guard = |pid: &Pid| descends_from(*pid, self.guard.id());
-        for process in std::fs::read_dir("/proc").expect("processes").flatten() {
-            let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).map(Pid::from_raw);
-            if let Some(pid) = pid.filter(of_guard) {
-                let _ = kill(pid, signal);
-            }
-        }
+        signal_all(self.guard.id(), Signal::SIGCONT);
     }
 
     async fn until(&self, what: &str, mut holds: impl AsyncFnMut(&Self) -> bool) {
@@ -166,16 +158,6 @@ impl Drop for Standby {
         let _ = self.guard.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
-}
-
-/// Whether a process was started by that one, or by one that it has started.
-fn descends_from(process: Pid, ancestor: u32) -> bool {
-    let parent = |pid: i32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse::<i32>().ok()
-    };
-    let parents = std::iter::successors(parent(process.as_raw()), |pid| parent(*pid).filter(|pid| *pid > 0));
-    parents.take(10).any(|pid| pid.unsigned_abs() == ancestor)
 }
 
 async fn connect(config: &Config) -> Connection {

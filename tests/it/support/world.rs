@@ -213,7 +213,7 @@ impl World {
             metrics: Metrics::new().expect("metrics"),
             data_imports: Arc::default(),
             webhooks: crate::webhooks::anywhere(),
-            hub: Arc::new(Hub::of(&database.login).await.expect("a hub")),
+            hub: Arc::new(Hub::of(&database.login, settings.kind).await.expect("a hub")),
             files: Arc::new(tokio::sync::Semaphore::new(2)),
             operation_timeout,
             upload_timeout: operation_timeout.max(Duration::from_mins(1)),

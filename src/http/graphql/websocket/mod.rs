@@ -294,7 +294,7 @@ impl Connection {
             tells_cost: false,
             last_event_id: None,
             caller: None,
-            after: WalPosition::default(),
+            position: WalPosition::default(),
         };
         self.count += 1;
         let sender = Sender { id: id.clone(), number: self.count, outgoing: self.outgoing.clone() };
