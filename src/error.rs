@@ -77,7 +77,8 @@ pub enum Error {
 /// An error with its causes, in one line: the texts of some libraries stop before what is of use.
 pub fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+    let text = causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"));
+    text.replace('\n', "; ")
 }
 
 /// An error after which the same transaction may well succeed.

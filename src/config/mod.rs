@@ -21,7 +21,7 @@ use crate::{
     auth::verifier::AzpPolicy,
     clicks::ClickSettings,
     clock::Clock,
-    db::{self, DatabaseKind, PoolSettings, embedded::PostgresSource},
+    db::{self, DatabaseKind, PoolSettings, embedded::PostgresSource, standbys::display_address},
     keyring::Keyring,
     outbound::Reach,
     rates::{CommissionRates, service::HttpRateService},
@@ -328,6 +328,11 @@ impl Settings {
         }
         if self.limits.user_burst.min(self.limits.tenant_burst) < self.limits.max_cost + 1_000 {
             return Err("PORTAL_USER_BURST and PORTAL_TENANT_BURST (--user-burst, --tenant-burst) are at least 1000 above PORTAL_MAX_COST (--max-cost): nobody could pay for a large operation otherwise".to_owned());
+        }
+        let mut addresses: Vec<String> = self.standbys().iter().map(display_address).collect();
+        addresses.sort_unstable();
+        if let Some([twice, _]) = addresses.array_windows::<2>().find(|[one, other]| one == other) {
+            return Err(format!("PORTAL_READ_URL (--read-url) names {twice} twice"));
         }
         if self.database_url.is_none() && !self.standbys().is_empty() {
             return Err("PORTAL_READ_URL (--read-url) is set without DATABASE_URL".to_owned());

@@ -50,14 +50,13 @@ pub fn database_url(text: &str) -> Result<tokio_postgres::Config, String> {
 
 /// The URL of one standby.
 pub fn standby_url(text: &str) -> Result<tokio_postgres::Config, String> {
-    let config = database_url(text.trim())?;
-    if config.get_hosts().len().max(config.get_hostaddrs().len()) != 1 {
-        return Err(
-            "expected the URL of one host, such as postgres://portal@standby.example.com/portal, and a comma before the next URL"
-                .to_owned(),
-        );
-    }
-    Ok(config)
+    let text = text.trim();
+    let is_url = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    let config = if is_url { Some(database_url(text)?) } else { None };
+    // A part of a URL with several hosts is none.
+    config.filter(|config| config.get_hosts().len().max(config.get_hostaddrs().len()) == 1).ok_or_else(|| {
+        "expected URLs of one host each, such as postgres://portal@standby.example.com/portal, separated by commas; a comma in a password is written %2C".to_owned()
+    })
 }
 
 /// An `azp` claim: the origin of a front end.

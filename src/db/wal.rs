@@ -4,7 +4,7 @@ use diesel::{
     QueryResult,
     sql_types::{BigInt, Bool},
 };
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
 use super::statement::statement;
 
@@ -64,6 +64,12 @@ pub struct Identity {
     /// The timeline: each promotion begins one. A standby says so only when it has written something of it to its disk, or to those who may read all
     /// statistics.
     pub timeline: i64,
+}
+
+/// Lets [`Look::at`] see the timeline at once, where the login may read all statistics. One that does not inherit what it is granted has to take the role.
+pub async fn see_timeline(mut connection: &AsyncPgConnection) {
+    // Where it may not, the timeline is seen later.
+    let _ = connection.batch_execute("SET ROLE pg_read_all_stats").await;
 }
 
 /// What a database is at the moment.

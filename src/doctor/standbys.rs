@@ -47,6 +47,7 @@ pub async fn examine(primary: &AsyncPgConnection, settings: &Settings, findings:
 /// What is worth a note of a standby, or what is at fault with it.
 async fn standby(primary: &AsyncPgConnection, config: &Config, lag: Duration) -> Result<Result<Option<String>, String>> {
     let connection = connect::establish(config, None).await.map_err(Error::unavailable)?;
+    wal::see_timeline(&connection).await;
     let (own, theirs) = (Look::at(&connection).await?, Look::at(primary).await?);
     if (own.identity.cluster, own.identity.database) != (theirs.identity.cluster, theirs.identity.database) {
         return Ok(Err("is of another cluster or another database than DATABASE_URL, and is not used".to_owned()));

@@ -30,12 +30,14 @@ pub async fn ready(State(app): State<Arc<App>>, Extension(id): Extension<Request
     if app.edge.is_stopping() {
         return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response();
     }
-    let mut applied = are_applied(&app.pool).await;
-    if applied.is_err()
-        && let Some(standby) = app.standbys.serving()
-    {
-        applied = are_applied(standby.pool()).await;
-    }
+    let serving = || app.standbys.serving();
+    let applied = match serving().filter(|_| app.standbys.is_primary_away()) {
+        Some(standby) => are_applied(standby.pool()).await,
+        None => match (are_applied(&app.pool).await, serving()) {
+            (Err(_), Some(standby)) => are_applied(standby.pool()).await,
+            (applied, _) => applied,
+        },
+    };
     match applied {
         Ok(true) => "ready\n".into_response(),
         Ok(false) => (StatusCode::SERVICE_UNAVAILABLE, "migrations are missing\n").into_response(),

@@ -64,12 +64,12 @@ impl Cursors {
         self.seal(WAL_POSITION, position.0.to_be_bytes().to_vec())
     }
 
-    /// The position of such a text; the beginning for one of another database, of which nothing is known here. An error names the text by `what` it is.
+    /// The position of such a text; [`WalPosition::UNKNOWN`] for one of another database, or one that was damaged. An error names the text by `what` it is.
     pub fn decode_wal(&self, what: &str, text: &str) -> Result<WalPosition> {
         let position = self.open(WAL_POSITION, text).map_err(|NotSealed| {
             Error::BadUserInput(format!("{what}: {:?} is no position that an answer has had.", shown(text)))
         })?;
-        Ok(position.map_or_else(WalPosition::default, |bytes| WalPosition(u64::from_be_bytes(bytes))))
+        Ok(position.map_or(WalPosition::UNKNOWN, |bytes| WalPosition(u64::from_be_bytes(bytes))))
     }
 
     /// The position of a cursor. One that was made with another key is of another database: `CURSOR_EXPIRED`.
@@ -119,12 +119,12 @@ mod tests {
         assert!(same < 10, "{text} and {next} are alike");
     }
 
-    /// A position comes back, one of another database says nothing, and what is neither is named. A cursor is no position.
+    /// A position comes back, one of another database is further than any, and what is neither is named. A cursor is no position.
     #[test]
     fn positions() {
         let text = cursors(1).encode_wal(WalPosition(0x16_b374_d848)).expect("a position");
         assert_eq!(cursors(1).decode_wal("portal-position", &text).expect("a position"), WalPosition(0x16_b374_d848));
-        assert_eq!(cursors(2).decode_wal("portal-position", &text).expect("nothing"), WalPosition(0));
+        assert_eq!(cursors(2).decode_wal("portal-position", &text).expect("nothing"), WalPosition::UNKNOWN);
         for bad in ["", "16/B374D848", &cursors(1).encode(POSITION).expect("a cursor")] {
             let Err(Error::BadUserInput(message)) = cursors(1).decode_wal("portal-position", bad) else { panic!("{bad}") };
             assert!(message.starts_with("portal-position: "), "{message}");

@@ -217,7 +217,9 @@ impl Metrics {
         for standby in &now.standbys {
             let name = standby.name.as_str();
             self.standbys.serving.with_label_values(&[name]).set((standby.state == State::Serving).into());
-            self.standbys.behind.with_label_values(&[name]).set(i64::try_from(standby.behind).unwrap_or(i64::MAX));
+            if let Some(behind) = standby.behind {
+                self.standbys.behind.with_label_values(&[name]).set(i64::try_from(behind).unwrap_or(i64::MAX));
+            }
             for (state, count) in by_state(standby.connections) {
                 self.standbys.connections.with_label_values(&[name, state]).set(count);
             }

@@ -223,7 +223,8 @@ impl Session {
         *self.act.lock().unwrap_or_else(PoisonError::into_inner) = Some(act);
     }
 
-    /// How far the primary was when the last change of this session had been committed; `None` where there was none, or no standby is read from.
+    /// How far the primary was when the last change of this session had been committed, or its position was noted; `None` where neither was, or no standby is read
+    /// from.
     pub fn committed_at(&self) -> Option<WalPosition> {
         Some(WalPosition(self.committed_at.load(Ordering::Acquire))).filter(|position| *position > WalPosition::default())
     }

@@ -87,6 +87,17 @@ impl Writing<'_> {
 }
 
 impl Session {
+    /// Notes how far the primary is by which the session has read, where standbys are read from: what was read may be an earlier change of the caller's.
+    pub async fn note_position(&self) -> Result<()> {
+        if let Some(known) = &self.position {
+            let position = wal::position(&*self.read().await?).await?;
+            self.own.fetch_add(1, Ordering::Relaxed);
+            self.committed_at.fetch_max(position.0, Ordering::Release);
+            known.raise(position);
+        }
+        Ok(())
+    }
+
     /// Notes that a change of the caller's is about to be committed, where standbys are read from.
     fn begin_commit(&self) -> Option<Committing<'_>> {
         self.position.as_ref().map(CallerPosition::begin_commit)

@@ -101,8 +101,8 @@ pub struct StandbyStatus {
     pub name: String,
     /// What it is good for.
     pub state: State,
-    /// How many bytes of the write-ahead log it has not replayed.
-    pub behind: u64,
+    /// How many bytes of the write-ahead log it has not replayed; `None` where it has never answered.
+    pub behind: Option<u64>,
     /// Its connections.
     pub connections: Status,
 }
@@ -204,6 +204,16 @@ impl Standbys {
         if best.catches_up(required).await { Choice::Standby(Arc::clone(best)) } else { Choice::PrimaryAhead }
     }
 
+    /// Waits for what the primary does, unless it stops answering meanwhile.
+    pub async fn on_primary<T: Outcome>(&self, work: impl Future<Output = T>) -> T {
+        self.primary.read(work).await
+    }
+
+    /// Whether the primary is known not to answer.
+    pub fn is_primary_away(&self) -> bool {
+        *self.primary.state.borrow() == State::Away
+    }
+
     /// A standby that answers queries, if there is one.
     pub fn serving(&self) -> Option<Arc<Standby>> {
         self.best(WalPosition::default()).map(Arc::clone)
@@ -254,9 +264,9 @@ impl Primary {
     }
 
     /// Which database a standby is of, and what it has replayed that is not too far behind; `None` while nothing is known of the primary.
-    fn required(&self, now: Instant) -> Option<(Identity, WalPosition)> {
+    fn required(&self) -> Option<(Identity, WalPosition)> {
         let seen = self.seen();
-        seen.0.zip(seen.1.required(now))
+        seen.0.zip(seen.1.required())
     }
 
     async fn read<T: Outcome>(&self, work: impl Future<Output = T>) -> T {
@@ -289,7 +299,7 @@ impl Standby {
             name: display_address(config),
             pool: Pool::new(config.clone(), PoolSettings { kind: DatabaseKind::Standby, ..settings })?,
             config: config.clone(),
-            last: Sender::new((State::Away, WalPosition::default())),
+            last: Sender::new((State::Silent, WalPosition::default())),
             waiting: AtomicUsize::new(0),
             asked: Notify::new(),
         }))
@@ -337,7 +347,7 @@ impl Standby {
         StandbyStatus {
             name: self.name.clone(),
             state,
-            behind: newest.0.saturating_sub(replayed.0),
+            behind: (replayed > WalPosition::default()).then(|| newest.0.saturating_sub(replayed.0)),
             connections: self.pool.status(),
         }
     }

@@ -12,7 +12,7 @@ use super::{Standby, Standbys, State};
 use crate::{
     db::{
         Connection, STEP_DOWN, connect,
-        wal::{Identity, Look, WalPosition},
+        wal::{self, Identity, Look, WalPosition},
     },
     error::{Error, Result},
 };
@@ -54,7 +54,7 @@ async fn look_at_primary(standbys: Arc<Standbys>, config: Config) {
         let state = after(was);
         standbys.primary.state.send_replace(state);
         if let (false, State::Away, Err(error)) = (was == state, state, outcome) {
-            tracing::warn!(%error, "the primary does not answer; standbys answer queries");
+            tracing::warn!(%error, "the primary does not answer");
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(BACKOFF[1]);
@@ -91,10 +91,14 @@ async fn follow_standby(standbys: &Standbys, standby: &Standby, wait: &mut Durat
     let connection = in_time(connected(&standby.config)).await?;
     loop {
         let look = in_time(async { Ok(Look::at(&connection).await?) }).await?;
-        let state = judge(look, standbys.primary.required(Instant::now()));
+        let state = judge(look, standbys.primary.required());
         let (was, _) = standby.last.send_replace((state, look.position));
-        if was != state {
-            tracing::info!(standby = standby.name, ?was, is = ?state, "a standby has changed");
+        match (was == state, state) {
+            (true, _) => {}
+            (false, State::Serving) => tracing::info!(standby = standby.name, "a standby answers queries"),
+            (false, _) => {
+                tracing::warn!(standby = standby.name, ?state, "a standby is left out; `partner-portal doctor` says why");
+            }
         }
         *wait = BACKOFF[0];
         let next = if standby.is_waited_for() { WHILE_WAITED_FOR } else { EACH };
@@ -120,7 +124,9 @@ fn judge(look: Look, primary: Option<(Identity, WalPosition)>) -> State {
 }
 
 async fn connected(config: &Config) -> Result<Connection> {
-    connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable)
+    let connection = connect::establish(config, Some(STEP_DOWN)).await.map_err(Error::unavailable)?;
+    wal::see_timeline(&connection).await;
+    Ok(connection)
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

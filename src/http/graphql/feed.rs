@@ -66,7 +66,7 @@ impl Feed {
         // After a restart all subscribers come back at once: they wait for each other, and do not hold up requests.
         let under_way = app.edge.permit_to_resolve().await?;
         // By the primary: what a standby does not know yet, and was handed on before, would come neither from the table nor by itself.
-        let (session, viewer) = admit(app, &app.pool, &call.claims, &call.id).await?;
+        let (session, viewer) = app.standbys.on_primary(Box::pin(admit(app, &app.pool, &call.claims, &call.id))).await?;
         app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost)?;
         let step = Arc::new(SubscriptionStep::open());
         let answer = execute(app, &prepared, &session, &viewer, Arc::clone(&step)).await;
@@ -185,7 +185,7 @@ impl Feed {
         let claims = self.claims();
         if let Some(known) = self.app.pool.position_of(&claims.issuer, &claims.subject) {
             known.raise(position);
-            position::attach(&self.app, position, &mut update.answer)?;
+            position::attach(&self.app, position, position, &mut update.answer)?;
             position::into_extensions(&mut update.answer);
         }
         Ok(update)

@@ -24,7 +24,7 @@ use crate::{
         guard::{Unconfirmed, staff_role},
     },
     db::{
-        Pool,
+        DatabaseKind, Pool,
         session::{Access, AuditActor, Session},
         spans,
         standbys::Outcome,
@@ -120,8 +120,12 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
     } else {
         Box::pin(run_known(app, &app.pool, call, prepared, files, limit, false)).await?
     };
+    if prepared.kind == OperationType::Mutation && session.committed_at().is_none() {
+        // One that was sent again: what it answers was committed by another server, perhaps.
+        session.note_position().await?;
+    }
     if let Some(position) = session.committed_at() {
-        position::attach(app, position.max(said), &mut answer)?;
+        position::attach(app, position, said, &mut answer)?;
     }
     if call.tells_cost {
         answer.extensions.insert("cost".to_owned(), cost(app, prepared, &answer));
@@ -191,7 +195,10 @@ async fn run_known(
     } else {
         Access::Read
     };
-    let (session, viewer) = app.known_callers.admit(pool, &call.claims, &call.id, access).await?;
+    let admit = Box::pin(app.known_callers.admit(pool, &call.claims, &call.id, access));
+    let is_primary = pool.kind() == DatabaseKind::Primary;
+    // Nothing has been changed yet.
+    let (session, viewer) = if is_primary { app.standbys.on_primary(admit).await? } else { admit.await? };
     if !is_paid {
         app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost)?;
     }

@@ -37,9 +37,11 @@ pub fn of_texts<'t>(app: &App, what: &str, texts: impl Iterator<Item = &'t str>)
     positions.try_fold(WalPosition::default(), |furthest, position| Ok(furthest.max(position?)))
 }
 
-/// Notes in an answer what its caller knows of by it.
-pub fn attach(app: &App, position: WalPosition, answer: &mut Answer) -> Result<()> {
-    let text = app.hub.cursors().encode_wal(position)?;
+/// Notes in an answer what its caller knows of by it, and by what they have said.
+pub fn attach(app: &App, position: WalPosition, said: WalPosition, answer: &mut Answer) -> Result<()> {
+    // One that cannot be read is not handed on: no database would ever come so far.
+    let said = if said == WalPosition::UNKNOWN { WalPosition::default() } else { said };
+    let text = app.hub.cursors().encode_wal(position.max(said))?;
     answer.http_headers.insert(POSITION, HeaderValue::try_from(text).map_err(Error::internal)?);
     Ok(())
 }

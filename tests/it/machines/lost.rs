@@ -19,6 +19,7 @@ use partner_portal::{
     ids::UserId,
 };
 use serde_json::json;
+use tokio_postgres::config::TargetSessionAttrs;
 
 use super::standbys::Primary;
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
     },
 };
 
-use super::reading::{SEND, reader, until};
+use super::reading::{SEND, ask, reader, until};
 
 /// Asks all the time, by several callers, until the task is ended; a query that fails ends it too.
 fn load(world: &Arc<World>) -> tokio::task::JoinHandle<()> {
@@ -99,15 +100,17 @@ async fn a_query_in_conflict_with_recovery() {
     world.owner_a("{ me { user { id } } }", json!({})).await.data();
     let standby = Standby::of(server, &["max_standby_streaming_delay=0", "hot_standby_feedback=off"]).await;
     let reader = reader(world, &[&standby], Duration::from_secs(5)).await;
+    let (was_in_conflict, limit) = (|| reader.app.standbys.repeated() > 0, std::time::Instant::now() + Duration::from_secs(40));
+    let goes_on = || !was_in_conflict() && std::time::Instant::now() < limit;
     let lock = async {
-        for _ in 0..20 {
-            // What is locked on the primary is locked there: what waits for it stands in the way.
-            world.sql("BEGIN; LOCK TABLE partner_leads; SELECT pg_sleep(0.05); COMMIT").await;
+        while goes_on() {
+            // What is locked on the primary is locked on the standby too: queries there stand in the way.
+            world.sql("BEGIN; LOCK TABLE partner_leads; SELECT pg_sleep(0.02); COMMIT").await;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
     let asks = async {
-        for _ in 0..60 {
+        while goes_on() {
             let answers = join_all((0..4).map(|_| reader.owner_a("{ leads(first: 5) { nodes { id } } }", json!({})))).await;
             for answer in answers {
                 assert!(answer.data()["leads"].is_object());
@@ -158,7 +161,14 @@ async fn a_primary_that_is_lost() {
     let backend = number(&mut owner, "SELECT pg_backend_pid()::bigint").await;
     let postmaster = parent(i32::try_from(backend).expect("a process")).expect("the server").unsigned_abs();
     signal_all(postmaster, Signal::SIGSTOP);
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    // It is known a while later; from then on nothing waits for it.
+    let (refused, ready) = tokio::join!(reader.owner_a(SEND, json!({})), async {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        let asked = std::time::Instant::now();
+        (reader.visit("GET", "/readyz", &[]).await.status(), asked.elapsed())
+    });
+    assert_eq!(refused.code(), "SERVICE_UNAVAILABLE", "{}", refused.body);
+    assert!(ready.0 == StatusCode::OK && ready.1 < Duration::from_secs(1), "{ready:?}");
     signal_all(postmaster, Signal::SIGCONT);
     assert!(!load.is_finished(), "a query has failed: {:?}", load.await);
     server.stop().await;
@@ -169,6 +179,35 @@ async fn a_primary_that_is_lost() {
     assert_eq!(reader.visit("GET", "/readyz", &[]).await.status(), StatusCode::OK);
     assert!(!load.is_finished(), "a query has failed: {:?}", load.await);
     load.abort();
+}
+
+/// After a failover, a standby that follows the new primary answers queries at once where the login may see that it does; one that stays behind answers none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn standbys_after_a_failover() {
+    let Primary { world, server, _folder } = Primary::start().await;
+    world.sql("GRANT pg_read_all_stats TO portal; ALTER ROLE portal NOINHERIT").await;
+    world.owner_a("{ me { role } }", json!({})).await.data();
+    let (next, following, left) =
+        (Standby::of(&server, &[]).await, Standby::of(&server, &[]).await, Standby::of(&server, &[]).await);
+    let mut login = server.login();
+    login.host_path(next.folder()).target_session_attrs(TargetSessionAttrs::ReadWrite);
+    let setup = Setup {
+        database: Some(world.database.clone().with_login(login)),
+        standbys: vec![following.login(), left.login()],
+        ..Setup::default()
+    };
+    let reader = world.twin_with(setup).await;
+    until(&reader, "both serve", |serving| serving == [true, true]).await;
+    for standby in [&next, &following, &left] {
+        standby.catch_up(&server).await;
+    }
+    server.stop().await;
+    next.promote().await;
+    following.follow(&next).await;
+    until(&reader, "the one that follows serves, and the other does not", |serving| serving == [true, false]).await;
+    let states: Vec<State> = reader.app.standbys.status().iter().map(|standby| standby.state).collect();
+    assert_eq!(states, [State::Serving, State::OfOldTimeline]);
+    ask(&reader, "owner_a", SEND, json!({}), None).await.data();
 }
 
 /// What is no standby of the primary answers nothing: one that was promoted, and one of another cluster.

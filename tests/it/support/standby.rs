@@ -68,14 +68,16 @@ impl Standby {
                 std::fs::remove_file(entry.path()).expect("it is removed");
             }
         }
-        let primary_host = format!("primary_conninfo=host={} user=postgres", sockets.display());
-        for (name, content) in [("backup_label", label.as_str()), ("standby.signal", "")] {
+        let followed = format!("primary_conninfo = 'host={} user=postgres'\n", sockets.display());
+        for (name, content) in
+            [("backup_label", label.as_str()), ("standby.signal", ""), ("postgresql.auto.conf", followed.as_str())]
+        {
             std::fs::write(data.join(name), content).expect("a file");
             chown(data.join(name), Some(account.uid()), Some(account.gid())).expect("the account's file");
         }
         let mut server = by_account("/bin/sh");
         server.args(["-c", GUARD, "standby"]).arg(bin.join("postgres")).arg("-D").arg(&data).arg("-k").arg(&folder);
-        for setting in ["listen_addresses=", "fsync=off", "max_connections=400", &primary_host].iter().chain(settings) {
+        for setting in ["listen_addresses=", "fsync=off", "max_connections=400"].iter().chain(settings) {
             server.args(["-c", setting]);
         }
         let log = std::fs::File::create(folder.join("log")).expect("a log");
@@ -123,6 +125,14 @@ impl Standby {
             number(&mut standby.owner().await, &replayed).await == 1
         })
         .await;
+    }
+
+    /// Has it follow another primary.
+    pub async fn follow(&self, primary: &Self) {
+        let mut owner = self.owner().await;
+        let address = format!("ALTER SYSTEM SET primary_conninfo = 'host={} user=postgres'", primary.folder.display());
+        owner.batch_execute(&address).await.expect("a setting");
+        owner.batch_execute("SELECT pg_reload_conf()").await.expect("it is read");
     }
 
     /// Makes it a primary.

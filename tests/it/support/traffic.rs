@@ -77,6 +77,8 @@ pub struct Counts {
     pub expired: usize,
     /// How often the subscriber has connected.
     pub connections: usize,
+    /// How often it was refused a connection, and has tried again.
+    pub refused: usize,
     /// The longest time between two acknowledgements.
     pub gap: Duration,
 }
@@ -89,6 +91,7 @@ struct Log {
     told: Vec<String>,
     expired: usize,
     connections: usize,
+    refused: usize,
 }
 
 /// Traffic that goes on until it is ended.
@@ -151,6 +154,7 @@ impl Traffic {
             twice: times.values().filter(|times| **times > 1).count(),
             expired: log.expired,
             connections: log.connections,
+            refused: log.refused,
             gap: longest_gap(acknowledged.iter().map(|(_, at)| *at)),
         }
     }
@@ -200,13 +204,10 @@ async fn watch(address: SocketAddr, token: String, mut since: Option<String>, lo
     loop {
         let mut request = format!("ws://{address}/graphql").into_client_request().expect("a request");
         request.headers_mut().insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a header"));
-        let mut socket = match connect_async(request).await {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                lock(&log).unanswered.push(format!("a WebSocket: {error}"));
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
+        let Ok((mut socket, _)) = connect_async(request).await else {
+            lock(&log).refused += 1;
+            tokio::time::sleep(PAUSE).await;
+            continue;
         };
         lock(&log).connections += 1;
         let begin = [
