@@ -42,6 +42,9 @@ use crate::{
 /// How many bytes of a document cost as much as an object.
 const BYTES_PER_COST: u64 = 2_000;
 
+/// How long it may take to find out the position of what a mutation has answered.
+const POSITION_LIMIT: Duration = Duration::from_secs(1);
+
 /// The caller, and how the operation was sent.
 pub struct Call {
     /// The request's id.
@@ -121,8 +124,8 @@ async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>
         Box::pin(run_known(app, &app.pool, call, prepared, files, limit, false)).await?
     };
     if prepared.kind == OperationType::Mutation && session.committed_at().is_none() {
-        // One that was sent again: what it answers was committed by another server, perhaps.
-        session.note_position().await?;
+        // One that was sent again: what it answers was committed by another server, perhaps. Whether that can be said does not change the answer.
+        let _ = tokio::time::timeout(POSITION_LIMIT, session.note_position()).await;
     }
     if let Some(position) = session.committed_at() {
         position::attach(app, position, said, &mut answer)?;
