@@ -73,7 +73,7 @@ impl CallerPosition {
         WalPosition(entry.position.load(Ordering::Acquire))
     }
 
-    /// Notes that the caller has changed something, or was told of a change, that is there by that position.
+    /// Notes the position of a change that the caller has committed, or has received by a subscription.
     pub fn raise(&self, position: WalPosition) {
         self.entry().position.fetch_max(position.0, Ordering::AcqRel);
     }

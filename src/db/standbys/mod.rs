@@ -150,11 +150,6 @@ impl Standbys {
         }))
     }
 
-    /// Each of them.
-    pub fn all(&self) -> &[Arc<Standby>] {
-        &self.all
-    }
-
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
@@ -188,8 +183,11 @@ impl Standbys {
         match self.best(required) {
             Some(standby) if standby.catches_up(required).await => {
                 self.reads.repeated.fetch_add(1, Ordering::Relaxed);
-                self.reads.standby.fetch_add(1, Ordering::Relaxed);
-                standby.read(Box::pin(work(standby.pool.requiring(required)))).await
+                let outcome = standby.read(Box::pin(work(standby.pool.requiring(required)))).await;
+                if !outcome.is_missed() {
+                    self.reads.standby.fetch_add(1, Ordering::Relaxed);
+                }
+                outcome
             }
             _ => outcome,
         }

@@ -80,7 +80,7 @@ pub struct Prepared {
     pub kind: OperationType,
     /// What it may cost.
     pub cost: u64,
-    /// What its caller knows of, as they say.
+    /// The position that a standby must have replayed to answer it, as the request has it.
     pub position: Option<String>,
 }
 

@@ -35,7 +35,7 @@ impl Parameters {
 pub struct Extensions {
     /// Automatic persisted queries.
     pub persisted_query: Option<PersistedQuery>,
-    /// What the caller knows of, as an answer has said it.
+    /// The position that a standby must have replayed to answer, from an earlier answer.
     pub position: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! What a caller has changed or was told of, as a position in the write-ahead log that goes to the client and comes back with its next request. A standby answers
-//! it only once it has come so far, whichever server it is sent to.
+//! The position in the write-ahead log of the last change that a caller has committed or received by a subscription. Answers bring it to the client, which sends it with
+//! its next request; on any server, a standby answers that request only once it has replayed the position.
 
 use async_graphql::{Response as Answer, Value};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -37,7 +37,7 @@ pub fn of_texts<'t>(app: &App, what: &str, texts: impl Iterator<Item = &'t str>)
     positions.try_fold(WalPosition::default(), |furthest, position| Ok(furthest.max(position?)))
 }
 
-/// Notes in an answer what its caller knows of by it, and by what they have said.
+/// Puts the position that a database must have replayed to answer the caller's next request into an answer: the further one of its own and the request's.
 pub fn attach(app: &App, position: WalPosition, said: WalPosition, answer: &mut Answer) -> Result<()> {
     // One that cannot be read is not handed on: no database would ever come so far.
     let said = if said == WalPosition::UNKNOWN { WalPosition::default() } else { said };

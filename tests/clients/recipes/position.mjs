@@ -1,5 +1,5 @@
-// For servers that read from standbys: each request says what this client has changed or was told of, so that no answer is without it, whichever server
-// gives it. Where a server does not read from standbys, there is nothing to say. One of these for each server address.
+// For servers that read from standbys: each request has the position of the last change that this client has made or received, so that every server's answer
+// includes it. Servers that do not read from standbys give no positions. One of these for each server address.
 export function makePositions() {
   const known = new Set();
   let told = [];

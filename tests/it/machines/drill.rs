@@ -122,6 +122,16 @@ impl Pair {
         self.portal.production.administrator.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
+    /// Kills the primary under this traffic, promotes the standby, and counts once the traffic has gone on.
+    async fn fail_over(&mut self, traffic: Traffic) -> Counts {
+        self.kill_primary().await;
+        let before = traffic.acknowledged();
+        self.standby.promote().await;
+        tokio::time::sleep(half() + Duration::from_secs(1)).await;
+        assert!(traffic.acknowledged() > before, "nothing is taken after the promotion");
+        traffic.end(&mut self.standby.owner().await).await
+    }
+
     /// Kills all processes of the primary.
     async fn kill_primary(&mut self) {
         let backend = number(&mut self.portal.production.administrator, "SELECT pg_backend_pid()::bigint").await;
@@ -138,18 +148,13 @@ async fn a_synchronous_standby_takes_over() {
     pair.primary("SELECT pg_reload_conf()").await;
     let traffic = pair.portal.traffic().await;
     tokio::time::sleep(half()).await;
-    pair.kill_primary().await;
-    let before = traffic.acknowledged();
-    pair.standby.promote().await;
-    tokio::time::sleep(half() + Duration::from_secs(1)).await;
-    assert!(traffic.acknowledged() > before, "nothing is taken after the promotion");
-    let counts = traffic.end(&mut pair.standby.owner().await).await;
+    let counts = pair.fail_over(traffic).await;
     print("primary killed, synchronous standby promoted", &counts);
     nothing_lost(&counts);
 }
 
-/// The same with a standby that had not received everything: what it did not have is lost, as it must be; the subscriber is told that its cursor has expired,
-/// and of each change from then on, once.
+/// The same with a standby that had not received everything: what it did not have is lost, as it must be; the subscriber gets `CURSOR_EXPIRED`,
+/// and each event from then on, once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_lagging_standby_takes_over() {
     let mut pair = Pair::start(|_| Vec::new()).await;
@@ -158,21 +163,16 @@ async fn a_lagging_standby_takes_over() {
     let sender = number(&mut pair.portal.production.administrator, "SELECT pid::bigint FROM pg_stat_replication").await;
     signal_all(u32::try_from(sender).expect("a process"), Signal::SIGSTOP);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    pair.kill_primary().await;
-    let before = traffic.acknowledged();
-    pair.standby.promote().await;
-    tokio::time::sleep(half() + Duration::from_secs(1)).await;
-    assert!(traffic.acknowledged() > before, "nothing is taken after the promotion");
-    let counts = traffic.end(&mut pair.standby.owner().await).await;
+    let counts = pair.fail_over(traffic).await;
     print("primary killed, lagging standby promoted", &counts);
     assert!(counts.lost > 0 && counts.lost < counts.acknowledged, "it did not lag: this test proves nothing: {counts:?}");
     assert_eq!((counts.doubled, counts.twice), (0, 0), "{counts:?}");
-    assert!(counts.expired > 0, "the subscriber is told: {counts:?}");
+    assert!(counts.expired > 0, "the subscriber gets CURSOR_EXPIRED: {counts:?}");
     // Between its last event and the new subscription there are some that it reads anew.
-    assert!(counts.missed < counts.acknowledged - counts.lost, "and told of later ones: {counts:?}");
+    assert!(counts.missed < counts.acknowledged - counts.lost, "and receives later events: {counts:?}");
 }
 
-/// Whoever has changed something finds it in what they read next, over any server, while a standby answers queries and others write.
+/// A caller's change is in their next answer, of every server, while a standby answers queries and others write.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_first_read_is_stale() {
     let pair = Pair::start(|standby| vec![("PORTAL_READ_URL", standby.to_owned())]).await;

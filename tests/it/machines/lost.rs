@@ -145,7 +145,7 @@ async fn a_session_makes_sure() {
     assert!(matches!(open(there).await, Err(Error::Unavailable(_))), "it is no standby any more");
 }
 
-/// While the primary is away, queries are answered, and the server is ready for them; what changes something is told to come again.
+/// While the primary is away, queries are answered, and the server is ready for them; mutations get 503 and Retry-After.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_primary_that_is_lost() {
     let Primary { world, server, _folder } = Primary::start().await;

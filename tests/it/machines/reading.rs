@@ -1,4 +1,4 @@
-//! Servers that read from standbys, too: nobody is answered without what they have changed or were told of, and no query fails where one database is lost.
+//! Servers that read from standbys: an answer includes every change that its caller has made or received by a subscription.
 
 use std::time::Duration;
 
@@ -68,8 +68,7 @@ fn position(headers: &HeaderMap) -> &HeaderValue {
     headers.get(POSITION).expect("a position")
 }
 
-/// Who has changed something finds it in what they read next: from the same server, from another by the position that they were answered, and after they were told of it by
-/// a subscription. Others may see it a moment later.
+/// A caller's change is in their next answer: of the same server, and of another that gets the position of the mutation's answer. Other callers may read it later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_is_answered_less_than_they_have_done() {
     let Primary { world, server, .. } = &Primary::start().await;
@@ -140,7 +139,7 @@ async fn a_standby_that_comes_a_moment_later() {
     assert!(by_standby > 50, "the standby answers most of them: {by_standby}, and {ahead} by the primary");
 }
 
-/// A subscriber is told of a change as it is, not as a standby still knows it, and finds it in what they read next.
+/// An event is resolved with the change that it is about, even while a standby has not replayed it, and so is the subscriber's next query.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn subscribers_are_not_answered_less_than_they_were_told() {
     let Primary { world, server, .. } = &Primary::start().await;

@@ -69,11 +69,11 @@ pub struct Counts {
     pub lost: usize,
     /// Leads that are there more than once.
     pub doubled: usize,
-    /// Leads that were acknowledged, are there, and whose subscriber was not told of them.
+    /// Leads that were acknowledged and kept, and of which the subscriber received no event.
     pub missed: usize,
-    /// Leads that the subscriber was told of more than once.
+    /// Leads of which the subscriber received more than one event.
     pub twice: usize,
-    /// How often the subscriber was told that its cursor has expired.
+    /// How often the subscriber received `CURSOR_EXPIRED`.
     pub expired: usize,
     /// How often the subscriber has connected.
     pub connections: usize,
