@@ -20,6 +20,12 @@ pub enum Error {
         /// What the bearer can do about it. Only for a malformed header or token, and for a token whose signature was verified.
         advice: Option<&'static str>,
     },
+    /// The token is valid, and of no tenant that is here.
+    #[error("unauthenticated: the token is of no tenant, or fails to name one of several")]
+    UnknownTenant,
+    /// The tenant is being moved to another cluster, and held for the last moment of it. Nothing was done.
+    #[error("The tenant is being moved to another database, and nothing was done. Try again in a few seconds.")]
+    Held,
     /// The caller's role, or its partner's status, does not allow the action. The text says which and what to do.
     #[error("{0}")]
     Forbidden(String),
@@ -100,7 +106,7 @@ impl Error {
     /// The value of `extensions.code`, the part of an error that a program may depend on.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unauthenticated { .. } => "UNAUTHENTICATED",
+            Self::Unauthenticated { .. } | Self::UnknownTenant => "UNAUTHENTICATED",
             Self::Forbidden(_) => "FORBIDDEN",
             Self::NotFound(_) => "NOT_FOUND",
             Self::BadUserInput(_) => "BAD_USER_INPUT",
@@ -109,7 +115,7 @@ impl Error {
             Self::RateLimited { .. } | Self::TooManyOpen { .. } => "RATE_LIMITED",
             Self::CursorExpired(_) => "CURSOR_EXPIRED",
             Self::Timeout => "TIMEOUT",
-            Self::Unavailable(_) | Self::Overtaken(_) => "SERVICE_UNAVAILABLE",
+            Self::Unavailable(_) | Self::Overtaken(_) | Self::Held => "SERVICE_UNAVAILABLE",
             Self::PerhapsDone(_) | Self::Aborted | Self::Internal(_) => "INTERNAL_SERVER_ERROR",
         }
     }
@@ -117,7 +123,7 @@ impl Error {
     /// The sentence for the person who asked.
     pub fn public_message(&self) -> String {
         match self {
-            Self::Unauthenticated { advice: None, .. } => "A valid session token is needed.".to_owned(),
+            Self::Unauthenticated { advice: None, .. } | Self::UnknownTenant => "A valid session token is needed.".to_owned(),
             Self::Unauthenticated { advice: Some(advice), .. } => format!("A valid session token is needed. {advice}"),
             Self::Unavailable(_) => "The service is not available at the moment. Try again in a few seconds.".to_owned(),
             Self::Overtaken(_) => {
@@ -139,6 +145,7 @@ impl Error {
             | Self::RateLimited { .. }
             | Self::TooManyOpen { .. }
             | Self::CursorExpired(_)
+            | Self::Held
             | Self::Timeout => self.to_string(),
         }
     }
@@ -147,7 +154,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { wait, .. } => Some(seconds(*wait).max(1)),
-            Self::Unavailable(_) | Self::Overtaken(_) => Some(1),
+            Self::Unavailable(_) | Self::Overtaken(_) | Self::Held => Some(1),
             _ => None,
         }
     }
@@ -199,6 +206,7 @@ impl From<DieselError> for Error {
             }
             DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => Self::unavailable(error),
             DieselError::DatabaseError(_, info) if is_of_recovery(info.message()) => Self::unavailable(error),
+            DieselError::DatabaseError(_, info) if info.message() == HELD => Self::Held,
             DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Self::Overtaken(error.to_string().into()),
             // SQLSTATE 40P01 (deadlock_detected) has no kind of its own in diesel; its text is PostgreSQL's.
             DieselError::DatabaseError(_, info) if info.message() == "deadlock detected" => {
@@ -219,6 +227,9 @@ impl From<DieselError> for Error {
         }
     }
 }
+
+/// What the database says of a tenant that is held (`fence_moving_tenant()`).
+const HELD: &str = "the tenant is being moved to another cluster";
 
 /// Whether a standby cannot do it, or what it replays stood in the way. diesel gives no SQLSTATE (25006 and 0A000, 55000, or 40001); see "Hot Standby" in
 /// PostgreSQL's documentation.

@@ -8,6 +8,7 @@ pub mod auth;
 pub mod cli;
 pub mod clicks;
 pub mod clock;
+pub mod clusters;
 pub mod config;
 pub mod db;
 pub mod doctor;

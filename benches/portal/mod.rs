@@ -19,6 +19,7 @@ use partner_portal::{
     },
     clicks::{ClickSettings, Clicks},
     clock::Clock,
+    clusters::Clusters,
     config::{Introspection, limits::Limits},
     db::{
         self, PoolSettings, connect,
@@ -90,18 +91,19 @@ impl Portal {
             PoolSettings { size: 4, wait: limit, statement_timeout: limit, linger: db::LINGER, kind: db::DatabaseKind::Single };
         let pool = db::Pool::new(database.login(), settings).expect("a pool");
         let app = App {
+            clusters: Clusters::new(Vec::new()),
             clicks: Arc::new(Clicks::new(clicks, &database.login(), clock.clone()).expect("a folder")),
             standbys: db::standbys::Standbys::new(pool.clone(), &[], settings, limit).expect("none"),
             pool,
-            schema: PortalSchema::new(limits.clone()),
-            edge: Edge::new(limits, 4, FrontEnds::default(), Introspection::On, false),
+            schema: Arc::new(PortalSchema::new(limits.clone())),
+            edge: Arc::new(Edge::new(limits, 4, FrontEnds::default(), Introspection::On, false)),
             known_callers: KnownCallers::default(),
-            verifier: TokenVerifier::new(vec![trusted], vec![], AzpPolicy::default(), clock.clone()),
+            verifier: Arc::new(TokenVerifier::new(vec![trusted], vec![], AzpPolicy::default(), clock.clone())),
             keyring: Arc::new(keyring),
             clock: clock.clone(),
             public_url: "http://localhost".into(),
             rates: partner_portal::rates::CommissionRates::default(),
-            metrics: Metrics::new().expect("metrics"),
+            metrics: Arc::new(Metrics::new().expect("metrics")),
             data_imports: Arc::default(),
             webhooks: Arc::new(Webhooks::new(Reach::Public)),
             hub: Arc::new(Hub::of(&database.login(), settings.kind).await.expect("a hub")),

@@ -14,7 +14,7 @@ use std::sync::{
 
 use quick_cache::sync::Cache;
 
-use super::{Role, Viewer, claims::Claims, verifier::TokenFault, viewer::ActivePartner};
+use super::{Role, Viewer, claims::Claims, viewer::ActivePartner};
 use crate::{
     db::{
         Pool,
@@ -151,7 +151,7 @@ fn gate(lookup: &SignIn) -> Caller {
 fn only(mut found: Vec<Identity>) -> Result<Identity> {
     match (found.pop(), found.is_empty()) {
         (Some(identity), true) => Ok(identity),
-        _ => Err(TokenFault::Tenant.into()),
+        _ => Err(Error::UnknownTenant),
     }
 }
 

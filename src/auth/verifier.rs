@@ -56,8 +56,6 @@ pub enum TokenFault {
     Party,
     #[error("the session is pending")]
     Pending,
-    #[error("no tenant for this issuer and claim")]
-    Tenant,
 }
 
 impl From<TokenFault> for crate::Error {
@@ -88,8 +86,7 @@ impl TokenFault {
             | Self::Signature
             | Self::Claims
             | Self::Issuer
-            | Self::Party
-            | Self::Tenant => None,
+            | Self::Party => None,
         }
     }
 }

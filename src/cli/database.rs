@@ -58,7 +58,9 @@ impl Database {
         if migrations::current(&database.login).await {
             return Ok(database);
         }
+        let reached = connect::establish(&database.login, None).await;
         database.close().await;
+        reached?;
         Err(Failure::new("the database is not at the version of this program: run `partner-portal migrate` first"))
     }
 

@@ -6,7 +6,7 @@ use super::{Failure, say};
 use crate::{
     clock::Clock,
     config::Settings,
-    doctor::{Weight, examine},
+    doctor::{Finding, Weight, examine},
 };
 
 #[derive(clap::Args)]
@@ -17,8 +17,13 @@ pub struct Arguments {
 }
 
 /// Prints what was found; the exit status is 1 where anything is at fault.
-pub async fn run(settings: &Settings, arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let findings = examine(settings, &Clock::default()).await;
+pub async fn run(clusters: &[(String, Settings)], arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let mut findings = Vec::new();
+    for (name, settings) in clusters {
+        let found = examine(settings, &Clock::default()).await;
+        let of = |about: String| if clusters.len() > 1 { format!("{name}: {about}") } else { about };
+        findings.extend(found.into_iter().map(|finding| Finding { about: of(finding.about), ..finding }));
+    }
     let count = |weight| findings.iter().filter(|finding| finding.weight == weight).count();
     for finding in &findings {
         if arguments.json {

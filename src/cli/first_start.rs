@@ -33,9 +33,9 @@ pub async fn run(settings: &Settings, database: &Database, keyring: &Keyring, cl
     give(database, &Gift::Demo { issuer, keyring, clock }).await
 }
 
-/// The first tenant, where an issuer is configured.
+/// The first tenant, where an issuer is configured; further clusters are given theirs by commands.
 pub async fn first_tenant_if_missing(settings: &Settings, database: &Database) -> Result<(), Failure> {
-    match settings.issuer.first() {
+    match settings.issuer.first().filter(|_| settings.is_main_cluster()) {
         Some(issuer) => give(database, &Gift::FirstTenant { issuer: &issuer.0 }).await,
         None => Ok(()),
     }

@@ -17,10 +17,12 @@ mod seed;
 mod serve;
 mod tenant;
 mod tenant_host;
+mod tenant_move;
 mod token;
 mod verify;
 mod webhook;
 mod welcome;
+mod work;
 
 use std::{fmt, io::Write, process::ExitCode};
 
@@ -140,28 +142,44 @@ pub fn main() -> ExitCode {
 
 async fn run(Cli { command, settings }: Cli, listeners: Listeners) -> Result<ExitCode, Failure> {
     settings_hold(&settings, command.as_ref())?;
+    let clusters = settings.for_clusters().map_err(Failure)?;
+    // Where none is named, that of DATABASE_URL.
+    let [(_, one), ..] = clusters.as_slice() else { return Err(Failure::new("there is no cluster")) };
     let done = match command.unwrap_or(Command::Serve) {
-        Command::Import(arguments) => return import::run(&settings, *arguments).await,
-        Command::Doctor(arguments) => return doctor::run(&settings, &arguments).await,
-        Command::Health => health::run(&settings).await,
+        Command::Import(arguments) => return import::run(one, *arguments).await,
+        Command::Doctor(arguments) => return doctor::run(&clusters, &arguments).await,
+        Command::Serve if settings.cluster.is_some() => Err(Failure::new("--cluster: a server serves all clusters")),
         Command::Serve => serve::run(settings, listeners).await,
-        Command::Migrate => migrate::run(&settings).await,
+        Command::Health => health::run(&settings).await,
+        Command::Migrate => each(&clusters, migrate::run).await,
         Command::Schema => {
             say(&crate::graphql::sdl());
             Ok(())
         }
         Command::Token(arguments) => token::run(&settings, arguments).await,
-        Command::Tenant(command) => tenant::run(&settings, command).await,
-        Command::Seed(arguments) => seed::run(&settings, arguments).await,
+        Command::Tenant(command) => tenant::run(&settings, &clusters, command).await,
+        Command::Seed(arguments) => seed::run(one, arguments).await,
         Command::Id(arguments) => id::run(&arguments),
-        Command::ImportMembers(arguments) => import_members::run(&settings, arguments).await,
-        Command::Maintain => maintain::run(&settings).await,
-        Command::Verify(arguments) => verify::run(&settings, arguments).await,
+        Command::ImportMembers(arguments) => import_members::run(one, arguments).await,
+        Command::Maintain => each(&clusters, maintain::run).await,
+        Command::Verify(arguments) => verify::run(&clusters, &arguments).await,
         Command::Webhook(command) => webhook::run(command).await,
         Command::EncryptionKey(arguments) => encryption_key::run(&arguments),
-        Command::RotateKeys => rotate_keys::run(&settings).await,
+        Command::RotateKeys => each(&clusters, rotate_keys::run).await,
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Runs a command on each cluster that it is for, and says on which.
+async fn each(clusters: &[(String, Settings)], run: impl AsyncFn(&Settings) -> Result<(), Failure>) -> Result<(), Failure> {
+    if let [(_, only)] = clusters {
+        return run(only).await;
+    }
+    for (name, settings) in clusters {
+        say(&format!("{name}:\n"));
+        run(settings).await.map_err(|Failure(text)| Failure(format!("{name}: {text}")))?;
+    }
+    Ok(())
 }
 
 /// The server and what it seals need all settings right; other commands need just a database.

@@ -2,14 +2,14 @@
 
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
+use futures_util::future::{join, join_all};
 use tokio::{
     net::TcpListener,
     signal,
-    sync::{Notify, Semaphore},
+    sync::{Semaphore, oneshot},
     task::JoinHandle,
+    time::timeout,
 };
-use tokio_postgres::Config;
 
 use super::{
     Failure,
@@ -18,38 +18,32 @@ use super::{
     listeners::{self, Listeners},
     token::{self, Kind},
     welcome,
+    work::{Common, Work},
 };
 use crate::{
     app::{App, Development},
     auth::{
         development::{self, DevelopmentIssuer},
-        guard::KnownCallers,
         keys::{KeyCache, KeySource},
         verifier::{TokenVerifier, TrustedIssuer},
     },
-    clicks::Clicks,
     clock::Clock,
+    clusters::Clusters,
     config::Settings,
-    db::{Pool, standbys::Standbys},
     edge::{Edge, FrontEnds},
     graphql::PortalSchema,
     http::{self, server::Ending},
-    jobs::{self, data_imports::DataImports},
     keyring::Keyring,
-    live::Hub,
     seed::demo,
     telemetry::metrics::Metrics,
-    webhooks::{PATIENCE, Sender, Webhooks, receiving::Receiver},
 };
 
 /// How long the tokens of the start screen are good for.
 const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
-/// How long a server that stops waits until it has let go of an import.
-const IMPORT_END: Duration = Duration::from_secs(2);
+/// How long the start waits for clusters that do not answer.
+const TRY: Duration = Duration::from_secs(5);
 /// How long connections are kept for one more request when the server stops, and new ones are accepted.
 const GRACE: Duration = Duration::from_secs(2);
-/// How long webhooks that are under way may take when the server stops.
-const WEBHOOK_END: Duration = Duration::from_secs(5);
 
 pub async fn run(settings: Settings, listeners: Listeners) -> Result<(), Failure> {
     // Before anything is started: a port that is taken is the likeliest reason why nothing can be served.
@@ -77,40 +71,31 @@ pub async fn run(settings: Settings, listeners: Listeners) -> Result<(), Failure
 async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, mut listeners: Listeners) -> Result<(), Failure> {
     let clock = Clock::default();
     first_start::run(settings, database, &keyring, &clock).await?;
-    let development = development(settings)?;
+    let development = development(settings)?.map(Arc::new);
     if settings.public_url.is_none() && !settings.is_development() {
         tracing::warn!("PORTAL_PUBLIC_URL is not set: links begin with {}", settings.public_url());
     }
-    let clicks = Clicks::new(settings.clicks(), &database.login, clock.clone());
-    let clicks = Arc::new(clicks.map_err(|error| Failure(format!("PORTAL_CLICK_DIR (--click-dir): {error}")))?);
-    let pool = Pool::new(database.login.clone(), settings.pool())?;
-    let app = Arc::new(App {
-        standbys: Standbys::new(pool.clone(), settings.standbys(), settings.pool(), settings.read_lag)?,
-        pool,
-        schema: schema(settings).await?,
-        edge: Edge::new(
+    let clusters = settings.for_clusters().map_err(Failure)?;
+    let pools = settings.pool_size * clusters.iter().map(|(_, settings)| 1 + settings.standbys().len()).sum::<usize>();
+    let common = Arc::new(Common {
+        clusters: Clusters::new(clusters.iter().map(|(name, _)| name.clone()).collect()),
+        schema: Arc::new(schema(settings).await?),
+        edge: Arc::new(Edge::new(
             settings.limits.clone(),
-            settings.pool_size * (1 + settings.standbys().len()),
+            pools,
             FrontEnds { origins: settings.cors_origins.clone(), headers: settings.cors_headers.clone() },
             settings.introspection,
             development.is_some(),
-        ),
-        known_callers: KnownCallers::default(),
-        verifier: verifier(settings, development.as_ref(), &clock)?,
+        )),
+        verifier: Arc::new(verifier(settings, development.as_deref(), &clock)?),
         keyring,
         clock: clock.clone(),
-        clicks: Arc::clone(&clicks),
-        public_url: settings.public_url().into(),
         rates: settings.rates(&clock).map_err(Failure)?,
-        metrics: Metrics::new().map_err(|error| Failure(error.to_string()))?,
-        hub: Arc::new(Hub::of(&database.login, settings.pool().kind).await?),
-        data_imports: Arc::new(Notify::new()),
-        webhooks: Arc::new(Webhooks::new(settings.webhook_reach())),
+        metrics: Arc::new(Metrics::new().map_err(|error| Failure(error.to_string()))?),
         files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
-        operation_timeout: settings.operation_timeout,
-        upload_timeout: settings.upload_timeout,
         development,
     });
+    let app = common.app(settings, &database.login).await?;
     let (listener, is_own) = listeners.api(settings).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
@@ -118,34 +103,39 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
         greet(address, development, &clock)?;
         fetch_assets(&development.assets);
     }
-    let pool = app.pool.clone();
-    let event_days = TimeDelta::days(i64::from(settings.event_days));
-    let click_days = TimeDelta::days(i64::from(settings.click_days));
-    let upkeep = tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days, click_days));
-    let importing = tokio::spawn(run_imports(Arc::clone(&app), database.login.clone()));
-    let sending = tokio::spawn(send_webhooks(Arc::clone(&app)));
-    let receiving = tokio::spawn(apply_webhooks(Arc::clone(&app)));
     let metrics = serve_metrics(settings, &app, &mut listeners).await?;
-    let watching = app.standbys.watch(&database.login);
-    let live = app.hub.listen(database.login.clone()).await?;
-    let clicking = clicks.run(&database.login).await?;
+    let work = Work::begin(Arc::clone(&app), settings, &database.login).await?;
+    common.clusters.start(0, &app);
+    let others = start_others(&common, clusters).await;
     until_stopped(listener, is_own, &app, settings).await;
-    upkeep.abort();
-    // It says first that another server may go on.
-    let _ = tokio::time::timeout(IMPORT_END, importing).await;
-    // What was not answered by then is sent again by another.
-    let _ = tokio::time::timeout(WEBHOOK_END, sending).await;
-    let _ = tokio::time::timeout(WEBHOOK_END, receiving).await;
-    live.abort();
-    clicks.close(clicking).await;
+    join(work.end(), join_all(others)).await;
     if let Some(metrics) = metrics {
         metrics.abort();
     }
-    drop(watching);
-    // No connection is left open when the database is stopped.
-    app.standbys.close();
-    pool.close();
     Ok(())
+}
+
+/// Begins to serve the tenants of the clusters after the first, each once it can be reached; waits until each was tried, but not for long.
+async fn start_others(common: &Arc<Common>, clusters: Vec<(String, Settings)>) -> Vec<JoinHandle<()>> {
+    if !common.clusters.are_several() {
+        return Vec::new();
+    }
+    let (mut tasks, mut tried) = (Vec::new(), Vec::new());
+    for (number, (name, settings)) in clusters.into_iter().enumerate().skip(1) {
+        let (sender, receiver) = oneshot::channel();
+        tried.push(receiver);
+        let common = Arc::clone(common);
+        tasks.push(tokio::spawn(async move { common.keep(number, &name, &settings, sender).await }));
+    }
+    let _ = timeout(TRY, join_all(tried)).await;
+    let of = Arc::clone(common);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = of.clusters.watch() => {}
+            () = of.edge.stopped() => {}
+        }
+    });
+    tasks
 }
 
 /// The schema, with the operations of the manifest where there is one.
@@ -157,52 +147,6 @@ async fn schema(settings: &Settings) -> Result<PortalSchema, Failure> {
             .map_err(|error| Failure(format!("PORTAL_TRUSTED_MANIFEST (--trusted-manifest): {}: {error}", manifest.display())))?;
     }
     Ok(schema)
-}
-
-/// Does what is due by time, again and again. A failure is logged and tried again at the next turn.
-async fn maintain(app: Arc<App>, interval: Duration, event_days: TimeDelta, click_days: TimeDelta) {
-    loop {
-        app.edge.budgets.forget_idle();
-        app.edge.invitations.forget_idle();
-        if app.hub.is_standby() {
-            tokio::time::sleep(interval).await;
-            continue;
-        }
-        let now = app.clock.now();
-        // What fails keeps nothing else from being done.
-        let outcomes = [
-            jobs::run(&app.pool, &app.clock).await.map(drop),
-            jobs::forget_events(&app.pool, now - event_days).await.map(drop),
-            jobs::keep_clicks(&app.pool, &app.clock, now - click_days).await.map(drop),
-            jobs::forget_webhooks(&app.pool, now).await.map(drop),
-            jobs::ask_for_rates(&app.pool, &app.clock, &app.rates).await.map(drop),
-        ];
-        for error in outcomes.into_iter().filter_map(Result::err) {
-            tracing::warn!(%error, "maintenance failed");
-        }
-        tokio::time::sleep(interval).await;
-    }
-}
-
-/// Runs imports in the background until the server stops.
-async fn run_imports(app: Arc<App>, login: Config) {
-    let imports = DataImports { pool: app.pool.clone(), login, clock: app.clock.clone() };
-    imports.run(&app.hub, &app.data_imports, app.edge.stopped()).await;
-}
-
-/// Sends webhooks until the server stops.
-async fn send_webhooks(app: Arc<App>) {
-    let (pool, clock, keyring) = (app.pool.clone(), app.clock.clone(), Arc::clone(&app.keyring));
-    let sender = Sender { pool, clock, keyring, webhooks: Arc::clone(&app.webhooks), patience: PATIENCE };
-    if let Err(error) = sender.run(&app.hub, app.edge.stopped()).await {
-        tracing::error!(%error, "webhooks are not sent");
-    }
-}
-
-/// Applies webhooks that were received until the server stops.
-async fn apply_webhooks(app: Arc<App>) {
-    let receiver = Receiver { pool: app.pool.clone(), clock: app.clock.clone(), webhooks: Arc::clone(&app.webhooks) };
-    receiver.run(&app.hub, app.edge.stopped()).await;
 }
 
 /// Serves metrics beside the API, where a setting says so.

@@ -5,7 +5,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel_async::AsyncPgConnection;
 use rust_decimal::Decimal;
 
-use super::{Failure, bar::bar, database::Database, say, tenant_host};
+use super::{Failure, bar::bar, database::Database, each, say, tenant_host, tenant_move};
 use crate::{
     auth::development,
     config::{Issuer, Settings},
@@ -14,6 +14,7 @@ use crate::{
     models::{
         calendar::TimeZone,
         people::tenant::{HOLD_DAYS, NewTenant, PartnerOnSignup, Tenant, TenantChanges, TenantSettings},
+        programmes::host::is_host,
         scope::Scope,
         totals::{self, change_time_zone},
     },
@@ -32,18 +33,8 @@ pub enum Command {
     /// Add, list or remove hosts of a tenant's own that its links are on
     #[command(subcommand)]
     Host(tenant_host::Command),
-}
-
-impl Command {
-    /// What it is called.
-    const fn name(&self) -> &'static str {
-        match self {
-            Self::Add(_) => "tenant add",
-            Self::List => "tenant list",
-            Self::Set(_) => "tenant set",
-            Self::Host(_) => "tenant host",
-        }
-    }
+    /// Move a tenant to another database cluster while it is in use
+    Move(tenant_move::Arguments),
 }
 
 #[derive(Args)]
@@ -155,15 +146,47 @@ fn currency(text: &str) -> Result<String, String> {
     Ok(known.code().to_owned())
 }
 
-pub async fn run(settings: &Settings, command: Command) -> Result<(), Failure> {
-    let database = match &command {
-        Command::Add(_) => Database::open_migrated(settings).await?,
-        Command::List | Command::Set(_) | Command::Host(_) => Database::open_existing(settings).await?,
-    };
+pub async fn run(settings: &Settings, clusters: &[(String, Settings)], command: Command) -> Result<(), Failure> {
+    // Where none is named, that of DATABASE_URL.
+    let [(name, one), ..] = clusters else { return Err(Failure::new("there is no cluster")) };
+    match command {
+        Command::Add(arguments) => {
+            let slug = &arguments.slug;
+            let is_taken = async |connection: &AsyncPgConnection| Ok(Tenant::is_name_taken(connection, slug).await?);
+            check_others(settings, name, is_taken, &format!("a tenant {slug:?}")).await?;
+            let database = Database::open_migrated(one).await?;
+            on(database, "tenant add", async |connection| add(connection, settings, arguments).await).await
+        }
+        Command::List => {
+            let list_of = async |settings: &Settings| on(Database::open_existing(settings).await?, "tenant list", list).await;
+            each(clusters, list_of).await
+        }
+        Command::Set(arguments) => {
+            let database = Database::open_existing(one).await?;
+            on(database, "tenant set", async |connection| set(connection, arguments).await).await
+        }
+        Command::Host(command) => {
+            if let Some(host) = command.added() {
+                let is_taken = async |connection: &AsyncPgConnection| Ok(is_host(connection, host).await?);
+                check_others(settings, name, is_taken, &format!("the host {host}")).await?;
+            }
+            let database = Database::open_existing(one).await?;
+            on(database, "tenant host", async |connection| tenant_host::run(connection, settings, command).await).await
+        }
+        Command::Move(arguments) => tenant_move::run(&settings.all_clusters(), &arguments).await,
+    }
+}
+
+/// Works with a database as the owner of its tables, under a name for the audit trail.
+async fn on(
+    database: Database,
+    name: &str,
+    work: impl AsyncFnOnce(&AsyncPgConnection) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let outcome = match database.connect_as_owner().await {
         Ok(connection) => {
-            Act::new(AuditActor::Command, command.name()).announce_for_connection(&connection).await?;
-            carry_out(&connection, settings, command).await
+            Act::new(AuditActor::Command, name).announce_for_connection(&connection).await?;
+            work(&connection).await
         }
         Err(failure) => Err(failure),
     };
@@ -171,13 +194,20 @@ pub async fn run(settings: &Settings, command: Command) -> Result<(), Failure> {
     outcome
 }
 
-async fn carry_out(connection: &AsyncPgConnection, settings: &Settings, command: Command) -> Result<(), Failure> {
-    match command {
-        Command::Add(arguments) => add(connection, settings, arguments).await,
-        Command::List => list(connection).await,
-        Command::Set(arguments) => set(connection, arguments).await,
-        Command::Host(command) => tenant_host::run(connection, settings, command).await,
+/// Refuses what another cluster has, or what is being moved there: a tenant of that name, by which tokens name it, or a host.
+async fn check_others(
+    settings: &Settings,
+    name: &str,
+    is_taken: impl AsyncFn(&AsyncPgConnection) -> Result<bool, Failure>,
+    what: &str,
+) -> Result<(), Failure> {
+    for (other, settings) in settings.all_clusters().into_iter().filter(|(other, _)| other != name) {
+        let database = Database::open_existing(&settings).await.map_err(|Failure(text)| Failure(format!("{other}: {text}")))?;
+        if is_taken(&database.connect_as_owner().await?).await? {
+            return Err(Failure(format!("{what} is on {other} already")));
+        }
     }
+    Ok(())
 }
 
 async fn add(connection: &AsyncPgConnection, settings: &Settings, arguments: AddArguments) -> Result<(), Failure> {
@@ -196,6 +226,9 @@ async fn add(connection: &AsyncPgConnection, settings: &Settings, arguments: Add
         time_zone: arguments.time_zone,
     };
     check_time_zone(connection, new.time_zone).await?;
+    if Tenant::is_name_taken(connection, &arguments.slug).await? {
+        return Err(Failure(format!("there is a tenant {:?} already; `tenant set` changes it", arguments.slug)));
+    }
     match Tenant::insert(connection, &new).await {
         Ok(()) => say(&format!("{} is added as {}.\n", arguments.slug, new.id)),
         Err(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => {

@@ -39,6 +39,16 @@ pub struct HostArguments {
     host: String,
 }
 
+impl Command {
+    /// The host that is to be added.
+    pub fn added(&self) -> Option<&str> {
+        match self {
+            Self::Add(arguments) => Some(&arguments.host),
+            Self::List(_) | Self::Remove(_) => None,
+        }
+    }
+}
+
 pub async fn run(connection: &AsyncPgConnection, settings: &Settings, command: Command) -> Result<(), Failure> {
     let slug = match &command {
         Command::Add(arguments) | Command::Remove(arguments) => &arguments.slug,

@@ -15,7 +15,7 @@ use std::{
     net::IpAddr,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -23,6 +23,7 @@ use std::{
 
 use axum::http::HeaderName;
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
@@ -42,7 +43,7 @@ use crate::{
     clock::Clock,
     db::{self, Pool, PoolSettings},
     error::{Error, Result},
-    ids::ClickId,
+    ids::{ClickId, TenantId},
     models::programmes::click::{Click, LinkTarget},
 };
 
@@ -96,6 +97,8 @@ pub struct Visit<'a> {
     pub is_head: bool,
     /// Whether it is fetched ahead.
     pub is_prefetch: bool,
+    /// Whether a key that is none here may be one of another cluster's: the visitor is not charged for it.
+    pub may_be_elsewhere: bool,
 }
 
 /// Where a visit leads.
@@ -113,7 +116,26 @@ pub enum Way {
     TooMany,
 }
 
-/// What a server needs for redirects.
+/// What follows the links of a tenant.
+pub enum Owner {
+    /// That which asks.
+    Here,
+    /// That of another cluster.
+    Other(Arc<Clicks>),
+    /// That is not known at the moment.
+    Unknown,
+}
+
+/// What follows the links of other clusters.
+pub trait OtherClusters: Send + Sync + 'static {
+    /// What follows the links of a tenant.
+    fn owner(&self, tenant: TenantId) -> Owner;
+
+    /// What follows those of all other clusters.
+    fn all(&self) -> Vec<Arc<Clicks>>;
+}
+
+/// What a server needs for redirects, to the links of one cluster.
 pub struct Clicks {
     settings: ClickSettings,
     clock: Clock,
@@ -123,6 +145,8 @@ pub struct Clicks {
     journal: Journal,
     /// How many clicks could not be kept.
     lost: AtomicU64,
+    /// The other clusters, where there are several.
+    others: OnceLock<Box<dyn OtherClusters>>,
 }
 
 impl Clicks {
@@ -139,7 +163,29 @@ impl Clicks {
             visitors: Visitors::default(),
             journal,
             lost: AtomicU64::new(0),
+            others: OnceLock::new(),
         })
+    }
+
+    /// Has clicks written on the clusters that their tenants are on.
+    pub fn connect(&self, others: impl OtherClusters) {
+        // Once.
+        let _ = self.others.set(Box::new(others));
+    }
+
+    /// Has every link looked up again before it is followed.
+    pub fn forget_links(&self) {
+        self.targets.invalidate_all();
+    }
+
+    /// Whether a link is cached.
+    pub fn is_cached(&self, host: &str, key: &str) -> bool {
+        self.targets.is_cached(host, key)
+    }
+
+    /// Whether a visitor may ask for one more link that may not be there.
+    pub fn may_guess(&self, address: Option<IpAddr>) -> bool {
+        address.and_then(Origin::of).is_none_or(|origin| self.limits.may_guess(origin))
     }
 
     /// Learns what redirects need, and goes on until the tasks are ended: which links have changed, and the clicks that are to be written.
@@ -186,10 +232,30 @@ impl Clicks {
         self.targets.find(host, key, address.and_then(Origin::of), &self.limits).await
     }
 
+    /// Whether there are other clusters.
+    pub fn has_others(&self) -> bool {
+        self.others.get().is_some()
+    }
+
+    /// Whether a key on a host leads to something of another cluster; one that does not answer is not waited for.
+    pub async fn is_taken_elsewhere(&self, host: &str, key: &str) -> bool {
+        let others: Vec<Arc<Self>> = self.others.get().into_iter().flat_map(|others| others.all()).collect();
+        let found = join_all(others.iter().map(|other| other.find(host, key, None))).await;
+        found.iter().any(|found| matches!(found, Ok(Found::Target(_))))
+    }
+
+    /// Charges a visitor for a key that is none on any cluster.
+    pub fn charge(&self, address: Option<IpAddr>) {
+        if let Some(origin) = address.and_then(Origin::of) {
+            self.limits.guessed(origin);
+        }
+    }
+
     /// Where a visit leads. Its click is safe by then.
     pub async fn follow(&self, visit: Visit<'_>) -> Result<Way> {
         let origin = visit.address.and_then(Origin::of);
-        let target = match self.targets.find(visit.host, visit.key, origin, &self.limits).await? {
+        let guesser = origin.filter(|_| !visit.may_be_elsewhere);
+        let target = match self.targets.find(visit.host, visit.key, guesser, &self.limits).await? {
             Found::Target(target) => target,
             Found::Nothing => return Ok(Way::Unknown),
             Found::TooMany => return Ok(Way::TooMany),

@@ -88,12 +88,17 @@ impl Targets {
         self.hosts.read().unwrap_or_else(PoisonError::into_inner).contains(host)
     }
 
+    /// Whether what a key on a host leads to is cached.
+    pub fn is_cached(&self, host: &str, key: &str) -> bool {
+        is_key(key) && self.entries.get(&name(host, key)).is_some()
+    }
+
     /// What a key on a host leads to. `origin` is charged for a key that is none.
     pub async fn find(&self, host: &str, key: &str, origin: Option<Origin>, limits: &Limits) -> Result<Found> {
         if !is_key(key) {
             return Ok(Found::Nothing);
         }
-        let name = format!("{host}/{}", key.to_ascii_lowercase());
+        let name = name(host, key);
         let cached = self.entries.get(&name);
         if let Some(entry) = &cached
             && (self.is_current(entry) || self.is_in_respite())
@@ -205,4 +210,9 @@ impl Targets {
         under_way.insert(name.to_owned(), Arc::downgrade(&lock));
         lock
     }
+}
+
+/// What a link is cached under.
+fn name(host: &str, key: &str) -> String {
+    format!("{host}/{}", key.to_ascii_lowercase())
 }

@@ -6,7 +6,7 @@ use diesel::result::DatabaseErrorKind;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Config;
 
-use super::Clicks;
+use super::{Clicks, Owner};
 use crate::{
     db::{Connection, QueryError, STEP_DOWN, connect, wal::is_in_recovery},
     error::{Error, Result},
@@ -78,14 +78,38 @@ async fn write(clicks: &Clicks, config: &Config) -> Result<()> {
 async fn write_all(clicks: &Clicks, connection: &Connection) -> Result<bool> {
     let mut has_written = false;
     while let Some(batch) = clicks.journal.next().map_err(Error::internal)? {
-        match in_time(click::write(connection, &batch.clicks)).await? {
-            Err(error) if is_of_the_data(&error) => write_singly(connection, &batch.clicks).await?,
-            written => drop(written?),
+        let (own, of_others) = by_cluster(clicks, &batch.clicks)?;
+        if !own.is_empty() {
+            match in_time(click::write(connection, &own)).await? {
+                Err(error) if is_of_the_data(&error) => write_singly(connection, &own).await?,
+                written => drop(written?),
+            }
+        }
+        for (other, click) in of_others {
+            other.journal.append(click).map_err(Error::internal)?;
         }
         clicks.journal.finish(&batch).map_err(Error::internal)?;
         has_written = true;
     }
     Ok(has_written)
+}
+
+/// Clicks of other clusters' tenants, each with where it is written.
+type OfOthers<'c> = Vec<(Arc<Clicks>, &'c Click)>;
+
+/// Those that are to be written here, and those whose tenants have been moved, with where to. Where a tenant is not known to be here all wait: elsewhere than where
+/// it is, clicks of it would be left out.
+fn by_cluster<'c>(clicks: &Clicks, batch: &'c [Click]) -> Result<(Vec<Click>, OfOthers<'c>)> {
+    let Some(others) = clicks.others.get() else { return Ok((batch.to_vec(), Vec::new())) };
+    let (mut own, mut of_others) = (Vec::new(), Vec::new());
+    for click in batch {
+        match others.owner(click.tenant) {
+            Owner::Here => own.push(click.clone()),
+            Owner::Other(other) => of_others.push((other, click)),
+            Owner::Unknown => return Err(Error::unavailable("it is not known on which cluster a click's tenant is")),
+        }
+    }
+    Ok((own, of_others))
 }
 
 /// Writes clicks one by one, without those that PostgreSQL refuses: none keeps the others waiting.

@@ -1,6 +1,7 @@
 //! Every setting: a flag, an environment variable, a default, a sentence.
 #![expect(clippy::doc_markdown, reason = "--help shows these comments as they stand")]
 
+pub mod clusters;
 pub mod limits;
 mod parse;
 
@@ -11,6 +12,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use self::{
+    clusters::{ClusterFile, cluster_file},
     limits::Limits,
     parse::{
         address, base_url, database_url, header_name, origin, parameter, party, pool_size, seconds, secure_url, service_url,
@@ -102,6 +104,14 @@ pub struct Settings {
     /// How many seconds such a standby may be behind; one that is further behind is left out.
     #[arg(long, env = "PORTAL_READ_LAG", global = true, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     pub read_lag: Duration,
+
+    /// A file of further database clusters, each with tenants of its own: a JSON object of their names, and for each `url`, `owner_url` and `read_url` as above.
+    #[arg(long, env = "PORTAL_CLUSTERS", global = true, value_name = "FILE", value_parser = cluster_file)]
+    pub clusters: Option<ClusterFile>,
+
+    /// The cluster that a command is for, of those in that file; that of DATABASE_URL is called main.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub cluster: Option<String>,
 
     /// The address to listen on.
     #[arg(long, env = "PORTAL_LISTEN", global = true, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
@@ -333,6 +343,9 @@ impl Settings {
         addresses.sort_unstable();
         if let Some([twice, _]) = addresses.array_windows::<2>().find(|[one, other]| one == other) {
             return Err(format!("PORTAL_READ_URL (--read-url) names {twice} twice"));
+        }
+        if self.database_url.is_none() && self.clusters.is_some() {
+            return Err("PORTAL_CLUSTERS (--clusters) is set without DATABASE_URL".to_owned());
         }
         if self.database_url.is_none() && !self.standbys().is_empty() {
             return Err("PORTAL_READ_URL (--read-url) is set without DATABASE_URL".to_owned());

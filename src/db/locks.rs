@@ -2,7 +2,7 @@
 //!
 //! Their keys are numbers, the same in every version. All that the server takes are listed here, but for those of partners' books and users' wallets
 //! ([`crate::models::ledger::books`]) and that of an import ([`crate::models::imports::run`]), which the connection holds too. Functions of the database take
-//! 1953391220 (a share of a tenant's totals) and x'706f7274616c0005' to '0007' (events, clicks, imports).
+//! 1953391220 (a share of a tenant's totals), 1953391224 (a tenant that is moved; 1953391225 is the move itself) and x'706f7274616c0005' to '0007' (events, clicks, imports).
 
 use diesel::sql_types::{Bool, Nullable, Text};
 use diesel_async::RunQueryDsl;

@@ -104,6 +104,16 @@ pub struct Status {
     pub waiting: usize,
 }
 
+impl std::iter::Sum for Status {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, Self { size, idle, waiting }| Self {
+            size: sum.size + size,
+            idle: sum.idle + idle,
+            waiting: sum.waiting + waiting,
+        })
+    }
+}
+
 /// A waiting request, until it is dropped.
 struct Waiting<'p>(&'p AtomicUsize);
 

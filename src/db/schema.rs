@@ -1103,6 +1103,25 @@ diesel::table! {
 }
 
 diesel::table! {
+    tenant_arrivals (tenant_id) {
+        tenant_id -> Uuid,
+        place -> Int8,
+    }
+}
+
+diesel::table! {
+    tenant_moves (tenant_id) {
+        tenant_id -> Uuid,
+        slug -> Text,
+        issuer -> Text,
+        direction -> Text,
+        peer -> Text,
+        tenant -> Nullable<Jsonb>,
+        began_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     tenant_totals (tenant_id, currency, grain, starts_on, shard) {
         tenant_id -> Uuid,
         currency -> Text,
@@ -1425,6 +1444,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     programme_rate_answers,
     programmes,
     referrals,
+    tenant_arrivals,
+    tenant_moves,
     tenant_totals,
     tenants,
     transfers,

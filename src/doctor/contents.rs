@@ -123,6 +123,7 @@ pub async fn tenants(mut connection: &AsyncPgConnection, settings: &Settings, fi
         connection.batch_execute("COMMIT").await?;
         let about = format!("tenants of {}", issuer.0);
         match count {
+            0 if settings.clusters.is_some() => findings.note(about, "there is none on this cluster: `partner-portal tenant add` makes one, `tenant move` brings one"),
             0 => findings.fault(about, "there is none: nobody with its tokens can sign in; `partner-portal tenant add` makes one, or CLERK_ISSUER is mistyped"),
             count => findings.sound(about, format!("there are {count}")),
         }

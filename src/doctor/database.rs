@@ -59,7 +59,7 @@ async fn parts(
     clock: &Clock,
     findings: &mut Findings,
 ) -> Result<()> {
-    server(&connection, findings).await?;
+    server(&connection, settings, findings).await?;
     time(&connection, clock, findings).await?;
     let is_standby = is_in_recovery(&connection).await?;
     if is_standby {
@@ -90,10 +90,10 @@ async fn parts(
 }
 
 /// What the PostgreSQL server is set to.
-async fn server(mut connection: &AsyncPgConnection, findings: &mut Findings) -> QueryResult<()> {
+async fn server(mut connection: &AsyncPgConnection, settings: &Settings, findings: &mut Findings) -> QueryResult<()> {
     let set: Vec<(String, String)> = statement::<(Text, Text)>(
         "SELECT name, setting FROM pg_settings WHERE name IN ('server_version_num', 'server_version', 'server_encoding', 'lc_messages', 'fsync',
-             'full_page_writes', 'synchronous_commit', 'autovacuum', 'track_counts', 'default_transaction_read_only')",
+             'full_page_writes', 'synchronous_commit', 'autovacuum', 'track_counts', 'default_transaction_read_only', 'wal_level')",
         Vec::new(),
     )
     .load(&mut connection)
@@ -107,6 +107,12 @@ async fn server(mut connection: &AsyncPgConnection, findings: &mut Findings) -> 
     }
     if value("server_encoding") != "UTF8" {
         findings.fault("encoding", format!("of the database is {}: make it anew with ENCODING 'UTF8'", value("server_encoding")));
+    }
+    if settings.clusters.is_some() && value("wal_level") != "logical" {
+        findings.note(
+            "wal_level",
+            format!("is {}: no tenant can be moved from this cluster; it needs `logical`, and a restart", value("wal_level")),
+        );
     }
     let language = value("lc_messages");
     if !["", "C", "POSIX"].contains(&language) && !language.starts_with("C.") && !language.starts_with("en") {

@@ -54,9 +54,14 @@ impl Findings {
     }
 }
 
-/// Examines the set-up that the settings describe. What depends on something that is not there is left out.
+/// Examines the set-up that the settings describe; for a further cluster its database alone. What depends on something that is not there is left out.
 pub async fn examine(settings: &Settings, clock: &Clock) -> Vec<Finding> {
     let mut findings = Findings::default();
+    // Further clusters share the rest.
+    if !settings.is_main_cluster() {
+        database::examine(settings, clock, &mut findings).await;
+        return findings.0;
+    }
     settings::examine(settings, &mut findings);
     database::examine(settings, clock, &mut findings).await;
     issuers::examine(settings, clock, &mut findings).await;

@@ -1,6 +1,6 @@
 //! Settings, files, and what the operating system lets the process do.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use nix::sys::resource::{Resource, getrlimit};
 
@@ -20,6 +20,9 @@ pub fn examine(settings: &Settings, findings: &mut Findings) {
     times(settings, findings);
     clicks(&settings.clicks().folder, findings);
     open_files(settings, findings);
+    if let Some(file) = &settings.clusters {
+        cluster_file(&file.path, findings);
+    }
     // Where there is none, the settings' own check says so.
     if let Some(keyring) = &settings.encryption_keys {
         findings.sound("PORTAL_ENCRYPTION_KEYS", format!("seals with key {}", keyring.active_version()));
@@ -69,6 +72,21 @@ fn addresses(settings: &Settings, findings: &mut Findings) {
 fn is_local(origin: &str) -> bool {
     let host = url::Url::parse(origin).ok().and_then(|url| url.host_str().map(str::to_owned));
     matches!(host.as_deref(), Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+/// Whether the file of clusters, which has their passwords, is for its owner alone.
+fn cluster_file(path: &Path, findings: &mut Findings) {
+    let about = "PORTAL_CLUSTERS";
+    match fs::metadata(path).map(|file| file.permissions().mode()) {
+        Ok(mode) if mode & 0o007 != 0 => {
+            findings.fault(
+                about,
+                format!("{} can be read by everybody on this machine, and has passwords: chmod 640", path.display()),
+            );
+        }
+        Ok(_) => findings.sound(about, format!("{} is for its owner and group alone", path.display())),
+        Err(error) => findings.fault(about, format!("{}: {error}", path.display())),
+    }
 }
 
 fn times(settings: &Settings, findings: &mut Findings) {
@@ -137,7 +155,7 @@ fn open_files(settings: &Settings, findings: &mut Findings) {
     let about = "open files";
     let Ok((soft, _)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
     let sockets = u64::try_from(settings.limits.max_sockets).unwrap_or(u64::MAX);
-    let connections = u64::try_from(settings.pool_size).unwrap_or(u64::MAX);
+    let connections = u64::try_from(settings.pool_size * settings.all_clusters().len()).unwrap_or(u64::MAX);
     let needed = sockets.saturating_add(connections).saturating_add(OTHER_FILES);
     if soft < needed {
         findings.fault(

@@ -19,18 +19,21 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
+    let all = app.all();
+    let sum = |of: fn(&App) -> u64| all.iter().map(|app| of(app)).sum();
     let now = Now {
-        connections: app.pool.status(),
+        connections: all.iter().map(|app| app.pool.status()).sum(),
         subscriptions: app.edge.subscriptions.count(),
         websockets: app.edge.connections.count(),
-        postings: postings(&app).await,
-        click_backlog: app.clicks.backlog(),
-        lost_clicks: app.clicks.lost(),
-        webhooks_taken: app.webhooks.taken(),
-        webhooks_failed: app.webhooks.failed(),
-        reads: app.standbys.reads(),
-        standbys: app.standbys.status(),
-        reads_repeated: app.standbys.repeated(),
+        postings: postings(&all).await,
+        click_backlog: sum(|app| app.clicks.backlog()),
+        lost_clicks: sum(|app| app.clicks.lost()),
+        webhooks_taken: sum(|app| app.webhooks.taken()),
+        webhooks_failed: sum(|app| app.webhooks.failed()),
+        reads: reads(&all),
+        standbys: all.iter().flat_map(|app| app.standbys.status()).collect(),
+        reads_repeated: sum(|app| app.standbys.repeated()),
+        clusters: app.clusters.status(),
     };
     match app.metrics.text(now) {
         Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
@@ -41,13 +44,29 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-/// How many postings there are, if a connection is free: metrics do not wait for one.
-async fn postings(app: &App) -> Option<i64> {
-    if app.pool.status().waiting > 0 {
-        return None;
+/// How much was read from where, on all clusters together.
+fn reads(all: &[Arc<App>]) -> Vec<(&'static str, u64)> {
+    let mut sums: Vec<(&'static str, u64)> = Vec::new();
+    for (from, count) in all.iter().flat_map(|app| app.standbys.reads()) {
+        match sums.iter_mut().find(|(known, _)| *known == from) {
+            Some((_, sum)) => *sum += count,
+            None => sums.push((from, count)),
+        }
     }
-    let connection = app.pool.get().await.ok()?;
-    ledger::postings(&connection).await.ok()
+    sums
+}
+
+/// How many postings there are, if a connection to each cluster is free: metrics do not wait for one.
+async fn postings(all: &[Arc<App>]) -> Option<i64> {
+    let mut sum = 0;
+    for app in all {
+        if app.pool.status().waiting > 0 {
+            return None;
+        }
+        let connection = app.pool.get().await.ok()?;
+        sum += ledger::postings(&connection).await.ok()?;
+    }
+    Some(sum)
 }
 
 /// Counts every response.

@@ -148,7 +148,9 @@ impl Refused {
             Self::Fault(Error::Unauthenticated { has_token: true, advice: Some(advice), .. }) => {
                 format!("Bearer error=\"invalid_token\", error_description=\"{advice}\"")
             }
-            Self::Fault(Error::Unauthenticated { has_token: true, .. }) => "Bearer error=\"invalid_token\"".to_owned(),
+            Self::Fault(Error::Unauthenticated { has_token: true, .. } | Error::UnknownTenant) => {
+                "Bearer error=\"invalid_token\"".to_owned()
+            }
             _ => "Bearer".to_owned(),
         };
         HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("Bearer"))
@@ -200,9 +202,9 @@ impl Refused {
 
 fn status_of(error: &Error, media: Media) -> StatusCode {
     match error {
-        Error::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+        Error::Unauthenticated { .. } | Error::UnknownTenant => StatusCode::UNAUTHORIZED,
         Error::RateLimited { .. } | Error::TooManyOpen { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Error::Unavailable(_) | Error::Overtaken(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Error::Unavailable(_) | Error::Overtaken(_) | Error::Held => StatusCode::SERVICE_UNAVAILABLE,
         Error::Timeout => StatusCode::GATEWAY_TIMEOUT,
         Error::BadUserInput(_) | Error::QueryTooComplex(_) | Error::PersistedQueryNotFound | Error::CursorExpired(_) => {
             media.status_of_request_errors()

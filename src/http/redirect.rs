@@ -12,13 +12,14 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use qrcode::{QrCode, render::svg};
 
 use super::{Media, Refused, request_id::RequestId};
 use crate::{
     app::App,
-    clicks::{Found, INVITATIONS, Visit, Way},
-    error::Error,
+    clicks::{Clicks, Found, INVITATIONS, Visit, Way},
+    error::{Error, Result},
     models::programmes::link::short_url,
 };
 
@@ -29,6 +30,9 @@ const SIDE: u32 = 256;
 /// By which headers browsers say that they fetch ahead, and what they say.
 const PREFETCH: [(&str, &str); 4] =
     [("sec-purpose", "prefetch"), ("purpose", "prefetch"), ("x-purpose", "preview"), ("x-moz", "prefetch")];
+
+/// Why a link cannot be looked up that is on no cluster.
+const NOT_STARTED: &str = "not every cluster has answered yet";
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -64,8 +68,20 @@ fn key(request: &Parts) -> &str {
 }
 
 /// Whether a host of a tenant's own is asked: other tenants' links are not to stand there.
-fn is_tenants(app: &App, request: &Parts) -> bool {
-    host(request).is_some_and(|host| app.clicks.is_host(&host))
+fn is_tenants(app: &Arc<App>, request: &Parts) -> bool {
+    host(request).is_some_and(|host| is_host(app, &host))
+}
+
+/// Whether a host is of a tenant's own, of whichever cluster.
+fn is_host(app: &Arc<App>, host: &str) -> bool {
+    app.all().iter().any(|app| app.clicks.is_host(host))
+}
+
+/// What follows links, of each cluster; that alone which has the link cached, where one has.
+fn followers(app: &Arc<App>, host: &str, key: &str) -> Vec<Arc<Clicks>> {
+    let all: Vec<Arc<Clicks>> = app.all().iter().map(|app| Arc::clone(&app.clicks)).collect();
+    let cached = all.iter().find(|clicks| clicks.is_cached(host, key));
+    cached.map(|clicks| vec![Arc::clone(clicks)]).unwrap_or(all)
 }
 
 /// The fallback: on a tenant's own host the path is a link's key, elsewhere there is nothing.
@@ -73,7 +89,10 @@ pub async fn or_nothing(State(app): State<Arc<App>>, Extension(id): Extension<Re
     let (request, _) = request.into_parts();
     let nothing =
         || Refused::request(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql.").answer(Media::Json, &id.0);
-    let Some(host) = host(&request).filter(|host| app.clicks.is_host(host)) else { return nothing() };
+    let Some(host) = host(&request).filter(|host| is_host(&app, host)) else {
+        // It may be a host of a tenant's whose cluster is away.
+        return if app.are_all_started() { nothing() } else { unavailable(&Error::unavailable(NOT_STARTED)) };
+    };
     if !matches!(request.method, Method::GET | Method::HEAD) {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
     }
@@ -91,7 +110,7 @@ fn host(request: &Parts) -> Option<String> {
     Some(named.host().trim_end_matches('.').to_ascii_lowercase())
 }
 
-async fn follow(app: &App, host: &str, key: &str, request: &Parts) -> Response {
+async fn follow(app: &Arc<App>, host: &str, key: &str, request: &Parts) -> Response {
     let headers = &request.headers;
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let settings = app.clicks.settings();
@@ -105,21 +124,76 @@ async fn follow(app: &App, host: &str, key: &str, request: &Parts) -> Response {
         country: settings.country_header.as_ref().and_then(text),
         is_head: request.method == Method::HEAD,
         is_prefetch: is_prefetch(headers),
+        may_be_elsewhere: false,
     };
-    match app.clicks.follow(visit).await {
+    match follow_any(&followers(app, host, key), visit).await {
         Ok(Way::To(address)) => to(&address),
         Ok(Way::Expired) => page(StatusCode::GONE, "This link has expired", "It does not lead anywhere any more."),
         Ok(Way::Archived) => page(StatusCode::GONE, "This link is no longer in use", "It does not lead anywhere any more."),
+        Ok(Way::Unknown) if !app.are_all_started() => unavailable(&Error::unavailable(NOT_STARTED)),
         Ok(Way::Unknown) => unknown(),
         Ok(Way::TooMany) => too_many(),
         Err(error) => unavailable(&error),
     }
 }
 
+/// The first of these answers, of as many clusters, that is not `nothing`: one that does not answer keeps none waiting that is found elsewhere.
+async fn first<T>(answers: impl Iterator<Item = impl Future<Output = Result<T>>>, is_nothing: impl Fn(&T) -> bool) -> Result<T> {
+    let mut answers: FuturesUnordered<_> = answers.collect();
+    let mut outcome = None;
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(answer) if !is_nothing(&answer) => return Ok(answer),
+            // That it is nowhere is known once all have said so.
+            Ok(nothing) => outcome = outcome.or(Some(Ok(nothing))),
+            Err(error) => outcome = Some(Err(error)),
+        }
+    }
+    outcome.unwrap_or_else(|| Err(Error::internal("no cluster was asked")))
+}
+
+/// Follows a link of any cluster.
+async fn follow_any(followers: &[Arc<Clicks>], visit: Visit<'_>) -> Result<Way> {
+    let [last] = followers else { return follow_of_several(followers, visit).await };
+    last.follow(visit).await
+}
+
+async fn follow_of_several(followers: &[Arc<Clicks>], visit: Visit<'_>) -> Result<Way> {
+    // Who guesses is charged once.
+    let Some(guesses) = followers.first() else { return Ok(Way::Unknown) };
+    if !guesses.may_guess(visit.address) {
+        return Ok(Way::TooMany);
+    }
+    let visit = Visit { may_be_elsewhere: true, ..visit };
+    let way = first(followers.iter().map(|clicks| clicks.follow(visit)), |way| *way == Way::Unknown).await?;
+    if way == Way::Unknown {
+        guesses.charge(visit.address);
+    }
+    Ok(way)
+}
+
+/// What a key leads to, on any cluster.
+async fn find_any(followers: &[Arc<Clicks>], host: &str, key: &str, address: Option<IpAddr>) -> Result<Found> {
+    if let [only] = followers {
+        return only.find(host, key, address).await;
+    }
+    let Some(guesses) = followers.first() else { return Ok(Found::Nothing) };
+    if !guesses.may_guess(address) {
+        return Ok(Found::TooMany);
+    }
+    let is_nothing = |found: &Found| matches!(found, Found::Nothing);
+    let found = first(followers.iter().map(|clicks| clicks.find(host, key, None)), is_nothing).await?;
+    if is_nothing(&found) {
+        guesses.charge(address);
+    }
+    Ok(found)
+}
+
 /// A picture of a link's QR code.
-async fn picture(app: &App, host: &str, key: &str, request: &Parts) -> Response {
-    let drawn = match app.clicks.find(host, key, visitors_address(app, request)).await {
+async fn picture(app: &Arc<App>, host: &str, key: &str, request: &Parts) -> Response {
+    let drawn = match find_any(&followers(app, host, key), host, key, visitors_address(app, request)).await {
         Ok(Found::Target(_)) => QrCode::new(short_url(&app.public_url, Some(host).filter(|host| !host.is_empty()), key)),
+        Ok(Found::Nothing) if !app.are_all_started() => return unavailable(&Error::unavailable(NOT_STARTED)),
         Ok(Found::Nothing) => return unknown(),
         Ok(Found::TooMany) => return too_many(),
         Err(error) => return unavailable(&error),

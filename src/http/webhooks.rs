@@ -90,7 +90,7 @@ async fn receive(
     response
 }
 
-async fn take(app: &App, source: &str, headers: &HeaderMap, body: Body) -> Result<(), Refusal> {
+async fn take(app: &Arc<App>, source: &str, headers: &HeaderMap, body: Body) -> Result<(), Refusal> {
     let source: WebhookSourceId = source.parse().map_err(|_| Refusal::Unknown)?;
     if !is_signed(headers) {
         return Err(Refusal::Unverified(Unverified::Unsigned));
@@ -104,6 +104,21 @@ async fn take(app: &App, source: &str, headers: &HeaderMap, body: Body) -> Resul
     // Few at once, so that senders without a right to send leave connections to callers who have one.
     let _permit =
         timeout(QUEUE, app.webhooks.receiving.acquire()).await.map_err(Error::unavailable)?.map_err(Error::unavailable)?;
+    let not_started = || Error::unavailable("not every cluster has answered yet");
+    let mut outcome = Err(if app.are_all_started() { Refusal::Unknown } else { Refusal::Away(not_started()) });
+    for app in app.all() {
+        match store(&app, source, headers, &body).await {
+            Err(Refusal::Unknown) => {}
+            // The source may be another cluster's, or on its way there.
+            Err(refusal @ (Refusal::Away(_) | Refusal::Unverified(_))) => outcome = Err(refusal),
+            stored => return stored,
+        }
+    }
+    outcome
+}
+
+/// Stores it on a cluster, if the source is there.
+async fn store(app: &App, source: WebhookSourceId, headers: &HeaderMap, body: &[u8]) -> Result<(), Refusal> {
     let connection = app.pool.get().await.map_err(Error::unavailable)?;
     let now = app.clock.instant();
     let reporter = Reporter::find(&connection, source, now).await.map_err(Error::unavailable)?.ok_or(Refusal::Unknown)?;
@@ -113,7 +128,7 @@ async fn take(app: &App, source: &str, headers: &HeaderMap, body: Body) -> Resul
         opened.inspect_err(|error| tracing::error!(secret = %id, %error, "a secret of a webhook's source does not open")).ok()
     };
     let secrets: Vec<String> = reporter.secrets.iter().filter_map(open).collect();
-    let event = verify(reporter.kind, headers, &body, &secrets, now).map_err(Refusal::Unverified)?;
+    let event = verify(reporter.kind, headers, body, &secrets, now).map_err(Refusal::Unverified)?;
     let stored = event.store(&connection, source, now).await.map_err(Error::unavailable)?;
     if stored.is_none() {
         return Err(Refusal::Unknown);

@@ -20,13 +20,17 @@ use tokio::{
 use tokio_postgres::Config;
 
 use self::listener::Listener;
-pub use self::{cursor::Cursors, source::EventSource};
+pub use self::{
+    cursor::{Cursors, OF_ANOTHER},
+    source::EventSource,
+};
 use crate::{
     db::{
         Connection, DatabaseKind,
         wal::{self, WalPosition, is_in_recovery},
     },
     error::Result,
+    ids::TenantId,
     models::event::{self, Event},
 };
 
@@ -45,8 +49,17 @@ pub struct Hub {
 }
 
 struct Shared {
-    events: broadcast::Sender<Event>,
+    events: broadcast::Sender<Item>,
     cursors: Cursors,
+}
+
+/// What is handed on to watchers.
+#[derive(Debug, Clone, Copy)]
+pub enum Item {
+    /// An event.
+    Event(Event),
+    /// The tenant is on another cluster from now on.
+    Left(TenantId),
 }
 
 impl Hub {
@@ -72,7 +85,7 @@ impl Hub {
     }
 
     /// Every event from now on.
-    pub fn watch(&self) -> broadcast::Receiver<Event> {
+    pub fn watch(&self) -> broadcast::Receiver<Item> {
         self.shared.read().unwrap_or_else(PoisonError::into_inner).events.subscribe()
     }
 
@@ -112,7 +125,12 @@ impl Hub {
     /// Hands an event on.
     fn send(&self, event: Event) {
         // Nobody may be watching.
-        let _ = self.shared.read().unwrap_or_else(PoisonError::into_inner).events.send(event);
+        let _ = self.shared.read().unwrap_or_else(PoisonError::into_inner).events.send(Item::Event(event));
+    }
+
+    /// Ends every subscription of a tenant that is on another cluster from now on.
+    pub fn end_tenant(&self, tenant: TenantId) {
+        let _ = self.shared.read().unwrap_or_else(PoisonError::into_inner).events.send(Item::Left(tenant));
     }
 
     /// Reads the key from the database again: another database may have been restored over it.

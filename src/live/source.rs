@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Hub, cursor::OF_ANOTHER};
+use super::{Hub, Item, cursor::OF_ANOTHER};
 use crate::{
     db::Connection,
     error::{Error, Result},
@@ -26,7 +26,7 @@ pub struct EventSource {
     opened_at: Position,
     /// What it has been given last.
     after: i64,
-    live: broadcast::Receiver<Event>,
+    live: broadcast::Receiver<Item>,
     /// Whether there may be events that do not come by themselves any more.
     is_behind: bool,
     missed: VecDeque<Event>,
@@ -46,7 +46,7 @@ impl EventSource {
         let opened_at = match since {
             None => event::last_position(connection).await?,
             Some(position @ Position { sequence, mark }) => match event::at(connection, sequence).await? {
-                (_, Some(kept)) if kept == mark => position,
+                (_, Some(kept)) if kept == mark && sequence >= event::floor(connection, scope.tenant).await? => position,
                 (last, None) if sequence <= last => {
                     return Err(Error::CursorExpired("What has changed after the cursor is not kept any more."));
                 }
@@ -91,7 +91,8 @@ impl EventSource {
         }
         while !self.is_behind {
             match self.live.recv().await {
-                Ok(event) if event.sequence > self.after => {
+                Ok(Item::Left(tenant)) if tenant == self.scope.tenant => return Err(Error::CursorExpired(OF_ANOTHER)),
+                Ok(Item::Event(event)) if event.sequence > self.after => {
                     self.after = event.sequence;
                     if event.is_in(self.scope) && self.filter.lets_through(&event) {
                         return Ok(Some(event));

@@ -249,6 +249,11 @@ pub async fn at(mut connection: &AsyncPgConnection, sequence: i64) -> QueryResul
     Ok((last, mark.as_deref().map(read_mark).transpose()?))
 }
 
+/// The event after which all of a tenant's are here: it arrived from another cluster then; 0 where it has always been here.
+pub async fn floor(mut connection: &AsyncPgConnection, tenant: TenantId) -> QueryResult<i64> {
+    statement::<BigInt>("SELECT event_floor(?)", vec![Bind::Uuid(tenant.uuid())]).get_result(&mut connection).await
+}
+
 /// The key that cursors are encrypted with.
 pub async fn cursor_key(mut connection: &AsyncPgConnection) -> QueryResult<Vec<u8>> {
     statement::<Binary>("SELECT event_cursor_key()", vec![]).get_result(&mut connection).await

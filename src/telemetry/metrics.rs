@@ -43,6 +43,8 @@ pub struct Metrics {
     reads: IntCounterVec,
     reads_repeated: IntCounter,
     standbys: StandbyGauges,
+    cluster_up: IntGaugeVec,
+    cluster_tenants: IntGaugeVec,
 }
 
 /// What is shown of each standby.
@@ -77,6 +79,8 @@ pub struct Now {
     pub standbys: Vec<StandbyStatus>,
     /// How much was read elsewhere than at first.
     pub reads_repeated: u64,
+    /// How many tenants are on each cluster, where there are several; `None` of one that has not been started.
+    pub clusters: Vec<(String, Option<usize>)>,
 }
 
 impl Metrics {
@@ -152,6 +156,12 @@ impl Metrics {
                 "Queries, events and exports by what they were read from: a standby; the primary; the primary, because the standby had not replayed what was required.",
                 &["from"],
             )?,
+            cluster_up: gauges(
+                "portal_cluster_started",
+                "Whether the server serves the cluster's tenants (1), or has not reached it since it began (0).",
+                &["cluster"],
+            )?,
+            cluster_tenants: gauges("portal_cluster_tenants", "Tenants on the cluster.", &["cluster"])?,
             standbys: StandbyGauges {
                 serving: gauges(
                     "portal_standby_serving",
@@ -223,6 +233,10 @@ impl Metrics {
             for (state, count) in by_state(standby.connections) {
                 self.standbys.connections.with_label_values(&[name, state]).set(count);
             }
+        }
+        for (name, tenants) in &now.clusters {
+            self.cluster_up.with_label_values(&[name]).set(tenants.is_some().into());
+            self.cluster_tenants.with_label_values(&[name]).set(whole(tenants.unwrap_or_default()));
         }
         self.subscriptions.set(whole(now.subscriptions));
         self.websockets.set(whole(now.websockets));

@@ -237,6 +237,11 @@ impl Session {
         }
     }
 
+    /// Whether something of this caller's may have been committed.
+    pub fn may_be_done(&self) -> bool {
+        self.may_be_done.load(Ordering::Relaxed)
+    }
+
     /// The id of the request that it serves, for the log.
     pub fn request(&self) -> Option<&str> {
         self.request.as_deref()
@@ -244,7 +249,7 @@ impl Session {
 
     /// The error that ends the request: where a change may have been committed by then, it says so.
     pub fn judge(&self, error: Error) -> Error {
-        if self.may_be_done.load(Ordering::Relaxed) { Error::perhaps_done(error) } else { error }
+        if self.may_be_done() { Error::perhaps_done(error) } else { error }
     }
 
     /// Notes that no statement was given up half-way: the connection can serve the next request as it is.

@@ -5,6 +5,7 @@ use async_graphql::{Context, InputObject, Object, SimpleObject};
 use super::affiliate::Affiliate;
 use crate::{
     auth::Permission,
+    clicks::INVITATIONS,
     clock::shown,
     error::Result,
     graphql::{
@@ -165,6 +166,7 @@ async fn choose(ctx: &Context<'_>, input: ChooseInviteCodeInput) -> Result<Outco
     invitations.check(user)?;
     let is_chosen = code.is_some();
     let chosen = match (code, input.replacing) {
+        (Some(code), _) if ctx.request().shared.clicks.is_taken_elsewhere(INVITATIONS, &code).await => Err(CodeFault::Taken),
         (Some(code), _) => books.choose_invite_code(user, &code).await?,
         (None, replacing) => books.renew_invite_code(user, &replacing.unwrap_or_default()).await?,
     };

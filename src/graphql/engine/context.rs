@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     auth::{Permission, Viewer, invitations::Invitations},
+    clicks::Clicks,
     clock::Clock,
     db::{
         Connection,
@@ -53,6 +54,8 @@ pub struct RequestContext {
 pub struct Shared {
     /// Seals account numbers.
     pub keyring: Arc<Keyring>,
+    /// Follows links: knows which keys are taken on other clusters.
+    pub clicks: Arc<Clicks>,
     /// Makes and reads cursors of changes.
     pub cursors: Cursors,
     /// The clock.

@@ -17,7 +17,7 @@ pub fn finish(response: &mut Response, request_id: &str) -> Vec<&'static str> {
         .errors
         .iter()
         .filter_map(ServerError::source::<Error>)
-        .find(|error| matches!(error, Error::Timeout | Error::Unavailable(_) | Error::Internal(_)))
+        .find(|error| matches!(error, Error::Timeout | Error::Unavailable(_) | Error::Held | Error::Internal(_)))
         .cloned();
     response.errors.iter_mut().map(|error| publish(error, cause.as_ref(), request_id)).collect()
 }
@@ -35,6 +35,9 @@ fn publish(error: &mut ServerError, first: Option<&Error>, request_id: &str) -> 
             let cause = if let (Error::Aborted, Some(first)) = (cause, first) { first } else { cause };
             if let Error::Unauthenticated { reason, .. } = cause {
                 tracing::info!(request_id, reason = &**reason, "token refused");
+            }
+            if matches!(cause, Error::UnknownTenant) {
+                tracing::info!(request_id, reason = %cause, "token refused");
             }
             if matches!(cause, Error::Unavailable(_)) {
                 tracing::warn!(request_id, path = ?error.path, error = %cause, "not available");

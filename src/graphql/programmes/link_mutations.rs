@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     auth::Permission,
+    db::session::Writing,
     error::{Error, Result},
     graphql::{
         engine::{
@@ -19,7 +20,7 @@ use crate::{
         ledger::books::BooksExt,
     },
     ids::LinkId,
-    models::programmes::link_change::LinkFault,
+    models::programmes::{link_change::LinkFault, link_request::LinkRequest},
     rates::PATIENCE,
     validation::{Fault, FaultCode},
 };
@@ -172,6 +173,7 @@ async fn create(ctx: &Context<'_>, input: CreateLinkInput, deadline: Instant) ->
     loop {
         let writing = ctx.write().await?;
         match ctx.books(&writing).create_link(ctx.viewer().scope(), &request).await? {
+            Ok((_, true)) if is_on_another_cluster(ctx, &writing, &request).await? => return Err(refusal(LinkFault::KeyTaken)),
             Ok((id, has_changed)) => return Ok(outcome(writing, has_changed, Link::by_id(ctx, id)).await?),
             Err(LinkFault::UnknownRate) => drop(writing),
             Err(fault) => return Err(refusal(fault)),
@@ -180,6 +182,13 @@ async fn create(ctx: &Context<'_>, input: CreateLinkInput, deadline: Instant) ->
         ctx.request().session().rest().await?;
         request.quote = ctx.rates().quote(tenant, address.domain(), Some(address.url()), deadline).await;
     }
+}
+
+/// Whether another cluster has a link with the key that is chosen, where links are on the server's own host. Two that are made at the same moment may both be.
+async fn is_on_another_cluster(ctx: &Context<'_>, writing: &Writing<'_>, request: &LinkRequest) -> Result<bool, Refusal> {
+    let Some(key) = &request.key else { return Ok(false) };
+    let clicks = &ctx.request().shared.clicks;
+    Ok(clicks.has_others() && !ctx.books(writing).has_own_host().await? && clicks.is_taken_elsewhere("", key).await)
 }
 
 /// The results, and whether all links were there before.

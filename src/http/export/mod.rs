@@ -7,7 +7,10 @@ mod cells;
 mod parameters;
 mod rows;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Extension, Router,
@@ -161,6 +164,8 @@ async fn start<E: Export>(
     // A link that a browser follows has no headers of its own.
     let positions: Vec<String> = parameters.extract_if(.., |(name, _)| name == "position").map(|(_, text)| text).collect();
     let positions = positions.iter().flat_map(|text| text.split(','));
+    let begun = Instant::now();
+    let app = &app.of(&claims).await?;
     let said = position::of_texts(app, "position", positions)?.max(position::of_headers(app, headers)?);
     let parsed = take_mark(&mut parameters).and_then(|has_mark| Ok((has_mark, E::parse(&parameters)?)));
     let (has_mark, filter) = parsed.map_err(|message| Refused::request(StatusCode::BAD_REQUEST, message))?;
@@ -180,7 +185,10 @@ async fn start<E: Export>(
             Ok((reader, first, rows))
         }
     };
-    let opened = app.standbys.read(app.required_position(&claims, said), open).await;
+    let mut opened = app.standbys.read(app.required_position(&claims, said), open).await;
+    if matches!(opened, Err(Error::UnknownTenant)) && app.moved(&claims, begun).await?.is_some() {
+        opened = Err(Error::Held);
+    }
     let (reader, first, rows) = opened.map_err(|error| match error {
         Error::BadUserInput(message) => Refused::request(StatusCode::BAD_REQUEST, message),
         error => error.into(),

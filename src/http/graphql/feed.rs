@@ -1,6 +1,9 @@
 //! A subscription, over whichever transport: its events one after the other, each resolved with the rights that the subscriber has at that moment.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_graphql::{Response as Answer, Value};
 use tokio::sync::watch;
@@ -24,7 +27,7 @@ use crate::{
         engine::{context::RequestContext, error_codes, subscription_step::SubscriptionStep},
     },
     http::Refused,
-    live::EventSource,
+    live::{EventSource, OF_ANOTHER},
     models::event::Event,
 };
 
@@ -65,8 +68,16 @@ impl Feed {
         let permit = app.edge.subscriptions.enter(&call.claims, "subscriptions")?;
         // After a restart all subscribers come back at once: they wait for each other, and do not hold up requests.
         let under_way = app.edge.permit_to_resolve().await?;
-        // By the primary: what a standby does not know yet, and was handed on before, would come neither from the table nor by itself.
-        let (session, viewer) = app.standbys.on_primary(Box::pin(admit(app, &app.pool, &call.claims, &call.id))).await?;
+        let begun = Instant::now();
+        let mut app = app.of(&call.claims).await?;
+        let (session, viewer) = match enter(&app, call).await {
+            Err(Error::UnknownTenant) => {
+                app = app.moved(&call.claims, begun).await?.ok_or(Error::UnknownTenant)?;
+                enter(&app, call).await?
+            }
+            entered => entered?,
+        };
+        let app = &app;
         app.edge.budgets.charge_tenant(viewer.tenant.id, prepared.cost)?;
         let step = Arc::new(SubscriptionStep::open());
         let answer = execute(app, &prepared, &session, &viewer, Arc::clone(&step)).await;
@@ -83,6 +94,10 @@ impl Feed {
             let reading = session.read().await?;
             EventSource::open(&app.hub, &reading, viewer.scope(), watched.filter, since).await?
         };
+        // From here on it is said to those who watch.
+        if !app.has(viewer.tenant.id) {
+            return Err(Error::Held.into());
+        }
         drop(under_way);
         let operation = prepared.name.as_deref().unwrap_or_default();
         tracing::info!(request_id = call.id, operation, kind = "subscription", user = %viewer.user, "subscribed");
@@ -107,11 +122,19 @@ impl Feed {
     /// Waits for the next update. An error ends the subscription. Nothing is lost when the wait is given up and begun again.
     pub async fn next(&mut self) -> Result<Update> {
         loop {
+            let asked = Instant::now();
             match self.next_or_nothing().await {
                 Ok(Some(update)) => return Ok(update),
                 Ok(None) => {}
                 // The database is away. What is missed meanwhile is in the table.
-                Err(Error::Unavailable(_)) => tokio::time::sleep(PATIENCE).await,
+                Err(Error::Unavailable(_) | Error::Held) => tokio::time::sleep(PATIENCE).await,
+                Err(Error::UnknownTenant) => match self.app.moved(&self.claims(), asked).await {
+                    // The cursors that were sent lead nowhere there.
+                    Ok(Some(_)) => return Err(Error::CursorExpired(OF_ANOTHER)),
+                    Ok(None) => return Err(Error::UnknownTenant),
+                    // It is between two clusters, or one does not answer.
+                    Err(_) => tokio::time::sleep(PATIENCE).await,
+                },
                 Err(error) => return Err(error),
             }
         }
@@ -145,7 +168,7 @@ impl Feed {
             feed.app.standbys.read(position, |pool: Pool| async move { feed.resolve(&pool, event).await }).await
         };
         let resolved = resolved.and_then(|update| update.map(|update| self.with_position(update, position)).transpose());
-        if !matches!(resolved, Err(Error::Unavailable(_))) {
+        if !matches!(resolved, Err(Error::Unavailable(_) | Error::Held | Error::UnknownTenant)) {
             self.resolving = None;
         }
         resolved
@@ -194,6 +217,11 @@ impl Feed {
     fn claims(&self) -> Arc<Claims> {
         Arc::clone(&self.claims.borrow())
     }
+}
+
+/// Identifies the subscriber by the primary: what a standby does not know yet, and was handed on before, would come neither from the table nor by itself.
+async fn enter(app: &App, call: &Call) -> Result<(Arc<Session>, Arc<Viewer>)> {
+    app.standbys.on_primary(Box::pin(admit(app, &app.pool, &call.claims, &call.id))).await
 }
 
 async fn admit(app: &App, pool: &Pool, claims: &Arc<Claims>, request: &str) -> Result<(Arc<Session>, Arc<Viewer>)> {

@@ -179,6 +179,7 @@ async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_s
         origin::check_cookie(headers, is_json, &app.edge.front_ends.origins)?;
     }
     let claims = app.verifier.verify(&token.text).await.map_err(Error::from)?;
+    let position = position::of_headers(&*app.of(&claims).await?, headers)?;
     Ok(Call {
         id: id.to_owned(),
         claims,
@@ -186,7 +187,7 @@ async fn call(app: &Arc<App>, id: &str, headers: &HeaderMap, is_json: bool, is_s
         tells_cost: headers.contains_key(origin::COST),
         last_event_id: last_event_id(headers),
         caller: traces::caller(headers),
-        position: position::of_headers(app, headers)?,
+        position,
     })
 }
 

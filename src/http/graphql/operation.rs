@@ -111,18 +111,44 @@ pub async fn execute(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Ve
     answer.inspect_err(|refused| app.metrics.refused(refused.code()))
 }
 
+/// Runs it on the cluster that the caller's tenant is on.
 async fn work(app: &Arc<App>, call: &Call, prepared: &Prepared, files: Vec<File>) -> Result<Answer, Refused> {
+    let started = Instant::now();
+    let app = app.of(&call.claims).await?;
+    let has_files = !files.is_empty();
+    match Box::pin(work_on(&app, call, prepared, files, call.position)).await {
+        Err(Refused::Fault(Error::UnknownTenant)) => match app.moved(&call.claims, started).await? {
+            // Perhaps they have been read.
+            Some(_) if has_files => Err(Error::Held.into()),
+            // What the caller has done there is not said by a position here.
+            Some(other) => Box::pin(work_on(&other, call, prepared, Vec::new(), WalPosition::UNKNOWN)).await,
+            None => Err(Error::UnknownTenant.into()),
+        },
+        outcome => outcome,
+    }
+}
+
+async fn work_on(
+    app: &App,
+    call: &Call,
+    prepared: &Prepared,
+    files: Vec<File>,
+    position: WalPosition,
+) -> Result<Answer, Refused> {
     let started = Instant::now();
     let _permit = app.edge.permit()?;
     let looks_through_all = prepared.looks_through_all();
     let limit = if files.is_empty() && !looks_through_all { app.operation_timeout } else { app.upload_timeout };
     let _turn = if looks_through_all { Some(app.edge.permit_to_look_through(limit).await?) } else { None };
-    let said = call.position.max(position::of_extensions(app, prepared.position.as_deref())?);
+    let said = position.max(position::of_extensions(app, prepared.position.as_deref())?);
     let (session, viewer, mut answer) = if prepared.kind == OperationType::Query && files.is_empty() {
         Box::pin(query(app, call, prepared, said, limit)).await?
     } else {
         Box::pin(run_known(app, &app.pool, call, prepared, files, limit, false)).await?
     };
+    if is_held(&answer) && !session.may_be_done() {
+        return Err(Error::Held.into());
+    }
     if prepared.kind == OperationType::Mutation && session.committed_at().is_none() {
         // One that was sent again: what it answers was committed by another server, perhaps. Whether that can be said does not change the answer.
         let _ = tokio::time::timeout(POSITION_LIMIT, session.note_position()).await;
@@ -250,6 +276,11 @@ async fn read(
 
 fn context(app: &App, session: &Arc<Session>, viewer: &Arc<Viewer>, files: Vec<File>) -> RequestContext {
     RequestContext::new(Arc::clone(session), Arc::clone(viewer), files, app.shared())
+}
+
+/// Whether something was not done because the tenant is held.
+fn is_held(answer: &Answer) -> bool {
+    answer.errors.iter().filter_map(ServerError::source::<Error>).any(|error| matches!(error, Error::Held))
 }
 
 /// Who acts, as far as the token says.

@@ -7,7 +7,9 @@ pub mod inviting;
 pub mod partner_user;
 pub mod person;
 pub mod person_export;
+
 pub mod sign_in;
 pub mod tenant;
+pub mod tenant_directory;
 pub mod user;
 mod verified_address;

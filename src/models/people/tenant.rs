@@ -8,7 +8,10 @@ use iso_currency::Currency;
 use rust_decimal::Decimal;
 
 use crate::{
-    db::{schema::tenants, statement::statement},
+    db::{
+        schema::tenants,
+        statement::{Bind, statement},
+    },
     ids::TenantId,
     models::{calendar::TimeZone, scope::Scope},
 };
@@ -190,6 +193,12 @@ impl Tenant {
         let text = "SELECT EXISTS (SELECT FROM pg_tables WHERE schemaname = 'public' AND tablename = 'tenants' \
                     AND pg_has_role(tableowner, 'USAGE'))";
         statement::<Bool>(text, vec![]).get_result(&mut connection).await
+    }
+
+    /// Whether a tenant of that name is here, or is being moved.
+    pub async fn is_name_taken(mut connection: &AsyncPgConnection, slug: &str) -> QueryResult<bool> {
+        let text = "SELECT EXISTS (SELECT FROM tenants WHERE slug = ?) OR EXISTS (SELECT FROM tenant_moves WHERE slug = ?)";
+        statement::<Bool>(text, vec![Bind::text(slug), Bind::text(slug)]).get_result(&mut connection).await
     }
 
     /// Adds a tenant; a slug that is taken is a unique violation of `tenants_slug_key`.

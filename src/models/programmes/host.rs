@@ -48,7 +48,17 @@ pub async fn hosts(mut connection: &AsyncPgConnection, tenant: TenantId) -> Quer
     query.order((link_hosts::created_at, link_hosts::host)).select(link_hosts::host).load(&mut connection).await
 }
 
+/// Whether a host leads to links of any tenant's.
+pub async fn is_host(mut connection: &AsyncPgConnection, host: &str) -> QueryResult<bool> {
+    diesel::select(diesel::dsl::exists(link_hosts::table.filter(link_hosts::host.eq(host)))).get_result(&mut connection).await
+}
+
 impl Books<'_> {
+    /// Whether new links of the tenant are on a host of its own.
+    pub async fn has_own_host(&self) -> QueryResult<bool> {
+        Ok(default_host(self.connection, self.tenant).await?.is_some())
+    }
+
     /// Adds a host to the tenant's; gives whether it is new.
     pub async fn add_host(&self, host: &str) -> QueryResult<Result<bool, HostFault>> {
         if hosts(self.connection, self.tenant).await?.iter().any(|known| known == host) {

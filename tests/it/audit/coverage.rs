@@ -9,7 +9,7 @@ const NOT_AUDITED: &str = "account_days accounts affiliate_people affiliate_rewa
                            import_files import_findings import_rows import_runs invite_click_totals invite_clicks lead_status_changes link_click_news \
                            link_click_parts link_click_totals link_clicks link_imported_days link_sale_totals link_visitors links_by_clicks links_by_sales \
                            member_accounts member_counts partner_credits partner_moves partner_payout_changes partner_payout_items processor_customers \
-                           processor_invoices processor_payments processor_reversals programme_rate_answers tenant_totals transfers user_accounts \
+                           processor_invoices processor_payments processor_reversals programme_rate_answers tenant_arrivals tenant_moves tenant_totals transfers user_accounts \
                            webhook_attempts webhook_events";
 
 /// Which triggers `t` write the trail: those of one function for all, or of the table's own.

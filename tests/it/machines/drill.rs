@@ -22,13 +22,13 @@ use crate::support::{
 const WRITERS: usize = 6;
 
 /// How long the traffic goes on before something is lost, and again afterwards.
-fn half() -> Duration {
+pub fn half() -> Duration {
     let seconds = std::env::var("DRILL_SECONDS").map_or(4.0, |text| text.parse().expect("DRILL_SECONDS: a number"));
     Duration::from_secs_f64(seconds / 2.0)
 }
 
 /// A row of the table.
-fn print(what: &str, counts: &Counts) {
+pub fn print(what: &str, counts: &Counts) {
     let Counts { acknowledged, unanswered, lost, doubled, missed, twice, expired, gap, .. } = counts;
     let (unanswered, gap) = (unanswered.len(), gap.as_secs_f64());
     println!("| {what} | {acknowledged} | {unanswered} | {lost} | {doubled} | {missed} | {twice} | {expired} | {gap:.2} |");

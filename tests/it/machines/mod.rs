@@ -1,8 +1,11 @@
 //! Several servers on one database, databases that follow another, and versions that follow another.
 
+mod clusters;
 mod drill;
+mod drill_moving;
 mod image;
 mod lost;
+mod moving;
 mod publishing;
 mod reading;
 mod rollout;

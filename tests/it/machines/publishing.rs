@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use diesel_async::SimpleAsyncConnection;
-use partner_portal::live::Hub;
+use partner_portal::live::{Hub, Item};
 use serde_json::json;
 
 use crate::{
@@ -74,7 +74,9 @@ async fn the_one_that_publishes_ends() {
         task.abort();
         let lead = world.add_lead(world.acme, world.a).await;
         for (events, ..) in &mut servers {
-            let told = async { while events.recv().await.expect("an event").subject_id != lead.uuid() {} };
+            let told = async {
+                while !matches!(events.recv().await.expect("an event"), Item::Event(event) if event.subject_id == lead.uuid()) {}
+            };
             tokio::time::timeout(Duration::from_millis(1_500), told)
                 .await
                 .unwrap_or_else(|_| panic!("{left} are left, and one hears nothing"));

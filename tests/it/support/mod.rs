@@ -20,6 +20,7 @@ pub mod standby;
 pub mod systemd;
 pub mod tokens;
 pub mod traffic;
+pub mod two_clusters;
 pub mod world;
 
 pub use self::{

@@ -48,11 +48,7 @@ impl Production {
     /// On a cluster that keeps what it is given.
     pub async fn start() -> Self {
         let (folder, data) = (Folder::new(), Folder::new());
-        let options = Options { throw_away: false, ..cluster::options() };
-        let cluster = Embedded::start(&folder.0, &options).await.expect("a cluster");
-        let mut administrator = connect::establish(&cluster.owner(), None).await.expect("an administrator");
-        let roles = "CREATE ROLE portal_owner LOGIN CREATEROLE; GRANT ALL ON SCHEMA public TO portal_owner; ALTER DATABASE portal OWNER TO portal_owner";
-        administrator.batch_execute(roles).await.expect("an owner");
+        let (cluster, mut administrator) = new_cluster(&folder.0).await;
         let issuer = DevelopmentIssuer::open(&data.0).expect("an issuer");
         let settings = BTreeMap::from([
             ("DATABASE_URL", url(&cluster, "portal")),
@@ -103,10 +99,38 @@ impl Production {
 
     /// A token of the tenant `main`'s.
     pub fn token(&self, subject: &str) -> String {
+        self.token_of(subject, "main")
+    }
+
+    /// A token that names no tenant.
+    pub fn token_without_tenant(&self, subject: &str) -> String {
         let mut claims = good_claims(subject, "main");
+        claims["iss"] = json!(self.settings["CLERK_ISSUER"]);
+        claims.as_object_mut().expect("claims").remove("tenant");
+        self.issuer.sign(&claims).expect("a token")
+    }
+
+    /// A token of a tenant's.
+    pub fn token_of(&self, subject: &str, tenant: &str) -> String {
+        let mut claims = good_claims(subject, tenant);
         claims["iss"] = json!(self.settings["CLERK_ISSUER"]);
         self.issuer.sign(&claims).expect("a token")
     }
+}
+
+/// A cluster from which tenants can be moved, with an owner of the tables to be.
+pub async fn new_cluster(folder: &Path) -> (Embedded, AsyncPgConnection) {
+    let options = Options { throw_away: false, ..cluster::options() };
+    let cluster = Embedded::start(folder, &options).await.expect("a cluster");
+    let mut administrator = connect::establish(&cluster.owner(), None).await.expect("an administrator");
+    administrator.batch_execute("ALTER SYSTEM SET wal_level = logical").await.expect("a setting");
+    drop(administrator);
+    cluster.stop().await;
+    let cluster = Embedded::start(folder, &options).await.expect("the cluster, started again");
+    let mut administrator = connect::establish(&cluster.owner(), None).await.expect("an administrator");
+    let roles = "CREATE ROLE portal_owner LOGIN CREATEROLE; GRANT ALL ON SCHEMA public TO portal_owner; ALTER DATABASE portal OWNER TO portal_owner";
+    administrator.batch_execute(roles).await.expect("an owner");
+    (cluster, administrator)
 }
 
 /// A server that runs.
@@ -138,7 +162,8 @@ impl Drop for Running {
     }
 }
 
-fn url(cluster: &Embedded, login: &str) -> String {
+/// How a role connects to a cluster.
+pub fn url(cluster: &Embedded, login: &str) -> String {
     url_of(login, &[&sockets(&cluster.owner())])
 }
 
