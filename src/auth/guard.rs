@@ -137,6 +137,11 @@ impl KnownCallers {
         Err(Unconfirmed::Another)
     }
 
+    /// Forgets all callers: what is known of them may never have been, where the database went back.
+    pub fn forget(&self) {
+        self.known.clear();
+    }
+
     /// How many predictions were right, and how many were not.
     pub fn predicted(&self) -> (u64, u64) {
         (self.confirmed.load(Ordering::Relaxed), self.mistaken.load(Ordering::Relaxed))

@@ -122,6 +122,7 @@ impl Common {
 /// What is being done for one cluster.
 pub struct Work {
     pub app: Arc<App>,
+    forgetting: JoinHandle<()>,
     upkeep: JoinHandle<()>,
     importing: JoinHandle<()>,
     sending: JoinHandle<()>,
@@ -140,6 +141,10 @@ impl Work {
         let live = app.hub.listen(login.clone()).await?;
         let clicking = app.clicks.run(login).await.inspect_err(|_| live.abort())?;
         Ok(Self {
+            forgetting: tokio::spawn({
+                let app = Arc::clone(&app);
+                async move { app.hub.forget_lost(|| app.known_callers.forget()).await }
+            }),
             upkeep: tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days, click_days)),
             importing: tokio::spawn(run_imports(Arc::clone(&app), login.clone())),
             sending: tokio::spawn(send_webhooks(Arc::clone(&app))),
@@ -153,6 +158,7 @@ impl Work {
 
     /// Ends it, once the server is stopping.
     pub async fn end(self) {
+        self.forgetting.abort();
         self.upkeep.abort();
         // It says first that another server may go on.
         let _ = timeout(IMPORT_END, self.importing).await;

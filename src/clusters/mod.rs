@@ -6,7 +6,7 @@
 pub mod moving;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak},
     time::{Duration, Instant},
 };
@@ -54,6 +54,8 @@ struct Directory {
     by_id: HashMap<TenantId, Location>,
     /// By issuer and slug.
     by_name: HashMap<String, HashMap<String, TenantId>>,
+    /// Those that are on two clusters, and whether they were in the round before.
+    twice: HashMap<TenantId, bool>,
 }
 
 #[derive(Debug)]
@@ -210,13 +212,23 @@ impl<S: Site> Clusters<S> {
     /// Takes what the clusters have listed. What one that did not answer has listed before stays.
     fn update(&self, lists: Vec<Option<Vec<DirectoryEntry>>>) {
         let mut directory = self.directory.write().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::take(&mut *directory);
+        let mut before = std::mem::take(&mut *directory);
         let round = before.round + 1;
         let newest = |(new, old): (Option<Vec<DirectoryEntry>>, _)| new.map(|entries| List { round, entries }).or(old);
-        *directory = Directory::of(lists.into_iter().zip(before.lists).map(newest).collect(), round);
+        *directory = Directory::of(lists.into_iter().zip(std::mem::take(&mut before.lists)).map(newest).collect(), round);
         let has_left = |(tenant, location): &(TenantId, Location)| directory.by_id.get(tenant) != Some(location);
-        let left: Vec<(TenantId, Location)> = before.by_id.into_iter().filter(has_left).collect();
+        let left: Vec<(TenantId, Location)> = before.by_id.drain().filter(has_left).collect();
+        // A tenant that goes over between two answers is in both of one round, and not in those of the next.
+        directory.twice = directory.on_two().map(|tenant| (tenant, before.twice.contains_key(&tenant))).collect();
+        let is_news = |(tenant, is_lasting): &(&TenantId, &bool)| **is_lasting && before.twice.get(tenant) == Some(&false);
+        let twice: Vec<String> = directory.twice.iter().filter(is_news).map(|(tenant, _)| tenant.to_string()).collect();
         drop(directory);
+        if !twice.is_empty() {
+            tracing::error!(
+                tenants = twice.join(", "),
+                "tenants are on two clusters, as after a restore: the first one's are served"
+            );
+        }
         for (tenant, location) in left {
             let Location::At(number) = location else { continue };
             if let Some(site) = self.site(number) {
@@ -243,7 +255,7 @@ impl Directory {
             // Two clusters with tenants of one name: the first one's is served.
             by_name.entry(entry.issuer.clone()).or_default().entry(entry.slug.clone()).or_insert(entry.tenant);
         }
-        Self { lists, round, by_id, by_name }
+        Self { lists, round, by_id, by_name, twice: HashMap::new() }
     }
 
     /// Where a tenant is. A token that names none is for the only one of its issuer, once every cluster has answered.
@@ -259,6 +271,14 @@ impl Directory {
     /// The same, and whether every cluster has answered.
     fn find_with(&self, issuer: &str, slug: Option<&str>) -> (Option<Location>, bool) {
         (self.find(issuer, slug), self.is_complete())
+    }
+
+    /// Tenants that more than one cluster serves, as each has listed last.
+    fn on_two(&self) -> impl Iterator<Item = TenantId> {
+        let mut seen = HashSet::new();
+        let newest = self.lists.iter().flatten().filter(|list| list.round == self.round);
+        let served = newest.flat_map(|list| &list.entries).filter(|entry| !entry.has_left).map(|entry| entry.tenant);
+        served.filter(move |tenant| !seen.insert(*tenant))
     }
 
     fn is_complete(&self) -> bool {

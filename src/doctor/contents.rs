@@ -110,6 +110,30 @@ pub async fn isolation(mut connection: &AsyncPgConnection, findings: &mut Findin
         ),
         None => findings.sound("row-level security", "is on for every table"),
     }
+    owners(connection, findings).await
+}
+
+/// Whether all tables are of one owner, who is nothing more.
+async fn owners(mut connection: &AsyncPgConnection, findings: &mut Findings) -> QueryResult<()> {
+    let about = "owner of the tables";
+    let (owner, is_superuser, others): (String, bool, Option<String>) = statement::<(Text, Bool, Nullable<Text>)>(
+        "SELECT o.rolname::text, o.rolsuper, (SELECT string_agg(c.relname, ', ' ORDER BY c.relname) FROM pg_class c
+             WHERE c.relnamespace = t.relnamespace AND c.relkind IN ('r', 'p') AND c.relowner <> t.relowner)
+         FROM pg_class t JOIN pg_roles o ON o.oid = t.relowner WHERE t.oid = 'public.tenants'::regclass",
+        Vec::new(),
+    )
+    .get_result(&mut connection)
+    .await?;
+    if let Some(tables) = others {
+        findings.fault(
+            about,
+            format!("is {owner}, but not of {tables}: ALTER TABLE … OWNER TO {owner}, or it can make no dump of them"),
+        );
+    } else if is_superuser {
+        findings.note(about, format!("{owner} is a superuser: a role that owns the tables and is nothing more can do less harm"));
+    } else {
+        findings.sound(about, format!("is {owner}"));
+    }
     Ok(())
 }
 

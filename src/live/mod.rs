@@ -42,6 +42,8 @@ pub struct Hub {
     shared: RwLock<Shared>,
     /// Whether the database is a standby, as far as is known.
     is_standby: watch::Sender<bool>,
+    /// How often the database has gone back to before what it had published.
+    restarts: watch::Sender<u64>,
     /// Whether standbys of the database are read from.
     kind: DatabaseKind,
     /// How far the database was when the last event was handed on, where it has such standbys.
@@ -69,7 +71,8 @@ impl Hub {
         let cursors = Cursors::new(&event::cursor_key(&connection).await?)?;
         let is_standby = watch::Sender::new(is_in_recovery(&connection).await?);
         let shared = RwLock::new(Shared { events: broadcast::Sender::new(BACKLOG), cursors });
-        Ok(Self { shared, is_standby, kind, position: AtomicU64::default() })
+        let restarts = watch::Sender::default();
+        Ok(Self { shared, is_standby, restarts, kind, position: AtomicU64::default() })
     }
 
     /// Listens to the database until the task is ended, from now on: nothing that is published once this has answered is left out. A
@@ -122,6 +125,16 @@ impl Hub {
         }
     }
 
+    /// Waits, again and again, until the database goes back to before what it had published: what is remembered of it may be of changes that never were. Calls
+    /// `forget` each time.
+    pub async fn forget_lost(&self, forget: impl Fn()) {
+        let mut restarts = self.restarts.subscribe();
+        // The sender lives as long as the hub.
+        while restarts.changed().await.is_ok() {
+            forget();
+        }
+    }
+
     /// Hands an event on.
     fn send(&self, event: Event) {
         // Nobody may be watching.
@@ -140,6 +153,7 @@ impl Hub {
 
     /// Ends every subscription: the database no longer knows the events that were sent.
     fn expire_watchers(&self) {
+        self.restarts.send_modify(|count| *count += 1);
         self.shared.write().unwrap_or_else(PoisonError::into_inner).events = broadcast::Sender::new(BACKLOG);
     }
 }

@@ -47,15 +47,13 @@ pub(super) async fn sequences(mut connection: &Connection, tables: &[String]) ->
     statement::<(Text, BigInt)>(sql, vec![Bind::Texts(tables.to_vec())]).load(&mut connection).await
 }
 
-/// Makes the partitions that the source has and the target has not.
-pub(super) async fn copy_partitions(source: &Side, target: &Side) -> Result<()> {
-    let sql = "SELECT format('CREATE TABLE IF NOT EXISTS %s PARTITION OF %s %s', c.oid::regclass, i.inhparent::regclass, pg_get_expr(c.relpartbound, c.oid))
-         FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid WHERE c.relispartition AND c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace ORDER BY 1";
-    let partitions: Vec<String> = statement::<Text>(sql, vec![]).load(&mut &source.connection).await?;
-    for sql in partitions {
-        fence::with_lock_retries(target, &sql).await?;
-    }
-    Ok(())
+/// Makes the partitions of clicks that the source has and the target has not, as maintenance does: of the owner's, and as safe as the others.
+pub(super) async fn copy_months(source: &Side, target: &Side) -> Result<()> {
+    let sql = r"SELECT regexp_replace(c.relname, '^link_clicks_(\d{4})_(\d{2})$', '\1-\2-01') FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
+         WHERE i.inhparent = 'link_clicks'::regclass AND c.relname ~ '^link_clicks_\d{4}_\d{2}$' ORDER BY 1";
+    let months: Vec<String> = statement::<Text>(sql, vec![]).load(&mut &source.connection).await?;
+    let days: Vec<String> = months.iter().map(|month| format!("date '{month}'")).collect();
+    fence::with_lock_retries(target, &format!("SELECT prepare_click_months(ARRAY[{}]::date[])", days.join(", "))).await
 }
 
 /// What of the tenant's is on the target already, of another tenant, and can be in a cluster once.

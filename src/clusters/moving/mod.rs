@@ -194,7 +194,7 @@ impl Move {
             // Of an attempt that was interrupted before it was there.
             subscription.drop().await?;
             self.delete_rows(&self.target).await?;
-            catalogue::copy_partitions(&self.source, &self.target).await?;
+            catalogue::copy_months(&self.source, &self.target).await?;
             subscription.create(&self.tables, self.tenant).await?;
         }
         let failures = subscription.failures().await?;

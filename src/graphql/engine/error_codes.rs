@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{ErrorExtensionValues, Response, ServerError};
+use async_graphql::{ErrorExtensionValues, Response, ServerError, Value};
 
 use crate::error::Error;
 
@@ -20,6 +20,12 @@ pub fn finish(response: &mut Response, request_id: &str) -> Vec<&'static str> {
         .find(|error| matches!(error, Error::Timeout | Error::Unavailable(_) | Error::Held | Error::Internal(_)))
         .cloned();
     response.errors.iter_mut().map(|error| publish(error, cause.as_ref(), request_id)).collect()
+}
+
+/// Whether an error that is finished says that something was not available at that moment.
+pub fn is_unavailable(error: &ServerError) -> bool {
+    let code = error.extensions.as_ref().and_then(|extensions| extensions.get("code"));
+    code.is_some_and(|code| *code == Value::from("SERVICE_UNAVAILABLE"))
 }
 
 /// An answer of one error, still to be finished.

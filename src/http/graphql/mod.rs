@@ -32,7 +32,10 @@ use crate::{
     app::App,
     auth::{Permission, bearer, guard},
     error::Error,
-    graphql::{document::Parameters, engine::json},
+    graphql::{
+        document::Parameters,
+        engine::{error_codes, json},
+    },
     imports::{history, members},
     telemetry::traces,
 };
@@ -164,6 +167,10 @@ fn respond(media: Media, mut answer: Answer) -> Response {
     let mut response = (headers(media), own, json::answer(&answer)).into_response();
     if answer.errors.is_empty() {
         response.extensions_mut().insert(caching::WithoutErrors);
+    }
+    // Where a part of the answer could not be had, its status is 200 all the same.
+    if answer.errors.iter().any(error_codes::is_unavailable) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
 }

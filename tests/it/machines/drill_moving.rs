@@ -85,6 +85,10 @@ async fn a_tenant_in_use_is_moved() {
         verified.contains("main:\nThere is nothing to check") && verified.contains("b:\n") && verified.contains("PASS: all"),
         "{verified}"
     );
+    // The months of clicks that were made there are the owner's, and behind the same wall.
+    let others = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relname <> '__diesel_schema_migrations'
+        AND (relowner <> 'portal_owner'::regrole OR NOT relrowsecurity)";
+    assert_eq!(number(&mut both.on_b, others).await, 0);
     both.nothing_is_left().await;
     ask(&reqwest::Client::new(), balancer.address, &token, "{ me { user { id } } }", json!({})).await.expect("an answer");
 }

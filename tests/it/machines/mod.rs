@@ -1,5 +1,6 @@
 //! Several servers on one database, databases that follow another, and versions that follow another.
 
+mod backup;
 mod clusters;
 mod drill;
 mod drill_moving;

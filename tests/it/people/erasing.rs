@@ -106,7 +106,7 @@ async fn every_column_is_known() {
     const ELSEWHERE: &str = "audit_changes.subject data_import_chunks. data_import_findings.file data_imports.files data_imports.options \
                          directory_objects.subject import_files. import_findings.source_id import_rows.file import_runs. invoices. \
                          link_click link_hosts. links. partner_profiles.address_ partner_profiles.bank_account_sealed \
-                         partner_profiles.tax_id_sealed partner_profiles.payment_email partner_profiles.website processor_ programme_rate_answers. programmes. \
+                         partner_profiles.tax_id_sealed partner_profiles.payment_email partner_profiles.website processor_ programme_rate_answers. programmes. tenant_moves. \
                          webhook_attempts.fault webhook_attempts.url webhook_endpoints.disabled_reason webhook_endpoints.url \
                          webhook_secrets. webhook_source_secrets.";
     let world = World::new().await;

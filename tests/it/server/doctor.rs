@@ -125,6 +125,13 @@ async fn what_was_done_to_the_database() {
             "ALTER ROLE portal CONNECTION LIMIT -1",
         )
         .await;
+    portal
+        .finds_after(
+            "is portal_owner, but not of customers: ALTER TABLE",
+            "ALTER TABLE customers OWNER TO postgres",
+            "ALTER TABLE customers OWNER TO portal_owner",
+        )
+        .await;
     portal.finds_after("may not take the role portal_app", "REVOKE portal_app FROM portal", "GRANT portal_app TO portal").await;
     portal
         .finds_after(

@@ -47,6 +47,7 @@ async fn the_database_goes_and_comes() {
             assert!(asked.elapsed() < Duration::from_secs(6), "an answer took {:?}", asked.elapsed());
             if answer.body.get("errors").is_some() {
                 assert_eq!(answer.code(), "SERVICE_UNAVAILABLE", "{}", answer.body);
+                assert!(answer.headers.contains_key("retry-after"), "{}: {}", answer.status, answer.body);
                 failures.fetch_add(1, Ordering::Relaxed);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -82,6 +83,7 @@ async fn connections_are_cut() {
             let answer = world.owner_a(LEADS, json!({})).await;
             if answer.body.get("errors").is_some() {
                 assert_eq!(answer.code(), "SERVICE_UNAVAILABLE", "{}", answer.body);
+                assert!(answer.headers.contains_key("retry-after"), "{}: {}", answer.status, answer.body);
                 failures += 1;
             } else {
                 assert_eq!(answer.body["data"]["leads"]["nodes"].as_array().map(Vec::len), Some(5));
