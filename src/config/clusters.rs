@@ -55,7 +55,7 @@ pub fn cluster_file(path: &str) -> Result<ClusterFile, String> {
     let text = fs::read_to_string(path).map_err(|error| error.to_string())?;
     // Its own text would repeat values, among them passwords.
     let entries: BTreeMap<String, Entry> = serde_json::from_str(&text)
-        .map_err(|error| format!("{EXPECTED}; line {}, column {} is not", error.line(), error.column()))?;
+        .map_err(|error| format!("{EXPECTED}; look at line {}, column {}", error.line(), error.column()))?;
     let clusters = entries.into_iter().map(|(name, entry)| cluster(name, &entry)).collect::<Result<_, String>>()?;
     Ok(ClusterFile { path: path.into(), clusters })
 }
@@ -143,8 +143,8 @@ mod tests {
             (r#"{"EU": {"url": "postgres://x/y"}}"#, "\"EU\" is no name"),
             (r#"{"eu": {"url": "postgres://x:port/y"}}"#, "eu: url: "),
             (r#"{"eu": {"url": "postgres://x/y", "read_url": ["host=x"]}}"#, "eu: read_url: "),
-            (r#"{"eu": {"url": "postgres://x/y", "reed_url": []}}"#, "line 1, column 45 is not"),
-            (r#"{"eu": "postgres://x:secret@y/z"}"#, "line 1, column 32 is not"),
+            (r#"{"eu": {"url": "postgres://x/y", "reed_url": []}}"#, "look at line 1, column 43"),
+            (r#"{"eu": "postgres://x:secret@y/z"}"#, "look at line 1"),
         ] {
             let error = read(text).expect_err(text);
             assert!(error.contains(said) && !error.contains("secret"), "{text}: {error}");

@@ -202,7 +202,7 @@ mod tests {
         let text = conninfo(&config);
         assert_eq!(
             text,
-            r"host='a.example,b.example' port='5432,6432' user='po' password='it\'\\s' dbname='portal' sslmode='require'"
+            r"host='a.example,b.example' port='5432,6432' user='po' password='it\'\\s' dbname='portal' sslmode='require' target_session_attrs='read-write'"
         );
         let again: Config = text.parse().expect("an address");
         assert_eq!(again.get_password(), config.get_password());
