@@ -178,7 +178,7 @@ impl Clicks {
         self.targets.invalidate_all();
     }
 
-    /// Whether a link is cached.
+    /// Whether a link is cached, and has not changed since.
     pub fn is_cached(&self, host: &str, key: &str) -> bool {
         self.targets.is_cached(host, key)
     }

@@ -88,9 +88,9 @@ impl Targets {
         self.hosts.read().unwrap_or_else(PoisonError::into_inner).contains(host)
     }
 
-    /// Whether what a key on a host leads to is cached.
+    /// Whether what a key on a host leads to is cached, and has not changed since: a link that was moved to another cluster has.
     pub fn is_cached(&self, host: &str, key: &str) -> bool {
-        is_key(key) && self.entries.get(&name(host, key)).is_some()
+        is_key(key) && self.entries.get(&name(host, key)).is_some_and(|entry| self.is_current(&entry))
     }
 
     /// What a key on a host leads to. `origin` is charged for a key that is none.

@@ -154,11 +154,9 @@ async fn first<T>(answers: impl Iterator<Item = impl Future<Output = Result<T>>>
 
 /// Follows a link of any cluster.
 async fn follow_any(followers: &[Arc<Clicks>], visit: Visit<'_>) -> Result<Way> {
-    let [last] = followers else { return follow_of_several(followers, visit).await };
-    last.follow(visit).await
-}
-
-async fn follow_of_several(followers: &[Arc<Clicks>], visit: Visit<'_>) -> Result<Way> {
+    if let [only] = followers {
+        return only.follow(visit).await;
+    }
     // Who guesses is charged once.
     let Some(guesses) = followers.first() else { return Ok(Way::Unknown) };
     if !guesses.may_guess(visit.address) {
