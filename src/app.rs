@@ -90,11 +90,6 @@ impl App {
         self.clusters.find_other(self, &claims.issuer, claims.tenant.as_deref(), since).await
     }
 
-    /// Whether every cluster has been reached since the server was started: what is nowhere may be on one that has not.
-    pub fn are_all_started(&self) -> bool {
-        self.clusters.are_all_started()
-    }
-
     /// It, and the server as the tenants of other clusters see it.
     pub fn all(self: &Arc<Self>) -> Vec<Arc<Self>> {
         if self.clusters.are_several() { self.clusters.started().map(|(_, app)| app).collect() } else { vec![Arc::clone(self)] }

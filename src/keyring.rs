@@ -36,6 +36,16 @@ impl SealedField {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::TaxId, Self::BankAccount, Self::WebhookSecret, Self::WebhookSourceSecret];
 
+    /// Its name for an operator.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TaxId => "tax_id",
+            Self::BankAccount => "bank_account",
+            Self::WebhookSecret => "webhook_secret",
+            Self::WebhookSourceSecret => "webhook_source_secret",
+        }
+    }
+
     fn context(self, tenant: TenantId, row: Uuid) -> Aad<Vec<u8>> {
         let mut context = Vec::with_capacity(33);
         context.extend_from_slice(tenant.uuid().as_bytes());

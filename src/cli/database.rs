@@ -84,7 +84,13 @@ impl Database {
             tracing::info!(name, "migration applied");
         }
         if !applied.is_empty() {
-            warn_of_shared_mailboxes(&self.connect().await?).await?;
+            let connection = self.connect().await?;
+            warn_of_shared_mailboxes(&connection).await?;
+            if self.embedded.is_none() && connect::is_superuser(&connection).await? {
+                tracing::warn!(
+                    "the tables' owner is a superuser: a role that owns the tables and is nothing more can do less harm; see docs/operations.md"
+                );
+            }
         }
         if let Some(embedded) = &self.embedded {
             embedded.grant_roles().await?;

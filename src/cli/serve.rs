@@ -10,6 +10,7 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
+use tracing::{Instrument, Span};
 
 use super::{
     Failure,
@@ -18,7 +19,7 @@ use super::{
     listeners::{self, Listeners},
     token::{self, Kind},
     welcome,
-    work::{Common, Work},
+    work::{Common, Work, span},
 };
 use crate::{
     app::{App, Development},
@@ -104,7 +105,8 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
         fetch_assets(&development.assets);
     }
     let metrics = serve_metrics(settings, &app, &mut listeners).await?;
-    let work = Work::begin(Arc::clone(&app), settings, &database.login).await?;
+    let of_main = if common.clusters.are_several() { span(&clusters[0].0) } else { Span::none() };
+    let work = Work::begin(Arc::clone(&app), settings, &database.login).instrument(of_main).await?;
     common.clusters.start(0, &app);
     let others = start_others(&common, clusters).await;
     until_stopped(listener, is_own, &app, settings).await;

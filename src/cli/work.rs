@@ -9,6 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_postgres::Config;
+use tracing::{Instrument, Span};
 
 use super::{Failure, database::Database};
 use crate::{
@@ -86,7 +87,7 @@ impl Common {
         let mut tried = Some(tried);
         loop {
             let begun = tokio::select! {
-                begun = self.begin(settings) => begun,
+                begun = self.begin(settings).instrument(span(name)) => begun,
                 () = self.edge.stopped() => return,
             };
             if let Ok((work, _)) = &begun {
@@ -119,6 +120,11 @@ impl Common {
     }
 }
 
+/// What log lines of the work for a cluster begin with, where there are several.
+pub fn span(name: &str) -> Span {
+    tracing::info_span!("cluster", name)
+}
+
 /// What is being done for one cluster.
 pub struct Work {
     pub app: Arc<App>,
@@ -145,10 +151,12 @@ impl Work {
                 let app = Arc::clone(&app);
                 async move { app.hub.forget_lost(|| app.known_callers.forget()).await }
             }),
-            upkeep: tokio::spawn(maintain(Arc::clone(&app), settings.maintenance_interval, event_days, click_days)),
-            importing: tokio::spawn(run_imports(Arc::clone(&app), login.clone())),
-            sending: tokio::spawn(send_webhooks(Arc::clone(&app))),
-            receiving: tokio::spawn(apply_webhooks(Arc::clone(&app))),
+            upkeep: tokio::spawn(
+                maintain(Arc::clone(&app), settings.maintenance_interval, event_days, click_days).in_current_span(),
+            ),
+            importing: tokio::spawn(run_imports(Arc::clone(&app), login.clone()).in_current_span()),
+            sending: tokio::spawn(send_webhooks(Arc::clone(&app)).in_current_span()),
+            receiving: tokio::spawn(apply_webhooks(Arc::clone(&app)).in_current_span()),
             live,
             clicking,
             _watching: app.standbys.watch(login),

@@ -29,6 +29,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_postgres::Config;
+use tracing::Instrument;
 use uuid::{NoContext, Timestamp, Uuid};
 
 pub use targets::{Found, INVITATIONS};
@@ -192,8 +193,8 @@ impl Clicks {
     pub async fn run(self: &Arc<Self>, config: &Config) -> Result<[JoinHandle<()>; 2]> {
         let connection = watcher::connect(self, config).await?;
         Ok([
-            tokio::spawn(watcher::run(Arc::clone(self), config.clone(), connection)),
-            tokio::spawn(writer::run(Arc::clone(self), config.clone())),
+            tokio::spawn(watcher::run(Arc::clone(self), config.clone(), connection).in_current_span()),
+            tokio::spawn(writer::run(Arc::clone(self), config.clone()).in_current_span()),
         ])
     }
 

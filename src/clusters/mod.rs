@@ -28,6 +28,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How old the directory may be where it says that there is no such tenant.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
+/// How long after a tenant has gone over an answer may still be on its way that was made before.
+const SETTLING: Duration = Duration::from_secs(5);
+
 /// The server as the tenants of one cluster see it.
 pub trait Site: Send + Sync + 'static {
     /// Connections to the cluster.
@@ -54,6 +57,8 @@ struct Directory {
     by_id: HashMap<TenantId, Location>,
     /// By issuer and slug.
     by_name: HashMap<String, HashMap<String, TenantId>>,
+    /// When a tenant was last seen to be elsewhere than before.
+    changed_at: Option<Instant>,
     /// Those that are on two clusters, and whether they were in the round before.
     twice: HashMap<TenantId, bool>,
 }
@@ -142,6 +147,28 @@ impl<S: Site> Clusters<S> {
         }
     }
 
+    /// Fails where what no cluster has may be on its way: not every cluster has been reached, or a tenant is going over from one to another, or has lately,
+    /// as it was a second ago or later.
+    pub async fn are_settled(&self) -> Result<()> {
+        self.are_settled_since(Instant::now().checked_sub(MAX_AGE).unwrap_or_else(Instant::now)).await
+    }
+
+    /// The same, as it was at that time or later.
+    pub async fn are_settled_since(&self, since: Instant) -> Result<()> {
+        if !self.are_several() {
+            return Ok(());
+        }
+        if !self.are_all_started() {
+            return Err(self.not_started());
+        }
+        let directory = self.look_up(since).await;
+        let is_between = directory.by_id.values().any(|location| *location == Location::Between);
+        if is_between || directory.changed_at.is_some_and(|at| at.elapsed() < SETTLING) {
+            return Err(Error::Held);
+        }
+        Ok(())
+    }
+
     /// The cluster of a tenant that was not on this one at that time; `None` where no other has it.
     pub async fn find_other(&self, site: &Arc<S>, issuer: &str, slug: Option<&str>, since: Instant) -> Result<Option<Arc<S>>> {
         drop(self.look_up(since).await);
@@ -218,6 +245,7 @@ impl<S: Site> Clusters<S> {
         *directory = Directory::of(lists.into_iter().zip(std::mem::take(&mut before.lists)).map(newest).collect(), round);
         let has_left = |(tenant, location): &(TenantId, Location)| directory.by_id.get(tenant) != Some(location);
         let left: Vec<(TenantId, Location)> = before.by_id.drain().filter(has_left).collect();
+        directory.changed_at = if left.is_empty() { before.changed_at } else { Some(Instant::now()) };
         // A tenant that goes over between two answers is in both of one round, and not in those of the next.
         directory.twice = directory.on_two().map(|tenant| (tenant, before.twice.contains_key(&tenant))).collect();
         let is_news = |(tenant, is_lasting): &(&TenantId, &bool)| **is_lasting && before.twice.get(tenant) == Some(&false);
@@ -255,7 +283,7 @@ impl Directory {
             // Two clusters with tenants of one name: the first one's is served.
             by_name.entry(entry.issuer.clone()).or_default().entry(entry.slug.clone()).or_insert(entry.tenant);
         }
-        Self { lists, round, by_id, by_name, twice: HashMap::new() }
+        Self { lists, round, by_id, by_name, ..Self::default() }
     }
 
     /// Where a tenant is. A token that names none is for the only one of its issuer, once every cluster has answered.

@@ -1,7 +1,7 @@
 //! One connection to PostgreSQL, with TLS where the server is across a network.
 
-use diesel::{ConnectionError, ConnectionResult};
-use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use diesel::{ConnectionError, ConnectionResult, QueryResult, sql_types::Bool};
+use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use rustls_platform_verifier::ConfigVerifierExt;
 use tokio_postgres::{
     Config, NoTls,
@@ -9,6 +9,7 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::statement::statement;
 use crate::error::with_causes;
 
 /// Connects, and runs `setup` on the new connection.
@@ -28,6 +29,11 @@ pub async fn establish(config: &Config, setup: Option<&str>) -> ConnectionResult
         connection.batch_execute(setup).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
     }
     Ok(connection)
+}
+
+/// Whether the login is a superuser.
+pub async fn is_superuser(mut connection: &AsyncPgConnection) -> QueryResult<bool> {
+    statement::<Bool>("SELECT rolsuper FROM pg_roles WHERE rolname = session_user", Vec::new()).get_result(&mut connection).await
 }
 
 /// Whether it is a server across a network.

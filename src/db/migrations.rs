@@ -21,7 +21,7 @@ pub enum MigrationError {
     #[error("the database cannot be reached: {0}")]
     Connect(#[from] diesel::ConnectionError),
     /// The lock or the list of migrations could not be had.
-    #[error("the migrations cannot be listed: {0}")]
+    #[error("the migrations cannot be listed: {0}{hint}", hint = hint(.0))]
     List(String),
     /// One migration failed; those before it are applied, it and those after it are not.
     #[error("migration {name} failed: {reason}")]
@@ -31,6 +31,15 @@ pub enum MigrationError {
         /// What PostgreSQL said.
         reason: String,
     },
+}
+
+/// What to do about a login without rights.
+fn hint(reason: &str) -> &'static str {
+    if reason.contains("permission denied") {
+        "; migrations are applied by the login of PORTAL_OWNER_URL, which must own the tables, or before there are any the database: see docs/operations.md"
+    } else {
+        ""
+    }
 }
 
 /// Applies what is missing, in order, and gives the names of what it applied. A second server that migrates at the same time

@@ -1,12 +1,26 @@
 //! The way to a database: its hosts, and whether it is safe.
 
-use tokio_postgres::config::{SslMode, TargetSessionAttrs};
+use tokio_postgres::{
+    Config,
+    config::{Host, SslMode, TargetSessionAttrs},
+};
 
 use super::Findings;
 use crate::db::connect::needs_tls;
 
+/// The hosts and the database's name, without anything secret.
+pub fn shown(config: &Config) -> String {
+    let ports = config.get_ports();
+    let port = |number: usize| ports.get(number).or(ports.first()).copied().unwrap_or(5432);
+    let hosts = config.get_hosts().iter().enumerate().map(|(number, host)| match host {
+        Host::Tcp(name) => format!("{name}:{}", port(number)),
+        Host::Unix(folder) => format!("{}:{}", folder.display(), port(number)),
+    });
+    format!("{}/{}", hosts.collect::<Vec<_>>().join(","), config.get_dbname().or(config.get_user()).unwrap_or_default())
+}
+
 /// Whether the way to a database is as it should be.
-pub fn examine(about: &str, config: &tokio_postgres::Config, findings: &mut Findings) {
+pub fn examine(about: &str, config: &Config, findings: &mut Findings) {
     if config.get_hosts().len() > 1 && config.get_target_session_attrs() != TargetSessionAttrs::ReadWrite {
         findings.fault(
             about,

@@ -1,8 +1,10 @@
 //! What the server's login may do, and what is in the database.
 
+use std::collections::BTreeSet;
+
 use diesel::{
     QueryResult,
-    sql_types::{BigInt, Binary, Bool, Nullable, Text},
+    sql_types::{BigInt, Bool, Nullable, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 
@@ -14,7 +16,8 @@ use crate::{
         statement::{Bind, statement},
     },
     error::Result,
-    keyring::Keyring,
+    keyring::{Keyring, KeyringError},
+    models::sealed::{Sample, samples},
 };
 
 /// Whether row-level security holds the login.
@@ -155,29 +158,42 @@ pub async fn tenants(mut connection: &AsyncPgConnection, settings: &Settings, fi
     Ok(())
 }
 
-/// Whether there are the keys that have sealed something.
-pub async fn sealed(mut connection: &AsyncPgConnection, keyring: Option<&Keyring>, findings: &mut Findings) -> Result<()> {
+/// Whether the keys open what they have sealed.
+pub async fn sealed(connection: &AsyncPgConnection, keyring: Option<&Keyring>, findings: &mut Findings) -> Result<()> {
     let Some(keyring) = keyring else { return Ok(()) };
-    let sealed: Vec<(String, Vec<u8>)> =
-        statement::<(Text, Binary)>("SELECT field, version FROM sealed_key_versions() ORDER BY 1, 2", Vec::new())
-            .load(&mut connection)
-            .await?;
-    let versions = sealed.iter().filter_map(|(field, version)| Some((field, Keyring::version_of(version)?)));
-    let missing: Vec<String> = versions
-        .filter(|(_, version)| !keyring.has(*version))
-        .map(|(field, version)| format!("{field} with key {version}"))
-        .collect();
+    let samples = samples(connection).await?;
+    let (mut missing, mut other) = (BTreeSet::new(), BTreeSet::new());
+    for Sample { field, tenant, row, sealed } in &samples {
+        let of = || format!("{} with key {}", field.name(), Keyring::version_of(sealed).unwrap_or_default());
+        match keyring.open(sealed, *field, *tenant, *row) {
+            Ok(_) => {}
+            Err(KeyringError::UnknownVersion(_)) => drop(missing.insert(of())),
+            Err(_) => drop(other.insert(of())),
+        }
+    }
     let about = "sealed values";
+    let list = |names: BTreeSet<String>| names.into_iter().collect::<Vec<_>>().join(", ");
+    let all_open = missing.is_empty() && other.is_empty();
     if !missing.is_empty() {
         findings.fault(
             about,
             format!(
                 "{} cannot be read: PORTAL_ENCRYPTION_KEYS must hold each key that has sealed something until `partner-portal rotate-keys` has run",
-                missing.join(", ")
+                list(missing)
             ),
         );
-    } else if !sealed.is_empty() {
-        findings.sound(about, "there is each key that has sealed something");
+    }
+    if !other.is_empty() {
+        findings.fault(
+            about,
+            format!(
+                "{} does not open: PORTAL_ENCRYPTION_KEYS holds another key of that number than the one that sealed it",
+                list(other)
+            ),
+        );
+    }
+    if all_open && !samples.is_empty() {
+        findings.sound(about, "open with the keys that have sealed them");
     }
     Ok(())
 }

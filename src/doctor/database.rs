@@ -39,8 +39,10 @@ pub async fn examine(settings: &Settings, clock: &Clock, findings: &mut Findings
     let connected = tokio::time::timeout(PATIENCE, connect::establish(config, None)).await;
     let connection = match connected {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return findings.fault(about, format!("there is no connection: {error}")),
-        Err(_) => return findings.fault(about, format!("does not answer within {} s", PATIENCE.as_secs())),
+        Ok(Err(error)) => return findings.fault(about, format!("there is no connection to {}: {error}", address::shown(config))),
+        Err(_) => {
+            return findings.fault(about, format!("{} does not answer within {} s", address::shown(config), PATIENCE.as_secs()));
+        }
     };
     let examined = tokio::time::timeout(EXAMINED, parts(connection, config, settings, clock, findings)).await;
     match examined {

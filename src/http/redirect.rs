@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::Instant,
 };
 
 use axum::{
@@ -30,9 +31,6 @@ const SIDE: u32 = 256;
 /// By which headers browsers say that they fetch ahead, and what they say.
 const PREFETCH: [(&str, &str); 4] =
     [("sec-purpose", "prefetch"), ("purpose", "prefetch"), ("x-purpose", "preview"), ("x-moz", "prefetch")];
-
-/// Why a link cannot be looked up that is on no cluster.
-const NOT_STARTED: &str = "not every cluster has answered yet";
 
 /// The other end of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -91,7 +89,7 @@ pub async fn or_nothing(State(app): State<Arc<App>>, Extension(id): Extension<Re
         || Refused::request(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql.").answer(Media::Json, &id.0);
     let Some(host) = host(&request).filter(|host| is_host(&app, host)) else {
         // It may be a host of a tenant's whose cluster is away.
-        return if app.are_all_started() { nothing() } else { unavailable(&Error::unavailable(NOT_STARTED)) };
+        return app.clusters.are_settled().await.map_or_else(|error| unavailable(&error), |()| nothing());
     };
     if !matches!(request.method, Method::GET | Method::HEAD) {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
@@ -130,11 +128,16 @@ async fn follow(app: &Arc<App>, host: &str, key: &str, request: &Parts) -> Respo
         Ok(Way::To(address)) => to(&address),
         Ok(Way::Expired) => page(StatusCode::GONE, "This link has expired", "It does not lead anywhere any more."),
         Ok(Way::Archived) => page(StatusCode::GONE, "This link is no longer in use", "It does not lead anywhere any more."),
-        Ok(Way::Unknown) if !app.are_all_started() => unavailable(&Error::unavailable(NOT_STARTED)),
-        Ok(Way::Unknown) => unknown(),
+        Ok(Way::Unknown) => nowhere(app).await,
         Ok(Way::TooMany) => too_many(),
         Err(error) => unavailable(&error),
     }
+}
+
+/// What is said of a link that no cluster has.
+async fn nowhere(app: &App) -> Response {
+    // It was asked for before, so that this look-up finds a move that hid it.
+    app.clusters.are_settled_since(Instant::now()).await.map_or_else(|error| unavailable(&error), |()| unknown())
 }
 
 /// The first of these answers, of as many clusters, that is not `nothing`: one that does not answer keeps none waiting that is found elsewhere.
@@ -191,8 +194,7 @@ async fn find_any(followers: &[Arc<Clicks>], host: &str, key: &str, address: Opt
 async fn picture(app: &Arc<App>, host: &str, key: &str, request: &Parts) -> Response {
     let drawn = match find_any(&followers(app, host, key), host, key, visitors_address(app, request)).await {
         Ok(Found::Target(_)) => QrCode::new(short_url(&app.public_url, Some(host).filter(|host| !host.is_empty()), key)),
-        Ok(Found::Nothing) if !app.are_all_started() => return unavailable(&Error::unavailable(NOT_STARTED)),
-        Ok(Found::Nothing) => return unknown(),
+        Ok(Found::Nothing) => return nowhere(app).await,
         Ok(Found::TooMany) => return too_many(),
         Err(error) => return unavailable(&error),
     };

@@ -104,8 +104,7 @@ async fn take(app: &Arc<App>, source: &str, headers: &HeaderMap, body: Body) -> 
     // Few at once, so that senders without a right to send leave connections to callers who have one.
     let _permit =
         timeout(QUEUE, app.webhooks.receiving.acquire()).await.map_err(Error::unavailable)?.map_err(Error::unavailable)?;
-    let not_started = || Error::unavailable("not every cluster has answered yet");
-    let mut outcome = Err(if app.are_all_started() { Refusal::Unknown } else { Refusal::Away(not_started()) });
+    let mut outcome = Err(Refusal::Unknown);
     for app in app.all() {
         match store(&app, source, headers, &body).await {
             Err(Refusal::Unknown) => {}
@@ -113,6 +112,9 @@ async fn take(app: &Arc<App>, source: &str, headers: &HeaderMap, body: Body) -> 
             Err(refusal @ (Refusal::Away(_) | Refusal::Unverified(_))) => outcome = Err(refusal),
             stored => return stored,
         }
+    }
+    if matches!(outcome, Err(Refusal::Unknown)) {
+        app.clusters.are_settled().await.map_err(Refusal::Away)?;
     }
     outcome
 }

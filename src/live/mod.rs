@@ -18,6 +18,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_postgres::Config;
+use tracing::Instrument;
 
 use self::listener::Listener;
 pub use self::{
@@ -79,7 +80,7 @@ impl Hub {
     /// connection that breaks off is made again.
     pub async fn listen(self: &Arc<Self>, config: Config) -> Result<JoinHandle<()>> {
         let listener = Listener::new(Arc::clone(self), config).await?;
-        Ok(tokio::spawn(listener.run()))
+        Ok(tokio::spawn(listener.run().in_current_span()))
     }
 
     /// Makes and reads the cursors of clients.

@@ -2,12 +2,13 @@
 
 use diesel::{
     prelude::*,
-    sql_types::{Bytea, Uuid as SqlUuid},
+    sql_types::{Bytea, Text, Uuid as SqlUuid},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use uuid::Uuid;
 
 use crate::{
+    db::statement::statement,
     error::{Error, Result},
     ids::TenantId,
     keyring::{Keyring, SealedField},
@@ -21,6 +22,35 @@ struct Sealed {
     row_id: Uuid,
     #[diesel(sql_type = Bytea)]
     value: Vec<u8>,
+}
+
+/// A sealed value, and where it belongs.
+pub struct Sample {
+    /// The field.
+    pub field: SealedField,
+    /// The tenant of the row.
+    pub tenant: TenantId,
+    /// The row.
+    pub row: Uuid,
+    /// The value.
+    pub sealed: Vec<u8>,
+}
+
+/// The oldest and the newest value of each field that each version of a key has sealed, as the server's login sees them.
+pub async fn samples(mut connection: &AsyncPgConnection) -> Result<Vec<Sample>> {
+    let rows: Vec<(String, Uuid, Uuid, Vec<u8>)> = statement::<(Text, SqlUuid, SqlUuid, Bytea)>(
+        "SELECT field, tenant_id, row_id, sealed FROM sealed_samples() ORDER BY 1, substr(sealed, 1, 4), 3",
+        Vec::new(),
+    )
+    .load(&mut connection)
+    .await?;
+    rows.into_iter()
+        .map(|(name, tenant, row, sealed)| {
+            let field = SealedField::ALL.into_iter().find(|field| field.name() == name);
+            let field = field.ok_or_else(|| Error::internal(format!("{name} is no field that is sealed")))?;
+            Ok(Sample { field, tenant: tenant.into(), row, sealed })
+        })
+        .collect()
 }
 
 /// The table of a field, the column that names the row, and the column with the sealed value.

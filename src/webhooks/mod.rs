@@ -24,6 +24,7 @@ use tokio::{
     sync::{Notify, Semaphore, broadcast::error::RecvError, mpsc},
     task::JoinSet,
 };
+use tracing::Instrument;
 use uuid::Uuid;
 
 use self::sending::Requests;
@@ -124,7 +125,7 @@ impl Sender {
         let (mut changes, stopped) = (hub.watch(), stopped.shared());
         let (results, ended) = mpsc::unbounded_channel();
         // On its own: while results wait to be kept, others are sent.
-        let keeping = tokio::spawn(Arc::clone(&sender).keep_all(ended));
+        let keeping = tokio::spawn(Arc::clone(&sender).keep_all(ended).in_current_span());
         let (mut under_way, mut giving_up_at) = (JoinSet::new(), Instant::now());
         let (mut next_look_at, mut has_news) = (Instant::now(), false);
         loop {

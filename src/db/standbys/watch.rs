@@ -7,6 +7,7 @@ use std::{
 
 use tokio::task::JoinSet;
 use tokio_postgres::Config;
+use tracing::Instrument;
 
 use super::{Standby, Standbys, State};
 use crate::{
@@ -31,10 +32,10 @@ impl Standbys {
     pub fn watch(self: &Arc<Self>, primary: &Config) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         if !self.all.is_empty() {
-            tasks.spawn(look_at_primary(Arc::clone(self), primary.clone()));
+            tasks.spawn(look_at_primary(Arc::clone(self), primary.clone()).in_current_span());
         }
         for standby in &self.all {
-            tasks.spawn(look_at_standby(Arc::clone(self), Arc::clone(standby)));
+            tasks.spawn(look_at_standby(Arc::clone(self), Arc::clone(standby)).in_current_span());
         }
         tasks
     }

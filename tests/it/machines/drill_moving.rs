@@ -26,6 +26,7 @@ async fn follow(address: SocketAddr, key: String, is_over: Arc<AtomicBool>) -> H
     while !is_over.load(Ordering::Relaxed) {
         let answer =
             client.get(format!("http://{address}/l/{key}")).header("user-agent", "Mozilla/5.0 Firefox/130.0").send().await;
+        assert!(!answer.as_ref().is_ok_and(|answer| answer.status() == 404), "a link that is there is never said not to be");
         let location = answer.ok().and_then(|answer| Some(answer.headers().get("location")?.to_str().ok()?.to_owned()));
         clicks.extend(location.and_then(|address| Some(address.split("click_id=").nth(1)?.to_owned())));
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -11,3 +11,4 @@ mod publishing;
 mod reading;
 mod rollout;
 mod standbys;
+mod versions;

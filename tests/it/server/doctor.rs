@@ -3,7 +3,9 @@
 use std::process::Command;
 
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use partner_portal::keyring::{Keyring, SealedField};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::support::{binary::command, production::Production, sql::text, standby::sockets};
 
@@ -200,5 +202,16 @@ async fn what_was_done_to_the_database() {
             SELECT tenant_id, id, '\\x00000007aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', '1234' FROM partners";
     portal.0.administrator.batch_execute(sealed).await.expect("a sealed value");
     portal.finds("sealed values: tax_id with key 7 cannot be read", &[]);
+
+    // Another key of the number that has sealed something.
+    let (partner, tenant) = ("SELECT id::text FROM partners", "SELECT id::text FROM tenants");
+    let partner: Uuid = text(&mut portal.0.owner, partner).await.parse().expect("an id");
+    let tenant: Uuid = text(&mut portal.0.owner, tenant).await.parse().expect("an id");
+    let (keyring, setting) = Keyring::generate().expect("a key");
+    let sealed = keyring.seal("DE123456789", SealedField::TaxId, tenant.into(), partner).expect("sealed");
+    let sealed = format!("UPDATE partner_profiles SET tax_id_sealed = decode('{}', 'hex')", hex::encode(sealed));
+    portal.0.administrator.batch_execute(&sealed).await.expect("a sealed value");
+    portal.finds("sealed values: tax_id with key 1 does not open", &[]);
+    assert_eq!(portal.faults(&[("PORTAL_ENCRYPTION_KEYS", Some(&setting))]), Vec::<String>::new());
     portal.0.cluster.stop().await;
 }

@@ -46,6 +46,31 @@ fn settings() {
     assert_has("docs/settings.md", "settings", &table);
 }
 
+/// Every metric of the program is in `docs/operations.md` as `/metrics` says it, with its labels, and no other.
+#[test]
+fn metrics() {
+    let code = read("src/telemetry/metrics.rs");
+    let code = code.split_once("#[cfg(test)]").map_or(code.as_str(), |(code, _)| code);
+    let literal = |text: &str| text.split('"').nth(1).expect("a text").to_owned();
+    let mut rows = BTreeSet::new();
+    for (at, name) in code.match_indices("\"portal_") {
+        let (name, rest) = (literal(&code[at..]), code[at + name.len()..].split_once('"').expect("its end").1);
+        let (words, end) = (literal(rest), rest.find(")?").expect("the end of the call"));
+        let is_histogram = code[..at].trim_end().ends_with("histograms(");
+        let labels = match rest[..end].split_once("&[\"") {
+            Some((_, labels)) => labels.split_once(']').expect("their end").0.replace('"', ""),
+            None if is_histogram => "operation".to_owned(),
+            None => String::new(),
+        };
+        rows.insert(format!(
+            "| `{name}` | {} | {words} |\n",
+            labels.split(", ").filter(|l| !l.is_empty()).map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    let table = rows.into_iter().collect::<String>();
+    assert_has("docs/operations.md", "metrics", &format!("| metric | labels | what it is |\n| --- | --- | --- |\n{table}"));
+}
+
 /// What each role may do, and may read that not every role may, is in `docs/access.md`, with the mutations that need each permission.
 #[test]
 fn access() {

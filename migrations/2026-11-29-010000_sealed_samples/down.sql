@@ -1,0 +1,1 @@
+DROP FUNCTION sealed_samples();
