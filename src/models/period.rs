@@ -2,7 +2,7 @@
 
 use std::iter;
 
-use chrono::{DateTime, Datelike, Days as Count, Months, NaiveDate, Utc};
+use chrono::{DateTime, Datelike, Days as Count, Months, NaiveDate, TimeDelta, Utc};
 
 use super::calendar::{TimeZone, month_start};
 
@@ -77,6 +77,26 @@ impl Interval {
 }
 
 impl Span {
+    /// The period that ends where this one begins: as many months where this one is whole months, else as many days, or as long. `None` before the
+    /// beginning of the calendar.
+    pub fn previous(&self) -> Option<Self> {
+        let Days { from, to } = self.days;
+        if !self.has_totals {
+            let start = self.from.checked_sub_signed(self.before - self.from)?;
+            let days = Days {
+                from: self.zone.day_of(start),
+                to: self.zone.day_of(self.from - TimeDelta::microseconds(1)) + Count::new(1),
+            };
+            return Some(Self { from: start, before: self.from, zone: self.zone, days, has_totals: false });
+        }
+        let months = (to.year() - from.year()) * 12 + to.month().cast_signed() - from.month().cast_signed();
+        let earlier = match u32::try_from(months) {
+            Ok(months) if months > 0 && from.day() == 1 && to.day() == 1 => from.checked_sub_months(Months::new(months))?,
+            _ => from.checked_sub_signed(to - from)?,
+        };
+        Some(Self { from: self.zone.start_of(earlier), before: self.from, days: Days { from: earlier, to: from }, ..*self })
+    }
+
     /// Where its parts begin.
     pub fn starts(&self, interval: Interval) -> Vec<DateTime<Utc>> {
         interval.parts_of(self.days).into_iter().map(|(of, _)| self.zone.start_of(of)).collect()

@@ -2,13 +2,14 @@
 
 use async_graphql::{Context, Object};
 use iso_currency::Currency;
+use rust_decimal::{Decimal as Exact, RoundingStrategy};
 
 use crate::{
     error::{Error, Result},
     graphql::engine::{
         context::ContextExt,
         period::{PeriodInput, wrong},
-        scalars::{CurrencyCode, Date, DateTime, Money},
+        scalars::{CurrencyCode, Date, DateTime, Decimal, Money},
     },
     models::{
         ledger::revenue::{self, Figures, Point},
@@ -18,8 +19,12 @@ use crate::{
     },
 };
 
+/// To how many places shares are given.
+const SHARE_PLACES: u32 = 4;
+
 /// The figures of a period.
 pub struct RevenueMetrics {
+    scope: Scope,
     span: Span,
     currency: Currency,
     figures: Figures,
@@ -62,6 +67,53 @@ impl RevenueMetrics {
     async fn pending_amount(&self) -> Money {
         Money::of(self.figures.pending, self.currency)
     }
+
+    /// The same of the period that ends where this one begins: as many months where this one is whole months, else as many days, or as long.
+    async fn previous(&self, ctx: &Context<'_>) -> Result<Option<Self>> {
+        match self.span.previous() {
+            Some(span) => Self::of(ctx, self.scope, self.currency, span).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// How these figures differ from those of the previous period.
+    async fn change(&self, ctx: &Context<'_>) -> Result<Option<RevenueChange>> {
+        let Some(span) = self.span.previous() else { return Ok(None) };
+        let before = Self::of(ctx, self.scope, self.currency, span).await?;
+        Ok(Some(RevenueChange { now: self.figures, before: before.figures }))
+    }
+}
+
+/// Figures of two periods.
+pub struct RevenueChange {
+    now: Figures,
+    before: Figures,
+}
+
+/// How the figures of a period differ from those of the period before it, as shares of these: "0.25" is a quarter more, "-1" is nothing left. Null where there was
+/// nothing before.
+#[Object]
+impl RevenueChange {
+    /// Of the commissions earned.
+    async fn total_commissions(&self) -> Option<Decimal> {
+        share(self.now.earned, self.before.earned)
+    }
+
+    /// Of how many they are.
+    async fn total_commission_count(&self) -> Option<Decimal> {
+        share(self.now.commission_count.into(), self.before.commission_count.into())
+    }
+
+    /// Of the payouts completed.
+    async fn total_payouts(&self) -> Option<Decimal> {
+        share(self.now.paid_out, self.before.paid_out)
+    }
+}
+
+/// By how much of what was before there is more now, to four places.
+fn share(now: Exact, before: Exact) -> Option<Decimal> {
+    let change = now.checked_sub(before)?.checked_div(before.abs())?;
+    Some(Decimal(change.round_dp_with_strategy(SHARE_PLACES, RoundingStrategy::MidpointAwayFromZero).normalize()))
 }
 
 impl RevenueMetrics {
@@ -69,7 +121,7 @@ impl RevenueMetrics {
     pub async fn of(ctx: &Context<'_>, scope: Scope, currency: Currency, span: Span) -> Result<Self> {
         let reading = ctx.read().await?;
         let figures = revenue::figures(&reading, scope, currency, &span).await?.ok_or_else(too_many)?;
-        Ok(Self { span, currency, figures })
+        Ok(Self { scope, span, currency, figures })
     }
 }
 

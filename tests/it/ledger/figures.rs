@@ -58,8 +58,32 @@ async fn figures() {
     );
     let b = world.acme("owner_b", stats, json!({})).await.data()["dashboard"].clone();
     assert_eq!((&b["partner"]["rank"], &b["stats"]["paidEarnings"]["amount"]), (&json!(2), &json!("50.00")));
+    compared(&world).await;
     let long = world.operator(query, json!({"period": {"from": "2026-02-01", "before": "2026-01-02"}})).await;
     assert_eq!(long.code(), "BAD_USER_INPUT");
+}
+
+/// What a period has is compared with the one before it: whole months with whole months, days with as many days.
+async fn compared(world: &World) {
+    let query = "query ($period: PeriodInput!) { revenueMetrics(period: $period) { totalCommissions { amount } previous { periodStart periodEnd totalCommissions { amount } }
+        change { totalCommissions totalCommissionCount totalPayouts } } }";
+    for (from, before, start, earned, change) in [
+        ("2026-07-01", "2026-08-01", "2026-06-01", "55.00", json!(["-0.0909", "-0.75", null])),
+        ("2026-06-01", "2026-07-01", "2026-05-01", "0.00", json!([null, null, null])),
+        ("2026-06-01", "2026-08-01", "2026-04-01", "0.00", json!([null, null, null])),
+        ("2026-07-01", "2026-07-31", "2026-06-01", "55.00", json!(["-0.0909", "-0.75", null])),
+        ("2026-07-01T00:00:00Z", "2026-07-01T12:00:00Z", "2026-06-30T12:00:00Z", "0.00", json!([null, null, null])),
+    ] {
+        let found =
+            world.operator(query, json!({"period": {"from": from, "before": before}})).await.data()["revenueMetrics"].clone();
+        let midnight = if start.contains('T') { start.to_owned() } else { format!("{start}T00:00:00Z") };
+        assert_eq!(
+            (found["previous"]["periodStart"].as_str(), &found["previous"]["totalCommissions"]["amount"]),
+            (Some(midnight.as_str()), &json!(earned))
+        );
+        let of = |name: &str| found["change"][name].clone();
+        assert_eq!(json!([of("totalCommissions"), of("totalCommissionCount"), of("totalPayouts")]), change, "{from} to {before}");
+    }
 }
 
 /// A ledger shows every transfer with the balances after it, for the partner's owner and operators; the balance at a day's end is there.
