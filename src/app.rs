@@ -17,6 +17,7 @@ use crate::{
     clicks::{Clicks, OtherClusters, Owner},
     clock::Clock,
     clusters::{self, Clusters, Site},
+    dashboard::Dashboard,
     db::{Pool, standbys::Standbys, wal::WalPosition},
     edge::Edge,
     error::{Error, Result},
@@ -71,6 +72,8 @@ pub struct App {
     pub upload_timeout: Duration,
     /// What is there in development only; `None` in production.
     pub development: Option<Arc<Development>>,
+    /// The dashboard, where the server shows one.
+    pub dashboard: Option<Arc<Dashboard>>,
 }
 
 impl App {

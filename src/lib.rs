@@ -10,6 +10,7 @@ pub mod clicks;
 pub mod clock;
 pub mod clusters;
 pub mod config;
+pub mod dashboard;
 pub mod db;
 pub mod doctor;
 pub mod edge;

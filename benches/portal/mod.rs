@@ -111,6 +111,7 @@ impl Portal {
             operation_timeout: limit,
             upload_timeout: Duration::from_mins(5),
             development: None,
+            dashboard: None,
         };
         let none = String::new();
         let mut portal =

@@ -1,6 +1,12 @@
 //! `partner-portal serve`: everything from the settings to a server that takes traffic, and back.
 
-use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::{join, join_all};
 use tokio::{
@@ -30,7 +36,8 @@ use crate::{
     },
     clock::Clock,
     clusters::Clusters,
-    config::Settings,
+    config::{Settings, TrustedMode},
+    dashboard::Dashboard,
     edge::{Edge, FrontEnds},
     graphql::PortalSchema,
     http::{self, server::Ending},
@@ -41,6 +48,8 @@ use crate::{
 
 /// How long the tokens of the start screen are good for.
 const WELCOME_TOKEN_SECONDS: i64 = 12 * 60 * 60;
+/// Where the dashboard of a checkout is built.
+const DASHBOARD: &str = "dashboard/dist";
 /// How long the start waits for clusters that do not answer.
 const TRY: Duration = Duration::from_secs(5);
 /// How long connections are kept for one more request when the server stops, and new ones are accepted.
@@ -78,9 +87,10 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
     }
     let clusters = settings.for_clusters().map_err(Failure)?;
     let pools = settings.pool_size * clusters.iter().map(|(_, settings)| 1 + settings.standbys().len()).sum::<usize>();
+    let (schema, dashboard) = schema_and_dashboard(settings).await?;
     let common = Arc::new(Common {
         clusters: Clusters::new(clusters.iter().map(|(name, _)| name.clone()).collect()),
-        schema: Arc::new(schema(settings).await?),
+        schema: Arc::new(schema),
         edge: Arc::new(Edge::new(
             settings.limits.clone(),
             pools,
@@ -95,13 +105,14 @@ async fn serve(settings: &Settings, database: &Database, keyring: Arc<Keyring>, 
         metrics: Arc::new(Metrics::new().map_err(|error| Failure(error.to_string()))?),
         files: Arc::new(Semaphore::new((settings.pool_size / 2).max(1))),
         development,
+        dashboard,
     });
     let app = common.app(settings, &database.login).await?;
     let (listener, is_own) = listeners.api(settings).await?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
     if let Some(development) = &app.development {
-        greet(address, development, &clock)?;
+        greet(address, development, app.dashboard.is_some(), &clock)?;
         fetch_assets(&development.assets);
     }
     let metrics = serve_metrics(settings, &app, &mut listeners).await?;
@@ -140,15 +151,42 @@ async fn start_others(common: &Arc<Common>, clusters: Vec<(String, Settings)>) -
     tasks
 }
 
-/// The schema, with the operations of the manifest where there is one.
-async fn schema(settings: &Settings) -> Result<PortalSchema, Failure> {
+/// The schema, with the operations of the manifest where there is one, or of the dashboard; and the dashboard.
+async fn schema_and_dashboard(settings: &Settings) -> Result<(PortalSchema, Option<Arc<Dashboard>>), Failure> {
     let mut schema = PortalSchema::new(settings.limits.clone());
     if let Some(manifest) = &settings.trusted_manifest {
         let trusted = schema.trust(settings.trusted_documents, manifest).await;
         trusted
             .map_err(|error| Failure(format!("PORTAL_TRUSTED_MANIFEST (--trusted-manifest): {}: {error}", manifest.display())))?;
     }
-    Ok(schema)
+    let (folder, is_asked_for) = match &settings.dashboard_dir {
+        Some(folder) => (folder.clone(), true),
+        None if settings.is_development() => (PathBuf::from(DASHBOARD), false),
+        None => return Ok((schema, None)),
+    };
+    let failed = |why: String| Failure(format!("PORTAL_DASHBOARD_DIR (--dashboard-dir): {}: {why}", folder.display()));
+    let issuers: Vec<&str> = settings.issuer.iter().map(|issuer| issuer.0.as_str()).collect();
+    let Some(dashboard) = Dashboard::open(folder.clone(), &issuers) else {
+        return if is_asked_for {
+            Err(failed("there is no index.html: `npm ci --prefix dashboard` builds one".to_owned()))
+        } else {
+            Ok((schema, None))
+        };
+    };
+    let manifest = folder.join("persisted-documents.json");
+    if settings.trusted_manifest.is_none() && manifest.is_file() {
+        let trusted = schema.trust(TrustedMode::Allow, &manifest).await;
+        // It was built for another version of the schema.
+        match trusted.map_err(|why| failed(format!("{why}; build it again"))) {
+            Ok(()) => {}
+            Err(failure) if is_asked_for => return Err(failure),
+            Err(Failure(why)) => {
+                tracing::warn!("{why}");
+                return Ok((schema, None));
+            }
+        }
+    }
+    Ok((schema, Some(dashboard)))
 }
 
 /// Serves metrics beside the API, where a setting says so.
@@ -232,9 +270,9 @@ pub fn verifier(settings: &Settings, development: Option<&Development>, clock: &
     Ok(TokenVerifier::new(issuers, authorized_parties, settings.azp_policy, clock.clone()))
 }
 
-fn greet(address: SocketAddr, development: &Development, clock: &Clock) -> Result<(), Failure> {
+fn greet(address: SocketAddr, development: &Development, has_dashboard: bool, clock: &Clock) -> Result<(), Failure> {
     let mint = |kind| development.issuer.mint(&token::bearer(kind, None, demo::FIRST_TENANT), WELCOME_TOKEN_SECONDS, clock);
-    welcome::print(address, &mint(Kind::Partner)?, &mint(Kind::Operator)?);
+    welcome::print(address, has_dashboard, &mint(Kind::Partner)?, &mint(Kind::Operator)?);
     Ok(())
 }
 

@@ -3,12 +3,18 @@
 use std::net::SocketAddr;
 
 /// Prints where to look, with what token, and what to try next.
-pub fn print(address: SocketAddr, owner: &str, operator: &str) {
+pub fn print(address: SocketAddr, has_dashboard: bool, owner: &str, operator: &str) {
+    let portal = if has_dashboard {
+        format!("http://{address}/")
+    } else {
+        "is not built: npm ci --prefix dashboard, then start again".to_owned()
+    };
     super::say(&format!(
         "
   Partner portal (development)
 
-  Explore      http://{address}/
+  Portal       {portal}
+  Explore      http://{address}/graphiql
   API          POST http://{address}/graphql
 
   A partner's owner, good for 12 hours:

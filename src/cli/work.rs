@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     clusters::Clusters,
     config::Settings,
+    dashboard::Dashboard,
     db::{Pool, standbys::Standbys},
     edge::Edge,
     graphql::PortalSchema,
@@ -50,6 +51,7 @@ pub struct Common {
     pub metrics: Arc<Metrics>,
     pub files: Arc<Semaphore>,
     pub development: Option<Arc<Development>>,
+    pub dashboard: Option<Arc<Dashboard>>,
 }
 
 impl Common {
@@ -79,6 +81,7 @@ impl Common {
             operation_timeout: settings.operation_timeout,
             upload_timeout: settings.upload_timeout,
             development: self.development.clone(),
+            dashboard: self.dashboard.clone(),
         }))
     }
 

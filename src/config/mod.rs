@@ -250,6 +250,10 @@ pub struct Settings {
     #[arg(long, env = "PORTAL_CORS_ORIGINS", global = true, value_name = "ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<String>,
 
+    /// The folder of a built dashboard, which is shown at every address that is not another's. In development `dashboard/dist`, where it is there.
+    #[arg(long, env = "PORTAL_DASHBOARD_DIR", global = true, value_name = "FOLDER")]
+    pub dashboard_dir: Option<PathBuf>,
+
     /// Request headers that those front ends may send besides the usual ones, separated by commas.
     #[arg(long, env = "PORTAL_CORS_HEADERS", global = true, value_name = "HEADERS", value_delimiter = ',', value_parser = header_name)]
     pub cors_headers: Vec<HeaderName>,

@@ -10,8 +10,8 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use serde_json::json;
-use url::{Host, Url};
 
+use super::development;
 use crate::{
     app::App,
     npm::{NpmError, Package},
@@ -71,13 +71,8 @@ pub fn fetch_assets(folder: &Path) -> Result<(), NpmError> {
 /// The page, or what to do where its assets cannot be had.
 pub async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let Some(development) = &app.development else { return StatusCode::NOT_FOUND.into_response() };
-    if !headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_some_and(is_this_machine) {
-        let message = "This page has a token in it, and is given only where the address is an IP address or localhost.";
-        return (StatusCode::MISDIRECTED_REQUEST, message).into_response();
-    }
-    // A page of another site can ask for it by script, and may read the answer where its origin is a front end's.
-    if headers.contains_key(header::ORIGIN) || headers.get("sec-fetch-mode").is_some_and(|mode| mode != "navigate") {
-        return (StatusCode::FORBIDDEN, "This page has a token in it, and is given only to whoever opens it.").into_response();
+    if let Some(refused) = development::refuse_others(&headers, "navigate") {
+        return refused;
     }
     let folder = development.assets.clone();
     let fetched = tokio::task::spawn_blocking(move || fetch_assets(&folder)).await;
@@ -96,17 +91,6 @@ pub async fn page(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
         (header::CACHE_CONTROL, "no-store"),
     ];
     (headers, Html(body)).into_response()
-}
-
-/// Whether the header `Host` is an IP address or `localhost`. Any other name could have been pointed here by its owner (DNS rebinding), whose
-/// page could then read this one.
-fn is_this_machine(host: &str) -> bool {
-    let Ok(url) = Url::parse(&format!("http://{host}/")) else { return false };
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(_) | Host::Ipv6(_)) => true,
-        None => false,
-    }
 }
 
 /// One of the page's files.
@@ -136,28 +120,4 @@ fn without_assets(reason: &str) -> String {
          <p>Install Node.js (which brings <code>npm</code>), or mend its access to the registry, and load this page again. The API \
          itself works: POST operations to <code>/graphql</code> with a token from <code>partner-portal token</code>.</p>"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Addresses and the names that are kept for this machine mean it; any other name may be made to.
-    #[test]
-    fn hosts() {
-        for host in ["localhost", "LOCALHOST:8080", "portal.localhost:3000", "127.0.0.1:8080", "[::1]:8080", "192.168.0.5"] {
-            assert!(is_this_machine(host), "{host}");
-        }
-        for host in [
-            "",
-            "evil.example",
-            "localhost.evil.example:8080",
-            "notlocalhost",
-            "evil.example:8080/localhost",
-            "a b",
-            "localhost@evil.example",
-        ] {
-            assert!(!is_this_machine(host), "{host}");
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The server's faces to the outside: `/graphql`, redirects, webhooks that come in, the pages for developers, health.
 
 mod caching;
+mod development;
 mod export;
 mod graphiql;
 mod graphql;
@@ -16,11 +17,11 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::ServerError;
 use axum::{
-    Extension, Json, Router,
-    extract::{DefaultBodyLimit, Request, State},
+    Extension, Router,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderValue, StatusCode, header},
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
 use futures_util::FutureExt;
@@ -51,9 +52,12 @@ pub fn router(app: Arc<App>) -> Router {
         Router::new().route("/graphql", post(graphql::post).get(graphql::get)).merge(export::routes()).merge(webhooks::routes());
     if app.development.is_some() {
         router = router
-            .route("/", get(graphiql::page))
+            .route("/graphiql", get(graphiql::page))
             .route("/assets/graphiql/{file}", get(graphiql::asset))
-            .route("/.well-known/jwks.json", get(key_set));
+            .merge(development::routes());
+        if app.dashboard.is_none() {
+            router = router.route("/", get(async || Redirect::temporary("/graphiql")));
+        }
     }
     let hardened =
         |name: header::HeaderName, value| SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value));
@@ -90,14 +94,6 @@ fn compressed() -> CompressionLayer<impl Predicate> {
     CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
         .compress_when(SizeAbove::new(MIN_COMPRESSED).and(NotForContentType::const_new("text/event-stream")))
-}
-
-/// The development issuer's public keys.
-async fn key_set(State(app): State<Arc<App>>) -> Response {
-    match &app.development {
-        Some(development) => Json(development.issuer.jwks()).into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
 }
 
 /// A request that is no GraphQL operation gets an answer in the form of one, with its fault.

@@ -82,12 +82,17 @@ fn followers(app: &Arc<App>, host: &str, key: &str) -> Vec<Arc<Clicks>> {
     cached.map(|clicks| vec![Arc::clone(clicks)]).unwrap_or(all)
 }
 
-/// The fallback: on a tenant's own host the path is a link's key, elsewhere there is nothing.
+/// The fallback: on a tenant's own host the path is a link's key, elsewhere the dashboard's, if there is one.
 pub async fn or_nothing(State(app): State<Arc<App>>, Extension(id): Extension<RequestId>, request: Request) -> Response {
     let (request, _) = request.into_parts();
     let nothing =
         || Refused::request(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql.").answer(Media::Json, &id.0);
     let Some(host) = host(&request).filter(|host| is_host(&app, host)) else {
+        if let Some(dashboard) = &app.dashboard
+            && let Some(answer) = dashboard.answer(&request).await
+        {
+            return answer;
+        }
         // It may be a host of a tenant's whose cluster is away.
         return app.clusters.are_settled().await.map_or_else(|error| unavailable(&error), |()| nothing());
     };

@@ -43,6 +43,12 @@ pub fn owner(tenant: &str, number: u32) -> String {
     super::rows::owner_subject(tenant, SEED, number)
 }
 
+/// The `sub` of somebody who acts for a demo partner of the first tenant beside its owner.
+pub fn member() -> String {
+    // The third partner is the first that has somebody beside its owner.
+    super::rows::member_subject(FIRST_TENANT, SEED, 3, 1)
+}
+
 /// The `sub` of a tenant's demo operator.
 pub fn operator(tenant: &str) -> String {
     format!("user_{tenant}_operator")

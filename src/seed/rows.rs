@@ -138,6 +138,11 @@ pub fn owner_subject(tenant: &str, seed: u64, number: u32) -> String {
     format!("user_{tenant}_{seed}_{number}_owner")
 }
 
+/// The `sub` of its n-th other user.
+pub fn member_subject(tenant: &str, seed: u64, number: u32, index: usize) -> String {
+    format!("{}_{index}", owner_subject(tenant, seed, number))
+}
+
 /// Makes rows for one tenant.
 pub struct Generator<'a> {
     tenant: &'a Tenant,
@@ -218,8 +223,10 @@ impl<'a> Generator<'a> {
         for (index, role) in roles.into_iter().take(self.random.usize(1..=3)).enumerate() {
             let (name, mailbox) = self.person();
             let user_id = self.id();
-            let subject = owner_subject(slug, self.seed, number);
-            let clerk_user_id = if index == 0 { subject } else { format!("{subject}_{index}") };
+            let clerk_user_id = match index {
+                0 => owner_subject(slug, self.seed, number),
+                index => member_subject(slug, self.seed, number, index),
+            };
             users.push(UserRow {
                 tenant_id,
                 id: user_id,

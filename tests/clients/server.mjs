@@ -26,7 +26,7 @@ export async function start(program, settings = {}, { folder = mkdtempSync(join(
     program,
     url: `http://${address}/graphql`,
     socket: `ws://${address}/graphql`,
-    page: `http://${address}/`,
+    page: `http://${address}/graphiql`,
     partner: token(),
     operator: token("--role", "operator"),
     token,

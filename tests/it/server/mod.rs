@@ -1,6 +1,7 @@
 //! The program: its commands, its own database, its limits, and what goes wrong around it.
 
 pub mod cli;
+mod dashboard;
 pub mod doctor;
 pub mod embedded;
 pub mod faults;

@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["cli"],
     &["http"],
     &["app"],
-    &["edge", "graphql", "seed", "verify", "telemetry", "jobs", "doctor", "clusters"],
+    &["edge", "graphql", "seed", "verify", "telemetry", "jobs", "doctor", "clusters", "dashboard"],
     &["webhooks"],
     &["live", "imports", "config"],
     &["auth", "clicks", "rates"],

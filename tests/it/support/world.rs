@@ -220,6 +220,7 @@ impl World {
             operation_timeout,
             upload_timeout: operation_timeout.max(Duration::from_mins(1)),
             development: None,
+            dashboard: None,
         });
         if is_live {
             app.hub.listen(database.login.clone()).await.expect("a listener");
