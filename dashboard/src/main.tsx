@@ -1,0 +1,21 @@
+import "./styles.css";
+import { RouterProvider } from "@tanstack/react-router";
+import { createRoot } from "react-dom/client";
+import { PortalProvider } from "./api/portal";
+import { loadSignIn } from "./auth/session";
+import { router } from "./router";
+import { applyTheme } from "./shell/theme";
+
+applyTheme();
+const root = document.getElementById("root");
+if (!root) throw new Error("the page has no root");
+const SignIn = await loadSignIn();
+createRoot(root).render(
+  <SignIn>
+    {(session) => (
+      <PortalProvider session={session}>
+        <RouterProvider router={router} />
+      </PortalProvider>
+    )}
+  </SignIn>,
+);

@@ -1,0 +1,121 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { usePage } from "../../api/page";
+import type { MemberStatus } from "../../api/schema.generated";
+import { count } from "../../format/money";
+import { Button } from "../../parts/button";
+import { Badge, Card, Empty, Figure } from "../../parts/card";
+import { Failed, Loading } from "../../parts/failed";
+import { Choice } from "../../parts/field";
+import { Search } from "../../parts/search";
+import { type Column, Table } from "../../parts/table";
+import { PageTitle } from "../../shell/shell";
+import { useMay } from "../../shell/viewer";
+import { texts } from "../../texts";
+import { CreditsDocument, type MemberRowFragment } from "./credits.generated";
+import { ImportMembers } from "./import";
+import { MemberSheet, nameOf } from "./member";
+import { NewMember } from "./new";
+import { STATUS_TONES, STATUSES } from "./status";
+
+const COLUMNS: Column<MemberRowFragment>[] = [
+  { name: texts.credits.member, cell: nameOf },
+  { name: texts.credits.email, cell: ({ email }) => email, isExtra: true },
+  { name: texts.credits.status, cell: ({ status }) => <Badge tone={STATUS_TONES[status]}>{texts.credits.statuses[status]}</Badge> },
+  { name: texts.credits.available, cell: ({ creditsAvailable }) => count(creditsAvailable), isNumber: true },
+  { name: texts.credits.used, cell: ({ creditsUsed }) => count(creditsUsed), isNumber: true, isExtra: true },
+];
+
+export function CreditsPage() {
+  const search = useSearch({ from: "/credits" });
+  const navigate = useNavigate({ from: "/credits" });
+  const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
+  const [after, setAfter] = useState<string | null>(null);
+  const restart = (changed: Partial<typeof search>) => {
+    setAfter(null);
+    set(changed);
+  };
+  const { data, error, isLoading, reload } = usePage(
+    CreditsDocument,
+    {
+      filter: { search: search.q, status: search.status && [search.status] },
+      after,
+      member: search.member ?? "",
+      withMember: search.member !== undefined,
+    },
+    ["CREDIT_BALANCE"],
+  );
+  const mayManage = useMay("MEMBERS_MANAGE");
+  const members = data?.members;
+  const partner = data?.me.partner;
+  const isFiltered = search.q !== undefined || search.status !== undefined;
+  return (
+    <>
+      <PageTitle
+        action={
+          mayManage && (
+            <>
+              <Button onClick={() => set({ import: true })}>{texts.credits.import}</Button>
+              <Button kind="main" onClick={() => set({ new: true })}>
+                {texts.credits.new}
+              </Button>
+            </>
+          )
+        }
+      >
+        {texts.credits.title}
+      </PageTitle>
+      {isLoading ? (
+        <Loading />
+      ) : members && partner ? (
+        <div className="flex flex-col gap-6">
+          <dl className="grid grid-cols-2 gap-4 md:grid-cols-4">
+            <Figure label={texts.credits.balance} value={count(partner.creditBalance)} note={texts.credits.balanceAbout} />
+            <Figure label={texts.credits.assigned} value={count(partner.credits.assigned)} />
+            <Figure label={texts.credits.used} value={count(partner.credits.used)} />
+            <Figure label={texts.credits.members} value={count(partner.memberCounts.total)} />
+          </dl>
+          <Card
+            title={texts.credits.members}
+            action={
+              <span className="flex flex-wrap items-center gap-3">
+                <Search value={search.q ?? ""} onChange={(q) => restart({ q: q || undefined })} />
+                <Choice
+                  label={texts.credits.status}
+                  value={search.status ?? ""}
+                  of={[
+                    ["", texts.filter.all],
+                    ...STATUSES.map((status): [MemberStatus, string] => [status, texts.credits.statuses[status]]),
+                  ]}
+                  onChange={(status) => restart({ status: status || undefined })}
+                />
+              </span>
+            }
+          >
+            {members.nodes.length === 0 ? (
+              <Empty action={mayManage && !isFiltered && <Button onClick={() => set({ import: true })}>{texts.credits.import}</Button>}>
+                {isFiltered ? texts.credits.emptyFiltered : texts.credits.empty}
+              </Empty>
+            ) : (
+              <Table
+                label={texts.credits.members}
+                rows={members.nodes}
+                columns={COLUMNS}
+                total={members.totalCount}
+                onOpen={(member) => set({ member: member.id })}
+                onMore={members.pageInfo.hasNextPage ? () => setAfter(members.pageInfo.endCursor) : undefined}
+              />
+            )}
+          </Card>
+        </div>
+      ) : (
+        error && <Failed error={error} onAgain={reload} />
+      )}
+      {search.member && data && (
+        <MemberSheet member={data.member?.id === search.member ? data.member : null} onClose={() => set({ member: undefined })} />
+      )}
+      {search.new && <NewMember onClose={() => set({ new: undefined })} onDone={reload} />}
+      {search.import && <ImportMembers onClose={() => set({ import: undefined })} onDone={reload} />}
+    </>
+  );
+}

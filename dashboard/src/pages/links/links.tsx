@@ -1,0 +1,126 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { usePage } from "../../api/page";
+import type { LinkOrderField } from "../../api/schema.generated";
+import { count, money } from "../../format/money";
+import { periodOf } from "../../format/period";
+import { Button } from "../../parts/button";
+import { Badge, Card, Empty } from "../../parts/card";
+import { Failed, Loading } from "../../parts/failed";
+import { Choice } from "../../parts/field";
+import { Search } from "../../parts/search";
+import { type Column, Table } from "../../parts/table";
+import { PageTitle } from "../../shell/shell";
+import { useMay } from "../../shell/viewer";
+import { texts } from "../../texts";
+import { LinkSheet } from "./link";
+import { type LinkRowFragment, LinksDocument } from "./links.generated";
+import { NewLink } from "./new";
+import { ORDERS } from "./orders";
+
+const COLUMNS: Column<LinkRowFragment>[] = [
+  {
+    name: texts.links.name,
+    cell: ({ title, shortUrl, archivedAt }) => (
+      <span className="block max-w-72 min-w-0">
+        <span className="block truncate">{title ?? bare(shortUrl)}</span>
+        <span className="block truncate font-normal text-muted">{title ? bare(shortUrl) : ""}</span>
+        {archivedAt && <Badge tone="neutral">{texts.links.archived}</Badge>}
+      </span>
+    ),
+  },
+  { name: texts.links.clicks, cell: ({ figures }) => count(figures?.clicks ?? 0), isNumber: true },
+  { name: texts.links.signUps, cell: ({ figures }) => count(figures?.signUps ?? 0), isNumber: true, isExtra: true },
+  { name: texts.links.sales, cell: ({ figures }) => count(figures?.sales ?? 0), isNumber: true, isExtra: true },
+  { name: texts.links.earnings, cell: ({ figures }) => figures && money(figures.earnings), isNumber: true },
+];
+
+function bare(url: string): string {
+  return url.replace(/^https?:\/\//, "");
+}
+
+export function LinksPage() {
+  const search = useSearch({ from: "/links" });
+  const navigate = useNavigate({ from: "/links" });
+  const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
+  const [after, setAfter] = useState<string | null>(null);
+  const order: LinkOrderField = search.order ?? "CREATED_AT";
+  const period = periodOf("year").span;
+  const { data, error, isLoading, reload } = usePage(
+    LinksDocument,
+    {
+      filter: { search: search.q, archived: search.archived ?? false },
+      orderBy: { field: order, direction: "DESC" },
+      period,
+      after,
+      link: search.link ?? null,
+      withLink: search.link !== undefined,
+    },
+    ["CLICKS", "SIGN_UP", "COMMISSION"],
+  );
+  const mayLink = useMay("LINKS_MANAGE");
+  const links = data?.links;
+  const isFiltered = search.q !== undefined || search.archived !== undefined;
+  const restart = (changed: Partial<typeof search>) => {
+    setAfter(null);
+    set(changed);
+  };
+  const make = mayLink && (
+    <Button kind="main" onClick={() => set({ new: true })}>
+      {texts.links.new}
+    </Button>
+  );
+  return (
+    <>
+      <PageTitle action={make}>{texts.links.title}</PageTitle>
+      <div className="mb-4 flex flex-wrap items-center gap-3">
+        <Search value={search.q ?? ""} onChange={(q) => restart({ q: q || undefined })} />
+        <Choice
+          label={texts.links.order}
+          value={order}
+          of={ORDERS.map((order) => [order, texts.links.orders[order]])}
+          onChange={(order) => restart({ order: order === "CREATED_AT" ? undefined : order })}
+        />
+        <label className="inline-flex items-center gap-2 text-sm">
+          <input
+            type="checkbox"
+            className="size-4"
+            checked={search.archived ?? false}
+            onChange={(event) => restart({ archived: event.target.checked || undefined })}
+          />
+          {texts.links.archivedOnes}
+        </label>
+      </div>
+      {isLoading ? (
+        <Loading />
+      ) : links ? (
+        <Card title={`${texts.links.title} · ${texts.periods.year}`}>
+          {links.nodes.length === 0 ? (
+            <Empty action={!isFiltered && make}>{isFiltered ? texts.links.emptyFiltered : texts.links.empty}</Empty>
+          ) : (
+            <Table
+              label={texts.links.title}
+              rows={links.nodes}
+              columns={COLUMNS}
+              total={links.totalCount}
+              onOpen={(link) => set({ link: link.id })}
+              onMore={links.pageInfo.hasNextPage ? () => setAfter(links.pageInfo.endCursor) : undefined}
+            />
+          )}
+        </Card>
+      ) : (
+        error && <Failed error={error} onAgain={reload} />
+      )}
+      {search.link && data && (
+        <LinkSheet
+          link={data.link?.id === search.link ? data.link : null}
+          events={data.linkEvents?.nodes ?? []}
+          period={period}
+          onClose={() => set({ link: undefined })}
+          onDone={reload}
+        />
+      )}
+      {search.new && <NewLink period={period} onClose={() => set({ new: undefined })} onMade={(link) => set({ new: undefined, link })} />}
+    </>
+  );
+}

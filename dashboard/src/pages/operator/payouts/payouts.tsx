@@ -1,0 +1,112 @@
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { usePage } from "../../../api/page";
+import type { PayoutStatus } from "../../../api/schema.generated";
+import { money } from "../../../format/money";
+import { monthsAgo, range } from "../../../format/time";
+import { Button } from "../../../parts/button";
+import { Badge, Card, Empty } from "../../../parts/card";
+import { Failed, Loading } from "../../../parts/failed";
+import { Choice } from "../../../parts/field";
+import { type Column, Table } from "../../../parts/table";
+import { PageTitle } from "../../../shell/shell";
+import { texts } from "../../../texts";
+import { STATUS_TONES, STATUSES } from "../../payouts/status";
+import { PayoutSheet } from "./payout";
+import { type ManagedPayoutFragment, ManagePayoutsDocument } from "./payouts.generated";
+import { PreparePayout } from "./prepare";
+
+const COLUMNS: Column<ManagedPayoutFragment>[] = [
+  { name: texts.payouts.partner, cell: ({ partner }) => partner.companyName },
+  { name: texts.payouts.period, cell: ({ periodStart, periodEnd }) => range(periodStart, periodEnd), isExtra: true },
+  { name: texts.payouts.count, cell: ({ commissionCount }) => commissionCount, isNumber: true, isExtra: true },
+  { name: texts.payouts.status, cell: ({ status }) => <Badge tone={STATUS_TONES[status]}>{texts.payouts.statuses[status]}</Badge> },
+  { name: texts.payouts.total, cell: ({ total }) => money(total), isNumber: true },
+];
+
+export function ManagePayoutsPage() {
+  const search = useSearch({ from: "/operator/payouts" });
+  const navigate = useNavigate({ from: "/operator/payouts" });
+  const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
+  const [after, setAfter] = useState<string | null>(null);
+  // Everything that is approved up to the end of this month.
+  const period = { from: search.from ?? monthsAgo(12), before: search.before ?? monthsAgo(-1) };
+  const { data, error, isLoading, reload } = usePage(
+    ManagePayoutsDocument,
+    {
+      filter: { status: search.status && [search.status] },
+      after,
+      payout: search.payout ?? "",
+      withPayout: search.payout !== undefined,
+      partner: search.partner ?? "",
+      period,
+      withPreview: search.partner !== undefined,
+    },
+    ["PAYOUT"],
+  );
+  const payouts = data?.payouts;
+  return (
+    <>
+      <PageTitle
+        action={
+          <Button kind="main" onClick={() => set({ prepare: true })}>
+            {texts.payouts.prepare}
+          </Button>
+        }
+      >
+        {texts.payouts.title}
+      </PageTitle>
+      {isLoading ? (
+        <Loading />
+      ) : payouts ? (
+        <Card
+          title={texts.payouts.title}
+          action={
+            <Choice
+              label={texts.payouts.status}
+              value={search.status ?? ""}
+              of={[["", texts.filter.all], ...STATUSES.map((status): [PayoutStatus, string] => [status, texts.payouts.statuses[status]])]}
+              onChange={(status) => {
+                setAfter(null);
+                set({ status: status || undefined });
+              }}
+            />
+          }
+        >
+          {payouts.nodes.length === 0 ? (
+            <Empty>{texts.payouts.emptyManaged}</Empty>
+          ) : (
+            <Table
+              label={texts.payouts.title}
+              rows={payouts.nodes}
+              columns={COLUMNS}
+              total={payouts.totalCount}
+              onOpen={(payout) => set({ payout: payout.id })}
+              onMore={payouts.pageInfo.hasNextPage ? () => setAfter(payouts.pageInfo.endCursor) : undefined}
+            />
+          )}
+        </Card>
+      ) : (
+        error && <Failed error={error} onAgain={reload} />
+      )}
+      {search.payout && data && (
+        <PayoutSheet payout={data.payout?.id === search.payout ? data.payout : null} onClose={() => set({ payout: undefined })} />
+      )}
+      {search.prepare && data && (
+        <PreparePayout
+          partners={data.partners?.nodes ?? []}
+          partner={search.partner}
+          period={period}
+          preview={(search.partner && data.previewPayout) || null}
+          onChoose={(partner) => set({ partner: partner || undefined })}
+          onPeriod={(changed) => set(changed)}
+          onClose={() => set({ prepare: undefined, partner: undefined })}
+          onMade={(payout) => {
+            set({ prepare: undefined, partner: undefined, payout });
+            reload();
+          }}
+        />
+      )}
+    </>
+  );
+}

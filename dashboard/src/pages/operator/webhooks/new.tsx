@@ -1,0 +1,91 @@
+import { useState } from "react";
+import { useForm } from "react-hook-form";
+import { showFaults, useChange, useKey } from "../../../api/change";
+import type { WebhookEventType } from "../../../api/schema.generated";
+import { Button } from "../../../parts/button";
+import { Faults, Input } from "../../../parts/field";
+import { notify } from "../../../parts/notice";
+import { Sheet } from "../../../parts/sheet";
+import { texts } from "../../../texts";
+import { CreateWebhookEndpointDocument } from "./webhooks.generated";
+
+/** What can be told of; which of them an endpoint is told of is chosen. */
+const EVENTS: WebhookEventType[] = [
+  "LEAD_CREATED",
+  "LEAD_STATUS_CHANGED",
+  "SIGN_UP_RECORDED",
+  "SALE_RECORDED",
+  "SALE_REFUNDED",
+  "COMMISSION_CREATED",
+  "COMMISSION_APPROVED",
+  "COMMISSION_REJECTED",
+  "COMMISSION_PAID",
+  "PAYOUT_CREATED",
+  "PAYOUT_COMPLETED",
+  "PAYOUT_FAILED",
+  "PARTNER_CREATED",
+  "PARTNER_STATUS_CHANGED",
+  "APPLICATION_SUBMITTED",
+  "MEMBER_ADDED",
+  "CREDIT_ASSIGNED",
+  "CREDIT_REDEEMED",
+];
+
+const EMPTY = { url: "", description: "", eventTypes: EVENTS };
+
+/** Adds an endpoint, and shows its secret once. */
+export function NewEndpoint({ onClose, onDone }: { onClose(): void; onDone(): void }) {
+  const form = useForm({ defaultValues: EMPTY });
+  const [idempotencyKey] = useKey();
+  const { run, isRunning } = useChange(CreateWebhookEndpointDocument);
+  const [others, setOthers] = useState<string[]>([]);
+  const [secret, setSecret] = useState<string | null>(null);
+  const { errors } = form.formState;
+  const send = form.handleSubmit(async ({ url, description, eventTypes }) => {
+    setOthers([]);
+    const outcome = await run({ input: { url, description: description || null, eventTypes, idempotencyKey } });
+    if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
+    notify(texts.webhooks.added);
+    onDone();
+    setSecret(outcome.data.createWebhookEndpoint?.secret ?? null);
+  });
+  return (
+    <Sheet title={texts.webhooks.new} onClose={onClose}>
+      {secret ? (
+        <>
+          <p>{texts.webhooks.secret}</p>
+          <code className="rounded-lg bg-hover p-3 text-sm break-all">{secret}</code>
+          <Button onClick={() => void navigator.clipboard.writeText(secret).then(() => notify(texts.links.copied))}>
+            {texts.links.copy}
+          </Button>
+        </>
+      ) : (
+        <form className="flex flex-col gap-4" noValidate onSubmit={(event) => void send(event)}>
+          <Faults of={others} />
+          <Input label={texts.webhooks.url} form={form.register("url")} fault={errors.url} type="url" autoComplete="off" />
+          <Input
+            label={texts.webhooks.description}
+            form={form.register("description")}
+            fault={errors.description}
+            isOptional
+            autoComplete="off"
+          />
+          <fieldset className="flex flex-col gap-1 text-sm">
+            <legend className="mb-1 font-medium">{texts.webhooks.events}</legend>
+            {EVENTS.map((event) => (
+              <label key={event} className="flex items-center gap-2">
+                <input type="checkbox" className="size-4" value={event} {...form.register("eventTypes")} /> {event}
+              </label>
+            ))}
+          </fieldset>
+          <div className="flex gap-3">
+            <Button kind="main" type="submit" disabled={isRunning}>
+              {texts.webhooks.new}
+            </Button>
+            <Button onClick={onClose}>{texts.form.cancel}</Button>
+          </div>
+        </form>
+      )}
+    </Sheet>
+  );
+}
