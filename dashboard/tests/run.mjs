@@ -4,7 +4,7 @@ import { start } from "./server.mjs";
 
 const built = process.env.CARGO_TARGET_DIR ?? new URL("../../target", import.meta.url).pathname;
 const program = process.argv[2] ?? `${built}/debug/partner-portal`;
-const checks = process.argv[3]?.split(",") ?? ["pages", "weight"];
+const checks = process.argv[3]?.split(",") ?? ["pages", "weight", "live", "stories"];
 
 let failed = 0;
 const browser = await open();

@@ -99,10 +99,10 @@ function Changes({ entry }: { entry: Entry }) {
           [texts.audit.request, entry.requestId],
         ]}
       />
-      {entry.changes?.map((change) => (
+      {entry.changes?.map((change, index) => (
         <section
           key={`${change.kind} ${change.subject} ${change.subjectId}`}
-          aria-label={change.subject}
+          aria-label={`${index + 1}. ${change.subject}`}
           className="rounded-xl border border-line"
         >
           <h3 className="border-b border-line px-4 py-2 font-semibold">
