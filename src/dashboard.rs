@@ -9,7 +9,7 @@ use axum::{
 };
 use tower_http::services::ServeDir;
 
-/// The first page, and what a folder without it is not.
+/// The first page. A folder without it is no build.
 const INDEX: &str = "/index.html";
 /// Files whose names change with their contents.
 const HASHED: &str = "/assets/";
@@ -54,7 +54,7 @@ impl Dashboard {
     async fn read(&self, request: &Parts, path: &str) -> Option<Response> {
         let mut wanted = Request::builder().method(request.method.clone()).uri(path).body(Body::empty()).ok()?;
         wanted.headers_mut().clone_from(&request.headers);
-        // A name that no file can have is one that there is no file of.
+        // What cannot be read is not there.
         let mut answer = self.files.clone().try_call(wanted).await.ok()?.into_response();
         if answer.status() == StatusCode::NOT_FOUND {
             return None;
@@ -75,7 +75,7 @@ fn is_opened(headers: &HeaderMap) -> bool {
 }
 
 /// Everything from the server itself, but for styles that parts of the page write, pictures (QR codes are on the hosts of links), and what
-/// Clerk's sign-in needs. Issuers on this machine are no Clerk.
+/// Clerk's sign-in needs. An issuer without TLS is a test's, and not Clerk.
 fn policy(issuers: &[&str]) -> String {
     let clerk: Vec<&str> = issuers.iter().copied().filter(|issuer| issuer.starts_with("https://")).collect();
     let check: &[&str] = if clerk.is_empty() { &[] } else { &[CLERK_CHECK] };

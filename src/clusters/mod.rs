@@ -147,13 +147,13 @@ impl<S: Site> Clusters<S> {
         }
     }
 
-    /// Fails where what no cluster has may be on its way: not every cluster has been reached, or a tenant is going over from one to another, or has lately,
-    /// as it was a second ago or later.
+    /// Fails where something that was found on no cluster may still exist: not every cluster has been reached, or a tenant is moving between two or has
+    /// just moved. Looks at the directory of a second ago or later.
     pub async fn are_settled(&self) -> Result<()> {
         self.are_settled_since(Instant::now().checked_sub(MAX_AGE).unwrap_or_else(Instant::now)).await
     }
 
-    /// The same, as it was at that time or later.
+    /// The same, with the directory of that time or later.
     pub async fn are_settled_since(&self, since: Instant) -> Result<()> {
         if !self.are_several() {
             return Ok(());

@@ -19,9 +19,9 @@ use crate::{
     seed::demo,
 };
 
-/// For how long a token is good where it is not said: as long as one of Clerk's sessions.
+/// How many seconds a token lasts unless the request says otherwise: as many as one of Clerk's sessions.
 const TOKEN_SECONDS: i64 = 60;
-/// For how long at most.
+/// How many at most.
 const MAX_TOKEN_SECONDS: i64 = 12 * 60 * 60;
 
 /// The addresses that are there in development alone.
@@ -95,7 +95,7 @@ fn bearer(development: &Development, wanted: Wanted) -> Bearer {
     }
 }
 
-/// Refuses whoever must not have an answer with a token in it: other hosts' pages, and scripts where a person has to open it. `wanted` is what
+/// Refuses requests that must not be answered with a token: those of other hosts' pages, and those of scripts where a person has to open the page. `wanted` is what
 /// the browser must say of the request, if it says anything: the mode `navigate`, or the site `same-origin`.
 pub fn refuse_others(headers: &HeaderMap, wanted: &str) -> Option<Response> {
     if !headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_some_and(is_this_machine) {
@@ -106,8 +106,7 @@ pub fn refuse_others(headers: &HeaderMap, wanted: &str) -> Option<Response> {
     let said = headers.get(if wanted == "navigate" { "sec-fetch-mode" } else { "sec-fetch-site" });
     if headers.contains_key(header::ORIGIN) || said.is_some_and(|said| said != wanted) {
         return Some(
-            (StatusCode::FORBIDDEN, "This answer has a token in it, and is given only to the person at this machine.")
-                .into_response(),
+            (StatusCode::FORBIDDEN, "This answer has a token in it, and is not given to pages of other sites.").into_response(),
         );
     }
     None

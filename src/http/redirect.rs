@@ -17,6 +17,8 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use qrcode::{QrCode, render::svg};
 
 use super::{Media, Refused, request_id::RequestId};
+use url::Url;
+
 use crate::{
     app::App,
     clicks::{Clicks, Found, INVITATIONS, Visit, Way},
@@ -88,13 +90,17 @@ pub async fn or_nothing(State(app): State<Arc<App>>, Extension(id): Extension<Re
     let nothing =
         || Refused::request(StatusCode::NOT_FOUND, "There is nothing here. The API is at /graphql.").answer(Media::Json, &id.0);
     let Some(host) = host(&request).filter(|host| is_host(&app, host)) else {
-        if let Some(dashboard) = &app.dashboard
-            && let Some(answer) = dashboard.answer(&request).await
+        // Any other than the server's own may be a host of a tenant's whose cluster is away.
+        if !is_own(&app, &request)
+            && let Err(error) = app.clusters.are_settled().await
         {
-            return answer;
+            return unavailable(&error);
         }
-        // It may be a host of a tenant's whose cluster is away.
-        return app.clusters.are_settled().await.map_or_else(|error| unavailable(&error), |()| nothing());
+        let page = match &app.dashboard {
+            Some(dashboard) => dashboard.answer(&request).await,
+            None => None,
+        };
+        return page.unwrap_or_else(nothing);
     };
     if !matches!(request.method, Method::GET | Method::HEAD) {
         return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, HEAD")]).into_response();
@@ -105,6 +111,13 @@ pub async fn or_nothing(State(app): State<Arc<App>>, Extension(id): Extension<Re
         Some((key, PICTURE)) => picture(&app, &host, key, &request).await,
         Some(_) => unknown(),
     }
+}
+
+/// Whether the server is asked by the address that the world knows.
+fn is_own(app: &App, request: &Parts) -> bool {
+    let own = Url::parse(&app.public_url).ok();
+    let named = request.headers.get(header::HOST).and_then(|host| Url::parse(&format!("http://{}", host.to_str().ok()?)).ok());
+    own.zip(named).is_some_and(|(own, named)| own.host() == named.host())
 }
 
 /// The host that is asked, without its port, as hosts are stored.

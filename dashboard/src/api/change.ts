@@ -1,5 +1,5 @@
 import type { TypedDocumentNode } from "@urql/core";
-import { useCallback, useState } from "react";
+import { useCallback, useRef } from "react";
 import type { FieldValues, Path, UseFormReturn } from "react-hook-form";
 import { type AnyVariables, useMutation } from "urql";
 import { texts } from "../texts";
@@ -34,11 +34,25 @@ export function useChange<Data, Variables extends AnyVariables>(document: TypedD
 }
 
 /**
- * A key under which a change is made once, however often it is sent: it stays the same until the change is made, and is another one for the next.
+ * The key under which an input is sent once, however often its answer is lost: it stays the same while the input does, and is another one for another
+ * input, and after `renew`.
  */
-export function useKey(): [key: string, renew: () => void] {
-  const [key, setKey] = useState(() => crypto.randomUUID());
-  return [key, () => setKey(crypto.randomUUID())];
+export function useKey(): [keyOf: (input: unknown) => string, renew: () => void] {
+  const kept = useRef({ input: "", key: "" });
+  const keyOf = useCallback((input: unknown) => {
+    const text = JSON.stringify(input);
+    if (kept.current.input !== text || !kept.current.key) kept.current = { input: text, key: crypto.randomUUID() };
+    return kept.current.key;
+  }, []);
+  const renew = useCallback(() => {
+    kept.current = { input: "", key: "" };
+  }, []);
+  return [keyOf, renew];
+}
+
+/** What is said of a change that was not made. */
+export function faultOf(outcome: Outcome<unknown>): string | undefined {
+  return outcome.done ? undefined : (outcome.faults[0]?.message ?? texts.faults.away);
 }
 
 /** Shows the server's faults at a form's fields; what belongs to none is given back. What was typed stays. */

@@ -5,6 +5,7 @@ import type { Positions } from "./positions";
 const PATIENCE = 20_000;
 /** How long to wait where the server does not say. */
 const PAUSE = 500;
+const LONGEST_PAUSE = 5_000;
 
 /**
  * `fetch` with a token that is good at that moment. What the server could not answer is sent again, also changes: each of them can be sent
@@ -15,13 +16,18 @@ export function makeFetch(session: Session, positions: Positions): typeof fetch 
     const end = Date.now() + PATIENCE;
     let refused: string | undefined;
     for (;;) {
-      const token = await session.getToken(refused);
       const sent = positions.sent;
-      const headers = new Headers(options.headers);
-      headers.set("authorization", `Bearer ${token}`);
-      headers.set("graphql-require-preflight", "1");
-      if (sent.length > 0) headers.set("portal-position", sent.join());
-      const answer = await fetch(url, { ...options, headers }).catch((error: unknown) => {
+      let token: string | undefined;
+      const send = async () => {
+        token = await session.getToken(refused);
+        const headers = new Headers(options.headers);
+        headers.set("authorization", `Bearer ${token}`);
+        headers.set("graphql-require-preflight", "1");
+        if (sent.length > 0) headers.set("portal-position", sent.join());
+        return fetch(url, { ...options, headers });
+      };
+      // The server that gives tokens may be away as well.
+      const answer = await send().catch((error: unknown) => {
         if (options.signal?.aborted || Date.now() > end) throw error;
       });
       if (answer?.status === 401 && !refused) {
@@ -35,7 +41,7 @@ export function makeFetch(session: Session, positions: Positions): typeof fetch 
         positions.note(answer.headers.get("portal-position"), sent);
         return answer;
       }
-      await new Promise((resolve) => setTimeout(resolve, wait ? Math.min(Number(wait) * 1000, 5_000) : PAUSE));
+      await new Promise((resolve) => setTimeout(resolve, Math.min(Number(wait) * 1000 || PAUSE, LONGEST_PAUSE)));
     }
   };
 }

@@ -1,7 +1,7 @@
 import type { TypedDocumentNode } from "@urql/core";
 import { useEffect, useRef, useState } from "react";
 import { type AnyVariables, type CombinedError, useQuery } from "urql";
-import { pipe, subscribe } from "wonka";
+import { onEnd, pipe, subscribe } from "wonka";
 import { useViewer } from "../shell/viewer";
 import type { ViewerFragment } from "../shell/viewer.generated";
 import { ChangesDocument } from "./changes.generated";
@@ -24,8 +24,38 @@ export interface Page<Data> {
   /** The last answer; while other variables are read, the one before. */
   data: Data | undefined;
   error: CombinedError | undefined;
+  /** Whether nothing can be shown yet. */
   isLoading: boolean;
+  /** Whether a newer answer is on its way. */
+  isReading: boolean;
   reload(): void;
+}
+
+/** How many rows a list begins with, and how many more are shown at a time; no list has more than the API gives at once. */
+const ROWS = 50;
+const MOST_ROWS = 500;
+
+/**
+ * How many rows of a list are read: more and more of them from its beginning, so that reading the page again reads all that is shown. `filter` is what
+ * the list is read by; another one begins anew.
+ */
+export function useRows(filter: unknown): { first: number; more(hasMore: boolean): (() => void) | undefined } {
+  const key = JSON.stringify(filter);
+  const [shown, setShown] = useState({ key, first: ROWS });
+  const first = shown.key === key ? shown.first : ROWS;
+  const more = (hasMore: boolean) =>
+    hasMore && first < MOST_ROWS ? () => setShown({ key, first: Math.min(MOST_ROWS, first + ROWS) }) : undefined;
+  return { first, more };
+}
+
+/** What a page has of one thing that is looked at: it, `null` where there is none of that id, or nothing while it is read. */
+export function detail<Found extends { id: string }>(
+  isReading: boolean,
+  id: string,
+  found: Found | null | undefined,
+): Found | null | undefined {
+  if (found?.id === id) return found;
+  return isReading ? undefined : null;
 }
 
 /**
@@ -50,42 +80,57 @@ export function usePage<Data extends PageData, Variables extends AnyVariables>(
   const reload = useRef(() => {});
   reload.current = () => execute({ requestPolicy: "network-only" });
   // What the cache had first may be of any instant.
-  const isRead = result.data !== undefined && !result.fetching && !result.stale;
+  const isReading = result.fetching || result.stale;
   const [since, setSince] = useState<string>();
-  const cursor = isRead ? result.data?.eventCursor : undefined;
+  const expired = useRef<string>(undefined);
+  const cursor = isReading ? undefined : result.data?.eventCursor;
   useEffect(() => {
     // The stream goes on when the page is read again.
-    setSince((begun) => begun ?? cursor);
+    if (cursor !== expired.current) setSince((begun) => begun ?? cursor);
   }, [cursor]);
   const wanted = kinds.join();
   useEffect(() => {
     if (!since || !wanted) return;
-    let waiting: ReturnType<typeof setTimeout> | undefined;
-    const readSoon = () => {
-      waiting ??= setTimeout(() => {
-        waiting = undefined;
-        reload.current();
-      }, TOGETHER);
+    const timers = new Set<ReturnType<typeof setTimeout>>();
+    const after = (wait: number, what: () => void) => {
+      const timer = setTimeout(() => {
+        timers.delete(timer);
+        what();
+      }, wait);
+      timers.add(timer);
+      return timer;
     };
+    let isDue = false;
+    const readSoon = () => {
+      if (isDue) return;
+      isDue = true;
+      after(TOGETHER, () => {
+        isDue = false;
+        reload.current();
+      });
+    };
+    let last: string | undefined = since;
     let stream: { unsubscribe(): void } | undefined;
-    const open = (since: string | undefined) => {
-      const source = client.subscription(ChangesDocument, { kinds: wanted.split(",") as ChangeKind[], since });
+    const open = () => {
+      const source = client.subscription(ChangesDocument, { kinds: wanted.split(",") as ChangeKind[], since: last });
       stream = pipe(
         source,
-        subscribe(({ error }) => {
+        onEnd(() => after(AGAIN, open)),
+        subscribe(({ data, error }) => {
+          last = data?.changes.cursor ?? last;
           if (error?.graphQLErrors.some(({ extensions }) => extensions.code === "CURSOR_EXPIRED")) {
-            // The history of before is gone: the page is followed from now on, and read anew.
-            stream?.unsubscribe();
-            open(undefined);
+            // The history of before is gone: the page is read anew, and followed from that instant on.
+            expired.current = since;
+            setSince(undefined);
           }
           readSoon();
         }),
       );
     };
-    open(since);
+    open();
     return () => {
-      clearTimeout(waiting);
       stream?.unsubscribe();
+      for (const timer of timers) clearTimeout(timer);
     };
   }, [client, since, wanted]);
 
@@ -97,5 +142,11 @@ export function usePage<Data extends PageData, Variables extends AnyVariables>(
     return () => clearTimeout(timer);
   }, [hasFailed]);
 
-  return { data: shown.current, error: result.error, isLoading: !shown.current && !result.error, reload: () => reload.current() };
+  return {
+    data: shown.current,
+    error: result.error,
+    isLoading: !shown.current && !result.error,
+    isReading,
+    reload: () => reload.current(),
+  };
 }

@@ -6,6 +6,9 @@ import type { Positions } from "./positions";
 /** How often the connection is tried, and within which time the server answers, in milliseconds. */
 const BEAT = 10_000;
 const ANSWERED = 5_000;
+/** How long to wait for a token that could not be had, and a connection for another page, in milliseconds. */
+const AGAIN = 1_000;
+const LINGER = 3_000;
 /** A connection's token is renewed so long before its end. */
 const RENEWED = 10_000;
 
@@ -13,6 +16,8 @@ const RENEWED = 10_000;
 export class Stream {
   readonly #client: Client;
   #isBehind = false;
+  /** How many subscriptions there are. */
+  #open = 0;
   readonly #watchers = new Set<() => void>();
 
   constructor(url: string, session: Session, positions: Positions) {
@@ -22,6 +27,16 @@ export class Stream {
     const authorization = async () => {
       used = await session.getToken();
       return { authorization: `Bearer ${used}` };
+    };
+    // A socket that was opened waits until there is a token, for as long as the server lets it.
+    const patient = async (): ReturnType<typeof authorization> => {
+      for (;;) {
+        try {
+          return await authorization();
+        } catch {
+          await new Promise((resolve) => setTimeout(resolve, AGAIN));
+        }
+      }
     };
     // A ping with a newer token keeps the connection open beyond the end of the first one.
     const renew = (socket: WebSocket) => {
@@ -36,7 +51,9 @@ export class Stream {
     this.#client = createClient({
       url,
       lazy: true,
-      connectionParams: authorization,
+      connectionParams: patient,
+      // Another page follows at once.
+      lazyCloseTimeout: LINGER,
       keepAlive: BEAT,
       retryAttempts: Number.POSITIVE_INFINITY,
       // At once, then later and later, up to five seconds.
@@ -54,11 +71,10 @@ export class Stream {
         pong: (isReceived) => {
           if (isReceived) clearTimeout(unanswered);
         },
-        closed: (event) => {
+        closed: () => {
           clearTimeout(renewing);
           clearTimeout(unanswered);
-          // 1000: nothing is subscribed any more.
-          if ((event as CloseEvent).code !== 1000) this.#set(true);
+          this.#set(this.#open > 0);
         },
         message: (message) => {
           if (message.type === MessageType.Next) positions.noteEvent(message.payload.extensions);
@@ -86,8 +102,9 @@ export class Stream {
       },
     };
     return {
-      subscribe: (sink) => ({
-        unsubscribe: this.#client.subscribe(
+      subscribe: (sink) => {
+        this.#open += 1;
+        const dispose = this.#client.subscribe(
           { ...body, query: body.query ?? "", variables },
           {
             next: (value) => {
@@ -98,8 +115,15 @@ export class Stream {
             error: (error) => sink.error(error),
             complete: () => sink.complete(),
           },
-        ),
-      }),
+        );
+        const unsubscribe = () => {
+          this.#open -= 1;
+          // Nothing is shown any more that could be behind.
+          if (this.#open === 0) this.#set(false);
+          dispose();
+        };
+        return { unsubscribe };
+      },
     };
   };
 

@@ -1,5 +1,5 @@
 import { ClerkProvider, SignIn as ClerkSignIn, useAuth } from "@clerk/react";
-import { useEffect, useState } from "react";
+import { Fragment, useEffect, useState } from "react";
 import { isOperator, type Session, type SignIn as SignInType } from "./session";
 
 /** Clerk's sign-in, for the application of VITE_CLERK_PUBLISHABLE_KEY. */
@@ -9,8 +9,11 @@ export const SignIn: SignInType = ({ children }) => (
   </ClerkProvider>
 );
 
+/** How soon a token is asked for again that could not be had, in milliseconds. */
+const AGAIN = 1_000;
+
 const SignedIn: SignInType = ({ children }) => {
-  const { isLoaded, isSignedIn, getToken, signOut } = useAuth();
+  const { isLoaded, isSignedIn, userId, getToken, signOut } = useAuth();
   const [session, setSession] = useState<Session | null>(null);
   useEffect(() => {
     if (!isSignedIn) {
@@ -24,9 +27,21 @@ const SignedIn: SignInType = ({ children }) => {
       if (!fresh) throw new Error("the session has ended");
       return fresh;
     };
-    void token().then((first) => setSession({ isOperator: isOperator(first), getToken: token, signOut: () => signOut() }));
+    let isOver = false;
+    const begin = async () => {
+      const first = await token().catch(() => undefined);
+      if (isOver) return;
+      if (first) setSession({ isOperator: isOperator(first), getToken: token, signOut: () => signOut() });
+      else setTimeout(begin, AGAIN);
+    };
+    void begin();
+    return () => {
+      isOver = true;
+      setSession(null);
+    };
+    // Another person is another session: what was read for the one before is forgotten with it.
   }, [isSignedIn, getToken, signOut]);
-  if (session) return children(session);
+  if (session) return <Fragment key={userId}>{children(session)}</Fragment>;
   if (!isLoaded || isSignedIn) return null;
   return (
     <main className="grid min-h-dvh place-items-center p-6">

@@ -35,9 +35,9 @@ describe("times", () => {
     setTenantZone("America/Bogota");
     expect(range("2026-10-01T05:00:00Z", "2026-11-01T05:00:00Z").replaceAll(/\s/g, " ")).toBe("Oct 1 – 31, 2026");
   });
-  it("make periods of whole months, up to the end of this one", () => {
+  it("make periods from the beginning of a month up to today", () => {
     const now = new Date(2026, 0, 15);
-    expect(periodOf("month", now)).toEqual({ span: { from: "2026-01-01", before: "2026-02-01" }, interval: "DAY" });
-    expect(periodOf("year", now)).toEqual({ span: { from: "2025-02-01", before: "2026-02-01" }, interval: "MONTH" });
+    expect(periodOf("month", now)).toEqual({ span: { from: "2026-01-01", before: "2026-01-16" }, interval: "DAY" });
+    expect(periodOf("year", now)).toEqual({ span: { from: "2025-02-01", before: "2026-01-16" }, interval: "MONTH" });
   });
 });

@@ -23,11 +23,6 @@ export function money({ amount, currency }: Money): string {
   return format(currency, { style: "currency", currency }).format(exact(amount));
 }
 
-/** The same in few characters, for axes: "$1.2K". */
-export function shortMoney({ amount, currency }: Money): string {
-  return format(`short ${currency}`, { style: "currency", currency, notation: "compact", maximumFractionDigits: 1 }).format(exact(amount));
-}
-
 /** A share: "0.125" is 12.5 %. */
 export function percent(share: string): string {
   return format("percent", { style: "percent", maximumFractionDigits: 2 }).format(exact(share));

@@ -20,6 +20,11 @@ export function month(date: string): string {
   return format({ month: "short", year: "numeric", timeZone: "UTC" }).format(new Date(`${date}T00:00:00Z`));
 }
 
+/** The month that begins at an instant, by the tenant's days. */
+export function monthOf(instant: string): string {
+  return format({ month: "short", year: "numeric", timeZone: tenantZone }).format(new Date(instant));
+}
+
 /** The day of an instant, where the visitor is. */
 export function dayOf(instant: string): string {
   return format({ dateStyle: "medium" }).format(new Date(instant));
@@ -62,4 +67,9 @@ export function ago(instant: string, now = Date.now()): string {
 export function monthsAgo(months: number, now = new Date()): string {
   const first = new Date(Date.UTC(now.getFullYear(), now.getMonth() - months, 1));
   return first.toISOString().slice(0, 10);
+}
+
+/** The calendar day after today, where the visitor is. */
+export function tomorrow(now = new Date()): string {
+  return new Date(Date.UTC(now.getFullYear(), now.getMonth(), now.getDate() + 1)).toISOString().slice(0, 10);
 }

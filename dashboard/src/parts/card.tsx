@@ -69,8 +69,9 @@ export function Facts({ of }: { of: [name: string, value: ReactNode][] }) {
     <dl className="grid grid-cols-[auto_1fr] gap-x-6 gap-y-2 text-sm">
       {of
         .filter(([, value]) => value !== null && value !== undefined && value !== "")
-        .map(([name, value]) => (
-          <div key={name} className="contents">
+        .map(([name, value], index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: two may have one name, and none has a state.
+          <div key={index} className="contents">
             <dt className="text-muted">{name}</dt>
             <dd className="min-w-0 text-right break-words">{value}</dd>
           </div>

@@ -4,6 +4,9 @@ import { texts } from "../texts";
 
 const INPUT = "w-full rounded-lg border border-field bg-surface px-3 text-base sm:text-sm aria-invalid:border-bad";
 
+/** What is a number for the API is one before it is sent. */
+export const WHOLE = { pattern: { value: /^\d*$/, message: texts.form.whole } };
+
 interface Labelled {
   label: string;
   hint?: string;

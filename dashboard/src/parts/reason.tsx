@@ -5,7 +5,7 @@ import { Button } from "./button";
 import { Faults, Input } from "./field";
 import { Sheet } from "./sheet";
 
-/** Asks for one line of words before something is done, such as a reason or a reference. What was typed stays where the server refuses it. */
+/** Asks for a reason or a reference before something is done. What was typed stays where the server refuses it. */
 export function Reason({
   title,
   label = texts.reason.label,

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { texts } from "../texts";
 
 /** So long after the last letter a search begins, in milliseconds. */
@@ -7,12 +7,24 @@ const PAUSE = 250;
 /** Words that a list is searched for. */
 export function Search({ value, label = texts.filter.search, onChange }: { value: string; label?: string; onChange(value: string): void }) {
   const [typed, setTyped] = useState(value);
-  useEffect(() => setTyped(value), [value]);
+  const sent = useRef(value);
+  const change = useRef(onChange);
+  change.current = onChange;
   useEffect(() => {
-    if (typed === value) return;
-    const timer = setTimeout(() => onChange(typed.trim()), PAUSE);
+    // Set from elsewhere, as by going back.
+    if (value === sent.current) return;
+    sent.current = value;
+    setTyped(value);
+  }, [value]);
+  useEffect(() => {
+    const words = typed.trim();
+    if (words === sent.current) return;
+    const timer = setTimeout(() => {
+      sent.current = words;
+      change.current(words);
+    }, PAUSE);
     return () => clearTimeout(timer);
-  }, [typed, value, onChange]);
+  }, [typed]);
   return (
     <input
       type="search"

@@ -1,4 +1,4 @@
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { texts } from "../texts";
 import { Button } from "./button";
 
@@ -6,7 +6,9 @@ import { Button } from "./button";
 export function Sheet({ title, onClose, children }: { title: string; onClose(): void; children: ReactNode }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  const isPressed = useRef(false);
+  // Before it leaves the page: the browser then gives the focus back.
+  useLayoutEffect(() => {
     const shown = dialog.current;
     shown?.showModal();
     return () => shown?.close();
@@ -21,7 +23,11 @@ export function Sheet({ title, onClose, children }: { title: string; onClose(): 
         event.preventDefault();
         onClose();
       }}
-      onClick={(event) => event.target === dialog.current && onClose()}
+      // Pressed and released beside it: what is marked in a field may end there.
+      onPointerDown={(event) => {
+        isPressed.current = event.target === dialog.current;
+      }}
+      onClick={(event) => isPressed.current && event.target === dialog.current && onClose()}
     >
       <div className="flex min-h-full flex-col">
         <header className="sticky top-0 z-10 flex items-center justify-between gap-4 border-b border-line bg-raised px-5 py-3">

@@ -27,12 +27,12 @@ const OFFERS: &str = "
         FROM pg_proc p, aclexplode(p.proacl) acl
         WHERE p.pronamespace = 'public'::regnamespace AND p.prorettype <> 'trigger'::regtype AND acl.grantee <> p.proowner AND acl.grantee <> 0";
 
-/// What a program must keep to when it writes: the table, the columns, and the rule.
+/// What a program must keep to when it writes: the table, the columns without which the rule does not apply to it, and the rule. A new column with a default
+/// demands nothing of a program that does not know it; a column that was there already does.
 const DEMANDS: &str = "
-    SELECT c.relname::text, ARRAY[]::text[], 'no NULL in ' || a.attname || ', which has no default'
+    SELECT c.relname::text, CASE WHEN a.atthasdef OR a.attidentity <> '' THEN ARRAY[a.attname::text] ELSE ARRAY[]::text[] END, 'no NULL in ' || a.attname
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped
-          AND a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''
+        WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND a.attnum > 0 AND NOT a.attisdropped AND a.attnotnull
     UNION ALL SELECT c.relname::text,
             ARRAY(SELECT a.attname::text FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum = ANY (k.conkey)), pg_get_constraintdef(k.oid)
         FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
@@ -133,8 +133,12 @@ async fn what_breaks_a_version_is_noticed() {
     let before = Contract::of(&connection).await;
     for (change, broken) in [
         ("ALTER TABLE partners RENAME company_name TO name", Some("column partners.company_name text is gone")),
-        ("ALTER TABLE partners ADD x text NOT NULL", Some("partners demands no NULL in x, which has no default")),
+        ("ALTER TABLE partners ADD x text NOT NULL", Some("partners demands no NULL in x")),
         ("ALTER TABLE partner_leads ALTER notes SET NOT NULL", Some("partner_leads demands no NULL in notes")),
+        (
+            "ALTER TABLE partner_leads ALTER notes SET DEFAULT '', ALTER notes SET NOT NULL",
+            Some("partner_leads demands no NULL in notes"),
+        ),
         ("ALTER TABLE partners ADD CHECK (company_name <> '')", Some("partners demands CHECK")),
         ("CREATE UNIQUE INDEX ON partners (tenant_id, company_name)", Some("partners demands CREATE UNIQUE INDEX")),
         (

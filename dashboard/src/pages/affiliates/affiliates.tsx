@@ -1,4 +1,4 @@
-import { useChange } from "../../api/change";
+import { faultOf, useChange } from "../../api/change";
 import { usePage } from "../../api/page";
 import { count, money, percent, sizes } from "../../format/money";
 import { periodOf } from "../../format/period";
@@ -6,6 +6,7 @@ import { moment, month } from "../../format/time";
 import { Button } from "../../parts/button";
 import { Badge, Card, Empty, Figure } from "../../parts/card";
 import { BarChart } from "../../parts/chart";
+import { Copy } from "../../parts/copy";
 import { Failed, Loading } from "../../parts/failed";
 import { notify } from "../../parts/notice";
 import { PageTitle } from "../../shell/shell";
@@ -24,6 +25,7 @@ export function AffiliatesPage() {
   return (
     <>
       <PageTitle>{texts.affiliates.title}</PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : affiliate ? (
@@ -135,7 +137,7 @@ function Invite({ affiliate, onDone }: { affiliate: Affiliate; onDone(): void })
   const shared = affiliate.inviteUrl ?? affiliate.inviteCode;
   const turn = async () => {
     const outcome = await run({ active: !affiliate.isActive });
-    if (!outcome.done) notify(outcome.faults[0]?.message ?? "");
+    if (!outcome.done) notify(faultOf(outcome) ?? "");
   };
   return (
     <Card
@@ -157,9 +159,7 @@ function Invite({ affiliate, onDone }: { affiliate: Affiliate; onDone(): void })
         <p className="text-sm text-muted">{affiliate.isActive ? texts.affiliates.about : texts.affiliates.offAbout}</p>
         <div className="flex flex-wrap items-center gap-2">
           <code className="min-w-0 rounded-lg bg-hover px-3 py-2 text-sm break-all">{shared}</code>
-          <Button onClick={() => void navigator.clipboard.writeText(shared).then(() => notify(texts.links.copied))}>
-            {texts.links.copy}
-          </Button>
+          <Copy text={shared} />
           {mayTakePart && <ChooseCode code={affiliate.inviteCode} onDone={onDone} />}
         </div>
         {mayTakePart && affiliate.canAcceptInviteUntil && !affiliate.isReferred && <AcceptInvite onDone={onDone} />}

@@ -11,14 +11,15 @@ import { AcceptInviteDocument, ChooseInviteCodeDocument, TakeOutOfWalletDocument
 /** Asks for money of the wallet: it is paid with the next payout. */
 export function TakeOut({ wallet, onDone }: { wallet: WalletPartsFragment; onDone(): void }) {
   const form = useForm({ defaultValues: { amount: wallet.available.amount } });
-  const [idempotencyKey, renew] = useKey();
+  const [keyOf, renew] = useKey();
   const { run, isRunning } = useChange(TakeOutOfWalletDocument);
   const [others, setOthers] = useState<string[]>([]);
   const { errors } = form.formState;
   if (!wallet.canTakeOut) return <p className="text-sm text-muted">{texts.affiliates.cannotTakeOut}</p>;
   const send = form.handleSubmit(async ({ amount }) => {
     setOthers([]);
-    const outcome = await run({ input: { amount, currency: wallet.currency, idempotencyKey } });
+    const input = { amount, currency: wallet.currency };
+    const outcome = await run({ input: { ...input, idempotencyKey: keyOf(input) } });
     if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
     renew();
     notify(texts.affiliates.takenOutNow(money({ amount, currency: wallet.currency })));

@@ -1,6 +1,5 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
-import { usePage } from "../../api/page";
+import { detail, usePage, useRows } from "../../api/page";
 import type { MemberStatus } from "../../api/schema.generated";
 import { count } from "../../format/money";
 import { Button } from "../../parts/button";
@@ -30,16 +29,12 @@ export function CreditsPage() {
   const search = useSearch({ from: "/credits" });
   const navigate = useNavigate({ from: "/credits" });
   const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
-  const [after, setAfter] = useState<string | null>(null);
-  const restart = (changed: Partial<typeof search>) => {
-    setAfter(null);
-    set(changed);
-  };
-  const { data, error, isLoading, reload } = usePage(
+  const rows = useRows([search.q, search.status]);
+  const { data, error, isLoading, isReading, reload } = usePage(
     CreditsDocument,
     {
       filter: { search: search.q, status: search.status && [search.status] },
-      after,
+      first: rows.first,
       member: search.member ?? "",
       withMember: search.member !== undefined,
     },
@@ -65,6 +60,7 @@ export function CreditsPage() {
       >
         {texts.credits.title}
       </PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : members && partner ? (
@@ -79,7 +75,7 @@ export function CreditsPage() {
             title={texts.credits.members}
             action={
               <span className="flex flex-wrap items-center gap-3">
-                <Search value={search.q ?? ""} onChange={(q) => restart({ q: q || undefined })} />
+                <Search value={search.q ?? ""} onChange={(q) => set({ q: q || undefined })} />
                 <Choice
                   label={texts.credits.status}
                   value={search.status ?? ""}
@@ -87,7 +83,7 @@ export function CreditsPage() {
                     ["", texts.filter.all],
                     ...STATUSES.map((status): [MemberStatus, string] => [status, texts.credits.statuses[status]]),
                   ]}
-                  onChange={(status) => restart({ status: status || undefined })}
+                  onChange={(status) => set({ status: status || undefined })}
                 />
               </span>
             }
@@ -103,16 +99,14 @@ export function CreditsPage() {
                 columns={COLUMNS}
                 total={members.totalCount}
                 onOpen={(member) => set({ member: member.id })}
-                onMore={members.pageInfo.hasNextPage ? () => setAfter(members.pageInfo.endCursor) : undefined}
+                onMore={rows.more(members.pageInfo.hasNextPage)}
               />
             )}
           </Card>
         </div>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
       {search.member && data && (
-        <MemberSheet member={data.member?.id === search.member ? data.member : null} onClose={() => set({ member: undefined })} />
+        <MemberSheet member={detail(isReading, search.member, data.member)} onClose={() => set({ member: undefined })} />
       )}
       {search.new && <NewMember onClose={() => set({ new: undefined })} onDone={reload} />}
       {search.import && <ImportMembers onClose={() => set({ import: undefined })} onDone={reload} />}

@@ -17,11 +17,13 @@ export function ImportMembers({ onClose, onDone }: { onClose(): void; onDone(): 
   const [file, setFile] = useState<File | null>(null);
   const [report, setReport] = useState<Report | null>(null);
   const [faults, setFaults] = useState<Fault[]>([]);
-  const [idempotencyKey, renew] = useKey();
+  const [keyOf, renew] = useKey();
   const { run, isRunning } = useChange(ImportMembersDocument);
   const send = async (dryRun: boolean) => {
     if (!file) return setFaults([{ field: [], message: texts.credits.noFile }]);
-    const outcome = await run({ input: { file, dryRun, idempotencyKey: dryRun ? null : idempotencyKey } });
+    const outcome = await run({
+      input: { file, dryRun, idempotencyKey: dryRun ? null : keyOf([file.name, file.size, file.lastModified]) },
+    });
     setFaults(outcome.done ? [] : outcome.faults);
     if (!outcome.done) return setReport(null);
     const found = outcome.data.importMembers?.import ?? null;

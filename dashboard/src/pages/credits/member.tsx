@@ -5,8 +5,8 @@ import { count } from "../../format/money";
 import { dayOf } from "../../format/time";
 import { Button } from "../../parts/button";
 import { Badge, Facts } from "../../parts/card";
-import { Loading } from "../../parts/failed";
-import { Faults, Input } from "../../parts/field";
+import { Detail } from "../../parts/failed";
+import { Faults, Input, WHOLE } from "../../parts/field";
 import { notify } from "../../parts/notice";
 import { Sheet } from "../../parts/sheet";
 import { useMay } from "../../shell/viewer";
@@ -21,10 +21,10 @@ export function nameOf({ firstName, lastName }: Pick<MemberRowFragment, "firstNa
 }
 
 /** One member beside the list: what they have, and more for them. */
-export function MemberSheet({ member, onClose }: { member: Member | null; onClose(): void }) {
+export function MemberSheet({ member, onClose }: { member: Member | null | undefined; onClose(): void }) {
   return (
     <Sheet title={member ? nameOf(member) : texts.shell.loading} onClose={onClose}>
-      {member ? <Contents member={member} /> : <Loading />}
+      <Detail of={member}>{(member) => <Contents member={member} />}</Detail>
     </Sheet>
   );
 }
@@ -66,13 +66,14 @@ function Contents({ member }: { member: Member }) {
 
 function Assign({ member }: { member: Member }) {
   const form = useForm({ defaultValues: { credits: "", validDays: "90" } });
-  const [idempotencyKey, renew] = useKey();
+  const [keyOf, renew] = useKey();
   const { run, isRunning } = useChange(AssignCreditsDocument);
   const [others, setOthers] = useState<string[]>([]);
   const { errors } = form.formState;
   const send = form.handleSubmit(async ({ credits, validDays }) => {
     setOthers([]);
-    const outcome = await run({ input: { memberId: member.id, credits: Number(credits), validDays: Number(validDays), idempotencyKey } });
+    const input = { memberId: member.id, credits: Number(credits), validDays: Number(validDays) };
+    const outcome = await run({ input: { ...input, idempotencyKey: keyOf(input) } });
     if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
     renew();
     form.reset();
@@ -84,14 +85,14 @@ function Assign({ member }: { member: Member }) {
       <div className="grid grid-cols-2 gap-3">
         <Input
           label={texts.credits.howMany}
-          form={form.register("credits")}
+          form={form.register("credits", WHOLE)}
           fault={errors.credits}
           inputMode="numeric"
           autoComplete="off"
         />
         <Input
           label={texts.credits.validDays}
-          form={form.register("validDays")}
+          form={form.register("validDays", WHOLE)}
           fault={errors.validDays}
           inputMode="numeric"
           autoComplete="off"

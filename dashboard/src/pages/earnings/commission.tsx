@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { money, percent } from "../../format/money";
 import { dayOf, moment } from "../../format/time";
 import { Badge, Facts } from "../../parts/card";
-import { Loading } from "../../parts/failed";
+import { Detail } from "../../parts/failed";
 import { Sheet } from "../../parts/sheet";
 import { texts } from "../../texts";
 import type { EarningsQuery } from "./earnings.generated";
@@ -11,10 +11,10 @@ import { STATUS_TONES } from "./status";
 type Commission = NonNullable<EarningsQuery["commission"]>;
 
 /** One commission beside the list: where it comes from, and why it is this amount. */
-export function CommissionSheet({ commission, onClose }: { commission: Commission | null; onClose(): void }) {
+export function CommissionSheet({ commission, onClose }: { commission: Commission | null | undefined; onClose(): void }) {
   return (
     <Sheet title={commission ? texts.earnings.types[commission.eventType] : texts.shell.loading} onClose={onClose}>
-      {commission ? <Contents commission={commission} /> : <Loading />}
+      <Detail of={commission}>{(commission) => <Contents commission={commission} />}</Detail>
     </Sheet>
   );
 }

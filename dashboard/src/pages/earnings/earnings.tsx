@@ -1,6 +1,5 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
-import { usePage } from "../../api/page";
+import { detail, usePage, useRows } from "../../api/page";
 import type { CommissionStatus, EarningsGroup } from "../../api/schema.generated";
 import { money, sizes } from "../../format/money";
 import { PERIODS, periodOf } from "../../format/period";
@@ -27,21 +26,17 @@ export function EarningsPage() {
   const search = useSearch({ from: "/earnings" });
   const navigate = useNavigate({ from: "/earnings" });
   const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
-  const [after, setAfter] = useState<string | null>(null);
-  const restart = (changed: Partial<typeof search>) => {
-    setAfter(null);
-    set(changed);
-  };
   const { period = "year", by = "LINK" } = search;
   const { span, interval } = periodOf(period);
-  const { data, error, isLoading, reload } = usePage(
+  const rows = useRows([period, search.status]);
+  const { data, error, isLoading, isReading, reload } = usePage(
     EarningsDocument,
     {
       period: span,
       group: by,
       interval,
       filter: { earned: span, status: search.status && [search.status] },
-      after,
+      first: rows.first,
       commission: search.commission ?? "",
       withCommission: search.commission !== undefined,
     },
@@ -56,12 +51,13 @@ export function EarningsPage() {
             label={texts.filter.period}
             value={period}
             of={PERIODS.map((period) => [period, texts.periods[period]])}
-            onChange={(period) => restart({ period })}
+            onChange={(period) => set({ period })}
           />
         }
       >
         {texts.earnings.title}
       </PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : data && commissions ? (
@@ -89,7 +85,7 @@ export function EarningsPage() {
                   ["", texts.filter.all],
                   ...STATUSES.map((status): [CommissionStatus, string] => [status, texts.earnings.statuses[status]]),
                 ]}
-                onChange={(status) => restart({ status: status || undefined })}
+                onChange={(status) => set({ status: status || undefined })}
               />
             }
           >
@@ -103,7 +99,7 @@ export function EarningsPage() {
                   columns={COLUMNS}
                   total={commissions.totalCount}
                   onOpen={(commission) => set({ commission: commission.id })}
-                  onMore={commissions.pageInfo.hasNextPage ? () => setAfter(commissions.pageInfo.endCursor) : undefined}
+                  onMore={rows.more(commissions.pageInfo.hasNextPage)}
                 />
                 <p className="border-t border-line px-4 py-3 text-right text-sm">
                   {texts.earnings.total}:{" "}
@@ -113,12 +109,10 @@ export function EarningsPage() {
             )}
           </Card>
         </div>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
       {search.commission && data && (
         <CommissionSheet
-          commission={data.commission?.id === search.commission ? data.commission : null}
+          commission={detail(isReading, search.commission, data.commission)}
           onClose={() => set({ commission: undefined })}
         />
       )}

@@ -47,13 +47,12 @@ function PartnerHome() {
   return (
     <>
       <PageTitle action={dashboard && choice}>{partner ? texts.home.title(partner.companyName) : texts.nav.home}</PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : dashboard ? (
         <Contents dashboard={dashboard} isPending={partner?.status === "PENDING"} byMonth={interval === "MONTH"} />
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
     </>
   );
 }

@@ -2,6 +2,7 @@ import { type DragEvent, useState } from "react";
 import type { LeadStatus } from "../../api/schema.generated";
 import { count, money } from "../../format/money";
 import { ago } from "../../format/time";
+import { Button } from "../../parts/button";
 import { texts } from "../../texts";
 import type { LeadRowFragment } from "./leads.generated";
 import { STATUSES } from "./status";
@@ -13,7 +14,12 @@ interface Moves {
 }
 
 /** The pipeline: a column for each status. A card is dragged to another column, or moved by the choice on it, which the keyboard reaches. */
-export function Board({ leads, ...moves }: { leads: LeadRowFragment[] } & Moves) {
+export function Board({
+  leads,
+  counts,
+  onMore,
+  ...moves
+}: { leads: LeadRowFragment[]; counts: Map<LeadStatus, number>; onMore: (() => void) | undefined } & Moves) {
   const [dragged, setDragged] = useState<LeadRowFragment | null>(null);
   return (
     <>
@@ -24,12 +30,18 @@ export function Board({ leads, ...moves }: { leads: LeadRowFragment[] } & Moves)
             key={status}
             status={status}
             leads={leads.filter((lead) => lead.status === status)}
+            total={counts.get(status) ?? 0}
             dragged={dragged}
             onDrag={setDragged}
             {...moves}
           />
         ))}
       </div>
+      {onMore && (
+        <div className="pt-2 text-center">
+          <Button onClick={onMore}>{texts.table.more}</Button>
+        </div>
+      )}
     </>
   );
 }
@@ -37,10 +49,17 @@ export function Board({ leads, ...moves }: { leads: LeadRowFragment[] } & Moves)
 function Column({
   status,
   leads,
+  total,
   dragged,
   onDrag,
   ...moves
-}: { status: LeadStatus; leads: LeadRowFragment[]; dragged: LeadRowFragment | null; onDrag(lead: LeadRowFragment | null): void } & Moves) {
+}: {
+  status: LeadStatus;
+  leads: LeadRowFragment[];
+  total: number;
+  dragged: LeadRowFragment | null;
+  onDrag(lead: LeadRowFragment | null): void;
+} & Moves) {
   const takes = dragged?.nextStatuses.includes(status) ?? false;
   const allow = (event: DragEvent) => takes && event.preventDefault();
   const drop = (event: DragEvent) => {
@@ -56,7 +75,7 @@ function Column({
       onDrop={drop}
     >
       <h2 className="flex justify-between px-2 py-1 text-sm font-semibold">
-        {texts.leads.statuses[status]} <span className="font-normal text-muted">{count(leads.length)}</span>
+        {texts.leads.statuses[status]} <span className="font-normal text-muted">{count(total)}</span>
       </h2>
       <ul className="flex min-h-24 flex-col gap-2 pt-1">
         {leads.map((lead) => (

@@ -4,7 +4,7 @@ import { money } from "../../format/money";
 import { moment } from "../../format/time";
 import { Button } from "../../parts/button";
 import { Badge, Facts } from "../../parts/card";
-import { Loading } from "../../parts/failed";
+import { Detail } from "../../parts/failed";
 import { TextArea } from "../../parts/field";
 import { Sheet } from "../../parts/sheet";
 import { Timeline } from "../../parts/timeline";
@@ -17,10 +17,10 @@ type Lead = NonNullable<LeadsQuery["lead"]>;
 type Step = (lead: Lead, status: LeadStatus, note?: string) => Promise<boolean>;
 
 /** One lead beside the list: what is known of it, the next step, and what has happened. */
-export function LeadSheet({ lead, onClose, onStep }: { lead: Lead | null; onClose(): void; onStep: Step }) {
+export function LeadSheet({ lead, onClose, onStep }: { lead: Lead | null | undefined; onClose(): void; onStep: Step }) {
   return (
     <Sheet title={lead?.clientName ?? texts.shell.loading} onClose={onClose}>
-      {lead ? <Contents lead={lead} onStep={onStep} /> : <Loading />}
+      <Detail of={lead}>{(lead) => <Contents lead={lead} onStep={onStep} />}</Detail>
     </Sheet>
   );
 }

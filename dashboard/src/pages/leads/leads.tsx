@@ -1,7 +1,7 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useCallback, useState } from "react";
-import { useChange } from "../../api/change";
-import { usePage } from "../../api/page";
+import { useCallback } from "react";
+import { faultOf, useChange } from "../../api/change";
+import { detail, usePage, useRows } from "../../api/page";
 import type { LeadStatus } from "../../api/schema.generated";
 import { money } from "../../format/money";
 import { dayOf } from "../../format/time";
@@ -17,7 +17,7 @@ import { useMay } from "../../shell/viewer";
 import { texts } from "../../texts";
 import { Board } from "./board";
 import { LeadSheet } from "./lead";
-import { type LeadRowFragment, LeadsDocument, UpdateLeadStatusDocument } from "./leads.generated";
+import { type LeadRowFragment, LeadsDocument, type LeadsQuery, UpdateLeadStatusDocument } from "./leads.generated";
 import { NewLead } from "./new";
 import { STATUS_TONES, STATUSES } from "./status";
 
@@ -36,11 +36,18 @@ export function useStep() {
   return useCallback(
     async (lead: { id: string; clientName: string }, status: LeadStatus, note?: string) => {
       const outcome = await run({ input: { id: lead.id, status, note: note || null } });
-      notify(outcome.done ? texts.leads.moved(lead.clientName, texts.leads.statuses[status]) : (outcome.faults[0]?.message ?? ""));
+      notify(outcome.done ? texts.leads.moved(lead.clientName, texts.leads.statuses[status]) : (faultOf(outcome) ?? ""));
       return outcome.done;
     },
     [run],
   );
+}
+
+/** How many leads there are of each status, in all currencies together. */
+function countsOf(totals: NonNullable<LeadsQuery["leads"]>["totals"]): Map<LeadStatus, number> {
+  const counts = new Map<LeadStatus, number>();
+  for (const { status, count } of totals?.flatMap(({ byStatus }) => byStatus) ?? []) counts.set(status, (counts.get(status) ?? 0) + count);
+  return counts;
 }
 
 export function LeadsPage() {
@@ -48,20 +55,16 @@ export function LeadsPage() {
   const navigate = useNavigate({ from: "/leads" });
   const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
   const filter = { status: search.status && [search.status], search: search.q };
-  const [after, setAfter] = useState<string | null>(null);
-  const { data, error, isLoading, reload } = usePage(
+  const rows = useRows([search.q, search.status]);
+  const { data, error, isLoading, isReading, reload } = usePage(
     LeadsDocument,
-    { filter, after, lead: search.lead ?? "", withLead: search.lead !== undefined },
+    { filter, first: rows.first, lead: search.lead ?? "", withLead: search.lead !== undefined },
     ["LEAD"],
   );
   const mayWrite = useMay("LEADS_WRITE");
   const step = useStep();
   const leads = data?.leads;
   const isFiltered = search.status !== undefined || search.q !== undefined;
-  const restart = (changed: Partial<typeof search>) => {
-    setAfter(null);
-    set(changed);
-  };
   return (
     <>
       <PageTitle
@@ -76,12 +79,12 @@ export function LeadsPage() {
         {texts.leads.title}
       </PageTitle>
       <div className="mb-4 flex flex-wrap items-center gap-3">
-        <Search value={search.q ?? ""} onChange={(q) => restart({ q: q || undefined })} />
+        <Search value={search.q ?? ""} onChange={(q) => set({ q: q || undefined })} />
         <Choice
           label={texts.leads.status}
           value={search.status ?? ""}
           of={[["", texts.filter.all], ...STATUSES.map((status): [LeadStatus, string] => [status, texts.leads.statuses[status]])]}
-          onChange={(status) => restart({ status: status || undefined })}
+          onChange={(status) => set({ status: status || undefined })}
         />
         <Choice
           label={texts.leads.view}
@@ -93,11 +96,19 @@ export function LeadsPage() {
           onChange={(view) => set({ view: view === "board" ? "board" : undefined })}
         />
       </div>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : leads ? (
         search.view === "board" ? (
-          <Board leads={leads.nodes} onOpen={(lead) => set({ lead: lead.id })} onStep={step} mayStep={mayWrite} />
+          <Board
+            leads={leads.nodes}
+            counts={countsOf(leads.totals)}
+            onOpen={(lead) => set({ lead: lead.id })}
+            onStep={step}
+            mayStep={mayWrite}
+            onMore={rows.more(leads.pageInfo.hasNextPage)}
+          />
         ) : (
           <Card title={texts.leads.count(leads.totalCount)}>
             {leads.nodes.length === 0 ? (
@@ -119,16 +130,14 @@ export function LeadsPage() {
                 rows={leads.nodes}
                 columns={COLUMNS}
                 onOpen={(lead) => set({ lead: lead.id })}
-                onMore={leads.pageInfo.hasNextPage ? () => setAfter(leads.pageInfo.endCursor) : undefined}
+                onMore={rows.more(leads.pageInfo.hasNextPage)}
               />
             )}
           </Card>
         )
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
       {search.lead && data && (
-        <LeadSheet lead={data.lead?.id === search.lead ? data.lead : null} onClose={() => set({ lead: undefined })} onStep={step} />
+        <LeadSheet lead={detail(isReading, search.lead, data.lead)} onClose={() => set({ lead: undefined })} onStep={step} />
       )}
       {search.new && <NewLead onClose={() => set({ new: undefined })} />}
     </>

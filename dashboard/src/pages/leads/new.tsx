@@ -13,15 +13,15 @@ const EMPTY = { clientName: "", clientEmail: "", clientPhone: "", service: "", d
 /** Sends a lead, once, however often the answer is lost. */
 export function NewLead({ onClose }: { onClose(): void }) {
   const form = useForm({ defaultValues: EMPTY });
-  const [key, renew] = useKey();
+  const [keyOf, renew] = useKey();
   const { run, isRunning } = useChange(CreateLeadDocument);
   const [others, setOthers] = useState<string[]>([]);
   const { register } = form;
   const { errors } = form.formState;
   const send = form.handleSubmit(async ({ clientPhone, dealValue, notes, ...values }) => {
     setOthers([]);
-    const input = { ...values, clientPhone: clientPhone || null, dealValue: dealValue || null, notes: notes || null, idempotencyKey: key };
-    const outcome = await run({ input });
+    const input = { ...values, clientPhone: clientPhone || null, dealValue: dealValue || null, notes: notes || null };
+    const outcome = await run({ input: { ...input, idempotencyKey: keyOf(input) } });
     if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
     renew();
     notify(texts.leads.sentNow(values.clientName));

@@ -1,12 +1,13 @@
 import { useState } from "react";
-import { useChange } from "../../api/change";
+import { faultOf, useChange } from "../../api/change";
 import type { PeriodInput } from "../../api/schema.generated";
 import { count, money } from "../../format/money";
-import { dayOf, moment, month } from "../../format/time";
+import { dayOf, moment, monthOf } from "../../format/time";
 import { Button } from "../../parts/button";
 import { Facts } from "../../parts/card";
 import { BarChart } from "../../parts/chart";
-import { Loading } from "../../parts/failed";
+import { Copy } from "../../parts/copy";
+import { Detail } from "../../parts/failed";
 import { notify } from "../../parts/notice";
 import { Sheet } from "../../parts/sheet";
 import { useMay } from "../../shell/viewer";
@@ -24,7 +25,7 @@ export function LinkSheet({
   onClose,
   onDone,
 }: {
-  link: Link | null;
+  link: Link | null | undefined;
   events: Event[];
   period: PeriodInput;
   onClose(): void;
@@ -32,7 +33,7 @@ export function LinkSheet({
 }) {
   return (
     <Sheet title={link?.title ?? link?.key ?? texts.shell.loading} onClose={onClose}>
-      {link ? <Contents link={link} events={events} period={period} onDone={onDone} /> : <Loading />}
+      <Detail of={link}>{(link) => <Contents link={link} events={events} period={period} onDone={onDone} />}</Detail>
     </Sheet>
   );
 }
@@ -42,21 +43,17 @@ function Contents({ link, events, period, onDone }: { link: Link; events: Event[
   const mayLink = useMay("LINKS_MANAGE");
   const archive = useChange(ArchiveLinkDocument);
   const restore = useChange(RestoreLinkDocument);
-  const copy = async () => {
-    await navigator.clipboard.writeText(link.shortUrl);
-    notify(texts.links.copied);
-  };
   const keep = async () => {
     const outcome = await (link.archivedAt ? restore : archive).run({ id: link.id, period });
     if (outcome.done) onDone();
-    else notify(outcome.faults[0]?.message ?? "");
+    else notify(faultOf(outcome) ?? "");
   };
   const figures = link.whole;
   return (
     <>
       <div className="flex items-center gap-2 rounded-lg border border-line p-2 pl-3">
         <code className="min-w-0 flex-1 truncate text-sm">{link.shortUrl}</code>
-        <Button onClick={() => void copy()}>{texts.links.copy}</Button>
+        <Copy text={link.shortUrl} />
         <Button aria-expanded={isQr} onClick={() => setQr(!isQr)}>
           {texts.links.qr}
         </Button>
@@ -135,7 +132,7 @@ function Contents({ link, events, period, onDone }: { link: Link; events: Event[
 function Clicks({ points }: { points: { start: string; clicks: number }[] }) {
   const most = Math.max(1, ...points.map(({ clicks }) => clicks));
   const bars = points.map(({ start, clicks }) => ({
-    label: month(start.slice(0, 10)),
+    label: monthOf(start),
     value: `${count(clicks)} ${texts.links.clicks}`,
     size: Math.round((clicks * 1000) / most),
   }));

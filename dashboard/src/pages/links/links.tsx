@@ -1,6 +1,5 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
-import { usePage } from "../../api/page";
+import { detail, usePage, useRows } from "../../api/page";
 import type { LinkOrderField } from "../../api/schema.generated";
 import { count, money } from "../../format/money";
 import { periodOf } from "../../format/period";
@@ -43,16 +42,16 @@ export function LinksPage() {
   const search = useSearch({ from: "/links" });
   const navigate = useNavigate({ from: "/links" });
   const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
-  const [after, setAfter] = useState<string | null>(null);
   const order: LinkOrderField = search.order ?? "CREATED_AT";
   const period = periodOf("year").span;
-  const { data, error, isLoading, reload } = usePage(
+  const rows = useRows([search.q, search.archived, search.order]);
+  const { data, error, isLoading, isReading, reload } = usePage(
     LinksDocument,
     {
       filter: { search: search.q, archived: search.archived ?? false },
       orderBy: { field: order, direction: "DESC" },
       period,
-      after,
+      first: rows.first,
       link: search.link ?? null,
       withLink: search.link !== undefined,
     },
@@ -61,10 +60,6 @@ export function LinksPage() {
   const mayLink = useMay("LINKS_MANAGE");
   const links = data?.links;
   const isFiltered = search.q !== undefined || search.archived !== undefined;
-  const restart = (changed: Partial<typeof search>) => {
-    setAfter(null);
-    set(changed);
-  };
   const make = mayLink && (
     <Button kind="main" onClick={() => set({ new: true })}>
       {texts.links.new}
@@ -74,23 +69,24 @@ export function LinksPage() {
     <>
       <PageTitle action={make}>{texts.links.title}</PageTitle>
       <div className="mb-4 flex flex-wrap items-center gap-3">
-        <Search value={search.q ?? ""} onChange={(q) => restart({ q: q || undefined })} />
+        <Search value={search.q ?? ""} onChange={(q) => set({ q: q || undefined })} />
         <Choice
           label={texts.links.order}
           value={order}
           of={ORDERS.map((order) => [order, texts.links.orders[order]])}
-          onChange={(order) => restart({ order: order === "CREATED_AT" ? undefined : order })}
+          onChange={(order) => set({ order: order === "CREATED_AT" ? undefined : order })}
         />
         <label className="inline-flex items-center gap-2 text-sm">
           <input
             type="checkbox"
             className="size-4"
             checked={search.archived ?? false}
-            onChange={(event) => restart({ archived: event.target.checked || undefined })}
+            onChange={(event) => set({ archived: event.target.checked || undefined })}
           />
           {texts.links.archivedOnes}
         </label>
       </div>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : links ? (
@@ -104,16 +100,14 @@ export function LinksPage() {
               columns={COLUMNS}
               total={links.totalCount}
               onOpen={(link) => set({ link: link.id })}
-              onMore={links.pageInfo.hasNextPage ? () => setAfter(links.pageInfo.endCursor) : undefined}
+              onMore={rows.more(links.pageInfo.hasNextPage)}
             />
           )}
         </Card>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
       {search.link && data && (
         <LinkSheet
-          link={data.link?.id === search.link ? data.link : null}
+          link={detail(isReading, search.link, data.link)}
           events={data.linkEvents?.nodes ?? []}
           period={period}
           onClose={() => set({ link: undefined })}

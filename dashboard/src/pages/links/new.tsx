@@ -14,15 +14,15 @@ const EMPTY = { url: "", title: "", key: "", couponCode: "" };
 /** Makes a link to a product. */
 export function NewLink({ period, onClose, onMade }: { period: PeriodInput; onClose(): void; onMade(id: string): void }) {
   const form = useForm({ defaultValues: EMPTY });
-  const [idempotencyKey, renew] = useKey();
+  const [keyOf, renew] = useKey();
   const { run, isRunning } = useChange(CreateLinkDocument);
   const [others, setOthers] = useState<string[]>([]);
   const { register } = form;
   const { errors } = form.formState;
   const send = form.handleSubmit(async ({ url, title, key, couponCode }) => {
     setOthers([]);
-    const input = { url, title: title || null, key: key || null, couponCode: couponCode || null, idempotencyKey };
-    const outcome = await run({ input, period });
+    const input = { url, title: title || null, key: key || null, couponCode: couponCode || null };
+    const outcome = await run({ input: { ...input, idempotencyKey: keyOf(input) }, period });
     if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
     renew();
     const link = outcome.data.createLink?.link;

@@ -1,11 +1,10 @@
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
-import { usePage } from "../../api/page";
+import { detail, usePage, useRows } from "../../api/page";
 import type { PayoutStatus } from "../../api/schema.generated";
 import { count, money } from "../../format/money";
 import { dayOf, moment, range } from "../../format/time";
 import { Badge, Card, Empty, Facts } from "../../parts/card";
-import { Failed, Loading } from "../../parts/failed";
+import { Detail, Failed, Loading } from "../../parts/failed";
 import { Choice } from "../../parts/field";
 import { Sheet } from "../../parts/sheet";
 import { type Column, Table } from "../../parts/table";
@@ -27,16 +26,22 @@ export function PayoutsPage() {
   const search = useSearch({ from: "/payouts" });
   const navigate = useNavigate({ from: "/payouts" });
   const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
-  const [after, setAfter] = useState<string | null>(null);
-  const { data, error, isLoading, reload } = usePage(
+  const rows = useRows(search.status);
+  const { data, error, isLoading, isReading, reload } = usePage(
     PayoutsDocument,
-    { filter: { status: search.status && [search.status] }, after, payout: search.payout ?? "", withPayout: search.payout !== undefined },
+    {
+      filter: { status: search.status && [search.status] },
+      first: rows.first,
+      payout: search.payout ?? "",
+      withPayout: search.payout !== undefined,
+    },
     ["PAYOUT"],
   );
   const payouts = data?.payouts;
   return (
     <>
       <PageTitle>{texts.payouts.title}</PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : payouts ? (
@@ -48,7 +53,6 @@ export function PayoutsPage() {
               value={search.status ?? ""}
               of={[["", texts.filter.all], ...STATUSES.map((status): [PayoutStatus, string] => [status, texts.payouts.statuses[status]])]}
               onChange={(status) => {
-                setAfter(null);
                 set({ status: status || undefined });
               }}
             />
@@ -63,15 +67,13 @@ export function PayoutsPage() {
               columns={COLUMNS}
               total={payouts.totalCount}
               onOpen={(payout) => set({ payout: payout.id })}
-              onMore={payouts.pageInfo.hasNextPage ? () => setAfter(payouts.pageInfo.endCursor) : undefined}
+              onMore={rows.more(payouts.pageInfo.hasNextPage)}
             />
           )}
         </Card>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
       {search.payout && data && (
-        <PayoutSheet payout={data.payout?.id === search.payout ? data.payout : null} onClose={() => set({ payout: undefined })} />
+        <PayoutSheet payout={detail(isReading, search.payout, data.payout)} onClose={() => set({ payout: undefined })} />
       )}
     </>
   );
@@ -80,10 +82,10 @@ export function PayoutsPage() {
 type Payout = NonNullable<PayoutsQuery["payout"]>;
 
 /** One payout beside the list: what has happened to it, and what is in it. */
-function PayoutSheet({ payout, onClose }: { payout: Payout | null; onClose(): void }) {
+function PayoutSheet({ payout, onClose }: { payout: Payout | null | undefined; onClose(): void }) {
   return (
     <Sheet title={payout ? range(payout.periodStart, payout.periodEnd) : texts.shell.loading} onClose={onClose}>
-      {payout ? <Contents payout={payout} /> : <Loading />}
+      <Detail of={payout}>{(payout) => <Contents payout={payout} />}</Detail>
     </Sheet>
   );
 }

@@ -35,8 +35,9 @@ function valuesOf({ profile }: ProfilePartsFragment) {
 }
 
 /** Who the partner is, where to pay, and what to write about. What somebody else has changed meanwhile is not overwritten. */
-export function ProfileForm({ partner }: { partner: ProfilePartsFragment }) {
-  const form = useForm({ defaultValues: valuesOf(partner) });
+export function ProfileForm({ partner, onConflict }: { partner: ProfilePartsFragment; onConflict(): void }) {
+  // What somebody else saves meanwhile comes in, and what was typed here stays.
+  const form = useForm({ values: valuesOf(partner), resetOptions: { keepDirtyValues: true } });
   const { run, isRunning } = useChange(UpdatePartnerProfileDocument);
   const [others, setOthers] = useState<string[]>([]);
   const mayWrite = useMay("PROFILE_WRITE");
@@ -63,7 +64,11 @@ export function ProfileForm({ partner }: { partner: ProfilePartsFragment }) {
       expectedUpdatedAt: partner.profile?.updatedAt,
     };
     const outcome = await run({ input });
-    if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
+    if (!outcome.done) {
+      setOthers(showFaults(form, outcome.faults));
+      return onConflict();
+    }
+    form.reset(valuesOf(outcome.data.updatePartnerProfile?.partner ?? partner));
     notify(texts.form.saved);
   });
   return (

@@ -14,14 +14,14 @@ export function ProfilePage() {
   return (
     <>
       <PageTitle>{isApplying ? texts.application.title : texts.profile.title}</PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : partner ? (
         isApplying ? (
           <Application partner={partner} />
         ) : (
-          // Another version of the profile, as somebody else has saved it, is another form.
-          <ProfileForm key={partner.profile?.updatedAt} partner={partner} />
+          <ProfileForm partner={partner} onConflict={reload} />
         )
       ) : error ? (
         <Failed error={error} onAgain={reload} />

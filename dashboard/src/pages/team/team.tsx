@@ -1,11 +1,12 @@
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { type Outcome, showFaults, useChange, useKey } from "../../api/change";
+import { faultOf, type Outcome, showFaults, useChange, useKey } from "../../api/change";
 import { usePage } from "../../api/page";
 import type { PartnerUserRole } from "../../api/schema.generated";
 import { dayOf } from "../../format/time";
 import { Button } from "../../parts/button";
 import { Badge, Card, Empty } from "../../parts/card";
+import { Copy } from "../../parts/copy";
 import { Failed, Loading } from "../../parts/failed";
 import { Faults, Input, Select } from "../../parts/field";
 import { notify } from "../../parts/notice";
@@ -42,13 +43,8 @@ export function TeamPage() {
       >
         {texts.team.title}
       </PageTitle>
-      {isLoading ? (
-        <Loading />
-      ) : partner ? (
-        <People partner={partner} onDone={reload} />
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      {error && <Failed error={error} onAgain={reload} />}
+      {isLoading ? <Loading /> : partner ? <People partner={partner} onDone={reload} /> : null}
       {isInviting && <Invite onClose={() => setInviting(false)} onDone={reload} />}
     </>
   );
@@ -61,7 +57,7 @@ function People({ partner, onDone }: { partner: TeamFragment; onDone(): void }) 
   const remove = useChange(RemovePartnerUserDocument);
   const revoke = useChange(RevokeInvitationDocument);
   const say = (outcome: Outcome<unknown>, text: string) => {
-    notify(outcome.done ? text : (outcome.faults[0]?.message ?? ""));
+    notify(outcome.done ? text : (faultOf(outcome) ?? ""));
     onDone();
   };
   const open = partner.invitations?.nodes.filter(({ status }) => status === "OPEN") ?? [];
@@ -140,14 +136,14 @@ function People({ partner, onDone }: { partner: TeamFragment; onDone(): void }) 
 /** Invites somebody. The link is given once, to be sent to them where the server sends no messages itself. */
 function Invite({ onClose, onDone }: { onClose(): void; onDone(): void }) {
   const form = useForm({ defaultValues: { email: "", role: "MEMBER" as PartnerUserRole } });
-  const [idempotencyKey] = useKey();
+  const [keyOf] = useKey();
   const { run, isRunning } = useChange(InviteUserDocument);
   const [others, setOthers] = useState<string[]>([]);
   const [link, setLink] = useState<string | null>(null);
   const { errors } = form.formState;
   const send = form.handleSubmit(async (values) => {
     setOthers([]);
-    const outcome = await run({ input: { ...values, idempotencyKey } });
+    const outcome = await run({ input: { ...values, idempotencyKey: keyOf(values) } });
     if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
     onDone();
     notify(texts.team.invited(values.email));
@@ -161,9 +157,7 @@ function Invite({ onClose, onDone }: { onClose(): void; onDone(): void }) {
         <>
           <p>{texts.team.linkAbout}</p>
           <code className="rounded-lg bg-hover p-3 text-sm break-all">{link}</code>
-          <Button onClick={() => void navigator.clipboard.writeText(link).then(() => notify(texts.links.copied))}>
-            {texts.links.copy}
-          </Button>
+          <Copy text={link} />
         </>
       ) : (
         <form className="flex flex-col gap-4" noValidate onSubmit={(event) => void send(event)}>

@@ -1,7 +1,7 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { useChange } from "../../../api/change";
-import { usePage } from "../../../api/page";
+import { faultOf, useChange } from "../../../api/change";
+import { usePage, useRows } from "../../../api/page";
 import { money } from "../../../format/money";
 import { ago, dayOf } from "../../../format/time";
 import { Button } from "../../../parts/button";
@@ -26,19 +26,22 @@ type Applicant = NonNullable<ApprovalsQuery["partners"]>["nodes"][number];
 export function ApprovalsPage() {
   const search = useSearch({ from: "/operator/approvals" });
   const navigate = useNavigate({ from: "/operator/approvals" });
-  const [after, setAfter] = useState<string | null>(null);
   const flagged = search.flagged ? (["NO_PERSON", "OTHER_PARTNER", "OWN_PURCHASE"] as const).slice() : null;
-  const { data, error, isLoading, reload } = usePage(ApprovalsDocument, { status: ["PENDING"], flagged, after }, ["COMMISSION"]);
+  const rows = useRows(search.flagged);
+  const { data, error, isLoading, reload } = usePage(ApprovalsDocument, { status: ["PENDING"], flagged, first: rows.first }, [
+    "COMMISSION",
+  ]);
   const commissions = data?.commissions;
   const applicants = data?.partners?.nodes ?? [];
   return (
     <>
       <PageTitle>{texts.approvals.title}</PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : commissions ? (
         <div className="flex flex-col gap-6">
-          <Card title={texts.approvals.applications(applicants.length)}>
+          <Card title={texts.approvals.applications(data.partners?.totalCount ?? 0)}>
             {applicants.length === 0 ? (
               <Empty>{texts.approvals.noApplications}</Empty>
             ) : (
@@ -56,7 +59,6 @@ export function ApprovalsPage() {
                   ["flagged", texts.approvals.flagged],
                 ]}
                 onChange={(shown) => {
-                  setAfter(null);
                   void navigate({ search: { flagged: shown === "flagged" || undefined } });
                 }}
               />
@@ -65,17 +67,11 @@ export function ApprovalsPage() {
             {commissions.nodes.length === 0 ? (
               <Empty>{texts.approvals.noCommissions}</Empty>
             ) : (
-              <Commissions
-                commissions={commissions.nodes}
-                onMore={commissions.pageInfo.hasNextPage ? () => setAfter(commissions.pageInfo.endCursor) : undefined}
-                onDone={reload}
-              />
+              <Commissions commissions={commissions.nodes} onMore={rows.more(commissions.pageInfo.hasNextPage)} onDone={reload} />
             )}
           </Card>
         </div>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
     </>
   );
 }
@@ -92,29 +88,25 @@ function Commissions({ commissions, onMore, onDone }: { commissions: Commission[
     if (!next.delete(id)) next.add(id);
     setChosen(next);
   };
-  const settle = (
-    results: { userError: { message: string } | null }[] | undefined,
-    faults: { message: string }[],
-    said: (n: number) => string,
-  ) => {
-    const refused = [...faults, ...(results ?? []).flatMap(({ userError }) => userError ?? [])];
-    notify(refused[0]?.message ?? said(results?.length ?? 0));
-    setChosen(new Set());
+  const [refused, setRefused] = useState<ReadonlyMap<string, string>>(new Map());
+  // What was refused stays chosen, and says why.
+  const settle = (results: { id: string; userError: { message: string } | null }[], said: (number: number) => string) => {
+    const failed = results.flatMap(({ id, userError }): [string, string][] => (userError ? [[id, userError.message]] : []));
+    setRefused(new Map(failed));
+    setChosen(new Set(failed.map(([id]) => id)));
+    notify([said(results.length - failed.length), ...(failed.length > 0 ? [texts.approvals.someRefused(failed.length)] : [])].join("; "));
     onDone();
   };
   const approveAll = async () => {
     const outcome = await approve.run({ ids });
-    settle(
-      outcome.done ? outcome.data.approveCommissions?.results : undefined,
-      outcome.done ? [] : outcome.faults,
-      texts.approvals.approved,
-    );
+    if (outcome.done) settle(outcome.data.approveCommissions?.results ?? [], texts.approvals.approved);
+    else notify(faultOf(outcome) ?? "");
   };
   const rejectAll = async (reason: string) => {
     const outcome = await reject.run({ ids, reason });
     if (!outcome.done) return outcome.faults;
     setRejecting(false);
-    settle(outcome.data.rejectCommissions?.results, [], texts.approvals.rejected);
+    settle(outcome.data.rejectCommissions?.results ?? [], texts.approvals.rejected);
     return [];
   };
   return (
@@ -164,6 +156,11 @@ function Commissions({ commissions, onMore, onDone }: { commissions: Commission[
                   .join(" · ")}
               </p>
               <p className="mt-1">{commission.explanation.sentence}</p>
+              {refused.has(commission.id) && (
+                <p role="alert" className="mt-1 text-bad">
+                  {refused.get(commission.id)}
+                </p>
+              )}
               {commission.flags.map(({ kind, reason }) => (
                 <p key={kind} className="mt-1 rounded-lg bg-warn-soft px-3 py-1.5 text-warn">
                   {reason}
@@ -206,43 +203,45 @@ function Applicants({ applicants, onDone }: { applicants: Applicant[]; onDone():
     return [];
   };
   return (
-    <ul>
-      {applicants.map((applicant) => (
-        <li
-          key={applicant.id}
-          className="flex flex-wrap items-start justify-between gap-4 border-b border-line px-4 py-3 text-sm last:border-0"
-        >
-          <div className="min-w-0 flex-1 basis-72">
-            <p className="font-medium">{applicant.companyName}</p>
-            <p className="text-muted">
-              {[applicant.users[0]?.user.email, applicant.profile?.website, applicant.profile?.address?.country, ago(applicant.createdAt)]
-                .filter(Boolean)
-                .join(" · ")}
-            </p>
-            <p className="mt-1">{applicant.application?.salesPlan ?? texts.approvals.noPlan}</p>
-          </div>
-          <span className="flex gap-2">
-            <Button
-              aria-label={`${texts.approvals.refuse}: ${applicant.companyName}`}
-              disabled={isRunning}
-              onClick={() => setRefused(applicant)}
-            >
-              {texts.approvals.refuse}
-            </Button>
-            <Button
-              kind="main"
-              aria-label={`${texts.approvals.accept}: ${applicant.companyName}`}
-              disabled={isRunning}
-              onClick={async () => {
-                const faults = await decide(applicant.id, "ACTIVE", applicant.companyName);
-                if (faults[0]) notify(faults[0].message);
-              }}
-            >
-              {texts.approvals.accept}
-            </Button>
-          </span>
-        </li>
-      ))}
+    <>
+      <ul>
+        {applicants.map((applicant) => (
+          <li
+            key={applicant.id}
+            className="flex flex-wrap items-start justify-between gap-4 border-b border-line px-4 py-3 text-sm last:border-0"
+          >
+            <div className="min-w-0 flex-1 basis-72">
+              <p className="font-medium">{applicant.companyName}</p>
+              <p className="text-muted">
+                {[applicant.users[0]?.user.email, applicant.profile?.website, applicant.profile?.address?.country, ago(applicant.createdAt)]
+                  .filter(Boolean)
+                  .join(" · ")}
+              </p>
+              <p className="mt-1">{applicant.application?.salesPlan ?? texts.approvals.noPlan}</p>
+            </div>
+            <span className="flex gap-2">
+              <Button
+                aria-label={`${texts.approvals.refuse}: ${applicant.companyName}`}
+                disabled={isRunning}
+                onClick={() => setRefused(applicant)}
+              >
+                {texts.approvals.refuse}
+              </Button>
+              <Button
+                kind="main"
+                aria-label={`${texts.approvals.accept}: ${applicant.companyName}`}
+                disabled={isRunning}
+                onClick={async () => {
+                  const faults = await decide(applicant.id, "ACTIVE", applicant.companyName);
+                  if (faults[0]) notify(faults[0].message);
+                }}
+              >
+                {texts.approvals.accept}
+              </Button>
+            </span>
+          </li>
+        ))}
+      </ul>
       {refused && (
         <Reason
           title={texts.approvals.refuseTitle(refused.companyName)}
@@ -252,6 +251,6 @@ function Applicants({ applicants, onDone }: { applicants: Applicant[]; onDone():
           onClose={() => setRefused(null)}
         />
       )}
-    </ul>
+    </>
   );
 }

@@ -1,6 +1,5 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
-import { usePage } from "../../../api/page";
+import { usePage, useRows } from "../../../api/page";
 import type { AuditActor } from "../../../api/schema.generated";
 import { moment } from "../../../format/time";
 import { Card, Empty, Facts } from "../../../parts/card";
@@ -35,14 +34,13 @@ const COLUMNS: Column<Entry>[] = [
 export function AuditPage() {
   const search = useSearch({ from: "/operator/audit" });
   const navigate = useNavigate({ from: "/operator/audit" });
-  const [after, setAfter] = useState<string | null>(null);
   const set = (changed: Partial<typeof search>) => {
-    setAfter(null);
     void navigate({ search: (before) => ({ ...before, ...changed }) });
   };
+  const rows = useRows([search.action, search.actor]);
   const { data, error, isLoading, reload } = usePage(AuditDocument, {
     filter: { action: search.action ? [search.action] : null, actorKind: search.actor ? [search.actor] : null },
-    after,
+    first: rows.first,
   });
   const log = data?.auditLog;
   const shown = log?.nodes.find(({ id }) => id === search.entry);
@@ -58,6 +56,7 @@ export function AuditPage() {
           onChange={(actor) => set({ actor: actor || undefined })}
         />
       </div>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : log ? (
@@ -70,13 +69,11 @@ export function AuditPage() {
               rows={log.nodes}
               columns={COLUMNS}
               onOpen={({ id }) => void navigate({ search: (before) => ({ ...before, entry: id }) })}
-              onMore={log.pageInfo.hasNextPage ? () => setAfter(log.pageInfo.endCursor) : undefined}
+              onMore={rows.more(log.pageInfo.hasNextPage)}
             />
           )}
         </Card>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
       {shown && (
         <Sheet title={shown.action} onClose={() => void navigate({ search: (before) => ({ ...before, entry: undefined }) })}>
           <Changes entry={shown} />

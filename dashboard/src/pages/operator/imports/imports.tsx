@@ -1,14 +1,14 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { useForm } from "react-hook-form";
-import { showFaults, useChange, useKey } from "../../../api/change";
-import { usePage } from "../../../api/page";
+import { faultOf, showFaults, useChange, useKey } from "../../../api/change";
+import { detail, usePage } from "../../../api/page";
 import type { DataImportStatus, DataSource } from "../../../api/schema.generated";
 import { count } from "../../../format/money";
 import { moment } from "../../../format/time";
 import { Button } from "../../../parts/button";
 import { Badge, Card, Empty, Facts, type Tone } from "../../../parts/card";
-import { Failed, Loading } from "../../../parts/failed";
+import { Detail, Failed, Loading } from "../../../parts/failed";
 import { Faults, Input, Select } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
 import { Sheet } from "../../../parts/sheet";
@@ -52,7 +52,7 @@ export function ImportsPage() {
   const navigate = useNavigate({ from: "/operator/imports" });
   const [isNew, setNew] = useState(false);
   const open = (id?: string) => void navigate({ search: { import: id } });
-  const { data, error, isLoading, reload } = usePage(
+  const { data, error, isLoading, isReading, reload } = usePage(
     ImportsDocument,
     { import: search.import ?? "", withImport: search.import !== undefined },
     ["DATA_IMPORT"],
@@ -66,6 +66,7 @@ export function ImportsPage() {
   return (
     <>
       <PageTitle action={begin}>{texts.imports.title}</PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : imports ? (
@@ -76,12 +77,8 @@ export function ImportsPage() {
             <Table label={texts.imports.title} rows={imports} columns={COLUMNS} onOpen={({ id }) => open(id)} />
           )}
         </Card>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
-      {search.import && data && (
-        <Report of={data.dataImport?.id === search.import ? data.dataImport : null} onClose={() => open()} onDone={reload} />
-      )}
+      ) : null}
+      {search.import && data && <Report of={detail(isReading, search.import, data.dataImport)} onClose={() => open()} onDone={reload} />}
       {isNew && (
         <NewImport
           onClose={() => setNew(false)}
@@ -98,12 +95,12 @@ export function ImportsPage() {
 type Import = NonNullable<ImportsQuery["dataImport"]>;
 
 /** One import beside the list: how far it is, whether its totals agree with the source, and every row that did not fit. */
-function Report({ of, onClose, onDone }: { of: Import | null; onClose(): void; onDone(): void }) {
+function Report({ of, onClose, onDone }: { of: Import | null | undefined; onClose(): void; onDone(): void }) {
   const cancel = useChange(CancelDataImportDocument);
   if (!of) {
     return (
-      <Sheet title={texts.shell.loading} onClose={onClose}>
-        <Loading />
+      <Sheet title={texts.imports.report} onClose={onClose}>
+        <Detail of={of}>{() => null}</Detail>
       </Sheet>
     );
   }
@@ -119,7 +116,7 @@ function Report({ of, onClose, onDone }: { of: Import | null; onClose(): void; o
             disabled={cancel.isRunning}
             onClick={async () => {
               const outcome = await cancel.run({ id: of.id });
-              if (!outcome.done) notify(outcome.faults[0]?.message ?? "");
+              if (!outcome.done) notify(faultOf(outcome) ?? "");
               onDone();
             }}
           >
@@ -157,15 +154,16 @@ function Report({ of, onClose, onDone }: { of: Import | null; onClose(): void; o
 
 /** Begins an import, as a trial first. */
 function NewImport({ onClose, onBegun }: { onClose(): void; onBegun(id: string): void }) {
-  const form = useForm({ defaultValues: { source: "DUB" as DataSource, files: "" } });
+  const form = useForm({ defaultValues: { source: "DUB" as DataSource } });
   const [files, setFiles] = useState<File[]>([]);
-  const [idempotencyKey, renew] = useKey();
+  const [keyOf, renew] = useKey();
   const { run, isRunning } = useChange(ImportDataDocument);
   const [others, setOthers] = useState<string[]>([]);
   const { errors } = form.formState;
   const send = (dryRun: boolean) =>
     form.handleSubmit(async ({ source }) => {
       setOthers([]);
+      const idempotencyKey = keyOf([source, dryRun, files.map(({ name, size, lastModified }) => [name, size, lastModified])]);
       const input = { source, dryRun, idempotencyKey, files: files.map((file) => ({ name: file.name, file })) };
       const outcome = await run({ input });
       if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
@@ -188,7 +186,6 @@ function NewImport({ onClose, onBegun }: { onClose(): void; onBegun(id: string):
         <Input
           label={texts.imports.files}
           hint={texts.imports.filesHint}
-          fault={errors.files}
           type="file"
           multiple
           className="py-1.5"

@@ -1,13 +1,13 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { useChange } from "../../../api/change";
-import { usePage } from "../../../api/page";
+import { faultOf, useChange } from "../../../api/change";
+import { detail, usePage, useRows } from "../../../api/page";
 import type { EnrolmentStatus, PartnerStatus } from "../../../api/schema.generated";
 import { count, money, percent } from "../../../format/money";
 import { dayOf } from "../../../format/time";
 import { Button } from "../../../parts/button";
 import { Badge, Card, Empty, Facts, type Tone } from "../../../parts/card";
-import { Failed, Loading } from "../../../parts/failed";
+import { Detail, Failed, Loading } from "../../../parts/failed";
 import { Choice } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
 import { Reason } from "../../../parts/reason";
@@ -48,16 +48,12 @@ export function PartnersPage() {
   const search = useSearch({ from: "/operator/partners" });
   const navigate = useNavigate({ from: "/operator/partners" });
   const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
-  const [after, setAfter] = useState<string | null>(null);
-  const restart = (changed: Partial<typeof search>) => {
-    setAfter(null);
-    set(changed);
-  };
-  const { data, error, isLoading, reload } = usePage(
+  const rows = useRows([search.q, search.status]);
+  const { data, error, isLoading, isReading, reload } = usePage(
     PartnersDocument,
     {
       filter: { search: search.q, status: search.status && [search.status] },
-      after,
+      first: rows.first,
       partner: search.partner ?? "",
       withPartner: search.partner !== undefined,
     },
@@ -68,14 +64,15 @@ export function PartnersPage() {
     <>
       <PageTitle>{texts.partners.title}</PageTitle>
       <div className="mb-4 flex flex-wrap items-center gap-3">
-        <Search value={search.q ?? ""} onChange={(q) => restart({ q: q || undefined })} />
+        <Search value={search.q ?? ""} onChange={(q) => set({ q: q || undefined })} />
         <Choice
           label={texts.partners.status}
           value={search.status ?? ""}
           of={[["", texts.filter.all], ...STATUSES.map((status): [PartnerStatus, string] => [status, texts.partners.statuses[status]])]}
-          onChange={(status) => restart({ status: status || undefined })}
+          onChange={(status) => set({ status: status || undefined })}
         />
       </div>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : partners ? (
@@ -89,16 +86,14 @@ export function PartnersPage() {
               columns={COLUMNS}
               total={partners.totalCount}
               onOpen={(partner) => set({ partner: partner.id })}
-              onMore={partners.pageInfo.hasNextPage ? () => setAfter(partners.pageInfo.endCursor) : undefined}
+              onMore={rows.more(partners.pageInfo.hasNextPage)}
             />
           )}
         </Card>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
       {search.partner && data && (
         <PartnerSheet
-          partner={data.partner?.id === search.partner ? data.partner : null}
+          partner={detail(isReading, search.partner, data.partner)}
           onClose={() => set({ partner: undefined })}
           onDone={reload}
         />
@@ -110,7 +105,7 @@ export function PartnersPage() {
 type Partner = NonNullable<PartnersQuery["partner"]>;
 
 /** One partner beside the list: what is known of it, and what may be done with it. */
-function PartnerSheet({ partner, onClose, onDone }: { partner: Partner | null; onClose(): void; onDone(): void }) {
+function PartnerSheet({ partner, onClose, onDone }: { partner: Partner | null | undefined; onClose(): void; onDone(): void }) {
   const [asked, setAsked] = useState<PartnerStatus | null>(null);
   const { run, isRunning } = useChange(SetPartnerStatusDocument);
   const change = async (status: PartnerStatus, reason: string) => {
@@ -136,7 +131,7 @@ function PartnerSheet({ partner, onClose, onDone }: { partner: Partner | null; o
   }
   return (
     <Sheet title={partner?.companyName ?? texts.shell.loading} onClose={onClose}>
-      {partner ? <Contents partner={partner} onAsk={setAsked} onDone={onDone} /> : <Loading />}
+      <Detail of={partner}>{(partner) => <Contents partner={partner} onAsk={setAsked} onDone={onDone} />}</Detail>
     </Sheet>
   );
 }
@@ -145,7 +140,7 @@ function Contents({ partner, onAsk, onDone }: { partner: Partner; onAsk(status: 
   const decide = useChange(DecideEnrolmentDocument);
   const letIn = async (id: string) => {
     const outcome = await decide.run({ input: { id, status: "APPROVED" } });
-    if (!outcome.done) notify(outcome.faults[0]?.message ?? "");
+    if (!outcome.done) notify(faultOf(outcome) ?? "");
     onDone();
   };
   return (

@@ -3,7 +3,7 @@ import { count, money } from "../../../format/money";
 import { dayOf, range } from "../../../format/time";
 import { Button } from "../../../parts/button";
 import { Badge, Facts } from "../../../parts/card";
-import { Loading } from "../../../parts/failed";
+import { Detail } from "../../../parts/failed";
 import { notify } from "../../../parts/notice";
 import { Reason } from "../../../parts/reason";
 import { Sheet } from "../../../parts/sheet";
@@ -16,7 +16,7 @@ import { type Step, stepsOf, useSteps, WORDS } from "./steps";
 type Payout = NonNullable<ManagePayoutsQuery["payout"]>;
 
 /** One payout beside the list: its next step, what has happened, and what is in it. */
-export function PayoutSheet({ payout, onClose }: { payout: Payout | null; onClose(): void }) {
+export function PayoutSheet({ payout, onClose }: { payout: Payout | null | undefined; onClose(): void }) {
   const [asked, setAsked] = useState<Step | null>(null);
   const { run, isRunning } = useSteps();
   const take = async (step: Step, words: string) => {
@@ -46,7 +46,7 @@ export function PayoutSheet({ payout, onClose }: { payout: Payout | null; onClos
   }
   return (
     <Sheet title={payout?.partner.companyName ?? texts.shell.loading} onClose={onClose}>
-      {payout ? <Contents payout={payout} isRunning={isRunning} onStep={(step) => void begin(step)} /> : <Loading />}
+      <Detail of={payout}>{(payout) => <Contents payout={payout} isRunning={isRunning} onStep={(step) => void begin(step)} />}</Detail>
     </Sheet>
   );
 }

@@ -1,6 +1,5 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
-import { usePage } from "../../../api/page";
+import { detail, usePage, useRows } from "../../../api/page";
 import type { PayoutStatus } from "../../../api/schema.generated";
 import { money } from "../../../format/money";
 import { monthsAgo, range } from "../../../format/time";
@@ -28,21 +27,21 @@ export function ManagePayoutsPage() {
   const search = useSearch({ from: "/operator/payouts" });
   const navigate = useNavigate({ from: "/operator/payouts" });
   const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
-  const [after, setAfter] = useState<string | null>(null);
   // Everything that is approved up to the end of this month.
   const period = { from: search.from ?? monthsAgo(12), before: search.before ?? monthsAgo(-1) };
-  const { data, error, isLoading, reload } = usePage(
+  const rows = useRows(search.status);
+  const { data, error, isLoading, isReading, reload } = usePage(
     ManagePayoutsDocument,
     {
       filter: { status: search.status && [search.status] },
-      after,
+      first: rows.first,
       payout: search.payout ?? "",
       withPayout: search.payout !== undefined,
       partner: search.partner ?? "",
       period,
       withPreview: search.partner !== undefined,
     },
-    ["PAYOUT"],
+    ["PAYOUT", "COMMISSION"],
   );
   const payouts = data?.payouts;
   return (
@@ -56,6 +55,7 @@ export function ManagePayoutsPage() {
       >
         {texts.payouts.title}
       </PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : payouts ? (
@@ -67,7 +67,6 @@ export function ManagePayoutsPage() {
               value={search.status ?? ""}
               of={[["", texts.filter.all], ...STATUSES.map((status): [PayoutStatus, string] => [status, texts.payouts.statuses[status]])]}
               onChange={(status) => {
-                setAfter(null);
                 set({ status: status || undefined });
               }}
             />
@@ -82,25 +81,24 @@ export function ManagePayoutsPage() {
               columns={COLUMNS}
               total={payouts.totalCount}
               onOpen={(payout) => set({ payout: payout.id })}
-              onMore={payouts.pageInfo.hasNextPage ? () => setAfter(payouts.pageInfo.endCursor) : undefined}
+              onMore={rows.more(payouts.pageInfo.hasNextPage)}
             />
           )}
         </Card>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
       {search.payout && data && (
-        <PayoutSheet payout={data.payout?.id === search.payout ? data.payout : null} onClose={() => set({ payout: undefined })} />
+        <PayoutSheet payout={detail(isReading, search.payout, data.payout)} onClose={() => set({ payout: undefined })} />
       )}
       {search.prepare && data && (
         <PreparePayout
           partners={data.partners?.nodes ?? []}
           partner={search.partner}
           period={period}
-          preview={(search.partner && data.previewPayout) || null}
+          preview={(search.partner && !isReading && data.previewPayout) || null}
           onChoose={(partner) => set({ partner: partner || undefined })}
           onPeriod={(changed) => set(changed)}
           onClose={() => set({ prepare: undefined, partner: undefined })}
+          onRefused={reload}
           onMade={(payout) => {
             set({ prepare: undefined, partner: undefined, payout });
             reload();

@@ -26,6 +26,7 @@ export function PreparePayout({
   onPeriod,
   onClose,
   onMade,
+  onRefused,
 }: {
   partners: { id: string; companyName: string }[];
   partner: string | undefined;
@@ -35,13 +36,19 @@ export function PreparePayout({
   onPeriod(changed: Partial<Days>): void;
   onClose(): void;
   onMade(payout: string): void;
+  onRefused(): void;
 }) {
-  const [idempotencyKey] = useKey();
+  const [keyOf] = useKey();
   const { run, isRunning } = useChange(CreatePayoutBatchDocument);
   const [faults, setFaults] = useState<Fault[]>([]);
   const make = async (partnerId: string, { fingerprint, previewedAt }: Preview) => {
-    const outcome = await run({ input: { partnerId, period, expectedFingerprint: fingerprint, previewedAt, idempotencyKey } });
-    if (!outcome.done) return setFaults(outcome.faults);
+    const input = { partnerId, period, expectedFingerprint: fingerprint, previewedAt };
+    const outcome = await run({ input: { ...input, idempotencyKey: keyOf(input) } });
+    if (!outcome.done) {
+      setFaults(outcome.faults);
+      // What is approved by now is shown, to be looked at once more.
+      return onRefused();
+    }
     const payout = outcome.data.createPayoutBatch?.payout;
     if (!payout) return;
     notify(texts.payouts.made(money(payout.total), payout.partner.companyName));

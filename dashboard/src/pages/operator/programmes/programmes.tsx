@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { useChange } from "../../../api/change";
+import { faultOf, useChange } from "../../../api/change";
 import { usePage } from "../../../api/page";
 import type { CommissionRuleInput } from "../../../api/schema.generated";
 import { count } from "../../../format/money";
@@ -41,7 +41,11 @@ export function ProgrammesPage() {
   const [isTrying, setTrying] = useState(false);
   const [tried, setTried] = useState<CommissionRuleInput | null>(null);
   const period = periodOf("quarter").span;
-  const { data, error, isLoading, reload } = usePage(ProgrammesDocument, { period, rule: tried ?? NONE, withSimulation: tried !== null });
+  const { data, error, isLoading, isReading, reload } = usePage(ProgrammesDocument, {
+    period,
+    rule: tried ?? NONE,
+    withSimulation: tried !== null,
+  });
   const programmes = data?.programmes;
   return (
     <>
@@ -54,6 +58,7 @@ export function ProgrammesPage() {
       >
         {texts.programmes.title}
       </PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : programmes ? (
@@ -88,14 +93,13 @@ export function ProgrammesPage() {
             )}
           </Card>
         </div>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
       {isTrying && data && (
         <TryRule
           partners={data.partners?.nodes ?? []}
           programmes={data.programmes?.nodes ?? []}
-          simulation={(tried && data.simulateCommissionRule) || null}
+          tried={tried}
+          simulation={(tried && !isReading && data.simulateCommissionRule) || null}
           fault={tried ? error?.graphQLErrors[0]?.message : undefined}
           onTry={setTried}
           onClose={() => {
@@ -116,7 +120,7 @@ function Status({ programme }: { programme: Programme }) {
     const outcome = await run({
       input: { id: programme.id, status: isActive ? "PAUSED" : "ACTIVE", expectedUpdatedAt: programme.updatedAt },
     });
-    if (!outcome.done) notify(outcome.faults[0]?.message ?? "");
+    if (!outcome.done) notify(faultOf(outcome) ?? "");
   };
   return (
     <span className="flex items-center gap-3">

@@ -5,7 +5,7 @@ import type { CommissionRuleInput } from "../../../api/schema.generated";
 import { money } from "../../../format/money";
 import { Button } from "../../../parts/button";
 import { Empty, Facts } from "../../../parts/card";
-import { Faults, Input, Select } from "../../../parts/field";
+import { Faults, Input, Select, WHOLE } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
 import { Sheet } from "../../../parts/sheet";
 import { texts } from "../../../texts";
@@ -37,6 +37,7 @@ function inputOf({ partnerId, programmeId, kind, rate, flatAmount, cap, duration
 export function TryRule({
   partners,
   programmes,
+  tried,
   simulation,
   fault,
   onTry,
@@ -45,6 +46,8 @@ export function TryRule({
 }: {
   partners: { id: string; companyName: string }[];
   programmes: { id: string; name: string }[];
+  /** The rule that the simulation is of. */
+  tried: CommissionRuleInput | null;
   simulation: Simulation | null;
   fault: string | undefined;
   onTry(rule: CommissionRuleInput): void;
@@ -52,14 +55,16 @@ export function TryRule({
   onDone(): void;
 }) {
   const form = useForm({ defaultValues: EMPTY });
-  const [idempotencyKey, renew] = useKey();
+  const [keyOf, renew] = useKey();
   const { run, isRunning } = useChange(SetCommissionRuleDocument);
   const [others, setOthers] = useState<string[]>([]);
   const { register, watch } = form;
   const { errors } = form.formState;
-  const set = form.handleSubmit(async (values) => {
+  const isTried = JSON.stringify(inputOf(watch())) === JSON.stringify(tried);
+  const set = form.handleSubmit(async () => {
+    if (!tried || !isTried) return;
     setOthers([]);
-    const outcome = await run({ input: { ...inputOf(values), idempotencyKey } });
+    const outcome = await run({ input: { ...tried, idempotencyKey: keyOf(tried) } });
     if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
     renew();
     notify(texts.programmes.setNow);
@@ -120,24 +125,24 @@ export function TryRule({
         )}
         <Input
           label={texts.programmes.months}
-          form={register("durationMonths")}
+          form={register("durationMonths", WHOLE)}
           fault={errors.durationMonths}
           inputMode="numeric"
           isOptional
           autoComplete="off"
         />
         <div className="flex flex-wrap gap-3">
-          <Button kind={simulation ? "plain" : "main"} onClick={() => onTry(inputOf(form.getValues()))}>
+          <Button kind={isTried && simulation ? "plain" : "main"} onClick={() => onTry(inputOf(form.getValues()))}>
             {texts.programmes.simulate}
           </Button>
-          {simulation && (
+          {isTried && simulation && (
             <Button kind="main" type="submit" disabled={isRunning}>
               {texts.programmes.set}
             </Button>
           )}
         </div>
       </form>
-      {simulation && <Simulated simulation={simulation} />}
+      {isTried && simulation && <Simulated simulation={simulation} />}
     </Sheet>
   );
 }

@@ -5,7 +5,7 @@ import { usePage } from "../../../api/page";
 import { Button } from "../../../parts/button";
 import { Card, Facts } from "../../../parts/card";
 import { Failed, Loading } from "../../../parts/failed";
-import { Faults, Input } from "../../../parts/field";
+import { Faults, Input, WHOLE } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
 import { PageTitle } from "../../../shell/shell";
 import { useMay } from "../../../shell/viewer";
@@ -20,6 +20,7 @@ export function SettingsPage() {
   return (
     <>
       <PageTitle>{texts.settings.title}</PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : tenant ? (
@@ -39,9 +40,7 @@ export function SettingsPage() {
             </div>
           </Card>
         </div>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
     </>
   );
 }
@@ -67,7 +66,7 @@ function Terms({ tenant }: { tenant: Tenant }) {
         <Input
           label={texts.settings.holdDays}
           hint={texts.settings.holdHint}
-          form={form.register("commissionHoldDays")}
+          form={form.register("commissionHoldDays", WHOLE)}
           fault={errors.commissionHoldDays}
           inputMode="numeric"
         />

@@ -1,9 +1,9 @@
-import { type Outcome, useChange, useKey } from "../../../api/change";
+import { faultOf, type Outcome, useChange, useKey } from "../../../api/change";
 import type { WebhookDeliveryStatus } from "../../../api/schema.generated";
 import { moment } from "../../../format/time";
 import { Button } from "../../../parts/button";
 import { Badge, Facts, type Tone } from "../../../parts/card";
-import { Loading } from "../../../parts/failed";
+import { Detail } from "../../../parts/failed";
 import { notify } from "../../../parts/notice";
 import { Sheet } from "../../../parts/sheet";
 import { texts } from "../../../texts";
@@ -20,23 +20,23 @@ export function EndpointSheet({
   onDone,
   onRemoved,
 }: {
-  endpoint: Endpoint | null;
+  endpoint: Endpoint | null | undefined;
   onClose(): void;
   onDone(): void;
   onRemoved(): void;
 }) {
-  const [idempotencyKey, renew] = useKey();
+  const [keyOf, renew] = useKey();
   const test = useChange(SendTestWebhookDocument);
   const again = useChange(RedeliverWebhookDocument);
   const remove = useChange(RemoveWebhookEndpointDocument);
   const say = (outcome: Outcome<unknown>, text: string, done = onDone) => {
-    notify(outcome.done ? text : (outcome.faults[0]?.message ?? ""));
+    notify(outcome.done ? text : (faultOf(outcome) ?? ""));
     if (outcome.done) done();
   };
   if (!endpoint) {
     return (
-      <Sheet title={texts.shell.loading} onClose={onClose}>
-        <Loading />
+      <Sheet title={texts.webhooks.title} onClose={onClose}>
+        <Detail of={endpoint}>{() => null}</Detail>
       </Sheet>
     );
   }
@@ -60,7 +60,7 @@ export function EndpointSheet({
           kind="main"
           disabled={test.isRunning}
           onClick={async () => {
-            say(await test.run({ input: { id, idempotencyKey } }), texts.webhooks.tested);
+            say(await test.run({ input: { id, idempotencyKey: keyOf(id) } }), texts.webhooks.tested);
             renew();
           }}
         >

@@ -3,13 +3,14 @@ import { useForm } from "react-hook-form";
 import { showFaults, useChange, useKey } from "../../../api/change";
 import type { WebhookEventType } from "../../../api/schema.generated";
 import { Button } from "../../../parts/button";
+import { Copy } from "../../../parts/copy";
 import { Faults, Input } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
 import { Sheet } from "../../../parts/sheet";
 import { texts } from "../../../texts";
 import { CreateWebhookEndpointDocument } from "./webhooks.generated";
 
-/** What can be told of; which of them an endpoint is told of is chosen. */
+/** The events that are offered. An endpoint receives those that are chosen. */
 const EVENTS: WebhookEventType[] = [
   "LEAD_CREATED",
   "LEAD_STATUS_CHANGED",
@@ -36,18 +37,22 @@ const EMPTY = { url: "", description: "", eventTypes: EVENTS };
 /** Adds an endpoint, and shows its secret once. */
 export function NewEndpoint({ onClose, onDone }: { onClose(): void; onDone(): void }) {
   const form = useForm({ defaultValues: EMPTY });
-  const [idempotencyKey] = useKey();
+  const [keyOf] = useKey();
   const { run, isRunning } = useChange(CreateWebhookEndpointDocument);
   const [others, setOthers] = useState<string[]>([]);
   const [secret, setSecret] = useState<string | null>(null);
   const { errors } = form.formState;
   const send = form.handleSubmit(async ({ url, description, eventTypes }) => {
     setOthers([]);
-    const outcome = await run({ input: { url, description: description || null, eventTypes, idempotencyKey } });
+    const input = { url, description: description || null, eventTypes };
+    const outcome = await run({ input: { ...input, idempotencyKey: keyOf(input) } });
     if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
     notify(texts.webhooks.added);
     onDone();
-    setSecret(outcome.data.createWebhookEndpoint?.secret ?? null);
+    const secret = outcome.data.createWebhookEndpoint?.secret;
+    // It is given with the first answer alone.
+    if (secret) setSecret(secret);
+    else onClose();
   });
   return (
     <Sheet title={texts.webhooks.new} onClose={onClose}>
@@ -55,9 +60,7 @@ export function NewEndpoint({ onClose, onDone }: { onClose(): void; onDone(): vo
         <>
           <p>{texts.webhooks.secret}</p>
           <code className="rounded-lg bg-hover p-3 text-sm break-all">{secret}</code>
-          <Button onClick={() => void navigator.clipboard.writeText(secret).then(() => notify(texts.links.copied))}>
-            {texts.links.copy}
-          </Button>
+          <Copy text={secret} />
         </>
       ) : (
         <form className="flex flex-col gap-4" noValidate onSubmit={(event) => void send(event)}>
@@ -72,6 +75,11 @@ export function NewEndpoint({ onClose, onDone }: { onClose(): void; onDone(): vo
           />
           <fieldset className="flex flex-col gap-1 text-sm">
             <legend className="mb-1 font-medium">{texts.webhooks.events}</legend>
+            {errors.eventTypes && (
+              <p role="alert" className="text-bad">
+                {errors.eventTypes.message}
+              </p>
+            )}
             {EVENTS.map((event) => (
               <label key={event} className="flex items-center gap-2">
                 <input type="checkbox" className="size-4" value={event} {...form.register("eventTypes")} /> {event}

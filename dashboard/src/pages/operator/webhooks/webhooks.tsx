@@ -1,6 +1,6 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
-import { usePage } from "../../../api/page";
+import { detail, usePage } from "../../../api/page";
 import { dayOf } from "../../../format/time";
 import { Button } from "../../../parts/button";
 import { Badge, Card, Empty } from "../../../parts/card";
@@ -34,7 +34,7 @@ export function WebhooksPage() {
   const search = useSearch({ from: "/operator/webhooks" });
   const navigate = useNavigate({ from: "/operator/webhooks" });
   const [isAdding, setAdding] = useState(false);
-  const { data, error, isLoading, reload } = usePage(WebhooksDocument, {
+  const { data, error, isLoading, isReading, reload } = usePage(WebhooksDocument, {
     endpoint: search.endpoint ?? "",
     withEndpoint: search.endpoint !== undefined,
   });
@@ -48,6 +48,7 @@ export function WebhooksPage() {
   return (
     <>
       <PageTitle action={add}>{texts.webhooks.title}</PageTitle>
+      {error && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : endpoints ? (
@@ -63,12 +64,10 @@ export function WebhooksPage() {
             />
           )}
         </Card>
-      ) : (
-        error && <Failed error={error} onAgain={reload} />
-      )}
+      ) : null}
       {search.endpoint && data && (
         <EndpointSheet
-          endpoint={data.webhookEndpoint?.id === search.endpoint ? data.webhookEndpoint : null}
+          endpoint={detail(isReading, search.endpoint, data.webhookEndpoint)}
           onClose={close}
           onDone={reload}
           onRemoved={() => {
