@@ -128,10 +128,11 @@ const managePayouts = createRoute({
   path: "/operator/payouts",
   validateSearch: (
     search: Search,
-  ): { status?: PayoutStatus; payout?: string; prepare?: true; partner?: string; from?: string; before?: string } => ({
+  ): { status?: PayoutStatus; payout?: string; prepare?: true; all?: true; partner?: string; from?: string; before?: string } => ({
     status: one(PAYOUT_STATUSES, search.status),
     payout: text(search.payout),
     prepare: flag(search.prepare),
+    all: flag(search.all),
     partner: text(search.partner),
     from: text(search.from),
     before: text(search.before),

@@ -35,6 +35,7 @@ const PAGES = [
   ["operator", "/operator/payouts"],
   ["operator", "/operator/payouts", "tbody tr:first-child button"],
   ["operator", "/operator/payouts?prepare=true"],
+  ["operator", "/operator/payouts?all=true"],
   ["operator", "/operator/partners"],
   ["operator", "/operator/partners", "tbody tr:first-child button"],
   ["operator", "/operator/programmes"],

@@ -88,6 +88,10 @@ async function payout(owner, operator, server) {
   await sees(newest, "Failed");
   await newest.getByRole("button").click();
   await sees(owner.getByRole("dialog"), "The account is closed");
+  await press(operator, "Close");
+  await press(operator, "Prepare all payouts");
+  await press(operator, "Create all payouts");
+  await notice(operator, /payouts? (is|are) prepared/);
 }
 
 // A link from making to earning: each click and sale shows as it happens.

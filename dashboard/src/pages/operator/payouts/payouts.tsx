@@ -11,6 +11,7 @@ import { type Column, Table } from "../../../parts/table";
 import { PageTitle } from "../../../shell/shell";
 import { texts } from "../../../texts";
 import { STATUS_TONES, STATUSES } from "../../payouts/status";
+import { PrepareAll } from "./batch";
 import { PayoutSheet } from "./payout";
 import { type ManagedPayoutFragment, ManagePayoutsDocument } from "./payouts.generated";
 import { PreparePayout } from "./prepare";
@@ -48,9 +49,12 @@ export function ManagePayoutsPage() {
     <>
       <PageTitle
         action={
-          <Button kind="main" onClick={() => set({ prepare: true })}>
-            {texts.payouts.prepare}
-          </Button>
+          <>
+            <Button onClick={() => set({ all: true })}>{texts.payouts.prepareAll}</Button>
+            <Button kind="main" onClick={() => set({ prepare: true })}>
+              {texts.payouts.prepare}
+            </Button>
+          </>
         }
       >
         {texts.payouts.title}
@@ -89,6 +93,7 @@ export function ManagePayoutsPage() {
       {search.payout && data && (
         <PayoutSheet payout={detail(isReading, search.payout, data.payout)} onClose={() => set({ payout: undefined })} />
       )}
+      {search.all && <PrepareAll period={period} onClose={() => set({ all: undefined })} onDone={reload} />}
       {search.prepare && data && (
         <PreparePayout
           partners={data.partners?.nodes ?? []}
