@@ -122,8 +122,8 @@ export function usePage<Data extends PageData, Variables extends AnyVariables>(
             // The history of before is gone: the page is read anew, and followed from that instant on.
             expired.current = since;
             setSince(undefined);
-          }
-          readSoon();
+            reload.current();
+          } else readSoon();
         }),
       );
     };
