@@ -62,7 +62,8 @@ impl Dashboard {
         let is_hashed = path.starts_with(HASHED) && !answer.status().is_client_error();
         let kept = if is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
         answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(kept));
-        if path == INDEX {
+        // Also where a page is named otherwise, or is the same as before: a browser takes the policy of a 304 for the page that it has kept.
+        if !path.starts_with(HASHED) {
             answer.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.policy.clone());
         }
         Some(answer)

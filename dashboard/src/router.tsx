@@ -17,7 +17,7 @@ import { ORDERS } from "./pages/links/orders";
 import { ACTORS } from "./pages/operator/audit/actors";
 import { STATUSES as PARTNER_STATUSES } from "./pages/operator/partners/status";
 import { STATUSES as PAYOUT_STATUSES } from "./pages/payouts/status";
-import { NotFound } from "./shell/not-found";
+import { Broken, NotFound } from "./shell/not-found";
 import { Shell } from "./shell/shell";
 
 type Search = Record<string, unknown>;
@@ -209,6 +209,7 @@ export const router = createRouter({
     settings,
   ]),
   defaultPreload: "intent",
+  defaultErrorComponent: Broken,
   scrollRestoration: true,
 });
 

@@ -70,7 +70,9 @@ export default async function pages(browser, server) {
       page.sent.length = 0;
       page.faults.length = 0;
       await page.goto(server.origin + path);
-      await settled(page);
+      await settled(page).catch((error) => {
+        throw new Error(`${name}: ${error.message} ${page.faults.join(" ")}`);
+      });
       const operations = page.sent.length;
       if (operations !== (path === "/nowhere" ? 0 : 1)) faults.push(`${name}: ${operations} operations`);
       if (clicked) {

@@ -44,7 +44,7 @@ async function lead(browser, server, replace) {
   const operator = await opened(browser, server, "operator", "/operator/approvals");
   const waiting = operator.getByRole("listitem").filter({ hasText: "Grace Hopper" });
   for (let turn = 0; (await waiting.count()) === 0 && turn < 10; turn += 1) {
-    await press(operator, "Show more");
+    await operator.getByRole("button", { name: "Show more" }).scrollIntoViewIfNeeded();
     await operator.waitForTimeout(500);
   }
   const amount = (await waiting.locator(".tabular-nums").first().textContent()) ?? "";

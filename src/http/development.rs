@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Extension, Json, Router,
     extract::{Query, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::{Host, Url};
 
+use super::redirect::Peer;
 use crate::{
     app::{App, Development},
     auth::development::Bearer,
@@ -64,10 +65,19 @@ struct Wanted {
 }
 
 /// A token of one of the demo people.
-async fn token(State(app): State<Arc<App>>, headers: HeaderMap, wanted: Query<Wanted>) -> Response {
+async fn token(
+    State(app): State<Arc<App>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    headers: HeaderMap,
+    wanted: Query<Wanted>,
+) -> Response {
     let Some(development) = &app.development else { return StatusCode::NOT_FOUND.into_response() };
     if let Some(refused) = refuse_others(&headers, "same-origin") {
         return refused;
+    }
+    // Also where the server listens to the network: this is for the person who started it.
+    if !peer.ip().to_canonical().is_loopback() {
+        return (StatusCode::FORBIDDEN, "Development tokens are given to this machine alone.").into_response();
     }
     let seconds = wanted.seconds.unwrap_or(TOKEN_SECONDS).clamp(1, MAX_TOKEN_SECONDS);
     match development.issuer.mint(&bearer(development, wanted.0), seconds, &app.clock) {

@@ -26,7 +26,9 @@ export function useChange<Data, Variables extends AnyVariables>(document: TypedD
       const payload = data && (Object.values(data as object).find((value) => value && typeof value === "object") as Payload | undefined);
       if (payload && payload.userErrors.length > 0) return { done: false, faults: payload.userErrors };
       if (payload && !error) return { done: true, data };
-      return { done: false, faults: [{ field: [], message: error?.graphQLErrors[0]?.message ?? texts.faults.away }] };
+      const fault = error?.graphQLErrors[0];
+      const field = Array.isArray(fault?.extensions.field) ? fault.extensions.field.map(String) : [];
+      return { done: false, faults: [{ field, message: fault?.message ?? texts.faults.away }] };
     },
     [execute],
   );

@@ -1,11 +1,12 @@
-import { type ComponentProps, type ReactNode, useId } from "react";
+import { type ComponentProps, type ReactNode, useEffect, useId, useState } from "react";
 import type { FieldError, UseFormRegisterReturn } from "react-hook-form";
 import { texts } from "../texts";
 
 const INPUT = "w-full rounded-lg border border-field bg-surface px-3 text-base sm:text-sm aria-invalid:border-bad";
 
 /** What is a number for the API is one before it is sent. */
-export const WHOLE = { pattern: { value: /^\d*$/, message: texts.form.whole } };
+export const WHOLE_OR_NONE = { pattern: { value: /^\d{0,9}$/, message: texts.form.whole } };
+export const WHOLE = { ...WHOLE_OR_NONE, required: texts.form.whole };
 
 interface Labelled {
   label: string;
@@ -112,4 +113,12 @@ export function Faults({ of }: { of: string[] }) {
       ))}
     </div>
   );
+}
+
+/** A day that takes effect once it has been entered whole. */
+export function Day({ label, value, onChange }: { label: string; value: string; onChange(value: string): void }) {
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  const commit = () => (typed ? typed !== value && onChange(typed) : setTyped(value));
+  return <Input label={label} type="date" value={typed} onChange={(event) => setTyped(event.target.value)} onBlur={commit} />;
 }

@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from "react";
+import { useLayoutEffect, useState, useSyncExternalStore } from "react";
 
 /** How long a notice stays, in milliseconds. */
 const SHOWN = 5_000;
@@ -18,18 +18,31 @@ export function notify(text: string) {
   setTimeout(() => current?.id === id && set(null), SHOWN);
 }
 
-/** Where notices are shown, and read aloud. */
+const hosts: symbol[] = [];
+
+/** Where notices are shown, and read aloud: in the sheet that is open, or else on the page. */
 export function Notices() {
-  const notice = useSyncExternalStore(
-    (watcher) => {
-      watchers.add(watcher);
-      return () => watchers.delete(watcher);
-    },
-    () => current,
-  );
+  const [host] = useState(() => Symbol());
+  useLayoutEffect(() => {
+    hosts.push(host);
+    set(current && { ...current });
+    return () => {
+      hosts.splice(hosts.indexOf(host), 1);
+      // What was said in a sheet that is closed is said where it is seen now.
+      set(current && { ...current });
+    };
+  }, [host]);
+  const notice = useSyncExternalStore(watch, () => current);
   return (
     <div role="status" className="pointer-events-none fixed inset-x-0 bottom-20 z-50 flex justify-center px-4 sm:bottom-6">
-      {notice && <p className="rounded-lg bg-text px-4 py-2.5 text-sm text-page shadow-lg">{notice.text}</p>}
+      {notice && hosts.at(-1) === host && <p className="rounded-lg bg-text px-4 py-2.5 text-sm text-page shadow-lg">{notice.text}</p>}
     </div>
   );
+}
+
+function watch(watcher: () => void) {
+  watchers.add(watcher);
+  return () => {
+    watchers.delete(watcher);
+  };
 }

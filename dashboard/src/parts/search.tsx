@@ -28,6 +28,7 @@ export function Search({ value, label = texts.filter.search, onChange }: { value
   return (
     <input
       type="search"
+      maxLength={200}
       aria-label={label}
       placeholder={label}
       className="h-9 w-56 rounded-lg border border-field bg-surface px-3 text-sm placeholder:text-muted"
@@ -35,4 +36,9 @@ export function Search({ value, label = texts.filter.search, onChange }: { value
       onChange={(event) => setTyped(event.target.value)}
     />
   );
+}
+
+/** Whether a change of the address is none to go back to: letters of a search, and what is closed. */
+export function isMinor(changed: object): boolean {
+  return "q" in changed || Object.values(changed).every((value) => value === undefined);
 }

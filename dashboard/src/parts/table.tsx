@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 import { texts } from "../texts";
-import { Button } from "./button";
+import { More } from "./more";
 
 /** A column: its heading, and what a row shows in it. */
 export interface Column<Row> {
@@ -23,7 +23,6 @@ export function Table<Row extends { id: string }>({
   onOpen,
   total,
   onMore,
-  isLoading = false,
 }: {
   label: string;
   rows: Row[];
@@ -32,10 +31,9 @@ export function Table<Row extends { id: string }>({
   total?: number;
   /** Reads the next rows, where there are any. */
   onMore?: (() => void) | undefined;
-  isLoading?: boolean;
 }) {
   const classes = ({ isNumber, isExtra }: Column<Row>) =>
-    `px-4 py-2.5 ${isNumber ? "text-right tabular-nums whitespace-nowrap" : "text-left"} ${isExtra ? "hidden md:table-cell" : ""}`;
+    `px-4 py-2.5 wrap-anywhere ${isNumber ? "text-right tabular-nums whitespace-nowrap" : "text-left"} ${isExtra ? "hidden md:table-cell" : ""}`;
   return (
     <div>
       <div className="overflow-x-auto">
@@ -75,11 +73,7 @@ export function Table<Row extends { id: string }>({
       {(onMore || total !== undefined) && (
         <footer className="flex min-h-13 items-center justify-between gap-4 border-t border-line px-4 py-2 text-sm text-muted">
           <span aria-live="polite">{total !== undefined && texts.table.total(total)}</span>
-          {onMore && (
-            <Button onClick={onMore} disabled={isLoading}>
-              {texts.table.more}
-            </Button>
-          )}
+          {onMore && <More key={rows.length} onMore={onMore} />}
         </footer>
       )}
     </div>

@@ -1,9 +1,10 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { type ReactNode, useEffect, useState } from "react";
+import { useEffect, useState } from "react";
 import { useIsBehind, usePortal } from "../api/portal";
 import { Button } from "../parts/button";
 import { Notices } from "../parts/notice";
 import { texts } from "../texts";
+import { NotFound } from "./not-found";
 import { setTheme, THEMES, theme } from "./theme";
 import { useViewer, useViewerState, ViewerContext } from "./viewer";
 
@@ -43,12 +44,32 @@ export function Shell() {
         <div className="flex min-w-0 flex-1 flex-col">
           <Behind />
           <main id="content" tabIndex={-1} className="flex-1 px-4 py-6 outline-none sm:px-6 lg:px-8">
-            <Outlet />
+            <Stopped />
+            <Page />
           </main>
         </div>
       </div>
       <Notices />
     </ViewerContext>
+  );
+}
+
+/** The page, if it is one for this person: partners and staff have pages of their own. */
+function Page() {
+  const { session } = usePortal();
+  const path = useRouterState({ select: (state) => state.location.pathname });
+  return path === "/" || path.startsWith("/operator") === session.isOperator ? <Outlet /> : <NotFound />;
+}
+
+/** Says that the company can look and do nothing at the moment, and why. */
+function Stopped() {
+  const [viewer] = useViewer();
+  const partner = viewer?.partner;
+  if (partner?.status !== "SUSPENDED" && partner?.status !== "CLOSED") return null;
+  return (
+    <p role="status" className="mb-6 rounded-xl bg-bad-soft px-4 py-3 text-bad">
+      {texts.shell.stopped[partner.status]} {partner.statusReason}
+    </p>
   );
 }
 
@@ -161,18 +182,5 @@ function Behind() {
   }, [isBehind]);
   return (
     <div role="status">{isShown && <p className="bg-warn-soft px-4 py-1.5 text-center text-sm text-warn">{texts.shell.behind}</p>}</div>
-  );
-}
-
-/** A page's heading, which is also the window's. */
-export function PageTitle({ children, action }: { children: string; action?: ReactNode }) {
-  useEffect(() => {
-    document.title = `${children} · ${texts.product}`;
-  }, [children]);
-  return (
-    <div className="mb-6 flex flex-wrap items-center justify-between gap-3">
-      <h1 className="text-2xl font-semibold tracking-tight text-balance">{children}</h1>
-      {action && <div className="flex flex-wrap items-center gap-3">{action}</div>}
-    </div>
   );
 }

@@ -54,7 +54,17 @@ async fn the_dashboard() {
     let server = Server::start_with(&data.0, &[("PORTAL_DASHBOARD_DIR", &folder)]);
     let browser = Browser { client: Client::builder().redirect(Policy::none()).build().expect("a client"), server: &server };
 
-    for path in ["/", "/index.html", "/leads", "/leads?status=PENDING", "/links/some.where", "/%2e%2e/secret", "/..%2fsecret"] {
+    for path in [
+        "/",
+        "/index.html",
+        "/leads",
+        "/leads?status=PENDING",
+        "/%69ndex.html",
+        "//index.html",
+        "/links/some.where",
+        "/%2e%2e/secret",
+        "/..%2fsecret",
+    ] {
         let answer = browser.open(path).await;
         assert_eq!((answer.status(), header(&answer, "cache-control")), (StatusCode::OK, "no-cache"), "{path}");
         let policy = header(&answer, "content-security-policy").to_owned();
@@ -71,6 +81,19 @@ async fn the_dashboard() {
     let since = header(&compressed, "last-modified").to_owned();
     let same = browser.get("/icon.svg").header("if-modified-since", since).send().await.expect("an answer");
     assert_eq!((same.status(), header(&same, "cache-control")), (StatusCode::NOT_MODIFIED, "no-cache"));
+
+    let kept = browser
+        .get("/")
+        .header("if-modified-since", header(&same, "date"))
+        .header("accept", "text/html")
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(kept.status(), StatusCode::NOT_MODIFIED);
+    assert!(
+        header(&kept, "content-security-policy").contains("script-src 'self';"),
+        "a browser takes it for the page that it has"
+    );
 
     // What is not there is not a page for a program, and a missing file is none for anybody.
     for path in ["/leads", "/assets", "/secret", "/graphql/x"] {

@@ -9,7 +9,7 @@ import { BarChart } from "../../parts/chart";
 import { Copy } from "../../parts/copy";
 import { Failed, Loading } from "../../parts/failed";
 import { notify } from "../../parts/notice";
-import { PageTitle } from "../../shell/shell";
+import { PageTitle } from "../../shell/title";
 import { useMay } from "../../shell/viewer";
 import { texts } from "../../texts";
 import { AffiliatesDocument, type AffiliatesQuery, SetAffiliateActiveDocument } from "./affiliates.generated";
@@ -30,9 +30,7 @@ export function AffiliatesPage() {
         <Loading />
       ) : affiliate ? (
         <Contents affiliate={affiliate} transactions={data.walletTransactions?.nodes ?? []} onDone={reload} />
-      ) : error ? (
-        <Failed error={error} onAgain={reload} />
-      ) : (
+      ) : error ? null : (
         <Empty>{texts.affiliates.none}</Empty>
       )}
     </>
@@ -138,6 +136,7 @@ function Invite({ affiliate, onDone }: { affiliate: Affiliate; onDone(): void })
   const turn = async () => {
     const outcome = await run({ active: !affiliate.isActive });
     if (!outcome.done) notify(faultOf(outcome) ?? "");
+    onDone();
   };
   return (
     <Card
@@ -147,7 +146,7 @@ function Invite({ affiliate, onDone }: { affiliate: Affiliate; onDone(): void })
           <Button
             kind={affiliate.isActive ? "plain" : "main"}
             aria-pressed={affiliate.isActive}
-            disabled={isRunning}
+            isBusy={isRunning}
             onClick={() => void turn()}
           >
             {affiliate.isActive ? texts.affiliates.turnOff : texts.affiliates.turnOn}

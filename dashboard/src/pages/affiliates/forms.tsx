@@ -22,6 +22,7 @@ export function TakeOut({ wallet, onDone }: { wallet: WalletPartsFragment; onDon
     const outcome = await run({ input: { ...input, idempotencyKey: keyOf(input) } });
     if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
     renew();
+    form.reset({ amount: "" });
     notify(texts.affiliates.takenOutNow(money({ amount, currency: wallet.currency })));
     onDone();
   });
@@ -36,7 +37,7 @@ export function TakeOut({ wallet, onDone }: { wallet: WalletPartsFragment; onDon
           inputMode="decimal"
           autoComplete="off"
         />
-        <Button kind="main" type="submit" disabled={isRunning}>
+        <Button kind="main" type="submit" isBusy={isRunning}>
           {texts.affiliates.takeOut}
         </Button>
       </div>
@@ -64,7 +65,7 @@ export function ChooseCode({ code, onDone }: { code: string; onDone(): void }) {
   return (
     <form className="flex items-end gap-2" noValidate onSubmit={(event) => void send(event)}>
       <Input label={texts.affiliates.code} form={form.register("code")} fault={errors.code} autoComplete="off" />
-      <Button kind="main" type="submit" disabled={isRunning}>
+      <Button kind="main" type="submit" isBusy={isRunning}>
         {texts.form.save}
       </Button>
     </form>
@@ -89,7 +90,7 @@ export function AcceptInvite({ onDone }: { onDone(): void }) {
   return (
     <form className="flex items-end gap-2 border-t border-line pt-4" noValidate onSubmit={(event) => void send(event)}>
       <Input label={texts.affiliates.invitedBy} form={form.register("code")} fault={errors.code} autoComplete="off" />
-      <Button type="submit" disabled={isRunning}>
+      <Button type="submit" isBusy={isRunning}>
         {texts.affiliates.accept}
       </Button>
     </form>

@@ -6,9 +6,9 @@ import { Button } from "../../parts/button";
 import { Badge, Card, Empty, Figure } from "../../parts/card";
 import { Failed, Loading } from "../../parts/failed";
 import { Choice } from "../../parts/field";
-import { Search } from "../../parts/search";
+import { isMinor, Search } from "../../parts/search";
 import { type Column, Table } from "../../parts/table";
-import { PageTitle } from "../../shell/shell";
+import { PageTitle } from "../../shell/title";
 import { useMay } from "../../shell/viewer";
 import { texts } from "../../texts";
 import { CreditsDocument, type MemberRowFragment } from "./credits.generated";
@@ -28,7 +28,8 @@ const COLUMNS: Column<MemberRowFragment>[] = [
 export function CreditsPage() {
   const search = useSearch({ from: "/credits" });
   const navigate = useNavigate({ from: "/credits" });
-  const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
+  const set = (changed: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...changed }), replace: isMinor(changed) });
   const rows = useRows([search.q, search.status]);
   const { data, error, isLoading, isReading, reload } = usePage(
     CreditsDocument,
@@ -108,8 +109,8 @@ export function CreditsPage() {
       {search.member && data && (
         <MemberSheet member={detail(isReading, search.member, data.member)} onClose={() => set({ member: undefined })} />
       )}
-      {search.new && <NewMember onClose={() => set({ new: undefined })} onDone={reload} />}
-      {search.import && <ImportMembers onClose={() => set({ import: undefined })} onDone={reload} />}
+      {search.new && mayManage && <NewMember onClose={() => set({ new: undefined })} onDone={reload} />}
+      {search.import && mayManage && <ImportMembers onClose={() => set({ import: undefined })} onDone={reload} />}
     </>
   );
 }

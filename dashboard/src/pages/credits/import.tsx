@@ -48,11 +48,11 @@ export function ImportMembers({ onClose, onDone }: { onClose(): void; onDone(): 
         }}
       />
       <div className="flex gap-3">
-        <Button kind={report?.dryRun ? "plain" : "main"} disabled={isRunning} onClick={() => void send(true)}>
+        <Button kind={report?.dryRun ? "plain" : "main"} isBusy={isRunning} onClick={() => void send(true)}>
           {texts.credits.tryOut}
         </Button>
-        {report?.dryRun && (
-          <Button kind="main" disabled={isRunning} onClick={() => void send(false)}>
+        {report?.dryRun && report.imported + report.updated > 0 && (
+          <Button kind="main" isBusy={isRunning} onClick={() => void send(false)}>
             {texts.credits.bringIn}
           </Button>
         )}

@@ -98,7 +98,7 @@ function Assign({ member }: { member: Member }) {
           autoComplete="off"
         />
       </div>
-      <Button kind="main" type="submit" className="self-start" disabled={isRunning}>
+      <Button kind="main" type="submit" className="self-start" isBusy={isRunning}>
         {texts.credits.assign}
       </Button>
     </form>

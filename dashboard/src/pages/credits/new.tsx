@@ -23,14 +23,14 @@ export function NewMember({ onClose, onDone }: { onClose(): void; onDone(): void
     onClose();
   });
   return (
-    <Sheet title={texts.credits.new} onClose={onClose}>
+    <Sheet title={texts.credits.new} isKept={form.formState.isDirty} onClose={onClose}>
       <form className="flex flex-col gap-4" noValidate onSubmit={(event) => void send(event)}>
         <Faults of={others} />
         <Input label={texts.credits.firstName} form={form.register("firstName")} fault={errors.firstName} autoComplete="off" />
         <Input label={texts.credits.lastName} form={form.register("lastName")} fault={errors.lastName} isOptional autoComplete="off" />
         <Input label={texts.credits.email} form={form.register("email")} fault={errors.email} type="email" autoComplete="off" />
         <div className="flex gap-3">
-          <Button kind="main" type="submit" disabled={isRunning}>
+          <Button kind="main" type="submit" isBusy={isRunning}>
             {texts.credits.new}
           </Button>
           <Button onClick={onClose}>{texts.form.cancel}</Button>

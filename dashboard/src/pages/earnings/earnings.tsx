@@ -7,8 +7,9 @@ import { dayOf } from "../../format/time";
 import { Badge, Card, Empty } from "../../parts/card";
 import { Failed, Loading } from "../../parts/failed";
 import { Choice } from "../../parts/field";
+import { isMinor } from "../../parts/search";
 import { type Column, Table } from "../../parts/table";
-import { PageTitle } from "../../shell/shell";
+import { PageTitle } from "../../shell/title";
 import { texts } from "../../texts";
 import { CommissionSheet } from "./commission";
 import { type CommissionRowFragment, EarningsDocument, type EarningsQuery } from "./earnings.generated";
@@ -25,7 +26,8 @@ const COLUMNS: Column<CommissionRowFragment>[] = [
 export function EarningsPage() {
   const search = useSearch({ from: "/earnings" });
   const navigate = useNavigate({ from: "/earnings" });
-  const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
+  const set = (changed: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...changed }), replace: isMinor(changed) });
   const { period = "year", by = "LINK" } = search;
   const { span, interval } = periodOf(period);
   const rows = useRows([period, search.status]);

@@ -10,7 +10,7 @@ import { Badge, Card, Empty, Figure } from "../../parts/card";
 import { BarChart } from "../../parts/chart";
 import { Failed, Loading } from "../../parts/failed";
 import { Choice } from "../../parts/field";
-import { PageTitle } from "../../shell/shell";
+import { PageTitle } from "../../shell/title";
 import { useMay, useViewer } from "../../shell/viewer";
 import { texts } from "../../texts";
 import { STATUS_TONES } from "../leads/status";
@@ -123,7 +123,7 @@ function Pending({ hasApplied }: { hasApplied: boolean }) {
     <section className="rounded-xl bg-warn-soft p-5 text-warn">
       <h2 className="font-semibold">{title}</h2>
       <p className="mt-1 mb-3">{about}</p>
-      <ButtonLink to="/profile">{texts.home.apply.button}</ButtonLink>
+      <ButtonLink to="/profile">{hasApplied ? texts.home.apply.again : texts.home.apply.button}</ButtonLink>
     </section>
   );
 }

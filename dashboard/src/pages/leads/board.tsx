@@ -2,7 +2,7 @@ import { type DragEvent, useState } from "react";
 import type { LeadStatus } from "../../api/schema.generated";
 import { count, money } from "../../format/money";
 import { ago } from "../../format/time";
-import { Button } from "../../parts/button";
+import { More } from "../../parts/more";
 import { texts } from "../../texts";
 import type { LeadRowFragment } from "./leads.generated";
 import { STATUSES } from "./status";
@@ -13,7 +13,7 @@ interface Moves {
   mayStep: boolean;
 }
 
-/** The pipeline: a column for each status. A card is dragged to another column, or moved by the choice on it, which the keyboard reaches. */
+/** The pipeline: a column for each status. A card is dragged to another column, or opened, where its steps are. */
 export function Board({
   leads,
   counts,
@@ -39,7 +39,7 @@ export function Board({
       </div>
       {onMore && (
         <div className="pt-2 text-center">
-          <Button onClick={onMore}>{texts.table.more}</Button>
+          <More key={leads.length} onMore={onMore} />
         </div>
       )}
     </>
@@ -92,31 +92,10 @@ function Column({
             <p className="truncate text-muted">
               {lead.dealValue ? money(lead.dealValue) : lead.service} · {ago(lead.createdAt)}
             </p>
-            {moves.mayStep && lead.nextStatuses.length > 0 && <Steps lead={lead} onStep={moves.onStep} />}
           </li>
         ))}
         {leads.length === 0 && <li className="p-2 text-center text-sm text-muted">{texts.leads.columnEmpty}</li>}
       </ul>
     </section>
-  );
-}
-
-function Steps({ lead, onStep }: { lead: LeadRowFragment; onStep: Moves["onStep"] }) {
-  return (
-    <select
-      aria-label={`${texts.leads.step}: ${lead.clientName}`}
-      className="mt-2 h-8 w-full rounded border border-field bg-surface px-1.5"
-      value=""
-      onChange={(event) => void onStep(lead, event.target.value as LeadStatus)}
-    >
-      <option value="" disabled>
-        {texts.leads.step}
-      </option>
-      {lead.nextStatuses.map((status) => (
-        <option key={status} value={status}>
-          {texts.leads.moveTo(texts.leads.statuses[status])}
-        </option>
-      ))}
-    </select>
   );
 }

@@ -78,7 +78,7 @@ function Steps({ lead, onStep }: { lead: Lead; onStep: Step }) {
       <TextArea label={texts.leads.note} isOptional value={note} onChange={(event) => setNote(event.target.value)} rows={2} />
       <div className="flex flex-wrap gap-2">
         {lead.nextStatuses.map((status) => (
-          <Button key={status} kind={status === "LOST" ? "plain" : "main"} disabled={isRunning} onClick={() => void step(status)}>
+          <Button key={status} kind={status === "LOST" ? "plain" : "main"} isBusy={isRunning} onClick={() => void step(status)}>
             {texts.leads.moveTo(texts.leads.statuses[status])}
           </Button>
         ))}

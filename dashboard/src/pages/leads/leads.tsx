@@ -10,9 +10,9 @@ import { Badge, Card, Empty } from "../../parts/card";
 import { Failed, Loading } from "../../parts/failed";
 import { Choice } from "../../parts/field";
 import { notify } from "../../parts/notice";
-import { Search } from "../../parts/search";
+import { isMinor, Search } from "../../parts/search";
 import { type Column, Table } from "../../parts/table";
-import { PageTitle } from "../../shell/shell";
+import { PageTitle } from "../../shell/title";
 import { useMay } from "../../shell/viewer";
 import { texts } from "../../texts";
 import { Board } from "./board";
@@ -53,7 +53,8 @@ function countsOf(totals: NonNullable<LeadsQuery["leads"]>["totals"]): Map<LeadS
 export function LeadsPage() {
   const search = useSearch({ from: "/leads" });
   const navigate = useNavigate({ from: "/leads" });
-  const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
+  const set = (changed: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...changed }), replace: isMinor(changed) });
   const filter = { status: search.status && [search.status], search: search.q };
   const rows = useRows([search.q, search.status]);
   const { data, error, isLoading, isReading, reload } = usePage(
@@ -139,7 +140,7 @@ export function LeadsPage() {
       {search.lead && data && (
         <LeadSheet lead={detail(isReading, search.lead, data.lead)} onClose={() => set({ lead: undefined })} onStep={step} />
       )}
-      {search.new && <NewLead onClose={() => set({ new: undefined })} />}
+      {search.new && mayWrite && <NewLead onClose={() => set({ new: undefined })} />}
     </>
   );
 }

@@ -28,7 +28,7 @@ export function NewLead({ onClose }: { onClose(): void }) {
     onClose();
   });
   return (
-    <Sheet title={texts.leads.new} onClose={onClose}>
+    <Sheet title={texts.leads.new} isKept={form.formState.isDirty} onClose={onClose}>
       <form className="flex flex-col gap-4" noValidate onSubmit={(event) => void send(event)}>
         <Faults of={others} />
         <Input label={texts.leads.client} form={register("clientName")} fault={errors.clientName} autoComplete="off" />
@@ -53,7 +53,7 @@ export function NewLead({ onClose }: { onClose(): void }) {
         />
         <TextArea label={texts.leads.notes} form={register("notes")} fault={errors.notes} isOptional />
         <div className="flex gap-3">
-          <Button kind="main" type="submit" disabled={isRunning}>
+          <Button kind="main" type="submit" isBusy={isRunning}>
             {isRunning ? texts.form.saving : texts.leads.new}
           </Button>
           <Button onClick={onClose}>{texts.form.cancel}</Button>

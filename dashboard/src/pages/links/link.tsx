@@ -121,7 +121,7 @@ function Contents({ link, events, period, onDone }: { link: Link; events: Event[
         </ul>
       </section>
       {mayLink && (
-        <Button className="self-start" disabled={archive.isRunning || restore.isRunning} onClick={() => void keep()}>
+        <Button className="self-start" isBusy={archive.isRunning || restore.isRunning} onClick={() => void keep()}>
           {link.archivedAt ? texts.links.restore : texts.links.archive}
         </Button>
       )}

@@ -7,9 +7,9 @@ import { Button } from "../../parts/button";
 import { Badge, Card, Empty } from "../../parts/card";
 import { Failed, Loading } from "../../parts/failed";
 import { Choice } from "../../parts/field";
-import { Search } from "../../parts/search";
+import { isMinor, Search } from "../../parts/search";
 import { type Column, Table } from "../../parts/table";
-import { PageTitle } from "../../shell/shell";
+import { PageTitle } from "../../shell/title";
 import { useMay } from "../../shell/viewer";
 import { texts } from "../../texts";
 import { LinkSheet } from "./link";
@@ -41,7 +41,8 @@ function bare(url: string): string {
 export function LinksPage() {
   const search = useSearch({ from: "/links" });
   const navigate = useNavigate({ from: "/links" });
-  const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
+  const set = (changed: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...changed }), replace: isMinor(changed) });
   const order: LinkOrderField = search.order ?? "CREATED_AT";
   const period = periodOf("year").span;
   const rows = useRows([search.q, search.archived, search.order]);
@@ -114,7 +115,9 @@ export function LinksPage() {
           onDone={reload}
         />
       )}
-      {search.new && <NewLink period={period} onClose={() => set({ new: undefined })} onMade={(link) => set({ new: undefined, link })} />}
+      {search.new && mayLink && (
+        <NewLink period={period} onClose={() => set({ new: undefined })} onMade={(link) => set({ new: undefined, link })} />
+      )}
     </>
   );
 }

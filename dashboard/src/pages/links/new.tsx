@@ -31,7 +31,7 @@ export function NewLink({ period, onClose, onMade }: { period: PeriodInput; onCl
     onMade(link.id);
   });
   return (
-    <Sheet title={texts.links.new} onClose={onClose}>
+    <Sheet title={texts.links.new} isKept={form.formState.isDirty} onClose={onClose}>
       <form className="flex flex-col gap-4" noValidate onSubmit={(event) => void send(event)}>
         <Faults of={others} />
         <Input label={texts.links.url} hint={texts.links.urlHint} form={register("url")} fault={errors.url} type="url" autoComplete="off" />
@@ -39,7 +39,7 @@ export function NewLink({ period, onClose, onMade }: { period: PeriodInput; onCl
         <Input label={texts.links.key} hint={texts.links.keyHint} form={register("key")} fault={errors.key} isOptional autoComplete="off" />
         <Input label={texts.links.coupon} form={register("couponCode")} fault={errors.couponCode} isOptional autoComplete="off" />
         <div className="flex gap-3">
-          <Button kind="main" type="submit" disabled={isRunning}>
+          <Button kind="main" type="submit" isBusy={isRunning}>
             {isRunning ? texts.form.saving : texts.links.new}
           </Button>
           <Button onClick={onClose}>{texts.form.cancel}</Button>

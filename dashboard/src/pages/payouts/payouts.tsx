@@ -6,10 +6,11 @@ import { dayOf, moment, range } from "../../format/time";
 import { Badge, Card, Empty, Facts } from "../../parts/card";
 import { Detail, Failed, Loading } from "../../parts/failed";
 import { Choice } from "../../parts/field";
+import { isMinor } from "../../parts/search";
 import { Sheet } from "../../parts/sheet";
 import { type Column, Table } from "../../parts/table";
 import { Timeline } from "../../parts/timeline";
-import { PageTitle } from "../../shell/shell";
+import { PageTitle } from "../../shell/title";
 import { texts } from "../../texts";
 import { type PayoutRowFragment, PayoutsDocument, type PayoutsQuery } from "./payouts.generated";
 import { STATUS_TONES, STATUSES } from "./status";
@@ -25,7 +26,8 @@ const COLUMNS: Column<PayoutRowFragment>[] = [
 export function PayoutsPage() {
   const search = useSearch({ from: "/payouts" });
   const navigate = useNavigate({ from: "/payouts" });
-  const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
+  const set = (changed: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...changed }), replace: isMinor(changed) });
   const rows = useRows(search.status);
   const { data, error, isLoading, isReading, reload } = usePage(
     PayoutsDocument,

@@ -30,6 +30,9 @@ export function Application({ partner }: { partner: ProfilePartsFragment }) {
     const input = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, value || undefined]));
     const outcome = await run({ input });
     if (!outcome.done) return setOthers(showFaults(form, outcome.faults));
+    // Neither stays in the page in clear text.
+    form.resetField("taxId", { defaultValue: "" });
+    form.resetField("bankAccount", { defaultValue: "" });
     notify(texts.application.sent);
   });
   return (
@@ -69,7 +72,7 @@ export function Application({ partner }: { partner: ProfilePartsFragment }) {
             isOptional
             autoComplete="off"
           />
-          <Button kind="main" type="submit" className="self-start" disabled={isRunning}>
+          <Button kind="main" type="submit" className="self-start" isBusy={isRunning}>
             {partner.application ? texts.application.change : texts.application.send}
           </Button>
         </form>

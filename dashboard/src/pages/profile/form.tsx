@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useRef, useState } from "react";
 import { useForm } from "react-hook-form";
 import { showFaults, useChange } from "../../api/change";
 import type { PaymentMethod } from "../../api/schema.generated";
@@ -36,8 +36,14 @@ function valuesOf({ profile }: ProfilePartsFragment) {
 
 /** Who the partner is, where to pay, and what to write about. What somebody else has changed meanwhile is not overwritten. */
 export function ProfileForm({ partner, onConflict }: { partner: ProfilePartsFragment; onConflict(): void }) {
-  // What somebody else saves meanwhile comes in, and what was typed here stays.
-  const form = useForm({ values: valuesOf(partner), resetOptions: { keepDirtyValues: true } });
+  const form = useForm({ defaultValues: valuesOf(partner) });
+  const isSaving = useRef(false);
+  const version = partner.profile?.updatedAt;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another version is another profile, and nothing else is.
+  useEffect(() => {
+    // What somebody else has saved comes in, and what was typed here stays; once it is saved, it is not kept in the form.
+    form.reset(valuesOf(partner), { keepDirtyValues: !isSaving.current });
+  }, [version]);
   const { run, isRunning } = useChange(UpdatePartnerProfileDocument);
   const [others, setOthers] = useState<string[]>([]);
   const mayWrite = useMay("PROFILE_WRITE");
@@ -63,12 +69,16 @@ export function ProfileForm({ partner, onConflict }: { partner: ProfilePartsFrag
       ...(dirtyFields.taxId && { taxId }),
       expectedUpdatedAt: partner.profile?.updatedAt,
     };
+    isSaving.current = true;
     const outcome = await run({ input });
+    isSaving.current = outcome.done;
     if (!outcome.done) {
       setOthers(showFaults(form, outcome.faults));
       return onConflict();
     }
-    form.reset(valuesOf(outcome.data.updatePartnerProfile?.partner ?? partner));
+    // Neither stays in the page in clear text.
+    form.resetField("bankAccount", { defaultValue: "" });
+    form.resetField("taxId", { defaultValue: "" });
     notify(texts.form.saved);
   });
   return (
@@ -155,7 +165,7 @@ export function ProfileForm({ partner, onConflict }: { partner: ProfilePartsFrag
         </Card>
       </fieldset>
       {mayWrite && (
-        <Button kind="main" type="submit" className="self-start" disabled={isRunning}>
+        <Button kind="main" type="submit" className="self-start" isBusy={isRunning}>
           {isRunning ? texts.form.saving : texts.form.save}
         </Button>
       )}

@@ -1,7 +1,7 @@
 import { usePage } from "../../api/page";
 import { Empty } from "../../parts/card";
 import { Failed, Loading } from "../../parts/failed";
-import { PageTitle } from "../../shell/shell";
+import { PageTitle } from "../../shell/title";
 import { texts } from "../../texts";
 import { Application } from "./application";
 import { ProfileForm } from "./form";
@@ -23,9 +23,7 @@ export function ProfilePage() {
         ) : (
           <ProfileForm partner={partner} onConflict={reload} />
         )
-      ) : error ? (
-        <Failed error={error} onAgain={reload} />
-      ) : (
+      ) : error ? null : (
         <Empty>{texts.profile.none}</Empty>
       )}
     </>

@@ -11,7 +11,7 @@ import { Failed, Loading } from "../../parts/failed";
 import { Faults, Input, Select } from "../../parts/field";
 import { notify } from "../../parts/notice";
 import { Sheet } from "../../parts/sheet";
-import { PageTitle } from "../../shell/shell";
+import { PageTitle } from "../../shell/title";
 import { useMay, useViewer } from "../../shell/viewer";
 import { texts } from "../../texts";
 import {
@@ -90,7 +90,10 @@ function People({ partner, onDone }: { partner: TeamFragment; onDone(): void }) 
                   <Button
                     kind="bad"
                     aria-label={`${texts.team.remove}: ${user.name ?? user.email}`}
-                    onClick={async () => say(await remove.run({ input: { userId: user.id } }), texts.team.removed)}
+                    onClick={async () =>
+                      confirm(texts.team.sure(user.name ?? user.email ?? "")) &&
+                      say(await remove.run({ input: { userId: user.id } }), texts.team.removed)
+                    }
                   >
                     {texts.team.remove}
                   </Button>
@@ -119,7 +122,7 @@ function People({ partner, onDone }: { partner: TeamFragment; onDone(): void }) 
                   <Button
                     kind="bad"
                     aria-label={`${texts.team.revoke}: ${email}`}
-                    onClick={async () => say(await revoke.run({ id }), texts.team.revoked)}
+                    onClick={async () => confirm(texts.team.sureToRevoke(email)) && say(await revoke.run({ id }), texts.team.revoked)}
                   >
                     {texts.team.revoke}
                   </Button>
@@ -152,7 +155,7 @@ function Invite({ onClose, onDone }: { onClose(): void; onDone(): void }) {
     else onClose();
   });
   return (
-    <Sheet title={texts.team.invite} onClose={onClose}>
+    <Sheet title={texts.team.invite} isKept={link !== null || form.formState.isDirty} onClose={onClose}>
       {link ? (
         <>
           <p>{texts.team.linkAbout}</p>
@@ -171,7 +174,7 @@ function Invite({ onClose, onDone }: { onClose(): void; onDone(): void }) {
             ))}
           </Select>
           <div className="flex gap-3">
-            <Button kind="main" type="submit" disabled={isRunning}>
+            <Button kind="main" type="submit" isBusy={isRunning}>
               {texts.team.invite}
             </Button>
             <Button onClick={onClose}>{texts.form.cancel}</Button>

@@ -8,9 +8,10 @@ import { Button } from "../../../parts/button";
 import { Card, Empty } from "../../../parts/card";
 import { Failed, Loading } from "../../../parts/failed";
 import { Choice } from "../../../parts/field";
+import { More } from "../../../parts/more";
 import { notify } from "../../../parts/notice";
 import { Reason } from "../../../parts/reason";
-import { PageTitle } from "../../../shell/shell";
+import { PageTitle } from "../../../shell/title";
 import { texts } from "../../../texts";
 import {
   ApprovalsDocument,
@@ -76,6 +77,13 @@ export function ApprovalsPage() {
   );
 }
 
+/** How many are decided at once at most. */
+const AT_ONCE = 100;
+
+function parts(ids: string[]): string[][] {
+  return Array.from({ length: Math.ceil(ids.length / AT_ONCE) }, (_, index) => ids.slice(index * AT_ONCE, (index + 1) * AT_ONCE));
+}
+
 /** Commissions to be decided, several at once. Each says why it is this amount, and what was noticed. */
 function Commissions({ commissions, onMore, onDone }: { commissions: Commission[]; onMore: (() => void) | undefined; onDone(): void }) {
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
@@ -98,15 +106,23 @@ function Commissions({ commissions, onMore, onDone }: { commissions: Commission[
     onDone();
   };
   const approveAll = async () => {
-    const outcome = await approve.run({ ids });
-    if (outcome.done) settle(outcome.data.approveCommissions?.results ?? [], texts.approvals.approved);
-    else notify(faultOf(outcome) ?? "");
+    const results = [];
+    for (const part of parts(ids)) {
+      const outcome = await approve.run({ ids: part });
+      if (!outcome.done) return notify(faultOf(outcome) ?? "");
+      results.push(...(outcome.data.approveCommissions?.results ?? []));
+    }
+    settle(results, texts.approvals.approved);
   };
   const rejectAll = async (reason: string) => {
-    const outcome = await reject.run({ ids, reason });
-    if (!outcome.done) return outcome.faults;
+    const results = [];
+    for (const part of parts(ids)) {
+      const outcome = await reject.run({ ids: part, reason });
+      if (!outcome.done) return outcome.faults;
+      results.push(...(outcome.data.rejectCommissions?.results ?? []));
+    }
     setRejecting(false);
-    settle(outcome.data.rejectCommissions?.results ?? [], texts.approvals.rejected);
+    settle(results, texts.approvals.rejected);
     return [];
   };
   return (
@@ -124,10 +140,10 @@ function Commissions({ commissions, onMore, onDone }: { commissions: Commission[
         <span className="ml-auto text-muted" aria-live="polite">
           {texts.approvals.chosen(ids.length)}
         </span>
-        <Button disabled={ids.length === 0 || reject.isRunning} onClick={() => setRejecting(true)}>
+        <Button disabled={ids.length === 0} isBusy={reject.isRunning} onClick={() => setRejecting(true)}>
           {texts.approvals.reject}
         </Button>
-        <Button kind="main" disabled={ids.length === 0 || approve.isRunning} onClick={() => void approveAll()}>
+        <Button kind="main" disabled={ids.length === 0} isBusy={approve.isRunning} onClick={() => void approveAll()}>
           {texts.approvals.approve}
         </Button>
       </div>
@@ -175,7 +191,7 @@ function Commissions({ commissions, onMore, onDone }: { commissions: Commission[
       </ul>
       {onMore && (
         <div className="border-t border-line p-3 text-center">
-          <Button onClick={onMore}>{texts.table.more}</Button>
+          <More key={commissions.length} onMore={onMore} />
         </div>
       )}
       {isRejecting && (
@@ -222,7 +238,7 @@ function Applicants({ applicants, onDone }: { applicants: Applicant[]; onDone():
             <span className="flex gap-2">
               <Button
                 aria-label={`${texts.approvals.refuse}: ${applicant.companyName}`}
-                disabled={isRunning}
+                isBusy={isRunning}
                 onClick={() => setRefused(applicant)}
               >
                 {texts.approvals.refuse}
@@ -230,7 +246,7 @@ function Applicants({ applicants, onDone }: { applicants: Applicant[]; onDone():
               <Button
                 kind="main"
                 aria-label={`${texts.approvals.accept}: ${applicant.companyName}`}
-                disabled={isRunning}
+                isBusy={isRunning}
                 onClick={async () => {
                   const faults = await decide(applicant.id, "ACTIVE", applicant.companyName);
                   if (faults[0]) notify(faults[0].message);

@@ -8,7 +8,7 @@ import { Choice } from "../../../parts/field";
 import { Search } from "../../../parts/search";
 import { Sheet } from "../../../parts/sheet";
 import { type Column, Table } from "../../../parts/table";
-import { PageTitle } from "../../../shell/shell";
+import { PageTitle } from "../../../shell/title";
 import { texts } from "../../../texts";
 import { ACTORS } from "./actors";
 import { AuditDocument, type AuditQuery } from "./audit.generated";

@@ -13,7 +13,7 @@ import { Faults, Input, Select } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
 import { Sheet } from "../../../parts/sheet";
 import { type Column, Table } from "../../../parts/table";
-import { PageTitle } from "../../../shell/shell";
+import { PageTitle } from "../../../shell/title";
 import { texts } from "../../../texts";
 import {
   CancelDataImportDocument,
@@ -113,7 +113,7 @@ function Report({ of, onClose, onDone }: { of: Import | null | undefined; onClos
         {(status === "WAITING" || status === "RUNNING") && (
           <Button
             kind="bad"
-            disabled={cancel.isRunning}
+            isBusy={cancel.isRunning}
             onClick={async () => {
               const outcome = await cancel.run({ id: of.id });
               if (!outcome.done) notify(faultOf(outcome) ?? "");
@@ -192,10 +192,10 @@ function NewImport({ onClose, onBegun }: { onClose(): void; onBegun(id: string):
           onChange={(event) => setFiles([...(event.target.files ?? [])])}
         />
         <div className="flex gap-3">
-          <Button kind="main" type="submit" disabled={isRunning}>
+          <Button kind="main" type="submit" isBusy={isRunning}>
             {texts.imports.dry}
           </Button>
-          <Button disabled={isRunning} onClick={(event) => void send(false)(event)}>
+          <Button isBusy={isRunning} onClick={(event) => void send(false)(event)}>
             {texts.imports.real}
           </Button>
         </div>

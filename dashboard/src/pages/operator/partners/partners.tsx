@@ -11,10 +11,10 @@ import { Detail, Failed, Loading } from "../../../parts/failed";
 import { Choice } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
 import { Reason } from "../../../parts/reason";
-import { Search } from "../../../parts/search";
+import { isMinor, Search } from "../../../parts/search";
 import { Sheet } from "../../../parts/sheet";
 import { type Column, Table } from "../../../parts/table";
-import { PageTitle } from "../../../shell/shell";
+import { PageTitle } from "../../../shell/title";
 import { texts } from "../../../texts";
 import {
   DecideEnrolmentDocument,
@@ -47,7 +47,8 @@ const COLUMNS: Column<PartnerRowFragment>[] = [
 export function PartnersPage() {
   const search = useSearch({ from: "/operator/partners" });
   const navigate = useNavigate({ from: "/operator/partners" });
-  const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
+  const set = (changed: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...changed }), replace: isMinor(changed) });
   const rows = useRows([search.q, search.status]);
   const { data, error, isLoading, isReading, reload } = usePage(
     PartnersDocument,
@@ -183,7 +184,7 @@ function Contents({ partner, onAsk, onDone }: { partner: Partner; onAsk(status: 
                 <span className="flex items-center gap-2">
                   <Badge tone={ENROLMENT_TONES[status]}>{texts.partners.enrolments[status]}</Badge>
                   {status !== "APPROVED" && (
-                    <Button disabled={decide.isRunning} onClick={() => void letIn(id)}>
+                    <Button isBusy={decide.isRunning} onClick={() => void letIn(id)}>
                       {texts.partners.approve}
                     </Button>
                   )}

@@ -3,7 +3,7 @@ import { type Fault, useChange, useKey } from "../../../api/change";
 import { money } from "../../../format/money";
 import { Button } from "../../../parts/button";
 import { Empty } from "../../../parts/card";
-import { Faults, Input } from "../../../parts/field";
+import { Day, Faults } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
 import { Sheet } from "../../../parts/sheet";
 import { texts } from "../../../texts";
@@ -48,20 +48,10 @@ export function PrepareAll({ period: given, onClose, onDone }: { period: Days; o
     <Sheet title={texts.payouts.prepareAll} onClose={onClose}>
       <Faults of={faults.map(({ message }) => message)} />
       <div className="grid grid-cols-2 gap-3">
-        <Input
-          label={texts.payouts.from}
-          type="date"
-          value={period.from}
-          onChange={(event) => setPeriod({ ...period, from: event.target.value })}
-        />
-        <Input
-          label={texts.payouts.before}
-          type="date"
-          value={period.before}
-          onChange={(event) => setPeriod({ ...period, before: event.target.value })}
-        />
+        <Day label={texts.payouts.from} value={period.from} onChange={(from) => setPeriod({ ...period, from })} />
+        <Day label={texts.payouts.before} value={period.before} onChange={(before) => setPeriod({ ...period, before })} />
       </div>
-      <Button kind="main" className="self-start" disabled={isRunning} onClick={() => void make()}>
+      <Button kind="main" className="self-start" isBusy={isRunning} onClick={() => void make()}>
         {texts.payouts.createAll}
       </Button>
       {results?.length === 0 && <Empty>{texts.payouts.nothingToPay}</Empty>}

@@ -63,7 +63,7 @@ function Contents({ payout, isRunning, onStep }: { payout: Payout; isRunning: bo
           <Button
             key={step}
             kind={["release", "start", "complete", "retry"].includes(step) ? "main" : "bad"}
-            disabled={isRunning}
+            isBusy={isRunning}
             onClick={() => onStep(step)}
           >
             {texts.payouts.steps[step]}

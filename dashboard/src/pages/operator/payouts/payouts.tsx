@@ -7,8 +7,9 @@ import { Button } from "../../../parts/button";
 import { Badge, Card, Empty } from "../../../parts/card";
 import { Failed, Loading } from "../../../parts/failed";
 import { Choice } from "../../../parts/field";
+import { isMinor } from "../../../parts/search";
 import { type Column, Table } from "../../../parts/table";
-import { PageTitle } from "../../../shell/shell";
+import { PageTitle } from "../../../shell/title";
 import { texts } from "../../../texts";
 import { STATUS_TONES, STATUSES } from "../../payouts/status";
 import { PrepareAll } from "./batch";
@@ -27,7 +28,8 @@ const COLUMNS: Column<ManagedPayoutFragment>[] = [
 export function ManagePayoutsPage() {
   const search = useSearch({ from: "/operator/payouts" });
   const navigate = useNavigate({ from: "/operator/payouts" });
-  const set = (changed: Partial<typeof search>) => void navigate({ search: (before) => ({ ...before, ...changed }) });
+  const set = (changed: Partial<typeof search>) =>
+    void navigate({ search: (before) => ({ ...before, ...changed }), replace: isMinor(changed) });
   // Everything that is approved up to the end of this month.
   const period = { from: search.from ?? monthsAgo(12), before: search.before ?? monthsAgo(-1) };
   const rows = useRows(search.status);

@@ -4,7 +4,7 @@ import { money } from "../../../format/money";
 import { dayOf } from "../../../format/time";
 import { Button } from "../../../parts/button";
 import { Empty } from "../../../parts/card";
-import { Faults, Input, Select } from "../../../parts/field";
+import { Day, Faults, Select } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
 import { Sheet } from "../../../parts/sheet";
 import { texts } from "../../../texts";
@@ -66,13 +66,8 @@ export function PreparePayout({
         ))}
       </Select>
       <div className="grid grid-cols-2 gap-3">
-        <Input label={texts.payouts.from} type="date" value={period.from} onChange={(event) => onPeriod({ from: event.target.value })} />
-        <Input
-          label={texts.payouts.before}
-          type="date"
-          value={period.before}
-          onChange={(event) => onPeriod({ before: event.target.value })}
-        />
+        <Day label={texts.payouts.from} value={period.from} onChange={(from) => onPeriod({ from })} />
+        <Day label={texts.payouts.before} value={period.before} onChange={(before) => onPeriod({ before })} />
       </div>
       {partner && preview && (
         <section aria-label={texts.payouts.preview} className="flex flex-col gap-4">
@@ -100,7 +95,13 @@ export function PreparePayout({
               ))}
             </ul>
           )}
-          <Button kind="main" className="self-start" disabled={!preview.isPayable || isRunning} onClick={() => void make(partner, preview)}>
+          <Button
+            kind="main"
+            className="self-start"
+            disabled={!preview.isPayable}
+            isBusy={isRunning}
+            onClick={() => void make(partner, preview)}
+          >
             {texts.payouts.create}
           </Button>
         </section>

@@ -10,7 +10,7 @@ import { Badge, Card, Empty } from "../../../parts/card";
 import { Failed, Loading } from "../../../parts/failed";
 import { notify } from "../../../parts/notice";
 import { type Column, Table } from "../../../parts/table";
-import { PageTitle } from "../../../shell/shell";
+import { PageTitle } from "../../../shell/title";
 import { texts } from "../../../texts";
 import { ProgrammesDocument, type ProgrammesQuery, UpdateProgrammeDocument } from "./programmes.generated";
 import { TryRule } from "./rule";
@@ -58,7 +58,7 @@ export function ProgrammesPage() {
       >
         {texts.programmes.title}
       </PageTitle>
-      {error && <Failed error={error} onAgain={reload} />}
+      {error && !tried && <Failed error={error} onAgain={reload} />}
       {isLoading ? (
         <Loading />
       ) : programmes ? (
@@ -127,7 +127,7 @@ function Status({ programme }: { programme: Programme }) {
       <Badge tone={isActive ? "good" : "neutral"}>{texts.programmes.statuses[programme.status]}</Badge>
       <Button
         kind="quiet"
-        disabled={isRunning}
+        isBusy={isRunning}
         aria-label={`${programme.name}: ${texts.programmes.turn(isActive)}`}
         onClick={() => void turn()}
       >

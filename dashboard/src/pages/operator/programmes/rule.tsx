@@ -5,7 +5,7 @@ import type { CommissionRuleInput } from "../../../api/schema.generated";
 import { money } from "../../../format/money";
 import { Button } from "../../../parts/button";
 import { Empty, Facts } from "../../../parts/card";
-import { Faults, Input, Select, WHOLE } from "../../../parts/field";
+import { Faults, Input, Select, WHOLE_OR_NONE } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
 import { Sheet } from "../../../parts/sheet";
 import { texts } from "../../../texts";
@@ -125,18 +125,21 @@ export function TryRule({
         )}
         <Input
           label={texts.programmes.months}
-          form={register("durationMonths", WHOLE)}
+          form={register("durationMonths", WHOLE_OR_NONE)}
           fault={errors.durationMonths}
           inputMode="numeric"
           isOptional
           autoComplete="off"
         />
         <div className="flex flex-wrap gap-3">
-          <Button kind={isTried && simulation ? "plain" : "main"} onClick={() => onTry(inputOf(form.getValues()))}>
+          <Button
+            kind={isTried && simulation ? "plain" : "main"}
+            onClick={(event) => void form.handleSubmit((values) => onTry(inputOf(values)))(event)}
+          >
             {texts.programmes.simulate}
           </Button>
           {isTried && simulation && (
-            <Button kind="main" type="submit" disabled={isRunning}>
+            <Button kind="main" type="submit" isBusy={isRunning}>
               {texts.programmes.set}
             </Button>
           )}

@@ -7,7 +7,7 @@ import { Card, Facts } from "../../../parts/card";
 import { Failed, Loading } from "../../../parts/failed";
 import { Faults, Input, WHOLE } from "../../../parts/field";
 import { notify } from "../../../parts/notice";
-import { PageTitle } from "../../../shell/shell";
+import { PageTitle } from "../../../shell/title";
 import { useMay } from "../../../shell/viewer";
 import { texts } from "../../../texts";
 import { SettingsDocument, type SettingsQuery, UpdateTenantSettingsDocument } from "./settings.generated";
@@ -76,7 +76,7 @@ function Terms({ tenant }: { tenant: Tenant }) {
           fault={errors.minimumPayout}
           inputMode="decimal"
         />
-        <Button kind="main" type="submit" className="self-start" disabled={isRunning}>
+        <Button kind="main" type="submit" className="self-start" isBusy={isRunning}>
           {texts.form.save}
         </Button>
       </fieldset>

@@ -58,7 +58,7 @@ export function EndpointSheet({
       <div className="flex flex-wrap gap-2">
         <Button
           kind="main"
-          disabled={test.isRunning}
+          isBusy={test.isRunning}
           onClick={async () => {
             say(await test.run({ input: { id, idempotencyKey: keyOf(id) } }), texts.webhooks.tested);
             renew();
@@ -69,8 +69,8 @@ export function EndpointSheet({
         <Button onClick={onDone}>{texts.webhooks.refresh}</Button>
         <Button
           kind="bad"
-          disabled={remove.isRunning}
-          onClick={async () => say(await remove.run({ id }), texts.webhooks.removed, onRemoved)}
+          isBusy={remove.isRunning}
+          onClick={async () => confirm(texts.webhooks.sure) && say(await remove.run({ id }), texts.webhooks.removed, onRemoved)}
         >
           {texts.webhooks.remove}
         </Button>
@@ -103,7 +103,7 @@ export function EndpointSheet({
               {delivery.status !== "WAITING" && (
                 <Button
                   className="mt-2"
-                  disabled={again.isRunning}
+                  isBusy={again.isRunning}
                   onClick={async () => say(await again.run({ id: delivery.id }), texts.webhooks.sentAgain)}
                 >
                   {texts.webhooks.again}

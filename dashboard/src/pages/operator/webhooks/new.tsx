@@ -55,7 +55,7 @@ export function NewEndpoint({ onClose, onDone }: { onClose(): void; onDone(): vo
     else onClose();
   });
   return (
-    <Sheet title={texts.webhooks.new} onClose={onClose}>
+    <Sheet title={texts.webhooks.new} isKept={secret !== null || form.formState.isDirty} onClose={onClose}>
       {secret ? (
         <>
           <p>{texts.webhooks.secret}</p>
@@ -87,7 +87,7 @@ export function NewEndpoint({ onClose, onDone }: { onClose(): void; onDone(): vo
             ))}
           </fieldset>
           <div className="flex gap-3">
-            <Button kind="main" type="submit" disabled={isRunning}>
+            <Button kind="main" type="submit" isBusy={isRunning}>
               {texts.webhooks.new}
             </Button>
             <Button onClick={onClose}>{texts.form.cancel}</Button>

@@ -6,7 +6,7 @@ import { Button } from "../../../parts/button";
 import { Badge, Card, Empty } from "../../../parts/card";
 import { Failed, Loading } from "../../../parts/failed";
 import { type Column, Table } from "../../../parts/table";
-import { PageTitle } from "../../../shell/shell";
+import { PageTitle } from "../../../shell/title";
 import { texts } from "../../../texts";
 import { EndpointSheet } from "./endpoint";
 import { NewEndpoint } from "./new";
