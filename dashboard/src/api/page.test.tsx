@@ -48,10 +48,10 @@ const answer = (operation: Operation | undefined, result: Partial<OperationResul
 const data = (eventCursor: string) => ({ data: { eventCursor, me: { tenant: { timeZone: "UTC" } }, dashboard: null } });
 const expired = new CombinedError({ graphQLErrors: [new GraphQLError("It is gone.", { extensions: { code: "CURSOR_EXPIRED" } })] });
 
-function open() {
+function open(kinds: ["LEAD"] | null = ["LEAD"]) {
   const wrapper = ({ children }: { children: ReactNode }) => <Provider value={client}>{children}</Provider>;
   const variables = { period: {}, interval: "DAY" } as const;
-  return renderHook(() => usePage(HomeDocument, variables, ["LEAD"]), { wrapper });
+  return renderHook(() => usePage(HomeDocument, variables, kinds), { wrapper });
 }
 
 it("a page is one operation, followed from its own instant on; changes that come together are read together", () => {
@@ -84,6 +84,18 @@ it("a stream that ends is opened again after the last change that it brought", (
   answer(of("subscription")[0], { hasNext: false });
   act(() => void vi.advanceTimersByTime(5_000));
   expect(of("subscription").map(({ variables }) => variables?.since)).toEqual(["c1", "c2"]);
+});
+
+it("a page whose changes are not streamed is read again while it is looked at", () => {
+  const visible = vi.spyOn(document, "visibilityState", "get").mockReturnValue("hidden");
+  open(null);
+  answer(of("query")[0], data("c1"));
+  act(() => void vi.advanceTimersByTime(60_000));
+  const again = () => of("query").filter(({ context }) => context.requestPolicy === "network-only").length;
+  expect(again()).toBe(0);
+  visible.mockReturnValue("visible");
+  act(() => void vi.advanceTimersByTime(16_000));
+  expect([again(), of("subscription").length]).toEqual([1, 0]);
 });
 
 it("a list that is filtered otherwise begins anew, and one that is shown further is read from its beginning", () => {

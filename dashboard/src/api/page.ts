@@ -10,6 +10,8 @@ import type { ChangeKind } from "./schema.generated";
 
 /** Changes that come together are read together, so long after the first, in milliseconds. */
 const TOGETHER = 250;
+/** How often a page is read again whose changes are not among those of the stream, in milliseconds. */
+const LOOK = 15_000;
 /** How soon a page is read again that could not be. */
 const AGAIN = 2_000;
 
@@ -60,12 +62,13 @@ export function detail<Found extends { id: string }>(
 
 /**
  * Reads a page, and keeps it up to date: one operation, and one stream of the changes of these kinds after its instant. What comes is put
- * into the cache at once; then the page is read again, so that lists, totals and orders are right too.
+ * into the cache at once; then the page is read again, so that lists, totals and orders are right too. Without kinds it is read again now and then while it
+ * is looked at.
  */
 export function usePage<Data extends PageData, Variables extends AnyVariables>(
   query: TypedDocumentNode<Data, Variables>,
   variables: Variables,
-  kinds: ChangeKind[] = [],
+  kinds: ChangeKind[] | null = null,
 ): Page<Data> {
   const { client } = usePortal();
   const [, setViewer] = useViewer();
@@ -88,7 +91,8 @@ export function usePage<Data extends PageData, Variables extends AnyVariables>(
     // The stream goes on when the page is read again.
     if (cursor !== expired.current) setSince((begun) => begun ?? cursor);
   }, [cursor]);
-  const wanted = kinds.join();
+  const wanted = kinds?.join() ?? "";
+  const isLooking = kinds === null;
   useEffect(() => {
     if (!since || !wanted) return;
     const timers = new Set<ReturnType<typeof setTimeout>>();
@@ -133,6 +137,17 @@ export function usePage<Data extends PageData, Variables extends AnyVariables>(
       for (const timer of timers) clearTimeout(timer);
     };
   }, [client, since, wanted]);
+
+  useEffect(() => {
+    if (!isLooking) return;
+    const look = () => document.visibilityState === "visible" && reload.current();
+    const timer = setInterval(look, LOOK);
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, [isLooking]);
 
   // A page that could not be read at all is tried again.
   const hasFailed = result.error !== undefined && !result.fetching && result.error.networkError !== undefined;

@@ -147,6 +147,7 @@ function Next({ dashboard: { partner } }: { dashboard: Dashboard }) {
   }
   if (mayWrite) steps.push({ ...texts.home.todo.sendLead, to: "/leads", search: { new: true } });
   if (mayLink) steps.push({ ...texts.home.todo.shareLink, to: "/links", search: partner.links?.totalCount === 0 ? { new: true } : {} });
+  if (steps.length === 0) return null;
   return (
     <Card title={texts.home.next}>
       <ul className="flex flex-col p-2">

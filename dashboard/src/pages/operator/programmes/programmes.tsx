@@ -41,11 +41,15 @@ export function ProgrammesPage() {
   const [isTrying, setTrying] = useState(false);
   const [tried, setTried] = useState<CommissionRuleInput | null>(null);
   const period = periodOf("quarter").span;
-  const { data, error, isLoading, isReading, reload } = usePage(ProgrammesDocument, {
-    period,
-    rule: tried ?? NONE,
-    withSimulation: tried !== null,
-  });
+  const { data, error, isLoading, isReading, reload } = usePage(
+    ProgrammesDocument,
+    {
+      period,
+      rule: tried ?? NONE,
+      withSimulation: tried !== null,
+    },
+    [],
+  );
   const programmes = data?.programmes;
   return (
     <>
