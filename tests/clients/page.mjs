@@ -26,7 +26,7 @@ async function explore(server, browser) {
   });
   page.on("request", (request) => {
     const url = request.url();
-    if (!url.startsWith(server.page) && !url.startsWith("blob:") && !url.startsWith("data:")) elsewhere.push(url);
+    if (!url.startsWith(new URL("/", server.page).href) && !url.startsWith("blob:") && !url.startsWith("data:")) elsewhere.push(url);
   });
   page.on("console", (message) => message.type() === "error" && faults.push(message.text()));
   await page.goto(server.page, { waitUntil: "networkidle" });

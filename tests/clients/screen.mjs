@@ -25,7 +25,7 @@ const stream = `subscription Page($since: String) {
 export default function screen(server) {
   return withBrowser(async (browser) => {
     const context = await browser.newContext();
-    await context.addCookies([{ name: "__session", value: server.partner, url: server.page, httpOnly: true, sameSite: "Lax" }]);
+    await context.addCookies([{ name: "__session", value: server.partner, url: new URL("/", server.page).href, httpOnly: true, sameSite: "Lax" }]);
     const page = await context.newPage();
     // An empty page of the API's own origin.
     await page.route(server.page, (route) => route.fulfill({ contentType: "text/html", headers: { "content-security-policy": "" }, body: "<title>Screen</title>" }));
